@@ -191,12 +191,11 @@ class PackageGraph(Generic[N, E]):
 
     # -- what leaves with a package ---------------------------------------------------------------
 
-    def leaving(self, sizes: Mapping[N, int]) -> dict[N, Leaving]:
-        """The packages that would leave with each: all that are reached through it alone.
+    def _dominators(self) -> tuple[list[N], dict[int, int]]:
+        """The packages in the order of a walk's returning, and the number of each one's dominator.
 
-        `sizes` are bytes. These are the dominators of the graph below one root that requires what
-        is requested, and what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance
-        Algorithm).
+        Of the graph below one root, whose number is the highest: it requires what is requested, and
+        what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
         """
         order = self._postorder(self.held)
         nodes: list[N] = list(order)
@@ -216,11 +215,32 @@ class PackageGraph(Generic[N, E]):
                 if above.get(number) != best:
                     above[number] = best
                     moved = True
-        packages, bytes_ = [1] * (count + 1), [*(sizes[node] for node in nodes), 0]
+        return nodes, above
+
+    def leaving(self, sizes: Mapping[N, int]) -> dict[N, Leaving]:
+        """The packages that would leave with each: all that are reached through it alone.
+
+        `sizes` are bytes.
+        """
+        nodes: list[N]
+        nodes, above = self._dominators()
+        count = len(nodes)
+        packages = [1] * (count + 1)
+        bytes_ = [*map(sizes.__getitem__, nodes), 0]
         for number in range(count):
             packages[above[number]] += packages[number]
             bytes_[above[number]] += bytes_[number]
         return {node: Leaving(packages[n], bytes_[n]) for n, node in enumerate(nodes)}
+
+    def holders(self) -> dict[N, N | None]:
+        """The nearest package without which each would leave; null where there is none."""
+        order, above = self._dominators()
+        numbers = range(len(order))
+        return {order[n]: order[above[n]] if above[n] in numbers else None for n in numbers}
+
+    def reached(self, roots: Iterable[N]) -> frozenset[N]:
+        """The packages that some lead to by requirements, themselves included."""
+        return frozenset(self._postorder(roots))
 
     @cached_property
     def held(self) -> frozenset[N]:

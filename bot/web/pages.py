@@ -28,6 +28,7 @@ from bot.web.responses import (
     overview,
     packages,
     search,
+    surface,
 )
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import in_words
@@ -75,7 +76,17 @@ PAGES = (
         image.Image,
         "One image: packages, history, steps and their causes, architectures.",
         ("date", "since", "window", "package", "drawn", "limit"),
-        ("packages", "largest", "steps", "causes", "architectures", "objectives", "history"),
+        (
+            "packages",
+            "largest",
+            "steps",
+            "causes",
+            "architectures",
+            "objectives",
+            "history",
+            "surface",
+            "surface_moves",
+        ),
     ),
     Page(
         f"{IMAGE}/compare",
@@ -127,11 +138,11 @@ PAGES = (
     ),
     Page(
         "/surface",
-        packages.surface,
-        packages.Surface,
-        "Versions of each package, bytes shared, packages that only one image needs.",
-        ("date", "limit"),
-        ("versions", "shared", "only_one"),
+        surface.surface,
+        surface.Surface,
+        "The attack surface of each image, what grew of it; versions of packages, bytes shared.",
+        ("window", "date", "limit"),
+        ("images", "versions", "shared", "only_one"),
     ),
     Page(
         "/search",

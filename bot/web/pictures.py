@@ -21,15 +21,16 @@ from bot.web.assets import FONT_FILE
 from bot.web.charts.bars import architectures_chart, movers_chart, treemap, versions_chart
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
+from bot.web.charts.icicle import icicle
 from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.responses.archive import Archive
 from bot.web.responses.checks import visible_check
 from bot.web.responses.differences import each_architecture
-from bot.web.responses.image import curve, packages
+from bot.web.responses.image import curve, holders, limits, packages
 from bot.web.responses.objectives import heading_of, objective, worst
 from bot.web.responses.overview import overview
-from bot.web.responses.packages import surface
+from bot.web.responses.surface import surface
 from bot.web.tables import METRICS
 
 Draw = Callable[[Archive, Parameters, Look], str]
@@ -137,13 +138,13 @@ _CURVE = ("date", "since", "window", *_CHART)
 PICTURES = (
     Picture(
         f"{IMAGE}/size",
-        lambda a, p, look: size_chart(*curve(a, p), look=look),
+        lambda a, p, look: size_chart(*curve(a, p), limits(a, p, "installed_size"), look=look),
         "Installed size over time.",
         _CURVE,
     ),
     Picture(
         f"{IMAGE}/packages",
-        lambda a, p, look: packages_chart(*curve(a, p), look=look),
+        lambda a, p, look: packages_chart(*curve(a, p), limits(a, p, "packages"), look=look),
         "Packages over time.",
         _CURVE,
     ),
@@ -151,6 +152,12 @@ PICTURES = (
         f"{IMAGE}/treemap",
         lambda a, p, look: treemap(packages(a, p), look=look),
         "Where the bytes are.",
+        ("date", *_CHART),
+    ),
+    Picture(
+        f"{IMAGE}/icicle",
+        lambda a, p, look: icicle(*holders(a, p), look=look),
+        "What each package holds alone.",
         ("date", *_CHART),
     ),
     Picture(

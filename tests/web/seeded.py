@@ -11,6 +11,7 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
+from bot.model.surface import Advisories, Surface
 from bot.objectives.attribution import attribute
 from bot.objectives.status import headings, states
 from bot.store.history.history import History
@@ -64,7 +65,7 @@ class _Seeding:
                 "The web server's image must stay small & <simple>.",
                 "web-sig",
                 "nginx",
-                limits=Limits(packages=20, installed_size=60_000_000),
+                limits=Limits(packages=20, installed_size=60_000_000, interpreters=("bash",)),
                 unwanted={"perl": "30 MB for one script"},
                 target=Target(
                     Sizes(installed_size=40_000_000),
@@ -90,11 +91,12 @@ class _Seeding:
             found = [self._image(key, day, [change]) for key in self.keys]
             writer.record(run, found)
             figures = {key: self.last[key].facts for key in self.keys}
+            surfaces = {k: e.surface for k, e in self.last.items() if e.surface is not None}
             names = {k: frozenset(m.nevra.name for m in e.members) for k, e in self.last.items()}
             writer.record_objectives(
                 run,
                 headings(self.objectives),
-                states(self.objectives, figures, names.__getitem__, {}, at.date()),
+                states(self.objectives, figures, names.__getitem__, surfaces, at.date()),
             )
             moved = sum(isinstance(one, Moved) for one in found)
             failed = ["The repository <x> did not answer."] if day == self.days else []
@@ -167,6 +169,7 @@ class _Seeding:
         evaluated = Evaluated(
             key, snapshot, f"i{day}", digest, facts, tuple(names[:1]), False,
             () if broken else members, () if broken else self._links(members),
+            surface=None if broken else _surface(names, key),
         )  # fmt: skip
         self.last[key] = evaluated
         if before is None:
@@ -228,3 +231,17 @@ class _Seeding:
                 capability = f'{target} >= "1" & <2'
                 links.append(Link(place[source], capability, place[target], "requires"))
         return tuple(sorted(links))
+
+
+def _surface(names: list[str], key: ImageKey) -> Surface | None:
+    """That of the images of s390x was never read; what it has goes by the packages' names."""
+    if key.arch == "s390x":
+        return None
+    return Surface(
+        setuid=("/usr/bin/su", f"/usr/bin/{HOSTILE}") if key.workload == ODD else ("/usr/bin/su",),
+        interpreters=tuple(sorted({"bash", *(n for n in ("perl", "python3") if n in names)})),
+        services=("/usr/lib/systemd/system/nginx.service",) * (key.workload == "nginx"),
+        partial=(f"setup: its scriptlets run {HOSTILE}.",),
+        programs=len(names),
+        advisories=Advisories(days=365, important=2, unrated=1) if key.workload == "curl" else None,
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
-from bot.report.sizes import format_delta
+from bot.report.sizes import format_delta, plural
 from bot.store.history.fleet_queries import Spread
 from bot.web.addresses import image_url, package_url
+from bot.web.charts.legend import PARTS, Part, legend, part_class
 from bot.web.charts.plot import Box, Words
 from bot.web.charts.svg import (
     AUTO,
@@ -28,6 +30,7 @@ from bot.web.responses.overview import Mover
 
 _TILES, _HEIGHT = 60, 460
 _LINE = 18  # pixels that a line of text needs
+_LEGEND = 24.0  # pixels above the tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,45 +98,57 @@ def _bars(bars: Sequence[_Bar], words: Words, height: int, look: Look) -> str:
     return svg(root)
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile of a treemap: its bytes, the part of the image that it is, and where it leads."""
+
+    name: str
+    size: int
+    part: Part
+    url: str | None = None
+
+
 def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
-    """A tile for each package, sized by bytes; the packages of a source share a colour."""
+    """A tile for each package, sized by bytes, coloured by the part of the image that it is."""
     ordered = sorted(packages, key=lambda p: -(p.installed_size or 0))
     shown = [p for p in ordered[:_TILES] if p.installed_size]
-    rest = sum(p.installed_size or 0 for p in ordered[len(shown) :])
-    sources: dict[str, list[tuple[str, int]]] = {}
-    for package in shown:
-        size = package.installed_size or 0
-        sources.setdefault(package.source, []).append((package.name, size))
-    if rest:
-        sources[""] = [("others", rest)]
-    groups = sorted(sources.values(), key=lambda found: -sum(size for _, size in found))
+    found = [Tile(p.name, p.installed_size or 0, p.part, package_url(p.name)) for p in shown]
+    for part in PARTS:
+        rest = [p for p in ordered[len(shown) :] if p.part == part]
+        size = sum(p.installed_size or 0 for p in rest)
+        found += [Tile(plural(len(rest), "other"), size, part)] if size else []
+    return tiles(found, look=look)
+
+
+def tiles(found: Sequence[Tile], *, look: Look = AUTO) -> str:
+    """Tiles, those of a part together; a legend says what each colour is."""
+    parts: dict[Part, list[Tile]] = {}
+    for tile in sorted(found, key=lambda tile: -tile.size):
+        parts.setdefault(tile.part, []).append(tile)
+    groups = sorted(parts.values(), key=lambda tiles: -sum(tile.size for tile in tiles))
     root = drawing(look, _HEIGHT if groups else 60)
     if not groups:
         add(root, "text", "Nothing to draw yet", class_="middle", x=look.width / 2, y=30)
-    boxes = tiled([sum(size for _, size in found) for found in groups],
-                  Box(1, 1, look.width - 1, _HEIGHT - 1))  # fmt: skip
-    for number, (found, area) in enumerate(zip(groups, boxes, strict=True)):
-        inner = tiled([size for _, size in found], area)
-        for (name, size), box in zip(found, inner, strict=True):
-            words = f"{name} {size_words(size)}"
-            url = None if sources.get("") is found else package_url(name)
-            link, across, down = group(root, words, url), box.right - box.left, box.bottom - box.top
-            tone = SERIES[number % len(SERIES)]
-            add(
-                link,
-                "rect",
-                x=box.left,
-                y=box.top,
-                width=across,
-                height=down,
-                class_=f"tile {tone}",
-            )
-            room = across - 8 if down > _LINE else 0
-            text = next((t for t in (words, name) if width(t) < room), "")
-            if text:
-                add(link, "text", text, class_="on",
-                    x=box.left + across / 2, y=box.top + down / 2 + 4)  # fmt: skip
+    legend(root, [part for part in PARTS if part in parts])
+    area = Box(1, _LEGEND, look.width - 1, _HEIGHT - 1)
+    boxes = tiled([sum(tile.size for tile in tiles) for tiles in groups], area)
+    for members, outer in zip(groups, boxes, strict=True):
+        inner = tiled([tile.size for tile in members], outer)
+        for tile, box in zip(members, inner, strict=True):
+            _tile(root, tile, box)
     return svg(root)
+
+
+def _tile(root: Element, tile: Tile, box: Box) -> None:
+    words = f"{tile.name} {size_words(tile.size)}"
+    link, across, down = group(root, words, tile.url), box.right - box.left, box.bottom - box.top
+    add(link, "rect", x=box.left, y=box.top, width=across, height=down,
+        class_=f"tile {part_class(tile.part)}")  # fmt: skip
+    room = across - 8 if down > _LINE else 0
+    text = next((t for t in (words, tile.name) if width(t) < room), "")
+    if text:
+        add(link, "text", text, class_="on",
+            x=box.left + across / 2, y=box.top + down / 2 + 4)  # fmt: skip
 
 
 def tiled(sizes: Sequence[int], area: Box) -> list[Box]:

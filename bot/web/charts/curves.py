@@ -49,22 +49,39 @@ class _Figure:
     delta_words: Callable[[int], str]
 
 
-def size_chart(points: Sequence[HistoryPoint], steps: Iterable[Step], *, look: Look = AUTO) -> str:
-    """Installed size over time, as stairs; each step names its cause and links to it."""
+def size_chart(
+    points: Sequence[HistoryPoint],
+    steps: Iterable[Step],
+    limits: Sequence[tuple[str, int]] = (),
+    *,
+    look: Look = AUTO,
+) -> str:
+    """Installed size over time, as stairs; each step names its cause and links to it.
+
+    `limits` are level lines, each with its name.
+    """
     figure = _Figure("installed_size", "known_delta", size_words, format_delta)
-    return _curve(points, steps, figure, look)
+    return _curve(points, steps, limits, figure, look)
 
 
 def packages_chart(
-    points: Sequence[HistoryPoint], steps: Iterable[Step], *, look: Look = AUTO
+    points: Sequence[HistoryPoint],
+    steps: Iterable[Step],
+    limits: Sequence[tuple[str, int]] = (),
+    *,
+    look: Look = AUTO,
 ) -> str:
     """The number of packages over time, as `size_chart`."""
     figure = _Figure("packages", "packages_delta", count_words, format_count_delta)
-    return _curve(points, steps, figure, look)
+    return _curve(points, steps, limits, figure, look)
 
 
 def _curve(
-    points: Sequence[HistoryPoint], steps: Iterable[Step], figure: _Figure, look: Look
+    points: Sequence[HistoryPoint],
+    steps: Iterable[Step],
+    limits: Sequence[tuple[str, int]],
+    figure: _Figure,
+    look: Look,
 ) -> str:
     """Points at each change, held until the next; none where the figure is not known.
 
@@ -74,7 +91,14 @@ def _curve(
     times = [seconds(p.evaluated) for p in points]
     values = [getattr(p, figure.name) for p in points]
     known = [value for value in values if value is not None]
-    plot = Plot(look, 320, times, known, figure.words, whole=figure.name == "packages")
+    drawn = [*known, *(limit for _, limit in limits)] if known else known
+    plot = Plot(look, 320, times, drawn, figure.words, whole=figure.name == "packages")
+    for name, limit in limits if known else ():
+        level = group(plot.root, f"{name} {figure.words(limit)}")
+        ends = Point(plot.left, plot.y(limit)), Point(plot.right, plot.y(limit))
+        add(level, "path", d=_path(ends), class_="line s4", stroke_dasharray="8,4")
+        text = fitting(f"{name} {figure.words(limit)}", plot.right - plot.left)
+        add(level, "text", text, x=plot.left + 4, y=ends[0].y - 4, class_="label")
     corners: list[Point] = []
     for at, following, value in itertools.zip_longest(times, times[1:], values):
         if value is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
+from bot.model.amount import only_number
 from bot.model.closure import Edge, Requirement, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
+from bot.model.surface import Surface as ImageSurface
 from bot.objectives.attribution import (
     Graph,
     edges_of,
@@ -16,14 +19,22 @@ from bot.objectives.attribution import (
     leaving,
     shortest_chains,
 )
-from bot.store.history.values import ClosureFacts, Contents, Member, Point, Status
+from bot.store.history.values import WEAK, ClosureFacts, Contents, Member, Point, Status
 from bot.web.addresses import WINDOWS, Parameters, image_url, package_url, window
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
+from bot.web.charts.legend import Part
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import (
     OtherArchitecture,
     architectures_table,
     each_architecture,
+)
+from bot.web.responses.image_surface import (
+    SurfaceMove,
+    kind_rows,
+    kinds_table,
+    moves_table,
+    surface_moves,
 )
 from bot.web.responses.objectives import NamedStatus, status_rows, status_table
 from bot.web.responses.steps import (
@@ -41,6 +52,9 @@ from bot.web.tables import Column, Kind, Table, columns
 
 _STEPS = 5000
 _SHOWN = 25
+_HOLDING = 3
+_WORDS = {True: "environment", False: "workload", None: ""}
+_PART = Column("Part of", words=lambda row: _WORDS[row.environment], spare=True)
 _PACKAGE = Column("Package", link=lambda row, date: package_url(row.name, date=date))
 
 
@@ -75,7 +89,8 @@ class Leaves:
 
 @dataclass(frozen=True, slots=True)
 class ImagePackage:
-    """A package of an image."""
+    """A package of an image; `environment` is true where it would be there without the workload,
+    null where no run recorded what the environment asks for."""
 
     __pydantic_config__ = JSON
     nevra: Nevra
@@ -92,6 +107,14 @@ class ImagePackage:
     requested: bool
     required_by: list[RequiredBy]
     leaves: Leaves
+    environment: Annotated[bool | None, _PART] = None
+
+    @property
+    def part(self) -> Part:
+        """The part of the image that it is: of the environment, requested, or what comes along."""
+        if self.environment:
+            return "environment"
+        return "requested" if self.requested else "comes along"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +152,8 @@ class Image:
     steps: list[Step]
     architectures: list[OtherArchitecture]
     objectives: list[NamedStatus]
+    surface: ImageSurface | None
+    surface_moves: list[SurfaceMove]
 
 
 def totals_of(facts: ClosureFacts) -> ImageTotals | None:
@@ -147,12 +172,16 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     history, steps = curve(archive, parameters)
     facts, ok = evaluation.facts, evaluation.facts.status == "ok"
     objectives = status_rows(archive.objective_statuses_of(date, key=key))
-    found = _packages(contents, graph) if ok else []
+    found = (
+        _packages(contents, graph, environment_members(archive, key, contents, graph)) if ok else []
+    )
+    surfaces = archive.history.surface_history(key, window(parameters, date), date)
     data = Image(
         key, date, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
         evaluation.evaluated, totals_of(facts), found if ok else None,
         highlight(contents, graph, wanted) if wanted else None, history, moved(steps), steps,
         each_architecture(archive, parameters), objectives,
+        surfaces[-1].surface if surfaces and ok else None, surface_moves(surfaces),
     )  # fmt: skip
     shown = parameters.page(_SHOWN).limit
     by_size = sorted(found, key=lambda p: (-(p.installed_size or 0), str(p.nevra)))
@@ -163,6 +192,8 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "steps": steps_table(steps).first(shown),
         "causes": causes_table("Every cause", cause_rows(steps), with_image=False).first(shown),
         "architectures": architectures_table(data.architectures, date),
+        "surface": kinds_table(kind_rows(surfaces) if ok else []),
+        "surface_moves": moves_table(data.surface_moves).first(shown),
         "objectives": status_table("Objectives", objectives, date, with_image=False),
         "history": Table("Size and packages over time", _HISTORY, newest).first(shown),
     }
@@ -175,9 +206,16 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "drawn": drawn,
         "of": of,
         "most": MOST,
+        "held": _holding(found),
         "names": sorted({m.nevra.name for m in contents.members}),
     }
     return PageResponse("image.html.j2", data, tables, extra)
+
+
+def _holding(found: Sequence[ImagePackage]) -> list[ImagePackage]:
+    """The packages, that nothing requested asks for by name, which hold most besides themselves."""
+    several = [p for p in found if p.leaves.packages > 1 and not p.requested]
+    return sorted(several, key=lambda p: (-p.leaves.installed_size, p.name))[:_HOLDING]
 
 
 def curve(archive: Archive, parameters: Parameters) -> tuple[tuple[Point, ...], list[Step]]:
@@ -197,7 +235,60 @@ def packages(archive: Archive, parameters: Parameters) -> list[ImagePackage]:
     if archive.evaluated(key, date).facts.status != "ok":
         return []
     contents = archive.history.contents(key, date)
-    return _packages(contents, graph_of(contents))
+    graph = graph_of(contents)
+    return _packages(contents, graph, environment_members(archive, key, contents, graph))
+
+
+def holders(
+    archive: Archive, parameters: Parameters
+) -> tuple[list[ImagePackage], list[int | None], dict[int, str]]:
+    """An image's packages, the place of the one that alone holds each, and where each leads."""
+    found = packages(archive, parameters)
+    key, date = parameters.key, parameters.date
+    above = graph_of(archive.history.contents(key, date)).holders() if found else {}
+    links = {
+        place: image_url(key, date=date, package=package.name) + "#closure"
+        for place, package in enumerate(found)
+    }
+    return found, [above[place] for place in range(len(found))], links
+
+
+def limits(archive: Archive, parameters: Parameters, metric: str) -> list[tuple[str, int]]:
+    """The limits and targets of an image's objectives on one metric, each with its name."""
+    found: dict[tuple[str, int], None] = {}
+    for status in archive.objective_statuses_of(parameters.date, key=parameters.key):
+        state = status.state
+        if state.metric != metric:
+            continue
+        bounds = (("limit", only_number(state.limit)), ("target", state.target))
+        found |= {(f"{status.name}: {what}", n): None for what, n in bounds if n is not None}
+    return list(found)
+
+
+def environment_members(
+    archive: Archive, key: ImageKey, contents: Contents, graph: Graph
+) -> frozenset[int] | None:
+    """The places of the members that the environment alone brings; null where a run has not
+    recorded what it asks for.
+
+    Those are what its requests lead to. A member that a group or a capability requests counts as
+    the environment's unless the workload asks for such things too.
+    """
+    image = archive.history.image(key)
+    asked = image.environment_requests if image else None
+    if asked is None:
+        return None
+    own = set(asked)
+    workload = set(contents.requests) - own
+    names = {member.nevra.name for member in contents.members}
+    unnamed = not workload <= names | {WEAK}
+    roots = {
+        place
+        for place, member in enumerate(contents.members)
+        if member.requested
+        and (member.nevra.name in own or (member.nevra.name not in workload and not unnamed))
+    }
+    return graph.reached(roots)
 
 
 def highlight(contents: Contents, graph: Graph, name: str) -> Highlight | None:
@@ -217,15 +308,22 @@ def highlight(contents: Contents, graph: Graph, name: str) -> Highlight | None:
     )
 
 
-def _packages(contents: Contents, graph: Graph) -> list[ImagePackage]:
+def _packages(
+    contents: Contents, graph: Graph, environment: frozenset[int] | None
+) -> list[ImagePackage]:
     members = contents.members
     required_by: list[list[RequiredBy]] = [[] for _ in members]
     for link in contents.links:
         needed = RequiredBy(members[link.source].nevra, link.capability, link.kind)
         required_by[link.target].append(needed)
     return [
-        _package(member, needs, Leaves(*left))
-        for member, needs, left in zip(members, required_by, leaving(graph, members), strict=True)
+        replace(
+            _package(member, needs, Leaves(*left)),
+            environment=None if environment is None else place in environment,
+        )
+        for place, (member, needs, left) in enumerate(
+            zip(members, required_by, leaving(graph, members), strict=True)
+        )
     ]
 
 
@@ -290,6 +388,7 @@ _PACKAGES = columns(
     "name",
     Column("Version", "code", name="version", value=lambda row: row.nevra.rpm_evr),
     "arch",
+    "environment",
     "source",
     "installed_size",
     "download_size",

@@ -1,4 +1,4 @@
-"""`/packages`, `/packages/{name}` and `/surface`: packages over all images, and their bytes."""
+"""`/packages` and `/packages/{name}`: packages over all images, and their bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import parse_nevra
 from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.report.sizes import format_size, plural
-from bot.store.history.fleet_queries import Spread, Totals, Usage
+from bot.store.history.fleet_queries import Spread, Usage
 from bot.web.addresses import Parameters, image_url, missing, package_url
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import ordered_architectures
@@ -23,8 +23,6 @@ from bot.web.tables import Column, Table, columns, image_columns, ordered
 _NAMES = 100
 _PAGE = 25
 _WAYS = 10
-_LISTED = 100
-_SHOWN = 25
 _REQUIREMENTS = 2
 
 
@@ -82,19 +80,6 @@ class PackagePage:
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """`/api/surface`."""
-
-    date: str | None
-    totals: Totals
-    several_versions: int
-    only_one_bytes: int
-    versions: Sequence[Spread]
-    shared: Sequence[Spread]
-    only_one: Sequence[Usage]
-
-
-@dataclass(frozen=True, slots=True)
 class UsedByOne:
     """A package that one image alone needs, whatever its architectures."""
 
@@ -117,10 +102,10 @@ def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     found = [s for s in archive.spread(date) if _holds(s, words)]
     found.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
     if parameters.order is not None:
-        found = ordered(found, _SPREAD, parameters.order)
+        found = ordered(found, SPREAD, parameters.order)
     shown = list(page.of(found))
     data = Packages(date, len(found), shown, page.next(len(found)))
-    tables = {"packages": Table("Packages", _SPREAD, shown, date)}
+    tables = {"packages": Table("Packages", SPREAD, shown, date)}
     return PageResponse("packages.html.j2", data, tables, {"q": query, "page": page})
 
 
@@ -231,38 +216,6 @@ def _images(name: str) -> tuple[Column, ...]:
     return image_columns(lambda row, date: image_url(row.key, date=date, package=name) + "#closure")
 
 
-def surface(archive: Archive, parameters: Parameters) -> PageResponse:
-    """Over all images, versions of packages, shared ones, ones used by one image.
-
-    `limit` is for each list.
-    """
-    date = parameters.date
-    spread, used_by_one = archive.spread(date), archive.used_by_one(date)
-    by_bytes = sorted(spread, key=lambda s: (-s.shared, s.name))
-    several = [s for s in spread if s.versions > 1]
-    versions = several or spread
-    shared = [s for s in by_bytes if s.shared] or by_bytes
-    listed, shown = parameters.page(_LISTED).limit, parameters.page(_SHOWN).limit
-    data = Surface(
-        date,
-        archive.totals(date),
-        len(several),
-        sum(usage.installed_size or 0 for usage in used_by_one),
-        versions[:listed],
-        shared[:listed],
-        used_by_one[:listed],
-    )
-    rows = used_by_one_rows(used_by_one)
-    tables = {
-        "versions": Table("Most versions", _SPREAD, versions, date).first(shown),
-        "shared": Table("Most bytes beyond one copy", _SPREAD, shared, date).first(shown),
-        "only_one": Table("Packages that only one image needs", _USED_BY_ONE, rows, date).first(
-            shown
-        ),
-    }
-    return PageResponse("surface.html.j2", data, tables, {"used_by_one": len(rows)})
-
-
 def used_by_one_rows(packages: Iterable[Usage]) -> list[UsedByOne]:
     """A row for each package of an image: its architectures are one image.
 
@@ -292,7 +245,7 @@ _PACKAGE = Column(
     link=lambda row, date: package_url(row.name, date=date),
     also=lambda row: f"from {row.source}" if row.source != row.name else None,
 )
-_SPREAD = (
+SPREAD = (
     _PACKAGE,
     Column("Source", name="source", only="csv"),
     Column("Versions", "count", name="versions"),
@@ -318,7 +271,7 @@ _USAGE_ORDER = (
     Column("Since", name="since"),
 )
 _BY_USAGE = ("image", *(column.name for column in _USAGE_ORDER))
-_USED_BY_ONE = columns(
+USED_BY_ONE = columns(
     UsedByOne,
     _PACKAGE,
     "source",
