@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.options import Places, common, console, formats, note, print_json, progress_bar
+from bot.errors import MinimizeError
 from bot.store.history.history import History
 
 if TYPE_CHECKING:
+    from bot.distro.documents import Configuration
     from bot.objectives.issue_writer import Issued
     from bot.objectives.tracking import Tracked
     from bot.settings.values import Settings
@@ -47,9 +50,18 @@ def _history(places: Places) -> Iterator[History]:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="The server's settings: its folders are taken, and issues are written where they say.",
 )
+@click.option(
+    "--edits",
+    type=click.IntRange(0, 3),
+    default=1,
+    show_default=True,
+    help="Find opportunities: the best so many edits of each image; 0: none.",
+)
 @formats("text", "json")
 @common
-def track(layers: bool, headers: bool, settings: Path | None, form: str, places: Places) -> int:
+def track(
+    layers: bool, headers: bool, settings: Path | None, edits: int, form: str, places: Places
+) -> int:
     """Evaluates every image and objective now, keeps the result, says what moved and who did it.
 
     Made for a timer: what did not change is not solved again. With the server's settings an
@@ -87,8 +99,9 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
                 from bot.report.text import print_track
 
                 print_track(value, console())
+            found = _opportunities(configuration, history, places, edits)
             issued = _issues(history, served, tracked.run)
-            for sentence in (*tracked.notes, *issued.unplaced, *issued.written):
+            for sentence in (*tracked.notes, *found, *issued.unplaced, *issued.written):
                 note(sentence)
             failed.extend((*tracked.failed, *issued.failed))
             for sentence in failed:
@@ -108,6 +121,25 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
     if failed:
         return 1
     return 3 if any(i.after.facts.status != "ok" for i in tracked.images) else 0
+
+
+def _opportunities(
+    configuration: Configuration, history: History, places: Places, edits: int
+) -> tuple[str, ...]:
+    """Find and settle the opportunities of all images; return sentences about them."""
+    if not edits or find_spec("pysat") is None:
+        return ()
+    from bot.advice.advise import Wish
+    from bot.objectives.opportunities import settle_opportunities
+    from bot.store.opportunities import Opportunities
+
+    try:
+        settled = settle_opportunities(
+            configuration, Opportunities(history.store), places.pools(), Wish(edits)
+        )
+    except MinimizeError as error:
+        return (f"Opportunities were not looked for to the end: {error}",)
+    return (*(f"An edit landed: {one}." for one in settled.landed), *settled.problems)
 
 
 def _issues(history: History, settings: Settings | None, run: int) -> Issued:

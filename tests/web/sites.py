@@ -39,6 +39,7 @@ PAGES = {
     "package": "/packages/glibc",
     "hostile-package": f"/packages/{quote(HOSTILE, safe='')}",
     "surface": "/surface",
+    "opportunities": "/opportunities",
     "checks": "/checks",
     "check": "/checks/over",
     "running-check": "/checks/open",

@@ -1,0 +1,238 @@
+"""Opportunities over time: what advice finds today, and what of it is in what is published now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+
+from bot.advice.advise import Wish, advise
+from bot.advice.edits import capability_name
+from bot.advice.evidence import with_precedents
+from bot.advice.headers import HeaderFacts
+from bot.advice.requests import Job
+from bot.check.objectives import needs_of
+from bot.check.target import Pools
+from bot.closure.packages import totals
+from bot.closure.pool import Pool
+from bot.distro.documents import Configuration
+from bot.distro.images import image_keys, image_request
+from bot.errors import SurroundingsError
+from bot.model.advice import Change, ImageAdvice
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.opportunity import Opportunity, OpportunityImage
+from bot.model.package import Dependency, Overlay, Package
+from bot.store.opportunities import Opportunities, Place
+
+# Rises when the same inputs may come to another advice.
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The outcome of a run: images that were advised anew, edits that landed, and sentences on
+    what could not be had."""
+
+    advised: int = 0
+    landed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def settle_opportunities(
+    configuration: Configuration, opportunities: Opportunities, pools: Pools, wish: Wish
+) -> Settled:
+    """Find the edits that make images smaller, and settle those that landed or were declined.
+
+    An image whose metadata, request and needs are those of its last advice is not advised again.
+    """
+    problems: dict[str, None] = {}
+    opened: dict[tuple[str, str], Pool] = {}
+    keys = image_keys(configuration)
+    for repository, arch in sorted({(key.repository, key.arch) for key in keys}):
+        try:
+            document = configuration.repositories[repository]
+            opened[repository, arch] = pools.get(document, arch)
+        except SurroundingsError as error:
+            problems[f"{repository} {arch}: no opportunities: {error}"] = None
+    landed = _land(configuration, opportunities, opened)
+    headers = HeaderFacts(pools.cache)
+    known = opportunities.inputs()
+    advised = 0
+    for place, jobs in _images(configuration, keys, opened):
+        inputs = _inputs(jobs, wish)
+        if known.get(place) != inputs:
+            found = with_precedents(advise(jobs, wish, headers), opened)
+            opportunities.record(place, inputs, _edits(place, found))
+            advised += 1
+    opportunities.settle_declined()
+    return Settled(advised, landed, tuple(problems))
+
+
+def _images(
+    configuration: Configuration,
+    keys: Iterable[ImageKey],
+    pools: Mapping[tuple[str, str], Pool],
+) -> Iterator[tuple[Place, Sequence[Job]]]:
+    """Each image with its jobs, one for each architecture that can be had."""
+
+    def place_of(key: ImageKey) -> Place:
+        return Place(key.repository, key.workload, key.environment)
+
+    ordered = sorted(keys, key=lambda k: (k.repository, k.workload, k.environment, k.arch))
+    for place, own in groupby(ordered, place_of):
+        jobs = [
+            Job(
+                pools[key.repository, key.arch],
+                image_request(configuration, key),
+                needs=needs_of(configuration.objectives.values(), key),
+            )
+            for key in own
+            if (key.repository, key.arch) in pools
+        ]
+        if jobs:
+            yield place, jobs
+
+
+def _inputs(jobs: Iterable[Job], wish: Wish) -> str:
+    facts = [(job.pool.snapshot.id, asdict(job.request), job.needs, asdict(wish)) for job in jobs]
+    return hashlib.sha256(json.dumps([_FORMAT, facts]).encode()).hexdigest()[:32]
+
+
+def _edits(place: Place, advices: Sequence[ImageAdvice]) -> list[tuple[Change, OpportunityImage]]:
+    """The edits of an image's plans and swaps, each with what it saves on all architectures."""
+    arches = tuple(advice.key.arch for advice in advices if advice.status == "ok")
+    found: dict[tuple[str, str], Change] = {}
+    for advice in advices:
+        swaps = advice.smallest.instead if advice.smallest is not None else ()
+        for swap in swaps:
+            if swap.prefer is not None:
+                key = swap.prefer.package, swap.prefer.capability
+                saves = found[key].saves if key in found else 0
+                found[key] = replace(swap.prefer, saves=saves + swap.prefer.saves)
+    for advice in advices:
+        # A plan is of all architectures: it is the same in the advice for each.
+        for change in (change for plan in advice.plans for change in plan.changes):
+            found.setdefault((change.package, change.capability), change)
+    return [
+        (change, OpportunityImage(place.workload, place.environment, arches, change.saves))
+        for change in found.values()
+        if change.saves > 0
+    ]
+
+
+def _land(
+    configuration: Configuration,
+    opportunities: Opportunities,
+    pools: Mapping[tuple[str, str], Pool],
+) -> tuple[str, ...]:
+    """Record the edits that are in what is published now, with what they save."""
+    landed = []
+    for one in opportunities.all():
+        own = [pool for (repository, _), pool in pools.items() if repository == one.repository]
+        if one.state != "landed" and own and _has_landed(one, own, configuration):
+            saved = _saved(one, configuration, pools)
+            opportunities.land(one, saved)
+            landed.append(f"{one.repository}: {one.edit}")
+    return tuple(landed)
+
+
+def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configuration) -> bool:
+    """Return whether an edit is in the newest packages everywhere, or in the documents."""
+    change = one.change
+    if change.kind == "request":
+        places = (Place(one.repository, i.workload, i.environment) for i in one.images)
+        requests = [request for p in places for request in _requests(configuration, p)]
+        return bool(requests) and not any(change.package in r.requests for r in requests)
+    packages = [
+        package
+        for pool in pools
+        for package in pool.newest_published(change.source)
+        if package.nevra.name == change.package
+    ]
+    if change.kind == "prefer":
+        wanted = change.to.partition(":")[2].strip()
+        return bool(packages) and all(_suggests(package, wanted) for package in packages)
+    return bool(packages) and not any(_requires(p, change.capability) for p in packages)
+
+
+def _requires(package: Package, capability: str) -> bool:
+    needs = package.of_kind("requires")
+    return any(capability in (capability_name(d.capability), d.capability) for d in needs)
+
+
+def _suggests(package: Package, name: str) -> bool:
+    return any(d.capability.split(" ")[0] == name for d in package.of_kind("suggests"))
+
+
+def _requests(configuration: Configuration, place: Place) -> list[ImageRequest]:
+    """The requests of an image; none where no document describes it any more."""
+    if place.workload not in configuration.workloads:
+        return []
+    keys = image_keys(
+        configuration, workloads=[place.workload], repositories=[place.repository], arches=[]
+    )
+    return [image_request(configuration, k) for k in keys if k.environment == place.environment]
+
+
+def _saved(
+    one: Opportunity, configuration: Configuration, pools: Mapping[tuple[str, str], Pool]
+) -> int | None:
+    """What an edit that landed saves in all images: each is solved as it is, and with the edit
+    undone. Null where one cannot be."""
+    saved = 0
+    for image in one.images:
+        place = Place(one.repository, image.workload, image.environment)
+        for request in _requests(configuration, place):
+            pool = pools.get((one.repository, request.key.arch))
+            with_edit = _size(pool, request, _overlay(one.change, pool, request, undone=False))
+            without = _size(pool, *_undone(one.change, pool, request))
+            if with_edit is None or without is None:
+                return None
+            saved += without - with_edit
+    return saved
+
+
+def _undone(
+    change: Change, pool: Pool | None, request: ImageRequest
+) -> tuple[ImageRequest, Overlay | None]:
+    """The request and the packages as they were before an edit."""
+    if change.kind == "request":
+        names = (change.package if name == change.to else name for name in request.requests)
+        return replace(request, requests=tuple(dict.fromkeys(names))), None
+    return request, _overlay(change, pool, request, undone=True)
+
+
+def _overlay(
+    change: Change, pool: Pool | None, request: ImageRequest, *, undone: bool
+) -> Overlay | None:
+    """The newest packages of an edit's source, with the edit or as before it."""
+    if pool is None or change.kind == "request":
+        return None
+    packages = pool.newest_published(change.source)
+    if undone:
+        packages = tuple(
+            _before(p, change) if p.nevra.name == change.package else p for p in packages
+        )
+    return Overlay(request.key.arch, frozenset((change.source,)), tuple(packages), "predicted")
+
+
+def _before(package: Package, change: Change) -> Package:
+    if change.kind == "prefer":
+        wanted = change.to.partition(":")[2].strip()
+        kept = tuple(
+            d
+            for d in package.dependencies
+            if not (d.kind == "suggests" and d.capability.split(" ")[0] == wanted)
+        )
+        return replace(package, dependencies=kept)
+    need = Dependency("requires", change.capability)
+    return replace(package, dependencies=(*package.dependencies, need))
+
+
+def _size(pool: Pool | None, request: ImageRequest, overlay: Overlay | None) -> int | None:
+    if pool is None:
+        return None
+    closure = pool.solve(request, overlay, settled=lambda _: True)
+    return totals(closure).installed_size if closure.status == "ok" else None

@@ -1,0 +1,204 @@
+"""`/opportunities` and `/opportunities/{id}`: edits that make images smaller, and their state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from bot.model.advice import Change
+from bot.model.opportunity import Opportunity, OpportunityState
+from bot.report.opportunity import evidence_phrases, opportunity_texts
+from bot.report.phrase import to_plain
+from bot.store.opportunities import Opportunities as Stored
+from bot.web.addresses import Parameters, missing
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.steps import safe_url
+from bot.web.tables import Column, Table, columns
+
+_SHOWN = 100
+STATES: tuple[OpportunityState, ...] = ("found", "proposed", "declined", "landed")
+# As many of each as a page links filters to.
+_FILTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class OpportunityRow:
+    """An edit: what to write, what it saves in how many images, its state and its evidence."""
+
+    id: str
+    edit: Annotated[
+        str,
+        Column("Edit", link=lambda row, _: f"/opportunities/{row.id}", also=lambda row: row.to),
+    ]
+    kind: Annotated[str, Column("Kind")]
+    to: Annotated[str, Column("To write", only="csv")]
+    source: Annotated[str, Column("Source")]
+    repository: Annotated[str, Column("Repository")]
+    saves: Annotated[int, Column("Saves", "size")]
+    images: Annotated[int, Column("Images", "count")]
+    state: Annotated[
+        OpportunityState, Column("State", "state", also=lambda row: row.reason or None)
+    ]
+    evidence: Annotated[str, Column("Evidence")]
+    maintainers: Annotated[tuple[str, ...], Column("Maintainers", only="csv")]
+    saved: Annotated[int | None, Column("Saved when it landed", "size", spare=True)]
+    found: Annotated[str, Column("Found (UTC)", "time", only="csv")]
+    changed: Annotated[str, Column("Since (UTC)", "time")]
+    url: Annotated[
+        str | None,
+        Column("Where", link=safe_url, value=lambda row: "link" if row.url else None, spare=True),
+    ]
+    reason: Annotated[str, Column("Reason", only="csv")]
+    user: Annotated[str, Column("Declined by", only="csv")]
+
+
+@dataclass(frozen=True, slots=True)
+class OpportunityList:
+    """`/api/opportunities`: those that save most first; `next` is the offset of the following."""
+
+    opportunities: list[OpportunityRow]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedImage:
+    """An image and what the edit saves in it."""
+
+    workload: Annotated[str, Column("Workload")]
+    environment: Annotated[str, Column("Environment")]
+    arches: Annotated[tuple[str, ...], Column("Architectures", value=lambda r: ", ".join(r.arches))]
+    saves: Annotated[int, Column("Saves", "size")]
+
+
+@dataclass(frozen=True, slots=True)
+class OpportunityPage:
+    """`/api/opportunities/{id}`: the edit with its images, its evidence and texts to copy."""
+
+    opportunity: OpportunityRow
+    change: Change
+    evidence: list[str]
+    images: list[SavedImage]
+    commit: str
+    changelog: str
+    report: str
+
+
+def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
+    """The edits, filtered by state, source, repository, maintainer and workload."""
+    known = Stored(archive.store).all()
+    wanted = {
+        name: parameters.query.get(name, "")
+        for name in ("state", "source", "repository", "maintainer", "workload")
+    }
+    if wanted["state"] not in ("", *STATES):
+        raise missing(f"state can be {', '.join(STATES)}.")
+    fitting = [one for one in known if _fits(one, wanted)]
+    shown = [one for one in fitting if wanted["state"] in ("", one.state)]
+    page = parameters.page(_SHOWN, 500)
+    end = None if page.limit is None else page.offset + page.limit
+    rows = [_row(one) for one in shown[page.offset : end]]
+    following = end if end is not None and end < len(shown) else None
+    data = OpportunityList(rows, following)
+    counts = Counter(one.state for one in fitting)
+    extra = {
+        "page": page,
+        "wanted": wanted,
+        "counts": {state: counts[state] for state in STATES},
+        "filters": _filters(known),
+    }
+    table = Table("Opportunities", _COLUMNS, rows)
+    return PageResponse("opportunities.html.j2", data, {"opportunities": table}, extra)
+
+
+def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
+    """One edit; 404 if there is none of this id."""
+    wanted = parameters.path["id"]
+    one = next((o for o in Stored(archive.store).all() if o.id == wanted), None)
+    if one is None:
+        raise missing("There is no opportunity of this id.")
+    texts = opportunity_texts(one)
+    data = OpportunityPage(
+        _row(one),
+        one.change,
+        [to_plain(phrase) for phrase in evidence_phrases(one)],
+        [SavedImage(i.workload, i.environment, i.arches, i.saves) for i in one.images],
+        texts.commit,
+        texts.changelog,
+        texts.report,
+    )
+    tables = {"images": Table("Images", columns(SavedImage, *_IMAGE), data.images)}
+    return PageResponse("opportunity.html.j2", data, tables, {})
+
+
+_IMAGE = ("workload", "environment", "arches", "saves")
+
+
+def best_of_image(
+    archive: Archive, repository: str, environment: str, workload: str
+) -> list[OpportunityRow]:
+    """The open edits that make an image smaller, those that save most in it first."""
+    found = [
+        (image.saves, one)
+        for one in Stored(archive.store).all()
+        if one.repository == repository and one.state in ("found", "proposed")
+        for image in one.images
+        if (image.workload, image.environment) == (workload, environment)
+    ]
+    return [_row(one) for _, one in sorted(found, key=lambda pair: (-pair[0], pair[1].edit))]
+
+
+def _fits(one: Opportunity, wanted: dict[str, str]) -> bool:
+    return (
+        wanted["source"] in ("", one.change.source)
+        and wanted["repository"] in ("", one.repository)
+        and (not wanted["maintainer"] or wanted["maintainer"] in one.change.maintainers)
+        and (not wanted["workload"] or wanted["workload"] in {i.workload for i in one.images})
+    )
+
+
+def _filters(known: Sequence[Opportunity]) -> dict[str, list[str]]:
+    """The values by which a page filters, the most frequent of each kind, sorted."""
+    values = {
+        "source": Counter(one.change.source for one in known),
+        "maintainer": Counter(name for one in known for name in one.change.maintainers),
+        "workload": Counter(i.workload for one in known for i in one.images),
+    }
+    return {
+        name: sorted(value for value, _ in counted.most_common(_FILTERS))
+        for name, counted in values.items()
+        if len(counted) > 1
+    }
+
+
+def _row(one: Opportunity) -> OpportunityRow:
+    use = one.change.evidence.use
+    evidence = {None: "not searched", 0: "no trace of use"}.get(
+        None if use is None else len(use), "traces of use"
+    )
+    return OpportunityRow(
+        one.id,
+        one.edit,
+        one.change.kind,
+        one.change.to,
+        one.change.source,
+        one.repository,
+        one.saves,
+        len(one.images),
+        one.state,
+        evidence,
+        one.change.maintainers,
+        one.saved,
+        one.found,
+        one.changed,
+        one.url or None,
+        one.reason,
+        one.user,
+    )
+
+
+_COLUMNS = columns(
+    OpportunityRow, "edit", "kind", "to", "source", "repository", "saves", "images", "state",
+    "evidence", "maintainers", "saved", "found", "changed", "url", "reason", "user",
+)  # fmt: skip

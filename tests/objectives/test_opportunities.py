@@ -1,0 +1,77 @@
+"""`minimize track` finds edits, passes over what is unchanged, and settles what landed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.advice.advise import Wish
+from bot.check.target import Pools
+from bot.distro.cache import Cache
+from bot.model.opportunity import Opportunity
+from bot.objectives.opportunities import Settled, settle_opportunities
+from bot.store.history.history import History
+from bot.store.opportunities import Opportunities
+from tests.objectives.worlds import Thing, World
+
+APP = Thing("app", size=100, requires=("perl", "zlib"))
+OTHERS = (Thing("perl", size=9_000, requires=("perl-libs",)), Thing("perl-libs", size=5_000),
+          Thing("zlib", size=700))  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.workload("web", "app")
+    made.workload("tools", "app", "zlib")
+    made.publish(APP, *OTHERS)
+    return made
+
+
+def settle(world: World, history: History, edits: int = 1) -> Settled:
+    pools = Pools(Cache(world.root / "cache"))
+    opportunities = Opportunities(history.store)
+    return settle_opportunities(world.configuration, opportunities, pools, Wish(edits))
+
+
+def known(history: History) -> list[Opportunity]:
+    return list(Opportunities(history.store).all())
+
+
+def test_an_edit_is_found_with_its_images_and_not_looked_for_twice(world: World) -> None:
+    with world.history() as history:
+        assert settle(world, history).advised == 2
+        (one,) = known(history)
+        assert (one.edit, one.state, one.saves) == ("app:perl", "found", 28_000)
+        assert [(i.workload, i.saves) for i in one.images] == [("tools", 14_000), ("web", 14_000)]
+        assert settle(world, history) == Settled()
+        world.workload("more", "app")
+        assert settle(world, history).advised == 1
+        assert settle(world, history, edits=2).advised == 3
+        assert {one.edit for one in known(history)} == {"app:perl", "app:zlib"}
+
+
+def test_an_edit_that_is_published_landed_with_what_it_saves_now(world: World) -> None:
+    with world.history() as history:
+        settle(world, history)
+        # Meanwhile Perl grew: what landed saves is measured on the day.
+        perl = Thing("perl", version=2, size=10_000, requires=("perl-libs",))
+        world.publish(Thing("app", version=2, size=100, requires=("zlib",)), perl, *OTHERS[1:])
+        assert settle(world, history).landed == ("repo: app:perl",)
+        landed = next(one for one in known(history) if one.edit == "app:perl")
+        assert (landed.state, landed.saved) == ("landed", 30_000)
+        # Undone, it is found again.
+        world.publish(Thing("app", version=3, size=100, requires=("perl", "zlib")), *OTHERS)
+        settle(world, history)
+        again = next(one for one in known(history) if one.edit == "app:perl")
+        assert (again.state, again.saved) == ("found", None)
+
+
+def test_an_edit_that_is_not_published_stays_open(world: World) -> None:
+    with world.history() as history:
+        settle(world, history)
+        world.publish(Thing("app", version=2, size=200, requires=("perl", "zlib")), *OTHERS)
+        assert settle(world, history).landed == ()
+        (one,) = [one for one in known(history) if one.edit == "app:perl"]
+        assert one.state == "found"

@@ -1,0 +1,107 @@
+"""The page of opportunities: its states, its filters by link, one edit with texts to copy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.model.advice import Change, Evidence
+from bot.model.opportunity import Opportunity, OpportunityImage
+from bot.report.opportunity import opportunity_texts
+from bot.store.opportunities import Opportunities, Place
+from tests.web.sites import application, prepare
+
+ARCHES = ("aarch64", "x86_64")
+HOSTILE = "<script>alert(1)</script>"
+EDITS = (
+    Change("order", "nginx", "nginx", "systemd", True, "%{?systemd_ordering}", 50_000_000,
+           maintainers=("web-sig",), evidence=Evidence(use=())),
+    Change("weaken", "git", "git", "perl", None, f"Recommends: {HOSTILE}", 8_000_000,
+           maintainers=("tools-sig",)),
+    Change("prefer", "curl", "curl", "libcurl", True, "Suggests: libcurl-minimal", 7_000_000),
+)  # fmt: skip
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Any]:
+    from bot.store.history.history import open_history
+
+    folder = prepare(tmp_path, days=3)
+    history = open_history(folder / "data")
+    opportunities = Opportunities(history.store)
+    place = Place("reference", "nginx", "minimal")
+    found = [(c, OpportunityImage("nginx", "minimal", ARCHES, c.saves)) for c in EDITS]
+    opportunities.record(place, "x", found)
+    opportunities.record(
+        Place("reference", "git", "minimal"),
+        "x",
+        [(EDITS[1], OpportunityImage("git", "minimal", ARCHES, 1_000_000))],
+    )
+    systemd, *_ = opportunities.all()
+    opportunities.propose([systemd.id], "https://forge.example/7")
+    async with TestClient(TestServer(application(history.store, history, folder))) as client:
+        yield client
+    history.close()
+    history.store.close()
+
+
+async def edits(site: Any, query: str = "") -> list[str]:
+    answer = await site.get(f"/api/opportunities{query}")
+    assert answer.status == 200
+    return [one["edit"] for one in (await answer.json())["opportunities"]]
+
+
+async def test_those_that_save_most_come_first_and_links_filter_them(site: Any) -> None:
+    assert await edits(site) == ["nginx:systemd", "git:perl", "curl:libcurl"]
+    assert await edits(site, "?state=proposed") == ["nginx:systemd"]
+    assert await edits(site, "?source=git") == ["git:perl"]
+    assert await edits(site, "?maintainer=web-sig") == ["nginx:systemd"]
+    assert await edits(site, "?workload=git") == ["git:perl"]
+    assert await edits(site, "?offset=1&limit=1") == ["git:perl"]
+    assert (await site.get("/opportunities?state=lost")).status == 404
+    text = await (await site.get("/opportunities")).text()
+    assert '<a href="/opportunities?source=git">git</a>' in text
+    assert 'href="/opportunities?state=found"' in text
+    assert "<script>" not in text and HOSTILE not in text
+
+
+async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any) -> None:
+    answer = await site.get("/api/opportunities?source=nginx")
+    (row,) = (await answer.json())["opportunities"]
+    assert (row["saves"], row["state"], row["url"]) == (
+        50_000_000, "proposed", "https://forge.example/7",
+    )  # fmt: skip
+    page = await (await site.get(f"/api/opportunities/{row['id']}")).json()
+    assert page["commit"].startswith("nginx: order after systemd instead of requiring it\n\n")
+    assert page["evidence"] == ["No file, scriptlet or unit of what stays names what would leave."]
+    assert [(i["workload"], i["saves"]) for i in page["images"]] == [("nginx", 50_000_000)]
+    text = await (await site.get(f"/opportunities/{row['id']}")).text()
+    assert "/minimize decline nginx:systemd REASON" in text
+    assert (await site.get("/opportunities/nowhere")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [
+        (EDITS[1], "git: do not require perl"),
+        (EDITS[2], "curl: suggest libcurl-minimal beside the requirement of libcurl"),
+        (
+            Change("request", "nginx", "nginx", "nginx", True, "nginx-core"),
+            "nginx-core is requested instead of nginx",
+        ),
+    ],
+)
+def test_the_texts_are_plain_and_name_the_edit_and_its_images(change: Change, subject: str) -> None:
+    images = tuple(OpportunityImage(f"w{n}", "minimal", ARCHES, 1_000_000) for n in range(7))
+    texts = opportunity_texts(Opportunity("c9", change, "found", "", "", images))
+    first, _, body = texts.commit.partition("\n\n")
+    assert first == subject
+    assert "7 MB in 7 images" in body.replace("\n", " ")
+    assert "w0, w1, w2, w3, w4 and 2 more" in body.replace("\n", " ")
+    assert all(len(line) <= 72 for line in body.splitlines())
+    assert texts.changelog == f"- {subject}"
+    assert change.to in texts.report.replace("\n", " ")
