@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -126,6 +125,11 @@ class Engine:
         if self._database.dialect.name == "postgresql":
             return PostgresWakeups(self._database)
         return SocketWakeups(self._settings.data / "wake-ups", self._executor)
+
+    @property
+    def database(self) -> sa.Engine:
+        """Connections to the engine's database, beside DBOS's own."""
+        return self._database
 
     @property
     def executor_id(self) -> str:
@@ -345,25 +349,6 @@ class Engine:
             except Exception:
                 # The database may be back at the next look, which must come.
                 LOG.exception("lost processes could not be looked for")
-
-    async def forget_finished(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
-        """Delete runs that ended more than `keep_days` ago; return their number."""
-        before = (now() - timedelta(days=self._settings.engine.keep_days)).isoformat()
-        deleted = 0
-        while True:
-            old = await DBOS.list_workflows_async(
-                status=list(_OVER),
-                completed_before=before,
-                limit=200,
-                load_input=False,
-                load_output=False,
-            )
-            if not old:
-                break
-            await DBOS.delete_workflows_async([status.workflow_id for status in old])
-            deleted += len(old)
-        await asyncio.to_thread(self.results.forget, self._settings.engine.keep_days)
-        return deleted
 
 
 def even_batches(ids: Sequence[str]) -> Iterator[list[str]]:

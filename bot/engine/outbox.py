@@ -334,7 +334,7 @@ class Outbox:
 
     # What is left
 
-    def forget(self, days: int) -> int:
+    def forget(self, days: float) -> int:
         """Delete what the forges have had for `days`; return the number."""
         old = (_OUTBOX.c.version <= _OUTBOX.c.seen) & _OUTBOX.c.look_at.is_(None)
         old &= _OUTBOX.c.changed_at < self._now - days * _DAY

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from bot.errors import SurroundingsError, UsageError
 from bot.model.result import CheckResult, check_from_json, check_to_store
 from bot.report.render import status_line
 from bot.settings.values import Settings
-from bot.store.store import Store, now, open_store, result_id_of, utc_text
+from bot.store.store import Store, now, open_store, result_id_of
 
 
 class SharedResults:
@@ -66,9 +65,8 @@ class SharedResults:
         with self._connection() as connection:
             return connection.execute(query).scalar()
 
-    def forget_results(self, days: int) -> None:
-        """Delete the results older than `days`: by then the store has them."""
-        before = utc_text(datetime.now(UTC) - timedelta(days=days))
+    def forget_results(self, before: str) -> None:
+        """Delete the results from before an RFC 3339 time: the store has them."""
         with self._connection() as connection:
             connection.execute(sa.delete(RESULTS).where(RESULTS.c.stored < before))
 
@@ -101,9 +99,10 @@ class Results:
             if body is not None:
                 store.add_result(check, body)
 
-    def forget(self, days: int) -> None:
-        """Delete results older than `days` that nobody needs."""
-        self._table.forget_results(days)
+    def forget(self, before: str) -> None:
+        """Delete what workers left before an RFC 3339 time; the store has its own retention."""
+        if isinstance(self._table, SharedResults):
+            self._table.forget_results(before)
 
 
 def open_results(settings: Settings, store: Store | None = None) -> Results:

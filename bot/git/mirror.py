@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from bot.errors import ChangeError
 from bot.git.command import GitError, git_environment, run_git
 from bot.git.repository import ChangedFile, GitRepository, TreeEntry
-from bot.locks import locked
+from bot.locks import LIMIT, locked
 from bot.telemetry.measures import timed
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
@@ -63,6 +63,9 @@ class GitMirror(GitRepository):
         with self._lock():
             known = self._merge_base_if_whole(head, base)
             if known is not None:
+                for sha in (head, base):
+                    with suppress(OSError):  # packed: it is as old as its pack
+                        os.utime(self.path / "refs/minimize" / sha)
                 return known
             for depth in (*_DEPTHS, None):
                 self._fetch_commits((head, base), names, depth)
@@ -143,9 +146,19 @@ class GitMirror(GitRepository):
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One fetch at a time for each repository, over threads and processes."""
-        with locked(self.path / _OWN_LOCK):
-            _clear_leftovers(self.path)
+        with locked_mirror(self.path):
             yield
+
+
+@contextmanager
+def locked_mirror(repository: Path, seconds: float = LIMIT) -> Iterator[None]:
+    """Hold the lock of an object cache, over threads and processes; nothing is half written then.
+
+    LockedError where another holds it for `seconds`.
+    """
+    with locked(repository / _OWN_LOCK, seconds=seconds):
+        _clear_leftovers(repository)
+        yield
 
 
 def _clear_leftovers(repository: Path) -> None:

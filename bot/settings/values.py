@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bot.errors import UsageError
 from bot.settings.forges import ForgeSettings, PlaceOfRepositories, SecretReference, Strict, Url
+from bot.settings.retention import Kept, RetentionSettings
 from bot.settings.telemetry import LogSettings, MetricsSettings, TraceSettings
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
@@ -34,6 +35,7 @@ class Listen(Strict):
 class EngineSettings(Strict):
     """DBOS. `database` is an SQLite path, or a reference to a Postgres URL with its password.
 
+    `keep_days` is the older name of retention.runs.days.
     `executor_id` names this process to the engine: unique, and the same after a restart.
     """
 
@@ -42,7 +44,7 @@ class EngineSettings(Strict):
     predictions: Annotated[int, Field(ge=0, le=64)] = 4
     executor_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
     application_version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    keep_days: Annotated[int, Field(ge=1)] = 14
+    keep_days: Annotated[int, Field(ge=1)] | None = None
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
 
     @field_validator("database", mode="before")
@@ -179,6 +181,7 @@ class Settings(Strict):
     accept: Literal["others", "anyone"] = "others"
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings | None = None
     traces: TraceSettings | None = None
@@ -229,6 +232,12 @@ class Settings(Strict):
         fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
         rule = next(fitting, None)
         return "enforce" if rule is None else rule.mode
+
+    @property
+    def kept_runs(self) -> Kept:
+        """How long runs stay in the engine."""
+        days, kept = self.engine.keep_days, self.retention.runs
+        return kept if days is None else kept.model_copy(update={"days": days})
 
     def engine_database(self) -> Path | str:
         """The engine's SQLite file (absolute), or its Postgres URL; UsageError without it."""

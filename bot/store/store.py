@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +56,14 @@ class Store:
         self.path = path
         self._db = Database(connection)
         self._lock = threading.RLock()
+
+    def vacuum(self) -> None:
+        """Write the file anew without its free pages; StoreError if the disk cannot hold it."""
+        with self._lock:
+            try:
+                self._db.execute("vacuum")
+            except sqlite3.Error as error:
+                raise StoreError(f"The store {self.path} cannot be packed: {error}.") from error
 
     def close(self) -> None:
         """Close the file. The store must not be used afterwards."""
@@ -317,15 +325,6 @@ class Store:
         """Return whether a result is stored."""
         return bool(self.rows("select 1 from results where id = ?", [result_id]))
 
-    def forget_results(self, days: int) -> None:
-        """Delete the results older than `days` that no check names."""
-        with self.writing() as db:
-            db.execute(
-                "delete from results where stored < ? and id not in"
-                " (select result_id from checks where result_id is not null)",
-                [_before(days)],
-            )
-
     # Comments
 
     def record_comment(self, comment: CommentRecord) -> None:
@@ -341,19 +340,6 @@ class Store:
         )
         return CommentRecord(**rows[0]) if rows else None
 
-    # Retention
-
-    def forget_bodies(self, days: int) -> int:
-        """Delete the bodies of handled deliveries older than `days`; their ids stay."""
-        with self.writing() as db:
-            return int(
-                db.execute(
-                    "update deliveries set body = x'' where state != 'new' and received < ?"
-                    " and length(body) > 0",
-                    [_before(days)],
-                ).rowcount
-            )
-
 
 _FIELDS = [name for name in CheckRecord.__slots__ if name != "result"]
 _WITHOUT_RESULT = "select " + ", ".join(f'"{name}"' for name in _FIELDS) + " from checks"
@@ -367,10 +353,6 @@ def utc_text(moment: datetime) -> str:
 def now() -> str:
     """This moment as the store has it."""
     return utc_text(datetime.now(UTC))
-
-
-def _before(days: int) -> str:
-    return utc_text(datetime.now(UTC) - timedelta(days=days))
 
 
 def result_id_of(check: str, body: str) -> str:

@@ -89,6 +89,18 @@ FORGE_CALLS_LEFT = Gauge(
 )
 FORGE_CALLS_LIMIT = Gauge("minimize_forge_calls_limit", "That limit.", ["host"], registry=REGISTRY)
 
+RETAINED_BYTES = Gauge(
+    "minimize_retained_bytes", "Bytes of each kind of data after the last sweep.", ["kind"],
+    registry=REGISTRY,
+)  # fmt: skip
+REMOVED = Counter(
+    "minimize_removed_total", "Things that left by age or size.", ["kind"], registry=REGISTRY
+)
+SWEEPS = Counter(
+    "minimize_sweeps_total", "Sweeps of each kind: done, failed.", ["kind", "result"],
+    registry=REGISTRY,
+)  # fmt: skip
+
 
 def add_measures(measures: Measures) -> None:
     """Add what a process has gathered to the metrics."""

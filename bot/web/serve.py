@@ -28,6 +28,7 @@ from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Reconciler, record_comment
 from bot.engine.results import open_results
 from bot.engine.resync import Resync
+from bot.engine.retention import Retention, ServerRetention
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
@@ -148,14 +149,13 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """Warm up; then for ever drop old runs and bodies, and end idle processes."""
+        """Warm up; then for ever have old data leave, and end idle processes."""
+        server = ServerRetention(self._store, self._engine, self._outbox)
+        retention = Retention(self._settings, server)
         await _warm_up(self._computing)
         while True:
             try:
-                await self._engine.forget_finished()
-                days = self._settings.engine.keep_days
-                await asyncio.to_thread(self._store.forget_bodies, days)
-                await asyncio.to_thread(self._outbox.forget, days)
+                await retention.sweep_if_due()
                 await asyncio.to_thread(_drop_unused, self._computing, self._settings)
             except Exception:
                 # The next round may succeed.
@@ -229,6 +229,7 @@ async def _work(settings: Settings) -> None:
         listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
+    retention = Retention(settings)
     try:
         await _warm_up(computing)
         while not stop.is_set():
@@ -236,6 +237,7 @@ async def _work(settings: Settings) -> None:
                 async with asyncio.timeout(_UPKEEP):
                     await stop.wait()
             await asyncio.to_thread(_drop_unused, computing, settings)
+            await retention.sweep_if_due()
     finally:
         for forge in forges.values():
             await forge.close()

@@ -264,7 +264,7 @@ def test_results_of_workers_are_brought_to_the_store_once(tmp_path) -> None:
         shared.bring(store, "c", stored.id)
     assert [row["id"] for row in store.rows("select id from results")] == [stored.id]
     assert Results(store).get(stored.id) == result
-    shared.forget(-1)
+    shared.forget("2999-01-01")
     with pytest.raises(UsageError, match="not stored any more"):
         shared.get(stored.id)
     table._engine.dispose()

@@ -140,15 +140,6 @@ def test_one_comment_record_for_each_pull_request(store: Store) -> None:
     assert store.comment("github", "o/r", 8) is None
 
 
-def test_old_bodies_go_and_ids_stay(store: Store) -> None:
-    (receipt,) = store.add_deliveries([delivery(1)])
-    assert store.forget_bodies(-1) == 0  # not handled yet
-    store.settle_delivery(receipt.id, "done", "")
-    assert store.forget_bodies(1) == 0
-    assert store.forget_bodies(-1) == 1
-    assert store.add_deliveries([delivery(1)])[0].repeat
-
-
 def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "minimize.sqlite")

@@ -1,0 +1,100 @@
+"""What leaves the cache with age and size, beside what can be had again: builds, logs, remains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.distro.cache import KINDS
+
+# Of what was used just now, somebody may need more.
+_GRACE = 3600.0
+# Where files lie by their checksums, and have a dot while they are written. Not those with whole
+# trees (buildroots, rpm's roots, macros): their dot files are packages'.
+_ADDRESSED = (*KINDS, "metadata", "macro-files", "accounts", "dist", "nodocs")
+# Where only unfinished work is: what a run that was killed leaves.
+_UNFINISHED = ("partial", "packed", "scratch")
+
+
+@dataclass(frozen=True, slots=True)
+class SweptFiles:
+    """The number of entries that were removed, and the bytes that are left."""
+
+    removed: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Entry:
+    used: float
+    path: Path
+    size: int
+
+
+def sweep_entries(
+    folder: Path, before: float, most: int, now: float, needed: Collection[str] = ()
+) -> SweptFiles:
+    """Remove the files and directories in `folder` that were not used since `before`, then the
+    longest unused until `most` bytes are left; times are seconds since 1970.
+
+    Never what is in `needed` (paths of files, there or below), nor what was used within an hour.
+    """
+    kept = {path for text in needed for path in (Path(text), *Path(text).parents)}
+    entries = sorted(_entry(path) for path in _listed(folder))
+    size = sum(entry.size for entry in entries)
+    removed = 0
+    for entry in entries:
+        old = entry.used < before
+        if entry.used > now - _GRACE or not (old or size > most):
+            break
+        if entry.path in kept:
+            continue
+        _remove(entry.path)
+        removed += 1
+        size -= entry.size
+    return SweptFiles(removed, size)
+
+
+def sweep_remains(cache: Path, before: float, most: int, now: float) -> SweptFiles:
+    """Remove what killed runs left in a cache before a time: unfinished files, half downloads,
+    their scratch directories."""
+    removed = size = 0
+    for name in _UNFINISHED:
+        found = sweep_entries(cache / name, before, most, now)
+        removed, size = removed + found.removed, size + found.bytes
+    for kind in _ADDRESSED:
+        for path in (cache / kind).glob("*/.*"):
+            if path.is_file() and _entry(path).used < before:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return SweptFiles(removed, size)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # nothing was ever stored there
+
+
+def _entry(path: Path) -> _Entry:
+    size, used = 0, 0.0
+    with suppress(OSError):
+        state = path.lstat()
+        size, used = state.st_size, state.st_mtime
+    for folder, _, files in os.walk(path):
+        for file in files:
+            with suppress(OSError):
+                size += (Path(folder) / file).lstat().st_size
+    return _Entry(used, path, size)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""The one periodic job that has data leave by its age and size, as the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import sqlalchemy as sa
+from dbos import DBOS
+
+from bot.distro.retention import SweptFiles, sweep_entries, sweep_remains
+from bot.engine.database import SCHEMA
+from bot.engine.engine import Engine
+from bot.engine.outbox import Outbox
+from bot.errors import MinimizeError
+from bot.git.upkeep import sweep_mirrors
+from bot.settings.retention import Kept
+from bot.settings.values import Settings
+from bot.store.retention import (
+    Swept,
+    reclaim,
+    shown_logs,
+    sweep_checks,
+    sweep_deliveries,
+)
+from bot.store.store import Store, utc_text
+from bot.telemetry.metrics import REMOVED, RETAINED_BYTES, SWEEPS
+
+LOG = logging.getLogger(__name__)
+EVERY = 3600.0  # seconds between two sweeps
+_DAY = 86_400.0
+_RUNS_AT_ONCE = 200
+_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRetention:
+    """What a server has beside its cache."""
+
+    store: Store
+    engine: Engine
+    outbox: Outbox
+
+
+class Retention:
+    """The job of one process: of a server over all, of a worker over its own cache.
+
+    `clock` gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: ServerRetention | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._clock = clock
+        self._next = 0.0
+
+    async def sweep_if_due(self) -> None:
+        """Sweep, where the last time was an hour ago; call it often."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + EVERY
+            await self.sweep()
+
+    async def sweep(self) -> dict[str, Swept | SweptFiles]:
+        """Have everything leave that is too old or too much; the removed and the rest by kind.
+
+        A kind that fails is logged, and the others go on.
+        """
+        needed: frozenset[str] = frozenset()
+        swept: dict[str, Swept | SweptFiles] = {}
+        if self._server is not None:
+            for kind, work in self._server_kinds(self._server).items():
+                await self._one(swept, kind, work)
+            needed = await asyncio.to_thread(shown_logs, self._server.store)
+            await asyncio.to_thread(reclaim, self._server.store)
+        elif (self._settings.data / "minimize.sqlite").exists():
+            return swept  # the server of this machine does it
+        for kind, call in self._cache_kinds(needed).items():
+            await self._one(swept, kind, partial(asyncio.to_thread, call))
+        return swept
+
+    def _cache_kinds(self, needed: frozenset[str]) -> dict[str, Callable[[], SweptFiles]]:
+        kept, cache, now = self._settings.retention, self._settings.cache, self._clock()
+
+        def entries(folder: str, kept: Kept) -> Callable[[], SweptFiles]:
+            before = self._before(kept)
+            return partial(sweep_entries, cache / folder, before, kept.bytes, now, needed)
+
+        remains = (cache, self._before(kept.remains), kept.remains.bytes, now)
+        return {
+            "logs": entries("build-logs", kept.logs),
+            "builds": entries("builds", kept.builds),
+            "git": partial(self._git, kept.git),
+            "remains": partial(sweep_remains, *remains),
+        }
+
+    def _server_kinds(self, server: ServerRetention) -> dict[str, Callable[[], Awaitable[Swept]]]:
+        kept, runs = self._settings.retention, self._settings.kept_runs
+        superseded = self._text(runs)
+        return {
+            "deliveries": lambda: asyncio.to_thread(
+                sweep_deliveries, server.store, self._text(kept.deliveries), kept.deliveries.bytes
+            ),
+            "checks": lambda: asyncio.to_thread(
+                sweep_checks, server.store, self._text(kept.checks), superseded, kept.checks.bytes
+            ),
+            "runs": lambda: self._runs(server, runs),
+        }
+
+    async def _one(
+        self,
+        swept: dict[str, Swept | SweptFiles],
+        kind: str,
+        work: Callable[[], Awaitable[Swept | SweptFiles]],
+    ) -> None:
+        try:
+            found = await work()
+        except (MinimizeError, OSError, sa.exc.SQLAlchemyError):
+            LOG.exception("%s could not be swept", kind)
+            SWEEPS.labels(kind, "failed").inc()
+            return
+        swept[kind] = found
+        SWEEPS.labels(kind, "done").inc()
+        REMOVED.labels(kind).inc(found.removed)
+        RETAINED_BYTES.labels(kind).set(found.bytes)
+        if found.removed:
+            LOG.info("%d of %s left, %d bytes stay", found.removed, kind, found.bytes)
+
+    async def _runs(self, server: ServerRetention, kept: Kept) -> Swept:
+        swept = await sweep_runs(server.engine.database, self._text(kept), kept.bytes)
+        await asyncio.to_thread(server.engine.results.forget, self._text(kept))
+        await asyncio.to_thread(server.outbox.forget, kept.days)
+        return swept
+
+    def _git(self, kept: Kept) -> SweptFiles:
+        found = sweep_mirrors(self._settings.cache / "git", self._before(kept), kept.bytes)
+        return SweptFiles(found.removed, found.bytes)
+
+    def _before(self, kept: Kept) -> float:
+        return self._clock() - kept.days * _DAY
+
+    def _text(self, kept: Kept) -> str:
+        return utc_text(datetime.fromtimestamp(self._before(kept), UTC))
+
+
+async def sweep_runs(database: sa.Engine, before: str, most: int) -> Swept:
+    """Delete the engine's runs that ended before an RFC 3339 time, then those that ended longest
+    ago until the values of steps take `most` bytes. In the engine's process."""
+    removed = 0
+    while ids := await _finished(completed_before=before):
+        await DBOS.delete_workflows_async(ids)
+        removed += len(ids)
+    size = await asyncio.to_thread(_values_bytes, database)
+    while size > most and (ids := await _finished()):
+        await DBOS.delete_workflows_async(ids)
+        removed += len(ids)
+        size = await asyncio.to_thread(_values_bytes, database)
+    await asyncio.to_thread(_reclaim_file, database)
+    return Swept(removed, size)
+
+
+async def _finished(completed_before: str | None = None) -> list[str]:
+    """The ids of the oldest runs that ended."""
+    found = await DBOS.list_workflows_async(
+        status=list(_OVER),
+        completed_before=completed_before,
+        limit=_RUNS_AT_ONCE,
+        load_input=False,
+        load_output=False,
+    )
+    return [status.workflow_id for status in found]
+
+
+def _values_bytes(database: sa.Engine) -> int:
+    schema = SCHEMA if database.dialect.name == "postgresql" else None
+    outputs = sa.table("operation_outputs", sa.column("output"), schema=schema).c.output
+    with database.connect() as connection:
+        query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(outputs)), 0))
+        return int(connection.execute(query).scalar_one())
+
+
+def _reclaim_file(database: sa.Engine, share: float = 0.25, least: int = 20_000_000) -> None:
+    """Give the free pages of an SQLite file back where they are many; Postgres does it itself."""
+    if database.dialect.name != "sqlite":
+        return
+    with database.connect() as connection:
+        size, free, pages = (
+            int(connection.exec_driver_sql(f"pragma {name}").scalar_one())
+            for name in ("page_size", "freelist_count", "page_count")
+        )
+    if size * free >= least and free >= share * pages:
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("vacuum")

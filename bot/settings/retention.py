@@ -1,0 +1,38 @@
+"""The settings of retention: how long each kind of data stays, and how large it may become."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bot.settings.forges import Strict
+
+Days = Annotated[float, Field(gt=0, strict=False)]
+Bytes = Annotated[int, Field(ge=1_000_000)]
+
+
+class Kept(Strict):
+    """What is older than `days` leaves; then the oldest, until `bytes` are enough."""
+
+    days: Days
+    bytes: Bytes
+
+
+class RetentionSettings(Strict):
+    """The age and the size of each kind of data, which one periodic job keeps to.
+
+    `deliveries`: those that were handled. `checks`: checks with their results and steps, of pull
+    requests that are over and that no merged change names. `runs`: those of the engine that ended;
+    the size is that of their steps' values. `logs`: of builds that failed, but those of pull
+    requests that are open. `builds`: packages with their logs, by their last use. `git`: objects of
+    other hosts' repositories, by their last use. `remains`: what killed runs left in the cache.
+    """
+
+    deliveries: Kept = Kept(days=30, bytes=1_000_000_000)
+    checks: Kept = Kept(days=365, bytes=10_000_000_000)
+    runs: Kept = Kept(days=14, bytes=1_000_000_000)
+    logs: Kept = Kept(days=90, bytes=1_000_000_000)
+    builds: Kept = Kept(days=90, bytes=20_000_000_000)
+    git: Kept = Kept(days=30, bytes=10_000_000_000)
+    remains: Kept = Kept(days=1, bytes=1_000_000_000)

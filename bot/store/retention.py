@@ -1,0 +1,160 @@
+"""What leaves the store with age and size: deliveries, results, checks of closed pull requests.
+
+Nothing leaves that history names, or that a pull request may still show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from bot.store.store import Store
+
+# Rows that leave in one transaction: others write in between.
+_AT_ONCE = 500
+# A check that may leave: not open, of a pull request that is over, and of no merged change.
+_OVER = """checks.open = 0 and checks.id not in (
+    select check_id from merged_changes where check_id is not null
+) and (not exists (
+    select 1 from checks as other where other.forge = checks.forge
+    and other.repository = checks.repository and other.number = checks.number and other.over = 0
+) or exists (
+    select 1 from repositories as gone where gone.forge = checks.forge
+    and gone.repository = checks.repository and gone.gone != ''
+))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The number of things that left, and the bytes that are left of their kind."""
+
+    removed: int
+    bytes: int
+
+
+def sweep_deliveries(store: Store, before: str, most: int) -> Swept:
+    """Delete handled deliveries from before an RFC 3339 time, then the oldest until `most`
+    bytes."""
+    removed = _delete_each(
+        store, "deliveries", "id", "state != 'new' and received < ? order by id", [before]
+    )
+    size = _number(store, "select coalesce(sum(length(body)), 0) from deliveries")
+    while size > most:
+        oldest = store.rows(
+            "select id, length(body) as size from deliveries where state != 'new'"
+            " order by id limit ?",
+            [_AT_ONCE],
+        )
+        if not oldest:
+            break
+        taken = _until(oldest, size - most)
+        _delete(store, "deliveries", "id", [row["id"] for row in taken])
+        removed += len(taken)
+        size -= sum(row["size"] for row in taken)
+    return Swept(removed, size)
+
+
+def sweep_checks(store: Store, before: str, superseded: str, most: int) -> Swept:
+    """Delete checks, with their results and steps, that were requested before a time; then the
+    oldest until `most` bytes. Results that no check names go from before `superseded` on."""
+    removed = _delete_each(
+        store,
+        "results",
+        "id",
+        "stored < ? and id not in (select result_id from checks where result_id is not null)",
+        [superseded],
+    )
+    while True:
+        old = store.rows(
+            f"select id from checks where created < ? and {_OVER} order by created limit ?",
+            [before, _AT_ONCE],
+        )
+        if not old:
+            break
+        _delete_checks(store, [row["id"] for row in old])
+        removed += len(old)
+    size = _number(store, "select coalesce(sum(length(body)), 0) from results")
+    while size > most:
+        oldest = store.rows(
+            "select checks.id, (select coalesce(sum(length(body)), 0) from results"
+            f" where results.check_id = checks.id) as size from checks where {_OVER}"
+            " order by created limit ?",
+            [_AT_ONCE],
+        )
+        if not oldest:
+            break
+        taken = _until(oldest, size - most)
+        _delete_checks(store, [row["id"] for row in taken])
+        removed += len(taken)
+        size -= sum(row["size"] for row in taken)
+    return Swept(removed, size)
+
+
+def shown_logs(store: Store) -> frozenset[str]:
+    """The paths of build logs that checks of pull requests name that may be open."""
+    rows = store.rows(
+        "select distinct value ->> 'log' as log from checks"
+        " join results on results.id = checks.result_id, json_each(results.body, '$.builds')"
+        f" where not ({_OVER}) and value ->> 'log' is not null"
+    )
+    return frozenset(row["log"] for row in rows)
+
+
+def reclaim(store: Store, share: float = 0.25, least: int = 20_000_000) -> bool:
+    """Give free pages back to the file system where they are a `share` of the file and `least`
+    bytes; return whether they were. Others wait meanwhile."""
+    size, free, pages = (
+        _number(store, f"select * from pragma_{name}")
+        for name in ("page_size", "freelist_count", "page_count")
+    )
+    if size * free < least or free < share * pages:
+        return False
+    store.vacuum()
+    return True
+
+
+def _delete_each(store: Store, table: str, key: str, where: str, values: Sequence[str]) -> int:
+    """Delete the rows that meet a condition, some at a time; return their number."""
+    removed = 0
+    while rows := store.rows(
+        f"select {key} from {table} where {where} limit ?", [*values, _AT_ONCE]
+    ):
+        _delete(store, table, key, [row[key] for row in rows])
+        removed += len(rows)
+    return removed
+
+
+def _delete(store: Store, table: str, key: str, values: Sequence[object]) -> None:
+    with store.writing() as db:
+        _delete_rows(db, table, key, values)
+
+
+def _delete_checks(store: Store, checks: Sequence[str]) -> None:
+    with store.writing() as db:
+        _delete_rows(db, "results", "check_id", checks)
+        _delete_rows(db, "run_steps", "check_id", checks)
+        _delete_rows(db, "checks", "id", checks)
+
+
+def _delete_rows(db: Database, table: str, key: str, values: Sequence[object]) -> None:
+    marks = ", ".join("?" for _ in values)
+    db.execute(f"delete from {table} where {key} in ({marks})", list(values))
+
+
+def _until(rows: Iterable[dict[str, Any]], wanted: int) -> list[dict[str, Any]]:
+    """The first rows that have `wanted` bytes together."""
+    taken = []
+    for row in rows:
+        if wanted <= 0:
+            break
+        taken.append(row)
+        wanted -= row["size"]
+    return taken
+
+
+def _number(store: Store, query: str) -> int:
+    (row,) = store.rows(query)
+    return int(next(iter(row.values())))
