@@ -29,7 +29,7 @@ from bot.engine.inspection import EngineFigures, engine_figures, run_with_steps
 from bot.engine.job import CheckJob, Reply
 from bot.engine.leases import Leases
 from bot.engine.outcome import RetryPolicy
-from bot.engine.queues import MOST_WAITING, WITHDRAW_PRIORITY, Queues, Urgency
+from bot.engine.queues import MOST_WAITING, WITHDRAW_PRIORITY, Queues
 from bot.engine.results import older_job, older_progress
 from bot.engine.steps import CheckSteps
 from bot.engine.takeover import (
@@ -182,9 +182,10 @@ class Engine:
         else:
             self._queues.wake()
 
-    async def start_check(self, job: CheckJob, urgency: Urgency = "push") -> None:
+    async def start_check(self, job: CheckJob) -> None:
         """Queue a check behind those of its repository; the same id again is the same check."""
-        await self._enqueue("check", job.id, await self._queues.turn(CHECKS, urgency, job), job)
+        priority = await self._queues.turn(CHECKS, job.urgency, job)
+        await self._enqueue("check", job.id, priority, job)
 
     async def _enqueue(self, name: str, run: str, priority: int, *args: object) -> None:
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
@@ -328,7 +329,7 @@ class Engine:
         for run in stranded:
             LOG.info("%s of another release begins again", run.run)
             await DBOS.delete_workflows_async(list(run.parts))
-            priority = await self._queues.turn(CHECKS, "push", run.job)
+            priority = await self._queues.turn(CHECKS, run.job.urgency, run.job)
             await self._enqueue(run.name, run.run, priority, run.job, *run.args)
 
     async def _requeue_lost(self, executor: str) -> None:

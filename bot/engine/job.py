@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
@@ -17,6 +17,9 @@ from bot.store.records import CheckRecord
 
 if TYPE_CHECKING:
     from bot.check.external import ExternalPlan, ExternalProgress
+
+
+Urgency = Literal["chat", "push", "scheduled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class CheckJob:
     accepted its going over a limit. `workloads` and `arches` narrow the check, `others` are checked
     together with it; it then answers in a comment of its own, found by the hidden marker `answers`,
     and is no answer for the commit. `declined` are edits that are not wanted in the repository.
-    `delivery` is the id of the delivery that asked for it.
+    `delivery` is the id of the delivery that asked for it. `urgency` is in whose turn it runs:
+    changes of programs' accounts (a mass rebuild, an updater) come after those of people.
     `tracked`: repositories are built from the base branch, so its objectives are tracked.
     """
 
@@ -70,6 +74,7 @@ class CheckJob:
     delivery: str = ""
     declined: tuple[str, ...] = ()
     others: tuple[OtherHead, ...] = ()
+    urgency: Urgency = "push"
 
     @property
     def narrowed(self) -> bool:

@@ -10,21 +10,19 @@ import asyncio
 import threading
 import time
 from collections.abc import Collection, Mapping
-from typing import Literal
 
 import sqlalchemy as sa
 from dbos import DBOS, _dbos
 from dbos._queue import queue_worker_thread
 
 from bot.engine.database import SCHEMA
-from bot.engine.job import CheckJob, run_prefix
+from bot.engine.job import CheckJob, Urgency, run_prefix
 from bot.engine.takeover import APPLICATION, engine_client
 from bot.engine.wakeups import QUEUED, Wakeups
 
 # More than a forge has open changes of one server's repositories; each mostly sleeps.
 MOST_WAITING = 1000
 
-Urgency = Literal["chat", "push", "scheduled"]
 # Lower runs first, and unset would beat all.
 WITHDRAW_PRIORITY = 1
 # Each urgency has a range of priorities, in which repositories take turns.

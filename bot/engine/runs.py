@@ -80,6 +80,7 @@ class Runs:
             declined=declined,
             pusher=pusher or await self.pusher(pull),
             delivery=origin,
+            urgency="scheduled" if pull.author_is_bot and part is None else "push",
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
         # The record first: an engine's run without one would never be seen to end.

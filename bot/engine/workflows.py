@@ -152,7 +152,7 @@ class _Run:
     ) -> None:
         queues = self._workflows.queues
         # One that the engine has already keeps its turn.
-        priority = await queues.turn(queue, "push", self._job)
+        priority = await queues.turn(queue, self._job.urgency, self._job)
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
             await DBOS.enqueue_workflow_async(queue, workflow, self._job, argument)

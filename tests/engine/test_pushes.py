@@ -154,3 +154,23 @@ def replace_rules(place: Place, *rules: RepositoryRule) -> Place:
     place.settings = place.settings.model_copy(update={"repositories": rules})
     place.pushes = Pushes(place.settings, MergedChanges(place.store, place.history, place.settings))
     return place
+
+
+@pytest.mark.parametrize(
+    ("is_bot", "urgency", "least"), [(False, "push", 0), (True, "scheduled", 1_000_000)]
+)
+async def test_a_programs_change_waits_behind_those_of_people(
+    bot, is_bot: bool, urgency: str, least: int
+) -> None:
+    bot.push({"nginx.spec": "Name: nginx\nRequires: perl\n"})
+    bot.show(bot.forge.pull.head_sha, author_is_bot=is_bot)
+    await bot.deliver()
+    await bot.settled()
+    job = await bot.engine.job_of(bot.checks()[0].id)
+    assert job is not None
+    assert job.urgency == urgency
+    with bot.engine.database.connect() as connection:
+        rows = connection.exec_driver_sql("select name, priority from workflow_status").all()
+    assert {name for name, _ in rows} == {"check", "finish"}
+    assert all((priority >= 1_000_000) == is_bot for _, priority in rows)
+    assert all(priority >= least for _, priority in rows)

@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,10 @@ class _Errors(logging.Handler):
         print("error:", record.getMessage()[:200], flush=True)
 
 
-async def drain(home: Path, pulls: int) -> Drained:
-    """Start on so many deliveries, and wait until nothing is open."""
+async def drain(
+    home: Path, pulls: int, after: Callable[[Bot], Awaitable[None]] | None = None
+) -> Drained:
+    """Start on so many deliveries, and wait until nothing is open; then call `after`."""
     slots = {"predictions": 2, "builds": 1}
     computing: Any = Processes(FakeChecker, slots, memory=10**10)
     bot = Bot(home, computing, forge=ManyPulls, predictions=2, builds=1)
@@ -119,6 +122,8 @@ async def drain(home: Path, pulls: int) -> Drained:
                     flush=True,
                 )
             await asyncio.sleep(0.5)
+        if after is not None:
+            await after(bot)
         gc.collect()
         late = own.memory_full_info().pss / 1e6
         wrong = sum(
