@@ -7,8 +7,11 @@ less than 64 MiB of the server's memory.
 
 MEBIBYTE = 1024 * 1024
 
-# Spec files, and what they include.
+# Spec files, what they include, and the copy of the checkout that an evaluation sees.
 SPEC = 2 * MEBIBYTE
+SPEC_TREE = 32 * MEBIBYTE
+SPEC_TREE_FILES = 5000
+MACRO_FILE = 8 * MEBIBYTE  # of a package of macros
 
 # The answer of an evaluation, for each architecture: packages, dependencies, expanded text.
 SPEC_ANSWER = 4 * MEBIBYTE
@@ -34,8 +37,30 @@ LISTING_PACKED = 30_000_000
 LISTING = 120_000_000
 LISTING_ANSWER = 4 * MEBIBYTE
 
-# comps and modules of a repository, unpacked.
+# What a repository has: repomd.xml, metalinks and lists of mirrors, keys, signatures; the files
+# that repomd.xml lists, packed and unpacked, read as a stream; comps and modules; RPM files.
+REPOMD = 2_000_000
+MIRRORS = 2_000_000
+KEY = 1_000_000
+SIGNATURE = 100_000
+METADATA_PACKED = 1_000_000_000
+METADATA = 4_000_000_000
 GROUPS = 32 * MEBIBYTE
+PACKAGE = 8_000_000_000
+
+# Documents: any YAML, `.minimize.yaml` of a repository, the server's settings, files of dnf.
+YAML = 4_000_000
+YAML_NODES = 1_000_000  # with what aliases stand for
+YAML_DEPTH = 100
+REPOSITORY_FILE = 100_000
+SETTINGS = 1_000_000
+REPOFILE = 1_000_000
+
+# Comments: characters of one, of its lines and words, and the commands in it.
+COMMENT = 100_000
+COMMENT_LINE = 2000
+COMMENT_WORD = 256
+COMMENT_COMMANDS = 10
 
 # The end of a log that is searched for a cause.
 LOG_TAIL = 64 * 1024

@@ -12,12 +12,9 @@ from typing import Any
 
 import yaml
 
+from bot import limits
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# What is larger is no document of a configuration.
-MAX_BYTES = 4_000_000
-# Aliases could make much more of a document than its bytes.
-MAX_NODES = 1_000_000
-MAX_DEPTH = 100
 
 
 class _TextLoader(_Base):  # type: ignore[misc]  # the C loader is there or not: mypy sees Any
@@ -73,7 +70,7 @@ class YamlText:
         return line
 
 
-def parse_yaml(content: bytes, *, most: int = MAX_BYTES, typed: bool = False) -> YamlText:
+def parse_yaml(content: bytes, *, most: int = limits.YAML, typed: bool = False) -> YamlText:
     """The one YAML document in `content`, of at most `most` bytes.
 
     `typed` scalars are numbers, dates and so on where they look like it. Raises YamlError with the
@@ -86,7 +83,7 @@ def parse_yaml(content: bytes, *, most: int = MAX_BYTES, typed: bool = False) ->
         loader = _Base(content) if typed else _TextLoader(content)
         try:
             node = loader.get_single_node()
-            if _weight(node, {}) > MAX_NODES:
+            if _weight(node, {}) > limits.YAML_NODES:
                 raise YamlError("its aliases stand for too much", 1)
             repeated = tuple(_repeated(node, set())) if node is not None else ()
             data = loader.construct_document(node) if node is not None else None
@@ -105,9 +102,9 @@ def _refuse_depth(content: bytes) -> None:
     for event in yaml.parse(content, Loader=_TextLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > MAX_DEPTH:
+            if depth > limits.YAML_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 1
-                raise YamlError(f"nested deeper than {MAX_DEPTH}", line)
+                raise YamlError(f"nested deeper than {limits.YAML_DEPTH}", line)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 

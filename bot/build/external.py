@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bot import limits
 from bot.build.build_cache import BuildCache, CachedBuild
 from bot.build.builder import Built
 from bot.build.headers import HeaderError, packages_of
 from bot.build.listing import Listed, newest_build, packed_listing
 from bot.build.tree import scratch_directory
 from bot.distro.failover import AbsentError, FetchError, RefusedFileError, RetryPolicy
-from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
+from bot.distro.repomd import Record, RepomdError, parse_repomd
 from bot.distro.transfer import check_file, local_path, read_local
 from bot.errors import UsageError
 from bot.limited.forker import UnreadableError
@@ -105,7 +106,7 @@ class ExternalBuilds:
         self, url: str, arch: str, sources: Sequence[str], folder: Path
     ) -> tuple[Listed, ...]:
         repomd = folder / "repomd.xml"
-        download_within(url + _REPOMD, repomd, MAX_REPOMD, self._places)
+        download_within(url + _REPOMD, repomd, limits.REPOMD, self._places)
         try:
             record = parse_repomd(repomd.read_bytes()).record("primary")
         except RepomdError as error:

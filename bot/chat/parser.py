@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot import limits
 from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name, Option
 from bot.report.phrase import Phrase, to_text
 from bot.report.template import Sentences
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 say = Sentences(Path(__file__).with_name("sentences.toml"))
 # GitLab takes comments of a million characters; a parser may need minutes for what is made to be
 # slow. Commands beyond this are answered with an error.
-LONGEST_COMMENT = 100_000
 # Blocks whose lines are not commands. `>>>` alone on a line fences a quote on GitLab; elsewhere it
 # is an empty quote, and whoever writes it means one.
 _HIDING = frozenset({"blockquote", "container_quote", "table", "footnote"})
@@ -39,7 +39,7 @@ def spoken_lines(comment: str, word: str) -> Iterator[str]:
 
     Only lines of paragraphs (also those that an underline makes a heading, as under a mail's
     signature), outside of quotes, tables and footnotes. Code spans in a line are its words; HTML
-    comments are left out. Of a comment that is longer than LONGEST_COMMENT only the whole lines
+    comments are left out. Of a comment that is longer than its limit only the whole lines
     within that are read.
     """
     if word not in comment.lower():
@@ -73,11 +73,11 @@ def goes_on_unread(comment: str, word: str) -> bool:
 
 
 def _halves(comment: str) -> tuple[str, str]:
-    """Split a comment at LONGEST_COMMENT, at a line end: the part that is read, and the rest."""
+    """Split a comment at its limit, at a line end: the part that is read, and the rest."""
     text = comment.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) <= LONGEST_COMMENT:
+    if len(text) <= limits.COMMENT:
         return text, ""
-    end = text.rfind("\n", 0, LONGEST_COMMENT) + 1
+    end = text.rfind("\n", 0, limits.COMMENT) + 1
     return text[:end], text[end:]
 
 
@@ -125,9 +125,6 @@ def _parser() -> MarkdownIt:
 
 
 # More in one comment are not obeyed: every one is answered, and some take seconds.
-MOST_COMMANDS = 10
-_LONGEST_WORD = 256
-_LONGEST_LINE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,22 +193,22 @@ class _UnclearError(Exception):
 def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
     """The commands in `comment`, in order; the same line twice counts once.
 
-    At most MOST_COMMANDS, within LONGEST_COMMENT characters; where there are more, the last is
-    an error about them.
+    At most so many as the limits allow, within so many characters; where there are more, the last
+    is an error about them.
     """
     parsed: dict[str, ParsedCommand] = {}
     for line in spoken_lines(comment, WORD):
         text = _normalised(line)
         if text in parsed:
             continue
-        if len(parsed) == MOST_COMMANDS:
-            problem = to_text(say.too_many(most=MOST_COMMANDS))
+        if len(parsed) == limits.COMMENT_COMMANDS:
+            problem = to_text(say.too_many(most=limits.COMMENT_COMMANDS))
             parsed[text] = NotUnderstood(text, problem, beside=True)
             break
         parsed[text] = parse_line(text)
     else:
         if goes_on_unread(comment, WORD):
-            problem = to_text(say.too_long_comment(most=f"{LONGEST_COMMENT:,}", word=WORD))
+            problem = to_text(say.too_long_comment(most=f"{limits.COMMENT:,}", word=WORD))
             parsed.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
     return tuple(parsed.values())
 
@@ -245,15 +242,15 @@ def command_key(comment: str, parsed: ParsedCommand) -> str:
 
 
 def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[str, ...]]:
-    if len(text) > _LONGEST_LINE:
-        raise _UnclearError(say.too_long_line(most=_LONGEST_LINE))
+    if len(text) > limits.COMMENT_LINE:
+        raise _UnclearError(say.too_long_line(most=limits.COMMENT_LINE))
     # Free text may hold anything; no capability begins with a dash.
     last = command.arguments[-1] if command.arguments else None
     values: dict[str, tuple[str, ...]] = {}
     if last is None or last.takes != "rest":
         words = _take_options(command, words, values)
-        if any(len(word) > _LONGEST_WORD for word in words):
-            raise _UnclearError(say.too_long_word(most=_LONGEST_WORD))
+        if any(len(word) > limits.COMMENT_WORD for word in words):
+            raise _UnclearError(say.too_long_word(most=limits.COMMENT_WORD))
     for index, argument in enumerate(command.arguments):
         words = _take(argument, words, values, command.arguments[index + 1 :])
     if words:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from bot import limits
 from bot.build.external import placeholders_in, template_problem
 from bot.check.compare import Thresholds
 from bot.distro.fields import (
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from bot.yamltext import YamlText
 
 # Beyond that it is no configuration; anybody may write one into a pull request.
-_MAX_BYTES = 100_000
 _MOST = 100
 # Seconds: a deadline is no shorter than a look, and a run does not wait for longer than a week.
 _SHORTEST, _LONGEST = 60.0, 7 * 86400.0
@@ -239,8 +239,8 @@ def written_file(content: bytes | None) -> WrittenFile:
         return WrittenFile(RepositoryFile(), {}, None)
     from bot.yamltext import YamlError, parse_yaml
 
-    if len(content) > _MAX_BYTES:
-        problem = FileProblem(1, "", f"larger than {_MAX_BYTES} bytes")
+    if len(content) > limits.REPOSITORY_FILE:
+        problem = FileProblem(1, "", f"larger than {limits.REPOSITORY_FILE} bytes")
         raise RepositoryFileError((problem,))
     try:
         text = parse_yaml(content)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from bot import limits
 from bot.distro.documents import RepositoryDocument
 from bot.distro.failover import (
     FetchError,
@@ -23,8 +24,6 @@ from bot.model.package import NO_ACCESS, RepositoryAccess
 if TYPE_CHECKING:
     import pysequoia
 
-MAX_KEY = 1_000_000
-MAX_SIGNATURE = 100_000
 # The binding raises anyhow's errors as plain Exception, with a stack trace of Rust below.
 _SEQUOIA_ERRORS = Exception
 
@@ -39,7 +38,7 @@ def read_keys(
     """
 
     def read(url: str, retry_policy: RetryPolicy) -> bytes:
-        return read_small(url, MAX_KEY, access=access, retry_policy=retry_policy).content or b""
+        return read_small(url, limits.KEY, access=access, retry_policy=retry_policy).content or b""
 
     first, *more = rounds(len(urls), most)
     keys: dict[str, bytes] = {}

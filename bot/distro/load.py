@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from bot import limits
 from bot.distro.documents import KINDS, Configuration, Document
 from bot.distro.images import image_keys
 from bot.distro.repofile import checksum_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 # The server's settings live in the same folder; they are no document.
 SETTINGS_FILE = "bot.yaml"
 # As much as `parse_yaml` takes, which a cold command does not import.
-_MOST_BYTES = 4_000_000
 _NO_NAME = "its file name is not UTF-8, and is the document's id: rename it"
 _MISNAMED = (
     ("*.yml", "not read: a document's file name ends in `.yaml`"),
@@ -152,7 +152,7 @@ def documents_in(directory: Path) -> dict[str, bytes]:
 def _content(path: Path) -> bytes:
     """All of a file that may be a document; of a larger one enough to tell that it is none."""
     with path.open("rb") as file:
-        return file.read(_MOST_BYTES + 1)
+        return file.read(limits.YAML + 1)
 
 
 def _key(contents: Mapping[str, bytes]) -> str:

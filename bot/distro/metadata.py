@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from bot import limits
 from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError, RetryPolicy
 from bot.distro.repomd import Record
@@ -16,8 +17,6 @@ from bot.model.package import NO_ACCESS, RepositoryAccess
 from bot.telemetry.measures import looked_up
 
 # What no metadata of a distribution reaches: Fedora's filelists are below 1 GB.
-MAX_OPEN = 4_000_000_000
-MAX_PACKED = 1_000_000_000
 _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 1 << 27
@@ -56,7 +55,7 @@ def metadata_file(
             checksum_type=record.checksum_type,
             checksum=record.checksum,
             size=record.size,
-            limit=MAX_PACKED,
+            limit=limits.METADATA_PACKED,
             access=access,
             retry_policy=retry_policy,
         )
@@ -101,14 +100,14 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
 def unpacked(stream: IO[bytes], name: str, record: Record) -> Iterator[bytes]:
     """The content of a packed metadata file, in pieces; what is wrong with it comes at its end.
 
-    Reads no further than the stated size, or MAX_OPEN where none is stated: a file that would
+    Reads no further than the stated size, or the limit where none is stated: a file that would
     unpack to more is refused before it fills the disk. Raises RefusedFileError.
 
     File lists with another `open-checksum` than stated are taken with a warning: the checksum of
     the packed file already binds their content, dnf's librepo does not look at the other one, and
     real repositories (a CentOS Stream 9 compose) have it wrong.
     """
-    limit = min(MAX_OPEN, MAX_OPEN if record.open_size is None else record.open_size)
+    limit = min(limits.METADATA, limits.METADATA if record.open_size is None else record.open_size)
     digest = None
     if record.open_checksum is not None:
         digest = new_digest(record.open_checksum_type or "", name)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot import limits
 from bot.distro.failover import RetryPolicy
 from bot.distro.repomd import CHECKSUMS, RepomdError, local_name, number_of, parse_xml
 from bot.distro.transfer import read_small
@@ -15,7 +16,6 @@ from bot.model.package import RepositoryAccess
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_MAX = 2_000_000
 _MAX_MIRRORS = 20
 _REPOMD = "repodata/repomd.xml"
 
@@ -46,13 +46,14 @@ def read_metalink(url: str, access: RepositoryAccess, retry_policy: RetryPolicy)
 
     Raises SurroundingsError where it cannot be had or has no mirror to offer.
     """
-    answer = read_small(url, _MAX, access=access, retry_policy=retry_policy)
+    answer = read_small(url, limits.MIRRORS, access=access, retry_policy=retry_policy)
     return _parse_metalink(url, answer.content or b"")
 
 
 def read_mirrorlist(url: str, access: RepositoryAccess, retry_policy: RetryPolicy) -> Mirrors:
     """The mirrors of a list with one URL on each line; a metalink under that name is read too."""
-    content = read_small(url, _MAX, access=access, retry_policy=retry_policy).content or b""
+    answer = read_small(url, limits.MIRRORS, access=access, retry_policy=retry_policy)
+    content = answer.content or b""
     if content.lstrip().startswith(b"<") and b"metalink" in content[:2000]:
         return _parse_metalink(url, content)
     lines = (line.strip() for line in content.decode("utf-8", "replace").splitlines())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bot import limits
 from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError, RetryPolicy, first_of, rounds
 from bot.distro.transfer import local_path, obtain
@@ -16,7 +17,6 @@ from bot.model.package import Location, Package
 from bot.telemetry.measures import looked_up
 
 # The largest packages of distributions are below this, headers far below.
-_MAX_PACKAGE = 8_000_000_000
 _NAME = 150
 # rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
 _LEAD = b"\xed\xab\xee\xdb"
@@ -40,7 +40,7 @@ def fetch_package(package: Package, cache: Cache) -> Path:
         checksum_type=location.checksum_type,
         checksum=location.checksum.lower(),
         size=location.size or None,
-        limit=_MAX_PACKAGE,
+        limit=limits.PACKAGE,
         access=location.access,
     )
     if found.is_relative_to(cache.root):

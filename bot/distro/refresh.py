@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bot import limits
 from bot.distro.cache import Cache
 from bot.distro.documents import RepoSource
 from bot.distro.failover import (
@@ -24,10 +25,10 @@ from bot.distro.failover import (
     first_of,
     rounds,
 )
-from bot.distro.keys import MAX_SIGNATURE, read_keys, verify_detached
+from bot.distro.keys import read_keys, verify_detached
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
-from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
+from bot.distro.repomd import Repomd, RepomdError, parse_repomd
 from bot.distro.transfer import local_path, read_small
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
@@ -263,7 +264,7 @@ def _ask(
     mine = known if known is not None and known.origin == url else None
     answer = read_small(
         url,
-        MAX_REPOMD,
+        limits.REPOMD,
         etag=mine.etag if mine else None,
         last_modified=mine.last_modified if mine else None,
         access=access,
@@ -369,7 +370,8 @@ def _signed(
         return False
     url = f"{state.origin}.asc"
     try:
-        signature = read_small(url, MAX_SIGNATURE, access=access, retry_policy=retry_policy).content
+        answer = read_small(url, limits.SIGNATURE, access=access, retry_policy=retry_policy)
+        signature = answer.content
     except AbsentError as error:
         if source.repo_gpgcheck:
             why = "it has no signature, and `repo_gpgcheck` asks for one"

@@ -15,9 +15,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from bot import limits
+
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 # dnf's; Content Resolver's documents begin at 100.
-_MAX_BYTES = 1_000_000
 _FIELD = ("data", "source", "repofile")
 Place = tuple[str | int, ...]
 _PRIORITY = 99
@@ -141,7 +142,7 @@ def checksum_of(path: Path) -> str:
     """The sha256 of a file, empty where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return hashlib.sha256(file.read(_MAX_BYTES + 1)).hexdigest()
+            return hashlib.sha256(file.read(limits.REPOFILE + 1)).hexdigest()
     except OSError:
         return ""
 

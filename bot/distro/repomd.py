@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 # Nobody's repomd.xml comes near.
-MAX_REPOMD = 2_000_000
 # Names of the same metadata in another wrapping, in the order in which they are taken. zchunk has
 # no place: whoever offers it (`primary_zck`) offers its plain sibling too.
 _VARIANTS = {

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from bot import limits
 from bot.errors import UsageError
 from bot.settings.forges import ForgeSettings, PlaceOfRepositories, SecretReference, Strict, Url
 from bot.settings.retention import Kept, RetentionSettings
@@ -259,9 +260,6 @@ def _fits(rule: RepositoryRule, forge: str, repository: str, branch: str) -> boo
     )
 
 
-_MAX_BYTES = 1_000_000
-
-
 class SettingsError(UsageError):
     """The settings file is wrong; `problems` are `file:line: field: what`, one for each place."""
 
@@ -292,7 +290,7 @@ def load_settings(
             "Name one with --settings; config/bot.yaml is an example.",
         ) from error
     try:
-        text = parse_yaml(content, most=_MAX_BYTES, typed=True)
+        text = parse_yaml(content, most=limits.SETTINGS, typed=True)
     except YamlError as error:
         raise SettingsError(path, (f"{path}:{error.line}: {error}",)) from error
     if not isinstance(text.data, dict):

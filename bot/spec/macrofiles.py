@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot import limits
 from bot.errors import SurroundingsError
 from bot.model.capability import Rich, is_rich, parse_rich
 from bot.model.closure import Closure
@@ -28,7 +29,6 @@ KeyUrls = Mapping[str, tuple[str, ...]]
 
 DIRECTORIES = ("usr/lib/rpm/", "etc/rpm/")
 _FORMAT = 1
-_MOST_FILE = 8 * 1024 * 1024
 # By the length of a digest in hexadecimal digits: of which algorithm it is (RPMTAG_FILEDIGESTALGO).
 _ALGORITHMS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 
@@ -149,7 +149,7 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
     if stat.S_ISREG(entry.mode) and not archive.hascontent():
         # Of hard links to one file, only the last comes with the content.
         linked.setdefault(entry.inode, []).append(entry)
-    elif stat.S_ISREG(entry.mode) and entry.size <= _MOST_FILE:
+    elif stat.S_ISREG(entry.mode) and entry.size <= limits.MACRO_FILE:
         content = archive.read(entry.size) if entry.size else b""
         _check(name, content, str(entry.digest or ""))
         for one in (entry, *linked.get(entry.inode, ())):

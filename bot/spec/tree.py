@@ -15,11 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot import limits
 from bot.errors import ChangeError
 
-_MOST_BYTES = 32 * 1024 * 1024
-_MOST_FILE = 2 * 1024 * 1024
-_MOST_FILES = 5000
 # A path to a directory further up, as a spec file writes it.
 _UPWARD = re.compile(r"(?<!\.\./)(?:\.\./)+[\w@+~][\w.@+~/-]*")
 
@@ -139,8 +137,8 @@ class _Copier:
         if copy.exists():
             return
         size = real.stat().st_size
-        too_much = self._bytes + size > _MOST_BYTES or self._files >= _MOST_FILES
-        if size > _MOST_FILE or too_much:
+        too_much = self._bytes + size > limits.SPEC_TREE or self._files >= limits.SPEC_TREE_FILES
+        if size > limits.SPEC or too_much:
             self.left_out.add(str(relative))
             return
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

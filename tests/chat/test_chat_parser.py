@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot import limits
 from bot.chat.commands import COMMANDS
 from bot.chat.parser import (
-    MOST_COMMANDS,
     NotUnderstood,
     Question,
     command_key,
@@ -219,7 +219,7 @@ def test_the_same_line_twice_counts_once_and_many_are_cut_off() -> None:
     assert texts("/minimize check\n/minimize   check") == ["/minimize check"]
     many = "\n".join(f"/minimize why p{n}" for n in range(50))
     parsed = parse_comment(many)
-    assert len(parsed) == MOST_COMMANDS + 1
+    assert len(parsed) == limits.COMMENT_COMMANDS + 1
     assert isinstance(parsed[-1], NotUnderstood)
     assert "others were left" in parsed[-1].problem
 
