@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,17 +121,24 @@ def builder_named(
     policy: SourcePolicy | None = None,
     rebuild: bool = False,
     cached_only: bool = False,
+    emulated: Collection[str] = (),
 ) -> Builder:
     """The builder `name`; UsageError, with the names there are, for any other.
 
     `limits` bind each build, `policy` says what sources may be; with `rebuild` nothing is answered
     from cached builds, with `cached_only` nothing else: what was not built here before fails.
+    `emulated` are architectures that may be built under emulation; mock builds for its machine.
     """
     if name == "rpmbuild":
         from bot.build.rpmbuild import RpmbuildBuilder
 
         return RpmbuildBuilder(
-            cache, limits=limits, policy=policy, rebuild=rebuild, cached_only=cached_only
+            cache,
+            limits=limits,
+            policy=policy,
+            rebuild=rebuild,
+            cached_only=cached_only,
+            emulated=emulated,
         )
     if name == "mock":
         from bot.build.mock import MockBuilder

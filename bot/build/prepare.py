@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import stat
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
@@ -23,6 +22,7 @@ from bot.errors import SurroundingsError
 from bot.locks import BUILD_LIMIT
 from bot.model.nevra import parse_nevra
 from bot.model.package import Package
+from bot.sandbox.emulation import native_architecture, why_not_run
 from bot.sandbox.values import Limits
 from bot.spec.release import placeholder_definitions
 from bot.spec.tree import SourcesError, checkout_paths, source_directory
@@ -60,13 +60,15 @@ class Options(TypedDict, total=False):
     """Options of every builder.
 
     `limits` bind each build, `policy` says what sources may be. With `rebuild`, cached builds are
-    not used; with `cached_only`, nothing else is.
+    not used; with `cached_only`, nothing else is. `emulated` are architectures beside this
+    machine's that it may build under emulation.
     """
 
     limits: Limits
     policy: SourcePolicy | None
     rebuild: bool
     cached_only: bool
+    emulated: Collection[str]
 
 
 class CachingBuilder(ABC):
@@ -79,6 +81,7 @@ class CachingBuilder(ABC):
         self._limits = options.get("limits", BUILD_LIMITS)
         self._rebuild = options.get("rebuild", False)
         self._cached_only = options.get("cached_only", False)
+        self._emulated = options.get("emulated", ())
         self._sources = SourceStore(cache, options.get("policy"), cached_only=self._cached_only)
         self._cached = BuildCache(cache)
 
@@ -116,22 +119,23 @@ class CachingBuilder(ABC):
                 return run(key)
 
 
-def native_architecture() -> str:
-    """The architecture that this machine builds for, by rpm's name (the kernel's is the same)."""
-    return platform.machine()
-
-
-def prepare(request: BuildRequest, sources: SourceStore) -> Prepared:
+def prepare(
+    request: BuildRequest, sources: SourceStore, emulated: Collection[str] = ()
+) -> Prepared:
     """Gets the sources of `request`, reads its tree, says what its buildroot needs.
 
-    Raises SourcesError for a source, SurroundingsError for another architecture than this one.
+    Raises SourcesError for a source, SurroundingsError for an architecture that is neither this
+    machine's nor one of those that may be `emulated`, and can be.
     """
     native = native_architecture()
-    if request.arch != native:
+    if request.arch not in (native, *emulated):
         raise SurroundingsError(
             f"This machine is {native}: it builds nothing for {request.arch}.",
-            f"Run a worker on {request.arch}.",
+            f"Run a worker on {request.arch}, or allow emulation: `build: {{emulated:"
+            f" [{request.arch}]}}` in the server's settings.",
         )
+    if request.arch != native and (reason := why_not_run(request.arch)) is not None:
+        raise reason
     evaluation = request.evaluation
     wanted = wanted_sources(request.checkout, request.spec_path, evaluation.sources)
     fetched = [

@@ -26,10 +26,10 @@ from bot.build.buildroot import (
     root_key,
     solve_buildroot,
 )
-from bot.build.prepare import native_architecture
 from bot.distro.keys import key_urls
 from bot.errors import SurroundingsError
 from bot.model.package import Package
+from bot.sandbox.emulation import native_architecture
 from bot.sandbox.run import require_sandbox
 from bot.spec.macrofiles import VerifiedFiles
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm

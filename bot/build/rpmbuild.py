@@ -77,7 +77,7 @@ class RpmbuildBuilder(CachingBuilder):
         return Buildroots(self._cache, VerifiedFiles(self._cache, keys))
 
     def _outcome(self, request: BuildRequest) -> BuildOutcome:
-        prepared = prepare(request, self._sources)
+        prepared = prepare(request, self._sources, self._emulated)
         extra: tuple[str, ...] = ()
         for _ in range(_MOST_ROUNDS):
             packages = solve_buildroot(request.pool, (*prepared.requirements, *extra))

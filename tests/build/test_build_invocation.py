@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 from bot.build.builder import BuildRequest
 from bot.build.builders import build_environment, builder_named, failure_message, rpmbuild_command
-from bot.build.prepare import native_architecture
 from bot.distro.cache import Cache
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.package import Dependency
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecLine, SpecSource
+from bot.sandbox.emulation import native_architecture
 
 LOG = """\
 + make

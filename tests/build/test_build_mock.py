@@ -10,13 +10,13 @@ import pytest
 from bot.build.builder import BuildFailed, BuildRequest, Built
 from bot.build.builders import builder_named
 from bot.build.mock import MockBuilder
-from bot.build.prepare import native_architecture
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.errors import UsageError
 from bot.model.nevra import Nevra
 from bot.model.package import Location, Package, Reference, RepositoryAccess
 from bot.model.spec import SpecEvaluation
+from bot.sandbox.emulation import native_architecture
 
 ARCH = native_architecture()
 

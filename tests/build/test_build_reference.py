@@ -9,7 +9,6 @@ import pytest
 from bot.build.builder import BuildRequest, Built
 from bot.build.builders import builder_named
 from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
-from bot.build.prepare import native_architecture
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.closure.pool import open_pool
 from bot.demo.distribution.reference import default_cache
@@ -19,6 +18,7 @@ from bot.distro.snapshot import open_snapshot
 from bot.model.nevra import Nevra
 from bot.model.package import Location, Package
 from bot.model.spec import SpecEvaluation
+from bot.sandbox.emulation import native_architecture
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.macrofiles import VerifiedFiles

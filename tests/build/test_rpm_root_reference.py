@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bot.build.prepare import native_architecture
 from bot.build.rpm_root import distribution_rpm
 from bot.closure.pool import open_pool
 from bot.demo.distribution.reference import default_cache
@@ -12,6 +11,7 @@ from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.emulation import native_architecture
 from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.rpm_version import host_rpm

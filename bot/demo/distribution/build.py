@@ -28,6 +28,7 @@ from bot.demo.distribution.convert import (
 )
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, PackageSet, Suite
 from bot.demo.distribution.fetch import (
+    BUILT_ARCH,
     Apt,
     MirrorError,
     PackageIndex,
@@ -155,17 +156,17 @@ def build_reference_distribution(
     found = find_reference_distribution(cache)
     if found is not None:
         return found
-    with _alone(cache, progress):
+    with making_alone(cache, progress):
         found = find_reference_distribution(cache)
         if found is not None:
             return found
-        _check_tools()
+        check_tools()
         root = place(cache)
         draft = root.with_name(root.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         debian = _fetch(cache / "debian", draft / "sources", progress)
-        _make(debian, draft, progress)
+        make_repositories(debian, draft, progress)
         write_documents(draft / "config", root / "repositories", debian.suite)
         write_record(draft, root, debian.suite, debian.versions)
         shutil.rmtree(root, ignore_errors=True)
@@ -177,7 +178,8 @@ def build_reference_distribution(
 
 
 @contextmanager
-def _alone(cache: Path, progress: Progress) -> Iterator[None]:
+def making_alone(cache: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock of those who make anything of the distribution below `cache`."""
     lock = place(cache).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
 
@@ -188,7 +190,8 @@ def _alone(cache: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _check_tools() -> None:
+def check_tools() -> None:
+    """Raise SurroundingsError where a program is missing that the making needs."""
     missing = {tool: package for tool, package in TOOLS.items() if shutil.which(tool) is None}
     if missing:
         raise SurroundingsError(
@@ -225,7 +228,8 @@ def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progres
     done = progress.step("Packages of the mirror", len(apts) + len(SOURCES))
     for apt in apts:
         index = PackageIndex.read(indexes[apt.arch])
-        packages[apt.arch] = _fetch_packages(apt, index, directory / "packages")
+        names = roots(buildroot=apt.arch == BUILT_ARCH)
+        packages[apt.arch] = fetch_packages(apt, index, names, directory / "packages")
         for source in SOURCES:
             versions[source] = index.fields(source)["Version"]
         done()
@@ -235,8 +239,11 @@ def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progres
     return Debian(suite, packages, versions)
 
 
-def _fetch_packages(apt: Apt, index: PackageIndex, directory: Path) -> dict[str, Path]:
-    selection = select(index, roots(apt.arch))
+def fetch_packages(
+    apt: Apt, index: PackageIndex, names: Iterable[str], directory: Path
+) -> dict[str, Path]:
+    """The files of packages and of all that they need, by name; fetched where they are missing."""
+    selection = select(index, names)
     if selection.unmet:
         raise MirrorError(
             f"{apt.suite.codename} for {apt.debian_arch} lacks {', '.join(selection.unmet[:5])}."
@@ -269,7 +276,8 @@ def _is_whole(path: Path, sha256: str) -> bool:
 # Making
 
 
-def _make(debian: Debian, root: Path, progress: Progress) -> None:
+def make_repositories(debian: Debian, root: Path, progress: Progress) -> None:
+    """Write a repository of each architecture's packages below `root`."""
     work = root / "work"
     rpm = open_rpm(work / "rpm")
     debs = sorted({deb for files in debian.packages.values() for deb in files.values()})
@@ -278,13 +286,13 @@ def _make(debian: Debian, root: Path, progress: Progress) -> None:
     scanned = dict(
         zip(debs, _together(lambda deb: scan(deb, trees[deb], rpm), debs, done), strict=True)
     )
-    jobs = [*_own_recipes(debian.suite, work / "trees"), *_recipes(debian, scanned)]
+    jobs = [*_own_recipes(debian, work / "trees"), *_recipes(debian, scanned)]
     rpms = root / "packages"
     done = progress.step("Repackaging", len(jobs))
     written = _together(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, done)
     revision = max(job[0].time for job in jobs)
-    done = progress.step("Writing repositories", len(DEBIAN_ARCH))
-    for arch in DEBIAN_ARCH:
+    done = progress.step("Writing repositories", len(debian.packages))
+    for arch in debian.packages:
         mine = [
             path
             for (made, target), path in zip(jobs, written, strict=True)
@@ -296,10 +304,10 @@ def _make(debian: Debian, root: Path, progress: Progress) -> None:
     shutil.rmtree(work)
 
 
-def _own_recipes(suite: Suite, trees: Path) -> Iterable[tuple[Recipe, str]]:
-    yield filesystem_recipe(trees / "filesystem", suite), "x86_64"
-    for arch in DEBIAN_ARCH:
-        yield macros_recipe(trees / f"macros-{arch}", suite, arch), arch
+def _own_recipes(debian: Debian, trees: Path) -> Iterable[tuple[Recipe, str]]:
+    yield filesystem_recipe(trees / "filesystem", debian.suite), next(iter(debian.packages))
+    for arch in debian.packages:
+        yield macros_recipe(trees / f"macros-{arch}", debian.suite, arch), arch
 
 
 def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:

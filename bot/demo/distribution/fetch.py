@@ -193,6 +193,8 @@ BUILD_PACKAGES = (
 DEVELOPMENT = ("libpcre2-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "pkgconf", "zlib1g-dev")
 # With it the distribution's own rpm evaluates spec files (`bot.build.rpm_root`).
 EVALUATION = ("python3-rpm",)
+# The architecture that has a buildroot; others get one when something is built for them.
+BUILT_ARCH = "x86_64"
 # Which package stands for a virtual one when several could, and the small one shall.
 PREFERRED = {"awk": "mawk"}
 
@@ -205,10 +207,10 @@ class Selection:
     unmet: tuple[str, ...] = ()
 
 
-def roots(arch: str) -> tuple[str, ...]:
-    """The packages of the distribution itself; only x86_64 has a buildroot."""
+def roots(*, buildroot: bool) -> tuple[str, ...]:
+    """The packages of the distribution itself, and of a buildroot where one is wanted."""
     names = {*ESSENTIAL, *WORKLOADS, *EXTRAS}
-    if arch == "x86_64":
+    if buildroot:
         names |= {*BUILD_PACKAGES, *DEVELOPMENT, *EVALUATION}
     return tuple(sorted(names))
 

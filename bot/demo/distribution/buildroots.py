@@ -1,0 +1,76 @@
+"""A buildroot for one more architecture: the same distribution, with all that builds need there.
+
+The reference distribution has its buildroot for x86_64 alone: another would double what every demo
+fetches. This one is made when something is to be built for the architecture.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from bot.demo.distribution.build import (
+    Debian,
+    Progress,
+    Silent,
+    check_tools,
+    fetch_packages,
+    make_repositories,
+    making_alone,
+)
+from bot.demo.distribution.debian import DEBIAN_ARCH
+from bot.demo.distribution.fetch import BUILT_ARCH, PackageIndex, open_apt, roots, update
+from bot.demo.distribution.reference import ReferenceDistribution, place, write_documents
+
+_MADE = "made"
+
+
+def with_buildroot(
+    distribution: ReferenceDistribution, cache: Path, arch: str, progress: Progress | None = None
+) -> ReferenceDistribution:
+    """The distribution with a buildroot for `arch` too: found below `cache`, or made.
+
+    Making takes some minutes and fetches 100 MB. Raises SurroundingsError as the making of the
+    distribution itself does.
+    """
+    if arch == BUILT_ARCH:
+        return distribution
+    progress = progress or Silent()
+    root = place(cache) / "buildroots" / arch
+    if not (root / _MADE).exists():
+        with making_alone(cache, progress):
+            if not (root / _MADE).exists():
+                _make(distribution, cache, arch, root, progress)
+    # Written each time: the cache may have moved.
+    repositories = root / "repositories"
+    for other in DEBIAN_ARCH:
+        link = repositories / other
+        if other != arch:
+            link.unlink(missing_ok=True)
+            link.symlink_to(distribution.repository_directory(other))
+    write_documents(root / "config", repositories, distribution.suite)
+    return replace(
+        distribution,
+        config_dir=root / "config",
+        repositories={one: (repositories / one).as_uri() for one in DEBIAN_ARCH},
+    )
+
+
+def _make(
+    distribution: ReferenceDistribution, cache: Path, arch: str, root: Path, progress: Progress
+) -> None:
+    check_tools()
+    draft = root.with_name(f"{root.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    suite = distribution.suite
+    directory = cache / "debian" / suite.codename
+    progress.message(f"Fetching the buildroot for {arch}")
+    apt = open_apt(directory / arch, arch, suite)
+    index = PackageIndex.read(update(apt))
+    files = fetch_packages(apt, index, roots(buildroot=True), directory / "packages")
+    make_repositories(Debian(suite, {arch: files}, {}), draft, progress)
+    (draft / _MADE).touch()
+    shutil.rmtree(root, ignore_errors=True)
+    draft.replace(root)
