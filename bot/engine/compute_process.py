@@ -27,6 +27,7 @@ import psutil
 from bot.engine.job import Checker
 from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
 from bot.locks import LEASE, RENEWAL
+from bot.sandbox.priority import lower_priority
 from bot.telemetry.context import current_context, working_on
 from bot.telemetry.logs import LogFormat, log_to_stderr
 from bot.telemetry.measures import take_measures
@@ -56,16 +57,22 @@ class ComputationError(Exception):
 
 
 class ComputeProcess:
-    """The owner's side of one process. Blocking, but `end` may come from another thread."""
+    """The owner's side of one process. Blocking, but `end` may come from another thread.
 
-    def __init__(self, make_checker: Callable[[], Checker], log_format: LogFormat) -> None:
+    `low`: it and all that it starts have a low priority.
+    """
+
+    def __init__(
+        self, make_checker: Callable[[], Checker], log_format: LogFormat, *, low: bool = False
+    ) -> None:
+        self.low = low
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_MODULES)
         self._connection, theirs = context.Pipe()
         signs, self._signs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve,
-            args=(theirs, signs, make_checker, log_format),
+            args=(theirs, signs, make_checker, log_format, low),
             name="minimize-compute",
             daemon=True,
         )
@@ -179,9 +186,12 @@ def _serve(
     signs: Connection,
     make_checker: Callable[[], Checker],
     log_format: LogFormat,
+    low: bool,
 ) -> None:
     """The process itself: one piece of work after the other, until its owner is gone."""
     os.setsid()
+    if low:
+        lower_priority()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     log_to_stderr(log_format)

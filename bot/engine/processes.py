@@ -29,7 +29,7 @@ from bot.telemetry.metrics import COMPUTE_BYTES, COMPUTE_PROCESSES
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-Slot = Literal["predictions", "builds"]
+Slot = Literal["predictions", "builds", "emulated"]
 Work = Callable[[Checker], T]
 # As of pools in use: who comes back within ten minutes finds them warm.
 IDLE_SECONDS = 600.0
@@ -73,7 +73,10 @@ class _Idle:
 
 
 class Processes:
-    """Compute processes, as many as there are slots. A slot is taken while its process lives."""
+    """Compute processes, as many as there are slots. A slot is taken while its process lives.
+
+    Those of emulated builds have a low priority, for good.
+    """
 
     def __init__(
         self,
@@ -106,7 +109,7 @@ class Processes:
         """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
         free = self._slots[slot]
         await free.acquire()
-        process = await self._started(run, about, free)
+        process = await self._started(run, about, free, low=slot == "emulated")
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._watched(process, work)
@@ -119,9 +122,11 @@ class Processes:
         self._release(process, about, free)
         return answer
 
-    async def _started(self, run: str, about: str, free: asyncio.Semaphore) -> ComputeProcess:
+    async def _started(
+        self, run: str, about: str, free: asyncio.Semaphore, *, low: bool
+    ) -> ComputeProcess:
         """A process for a run; frees the slot where there is none, or the caller is cancelled."""
-        taking = asyncio.ensure_future(asyncio.to_thread(self._taken, run, about))
+        taking = asyncio.ensure_future(asyncio.to_thread(self._taken, run, about, low=low))
 
         def give_back(taken: asyncio.Future[ComputeProcess]) -> None:
             if not taken.cancelled() and taken.exception() is None:
@@ -185,19 +190,20 @@ class Processes:
             for process in busy:
                 process.sign()
 
-    def _taken(self, run: str, about: str) -> ComputeProcess:
-        """An idle process, warm for `about` where there is one, or a new one."""
+    def _taken(self, run: str, about: str, *, low: bool = False) -> ComputeProcess:
+        """An idle process of that priority, warm for `about` where there is one, or a new one."""
         with self._lock:
             self._refuse_ended(run)
             self._idle = [one for one in self._idle if one.process.alive]
-            warm = [one for one in self._idle if one.about == about]
-            if self._idle:
+            idle = [one for one in self._idle if one.process.low == low]
+            warm = [one for one in idle if one.about == about]
+            if idle:
                 # Where none is warm, the one that was longest not needed.
-                chosen = warm[-1] if warm else self._idle[0]
+                chosen = warm[-1] if warm else idle[0]
                 self._idle.remove(chosen)
                 self._busy[chosen.process] = run
                 return chosen.process
-        process = ComputeProcess(self._make_checker, self._log_format)
+        process = ComputeProcess(self._make_checker, self._log_format, low=low)
         with self._lock:
             self._busy[process] = run
             stopped = run in self._ended

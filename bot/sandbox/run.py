@@ -25,6 +25,7 @@ from bot.sandbox.launch import (
     mount_table,
     outer_command,
 )
+from bot.sandbox.priority import at_own_priority
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot, unreadable_file
 from bot.sandbox.supervise import Launch, supervise
 from bot.sandbox.system_calls import filters, join_new_session_keyring
@@ -103,7 +104,7 @@ def run_sandboxed(
             mounts=uid is not None,
             entrances=group.entrances,
             options=options if ids is None else [*options, *ids.options],
-            inner=inner_command(argv, view),
+            inner=at_own_priority(inner_command(argv, view)),
         )
         passed = [listed, status, *programs, *data.values()]
         passed += [] if ids is None else ids.descriptors

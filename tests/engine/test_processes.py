@@ -252,3 +252,20 @@ async def test_all_ends_with_an_owner_that_is_killed_or_frozen(
         await asyncio.sleep(0.05)
     owner.kill()
     owner.wait()
+
+
+def priority(_own: Any) -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+async def test_what_an_emulated_build_computes_has_a_low_priority_and_its_own_process() -> None:
+    made: Any = Processes(Own, {"builds": 1, "emulated": 1}, memory=MEMORY)
+    try:
+        usual = await made.run("a", "builds", 60, priority)
+        assert await made.run("a", "emulated", 60, priority) == 19
+        assert await made.run("b", "builds", 60, priority) == usual
+        first = await made.run("c", "emulated", 60, pid)
+        assert await made.run("d", "emulated", 60, pid) == first
+        assert await made.run("d", "builds", 60, pid) != first
+    finally:
+        made.close()
