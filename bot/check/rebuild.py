@@ -5,7 +5,7 @@ A build's findings are transferred where the evaluated spec files differ in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,7 @@ from bot.spec.architecture_difference import unlike, used_unlike
 @dataclass(frozen=True, slots=True)
 class BuildContext:
     """The context that both sides' builds share. `trees` are the folders of the two sides'
-    files."""
+    files, `native` is the architecture that is built for, `emulated` on a machine of another."""
 
     builder: Builder
     document: RepositoryDocument
@@ -36,6 +36,7 @@ class BuildContext:
     definitions: Mapping[str, str]
     lookaside: str | None
     native: str
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ def rebuild(
     specs: tuple[EvaluatedSpec, ...],
     predicted: Mapping[str, Sides],
     provides: Callable[[str], Callable[[str], bool]],
+    elsewhere: Collection[str] = (),
 ) -> Rebuilt:
     """Builds every changed spec that could be evaluated, on both sides, base first, and transfers
     the difference to the architectures on which the change is the same.
 
     `provides(arch)` says whether that architecture's pool has a capability. Where one side does
-    not build, the predictions stand and the note says which, and why.
+    not build, the predictions stand and the note says which, and why. `elsewhere` are architectures
+    that have a build of their own: how the transfer to them went is no problem.
     """
     notes: list[BuildNote] = []
     built: dict[Side, list[Built]] = {"base": [], "head": []}
@@ -82,8 +85,9 @@ def rebuild(
         return Rebuilt({}, tuple(notes), interrupted=around)
     differing = obstacles(specs, context.native, predicted.keys() - {context.native})
     same = {arch: before for arch, before in predicted.items() if arch not in differing}
-    sides, problems = _sides(context, built, same, provides)
-    problems = (*obstacle_notes(differing), *problems)
+    sides, problems = _sides(context, built, same, provides, elsewhere)
+    reported = {arch: found for arch, found in differing.items() if arch not in elsewhere}
+    problems = (*obstacle_notes(reported), *problems)
     return Rebuilt(sides, tuple(notes), problems)
 
 
@@ -114,6 +118,7 @@ def _sides(
     built: Mapping[Side, list[Built]],
     predicted: Mapping[str, Sides],
     provides: Callable[[str], Callable[[str], bool]],
+    elsewhere: Collection[str],
 ) -> tuple[dict[str, Sides], tuple[str, ...]]:
     sides: dict[str, Sides] = {}
     problems: list[str] = []
@@ -138,7 +143,8 @@ def _sides(
             provides(arch),
             native=context.native,
         )
-        problems.extend(moved.notes)
+        if arch not in elsewhere:
+            problems.extend(moved.notes)
         if moved.base is not None and moved.head is not None:
             sides[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
     return sides, tuple(dict.fromkeys(problems))
@@ -170,10 +176,17 @@ def _note(
             "cached" if outcome.from_cache else "built",
             log=str(outcome.log),
             seconds=outcome.seconds,
+            emulated=context.emulated,
         )
-    log = str(outcome.log) if outcome.log else None
     return BuildNote(
-        side, spec, context.native, _outcome(side, outcome), outcome.message, log, outcome.seconds
+        side,
+        spec,
+        context.native,
+        _outcome(side, outcome),
+        outcome.message,
+        log=str(outcome.log) if outcome.log else None,
+        seconds=outcome.seconds,
+        emulated=context.emulated,
     )
 
 

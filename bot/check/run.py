@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bot.build.builder import Builder
+from bot.check.architectures import ArchitectureResult
 from bot.check.change import Change
 from bot.check.evidence import Sides, raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
@@ -33,6 +34,8 @@ from bot.errors import in_backticks
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
+# All of them, none, or those of these architectures.
+Layers = bool | frozenset[str]
 LOG = logging.getLogger(__name__)
 # Below this many images processes cost more than they bring.
 _FEW = 24
@@ -43,7 +46,8 @@ class Prediction:
     """A check and what it was made of: what `build_check` goes on from, or what it gave.
 
     `parts` are the changes that it is about, `targets` theirs as one; `images` are the affected
-    images with both closures.
+    images with both closures. `transfers` are sentences on architectures that a build was
+    transferred to, where the result does not have them (`build_on`).
     """
 
     result: CheckResult
@@ -55,6 +59,7 @@ class Prediction:
     targets: tuple[Target, ...]
     images: tuple[CheckedImage, ...]
     cache: Cache
+    transfers: tuple[str, ...] = ()
 
     @property
     def worth_building(self) -> bool:
@@ -134,38 +139,70 @@ def build_check(
     return rebuilt_check(change, prediction, builder, native, layers=True).result
 
 
+def build_on(
+    change: Change, prediction: Prediction, builder: Builder, arch: str, planned: Sequence[str]
+) -> ArchitectureResult:
+    """The answer of one build of several: both sides built on `arch`, one of the `planned`.
+
+    The first of those is what others are transferred from, so it composes the layers of all.
+    """
+    elsewhere = frozenset(planned) - {arch}
+    layers = True if arch == planned[0] else frozenset({arch})
+    found = rebuilt_check(
+        change, prediction, builder, arch, layers=layers, apart=True, elsewhere=elsewhere
+    )
+    return ArchitectureResult(arch, found.result, found.transfers)
+
+
 def rebuilt_check(
     change: Change,
     prediction: Prediction,
     builder: Builder,
     native: str,
     *,
-    layers: bool = False,
+    layers: Layers = False,
+    apart: bool = False,
+    elsewhere: Collection[str] = (),
 ) -> Prediction:
     """As `build_check`, with what the answer is made of: sides and closures after the builds.
 
-    The layers of the images are composed only if `layers` says so.
+    The layers of the images are composed where `layers` says so. `apart`: sentences on the transfer
+    to others are not in the result but beside it. `elsewhere` are architectures that have a build
+    of their own.
     """
     remarks = Remarks()
-    builds: list[BuildNote] = []
-    parts = [_rebuilt(part, builder, native, builds, remarks) for part in prediction.parts]
-    return built_check(
+    run = _Builds(builder, native, elsewhere, remarks, Remarks() if apart else remarks)
+    parts = [_rebuilt(part, run) for part in prediction.parts]
+    found = built_check(
         change,
         prediction,
         parts,
-        builds,
+        run.builds,
         remarks.notes,
         interrupted=remarks.interrupted,
         layers=layers,
     )
+    return replace(found, transfers=tuple(run.transfers.notes) if apart else ())
 
 
-def _rebuilt(
-    part: Part, builder: Builder, native: str, builds: list[BuildNote], remarks: Remarks
-) -> Part:
-    """One change after its builds: their notes go to `builds`, sentences to `remarks`."""
+@dataclass(frozen=True, slots=True)
+class _Builds:
+    """The builds for one architecture, how they go, and what is to be said of them and of the
+    transfer to others; `elsewhere` are architectures that have a build of their own."""
+
+    builder: Builder
+    native: str
+    elsewhere: Collection[str]
+    remarks: Remarks
+    transfers: Remarks
+    builds: list[BuildNote] = field(default_factory=list)
+
+
+def _rebuilt(part: Part, run: _Builds) -> Part:
+    """One change after its builds."""
+    native = run.native
     targets: list[Target] = []
-    own = Remarks()
+    own, moved = Remarks(), Remarks()
     for target in part.targets:
         if native not in target.sides:
             own.notes.append(
@@ -175,20 +212,22 @@ def _rebuilt(
             targets.append(target)
             continue
         context = BuildContext(
-            builder=builder,
+            builder=run.builder,
             document=target.document,
             pool=target.pools[native],
             trees={"base": part.change.base_tree, "head": part.change.head_tree},
             definitions=target.setting.definitions,
             lookaside=part.file.lookaside,
             native=native,
+            emulated=native != native_arch(),
         )
-        rebuilt = rebuild(context, target.specs, target.sides, _provider(target))
-        builds.extend(replace(one, spec=part.path(one.spec)) for one in rebuilt.builds)
-        own.notes.extend(rebuilt.problems)
+        rebuilt = rebuild(context, target.specs, target.sides, _provider(target), run.elsewhere)
+        run.builds.extend(replace(one, spec=part.path(one.spec)) for one in rebuilt.builds)
+        moved.notes.extend(rebuilt.problems)
         own.interrupted |= rebuilt.interrupted
         targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))
-    remarks.add(own, part.name)
+    run.remarks.add(own, part.name)
+    run.transfers.add(moved, part.name)
     return replace(part, targets=tuple(targets))
 
 
@@ -200,7 +239,7 @@ def built_check(
     notes: Iterable[str],
     *,
     interrupted: bool = False,
-    layers: bool = True,
+    layers: Layers = True,
 ) -> Prediction:
     """The final answer on `parts`, the prediction's with the sides that builds have given.
 
@@ -209,10 +248,7 @@ def built_check(
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
     targets = joined_targets(parts)
     images = _images(targets, parts, prediction.plan, prediction.rules, remarks)
-    weigh = measure if layers else with_surfaces
-    measured = weigh(images, *_measured_by(targets), prediction.rules, prediction.cache)
-    images = measured.images
-    remarks.notes.extend(measured.notes)
+    images = _weighed(images, targets, prediction, layers, remarks)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
         dict.fromkeys(
@@ -228,6 +264,32 @@ def built_check(
     result = _result(parts, targets, images, remarks, tuple(builds), "final")
     found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
+
+
+def _weighed(
+    images: tuple[CheckedImage, ...],
+    targets: Iterable[Target],
+    prediction: Prediction,
+    layers: Layers,
+    remarks: Remarks,
+) -> tuple[CheckedImage, ...]:
+    """The images with their layers where `layers` says so, the others with their surface alone."""
+    composed = {i for i in range(len(images)) if layers is True or _has(layers, images[i])}
+    found = list(images)
+    by = (*_measured_by(targets), prediction.rules, prediction.cache)
+    for weigh, numbers in (
+        (measure, sorted(composed)),
+        (with_surfaces, [i for i in range(len(images)) if i not in composed]),
+    ):
+        measured = weigh(tuple(images[i] for i in numbers), *by)
+        remarks.notes.extend(measured.notes)
+        for number, image in zip(numbers, measured.images, strict=True):
+            found[number] = image
+    return tuple(found)
+
+
+def _has(layers: Layers, image: CheckedImage) -> bool:
+    return not isinstance(layers, bool) and image.result.key.arch in layers
 
 
 def _measured_by(

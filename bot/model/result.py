@@ -255,7 +255,8 @@ class BuildNote:
     """How one side's build went: shown in the report, with where its log is.
 
     `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
-    `missing-requirement`, `not-built` (why, in `message`).
+    `missing-requirement`, `not-built` (why, in `message`). `emulated`: on a machine of another
+    architecture.
     """
 
     side: Literal["base", "head"]
@@ -267,6 +268,7 @@ class BuildNote:
     message: str = ""
     log: str | None = None
     seconds: float | None = None
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +348,8 @@ class CheckResult:
     about the evidence for the reader.
     `broken` are packages of the repositories that what the change drops makes uninstallable.
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
-    when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
+    when a spec was not evaluated, the change not at fault. `awaited` are architectures whose own
+    build has not ended yet. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
     it would be without them. `predicted_verdict` is what it would be if the change were trusted,
     where it is `action_required`, else null.
@@ -367,6 +370,7 @@ class CheckResult:
     verdict: Verdict
     predicted_verdict: Verdict | None = None
     stage: Literal["predicted", "final"] = "final"
+    awaited: tuple[str, ...] = ()
     interrupted: bool = False
     incomplete: bool = False
     only_limits: bool = False
