@@ -62,13 +62,24 @@ def serve(settings: Path, log_format: LogFormat | None, places: Places) -> int:
 
 @click.command()
 @_SETTINGS
+@click.option(
+    "--arch",
+    "arches",
+    multiple=True,
+    metavar="A",
+    help="An architecture that it builds for, may be repeated; default: the settings', else this"
+    " machine's. One of another machine is emulated, where the settings allow it.",
+)
 @_LOG_FORMAT
 @placed
-def worker(settings: Path, log_format: LogFormat | None, places: Places) -> int:
+def worker(
+    settings: Path, arches: tuple[str, ...], log_format: LogFormat | None, places: Places
+) -> int:
     """One more worker on the server's engine database: runs checks, serves its metrics alone."""
     from bot.web.serve import run_worker
 
-    return run_worker(_read(settings, places, log_format))
+    read = _read(settings, places, log_format)
+    return run_worker(read.building_for(arches) if arches else read)
 
 
 @click.command()

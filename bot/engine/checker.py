@@ -17,7 +17,9 @@ from bot.model.result import CheckResult
 from bot.settings.values import Settings
 
 if TYPE_CHECKING:
+    from bot.build.builder import Builder
     from bot.build.external import ExternalBuilds
+    from bot.check.architectures import ArchitectureResult
     from bot.check.change import Change
     from bot.check.external import ExternalPlan, ExternalProgress
     from bot.check.run import Prediction
@@ -47,7 +49,8 @@ class LocalChecker:
             name = self._builder(prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
-                return PredictedCheck(prediction.result, worth, read=prediction.read)
+                arches = tuple(dict.fromkeys(a for t in prediction.targets for a in t.sides))
+                return PredictedCheck(prediction.result, worth, read=prediction.read, arches=arches)
             try:
                 plan = self._plan(job, prediction)
             except UsageError as error:
@@ -59,7 +62,6 @@ class LocalChecker:
     ) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
-        from bot.build.builders import BUILD_LIMITS, builder_named
         from bot.check.external import external_check
         from bot.check.run import build_check, native_arch
 
@@ -70,9 +72,26 @@ class LocalChecker:
             if name == "external":
                 plan = self._plan(job, prediction)
                 return external_check(change, prediction, plan, self._elsewhere()).result
-            limits = replace(BUILD_LIMITS, seconds=self._settings.limits.build_seconds)
-            builder = builder_named(name, self._pools.cache, limits=limits)
-            return build_check(change, prediction, builder, native_arch())
+            seconds = self._settings.limits.build_seconds
+            return build_check(change, prediction, self._made(name, seconds), native_arch())
+
+    def build(
+        self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
+    ) -> ArchitectureResult:
+        """The answer from the packages that were rebuilt for one of several architectures."""
+        from bot.check.run import build_on
+
+        with self._prediction(job, git) as (change, prediction):
+            seconds = self._settings.build_seconds(arch)
+            builder = self._made(self._builder(prediction), seconds)
+            return build_on(change, prediction, builder, arch, arches)
+
+    def _made(self, name: str, seconds: float) -> Builder:
+        from bot.build.builders import BUILD_LIMITS, builder_named
+
+        limits = replace(BUILD_LIMITS, seconds=seconds)
+        emulated = self._settings.build.emulated
+        return builder_named(name, self._pools.cache, limits=limits, emulated=emulated)
 
     def locate(self, plan: ExternalPlan) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""

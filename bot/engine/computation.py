@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
+from bot.check.architectures import ArchitectureResult
 from bot.check.change import touched_specs, touches_packaging
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.job import Checker, CheckJob, PredictedCheck
@@ -83,6 +84,14 @@ def _fetched(others: Sequence[Commits]) -> list[GitMirror]:
     for commits in others:
         commits.fetch()
     return [commits.mirror for commits in others]
+
+
+def build_change(
+    checker: Checker, job: CheckJob, commits: Commits, arch: str, arches: Sequence[str]
+) -> ArchitectureResult:
+    """Rebuild both sides for one of several architectures."""
+    commits.fetch()
+    return checker.build(job, commits.mirror, arch, arches)
 
 
 def answer_questions(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +17,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
+from bot.engine.abandoned_builds import move_abandoned
+from bot.engine.build_places import BuildPlace, build_id, places_here
 from bot.engine.database import (
     database_engine,
     lock_data,
@@ -34,10 +35,9 @@ from bot.engine.results import older_job, older_progress
 from bot.engine.steps import CheckSteps
 from bot.engine.takeover import (
     APPLICATION,
-    BUILDS,
     CHECKS,
-    QUEUE_OF,
     WAITS,
+    LongKnown,
     orphans,
     requeue_runs,
     stranded_runs,
@@ -46,8 +46,15 @@ from bot.engine.takeover import (
 from bot.engine.values import Progress, ValueSerializer
 from bot.engine.waiting import LOOK
 from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
-from bot.engine.workflows import PROGRESS, WORKFLOW_VERSION, Part, Workflows, part_id
+from bot.engine.workflows import (
+    PROGRESS,
+    WORKFLOW_VERSION,
+    Part,
+    Workflows,
+    part_id,
+)
 from bot.errors import SurroundingsError, UsageError
+from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 from bot.store.records import StepRecord
 
@@ -115,9 +122,10 @@ class Engine:
         self._wakeups = self._made_wakeups()
         self._queues = Queues(self._database, self._wakeups)
         policy = RetryPolicy(settings.engine.attempts, pause)
-        self._workflows = Workflows(steps, policy, self._queues)
         self._leases = Leases(self._database, self._executor, self._version)
-        self._orphans: dict[str, float] = {}
+        self._workflows = Workflows(steps, policy, self._queues, self._leases.built)
+        self._orphans = LongKnown(self._leases.lease)
+        self._abandoned = LongKnown(settings.engine.wait_for_worker)
         self._watch: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -136,6 +144,13 @@ class Engine:
         """The name of this process in the engine."""
         return self._executor
 
+    @property
+    def builds(self) -> str:
+        """The architectures that this process builds for, as the end of a sentence."""
+        modes = {"native": "", "emulated": " (emulated)"}
+        named = ", ".join(f"{place.arch}{modes[place.mode]}" for place in self._leases.builds)
+        return f", and builds for {named}" if named else ", and builds nothing"
+
     async def launch(self) -> None:
         """Start DBOS and go on with this process's own runs. Call it before serving."""
         if self._role == "server":
@@ -144,7 +159,15 @@ class Engine:
         logging.getLogger("dbos").addFilter(_without_cancellations)
         engine = self._settings.engine
         waits = MOST_WAITING if engine.predictions else 0
-        wanted = {CHECKS: engine.predictions, BUILDS: engine.builds, WAITS: waits}
+        places = await asyncio.to_thread(places_here, self._settings)
+        self._leases.builds = places
+        # Where nobody builds yet, builds wait in the queue of this machine's architecture.
+        wanted = {
+            CHECKS: engine.predictions,
+            WAITS: waits,
+            BuildPlace(native_architecture()).queue: 0,
+        }
+        wanted |= {place.queue: engine.builds for place in places}
         listening = [name for name, limit in wanted.items() if limit > 0]
         DBOS.listen_queues(listening)
         await asyncio.to_thread(self._queues.listen, self._url, wanted, listening)
@@ -190,18 +213,27 @@ class Engine:
     async def _enqueue(self, name: str, run: str, priority: int, *args: object) -> None:
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
-            await DBOS.enqueue_workflow_async(QUEUE_OF[name], workflow, *args)
+            await DBOS.enqueue_workflow_async(CHECKS, workflow, *args)
         self._queues.queued()
 
     async def cancel_check(self, check: str) -> None:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
-        await DBOS.cancel_workflows_async([check, part_id(check, "wait"), part_id(check, "final")])
+        parts = [part_id(check, part) for part in _PARTS]
+        await DBOS.cancel_workflows_async([check, *parts, *await self._builds_of(check)])
         await asyncio.to_thread(self._computing.end, check)
         await asyncio.to_thread(self._wakeups.send, f"{STOPPED}{check}")
         if waiting is not None:
             # It sleeps, and sees that it was cancelled when it wakes.
             await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
+
+    @staticmethod
+    async def _builds_of(check: str) -> list[str]:
+        """The ids of a check's builds for single architectures."""
+        found = await DBOS.list_workflows_async(
+            workflow_id_prefix=build_id(check), load_input=False, load_output=False
+        )
+        return [one.workflow_id for one in found]
 
     async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
         """Wake a check that waits for a check of one of these names (none: of any).
@@ -307,7 +339,8 @@ class Engine:
     async def take_over(self) -> list[str]:
         """Queue again the runs of every process that was lost; return the processes.
 
-        Runs of another release that nobody will run begin again, from their jobs.
+        Runs of another release that nobody will run begin again, from their jobs; builds that wait
+        where nobody builds any more go to another place, or end.
         """
         lost = []
         for executor in await asyncio.to_thread(self._leases.lost):
@@ -317,9 +350,11 @@ class Engine:
                     lost.append(executor)
         living = await asyncio.to_thread(self._leases.living)
         claims = await asyncio.to_thread(unfinished_claims, self._database)
-        for executor in self._long_known(orphans(claims, self._executor, living)):
+        for executor in self._orphans.of(orphans(claims, self._executor, living)):
             await self._requeue_lost(executor)
             lost.append(executor)
+        if self._role == "server":
+            await move_abandoned(self._database, self._abandoned, self._leases.built, self._queues)
         if any(claim.version != self._version for claim in claims):
             await self._begin_again(living)
         return lost
@@ -328,19 +363,14 @@ class Engine:
         stranded = await stranded_runs(self._executor, self._version, living, self.results)
         for run in stranded:
             LOG.info("%s of another release begins again", run.run)
-            await DBOS.delete_workflows_async(list(run.parts))
+            builds = await self._builds_of(run.job.id) if run.name == "check" else []
+            await DBOS.delete_workflows_async([*run.parts, *builds])
             priority = await self._queues.turn(CHECKS, run.job.urgency, run.job)
             await self._enqueue(run.name, run.run, priority, run.job, *run.args)
 
     async def _requeue_lost(self, executor: str) -> None:
         count = await self.requeue(executor)
         LOG.warning("%s is lost: %d of its runs are queued again", executor, count)
-
-    def _long_known(self, found: Collection[str]) -> list[str]:
-        """The orphaned names that have been so for a lease's time: others may be starting."""
-        now = time.monotonic()
-        self._orphans = {name: self._orphans.get(name, now) for name in sorted(found)}
-        return [n for n, since in self._orphans.items() if now - since >= self._leases.lease]
 
     async def _take_over_forever(self) -> None:
         while True:

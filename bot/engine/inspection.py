@@ -17,9 +17,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
+from bot.engine.build_places import build_id, check_of_build
 from bot.engine.database import SCHEMA, refuse_newer
 from bot.engine.job import CheckJob
-from bot.engine.takeover import CHECKS, QUEUE_OF, engine_client
+from bot.engine.takeover import CHECKS, WAITS, engine_client
 from bot.engine.values import Outcome
 from bot.errors import UsageError
 from bot.store.records import StepRecord
@@ -38,7 +39,7 @@ _STATES: Mapping[str, RunState] = {
 # The ends of the ids of a check's further workflows.
 _ENDS = ("-wait", "-final", "-withdraw")
 # A run goes through its workflows in this order.
-_PARTS = ("check", "wait", "finish", "withdraw", "publish", "reply", "queued")
+_PARTS = ("check", "wait", "build", "gather", "finish", "withdraw", "publish", "reply", "queued")
 
 
 # DBOS's reading methods: of a client outside, or of the engine itself.
@@ -108,12 +109,12 @@ def run_of(workflow: str) -> str:
     for end in _ENDS:
         if workflow.endswith(end):
             return workflow.removesuffix(end)
-    return workflow
+    return check_of_build(workflow)
 
 
 def newest_runs(client: RunsClient, limit: int) -> list[Run]:
     """The newest runs, without their steps."""
-    # A run has up to four workflows.
+    # A run has up to four workflows, and one for each architecture where it is built on several.
     found = client.list_workflows(limit=limit * 4, sort_desc=True, load_output=False)
     return _grouped(found)[:limit]
 
@@ -121,7 +122,10 @@ def newest_runs(client: RunsClient, limit: int) -> list[Run]:
 def run_with_steps(client: RunsClient, run: str) -> Run | None:
     """A run and its steps; null if the engine does not have it (any more)."""
     ids = [run, *(run + end for end in _ENDS)]
-    found = client.list_workflows(workflow_ids=ids, load_output=False)
+    found = [
+        *client.list_workflows(workflow_ids=ids, load_output=False),
+        *client.list_workflows(workflow_id_prefix=build_id(run), load_output=False),
+    ]
     for one in _grouped(found):
         steps = [step for part in one.parts for step in _steps(client, part)]
         numbered = (
@@ -259,7 +263,7 @@ def queue_states(database: sa.Engine, now: float | None = None) -> dict[str, Que
         .group_by(columns.queue_name)
     )
     moment = time.time() if now is None else now
-    states = dict.fromkeys(QUEUE_OF.values(), QueueState())
+    states = dict.fromkeys((CHECKS, WAITS), QueueState())
     with database.connect() as connection:
         for name, waiting, oldest in connection.execute(query):
             states[name or CHECKS] = QueueState(waiting, max(0.0, moment - oldest / 1000))

@@ -16,6 +16,7 @@ from bot.model.result import Acceptance, CheckResult
 from bot.store.records import CheckRecord
 
 if TYPE_CHECKING:
+    from bot.check.architectures import ArchitectureResult
     from bot.check.external import ExternalPlan, ExternalProgress
 
 
@@ -152,7 +153,8 @@ class PredictedCheck:
     """A prediction, and whether a rebuild could say more.
 
     `external` is the plan of a build that somebody else makes; `why_not` says why nothing is built
-    where the settings require it. `read`: evaluation or a build reads a file that changed.
+    where the settings require it. `read`: evaluation or a build reads a file that changed. `arches`
+    are the architectures that a build would be for.
     """
 
     result: CheckResult
@@ -160,6 +162,7 @@ class PredictedCheck:
     external: ExternalPlan | None = None
     why_not: str = ""
     read: bool = True
+    arches: tuple[str, ...] = ()
 
 
 class Checker(Protocol):
@@ -181,6 +184,12 @@ class Checker(Protocol):
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
     ) -> CheckResult:
         """The result from the rebuilt packages, `stage` final."""
+        ...
+
+    def build(
+        self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
+    ) -> ArchitectureResult:
+        """The result of building for `arch`, one of the `arches` that are built for."""
         ...
 
     def locate(self, plan: ExternalPlan) -> ExternalProgress:

@@ -1,22 +1,24 @@
 """The leases of an engine's processes: who is alive, by the database's own clock.
 
-Each process renews its lease in a thread of its own, so that no busy event loop stops it, and each
-looks for leases that ran out. A clock that jumps ends no lease alone: the look must also have seen
-no renewal for as long, by a clock that never jumps.
+A lease also says where its process builds. Each process renews its own in a thread, so that no busy
+event loop stops it, and each looks for leases that ran out. A clock that jumps ends no lease alone:
+the look must also have seen no renewal for as long, by a clock that never jumps.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from bot.engine.build_places import BuildPlace
 from bot.locks import LEASE, RENEWAL
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ _LEASES = sa.Table(
     sa.Column("renewed", sa.Float, nullable=False),
     sa.Column("taker", sa.Text),
     sa.Column("taken", sa.Float),
+    # The places where the process builds, as JSON; null: of a release before them.
+    sa.Column("builds", sa.Text),
 )
 
 
@@ -46,6 +50,7 @@ class Leases:
     engine: sa.Engine
     executor: str
     version: str
+    builds: Collection[BuildPlace] = ()
     lease: float = LEASE
     renewal: float = RENEWAL
     clock: Callable[[], float] = time.monotonic
@@ -57,9 +62,19 @@ class Leases:
         """Create the table where it is missing, take the lease, and renew it until `stop`."""
         with contextlib.suppress(sa.exc.IntegrityError):  # another process made it meanwhile
             _LEASES.create(self.engine, checkfirst=True)
+        self._add_column()
         self.renew()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
+
+    def _add_column(self) -> None:
+        """Add what a release before this one did not have."""
+        table, column = _LEASES.name, _LEASES.c.builds.name
+        known = {one["name"] for one in sa.inspect(self.engine).get_columns(table)}
+        if column not in known:
+            # Another process may do the same just now.
+            with contextlib.suppress(sa.exc.DBAPIError), self.engine.begin() as connection:
+                connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT"))
 
     def stop(self) -> None:
         """Give the lease back: who looks finds at once what this process leaves."""
@@ -71,7 +86,13 @@ class Leases:
 
     def renew(self) -> None:
         """Take or renew the own lease."""
-        values = {"version": self.version, "renewed": self._now(), "taker": None, "taken": None}
+        values = {
+            "version": self.version,
+            "renewed": self._now(),
+            "taker": None,
+            "taken": None,
+            "builds": json.dumps(sorted(place.queue for place in self.builds)),
+        }
         own = _LEASES.c.executor_id == self.executor
         with self.engine.begin() as connection:
             if connection.execute(sa.update(_LEASES).where(own).values(values)).rowcount == 0:
@@ -106,6 +127,18 @@ class Leases:
         with self.engine.connect() as connection:
             query = sa.select(_LEASES.c.executor_id, _LEASES.c.version)
             return {row.executor_id: row.version for row in connection.execute(query)}
+
+    def built(self) -> frozenset[BuildPlace]:
+        """The places where processes of this release build that have a lease now."""
+        query = (
+            sa.select(_LEASES.c.builds)
+            .where(_LEASES.c.version == self.version)
+            .where(_LEASES.c.renewed >= self._now() - self.lease)
+            .where(_LEASES.c.builds.is_not(None))
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).scalars().all()
+        return frozenset(BuildPlace.of_queue(queue) for row in rows for queue in json.loads(row))
 
     @contextmanager
     def taking_over(self, executor: str) -> Iterator[bool]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dbos import DBOS
+
 from bot.chat.answers import (
     ChatAnswer,
     compose,
@@ -22,11 +24,13 @@ from bot.chat.answers import (
 )
 from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
+from bot.check.architectures import ArchitectureResult, merged_result
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.check.verdict import accept, not_allowed
 from bot.engine.computation import (
     Commits,
     answer_questions,
+    build_change,
     fetch_change,
     finish_change,
     locate_packages,
@@ -35,13 +39,14 @@ from bot.engine.computation import (
 )
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.merged import mirror_of
-from bot.engine.processes import Computing
+from bot.engine.processes import Computing, Slot
 from bot.engine.publishing import Publisher
 from bot.engine.together import job_of_other, trust_in_all
 from bot.engine.trust import Trust
 from bot.engine.values import (
     BaseFile,
     BuildDecision,
+    BuildEnd,
     Predicted,
     StoredResult,
 )
@@ -50,9 +55,11 @@ from bot.forge.protocol import Forge
 from bot.model.advice import Plan
 from bot.model.opportunity import edit_name
 from bot.model.result import CheckResult
+from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
+_BROKEN = ["CANCELLED", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 class CheckSteps:
@@ -128,6 +135,7 @@ class CheckSteps:
             found.external,
             file,
             found.read,
+            found.arches,
         )
 
     async def finish(self, job: CheckJob) -> StoredResult:
@@ -141,6 +149,49 @@ class CheckSteps:
         seconds = self._settings.limits.build_seconds
         result = await self.computing.run(job.id, "builds", seconds, work, _about(job))
         return await asyncio.to_thread(self._store, job, result)
+
+    async def build(self, job: CheckJob, arch: str, arches: tuple[str, ...]) -> BuildEnd:
+        """Store the result of building for `arch`, one of the `arches` that are built for."""
+        commits = await self._commits(job)
+        work = partial(build_change, job=job, commits=commits, arch=arch, arches=arches)
+        slot: Slot = "builds" if arch == native_architecture() else "emulated"
+        seconds = self._settings.build_seconds(arch)
+        built = await self.computing.run(job.id, slot, seconds, work, _about(job))
+        # As it is: what was accepted counts for the whole.
+        stored = await asyncio.to_thread(self.results.add, job.id, built.result)
+        return BuildEnd(arch, stored.id, built.transfers)
+
+    async def broken_builds(self, check: str, prefix: str) -> list[BuildEnd]:
+        """The builds for single architectures that were ended from outside, or broke; their ids are
+        `prefix` and the architecture."""
+        found = await DBOS.list_workflows_async(
+            workflow_id_prefix=prefix, status=_BROKEN, load_input=False, load_output=False
+        )
+        why = f"The run of the build broke; the bot's log has the reason, under {check}."
+        return [BuildEnd(one.workflow_id.removeprefix(prefix), problem=why) for one in found]
+
+    async def merge(
+        self, job: CheckJob, predicted: str, ends: Sequence[BuildEnd], arches: Sequence[str]
+    ) -> StoredResult:
+        """Store the result of the builds that have ended, of those for `arches`; `predicted` is the
+        id of the prediction's."""
+
+        def merge() -> StoredResult:
+            by_arch = {end.arch: end for end in ends}
+            parts = [
+                ArchitectureResult(arch, self.results.get(end.result), end.transfers)
+                for arch in arches
+                if (end := by_arch.get(arch)) is not None and end.result is not None
+            ]
+            merged = merged_result(
+                self.results.get(predicted),
+                parts,
+                awaited=[arch for arch in arches if arch not in by_arch],
+                lost={end.arch: end.problem for end in ends if end.result is None},
+            )
+            return self._store(job, merged)
+
+        return await asyncio.to_thread(merge)
 
     async def conclude(
         self, job: CheckJob, predicted: str, change: Callable[[CheckResult], CheckResult]

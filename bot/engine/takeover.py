@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -23,23 +24,13 @@ from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 APPLICATION = "minimize"
+# Builds have a queue for each place (`bot.engine.build_places`).
 CHECKS = "checks"
-BUILDS = "builds"
 # Its runs mostly sleep, so as many as there may be.
 WAITS = "waits"
-# The queue of each workflow.
-QUEUE_OF = {
-    "check": CHECKS,
-    "withdraw": CHECKS,
-    "publish": CHECKS,
-    "reply": CHECKS,
-    "finish": BUILDS,
-    "wait": WAITS,
-    "queued": WAITS,
-}
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 # The workflows of a check, which begins again as a whole, and the ends of their ids.
-_PARTS = {"check": "", "wait": "-wait", "finish": "-final"}
+_PARTS = {"check": "", "wait": "-wait", "finish": "-final", "gather": "-final", "build": "-build-"}
 
 
 class StrandedRun(NamedTuple):
@@ -86,8 +77,9 @@ def _begun_again(one: Any, results: Results) -> StrandedRun:
     args = one.input["args"]
     job = args[0] if isinstance(args[0], CheckJob) else older_job(args[0])
     if one.name in _PARTS:
-        parts = (job.id, *(job.id + part for part in _PARTS.values() if part))
-        return StrandedRun("check", job.id, job, (), parts)
+        # Those on an architecture, whose ids end with it, are found by their beginning.
+        ends = dict.fromkeys(end for end in _PARTS.values() if end and not end.endswith("-"))
+        return StrandedRun("check", job.id, job, (), (job.id, *(job.id + end for end in ends)))
     if isinstance(args[0], CheckJob):
         others = tuple(args[1:])
     else:
@@ -124,6 +116,21 @@ def orphans(claims: Collection[Claim], executor: str, living: Collection[str]) -
     return names - set(living) - {executor}
 
 
+class LongKnown:
+    """The names that have been found each time for `seconds`: what is starting is not lost."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def of(self, found: Collection[str]) -> list[str]:
+        """Of those that are found now, sorted."""
+        now = self._clock()
+        self._since = {name: self._since.get(name, now) for name in sorted(found)}
+        return [name for name, since in self._since.items() if now - since >= self._seconds]
+
+
 def requeue_runs(settings: Settings, executor: str) -> int:
     """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
     url = prepared_url(settings)
@@ -133,10 +140,9 @@ def requeue_runs(settings: Settings, executor: str) -> int:
         claimed = client.list_workflows(
             status="PENDING", executor_id=executor, load_input=False, load_output=False
         )
-        for name, queue in QUEUE_OF.items():
-            ids = [status.workflow_id for status in claimed if status.name == name]
-            if ids:
-                client.resume_workflows(ids, queue_name=queue)
+        for queue in {status.queue_name for status in claimed}:
+            ids = [status.workflow_id for status in claimed if status.queue_name == queue]
+            client.resume_workflows(ids, queue_name=queue or CHECKS)
         return len(claimed)
     finally:
         client.destroy()

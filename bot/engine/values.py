@@ -81,7 +81,8 @@ class Predicted:
 
     `changed`: some image changes. `worth_building`: a build could tell more, else `why_not` says
     why not where the settings require one. `read`: evaluation or a build reads what changed.
-    `external` is the plan of a build elsewhere, `file` what a tracked branch has.
+    `external` is the plan of a build elsewhere, `file` what a tracked branch has. `arches` are the
+    architectures that a build would be for.
     """
 
     result: StoredResult
@@ -92,6 +93,18 @@ class Predicted:
     external: ExternalPlan | None = None
     file: BaseFile | None = None
     read: bool = True
+    arches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnd:
+    """The end of a build for one of several architectures: the id of its result, with sentences on
+    those that it was transferred to; or the problem, a sentence."""
+
+    arch: str
+    result: str | None = None
+    transfers: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,7 @@ _TYPES: tuple[type[Any], ...] = (
     Acceptance,
     BaseFile,
     BuildDecision,
+    BuildEnd,
     CheckJob,
     ExternalPlace,
     ExternalPlan,

@@ -7,20 +7,22 @@ in flight: raise WORKFLOW_VERSION with it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
+from bot.engine.build_places import BuildPlace, build_id, plan_of
 from bot.engine.desired import Phase
 from bot.engine.job import CheckJob, Reply
 from bot.engine.outcome import RetryPolicy, attempt
 from bot.engine.queues import Queues
 from bot.engine.steps import CheckSteps, body_of, concluded, not_rebuilt, rebuild_failed
-from bot.engine.takeover import BUILDS, WAITS
-from bot.engine.values import Outcome, Predicted, Progress, StoredResult
+from bot.engine.takeover import WAITS
+from bot.engine.values import BuildEnd, Outcome, Predicted, Progress, StoredResult
 from bot.engine.waiting import (
     LONGEST_PAUSE,
     LOOK,
@@ -32,13 +34,18 @@ from bot.engine.waiting import (
 from bot.forge.values import StatusState
 from bot.model.result import CheckResult, Verdict
 from bot.report.render import not_built, sentence_markdown
+from bot.sandbox.emulation import native_architecture
 from bot.telemetry.context import working_on
 
-WORKFLOW_VERSION = "3"
+WORKFLOW_VERSION = "4"
 PROGRESS = "progress"
 
+# What a run that gathers builds is sent when one has ended, or will never.
+BUILT = "built"
+# Seconds between its looks for builds that ended without a message.
+_LOOK_PAUSE = 60.0
 Part = Literal["final", "wait", "withdraw"]
-Workflow = Callable[..., Coroutine[Any, Any, None]]
+Workflow = Callable[..., Coroutine[Any, Any, object]]
 T = TypeVar("T")
 
 
@@ -49,17 +56,29 @@ def part_id(check: str, part: Part) -> str:
 
 
 class Workflows:
-    """The workflows, registered with DBOS when made: once for each launch."""
+    """The workflows, registered with DBOS when made: once for each launch.
 
-    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, queues: Queues) -> None:
+    `places` finds where living processes build.
+    """
+
+    def __init__(
+        self,
+        steps: CheckSteps,
+        retry_policy: RetryPolicy,
+        queues: Queues,
+        places: Callable[[], Collection[BuildPlace]],
+    ) -> None:
         self.steps = steps
         self.queues = queues
+        self.places = places
         self.waits = WaitSteps(steps)
         self.retry_policy = retry_policy
-        runs: dict[str, Callable[..., Awaitable[None]]] = {
+        runs: dict[str, Callable[..., Awaitable[object]]] = {
             "check": _Run.check,
             "wait": _Run.wait,
             "finish": _Run.finish,
+            "gather": _Run.gather,
+            "build": _Run.build,
             "reply": _Run.reply,
             # Queued by a release before the outbox.
             "queued": _Run.queued,
@@ -68,11 +87,11 @@ class Workflows:
         }
         self.named = {name: self._registered(name, run) for name, run in runs.items()}
 
-    def _registered(self, name: str, run: Callable[..., Awaitable[None]]) -> Workflow:
-        async def workflow(job: CheckJob, *args: object) -> None:
+    def _registered(self, name: str, run: Callable[..., Awaitable[object]]) -> Workflow:
+        async def workflow(job: CheckJob, *args: object) -> object:
             with working_on(delivery=job.delivery, run=job.id):
                 try:
-                    await run(_Run(self, job), *args)
+                    return await run(_Run(self, job), *args)
                 finally:
                     self.queues.place_freed()
 
@@ -137,25 +156,36 @@ class _Run:
         if building and predicted.external is not None:
             return await self._queue(WAITS, part_id(job.id, "wait"), "wait", predicted)
         if building:
-            return await self._queue_build(result)
+            return await self._queue_build(result, predicted.arches)
         report = (result.verdict, result.title, result.summary, result.id)
         await self._status(Phase.CONCLUDED, *report)
         await self._end(stage="final")
 
-    async def _queue_build(self, result: StoredResult) -> None:
+    async def _queue_build(self, result: StoredResult, arches: Sequence[str]) -> None:
+        """Queue the build: one on a machine of the architecture, or one on each place."""
         summary = f"{result.summary}\n\nThis is predicted; the rebuild has its turn next or runs."
         await self._status(Phase.BUILDING, "pending", result.title, summary)
-        await self._queue(BUILDS, part_id(self._job.id, "final"), "finish", result)
+        planned = await self._do("places", "finding who builds", lambda: self._plan(arches))
+        queues = planned.value or [BuildPlace(native_architecture()).queue]
+        run = part_id(self._job.id, "final")
+        if len(queues) == 1 and BuildPlace.of_queue(queues[0]).mode == "native":
+            return await self._queue(queues[0], run, "finish", result)
+        return await self._queue(WAITS, run, "gather", result, list(queues))
 
-    async def _queue(
-        self, queue: str, run: str, name: str, argument: Predicted | StoredResult
-    ) -> None:
+    async def _plan(self, arches: Sequence[str]) -> list[str]:
+        """The queues of the places where to build for these architectures, the first being that of
+        which the others are transferred; of any place where none of them has one."""
+        places = await asyncio.to_thread(self._workflows.places)
+        planned = plan_of(arches, places) or sorted(places, key=lambda place: place.order)[:1]
+        return [place.queue for place in planned]
+
+    async def _queue(self, queue: str, run: str, name: str, *arguments: object) -> None:
         queues = self._workflows.queues
         # One that the engine has already keeps its turn.
         priority = await queues.turn(queue, self._job.urgency, self._job)
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
-            await DBOS.enqueue_workflow_async(queue, workflow, self._job, argument)
+            await DBOS.enqueue_workflow_async(queue, workflow, self._job, *arguments)
         queues.queued()
 
     async def wait(self, predicted: Predicted) -> None:
@@ -188,7 +218,7 @@ class _Run:
             return await self._conclude_failed(result, seen)
         look = seen.returned
         if look.state == "there":
-            return await self._queue_build(result)
+            return await self._queue_build(result, ())
         await self._conclude(
             await self._conclude_prediction(result, lambda r: build_missing(r, plan, look, until))
         )
@@ -207,6 +237,54 @@ class _Run:
         if not built.ok:
             return await self._conclude_failed(predicted, built)
         await self._conclude(built)
+
+    async def gather(self, predicted: StoredResult, queues: Sequence[str]) -> None:
+        """Build on several places, publish what is known as each build ends, conclude with the
+        last. It sleeps meanwhile, and holds nothing but its place in a queue of its own."""
+        arches = [BuildPlace.of_queue(queue).arch for queue in queues]
+        for queue, arch in zip(queues, arches, strict=True):
+            await self._queue(queue, build_id(self._job.id, arch), "build", arch, arches)
+        ends: dict[str, BuildEnd] = {}
+        while True:
+            more = [e for e in await self._next_ends() if e.arch not in ends]
+            ends |= {end.arch: end for end in more}
+            if not more:
+                continue
+            known = list(ends.values())
+            merge = partial(self._steps.merge, self._job, predicted.id, known, arches)
+            merged = await self._do("merge", "putting the builds together", merge)
+            if len(ends) == len(arches):
+                return await self._conclude(merged)
+            if merged.ok:
+                await self._publish_part(merged.returned, [a for a in arches if a not in ends])
+
+    async def _next_ends(self) -> Sequence[BuildEnd]:
+        """The end of a build, once there is one; after a pause those that ended without a word."""
+        end = await DBOS.recv_async(BUILT, _LOOK_PAUSE)
+        if end is not None:
+            return [end]
+        look = partial(self._steps.broken_builds, self._job.id, build_id(self._job.id))
+        seen = await self._do("look", "looking at the builds", look)
+        return seen.value or []
+
+    async def _publish_part(self, result: StoredResult, awaited: Sequence[str]) -> None:
+        """Publish what is known while builds for the architectures `awaited` go on."""
+        await self._report(
+            stage="predicted", verdict=result.verdict, summary=result.title, result=result.id
+        )
+        await self._publish(Phase.BUILDING, result)
+        summary = f"{result.summary}\n\nThe build for {' and '.join(awaited)} has not ended yet."
+        await self._status(Phase.BUILDING, "pending", result.title, summary)
+
+    async def build(self, arch: str, arches: Sequence[str]) -> BuildEnd:
+        """Build for one of several architectures, and send the end to the run that gathers."""
+        steps, job = self._steps, self._job
+        built = await self._do(
+            "build", f"rebuilding on {arch}", lambda: steps.build(job, arch, tuple(arches))
+        )
+        end = built.returned if built.ok else BuildEnd(arch, problem=built.sentence)
+        await DBOS.send_async(part_id(job.id, "final"), end, BUILT)
+        return end
 
     async def _conclude_failed(self, predicted: StoredResult, failed: Outcome[Any]) -> None:
         """Conclude with the prediction, because the rebuild failed."""

@@ -84,7 +84,7 @@ def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Bl
     ]
     if enough := _enough(causes, result):
         blocks.append(Paragraph(enough))
-    if known := evidence.architectures_line(rows):
+    if known := evidence.architectures_line(rows, result):
         blocks.append(Paragraph(sentences(known, evidence.caveat(result))))
     return [*blocks, *attack_surface(rows, detail)]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import BuildNote, CheckResult, ImageResult
 from bot.report.blocks import Detail, Section, bullets, section, table, truncated_listing
 from bot.report.causes import why_unsolvable
 from bot.report.grouping import Row, arch_order, architecture_rows, lead_rows, row_phrase
@@ -18,6 +18,7 @@ from bot.report.template import say, sentences
 
 _EVIDENCE = {
     "rebuilt": "rebuilt",
+    "emulated": "rebuilt under emulation",
     "external": "built elsewhere",
     "predicted": "predicted from the spec",
 }
@@ -40,7 +41,7 @@ def not_before(row: Row) -> Phrase:
     return message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
 
 
-def architectures_line(rows: Sequence[Row]) -> Phrase:
+def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
     """How the figures are known: `x86_64, rebuilt. aarch64 +102 MB, carried over from x86_64.`
 
     The first architecture is the one that the headline speaks of; of several images the sums.
@@ -48,6 +49,12 @@ def architectures_line(rows: Sequence[Row]) -> Phrase:
     leads = lead_rows(row for row in rows if row.comparable or row.new)
     if not leads:
         return ()
+    emulated = {build.arch for build in result.builds if build.emulated}
+
+    def kind_of(image: ImageResult) -> str:
+        built = image.evidence == "rebuilt" and image.key.arch in emulated
+        return "emulated" if built else image.evidence
+
     first = leads[0].lead
     deltas: dict[str, list[int]] = {}
     evidence: dict[str, str] = {}
@@ -55,10 +62,10 @@ def architectures_line(rows: Sequence[Row]) -> Phrase:
         for image in row.images:
             if image.head.status == "ok":
                 deltas.setdefault(image.key.arch, []).append(image.known_delta)
-                evidence.setdefault(image.key.arch, image.evidence)
+                evidence.setdefault(image.key.arch, kind_of(image))
     sums = {arch: short_delta(sum(each)) for arch, each in deltas.items()}
     own = first.key.arch
-    by_evidence: dict[str, list[str]] = {first.evidence: []}
+    by_evidence: dict[str, list[str]] = {kind_of(first): []}
     for arch in sorted(sums.keys() - {own}, key=arch_order):
         by_evidence.setdefault(evidence[arch], []).append(arch)
     (kind, same), *different = by_evidence.items()
@@ -97,7 +104,9 @@ def _evidence_words(kind: str, own: str) -> str:
 
 
 def caveat(result: CheckResult) -> Phrase:
-    """The part that a prediction leaves open; empty where something was built."""
+    """The part that a prediction leaves open, and the builds that go on; else empty."""
+    if result.awaited:
+        return say.awaited(arches=listing(map(plain, result.awaited)))
     if not result.images or any(image.evidence != "predicted" for image in result.images):
         return ()
     return say.build_follows() if result.stage == "predicted" else say.only_predicted()

@@ -62,6 +62,8 @@ def title(result: CheckResult, longest: int = 140) -> str:
     if result.judged == "neutral" and any(image.changed for image in result.images):
         text = f"{to_text(say.not_all_evaluated())} {text}"
     mark = " (predicted)" if result.stage == "predicted" and result.judged != "neutral" else ""
+    if result.awaited:
+        mark = f" ({to_text(say.not_built_yet(arches=listing(map(plain, result.awaited))))})"
     return shortened(text, longest - len(mark)) + mark
 
 

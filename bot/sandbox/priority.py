@@ -28,8 +28,11 @@ exec "$@"
 
 
 def lower_priority() -> None:
-    """Give this process the lowest priority, for good, and the session that it leads."""
+    """Give this process the lowest priority, for good, and the session where it leads one: others
+    in it would have the priority too."""
     os.nice(_LOWEST)
+    if os.getsid(0) != os.getpid():
+        return
     with contextlib.suppress(OSError):  # a kernel without these groups
         Path(_GROUP).write_text(str(_LOWEST))
 

@@ -5,6 +5,7 @@ No error shows a secret.
 
 from __future__ import annotations
 
+import platform
 import socket
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +24,8 @@ IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
+# rpm's name.
+Architecture = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,15}$")]
 Mode = Literal["silent", "comment", "enforce"]
 
 
@@ -38,6 +41,9 @@ class EngineSettings(Strict):
 
     `keep_days` is the older name of retention.runs.days.
     `executor_id` names this process to the engine: unique, and the same after a restart.
+    `architectures` are those that it builds for: its machine's where none is named. A build that
+    waits for so many seconds (`wait_for_worker`) while nobody builds for its architecture goes to
+    another place, or ends.
     """
 
     database: Place | SecretReference | None = None
@@ -47,6 +53,8 @@ class EngineSettings(Strict):
     application_version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     keep_days: Annotated[int, Field(ge=1)] | None = None
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    architectures: Annotated[tuple[Architecture, ...], Field(strict=False)] = ()
+    wait_for_worker: Seconds = 60.0
 
     @field_validator("database", mode="before")
     @classmethod
@@ -66,6 +74,7 @@ class Limits(Strict):
 
     prediction_seconds: Seconds = 300.0
     build_seconds: Seconds = 3600.0
+    emulated_build_seconds: Seconds = 7200.0
     fetch_seconds: Seconds = 300.0
     process_bytes: Annotated[int, Field(ge=200_000_000)] = 4_000_000_000
     waiting_checks: Annotated[int, Field(ge=1)] = 10_000
@@ -85,6 +94,9 @@ class BuildSettings(Strict):
     somebody with the write role allows it for the commit. All changes are predicted; what is not
     built of others counts for nothing until somebody allows it.
 
+    `emulated` are architectures that machines of another one may build for under emulation, where
+    no machine of that architecture works.
+
     `external` are the places, URLs, below which the repositories of the builder `external` may be:
     what a repository's .minimize.yaml names elsewhere is not read.
     """
@@ -92,6 +104,7 @@ class BuildSettings(Strict):
     enabled: bool = True
     builder: Literal["auto", "rpmbuild", "mock"] = "auto"
     trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    emulated: Annotated[tuple[Architecture, ...], Field(strict=False)] = ()
     external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
 
 
@@ -246,6 +259,18 @@ class Settings(Strict):
         if isinstance(database, SecretReference):
             return database.value()
         return self.data / (database or "engine.sqlite")
+
+    def build_seconds(self, arch: str) -> float:
+        """The seconds that a build for `arch` may take on this machine."""
+        limits = self.limits
+        native = arch == platform.machine()
+        return limits.build_seconds if native else limits.emulated_build_seconds
+
+    def building_for(self, arches: tuple[str, ...]) -> Settings:
+        """The settings of a process that builds for these architectures."""
+        return self.model_copy(
+            update={"engine": self.engine.model_copy(update={"architectures": arches})}
+        )
 
     def executor_id(self, role: Literal["server", "worker"]) -> str:
         """The name of this process in the engine: stable over restarts on one machine."""

@@ -228,7 +228,7 @@ async def _work(settings: Settings) -> None:
     if settings.metrics is not None:
         listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
-    print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
+    print(f"minimize works as {engine.executor_id}{engine.builds}", file=sys.stderr, flush=True)
     retention = Retention(settings)
     try:
         await _warm_up(computing)
@@ -253,7 +253,11 @@ def _processes(settings: Settings) -> Processes:
     engine, limits = settings.engine, settings.limits
     return Processes(
         partial(LocalChecker, settings),
-        {"predictions": engine.predictions, "builds": engine.builds},
+        {
+            "predictions": engine.predictions,
+            "builds": engine.builds,
+            "emulated": engine.builds,
+        },
         memory=limits.process_bytes,
         log_format=settings.log.format,
     )

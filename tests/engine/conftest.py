@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.chat.questions import ChatFinding
+from bot.check.architectures import ArchitectureResult
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.collector import Collector
 from bot.engine.database import prepared_url
@@ -238,6 +239,8 @@ class FakeChecker:
     there: list[bool] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     hold: dict[str, threading.Event] = field(default_factory=dict)
+    arches: tuple[str, ...] = ()
+    building_on: dict[str, Exception] = field(default_factory=dict)
 
     def drop_idle(self) -> int:
         return 0
@@ -249,7 +252,9 @@ class FakeChecker:
         if self.predicting:
             raise self.predicting.pop(0)
         found = result_of(job, "predicted", self.changed, over=self.over)
-        return PredictedCheck(found, self.worth_building, self.external, read=self.read)
+        return PredictedCheck(
+            found, self.worth_building, self.external, read=self.read, arches=self.arches
+        )
 
     def locate(self, plan: Any) -> ExternalProgress:
         """What `there` says in turn, the last for ever, of each place."""
@@ -287,6 +292,25 @@ class FakeChecker:
         found = result_of(job, "final", self.changed, over=self.over)
         note = BuildNote("head", "nginx/nginx.spec", "x86_64", "built")
         return replace(found, builds=(note,))
+
+    def build(self, job: Any, git: Any, arch: str, arches: Any) -> ArchitectureResult:
+        """`hold` and `building_on` are by architecture here."""
+        self.calls.append((f"build {arch}", job.head_sha))
+        if arch in self.hold:
+            self.hold[arch].wait(90)
+        if arch in self.building_on:
+            raise self.building_on[arch]
+        found = result_of(job, "final", self.changed)
+        images = tuple(
+            replace(
+                found.images[0],
+                key=replace(found.images[0].key, arch=one),
+                evidence="rebuilt" if one == arch else "transferred",
+            )
+            for one in arches
+        )
+        note = BuildNote("head", "nginx/nginx.spec", arch, "built")
+        return ArchitectureResult(arch, replace(found, images=images, builds=(note,)))
 
 
 def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bot.engine.build_places import BuildPlace
 from bot.engine.leases import Leases
 from tests.databases import database_urls
 
@@ -105,4 +106,40 @@ def test_who_renewed_meanwhile_is_not_taken_over(database: sa.Engine) -> None:
     with one.taking_over("thawed") as ours:
         assert not ours
     assert sorted(one.living()) == ["one", "thawed"]
+    one.stop()
+
+
+def test_a_lease_says_where_its_process_builds(database: sa.Engine) -> None:
+    x86, emulated = BuildPlace("x86_64"), BuildPlace("aarch64", "emulated")
+    made = {
+        name: Leases(database, name, version, builds=places, renewal=3600.0)
+        for name, version, places in (
+            ("one", "2", (x86,)),
+            ("other", "2", (x86, emulated)),
+            ("older", "1", (BuildPlace("s390x"),)),
+            ("nothing", "2", ()),
+        )
+    }
+    for each in made.values():
+        each.start()
+    assert made["one"].built() == {x86, emulated}
+    shift(database, 20.0)  # all are lost, but the first
+    made["one"].renew()
+    assert made["one"].built() == {x86}
+    for each in made.values():
+        each.stop()
+
+
+def test_leases_of_a_release_before_places_are_read(database: sa.Engine) -> None:
+    columns = "executor_id text primary key, version text not null, renewed float not null"
+    with database.begin() as connection:
+        connection.execute(
+            sa.text(f"create table minimize_leases ({columns}, taker text, taken float)")
+        )
+        values = "('older', '1', 0.0, null, null)"
+        connection.execute(sa.text(f"insert into minimize_leases values {values}"))
+    one = Leases(database, "one", "2", builds=(BuildPlace("x86_64"),), renewal=3600.0)
+    one.start()
+    assert one.built() == {BuildPlace("x86_64")}
+    assert one.living() == {"older": "1", "one": "2"}
     one.stop()

@@ -11,11 +11,13 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOS
 
+from bot.engine.build_places import BuildPlace
 from bot.engine.job import CheckJob, run_prefix
 from bot.engine.queues import Queues
-from bot.engine.takeover import BUILDS
 from bot.forge.values import PullRequestKey
 from tests.databases import database_urls
+
+BUILDS = BuildPlace("x86_64").queue
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -28,7 +28,14 @@ print(run_sandboxed(["/bin/sh", "-c", script]).stdout.decode())
 @pytest.mark.parametrize(("how", "nice"), [("low", 19), ("as it is", 0)])
 def test_what_runs_inside_has_the_priority_of_who_started_it(how: str, nice: int) -> None:
     command = [sys.executable, "-c", _RUN, how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=_normal)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=_normal,
+        start_new_session=True,  # whose priority is lowered
+    )
     own, *group = done.stdout.split(maxsplit=1)
     assert int(own) == nice
     if Path("/proc/self/autogroup").exists():
