@@ -1,12 +1,12 @@
-"""`minimize doctor`: the isolation that this machine gives strangers' code."""
+"""`minimize doctor`: the isolation that this machine gives strangers' code, and what it builds."""
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -33,10 +33,11 @@ _STRANGERS = {
 @formats("text", "json")
 @common
 def doctor(settings: Path | None, form: str, places: Places) -> int:
-    """Says what isolation this machine gives strangers' code, what is missing, and what helps.
+    """Says what isolation this machine gives strangers' code, which architectures it builds for,
+    what is missing, and what helps.
 
     Run it as the user that the server runs as, in its container or unit. Exit code 1 where
-    something is missing.
+    something is missing; of other architectures only where the settings say to build for them.
     """
     from bot.sandbox.isolation import inspect_isolation
 
@@ -47,11 +48,54 @@ def doctor(settings: Path | None, form: str, places: Places) -> int:
     )
     if served is not None and (part := _builder(served)) is not None:
         found = replace(found, parts=(*found.parts, part))
+    architectures = _architectures(served)
     if form == "json":
-        print_json(_to_json(found))
+        print_json(_to_json(found) | {"architectures": [asdict(one) for one in architectures]})
     else:
         _print(found)
-    return 1 if found.missing else 0
+        _print_architectures(architectures)
+    lacking = any(one.wanted and one.builds is None for one in architectures)
+    return 1 if found.missing or lacking else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    """An architecture: how this machine builds for it, null where it does not and `detail` says
+    why; `wanted`: the settings say to."""
+
+    arch: str
+    builds: Literal["native", "emulated"] | None
+    wanted: bool
+    detail: str
+    remedy: str = ""
+
+
+def _architectures(settings: Settings | None) -> list[_Architecture]:
+    """This machine's architecture, those that people have images of, and those of the settings."""
+    from bot.model.architecture import DEFAULT_ARCHITECTURES
+    from bot.sandbox.emulation import known_architectures, native_architecture
+
+    native = native_architecture()
+    wanted = () if settings is None else settings.engine.architectures or (native,)
+    allowed = () if settings is None else settings.build.emulated
+    named = dict.fromkeys((native, *DEFAULT_ARCHITECTURES, *wanted, *allowed))
+    known = (native, *known_architectures())
+    return [_architecture(arch, arch in wanted, arch in allowed) for arch in named if arch in known]
+
+
+def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
+    from bot.sandbox.emulation import native_architecture, why_not_run
+
+    if arch == native_architecture():
+        return _Architecture(arch, "native", wanted, "this machine's own")
+    if (reason := why_not_run(arch)) is not None:
+        return _Architecture(arch, None, wanted, reason.what.rstrip("."), reason.hint)
+    if allowed:
+        return _Architecture(arch, "emulated", wanted, "qemu-user, and the settings allow it")
+    remedy = f"`build: {{emulated: [{arch}]}}`"
+    return _Architecture(
+        arch, None, wanted, "qemu-user is there; the settings do not allow it", remedy
+    )
 
 
 def _read(file: Path, places: Places) -> Settings:
@@ -94,3 +138,13 @@ def _print(found: Isolation) -> None:
         if part.remedy:
             click.echo(f"{'':{width + 11}}{part.remedy}")
     click.echo(_STRANGERS[found.strangers])
+
+
+def _print_architectures(found: list[_Architecture]) -> None:
+    click.echo("Builds:")
+    for one in found:
+        how = one.builds or "none"
+        mark = click.style(f"{how:8}", fg="green" if one.builds else "red" if one.wanted else None)
+        click.echo(f"{mark} {one.arch:8}  {one.detail}")
+        if one.remedy and one.wanted:
+            click.echo(f"{'':19}{one.remedy}")

@@ -159,16 +159,23 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 
 @click.command()
 @click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
+@click.option(
+    "--workers",
+    is_flag=True,
+    help="Instead: two workers on a Postgres, of which one builds for another architecture.",
+)
 @click.option("--keep", is_flag=True, help="Leave everything running for a browser, until Ctrl-C.")
 @click.option("--rebuild", is_flag=True, help="Build again, also what the cache has.")
 @placed
-def demo(forge: str, keep: bool, rebuild: bool, places: Places) -> int:
+def demo(forge: str, workers: bool, keep: bool, rebuild: bool, places: Places) -> int:
     """The whole of it on this machine alone: a small distribution, a forge, a pull request."""
     try:
         from bot.demo.run.demo import DemoOptions, run_demo
     except ModuleNotFoundError as error:
         raise _demo_error(error) from error
-    return run_demo(DemoOptions(forge=forge, keep=keep, rebuild=rebuild, cache=places.cache))
+    if workers and (keep or rebuild or forge != "github"):
+        raise UsageError("--workers goes with no other option.")
+    return run_demo(DemoOptions(forge, workers, keep, rebuild, places.cache))
 
 
 def _demo_error(error: ModuleNotFoundError) -> UsageError:

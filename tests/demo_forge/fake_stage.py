@@ -22,6 +22,7 @@ class Files:
     )
     title: str = "Need perl"
     body: str = "Because."
+    name: str = "nginx"
 
 
 @dataclass(frozen=True)

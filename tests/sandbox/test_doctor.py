@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from bot.cli import main
-from bot.sandbox import cgroup, isolation, run
+from bot.errors import SurroundingsError
+from bot.sandbox import cgroup, emulation, isolation, run
 from bot.sandbox.isolation import inspect_isolation
 from bot.sandbox.run import sandbox_available
 from bot.sandbox.values import Finished, SandboxError
@@ -48,7 +49,7 @@ def test_without_control_groups_the_settings_decide(monkeypatch, tmp_path: Path,
     assert code == 1
     assert "missing  memory        no control group can be made" in text
     assert "Delegate=yes" in text or "--privileged" in text
-    assert text.endswith("Strangers' code is not run here.\n")
+    assert "Strangers' code is not run here.\n" in text
     words = {"without_memory_limit": "run strangers' code anyway"}
     code, text = doctor(capsys, "--settings", settings(tmp_path, sandbox=words))
     assert code == 1
@@ -95,3 +96,29 @@ def test_what_it_tries_is_reached_outside_of_the_sandbox(monkeypatch, tmp_path: 
     monkeypatch.setattr(run, "filters", lambda _user: ())
     found = inspect_isolation(tmp_path)
     assert [part.name for part in found.missing][:1] == ["system calls"]
+
+
+def test_it_says_for_which_architectures_this_machine_builds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def runs(arch: str) -> SurroundingsError | None:
+        return None if arch == "aarch64" else SurroundingsError(f"No {arch}.", "Install it.")
+
+    monkeypatch.setattr(emulation, "native_architecture", lambda: "x86_64")
+    monkeypatch.setattr(emulation, "why_not_run", runs)
+    wanted = {"engine": {"architectures": ["x86_64", "s390x"]}, "build": {"emulated": ["aarch64"]}}
+    code, text = doctor(capsys, "--settings", settings(tmp_path, **wanted), "--format", "json")
+    found = {
+        one["arch"]: (one["builds"], one["wanted"]) for one in json.loads(text)["architectures"]
+    }
+    assert found == {
+        "x86_64": ("native", True),
+        "aarch64": ("emulated", False),
+        "ppc64le": (None, False),
+        "s390x": (None, True),
+    }
+    assert code == 1
+    code, text = doctor(capsys, "--settings", settings(tmp_path, **wanted))
+    assert code == 1
+    assert "none     s390x     No s390x\n                   Install it.\n" in text
+    assert "emulated aarch64   qemu-user, and the settings allow it\n" in text

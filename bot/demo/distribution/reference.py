@@ -221,13 +221,14 @@ _EDITS = (
 class RepositoryFiles:
     """The files of the demo's git repository by path, on the base branch and on the pull request's.
 
-    `title` and `body` are the pull request's.
+    `title` and `body` are the pull request's, `name` is the repository's.
     """
 
     base: Mapping[str, bytes]
     head: Mapping[str, bytes]
     title: str = TITLE
     body: str = BODY
+    name: str = "nginx"
 
 
 def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFiles:
@@ -251,6 +252,27 @@ def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFil
         f"nginx-{evr.version}.tar.gz": tarball.read_bytes(),
     }
     return RepositoryFiles(base, {**base, SPEC: _changed(base[SPEC].decode()).encode()})
+
+
+def crcsum_repository_files() -> RepositoryFiles:
+    """A small program that the pull request links with zlib on aarch64 alone: its Makefile says so,
+    and the same spec file is true everywhere."""
+    folder = files("bot.demo.distribution").joinpath("crcsum")
+    base = {name: folder.joinpath(name).read_bytes() for name in ("Makefile", "crcsum.c")}
+    spec = folder.joinpath("crcsum.spec").read_text()
+    required = "License:        MIT\n"
+    head = {
+        **base,
+        "Makefile": folder.joinpath("Makefile.head").read_bytes(),
+        "crcsum.spec": spec.replace(required, f"{required}Requires:       gawk\n").encode(),
+    }
+    return RepositoryFiles(
+        {**base, "crcsum.spec": spec.encode()},
+        head,
+        "Use the instructions that aarch64 has for CRC-32",
+        "zlib uses them. The report that reads our output is a gawk script.\n",
+        "crcsum",
+    )
 
 
 def _versioned(spec: str, version: str, release: str) -> str:

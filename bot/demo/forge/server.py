@@ -86,7 +86,8 @@ class LocalForge:
         self.traffic = Traffic()
         self.deliverer = Deliverer()
         self._socket = socket.create_server((host, port))
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
         self.api_url = f"{self.url}{GITHUB_PREFIX}"
         self.github = GitHubHooks(Shapes(self.state, self.url, self.api_url), self.deliverer)
         self.gitlab = GitLabHooks(GitLabShapes(self.state, self.url), self.deliverer)

@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -69,10 +69,12 @@ INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 class DemoOptions:
     """`cache` is where the distribution and the builds are; None: the usual place.
 
-    `seconds` is how long all of it may take; what --keep leaves running is not counted.
+    `workers`: the demo of two workers, which build for two architectures. `seconds` is how long all
+    of it may take; what --keep leaves running is not counted.
     """
 
     forge: str = "github"
+    workers: bool = False
     keep: bool = False
     rebuild: bool = False
     cache: Path | None = None
@@ -92,15 +94,20 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
+    if options.workers:
+        from bot.demo.run.workers import play_workers
+
+        return play_workers(options.seconds, cache, shown)
     with TimeLimit(options.seconds, "the demo") as limit:
         with progress() as made:
             distribution = build_reference_distribution(cache, made)
         home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
-        limit.shown = lambda: _show_log(home)
-        return _run(options, distribution, _cache(options, cache), home, shown, limit)
+        limit.shown = lambda: show_log(home)
+        playing = _play(options, distribution, _cache(options, cache), home, shown, limit)
+        return run_and_clear(playing, home, shown)
 
 
-def _show_log(home: Path) -> None:
+def show_log(home: Path) -> None:
     """Writes the end of the bot's log, with its stacks, to standard error."""
     log = home / BOT_LOG
     if log.exists():
@@ -108,19 +115,13 @@ def _show_log(home: Path) -> None:
         print(f"The end of the bot's log, {log}:\n{text}", file=sys.stderr, flush=True)
 
 
-def _run(
-    options: DemoOptions,
-    distribution: ReferenceDistribution,
-    cache: Path,
-    home: Path,
-    shown: Console,
-    limit: TimeLimit,
-) -> int:
+def run_and_clear(playing: Coroutine[Any, Any, int], home: Path, shown: Console) -> int:
+    """Play a demo to its end, and remove its files unless something went wrong; the exit code."""
     # The sandbox's users look through it; the secrets in it are closed to them.
     home.chmod(0o755)
     code = 1
     try:
-        code = asyncio.run(_play(options, distribution, cache, home, shown, limit))
+        code = asyncio.run(playing)
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
     finally:
@@ -155,7 +156,7 @@ async def _play(
     console: Console,
     limit: TimeLimit,
 ) -> int:
-    _end_on_sigterm()
+    end_on_sigterm()
     started = time.monotonic()
     updates = begin_updates(distribution, home)
     places = BotPlaces(home, updates.config, cache, free_port())
@@ -184,10 +185,10 @@ async def _play(
 
             line(0.0, f"webhook sent: {delivery.event} {delivery.action}")
             line(delivery.seconds, f"webhook accepted ({delivery.status})")
-            async with _failures(bot, console) as failed:
+            async with failures(bot, console) as failed:
                 seen = await watch.until_done(pull, delivery.at, bot, line)
                 await forge.settled()
-                result = await _result(places.url, seen)
+                result = await check_result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
                 if not failed:
@@ -208,7 +209,7 @@ def _forge_settings(stage: DemoSetup, places: BotPlaces) -> dict[str, Any]:
     return github_settings(places, stage.forge, stage.app)
 
 
-def _end_on_sigterm() -> None:
+def end_on_sigterm() -> None:
     """SIGTERM ends the demo as Ctrl-C does: everything that it started ends too."""
     task = asyncio.current_task()
     assert task is not None
@@ -216,7 +217,7 @@ def _end_on_sigterm() -> None:
 
 
 @asynccontextmanager
-async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]]:
+async def failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]]:
     """Collects what is not as it must be, an error inside as well, and shows it in the end."""
     failed: list[str] = []
     log = ""
@@ -229,7 +230,7 @@ async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str
         console.print(failures_panel(failed, log or bot.tail()))
 
 
-async def _result(url: str, seen: Watched) -> dict[str, Any]:
+async def check_result(url: str, seen: Watched) -> dict[str, Any]:
     """The check's whole result, from the bot's own API, once the bot has the final one there."""
     identity = seen.check
     end = time.monotonic() + RESULT_SECONDS

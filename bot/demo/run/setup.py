@@ -99,9 +99,15 @@ def gitlab_settings(
     }
 
 
-def write_settings(places: BotPlaces, forge: dict[str, Any], repository: str) -> None:
+def write_settings(
+    places: BotPlaces,
+    forge: dict[str, Any],
+    repository: str,
+    engine: dict[str, Any] | None = None,
+) -> None:
     """Writes the bot's settings file; `forge` is from one of the two above."""
     settings = {
+        "engine": engine or {},
         "listen": {"host": "127.0.0.1", "port": places.port},
         "public_url": places.url,
         "data": str(places.data),
@@ -230,7 +236,7 @@ class DemoSetup:
         """The page of the pull request, by the path that the forge gives it."""
         if self.hook is not None:
             return self.forge.gitlab.shapes.merge_url(pull)
-        return f"{self.forge.url}/{FULL_NAME}/pull/{pull.number}"
+        return f"{self.forge.url}/{self.repository.full_name}/pull/{pull.number}"
 
     async def open_pull(self) -> tuple[Pull, Delivery]:
         """Opens the pull request; the delivery about it."""
@@ -252,7 +258,7 @@ def set_stage(
     forge: LocalForge, files: RepositoryFiles, bot_url: str, kind: str = "github"
 ) -> DemoSetup:
     """Makes accounts, repository, branches and the App, or hook, whose webhooks go to `bot_url`."""
-    repository = forge.add_repository(FULL_NAME)
+    repository = forge.add_repository(f"{OWNER}/{files.name}")
     forge.set_role(repository, MAINTAINER, "admin")
     # Who may push a branch here may have it built without a permission.
     forge.set_role(repository, CONTRIBUTOR, "write")

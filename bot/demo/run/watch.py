@@ -79,9 +79,10 @@ class Watch:
         forge.state.listeners.append(self._changes.put_nowait)
 
     async def until_done(
-        self, pull: Pull, start: datetime, bot: BotProcess, line: Timeline
+        self, pull: Pull, start: datetime, bot: BotProcess, line: Timeline, *, texts: int = 2
     ) -> Watched:
         """Waits for the conclusion and the comment's last edit; writes a line for each that comes.
+        The comment is to have so many `texts` one after the other.
 
         Raises SurroundingsError if the bot ends, or if nothing of it comes for too long.
         """
@@ -100,7 +101,7 @@ class Watch:
                 bot.check()
                 continue
             self._take(change, pull, seen, line)
-            if seen.done is not None and len(seen.texts) > 1:
+            if seen.done is not None and len(seen.texts) >= texts:
                 return seen
 
     @staticmethod

@@ -1,0 +1,77 @@
+"""A Postgres of one's own: empty, on a socket in a temporary directory, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+from bot.errors import SurroundingsError
+from bot.sandbox.remedies import install_remedy
+
+_PLACES = (*sorted(Path("/usr/lib/postgresql").glob("*/bin")), Path("/usr/bin"))
+_USER = "postgres"
+_NOBODY = 65534
+
+
+def postgres_installed() -> bool:
+    """Return whether one can be started here."""
+    return _programs() is not None
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of an empty database; SurroundingsError where Postgres is not installed or fails."""
+    programs = _programs()
+    if programs is None:
+        raise SurroundingsError(
+            "Postgres is not installed.", install_remedy("postgresql", "postgresql-server")
+        )
+    # A short path: that of a socket may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="pg") as name:
+        home = Path(name)
+        home.chmod(0o777)
+        data = home / "data"
+        prefix = _as_other(home)
+        control = [*prefix, str(programs / "pg_ctl"), "-D", str(data)]
+        _quiet([*prefix, str(programs / "initdb"), "-D", str(data), "-U", _USER, "-A", "trust"])
+        options = f"-c listen_addresses= -k {home} -c max_connections=200 -c fsync=on"
+        _quiet([*control, "-w", "-l", str(home / "log"), "-o", options, "start"])
+        try:
+            made = f"minimize_{secrets.token_hex(4)}"
+            with psycopg.connect(f"postgresql://{_USER}@/postgres?host={home}") as connection:
+                connection.autocommit = True
+                connection.execute(f"CREATE DATABASE {made}")
+            yield f"postgresql://{_USER}@/{made}?host={home}"
+        finally:
+            _quiet([*control, "-m", "immediate", "stop"])
+
+
+@cache
+def _programs() -> Path | None:
+    """Where initdb and pg_ctl are; null where Postgres is not installed."""
+    return next((place for place in _PLACES if (place / "initdb").exists()), None)
+
+
+def _as_other(home: Path) -> list[str]:
+    """The words before a command that run it as nobody: Postgres refuses root."""
+    if os.getuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    os.chown(home, _NOBODY, _NOBODY)
+    return [setpriv, "--reuid", str(_NOBODY), "--regid", str(_NOBODY), "--clear-groups", "--"]
+
+
+def _quiet(command: list[str]) -> None:
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SurroundingsError(f"Postgres does not start or stop: {done.stdout}{done.stderr}")

@@ -1,0 +1,198 @@
+"""`minimize demo --workers`: one change built on two architectures, by two workers on one Postgres.
+
+The server builds for this machine's architecture. A second worker, with a cache and a network of
+its own, builds for another under emulation. The change links a library on that one alone, and no
+line of its spec file says so: a prediction does not see it, nor does a build elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bot.demo.distribution.build import build_reference_distribution, progress
+from bot.demo.distribution.buildroots import with_buildroot
+from bot.demo.distribution.reference import ReferenceDistribution, crcsum_repository_files
+from bot.demo.forge.server import LocalForge
+from bot.demo.run.apart import apart_command, brought_out, can_be_apart
+from bot.demo.run.demo import (
+    check_result,
+    end_on_sigterm,
+    failures,
+    run_and_clear,
+    show_log,
+)
+from bot.demo.run.emulation import emulated
+from bot.demo.run.postgres import postgres
+from bot.demo.run.setup import (
+    OWNER,
+    BotPlaces,
+    BotProcess,
+    begin_updates,
+    free_port,
+    github_settings,
+    minimize_command,
+    serve_command,
+    set_stage,
+    write_settings,
+)
+from bot.demo.run.watch import (
+    Watch,
+    Watched,
+    added_names,
+    comment_panel,
+    timeline_line,
+)
+from bot.demo.time_limit import TimeLimit
+from bot.errors import SurroundingsError
+
+FOREIGN, NATIVE = "aarch64", "x86_64"
+WORKLOAD = "@self"
+_LINKED = "zlib1g"  # by the build for one architecture, and by no line
+_REQUIRED = "gawk"  # by a line
+_EDITS = 3  # predicted, built here, built there
+_READY_SECONDS = 60.0
+
+
+def play_workers(seconds: float, cache: Path, console: Console) -> int:
+    """Play it once and show it; see `run_demo`. SurroundingsError, with the remedy, where this
+    machine has no emulator for the other architecture, or no Postgres."""
+    with TimeLimit(seconds, "the demo") as limit, emulated(FOREIGN), postgres() as database:
+        with progress() as made:
+            distribution = build_reference_distribution(cache, made)
+            distribution = with_buildroot(distribution, cache, FOREIGN, made)
+        home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
+        limit.shown = lambda: show_log(home)
+        return run_and_clear(_play(distribution, cache, home, database, console), home, console)
+
+
+async def _play(
+    distribution: ReferenceDistribution, cache: Path, home: Path, database: str, console: Console
+) -> int:
+    end_on_sigterm()
+    started = time.monotonic()
+    config = begin_updates(distribution, home).config
+    places = BotPlaces(home, config, cache, free_port())
+    async with LocalForge(home / "forge") as forge:
+        files = crcsum_repository_files()
+        stage = set_stage(forge, files, places.url)
+        assert stage.app is not None
+        settings = github_settings(places, forge, stage.app)
+        write_settings(places, settings, f"{OWNER}/{files.name}", engine=_engine(home, database))
+        watch = Watch(forge)
+        async with BotProcess(places, serve_command(places)) as bot:
+            await bot.ready()
+            async with _worker(places, forge.port) as worker:
+                console.print(await _began(worker), markup=False, soft_wrap=True)
+                pull, delivery = await stage.open_pull()
+                console.print(f'{pull.user.login} opens "{pull.title}"', markup=False)
+
+                def line(second: float, text: str) -> None:
+                    timeline_line(console, second, text)
+
+                async with failures(bot, console) as failed:
+                    seen = await watch.until_done(pull, delivery.at, bot, line, texts=_EDITS)
+                    await forge.settled()
+                    result = await check_result(places.url, seen)
+                    _show(console, seen, result)
+                    failed.extend(_problems(seen, result))
+                console.print(f"The whole took {time.monotonic() - started:.1f} s.")
+                return 1 if failed else 0
+
+
+def _engine(home: Path, database: str) -> dict[str, Any]:
+    secret = home / "database-url"
+    secret.touch(mode=0o600)
+    secret.write_text(database)
+    return {"database": {"file": str(secret)}}
+
+
+@asynccontextmanager
+async def _worker(server: BotPlaces, forge: int) -> AsyncIterator[BotProcess]:
+    """A worker on the server's engine, for the other architecture: as on another machine."""
+    home = server.home / "worker"
+    home.mkdir()
+    settings = yaml.safe_load(server.settings.read_text())
+    settings["engine"] |= {"predictions": 0, "builds": 1, "executor_id": "worker-emulating"}
+    settings["build"] = {"emulated": [FOREIGN]}
+    # Beside the server's: the paths of secrets are relative to it.
+    file = server.home / "worker.yaml"
+    file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    places = BotPlaces(home, server.config, server.cache / "demo-worker", 0)
+    command = [
+        *minimize_command(), "worker", "--settings", str(file), "--arch", FOREIGN,
+        "--config", str(places.config), "--data", str(places.data), "--cache", str(places.cache),
+    ]  # fmt: skip
+    async with contextlib.AsyncExitStack() as stack:
+        if can_be_apart():
+            place = home / "forge.socket"
+            await stack.enter_async_context(brought_out(forge, place))
+            command = apart_command(forge, place, command)
+        yield await stack.enter_async_context(BotProcess(places, command))
+
+
+async def _began(worker: BotProcess) -> str:
+    """The worker's own word that it works, once it does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_SECONDS):
+            while True:
+                worker.check()
+                text = worker.places.log.read_text(errors="replace")
+                if (began := re.search("^minimize works as .*$", text, re.MULTILINE)) is not None:
+                    network = "of its own" if can_be_apart() else "this machine's: it is not root"
+                    return f"{began[0]}; its network is {network}"
+                await asyncio.sleep(0.05)
+    raise SurroundingsError("The second worker did not start.", worker.tail())
+
+
+def _show(console: Console, seen: Watched, result: Mapping[str, Any]) -> None:
+    for second, text in seen.texts:
+        console.print(comment_panel(f"The comment after {second:.1f} s", text))
+    table = Table(title="What the change adds to the image", title_justify="left")
+    for name in ("architecture", "evidence", "built", "packages"):
+        table.add_column(name)
+    for image in result["images"]:
+        if image["workload"] == WORKLOAD:
+            arch = image["arch"]
+            added = ", ".join(sorted(added_names(result, arch, WORKLOAD)))
+            table.add_row(arch, image["evidence"], _built(result, arch), added)
+    console.print(table)
+
+
+def _built(result: Mapping[str, Any], arch: str) -> str:
+    """How an architecture's head was built."""
+    for build in result["builds"]:
+        if build["arch"] == arch and build["side"] == "head":
+            how = "emulated" if build["emulated"] else "native"
+            return f"{how}, {build['outcome']}, {build['seconds']:.1f} s"
+    return ""
+
+
+def _problems(seen: Watched, result: Mapping[str, Any]) -> list[str]:
+    """The errors, a sentence each; none if all is well."""
+    found = []
+    if len(seen.texts) != _EDITS:
+        found.append(f"The comment had {len(seen.texts)} texts; {_EDITS} were expected.")
+    if any(_LINKED in text for _, text in seen.texts[:-1]):
+        found.append(f"The comment named {_LINKED} before the build that links it.")
+    if seen.conclusion != "success":
+        found.append(f"The status has the conclusion {seen.conclusion}.")
+    for arch, expected in ((NATIVE, False), (FOREIGN, True)):
+        names = added_names(result, arch, WORKLOAD)
+        if _REQUIRED not in names or (_LINKED in names) != expected:
+            found.append(f"The image for {arch} gains {', '.join(sorted(names)) or 'nothing'}.")
+    evidence = {i["arch"]: i["evidence"] for i in result["images"] if i["workload"] == WORKLOAD}
+    if {evidence.get(NATIVE), evidence.get(FOREIGN)} != {"rebuilt"}:
+        found.append(f"The evidence is {evidence}.")
+    return found
