@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bot.check.evidence import Sides
 from bot.check.images import CheckedImage, Rules
@@ -24,11 +25,18 @@ from bot.model.surface import Surface
 from bot.surface.files import surface_of_files
 from bot.surface.headers import surface_of_headers, surface_of_plan
 
+if TYPE_CHECKING:
+    from bot.check.target import Target
+
 LOG = logging.getLogger(__name__)
 # As many as a person reads behind a fold.
 MOST_FILES = 10
 # Changed images of which the surface is predicted.
 FEW = 24
+
+
+# The images whose layers are composed: all, none, or those of these architectures.
+Layers = bool | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,31 @@ class Measured:
 
     images: tuple[CheckedImage, ...]
     notes: tuple[str, ...] = ()
+
+
+def weighed(
+    images: tuple[CheckedImage, ...],
+    targets: Iterable[Target],
+    rules: Rules,
+    cache: Cache,
+    layers: Layers,
+) -> Measured:
+    """The images with their layers where `layers` says so, the others with their surface alone."""
+    targets = tuple(targets)
+    sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
+    snapshots = {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()}
+    found: dict[ImageKey, CheckedImage] = {}
+    notes: list[str] = []
+    for weigh, composed in ((measure, True), (with_surfaces, False)):
+        these = tuple(image for image in images if _composed(image, layers) is composed)
+        measured = weigh(these, sides, snapshots, rules, cache)
+        notes.extend(measured.notes)
+        found |= {image.result.key: image for image in measured.images}
+    return Measured(tuple(found[image.result.key] for image in images), tuple(notes))
+
+
+def _composed(image: CheckedImage, layers: Layers) -> bool:
+    return layers if isinstance(layers, bool) else image.result.key.arch in layers
 
 
 def measure(

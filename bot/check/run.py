@@ -11,10 +11,10 @@ from typing import Literal
 from bot.build.builder import Builder
 from bot.check.architectures import ArchitectureResult
 from bot.check.change import Change
-from bot.check.evidence import Sides, raised_sources
+from bot.check.evidence import raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
-from bot.check.measure import measure, with_surfaces
+from bot.check.measure import Layers, weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.processes import in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
@@ -29,13 +29,10 @@ from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
-from bot.distro.snapshot import Snapshot
 from bot.errors import in_backticks
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
-# All of them, none, or those of these architectures.
-Layers = bool | frozenset[str]
 LOG = logging.getLogger(__name__)
 # Below this many images processes cost more than they bring.
 _FEW = 24
@@ -99,7 +96,7 @@ def predict_check(
     ]
     targets = joined_targets(parts)
     images = _images(targets, parts, plan, rules, remarks)
-    measured = with_surfaces(images, *_measured_by(targets), rules, pools.cache)
+    measured = weighed(images, targets, rules, pools.cache, layers=False)
     images = measured.images
     remarks.notes.extend(measured.notes)
     result = _result(parts, targets, images, remarks, (), "predicted")
@@ -187,8 +184,8 @@ def rebuilt_check(
 
 @dataclass(frozen=True, slots=True)
 class _Builds:
-    """The builds for one architecture, how they go, and what is to be said of them and of the
-    transfer to others; `elsewhere` are architectures that have a build of their own."""
+    """The builds for one architecture, how they go, and the sentences on them and on the transfer
+    to others; `elsewhere` are architectures that have a build of their own."""
 
     builder: Builder
     native: str
@@ -248,7 +245,9 @@ def built_check(
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
     targets = joined_targets(parts)
     images = _images(targets, parts, prediction.plan, prediction.rules, remarks)
-    images = _weighed(images, targets, prediction, layers, remarks)
+    measured = weighed(images, targets, prediction.rules, prediction.cache, layers)
+    images = measured.images
+    remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
         dict.fromkeys(
@@ -264,43 +263,6 @@ def built_check(
     result = _result(parts, targets, images, remarks, tuple(builds), "final")
     found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
-
-
-def _weighed(
-    images: tuple[CheckedImage, ...],
-    targets: Iterable[Target],
-    prediction: Prediction,
-    layers: Layers,
-    remarks: Remarks,
-) -> tuple[CheckedImage, ...]:
-    """The images with their layers where `layers` says so, the others with their surface alone."""
-    composed = {i for i in range(len(images)) if layers is True or _has(layers, images[i])}
-    found = list(images)
-    by = (*_measured_by(targets), prediction.rules, prediction.cache)
-    for weigh, numbers in (
-        (measure, sorted(composed)),
-        (with_surfaces, [i for i in range(len(images)) if i not in composed]),
-    ):
-        measured = weigh(tuple(images[i] for i in numbers), *by)
-        remarks.notes.extend(measured.notes)
-        for number, image in zip(numbers, measured.images, strict=True):
-            found[number] = image
-    return tuple(found)
-
-
-def _has(layers: Layers, image: CheckedImage) -> bool:
-    return not isinstance(layers, bool) and image.result.key.arch in layers
-
-
-def _measured_by(
-    targets: Iterable[Target],
-) -> tuple[dict[tuple[str, str], Sides], dict[tuple[str, str], Snapshot]]:
-    """Sides and snapshots by repository document and architecture."""
-    targets = tuple(targets)
-    return (
-        {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()},
-        {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()},
-    )
 
 
 def _with_proposal(change: Change, found: Prediction) -> Prediction:

@@ -224,8 +224,7 @@ class ImageResult:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The saving of a suggestion in one image: the packages that leave, and those that come
-    instead.
+    """The saving of a suggestion in one image: packages that leave, and those that come instead.
 
     `installed_size` is what the image then has less, in bytes.
     """
@@ -255,8 +254,7 @@ class BuildNote:
     """How one side's build went: shown in the report, with where its log is.
 
     `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
-    `missing-requirement`, `not-built` (why, in `message`). `emulated`: on a machine of another
-    architecture.
+    `missing-requirement`, `not-built` (why, in `message`). `emulated`: not on a machine of `arch`.
     """
 
     side: Literal["base", "head"]
@@ -345,17 +343,15 @@ class CheckResult:
     `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
     document, null where it could not be had; `unverified` the repositories without a key, whose
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
-    about the evidence for the reader.
+    about the evidence for the reader; `awaited` architectures whose own build has not ended yet.
     `broken` are packages of the repositories that what the change drops makes uninstallable.
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
-    when a spec was not evaluated, the change not at fault. `awaited` are architectures whose own
-    build has not ended yet. `only_limits`: the failure is nothing
+    when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
     it would be without them. `predicted_verdict` is what it would be if the change were trusted,
     where it is `action_required`, else null.
     `others` were checked together with this one; paths of theirs have their names before them.
-    `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
-    nothing of this.
+    `configuration` is what a change to `.minimize.yaml` would do after the merge alone.
     """
 
     __pydantic_config__ = JSON

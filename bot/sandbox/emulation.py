@@ -97,14 +97,14 @@ def why_not_run(arch: str) -> SurroundingsError | None:
         known = ", ".join(known_architectures())
         raise UsageError(f"No program of {arch} can be tried here.", f"Known are {known}.")
     try:
-        said = _tried(machine)
+        complaint = _tried(machine)
     except SandboxError as error:
         return error
-    if not said:
+    if not complaint:
         return None
     if arch == native_architecture():
-        return SurroundingsError(f"A program of {arch} does not run in the sandbox: {said}.")
-    return _missing(arch, said)
+        return SurroundingsError(f"A program of {arch} does not run in the sandbox: {complaint}.")
+    return _missing(arch, complaint)
 
 
 def _tried(machine: _Machine) -> str:
@@ -122,8 +122,8 @@ def _tried(machine: _Machine) -> str:
     return text or f"it ended with status {finished.returncode}"
 
 
-def _missing(arch: str, said: str) -> SurroundingsError:
-    """What is missing for programs of another architecture."""
+def _missing(arch: str, complaint: str) -> SurroundingsError:
+    """The error, with the remedy, where programs of another architecture do not run."""
     emulator = emulators().get(arch)
     register = (
         f"{install_remedy('qemu-user-binfmt (Debian 12: qemu-user-static)', 'qemu-user-static')}"
@@ -145,7 +145,7 @@ def _missing(arch: str, said: str) -> SurroundingsError:
             " not see it.",
             register,
         )
-    return SurroundingsError(f"{what} by {emulator.interpreter}: {said}.", register)
+    return SurroundingsError(f"{what} by {emulator.interpreter}: {complaint}.", register)
 
 
 def emulators(place: Path = _BINFMT) -> dict[str, Emulator]:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-_LOWEST = 19
+_LOW = 15
 _GROUP = "/proc/self/autogroup"
 # $1 is the priority, the rest the command. The kernel takes it ten times a second from all who are
 # not root together, so it is tried again.
@@ -28,13 +28,13 @@ exec "$@"
 
 
 def lower_priority() -> None:
-    """Give this process the lowest priority, for good, and the session where it leads one: others
+    """Give this process a low priority, for good, and the session where it leads one: others
     in it would have the priority too."""
-    os.nice(_LOWEST)
+    os.nice(_LOW)
     if os.getsid(0) != os.getpid():
         return
     with contextlib.suppress(OSError):  # a kernel without these groups
-        Path(_GROUP).write_text(str(_LOWEST))
+        Path(_GROUP).write_text(str(_LOW))
 
 
 def at_own_priority(argv: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ print(run_sandboxed(["/bin/sh", "-c", script]).stdout.decode())
 
 
 @pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
-@pytest.mark.parametrize(("how", "nice"), [("low", 19), ("as it is", 0)])
+@pytest.mark.parametrize(("how", "nice"), [("low", 15), ("as it is", 0)])
 def test_what_runs_inside_has_the_priority_of_who_started_it(how: str, nice: int) -> None:
     command = [sys.executable, "-c", _RUN, how]
     done = subprocess.run(
