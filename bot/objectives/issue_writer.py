@@ -25,6 +25,7 @@ from bot.objectives.drift import (
     subject_of,
 )
 from bot.objectives.issue_text import (
+    best_opportunities,
     drift_issue,
     marker,
     met_issue,
@@ -37,6 +38,7 @@ from bot.report.sizes import plural
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History
 from bot.store.history.values import DriftIssue, Heading, MergedChange, Place
+from bot.store.opportunities import Opportunities
 from bot.store.store import now
 
 _WEEK = "week "
@@ -146,6 +148,9 @@ async def publish_issues(
             failed.append(f"{where}: {error}")
             continue
         history.recorder.record_issue(recorded)
+        if recorded.issue and wish.subject.startswith(_WEEK):
+            best = best_opportunities(history, wish.subject.removeprefix(_WEEK))
+            Opportunities(history.store).propose([one.id for one in best], recorded.url)
         if recorded.issue:
             written.append(f"{recorded.url or where}: {wish.text.title}")
     return Issued(tuple(written), unplaced_drift(history, settings, run), tuple(failed))

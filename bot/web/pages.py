@@ -79,6 +79,7 @@ PAGES = (
         ("date", "since", "window", "package", "drawn", "limit"),
         (
             "packages",
+            "smaller",
             "largest",
             "steps",
             "causes",

@@ -8,9 +8,13 @@ from typing import Any
 
 from bot.distro.objectives import Limits, Sizes, Target
 from bot.forge.events import Issue, IssueText
+from bot.model.advice import Change
+from bot.model.opportunity import OpportunityImage
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings
 from bot.store.history.values import Cause, MergedChange
+from bot.store.opportunities import Opportunities
+from bot.store.opportunities import Place as OpportunityPlace
 from tests.objectives.daily_history import SMALL, START, DailyHistory
 
 WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})
@@ -121,3 +125,24 @@ async def test_nobody_gets_one_who_did_not_ask(daily: DailyHistory) -> None:
     daily.day("lib")
     await publish(daily, forge := Forge(), 1, IssueSettings())
     assert forge.texts == []
+
+
+async def test_the_three_best_edits_are_proposed_in_it(daily: DailyHistory) -> None:
+    daily.day("lib")
+    opportunities = Opportunities(daily.history.store)
+    edits = [Change("weaken", "app", "app", f"n{n}", True, f"Recommends: n{n}", n * 1_000_000)
+             for n in range(1, 6)]  # fmt: skip
+    images = [OpportunityImage("web", "minimal", ("x86_64",), edit.saves) for edit in edits]
+    place = OpportunityPlace("r", "web", "minimal")
+    opportunities.record(place, "x", list(zip(edits, images, strict=True)))
+    other = Change("weaken", "far", "far", "n", True, "Recommends: n", 9_000_000)
+    elsewhere = OpportunityImage("not-theirs", "minimal", ("x86_64",), other.saves)
+    opportunities.record(OpportunityPlace("r", "not-theirs", "minimal"), "x", [(other, elsewhere)])
+    await publish(daily, forge := Forge(), 1)
+    body = forge.texts[0].body
+    assert "**What would save most**" in body
+    assert [f"`app:n{n}`" in body for n in range(1, 6)] == [False, False, True, True, True]
+    assert "far:n" not in body
+    states = {one.edit: (one.state, one.url) for one in opportunities.all()}
+    assert states["app:n5"] == ("proposed", "https://f/1")
+    assert states["app:n1"] == states["far:n"] == ("found", "")

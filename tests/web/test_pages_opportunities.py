@@ -84,6 +84,18 @@ async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any)
     assert (await site.get("/opportunities/nowhere")).status == 404
 
 
+async def test_an_image_has_what_would_make_it_smaller(site: Any) -> None:
+    image = "images/reference/minimal/nginx/x86_64"
+    found = await (await site.get(f"/api/{image}")).json()
+    assert [one["edit"] for one in found["smaller"]] == [
+        "nginx:systemd",
+        "git:perl",
+        "curl:libcurl",
+    ]
+    text = await (await site.get(f"/{image}")).text()
+    assert "What would make it smaller" in text and "nginx:systemd" in text
+
+
 @pytest.mark.parametrize(
     ("change", "subject"),
     [

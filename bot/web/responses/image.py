@@ -37,6 +37,11 @@ from bot.web.responses.image_surface import (
     surface_moves,
 )
 from bot.web.responses.objectives import NamedStatus, status_rows, status_table
+from bot.web.responses.opportunities import (
+    OpportunityRow,
+    best_of_image,
+    opportunities_table,
+)
 from bot.web.responses.steps import (
     Movement,
     Step,
@@ -154,6 +159,7 @@ class Image:
     objectives: list[NamedStatus]
     surface: ImageSurface | None
     surface_moves: list[SurfaceMove]
+    smaller: list[OpportunityRow]
 
 
 def totals_of(facts: ClosureFacts) -> ImageTotals | None:
@@ -182,6 +188,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         highlight(contents, graph, wanted) if wanted else None, history, moved(steps), steps,
         each_architecture(archive, parameters), objectives,
         surfaces[-1].surface if surfaces and ok else None, surface_moves(surfaces),
+        best_of_image(archive, key) if date is None else [],
     )  # fmt: skip
     shown = parameters.page(_SHOWN).limit
     by_size = sorted(found, key=lambda p: (-(p.installed_size or 0), str(p.nevra)))
@@ -192,6 +199,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "steps": steps_table(steps).first(shown),
         "causes": causes_table("Every cause", cause_rows(steps), with_image=False).first(shown),
         "architectures": architectures_table(data.architectures, date),
+        "smaller": opportunities_table(data.smaller),
         "surface": kinds_table(kind_rows(surfaces) if ok else []),
         "surface_moves": moves_table(data.surface_moves).first(shown),
         "objectives": status_table("Objectives", objectives, date, with_image=False),

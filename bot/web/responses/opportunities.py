@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from bot.model.advice import Change
+from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
 from bot.report.opportunity import evidence_phrases, opportunity_texts
 from bot.report.phrase import to_plain
@@ -108,8 +109,8 @@ def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
         "counts": {state: counts[state] for state in STATES},
         "filters": _filters(known),
     }
-    table = Table("Opportunities", _COLUMNS, rows)
-    return PageResponse("opportunities.html.j2", data, {"opportunities": table}, extra)
+    tables = {"opportunities": opportunities_table(rows)}
+    return PageResponse("opportunities.html.j2", data, tables, extra)
 
 
 def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -135,16 +136,19 @@ def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
 _IMAGE = ("workload", "environment", "arches", "saves")
 
 
-def best_of_image(
-    archive: Archive, repository: str, environment: str, workload: str
-) -> list[OpportunityRow]:
+def opportunities_table(rows: list[OpportunityRow]) -> Table:
+    """Edits with their state and evidence."""
+    return Table("Opportunities", _COLUMNS, rows)
+
+
+def best_of_image(archive: Archive, key: ImageKey) -> list[OpportunityRow]:
     """The open edits that make an image smaller, those that save most in it first."""
     found = [
         (image.saves, one)
         for one in Stored(archive.store).all()
-        if one.repository == repository and one.state in ("found", "proposed")
+        if one.repository == key.repository and one.state in ("found", "proposed")
         for image in one.images
-        if (image.workload, image.environment) == (workload, environment)
+        if (image.workload, image.environment) == (key.workload, key.environment)
     ]
     return [_row(one) for _, one in sorted(found, key=lambda pair: (-pair[0], pair[1].edit))]
 
