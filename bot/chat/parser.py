@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -352,10 +352,11 @@ _OURS = re.compile(r"^<!-- /?minimize[:\w -]*-->", re.MULTILINE)
 _FIRST = 2_000
 
 
-def answer_marker(comment: str, commands: Sequence[str]) -> str:
-    """The marker of the answer to some commands (their names) of the comment with this id."""
-    exact = hashlib.sha256("\0".join(sorted(commands)).encode()).hexdigest()[:12]
-    readable = re.sub(r"[^A-Za-z0-9]", "", comment)[:40]
+def answer_marker(asker: str, lines: Iterable[str]) -> str:
+    """The marker of the answer to these lines of a user: the same again when they ask again."""
+    asked = sorted(" ".join(line.split()) for line in lines)
+    exact = hashlib.sha256("\0".join((asker, *asked)).encode()).hexdigest()[:12]
+    readable = re.sub(r"[^A-Za-z0-9]", "", asker)[:40]
     return f"<!-- minimize:answer {readable} {exact} -->"
 
 

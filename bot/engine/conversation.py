@@ -175,7 +175,7 @@ class Conversation:
         new: Mapping[str, ParsedCommand],
         outcomes: Mapping[str, tuple[Outcome, Line | None]],
     ) -> None:
-        marker = answer_marker(event.comment, list(new))
+        marker = answer_marker(event.author, (parsed.text for parsed in new.values()))
         key = event.key
         exact = hashlib.sha256(f"{key}\0{marker}".encode()).hexdigest()[:24]
         run = f"reply-{key.number}-{event.comment[:40]}-{exact}"
@@ -196,6 +196,7 @@ class Conversation:
             react=any(outcome == "taken" for outcome, _ in outcomes.values()),
             lines=tuple(line for _, line in outcomes.values() if line is not None),
         )
+        await self._engine.publisher.begin_reply(job, reply)
         await self._engine.start_reply(job, reply)
 
     async def _check(self, command: _ChatCommand) -> str:
@@ -211,7 +212,7 @@ class Conversation:
                 others = await self._others.find(command.forge, pull, command.event.author, names)
             except OtherRefusedError as refused:
                 return refused.what
-            marker = answer_marker(command.event.comment, [command.origin, "check"])
+            marker = answer_marker(command.event.author, [question.text, "check"])
             narrowing = Narrowing(workloads, arches, marker, others)
             await self._runs.start(pull, command.origin, command.delivery.received, narrowing)
             return ""

@@ -60,7 +60,10 @@ class Publisher:
 
     async def begin(self, job: CheckJob) -> None:
         """Make `job` the check of its pull request: what an earlier one records counts no more."""
-        if job.narrowed or self._silent(job.key, job.base_ref):
+        if self._silent(job.key, job.base_ref):
+            return
+        if job.narrowed:
+            await self._comment(job.key, job.answers, lambda known: known.begun(job.id))
             return
         await self._statuses(job.key, job.head_sha, lambda all_: all_.begun(job.number, job.id))
         await self._comment(job.key, COMMENT_MARKER, lambda known: known.begun(job.id))
@@ -156,12 +159,19 @@ class Publisher:
         body = compose([(line, sentence(text))], marker=job.answers, user="", url="")
         await self._record(job, Phase.WITHDRAWN, job.answers, body)
 
+    async def begin_reply(self, job: CheckJob, reply: Reply) -> None:
+        """Make `reply` the answer to its asker's question: an earlier one counts no more."""
+        if not self._silent(job.key, job.base_ref):
+            await self._comment(job.key, reply.marker, lambda known: known.begun(reply.comment))
+
     async def reply(self, job: CheckJob, reply: Reply, body: str) -> None:
-        """Record the answer to a comment."""
+        """Record the answer to a comment, in the place of an earlier one to the same question."""
         if self._silent(job.key, job.base_ref):
             return
-        wanted = DesiredComment(reply.marker, body)
-        await self._comment(job.key, reply.marker, lambda _: wanted)
+        wanted = DesiredComment(reply.marker, body, check=reply.comment)
+        await self._comment(
+            job.key, reply.marker, lambda known: known.recorded(wanted), reply.comment
+        )
 
     async def react(self, job: CheckJob, reply: Reply) -> None:
         """Record the reaction for a taken command."""

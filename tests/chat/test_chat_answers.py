@@ -22,7 +22,7 @@ from bot.report.render import COMMENT_LIMIT, COMMENT_MARKER, render_comment
 from tests.report.test_report_hostile import ATTACKS, READER, REFERENCE, hostile
 
 NEVRA = Nevra("perl", 0, "1", "1", "x86_64")
-MARKER = answer_marker("41", ["ab"])
+MARKER = answer_marker("maria", ["/minimize why perl"])
 
 
 def answers(text: str) -> str:
@@ -125,10 +125,10 @@ def test_answers_that_do_not_fit_say_so_and_the_others_stay() -> None:
     assert "the answer is too long for a comment" in text
 
 
-def test_a_marker_names_the_comment_and_its_commands() -> None:
-    assert answer_marker("41", ["b", "a"]) == answer_marker("41", ["a", "b"])
-    assert answer_marker("41", ["a"]) != answer_marker("41", ["a", "b"])
-    assert answer_marker("41", ["a"]) != answer_marker("4", ["a"])
+def test_a_marker_names_the_asker_and_the_question() -> None:
+    assert answer_marker("maria", ["b", "a  c"]) == answer_marker("maria", ["a c", "b"])
+    assert answer_marker("maria", ["a"]) != answer_marker("maria", ["a", "b"])
+    assert answer_marker("maria", ["a"]) != answer_marker("mari", ["a"])
     assert "-->" not in answer_marker("1 --> x", ["a"])[:-3]
 
 

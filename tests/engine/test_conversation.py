@@ -42,9 +42,20 @@ async def test_several_commands_are_answered_in_one_comment(bot) -> None:
     assert "`/minimize why perl`" in text
     assert "nothing would leave" in text
     assert "Did you mean check" in text
-    assert text.startswith("<!-- minimize:answer 41 ")
+    assert text.startswith("<!-- minimize:answer ")
     assert len(bot.forge.answers()) == 1
     assert bot.checker.calls.count(("ask", bot.forge.pull.head_sha)) == 1
+
+
+async def test_the_same_question_of_the_same_user_has_one_answer_that_is_edited(bot) -> None:
+    await checked(bot)
+    await bot.comment("/minimize why perl", comment="41")
+    assert "https://forge/7#41" in await answered(bot)
+    await bot.comment("/minimize   why perl", comment="42")
+    await bot.until(lambda: "https://forge/7#42" in bot.forge.answers()[0])
+    assert len(bot.forge.answers()) == 1
+    await bot.comment("/minimize why zlib", comment="43")
+    await answered(bot, 2)
 
 
 async def test_an_edited_comment_is_obeyed_for_its_new_command_alone(bot) -> None:
