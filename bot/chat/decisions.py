@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from bot.chat.commands import COMMANDS, WORD, Name
-from bot.chat.parser import NotUnderstood, Question
+from bot.chat.parser import NotUnderstood, Question, say
+from bot.report.phrase import to_text
 
 # An id of git's, with SHA-1 or SHA-256, in full.
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -33,10 +34,8 @@ def wrong_commit(question: Question, head: str) -> str:
         return ""
     reason = question.one("REASON") or ""
     if _COMMIT.fullmatch(named):
-        return (
-            f"The head of this pull request is {head}, not {named}. Look at what it changes, then"
-            f" say `{exact_line(question.name, head, reason)}`."
-        )
+        line = exact_line(question.name, head, reason)
+        return to_text(say.wrong_head(head=head, named=named, line=line))
     if not re.fullmatch(r"[0-9a-f]{4,64}", named):
         # Not an id at all: the reason began where the commit belongs.
         reason = " ".join(question.text.split(" ")[2:]) if question.name == "accept" else ""
@@ -53,4 +52,4 @@ def bare(unclear: NotUnderstood, head: str) -> str:
 
 def _whole_id(name: Name, head: str, reason: str = "") -> str:
     line = exact_line(name, head, reason)
-    return f"{name} takes the full id of the commit that you looked at. For the head: `{line}`."
+    return to_text(say.whole_id(command=name, line=line))

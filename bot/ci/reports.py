@@ -20,7 +20,7 @@ from urllib.parse import quote
 from bot.model.result import CheckResult, ImageResult
 from bot.report.annotations import RULES, Annotation, annotations_of
 from bot.report.headline import title
-from bot.report.objectives import objective_value
+from bot.report.objectives import allows, metric_text
 from bot.report.phrase import to_text
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _image_case(image: ImageResult, *, accepted: bool) -> TestCase:
             case.result = [_with_text(Failure("can no longer be installed", "unsolvable"), text)]
     elif not accepted:
         violated = [objective for objective in image.objectives if objective.worse]
-        texts = [f"{o.name}: {to_text(objective_value([o]))}" for o in violated]
+        texts = [f"{to_text(allows(o))}: {metric_text(o.metric, o.value)}" for o in violated]
         case.result = [Failure(_xml(text), "objective") for text in texts]
     return case
 

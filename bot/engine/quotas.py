@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot.engine.rendering import say
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest
+from bot.report.phrase import to_text
+from bot.report.template import Template
 from bot.settings.values import Limits
 from bot.store.store import Store, utc_text
 
@@ -47,13 +50,11 @@ class Quotas:
         return self._exceeded(
             "checks where forge = ? and author = ? and created",
             [forge, pull.author],
-            self._limits.author_checks,
-            f"{pull.author} has had {{}} checks within an hour (limits.author_checks)",
+            (pull.author, self._limits.author_checks, say.author_checks),
         ) or self._exceeded(
             "checks where forge = ? and repository = ? and created",
             [forge, repository],
-            self._limits.repository_checks,
-            f"{repository} has had {{}} checks within an hour (limits.repository_checks)",
+            (repository, self._limits.repository_checks, say.repository_checks),
         )
 
     def of_question(self, forge: str, user: str) -> Excess | None:
@@ -61,13 +62,13 @@ class Quotas:
         return self._exceeded(
             "commands where forge = ? and user = ? and outcome = 'taken' and heard",
             [forge, user],
-            self._limits.user_questions,
-            f"{user} has asked {{}} times within an hour (limits.user_questions)",
+            (user, self._limits.user_questions, say.user_questions),
         )
 
     def _exceeded(
-        self, rows: str, values: Sequence[str], most: int, sentence: str
+        self, rows: str, values: Sequence[str], quota: tuple[str, int, Template]
     ) -> Excess | None:
+        name, most, sentence = quota
         now = datetime.now(UTC)
         column = rows.rpartition(" ")[2]
         # The one after which there is room, where there are so many.
@@ -78,5 +79,5 @@ class Quotas:
         if not found:
             return None
         free = datetime.fromisoformat(found[0]["at"]) + HOUR
-        whole = f"{sentence.format(most)}: there is room again at {free:%H:%M} UTC."
-        return Excess(whole, max(1.0, (free - now).total_seconds()))
+        whole = sentence(user=name, most=most, time=f"{free:%H:%M}")
+        return Excess(to_text(whole), max(1.0, (free - now).total_seconds()))

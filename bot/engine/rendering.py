@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bot.model.result import CheckResult
-from bot.report.phrase import Phrase, code, joined, listing, plain, strong
+from bot.report.phrase import Phrase, code, joined, listing, plain
+from bot.report.template import Sentences
+
+say = Sentences(Path(__file__).with_name("sentences.toml"))
 
 
 def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]) -> CheckResult:
@@ -36,30 +40,25 @@ def narrowed_to(
     that are not affected are named as well. `found` is the result, which has no
     image of a workload or architecture that the change does not reach.
     """
-    images = [image.key for image in found.images]
     wanted: list[Phrase] = []
     if workloads:
-        noun = "the workload " if len(workloads) == 1 else "the workloads "
-        wanted.append((*plain(noun), *listing(code(workload) for workload in workloads)))
+        named = listing(map(code, workloads))
+        wanted.append(say.narrowed_workloads(count=len(workloads), workloads=named))
     if arches:
-        every = "" if workloads else "every image "
-        wanted.append((*plain(f"{every}on "), *listing(map(plain, arches))))
+        every = "" if workloads else "every image"
+        wanted.append(say.narrowed_arches(every=every, arches=listing(map(plain, arches))))
     if others:
-        wanted.append((*plain("with "), *listing(code(other) for other in others)))
-    phrase = (
-        *strong(f"Checked {'together' if others else 'alone'}, as requested:"),
-        *plain(" "),
-        *joined(wanted, ", "),
-        *plain("."),
-    )
+        wanted.append(say.narrowed_others(others=listing(map(code, others))))
+    untouched: list[Phrase] = []
+    away: list[Phrase] = []
     if found.verdict == "success" and found.specs:
         # Where something went wrong, that an image is missing says nothing about the change.
-        untouched = [w for w in workloads if w not in {key.workload for key in images}]
-        away = [arch for arch in arches if arch not in {key.arch for key in images}]
-        if untouched:
-            of = listing(code(workload) for workload in untouched)
-            phrase = (*phrase, *plain(" The change touches no image of "), *of, *plain("."))
-        elif away:
-            on = listing(map(plain, away))
-            phrase = (*phrase, *plain(" The change touches no such image on "), *on, *plain("."))
-    return (*phrase, *plain(" The status of the commit is that of the whole check."))
+        images = [image.key for image in found.images]
+        untouched = [code(w) for w in workloads if w not in {key.workload for key in images}]
+        away = [plain(arch) for arch in arches if arch not in {key.arch for key in images}]
+    return say.narrowed(
+        how=say.checked_together() if others else say.checked_alone(),
+        wanted=joined(wanted, ", "),
+        untouched=listing(untouched),
+        away=() if untouched else listing(away),
+    )

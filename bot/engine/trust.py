@@ -9,8 +9,10 @@ import logging
 from dataclasses import dataclass
 
 from bot.engine.job import CheckJob
+from bot.engine.rendering import say
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError
+from bot.report.phrase import to_text
 from bot.settings.values import BuildSettings
 
 LOG = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
             missing = await _missing(job, forge, build, pusher, "who pushed the head commit")
     except ForgeRefusedError as error:
         LOG.warning("%s: whose change it is is not known: %s", job.id, error)
-        return Trust(False, f"Whose change it is is not known: {error.what}")
+        return Trust(False, to_text(say.trust_unknown(problem=error.what)))
     return Trust(not missing, missing)
 
 
@@ -72,8 +74,7 @@ async def _missing(
     if role in _TRUSTED_ROLES or await _is_in_a_team(job, forge, build, user):
         return ""
     has = "no role" if role == "none" else f"the role {role}"
-    named = f"{user}, {what}," if what else user
-    return f"{named} has {has}, and only changes by the role triage and above are built unasked."
+    return to_text(say.not_trusted(user=user, part=what, role=has))
 
 
 async def _is_in_a_team(job: CheckJob, forge: Forge, build: BuildSettings, user: str) -> bool:

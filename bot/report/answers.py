@@ -104,7 +104,8 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
             )
         show(console, table)
         for need in answer.because:
-            show(console, Text(f"  {visible(f'{need.nevra} requires {need.capability}')}"))
+            words = say.requires_what(package=str(need.nevra), capability=need.capability)
+            show(console, Text(f"  {_words(words)}"))
         console.print()
 
 

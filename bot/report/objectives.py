@@ -69,54 +69,12 @@ def metric_phrase(metric: str) -> Phrase:
     return plain(KINDS[kind][1] if kind in KINDS else metric.replace("_", " "))
 
 
-def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
-    """The value of one metric on some architectures: `installed size 91.3 MB, the limit is 60 MB`.
-
-    For a target that is due `51.3 MB, the target by 2027-03-01 is 45 MB`; for an unwanted package
-    its name and the reason.
-    """
-    first = objectives[0]
-    kind, _, package = first.metric.partition(":")
-    if kind == "unwanted":
-        presence = "present" if first.value else "absent"
-        return say.unwanted_is(package=package, presence=presence, reason=first.reason)
-    if isinstance(first.bound, tuple):
-        return _not_allowed(objectives)
-    listed = sorted(objectives, key=lambda o: (o.value is not None, number(o.value)))
-    value = span(metric_text(o.metric, o.value) for o in listed)
-    # `28 packages` names its metric already.
-    metric = () if first.metric == "packages" else metric_phrase(first.metric)
-    if first.bound is None:
-        return say.value(metric=metric, value=value, bound="", limit="", reason=first.reason)
-    limit, bound = metric_text(first.metric, first.bound), _bound_words(first)
-    over = [number(o.value) - first.bound for o in listed]
-    if value == limit and over[0] > 0:
-        # Where value and limit round to the same text, the difference is shown.
-        over_text = span(metric_text(first.metric, size) for size in over)
-        return say.value_over(
-            metric=metric, over=over_text, bound=bound, limit=limit, reason=first.reason
-        )
-    return say.value(metric=metric, value=value, bound=bound, limit=limit, reason=first.reason)
-
-
-def _not_allowed(objectives: Sequence[ObjectiveResult]) -> Phrase:
-    """`interpreters that are not allowed: perl`, of all architectures together."""
-    names = {name for o in objectives for name in _beyond(o)}
+def _not_allowed(objective: ObjectiveResult) -> Phrase:
+    """`interpreters that are not allowed: perl`."""
+    found = beyond(objective.value or (), objective.limit or ())
+    names = found if isinstance(found, tuple) else ()
     listed = truncated_listing([code(name) for name in sorted(names)], _MOST_NAMES, "more")
-    return say.not_allowed(kind=metric_phrase(objectives[0].metric), names=listed)
-
-
-def _beyond(objective: ObjectiveResult) -> tuple[str, ...]:
-    if objective.value is None or objective.limit is None:
-        return ()
-    found = beyond(objective.value, objective.limit)
-    return found if isinstance(found, tuple) else ()
-
-
-def _bound_words(objective: ObjectiveResult) -> str:
-    if objective.limit is not None and objective.bound == objective.limit:
-        return "limit"
-    return f"target by {objective.target_by}"
+    return say.not_allowed(kind=metric_phrase(objective.metric), names=listed)
 
 
 def limit_sentence(result: CheckResult) -> Phrase:
@@ -135,7 +93,7 @@ def limit_sentence(result: CheckResult) -> Phrase:
     checked = [i.key.arch for i in result.images if place_of_image(i) == place_of_image(image)]
     several = len({place_of_image(i) for i in result.images if i.changed or i.objectives}) > 1
     return say.limit(
-        allows=_allows(worst),
+        allows=allows(worst),
         image=short_image(place_of_image(image), map(place_of_image, result.images), emphasis=True)
         if several
         else (),
@@ -189,14 +147,14 @@ def _over(objective: ObjectiveResult) -> int:
     return excess(objective.value, objective.bound)
 
 
-def _allows(objective: ObjectiveResult) -> Phrase:
+def allows(objective: ObjectiveResult) -> Phrase:
     """`“nginx stays small” allows 70 MB`; by how much it is exceeded where both look the same."""
     kind, _, package = objective.metric.partition(":")
     if kind == "unwanted":
         return say.forbids(objective=objective.name, package=package, reason=objective.reason)
     bound = objective.bound
     if isinstance(bound, tuple):
-        return say.objects(objective=objective.name, names=_not_allowed([objective]))
+        return say.objects(objective=objective.name, names=_not_allowed(objective))
     if bound is None:
         return say.forbids_growth(objective=objective.name, reason=objective.reason)
     limit, value = metric_text(kind, bound), metric_text(kind, objective.value)

@@ -91,6 +91,13 @@ EXAMPLES = {
     "predicted": "aarch64",
     "counts": "2",
     "size": "31.4 MB",
+    "wanted": "the workload `nginx`",
+    "untouched": "`webb`",
+    "away": "s390x",
+    "every": "every image",
+    "how": "alone",
+    "role": "no role",
+    "part": "who pushed the head commit",
     "way": "6 MB to go to the target",
     "where": "on all four architectures",
     "workload": "**nginx**",
@@ -201,7 +208,9 @@ def uses() -> list[tuple[str, str, set[str] | None]]:
         if "say" not in source:
             continue
         tree = ast.parse(source)
-        folder = path.parent.name if path.parent.name in ("chat", "objectives") else "report"
+        folder = (
+            path.parent.name if path.parent.name in ("chat", "engine", "objectives") else "report"
+        )
         called = {n.func: n for n in ast.walk(tree) if isinstance(n, ast.Call)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "say":
