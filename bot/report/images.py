@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.impact import Broken
-from bot.model.result import CheckResult, FileChange, ImageResult
+from bot.model.result import CheckResult, FileChange, ImageResult, Side
 from bot.report.blocks import (
     Block,
     Bullets,
@@ -24,15 +24,13 @@ from bot.report.causes import Breakage, why_broken
 from bot.report.grouping import Group, Row, arch_order, image_on, lead_rows, row_arches, row_phrase
 from bot.report.phrase import Phrase, code, figure, joined, plain
 from bot.report.sizes import (
-    count_span,
-    delta_span,
+    format_count,
     format_count_delta,
     format_delta,
+    format_size,
     plural,
     short_delta,
     short_span,
-    size_span,
-    span,
 )
 from bot.report.template import image_phrase, say, sentences, short_image
 
@@ -142,16 +140,13 @@ def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
     lines = [
         (
             *(() if one_place else (image_phrase(row.place),)),
-            plain(image.key.arch if one_place or len(set(row.deltas)) > 1 else row_arches(row)),
-            _packages(part),
-            _sizes(part),
-            _change(part),
-            _layers(part),
+            plain(image.key.arch if apart else row_arches(row)),
+            *_figures(image),
             plain(image.evidence),
         )
         for row in changed
-        for image in (row.images if one_place or len(set(row.deltas)) > 1 else row.images[:1])
-        for part in [Row((image,), row.checked)]
+        for apart in [one_place or len(set(row.deltas)) > 1]
+        for image in (row.images if apart else row.images[:1])
     ]
     image = () if one_place else ("Image",)
     head = (*image, "Architecture", "Packages", "Installed", "Change", "To pull", "Evidence")
@@ -194,56 +189,42 @@ def _file_size(file: FileChange) -> Phrase:
     return say.file_resized(before=file.before, after=file.after)
 
 
-def _layers(row: Row) -> Phrase:
-    """The bytes that a registry transfers, before and after; empty where it was not composed."""
-    sides = [
-        size_span(side.layer.gzip for side in chosen if side.layer is not None)
-        for chosen in ([i.base for i in row.images], [i.head for i in row.images])
-        if all(side.layer is not None for side in chosen)
-    ]
+def _figures(image: ImageResult) -> tuple[Phrase, ...]:
+    """The packages, the installed size, its change and the bytes that a registry transfers."""
+    base, head = image.base, image.head
+    layers = (base.layer, head.layer)
+    pull = _before_and_after(*(format_size(one.gzip) for one in layers if one is not None))
+    if base.status == head.status == "ok":
+        delta = (head.packages or 0) - (base.packages or 0)
+        counts = (format_count(base.packages), format_count(head.packages))
+        change = figure(format_delta(image.known_delta), strong=True)
+        return (
+            say.counts(before=counts[0], after=counts[1], change=format_count_delta(delta))
+            if delta
+            else plain(counts[0]),
+            _before_and_after(_size(base), _size(head)),
+            change if image.size_delta is not None else say.change_known(change=change),
+            pull,
+        )
+    there = head if head.status == "ok" else base
+    turned = say.is_broken() if head.status != "ok" else say.works_again()
+    return (
+        () if there.packages is None else plain(format_count(there.packages)),
+        figure(_size(head)) if head.status == "ok" else say.cannot_be_installed(),
+        say.is_new() if base.status == "absent" else turned,
+        pull,
+    )
+
+
+def _size(side: Side) -> str:
+    known = side.installed_size is not None
+    return format_size(side.known_size) if known else f"{format_size(side.known_size)} known"
+
+
+def _before_and_after(*sides: str) -> Phrase:
+    """Two figures, or the one that both are; empty where a side has none."""
     if len(sides) < 2:
         return ()
+    if sides[0] == sides[1]:
+        return figure(sides[0])
     return say.before_and_after(before=sides[0], after=sides[1])
-
-
-def _packages(row: Row) -> Phrase:
-    if row.new and row.broken:
-        return ()
-    if not row.comparable:
-        there = [image.base if row.broken else image.head for image in row.images]
-        return plain(count_span(side.packages for side in there))
-    before = count_span(image.base.packages for image in row.images)
-    after = count_span(image.head.packages for image in row.images)
-    deltas = sorted({(i.head.packages or 0) - (i.base.packages or 0) for i in row.images})
-    if deltas == [0]:
-        return plain(before)
-    change = span(format_count_delta(delta) for delta in deltas)
-    return say.counts(before=before, after=after, change=change)
-
-
-def _sizes(row: Row) -> Phrase:
-    if row.broken:
-        return say.cannot_be_installed()
-    after = _side_size([(i.head.installed_size, i.head.known_size) for i in row.images])
-    if row.repaired or row.new:
-        return figure(after)
-    before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
-    return figure(before) if before == after else say.before_and_after(before=before, after=after)
-
-
-def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
-    if all(size is not None for size, _ in sizes):
-        return size_span(size for size, _ in sizes)
-    return f"{size_span(known for _, known in sizes)} known"
-
-
-def _change(row: Row) -> Phrase:
-    if row.new:
-        return say.is_new()
-    if row.broken:
-        return say.is_broken()
-    if row.repaired:
-        return say.works_again()
-    change = figure(delta_span(image.known_delta for image in row.images), strong=True)
-    known = all(image.size_delta is not None for image in row.images)
-    return change if known else say.change_known(change=change)
