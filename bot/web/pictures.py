@@ -18,14 +18,21 @@ from bot.model.result import check_from_json
 from bot.report.sizes import format_size
 from bot.web.addresses import Parameters, missing
 from bot.web.assets import FONT_FILE
-from bot.web.charts.bars import architectures_chart, movers_chart, treemap, versions_chart
+from bot.web.charts.bars import (
+    Tile,
+    architectures_chart,
+    movers_chart,
+    tiles,
+    treemap,
+    versions_chart,
+)
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.icicle import icicle
 from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.responses.archive import Archive
-from bot.web.responses.checks import visible_check
+from bot.web.responses.checks import furthest, visible_check
 from bot.web.responses.differences import each_architecture
 from bot.web.responses.image import curve, holders, limits, packages
 from bot.web.responses.objectives import heading_of, objective, worst
@@ -104,6 +111,23 @@ def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
     added = [added for image in images for added in image.added]
     return chains_graph(
         (chain for a in added for chain in a.chains), (a.package.nevra for a in added)
+    )
+
+
+def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: str) -> str:
+    """One side of the image of a check that moves furthest: what comes, what leaves, what stays."""
+    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
+    image = furthest(check_from_json(found.result).images if found.result else ())
+    if image is None:
+        return tiles((), look=look)
+    base = image.base.known_size or 0
+    went = [Tile(p.nevra.name, p.installed_size or 0, "went") for p in image.removed]
+    came = [Tile(a.package.nevra.name, a.package.installed_size or 0, "came") for a in image.added]
+    grown = sum(c.delta or 0 for c in image.changed_packages) if side == "after" else 0
+    rest = base - sum(tile.size for tile in went) + grown
+    moved = came if side == "after" else went
+    return tiles(
+        [Tile("all others", max(rest, 0), "stays"), *(t for t in moved if t.size)], look=look
     )
 
 
@@ -192,6 +216,18 @@ PICTURES = (
         lambda a, p, look: movers_chart(overview(a, p).data.movers, look=look),
         "The biggest movers of a window.",
         ("window", "date", *_CHART),
+    ),
+    Picture(
+        "/checks/{id}/before",
+        lambda a, p, look: _check_treemap(a, p, look, "before"),
+        "Where the bytes are before a check's change, in the image that moves furthest.",
+        _CHART,
+    ),
+    Picture(
+        "/checks/{id}/after",
+        lambda a, p, look: _check_treemap(a, p, look, "after"),
+        "Where the bytes are after it.",
+        _CHART,
     ),
     Picture("/checks/{id}/graph", _check_graph, "How a check's added packages come in.", png=False),
 )

@@ -115,3 +115,18 @@ async def test_the_limits_of_objectives_are_drawn_in_an_images_history(site) -> 
     assert "nginx stays small: limit 60 MB" in text and "nginx stays small: target 40 MB" in text
     other = await (await site.get(f"{NGINX.replace('nginx', 'python')}/size.svg")).text()
     assert ": limit" not in other
+
+
+async def test_a_checks_page_shows_where_the_bytes_are_before_and_after(site) -> None:
+    page = await (await site.get("/checks/over")).text()
+    result = await (await site.get("/api/checks/over")).json()
+    image = max(
+        (i for i in result["images"] if i["changed"] and i["head"]["status"] == "ok"),
+        key=lambda i: abs(i["head"]["known_size"] - i["base"]["known_size"]),
+    )
+    assert f"In {image['workload']} on {image['arch']}, which moves furthest" in page
+    after = await (await site.get("/checks/over/after.svg")).text()
+    before = await (await site.get("/checks/over/before.svg")).text()
+    for added in image["added"]:
+        assert (added["nevra"].rsplit("-", 2)[0] in after) == bool(added["installed_size"])
+    assert "comes in" in after and "comes in" not in before and "stays" in before

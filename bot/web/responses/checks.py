@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from bot.model.image import inline
 from bot.model.nevra import JSON
-from bot.model.result import CheckResult, Verdict, check_from_json
+from bot.model.result import CheckResult, ImageResult, Verdict, check_from_json
 from bot.report.render import render_check_html
 from bot.store.records import CheckRecord, StepRecord, check_is_hidden
 from bot.store.store import Store
@@ -109,6 +109,7 @@ def check(archive: Archive, parameters: Parameters) -> PageResponse:
     extra["standing"] = result_words(about_check(found))
     steps = archive.store.steps(found.id)
     data = check_data(found, stored, steps)
+    extra["drawn"] = furthest(stored.images) if stored else None
     tables = {"run_steps": Table("Steps of the run", _STEP_COLUMNS, data.steps)}
     return PageResponse("check.html.j2", data, tables, extra)
 
@@ -146,6 +147,12 @@ def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
     if found is None:
         raise missing("There is no check of this id.")
     return found
+
+
+def furthest(images: Sequence[ImageResult]) -> ImageResult | None:
+    """The image whose bytes a change moves furthest, of those that both sides can install."""
+    moved = [i for i in images if i.base.status == i.head.status == "ok" and i.changed]
+    return max(moved, key=lambda image: abs(image.known_delta), default=None)
 
 
 def about_check(check: CheckRecord) -> CheckAbout:

@@ -50,7 +50,7 @@ def _growth(name: str) -> Column:
         "delta",
         name=name,
         value=lambda row: getattr(row.growth, name),
-        wide=name in ("quarter", "year"),
+        wide=name != "month",
     )
 
 
@@ -94,11 +94,11 @@ class ImageRow:
     packages: Annotated[int | None, Column("Packages", "count", wide=True)]
     installed_size: int | None
     least: int | None
-    download_size: Annotated[int | None, Column("Download", "size", wide=True, spare=True)]
-    layer_size: Annotated[int | None, Column("Layer, gzip", "size", wide=True, spare=True)]
+    download_size: Annotated[int | None, Column("Download", "size", only="csv")]
+    layer_size: Annotated[int | None, Column("Layer, gzip", "size", only="csv")]
     growth: Growth
     maintainers: Annotated[tuple[str, ...], _MAINTAINERS]
-    objectives: Annotated[Outlook | None, Column("Objectives", "state", spare=True)]
+    objectives: Annotated[Outlook | None, Column("Objectives", "state", spare=True, wide=True)]
     largest_step: Annotated[Step | None, _CAUSE]
 
 
@@ -301,12 +301,12 @@ _ROWS = columns(
     Column("Environment", name="environment", value=lambda row: row.key.environment, only="csv"),
     Column("Repository", name="repository", value=lambda row: row.key.repository, only="csv"),
     Column("Architectures", name="arches", value=lambda row: " ".join(row.arches), only="csv"),
-    "status",
-    "objectives",
     Column("Installed", "size", name="installed_size", value=lambda row: row.installed_size,
            words=_sizes),
     *map(_growth, GROWTH_DAYS),
     "largest_step",
+    "objectives",
+    Column("Status", "state", name="status", wide=True, value=lambda row: row.status),
     "packages",
     "download_size",
     "layer_size",

@@ -192,8 +192,12 @@ def _reasons(row: PackageInImage) -> str:
 
 
 def _taken_out_by(row: PackageInImage) -> str:
-    """`perl of nginx-core and 1 more requirement`; empty where no few requirements would do it."""
+    """`perl of nginx-core and 1 more requirement`, or why there is none."""
     drops = row.leaves_with
+    if not drops:
+        if row.leaves is None:
+            return "not known: the image cannot be installed now"
+        return "it is requested" if row.requested else "no few requirements"
     named = [f"{drop.capability} of {drop.nevra.name}" for drop in drops[:_REQUIREMENTS]]
     more = len(drops) - _REQUIREMENTS
     if more > 0:

@@ -92,7 +92,7 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
     )
     rows = used_by_one_rows(used_by_one)
     tables = {
-        "images": Table("What could be attacked", _image_columns(window), images, date),
+        "images": Table("What could be attacked", _image_columns(window, images), images, date),
         "versions": Table("Most versions", SPREAD, versions, date),
         "shared": Table("Most bytes beyond one copy", SPREAD, shared, date),
         "only_one": Table("Packages that only one image needs", USED_BY_ONE, rows, date),
@@ -154,13 +154,14 @@ def _kind_column(kind: str) -> Column:
         name=kind,
         value=lambda row: row.items[kind] if kind in NAMED else len(row.items[kind]),
         words=(lambda row: ", ".join(row.items[kind])) if kind in NAMED else None,
-        spare=kind not in ("setuid", "interpreters", "services"),
         wide=kind not in ("setuid", "interpreters"),
     )
 
 
-def _image_columns(window: str) -> tuple[Column, ...]:
-    shown = [kind for kind in KINDS if kind != "users"]
+def _image_columns(window: str, images: Sequence[SurfaceRow]) -> tuple[Column, ...]:
+    """The columns of kinds that some image has; a setuid file is always looked for."""
+    there = {"setuid", *(k for row in images for k, items in row.items.items() if items)}
+    shown = [kind for kind in KINDS if kind in there]
     moves = (
         Column(f"Came in the {window}", name="came", value=lambda row: item_count(row.came),
                words=lambda row: "not known then" if row.came is None else items_words(row.came)),
