@@ -59,7 +59,7 @@ def test_wheel_has_the_package_and_the_documents_and_no_demo(wheel: Path) -> Non
     assert found == (sources - demo) | documents
     assert len(demo) > 30
     kinds = {Path(name).suffix for name in found if "/" in name.removeprefix("bot/")}
-    assert kinds == {".py", ".j2", ".css", ".svg", ".yaml", ".toml", ".md"}
+    assert kinds == {".py", ".j2", ".css", ".svg", ".yaml", ".toml", ".md", ".json"}
 
 
 def test_wheel_requires_python_debian_for_extras_alone(wheel: Path) -> None:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "import": ("bot.cli.documents", "import_"),
     "config": ("bot.cli.documents", "config"),
     "doctor": ("bot.cli.doctor", "doctor"),
+    "setup": ("bot.cli.setup", "setup"),
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),
     "requeue": ("bot.cli.server", "requeue"),

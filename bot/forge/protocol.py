@@ -135,6 +135,10 @@ class Forge(Protocol):
         """The pull request into `branch` that a commit came with, merged or about to be."""
         ...
 
+    async def login(self) -> str:
+        """The user name that our comments have; ForgeError where the credential is not taken."""
+        ...
+
     async def repositories(self) -> tuple[str, ...]:
         """The repositories that this credential was given to serve; none where the forge does not
         tell them from others that it may read."""

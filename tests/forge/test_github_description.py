@@ -16,7 +16,7 @@ from tests.demo_forge.foreign_checks import report_status
 from tests.forge.github_description import github_description
 from tests.forge.github_traffic import Exchange, Heard
 
-MANIFEST = Path(__file__).parents[2] / "deploy/github-app.json"
+MANIFEST = Path(__file__).parents[2] / "bot/forge/github/app_manifest.json"
 MARKER = "<!-- m -->"
 DESCRIPTION = github_description()
 needs_description = pytest.mark.skipif(

@@ -269,6 +269,11 @@ class GitHub:
                 raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
         return None
 
+    async def login(self) -> str:
+        """The App's slug with `[bot]`, or the token's user."""
+        async with errors_as_ours("asking GitHub whose the credential is"):
+            return await self._own_login()
+
     async def repositories(self) -> tuple[str, ...]:
         """Those of the App's installations; a token's user sees many that never asked for us."""
         if not self._auth.is_app:

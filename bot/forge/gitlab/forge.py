@@ -291,6 +291,10 @@ class GitLab:
 
         return await self._client.ask(f"asking whose commit {sha[:12]} of {repository} is", read)
 
+    async def login(self) -> str:
+        """The token's user."""
+        return await self._client.ask("asking GitLab whose the token is", self._people.own_login)
+
     async def repositories(self) -> tuple[str, ...]:
         """None: a token's user may be a member where nobody asked for us; hooks tell."""
         return ()

@@ -1,0 +1,163 @@
+"""Creating the GitHub App from its manifest: the page with the button, and GitHub's answer.
+
+https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest: the
+browser posts the manifest to GitHub, GitHub comes back to `redirect_url` with `code` and `state`,
+and within an hour the code is exchanged, once, for the App's number, private key and secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from http import HTTPStatus
+from importlib.resources import files
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.errors import SurroundingsError
+from bot.forge.github.client import API_VERSION, USER_AGENT
+
+_EXAMPLE = "https://minimize.example.org"
+_MOST_BYTES = 100_000
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Create the GitHub App</title>
+<form action="{target}" method="post">
+<input type="hidden" name="manifest" value="{value}">
+<p>This goes to {target} with these permissions and events:</p>
+<pre>{manifest}</pre>
+<button>Create the GitHub App</button>
+</form></html>
+"""
+_DONE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Created</title>
+<p>The GitHub App is there. Go on in the terminal; this page may be closed.</p></html>
+"""
+
+
+class NewApp(BaseModel):
+    """GitHub's answer about an App that it has just made; its secrets are in no representation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    slug: str = Field(max_length=100)
+    html_url: str = Field(max_length=500)
+    pem: str = Field(repr=False, max_length=10_000)
+    webhook_secret: str = Field(repr=False, min_length=16, max_length=500)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Where an App is registered: the bot's public URL, GitHub's, and whose App it shall be.
+
+    `organisation` is empty for the user who is signed in. `path` is where the page is, known to
+    whoever sees the terminal alone; `state` goes to GitHub and must come back.
+    """
+
+    public_url: str
+    github_url: str = "https://github.com"
+    api_url: str = "https://api.github.com"
+    organisation: str = ""
+    path: str = field(default_factory=lambda: f"/setup/{secrets.token_urlsafe(16)}")
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page with the button."""
+        return f"{self.public_url}{self.path}"
+
+    def manifest(self) -> str:
+        """The App's manifest as JSON: it comes back to the page's own address."""
+        text = files("bot.forge.github").joinpath("app_manifest.json").read_text("utf-8")
+        values = json.loads(text.replace(_EXAMPLE, self.public_url))
+        return json.dumps({**values, "redirect_url": f"{self.page_url}/created"}, indent=2)
+
+    def page(self) -> str:
+        """The HTML page whose button creates the App."""
+        place = "settings/apps/new"
+        if self.organisation:
+            place = f"organizations/{quote(self.organisation, safe='')}/{place}"
+        manifest = escape(self.manifest())
+        target = escape(f"{self.github_url}/{place}?state={self.state}")
+        return _PAGE.format(target=target, value=manifest, manifest=manifest)
+
+
+async def register_app(
+    registration: Registration, host: str, port: int, opened: Callable[[str], None]
+) -> NewApp:
+    """Serve the page at `host` and `port` until GitHub has come back, and return the App.
+
+    `opened` is called with the page's address once it is served. Raises SurroundingsError where the
+    address cannot be listened at, or GitHub does not know the code.
+    """
+    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def page(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text=registration.page(), content_type="text/html")
+
+    async def created(request: web.Request) -> web.Response:
+        state, code = request.query.get("state", ""), request.query.get("code", "")
+        if not secrets.compare_digest(state, registration.state) or not code:
+            raise web.HTTPBadRequest(text="This does not come from the page of this set-up.")
+        if not found.done():
+            found.set_result(code)
+        return web.Response(text=_DONE, content_type="text/html")
+
+    application = web.Application(client_max_size=_MOST_BYTES)
+    application.router.add_get(registration.path, page)
+    application.router.add_get(f"{registration.path}/created", created)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise SurroundingsError(
+                f"Nothing can listen at {host}, port {port}: {error.strerror}.",
+                "Stop the server that listens there, or choose another port.",
+            ) from error
+        opened(registration.page_url)
+        code = await found
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as session:
+            return await exchange_code(session, registration.api_url, code)
+    finally:
+        await runner.cleanup()
+
+
+async def exchange_code(session: aiohttp.ClientSession, api_url: str, code: str) -> NewApp:
+    """The App that GitHub made for a code. SurroundingsError where it gives none."""
+    url = f"{api_url}/app-manifests/{quote(code, safe='')}/conversions"
+    headers = {
+        "Accept": "application/vnd.github+json",
+        "User-Agent": USER_AGENT,
+        "X-GitHub-Api-Version": API_VERSION,
+    }
+    try:
+        async with session.post(url, headers=headers) as response:
+            body = await response.read()
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SurroundingsError(
+            f"{api_url} does not answer: {error or 'it took too long'}.",
+            "The code is good for an hour: run this again, and press the button again.",
+        ) from error
+    if status != HTTPStatus.CREATED:
+        raise SurroundingsError(
+            f"GitHub does not exchange the code: it answers {status}.",
+            "A code is good once, for an hour. Run this again, and press the button again.",
+        )
+    try:
+        return NewApp.model_validate_json(body)
+    except ValidationError as error:
+        # The body has secrets: of the error only places are told.
+        places = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+        raise SurroundingsError(f"GitHub's answer about the App is not right: {places}.") from None
