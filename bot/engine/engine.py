@@ -29,7 +29,7 @@ from bot.engine.database import (
 from bot.engine.inspection import EngineFigures, engine_figures, run_with_steps
 from bot.engine.job import CheckJob, Reply
 from bot.engine.leases import Leases
-from bot.engine.outcome import RetryPolicy
+from bot.engine.outcome import AWAY_TRIES, RetryPolicy
 from bot.engine.queues import MOST_WAITING, WITHDRAW_PRIORITY, Queues
 from bot.engine.results import older_job, older_progress
 from bot.engine.steps import CheckSteps
@@ -90,8 +90,15 @@ class Engine:
     """DBOS with the checks' workflows. One at a time in a process: DBOS is a singleton."""
 
     def __init__(
-        self, steps: CheckSteps, settings: Settings, role: Role, *, pause: float = 2.0
+        self,
+        steps: CheckSteps,
+        settings: Settings,
+        role: Role,
+        *,
+        pause: float = 2.0,
+        away: int = AWAY_TRIES,
     ) -> None:
+        """`pause` is the first between tries of a step, `away` the tries while a forge is away."""
         self._settings = settings
         self._role = role
         self._executor = settings.executor_id(role)
@@ -121,11 +128,12 @@ class Engine:
         self._database = database_engine(self._url)
         self._wakeups = self._made_wakeups()
         self._queues = Queues(self._database, self._wakeups)
-        policy = RetryPolicy(settings.engine.attempts, pause)
+        policy = RetryPolicy(settings.engine.attempts, pause, away)
         self._leases = Leases(self._database, self._executor, self._version)
         self._workflows = Workflows(steps, policy, self._queues, self._leases.built)
         self._orphans = LongKnown(self._leases.lease)
         self._abandoned = LongKnown(settings.engine.wait_for_worker)
+        self._dropped = LongKnown(self._leases.lease)
         self._watch: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -353,11 +361,30 @@ class Engine:
         for executor in self._orphans.of(orphans(claims, self._executor, living)):
             await self._requeue_lost(executor)
             lost.append(executor)
+        if any(claim.claimed and claim.executor == self._executor for claim in claims):
+            await self._requeue_dropped()
         if self._role == "server":
             await move_abandoned(self._database, self._abandoned, self._leases.built, self._queues)
         if any(claim.version != self._version for claim in claims):
             await self._begin_again(living)
         return lost
+
+    async def _requeue_dropped(self) -> None:
+        """Queue again the runs that are this process's, and that it does not run: the database did
+        not answer, or the disk was full, when one was begun or recorded a step."""
+        claimed = await DBOS.list_workflows_async(
+            status="PENDING",
+            executor_id=self._executor,
+            app_version=self._version,
+            load_input=False,
+            load_output=False,
+        )
+        idle = {one.workflow_id for one in claimed} - self._workflows.in_progress
+        dropped = self._dropped.of(idle)
+        if dropped:
+            LOG.warning("runs that had stopped are queued again: %s", ", ".join(dropped))
+            await asyncio.to_thread(requeue_runs, self._settings, self._executor, dropped)
+            self._queues.queued()
 
     async def _begin_again(self, living: Mapping[str, str]) -> None:
         stranded = await stranded_runs(self._executor, self._version, living, self.results)

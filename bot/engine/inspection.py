@@ -218,7 +218,7 @@ def _of_one_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]
     begun = 0
     for index, step in enumerate(tries):
         last = index + 1 == len(tries)
-        if not last and step["output"].kind in ("again", "died"):
+        if not last and step["output"].kind in ("again", "away", "died"):
             continue
         first, outcome = tries[begun], step["output"]
         started = first["started_at_epoch_ms"] or step["completed_at_epoch_ms"] or 0

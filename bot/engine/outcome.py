@@ -22,6 +22,9 @@ from bot.telemetry.traces import span
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+# Tries in the first hour that a forge is away, and in the five or so that it is waited for.
+_AWAY_HOUR = 180
+AWAY_TRIES = 230
 _NO_THIRD_TRY = "It happened twice, so it is not tried again."
 
 
@@ -66,16 +69,26 @@ def _kind(error: MinimizeError) -> OutcomeKind:
         return "died"
     if isinstance(error, ForgeRefusedError) or not isinstance(error, SurroundingsError):
         return "stop"
-    return "again"
+    return "away" if isinstance(error, ForgeError) else "again"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """The number of tries of a step, and the pauses between them: `first` seconds, then four times
-    as long each, ten minutes at most."""
+    as long each, ten minutes at most.
+
+    A forge that is away is waited for: `away` tries, twice as long after each, up to 20 s for about
+    an hour, then five minutes; nobody could be told of anything else meanwhile.
+    """
 
     attempts: int = 5
     first: float = 2.0
+    away: int = AWAY_TRIES
+
+    def away_pause(self, attempt: int, wait: float) -> float:
+        """Seconds to wait for a forge after the try number `attempt`, at least its own `wait`."""
+        longest = 20.0 if attempt < _AWAY_HOUR else 300.0
+        return max(min(self.first * 2.0 ** min(attempt - 1, 20), longest), min(wait, 4000.0))
 
     def pause(self, attempt: int, wait: float = 0.0) -> float:
         """Seconds to wait after the try number `attempt` (from 1), at least the forge's `wait`."""
@@ -91,7 +104,9 @@ async def attempt(
     its process twice is not tried a third time.
     """
     died = False
-    for number in range(1, retry_policy.attempts + 1):
+    number = failed = 0
+    while True:
+        number += 1
         options: StepOptions = {"name": name, "preemptible": True}
         outcome: Outcome[T] = await DBOS.run_step_async(
             options, measured, name, number, lambda: outcome_of(doing, call)
@@ -99,11 +114,17 @@ async def attempt(
         if outcome.kind == "died" and died:
             outcome = Outcome("stop", what=outcome.what, hint=_NO_THIRD_TRY)
         died = died or outcome.kind == "died"
-        if outcome.kind not in ("again", "died"):
+        if outcome.kind not in ("again", "away", "died"):
             break
         LOG.info("%s: try %d: %s", doing, number, outcome.what)
-        if number < retry_policy.attempts:
-            await DBOS.sleep_async(retry_policy.pause(number, outcome.wait))
+        failed += outcome.kind != "away"
+        if failed >= retry_policy.attempts or number >= retry_policy.away:
+            break
+        if outcome.kind == "away":
+            pause = retry_policy.away_pause(number, outcome.wait)
+        else:
+            pause = retry_policy.pause(failed, outcome.wait)
+        await DBOS.sleep_async(pause)
     if outcome.kind not in ("ok", "failed"):  # the log has a mistake of ours already
         LOG.warning("%s: given up at try %d: %s", doing, number, outcome.sentence)
     return outcome

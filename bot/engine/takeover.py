@@ -131,8 +131,9 @@ class LongKnown:
         return [name for name, since in self._since.items() if now - since >= self._seconds]
 
 
-def requeue_runs(settings: Settings, executor: str) -> int:
-    """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
+def requeue_runs(settings: Settings, executor: str, only: Collection[str] | None = None) -> int:
+    """Queue again the runs that `executor` had claimed (or `only` these of them), from outside the
+    bot; their number."""
     url = prepared_url(settings)
     DBOS.migrate(url)
     client = engine_client(url)
@@ -140,6 +141,7 @@ def requeue_runs(settings: Settings, executor: str) -> int:
         claimed = client.list_workflows(
             status="PENDING", executor_id=executor, load_input=False, load_output=False
         )
+        claimed = [one for one in claimed if only is None or one.workflow_id in only]
         for queue in {status.queue_name for status in claimed}:
             ids = [status.workflow_id for status in claimed if status.queue_name == queue]
             client.resume_workflows(ids, queue_name=queue or CHECKS)

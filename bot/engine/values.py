@@ -22,7 +22,7 @@ from bot.store.records import CheckStage
 T = TypeVar("T")
 # The id and the address of a comment on a forge.
 Comment = tuple[str, str]
-OutcomeKind = Literal["ok", "again", "died", "stop", "gone", "failed"]
+OutcomeKind = Literal["ok", "again", "away", "died", "stop", "gone", "failed"]
 WaitState = Literal["waiting", "failed", "late", "there"]
 
 
@@ -30,9 +30,9 @@ WaitState = Literal["waiting", "failed", "late", "there"]
 class Outcome(Generic[T]):
     """The outcome of a step: `ok` with its value, or a sentence.
 
-    `again` may help, as it may once where the process that computes `died`; `stop` and `gone` would
-    not, `failed` is a mistake of ours with a number under which the log has it. `wait` is how many
-    seconds a forge requires to wait.
+    `again` may help, as it may once where the process that computes `died`, and at any time where a
+    forge is `away`; `stop` and `gone` would not, `failed` is a mistake of ours with a number under
+    which the log has it. `wait` is how many seconds a forge requires to wait.
     """
 
     kind: OutcomeKind

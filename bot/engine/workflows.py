@@ -72,6 +72,8 @@ class Workflows:
         self.queues = queues
         self.places = places
         self.waits = WaitSteps(steps)
+        # The ids of the workflows that this process runs.
+        self.in_progress: set[str] = set()
         self.retry_policy = retry_policy
         runs: dict[str, Callable[..., Awaitable[object]]] = {
             "check": _Run.check,

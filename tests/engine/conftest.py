@@ -467,7 +467,7 @@ class Bot:
             on_comment=partial(record_comment, self.store),
             pauses=Pauses(first=0.01, away=0.02, refused=0.02),
         )
-        self.engine = Engine(steps, self.settings, "server", pause=0.01)
+        self.engine = Engine(steps, self.settings, "server", pause=0.01, away=3)
         merged_changes = MergedChanges(self.store, self.history, self.settings)
         self.dispatcher = Dispatcher(
             self.store, forges, self.engine, self.settings, merged_changes, lag=0.01

@@ -1,0 +1,65 @@
+"""Runs that their own process stopped running, and a forge that is away for long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot.engine.outcome import RetryPolicy
+from bot.engine.takeover import LongKnown
+from bot.forge.values import ForgeError
+
+SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+
+
+async def test_a_run_that_stopped_without_an_end_is_queued_again(bot, monkeypatch, caplog) -> None:
+    """As where the engine could not record a step: its workflow is gone, its row is not."""
+    plain, broken = bot.engine._workflows.steps.fetch, [True]
+
+    async def fetch(job: Any) -> Any:
+        if broken[0]:
+            broken[0] = False
+            raise asyncio.CancelledError  # goes through every handler, and no end is recorded
+        return await plain(job)
+
+    monkeypatch.setattr(bot.engine._workflows.steps, "fetch", fetch)
+    monkeypatch.setattr(bot.engine, "_dropped", LongKnown(0.2))
+    head = bot.push(SPEC)
+    await bot.deliver()
+    async with asyncio.timeout(60):
+        while "queued again" not in caplog.text:
+            await bot.engine.take_over()
+            await asyncio.sleep(0.05)
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+
+
+async def test_a_forge_that_is_away_does_not_end_a_run(bot) -> None:
+    policy = bot.engine._workflows.retry_policy
+    bot.engine._workflows.retry_policy = RetryPolicy(policy.attempts, 0.001, 100)
+    bot.forge.roles["ann"] = "write"
+    bot.forge.fail["pusher_of"] = [ForgeError("502")] * 8
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+    assert not bot.forge.fail["pusher_of"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "wait", "pause"), [(1, 0.0, 2.0), (3, 0.0, 8.0), (30, 0.0, 20.0), (200, 0, 300)]
+)
+def test_pauses_while_a_forge_is_away(attempt: int, wait: float, pause: float) -> None:
+    assert RetryPolicy().away_pause(attempt, wait) == pause
+
+
+def test_a_forge_that_says_how_long_is_not_asked_before() -> None:
+    assert RetryPolicy().away_pause(1, 90.0) == 90.0
+
+
+def test_all_tries_of_a_forge_that_is_away_take_hours() -> None:
+    policy = RetryPolicy()
+    seconds = sum(policy.away_pause(number, 0.0) for number in range(1, policy.away))
+    assert 4 * 3600 < seconds < 6 * 3600
