@@ -148,14 +148,14 @@ def _why(why: Why) -> Phrase:
 
 
 def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
-    """A chain as `nginx requires perl -> perl-interpreter requires libperl.so -> perl-libs`."""
+    """`nginx` → `perl` → `perl-libs` (by `libperl.so.5`): capabilities that are not the name."""
     steps = [code(short_name(chain[0].source, arch))]
     for edge in chain:
         target = short_name(edge.target, arch)
-        package = "" if target == edge.capability else target
-        step = say.step(verb=VERBS[edge.kind], capability=edge.capability, package=package)
-        steps.append(step)
-    return joined(steps, " ")
+        capability = "" if target == edge.capability else edge.capability
+        verb = "" if edge.kind == "requires" else VERBS[edge.kind]
+        steps.append(say.step(package=target, verb=verb, capability=capability))
+    return joined(steps, " \N{RIGHTWARDS ARROW} ")
 
 
 def _what_if_items(found: ChatFinding) -> list[Phrase]:

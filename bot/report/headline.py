@@ -50,7 +50,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
     """
     if result.verdict == "action_required":
         return to_text(say.title_not_built(head=result.head))
-    phrase = sentences(_effect(result, short=True), limit_sentence(result))
+    phrase = sentences(_effect(result, short=True), limit_sentence(result, short=True))
     proposed = result.configuration
     if proposed is not None and proposed.problems:
         phrase = say.title_configuration_wrong(path=proposed.path, title=phrase)

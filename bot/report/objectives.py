@@ -77,11 +77,12 @@ def _not_allowed(objective: ObjectiveResult) -> Phrase:
     return say.not_allowed(kind=metric_phrase(objective.metric), names=listed)
 
 
-def limit_sentence(result: CheckResult) -> Phrase:
+def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
     """The limit that the change breaks and that matters most: `“nginx stays small” allows 70 MB.`
 
     Sizes matter more than numbers of packages, then growth, then packages that nobody wants. Of
-    several images the one that is furthest beyond it is named, and the others are counted.
+    several images the one that is furthest beyond it is named, and the others are counted, unless
+    it is to be `short`.
     """
     found = sorted(newly_broken(result), key=lambda one: _rank(one[1]))
     if not found:
@@ -99,7 +100,7 @@ def limit_sentence(result: CheckResult) -> Phrase:
         else (),
         value=metric_text(worst.metric, worst.value) if several else "",
         where="" if set(arches) == set(checked) else on_architectures(arches, checked),
-        others=len({place_of_image(image) for image, _ in found}) - 1,
+        others=0 if short else len({place_of_image(image) for image, _ in found}) - 1,
         before="before" if was_broken(worst) else "",
     )
 

@@ -42,7 +42,7 @@ def test_why_gives_the_chain_of_the_head_side_and_the_way_out(bench: Bench) -> N
     found = ask(bench, "/minimize why perl-libs", {"tool.spec": PERL})
     assert [why.key.arch for why in found.whys] == ["aarch64", "x86_64"]
     text = rendered(found)
-    assert "`tool` requires `perl` requires `perl-libs`." in text
+    assert "`tool` \N{RIGHTWARDS ARROW} `perl` \N{RIGHTWARDS ARROW} `perl-libs`." in text
     assert "It would leave without: " in text
     assert "(predicted)" in text
     assert text.startswith("<!-- minimize:answer 1 ab -->\n")
@@ -68,7 +68,7 @@ def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(
     line = "/minimize why perl-libs --workload web --workload other"
     text = rendered(ask(bench, line, {"tool.spec": PERL}))
     assert "no image of the workload `other`. It touches those of " in text
-    assert "`tool` requires `perl`" in text
+    assert "`tool` \N{RIGHTWARDS ARROW} `perl`" in text
 
 
 @pytest.mark.parametrize(
