@@ -22,6 +22,7 @@ from bot.web.middlewares import opened
 from bot.web.responses import (
     checks,
     differences,
+    grid,
     image,
     images,
     objectives,
@@ -145,6 +146,14 @@ PAGES = (
         "The attack surface of each image, what grew of it; versions of packages, bytes shared.",
         ("window", "date", "limit"),
         ("images", "versions", "shared", "only_one"),
+    ),
+    Page(
+        "/grid",
+        grid.grid,
+        grid.Grid,
+        "Workloads and architectures: the size of each image and its curve.",
+        ("q", "window", "date", "offset", "limit"),
+        ("rows",),
     ),
     Page(
         "/search",

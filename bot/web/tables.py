@@ -47,7 +47,7 @@ class Column:
     CSV has the value itself, under `name`. `only` is where the column is, if not in both; a
     `spare` one is on the page only where some row has something in it, a `wide` one only where
     there is room for it. `words` gives the page's text in place of the format's. A column is
-    sorted by its value, unless it is not `sortable`.
+    sorted by its value, unless it is not `sortable`. `curve` is an SVG path, 72 by 16 pixels.
     """
 
     title: str
@@ -61,6 +61,7 @@ class Column:
     wide: bool = False
     words: Callable[[Row], str] | None = None
     sortable: bool = True
+    curve: Callable[[Row], str] | None = None
 
     @property
     def figure(self) -> bool:

@@ -229,7 +229,7 @@ def _image(run: Any, world: _World, image: int, rolls: random.Random) -> None:
 def _objective(number: int) -> tuple[str, ...]:
     id_, workload = f"objective-{number:03d}", f"workload-{number:03d}"
     made = ObjectiveDocument(id_, f"objective {number}", "d", f"m-{number % 20}", workload)
-    document = headings([made])[id_]["document"]
+    document = json.dumps(headings([made])[id_].document)
     return id_, made.name, made.maintainer, workload, document, id_
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.web.addresses import Order
+from bot.web.responses.grid import path_of
 from bot.web.responses.images import STATES
 from bot.web.tables import Column, Table, ordered
 from tests.web.sites import prepare
@@ -143,3 +144,27 @@ async def test_the_front_page_says_who_moved_what_in_the_chosen_time(site) -> No
     assert (week["window"], year["window"]) == ("week", "year")
     deed = next(deed for deed in year["deeds"] if deed["kind"] == "pull request")
     assert deed["what"].startswith("rpms/nginx#") and deed["by"] and deed["images"] >= 1
+
+
+async def test_the_grid_has_each_workload_on_each_architecture_with_its_curve(site) -> None:
+    data = await (await site.get("/api/grid")).json()
+    assert data["arches"] == ["x86_64", "aarch64", "ppc64le", "s390x"]
+    images = {(i["workload"], i["arch"]): i for i in (await listed(site))["images"]}
+    for row in data["rows"]:
+        for arch, cell in row["on"].items():
+            image = images[row["workload"], arch]
+            size = image["totals"]["known_size"] if image["totals"] else None
+            assert (cell["known_size"], cell["growth"]) == (size, image["growth"]["year"])
+            if size is not None:
+                assert cell["curve"][-1][1] == size
+                assert cell["curve"][-1][1] - cell["curve"][0][1] == image["growth"]["year"]
+    page = await (await site.get("/grid?sort=-s390x")).text()
+    assert page.count('class="spark"') == sum(
+        bool(cell["curve"]) for row in data["rows"] for cell in row["on"].values()
+    )
+
+
+def test_a_curve_goes_from_its_smallest_to_its_largest_value() -> None:
+    assert path_of([]) == ""
+    assert path_of([(0.0, 5)]) == "M0 15.0H72"
+    assert path_of([(0.0, 0), (0.5, 10), (0.75, 5)]) == "M0 15.0H36V1.0H54V8.0H72"

@@ -191,6 +191,27 @@ class FleetQueries(ImageQueries):
         )
         return tuple(Contribution(**row) for row in rows)
 
+    def bends(
+        self, keys: Iterable[ImageKey], days: int, until: str | None = None
+    ) -> dict[ImageKey, list[tuple[float, int]]]:
+        """The moves of some images in the days before a time, oldest first: the part of that time
+        (0 to 1) that had passed, and the bytes."""
+        end = moment(until) if until else now()
+        start = _before(end, days)
+        rows = self.rows(
+            f"select {KEY}, steps.known_delta, (julianday(runs.started) - julianday(?)) / ? as part"
+            " from images cross join steps on steps.image = images.id"
+            f" join runs on runs.id = steps.run where ({KEY}) in (select value ->> 0, value ->> 1,"
+            " value ->> 2, value ->> 3 from json_each(?))"
+            " and runs.started > ? and runs.started <= ? and steps.known_delta <> 0"
+            " order by steps.run",
+            [start, days, json.dumps([key_values(key) for key in keys]), start, end],
+        )
+        found: dict[ImageKey, list[tuple[float, int]]] = {}
+        for row in rows:
+            found.setdefault(key_of(row), []).append((row["part"], row["known_delta"]))
+        return found
+
     def holders(self, source: str, run: int | None = None) -> frozenset[ImageKey]:
         """The images that hold a package of a source package."""
         rows = self.rows(

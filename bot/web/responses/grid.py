@@ -1,0 +1,163 @@
+"""`/grid`: workloads and architectures, with the size of each image and its curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.model.image import ImageKey
+from bot.report.sizes import format_delta, format_size
+from bot.store.history.fleet_queries import GROWTH_DAYS
+from bot.web.addresses import Parameters, image_url
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.differences import ordered_architectures
+from bot.web.tables import Column, Table, ordered
+
+_PAGE = 100
+_ACROSS, _DOWN = 72, 16  # pixels of a curve
+Bend = tuple[float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An image on one architecture: its size now, and what it gained in the window.
+
+    `curve` are its sizes, each with the part of the window (0 to 1) from which on it held.
+    """
+
+    known_size: int | None
+    growth: int
+    curve: list[Bend]
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """A workload in an environment and a repository, on each architecture; null: no such image."""
+
+    workload: str
+    environment: str
+    repository: str
+    on: dict[str, Cell | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`/api/grid`: `next` is the offset of the following rows."""
+
+    date: str | None
+    window: str
+    arches: list[str]
+    rows: list[GridRow]
+    next: int | None
+
+
+def grid(archive: Archive, parameters: Parameters) -> PageResponse:
+    """The workloads of a page, those whose names hold every word of `q`."""
+    date, page, wanted = parameters.date, parameters.page(_PAGE), parameters.text("window")
+    window = wanted if wanted in GROWTH_DAYS else "year"
+    words = parameters.text("q").casefold().split()
+    every = archive.evaluations(date)
+    families: dict[ImageKey, dict[str, ImageKey]] = {}
+    for key in every:
+        if all(word in f"{key.workload} {key.environment} {key.repository}" for word in words):
+            families.setdefault(replace(key, arch=""), {})[key.arch] = key
+    arches = ordered_architectures(key.arch for key in every)
+    growth = archive.growth(date)
+
+    def cell(key: ImageKey | None) -> Cell | None:
+        if key is None:
+            return None
+        gained = getattr(growth[key], window) if key in growth else 0
+        return Cell(every[key].facts.known_size, gained, [])
+
+    rows = [
+        GridRow(f.workload, f.environment, f.repository, {a: cell(on.get(a)) for a in arches})
+        for f, on in families.items()
+    ]
+    columns = _columns(arches)
+    if parameters.order is not None:
+        rows = ordered(rows, columns, parameters.order)
+    shown = _with_curves(archive, page.of(rows), window, date)
+    data = Grid(date, window, arches, shown, page.next(len(rows)))
+    extra = {"q": parameters.text("q"), "page": page, "windows": tuple(GROWTH_DAYS)}
+    return PageResponse(
+        "grid.html.j2", data, {"rows": Table("Workloads", columns, shown, date)}, extra
+    )
+
+
+def _with_curves(
+    archive: Archive, rows: Sequence[GridRow], window: str, date: str | None
+) -> list[GridRow]:
+    keys = [_key(row, arch) for row in rows for arch, cell in row.on.items() if cell]
+    moves = archive.history.bends(keys, GROWTH_DAYS[window], date)
+    return [
+        replace(
+            row,
+            on={
+                arch: replace(cell, curve=_curve(cell, moves.get(_key(row, arch), ())))
+                if cell
+                else None
+                for arch, cell in row.on.items()
+            },
+        )
+        for row in rows
+    ]
+
+
+def _key(row: GridRow, arch: str) -> ImageKey:
+    return ImageKey(row.workload, row.environment, row.repository, arch)
+
+
+def _curve(cell: Cell, moves: Sequence[tuple[float, int]]) -> list[Bend]:
+    """The sizes of an image from its last one and its moves, oldest first."""
+    size = cell.known_size
+    if size is None:
+        return []
+    found: list[Bend] = []
+    for part, delta in reversed(moves):
+        found.append((part, size))
+        size -= delta
+    return [(0.0, size), *reversed(found)]
+
+
+def path_of(curve: Sequence[Bend]) -> str:
+    """A curve as an SVG path of stairs, from its smallest to its largest value."""
+    if not curve:
+        return ""
+    sizes = [size for _, size in curve]
+    low, high = min(sizes), max(sizes)
+    spread = (high - low) or 1
+
+    def y(size: int) -> str:
+        return f"{_DOWN - 1 - (size - low) / spread * (_DOWN - 2):.1f}"
+
+    steps = "".join(f"H{part * _ACROSS:.0f}V{y(size)}" for part, size in curve[1:])
+    return f"M0 {y(curve[0][1])}{steps}H{_ACROSS}"
+
+
+def _columns(arches: Sequence[str]) -> tuple[Column, ...]:
+    def size(arch: str) -> Column:
+        return Column(
+            arch, "size", name=arch,
+            value=lambda row: row.on[arch].known_size if row.on[arch] else None,
+            words=lambda row: _words(row.on[arch]),
+            link=lambda row, date: image_url(_key(row, arch), date=date) if row.on[arch] else None,
+            also=lambda row: _gained(row.on[arch]),
+            curve=lambda row: path_of(row.on[arch].curve) if row.on[arch] else "",
+        )  # fmt: skip
+
+    name = Column(
+        "Workload", name="workload", value=lambda row: row.workload,
+        also=lambda row: f"{row.environment}, {row.repository}",
+    )  # fmt: skip
+    return (name, *map(size, arches))
+
+
+def _words(cell: Cell | None) -> str:
+    if cell is None:
+        return "no such image"
+    return format_size(cell.known_size) if cell.known_size is not None else "cannot be installed"
+
+
+def _gained(cell: Cell | None) -> str | None:
+    return format_delta(cell.growth) if cell and cell.growth else None
