@@ -55,10 +55,13 @@ def advise(
     advices: list[ImageAdvice] = []
     opened: dict[int, Opened] = {}
     for place, job in enumerate(jobs):
-        advice, one = _smallest_advice(job, wish, clock, headers, fleet)
+        likely = [
+            Addition(one.smallest.request, one.smallest.excludes) for one in advices if one.smallest
+        ]
+        advice, opened_one = _smallest_advice(job, wish, clock, headers, fleet, likely)
         advices.append(advice)
-        if one is not None:
-            opened[place] = one
+        if opened_one is not None:
+            opened[place] = opened_one
     plans = _plans(list(opened.values()), wish, clock, headers)
     for place, own in zip(opened, plans, strict=True):
         advices[place] = replace(advices[place], plans=own)
@@ -99,18 +102,23 @@ def _plans(
 
 
 class _Clock:
-    """How much of an image's time is left: whole for the first optimum, then what remains."""
+    """The processor time of this thread that is left for an image, in seconds."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = time.thread_time() + seconds
 
     @property
     def left(self) -> float:
-        return max(self._end - time.monotonic(), 0.05)
+        return max(self._end - time.thread_time(), 0.05)
 
 
 def _smallest_advice(
-    job: Job, wish: Wish, clock: _Clock, headers: HeaderFacts | None, fleet: FleetModel | None
+    job: Job,
+    wish: Wish,
+    clock: _Clock,
+    headers: HeaderFacts | None,
+    fleet: FleetModel | None,
+    likely: Sequence[Addition],
 ) -> tuple[ImageAdvice, Opened | None]:
     """The advice without plans, and what plans are made of where they are looked for."""
     key = job.request.key
@@ -130,7 +138,7 @@ def _smallest_advice(
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs)
             opened = Opened(job, candidates, purpose, programs_of(image.overlays, candidates.now))
-    smallest, target = _smallest(job, candidates, model, answer, has, clock)
+    smallest, target = _smallest(job, candidates, model, answer, has, clock, likely)
     if fleet is not None:
         fleet.add(job, candidates, target)
     if wish.edits:
@@ -148,12 +156,13 @@ def _smallest(
     answer: Answer,
     has: Mapping[int, Offer],
     clock: _Clock,
+    likely: Sequence[Addition],
 ) -> tuple[Smallest, frozenset[int]]:
     """The optimum, if the plain solver can be made to install it; else today's image and the
     bound. With its packages."""
     target = answer.packages[0]
     swaps: tuple[Swap, ...] = ()
-    addition = _addition(job, candidates, target)
+    addition = _addition(job, candidates, target, likely)
     if addition is None:
         target, addition = candidates.now, UNSWAPPED
     elif target != candidates.now:
@@ -171,7 +180,9 @@ def _smallest(
     return smallest, target
 
 
-def _addition(job: Job, candidates: Candidates, target: frozenset[int]) -> Addition | None:
+def _addition(
+    job: Job, candidates: Candidates, target: frozenset[int], likely: Sequence[Addition]
+) -> Addition | None:
     """The addition that makes the plain solver install a target; none if none was found."""
     if target == candidates.now and not job.drop:
         return UNSWAPPED
@@ -182,4 +193,5 @@ def _addition(job: Job, candidates: Candidates, target: frozenset[int]) -> Addit
         [packages[n].nevra for n in target],
         [packages[n].nevra for n in entering],
         [packages[n].nevra for n in target if packages[n].second_tier],
+        [addition for addition in dict.fromkeys(likely) if addition != UNSWAPPED],
     )

@@ -17,8 +17,7 @@ from bot.advice.candidates import Candidate, Candidates, candidates_of
 from bot.advice.costs import Scale, size_of
 from bot.advice.formula import Clause, Formula
 from bot.advice.model import Model
-from bot.advice.optimum import Optimum, Problem, minimise
-from bot.advice.propagation import Remainder, remainder_of
+from bot.advice.optimum import Problem, minimise
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.model.advice import Figures, Fleet, FleetRequest, Metric
 from bot.model.image import ImageKey
@@ -116,7 +115,14 @@ class FleetModel:
             for nevra in image.smallest
             if nevra in variables.of
         }
-        solved = _minimised(list(clauses), costs, frozenset(start), variables, seconds)
+        ranked = enumerate(sorted((nevra, v) for nevra, v in variables.of.items()))
+        solved = minimise(
+            Problem(list(clauses), costs),
+            seconds=seconds,
+            known=start,
+            ranks={variable: rank for rank, (_, variable) in ranked},
+        )
+        assert solved is not None  # the images' own smallest forms are an answer
         packages = frozenset(variables.candidates[v - 1].nevra for v in solved.true)
         return _Joint(packages, scale.bytes_of(solved))
 
@@ -266,38 +272,6 @@ class _Variables:
         for clause in formula:
             if all(n > 0 for n in clause):
                 yield tuple(sorted({self.of[packages[n].nevra] for n in clause if n in packages}))
-
-
-def _minimised(
-    clauses: Sequence[tuple[int, ...]],
-    costs: Mapping[int, int],
-    start: frozenset[int],
-    variables: _Variables,
-    seconds: float,
-) -> Optimum:
-    """The optimum, part by part: what is settled, and what does not touch each other."""
-    ranks = {
-        variable: rank
-        for rank, (_, variable) in enumerate(sorted((n, v) for n, v in variables.of.items()))
-    }
-    end = time.monotonic() + seconds
-    rest: Remainder = remainder_of(clauses)
-    true = {v for v in rest.true if v in costs}
-    bound = cost = sum(costs[v] for v in true)
-    for part in rest.parts:
-        own = {abs(literal) for clause in part for literal in clause}
-        known = frozenset(own & start)
-        found = minimise(
-            Problem(part, {v: costs[v] for v in own if v in costs}),
-            seconds=max(end - time.monotonic(), 0.05),
-            known=known,
-            ranks=ranks,
-        )
-        assert found is not None  # the images' own smallest forms are an answer
-        true |= found.true & costs.keys()
-        bound += found.bound
-        cost += found.cost
-    return Optimum(frozenset(true), cost, bound)
 
 
 def _weaker(one: Formula, other: Formula) -> Formula:

@@ -14,6 +14,7 @@ from bot.closure.overlay_pool import OverlayPool
 from bot.distro.cache import Cache
 from bot.distro.failover import FEW
 from bot.distro.packages import fetch_header
+from bot.distro.transfer import local_path
 from bot.image.listing import parse_listing
 from bot.image.measure import NodocsSizes
 from bot.image.rpmheader import Header, RefusedPackageError, read_headers
@@ -75,6 +76,7 @@ class HeaderFacts:
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
         self._known: dict[Nevra, Facts | None] = {}
+        self._lacking = False
         self._nodocs = NodocsSizes(cache, fetch=True)
 
     def read(self, packages: Iterable[Package]) -> None:
@@ -86,6 +88,11 @@ class HeaderFacts:
     def of(self, nevra: Nevra) -> Facts | None:
         """The facts of a package; null where its header was not read or could not be."""
         return self._known.get(nevra)
+
+    @property
+    def lacking(self) -> bool:
+        """Return whether a header could not be read that its place may have another time."""
+        return self._lacking
 
     def wrote(self, nevra: Nevra, capability: str) -> bool | None:
         """Return whether somebody wrote a requirement; null where no header tells."""
@@ -105,6 +112,7 @@ class HeaderFacts:
     def _read(self, package: Package) -> Facts | None:
         content = fetch_header(package, self.cache, FEW) if package.location is not None else None
         if content is None:
+            self._lacking |= package.location is not None and not local_path(package.location.url)
             return None
         try:
             return facts_in(str(package.nevra), content)

@@ -65,7 +65,7 @@ def references(
 
 
 class _Image:
-    """What there is in an image: the names of capabilities, and paths."""
+    """The contents of an image: the names of capabilities, and paths."""
 
     def __init__(
         self, packages: Iterable[Package], headers: HeaderFacts, moved: Collection[str] = ()

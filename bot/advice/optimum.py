@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from threading import Timer
+from threading import Event, Thread, get_ident
 from typing import Any
 
 from pysat.card import CardEnc, EncType
 from pysat.examples.rc2 import RC2Stratified
 from pysat.formula import WCNF
+
+from bot.advice.propagation import remainder_of
 
 MOST_TIES = 32
 
@@ -57,9 +59,35 @@ def minimise(
     `known` is an answer to begin with: the variables with a cost that are true in it. It is what
     comes back where the time is over before another was found. None if no answer exists.
     """
-    end = time.monotonic() + seconds
-    start = frozenset(known)
-    found = Optimum(start, _cost(problem, start), 0)
+    end = time.thread_time() + seconds
+    rest = remainder_of(map(tuple, problem.clauses))
+    if not rest.possible:
+        return None
+    settled = frozenset(v for v in rest.true if v in problem.costs)
+    limit = problem.limit - len(rest.true & set(problem.limited))
+    parts = rest.parts
+    if problem.limited:
+        # What is limited may be in several parts: they hang together.
+        parts = (tuple(clause for part in parts for clause in part),) if parts else ()
+    cost = _cost(problem, settled)
+    whole = Optimum(settled, cost, cost)
+    for part in parts:
+        own = {abs(literal) for clause in part for literal in clause}
+        costs = {v: c for v, c in problem.costs.items() if v in own}
+        limited = [v for v in problem.limited if v in own]
+        found = _minimised(Problem(part, costs, limited, limit), end, own & set(known), ranks)
+        if found is None:
+            return None
+        whole = Optimum(whole.true | found.true, whole.cost + found.cost, whole.bound + found.bound)
+    return whole
+
+
+def _minimised(
+    problem: Problem, end: float, start: Collection[int], ranks: Mapping[int, int]
+) -> Optimum | None:
+    """The cheapest answer of a problem of one part."""
+    known = frozenset(v for v in start if v in problem.costs)
+    found = Optimum(known, _cost(problem, known), 0)
     solver: _Stoppable
     with _solver(problem) as solver:
         first: Optimum | None = _next(solver, problem, end)
@@ -70,7 +98,7 @@ def minimise(
             return replace(best, bound=min(solver.cost, best.cost))
         tied = first
         for _ in range(MOST_TIES):
-            if time.monotonic() > end:
+            if time.thread_time() > end:
                 break
             solver.add_clause([-v for v in sorted(tied.true)])
             other = _next(solver, problem, end)
@@ -86,18 +114,32 @@ def _cost(problem: Problem, true: Iterable[int]) -> int:
 
 
 def _next(solver: _Stoppable, problem: Problem, end: float) -> Optimum | None:
-    timer = Timer(max(end - time.monotonic(), 0.001), solver.stop)
-    timer.daemon = True
-    timer.start()
+    over = Event()
+    watch = Thread(target=_stop_at, args=(solver, end, thread_clock(), over), daemon=True)
+    watch.start()
     try:
         model = solver.compute(expect_interrupt=True)
     finally:
-        timer.cancel()
-        timer.join()
+        over.set()
+        watch.join()
     if model is None:
         return None
     true = frozenset(v for v in model if v > 0 and v in problem.costs)
     return Optimum(true, _cost(problem, true), 0)
+
+
+def thread_clock() -> int:
+    """The clock of the processor time of this thread: what others do on the machine takes none."""
+    return time.pthread_getcpuclockid(get_ident())
+
+
+def _stop_at(solver: _Stoppable, end: float, clock: int, over: Event) -> None:
+    """Stops a solver once the clock of its thread is at `end`."""
+    while (left := end - time.clock_gettime(clock)) > 0:
+        if over.wait(max(left, 0.001)):
+            return
+    if not over.is_set():
+        solver.stop()
 
 
 def _solver(problem: Problem) -> _Stoppable:
@@ -124,6 +166,7 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
     """RC2 that keeps the answers of its levels: each is one, if not the cheapest."""
 
     def __init__(self, formula: WCNF) -> None:
+        self.levl: Any = 0
         self.stopped = False
         self._models: list[list[int]] = []
         super().__init__(formula, solver="g4", adapt=True, exhaust=True, minz=True)
@@ -136,6 +179,27 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
     def compute_(self) -> bool | None:
         # RC2 forgets an interruption that comes between two levels.
         return None if self.stopped else super().compute_()
+
+    def next_level(self) -> None:
+        """The next level by the diversity of weights, as RC2 has it, but in one pass: its own way
+        adds all smaller weights up anew for each, which takes longer than to solve."""
+        level: int = self.levl
+        if level >= len(self.blop):
+            self.levl = None
+            return
+        sizes = [(weight, len(self.wstr[weight])) for weight in self.blop]
+        smaller = sum(count for _, count in sizes[level + 1 :])
+        total = sum(weight * count for weight, count in sizes[level + 1 :])
+        while level < len(sizes) - 1:
+            if sizes[level][0] > total != 0:
+                break
+            if smaller / (len(sizes) - level - 1) > self.sdiv:
+                break
+            level += 1
+            weight, count = sizes[level]
+            smaller -= count
+            total -= weight * count
+        self.levl = level
 
     def finish_level(self) -> None:
         model = self.oracle.get_model()

@@ -27,6 +27,7 @@ from bot.model.advice import (
 )
 from bot.model.closure import Closure, Requirement
 
+MANY_IMAGES, MOST_WIDE = 200, 20
 _MOST_NEXT = 12  # edits that are tried beside those chosen already
 _TRIED: tuple[EditKind, ...] = ("order", "weaken")
 _STANDINGS: Mapping[Standing, int] = {"supported": 0, "possible": 1, "contradicted": 2}
@@ -56,7 +57,10 @@ def overall(
         _Image(advice, by_key.get(advice.key) if metric != "nodocs" and not alone else None, metric)
         for advice in found
     ]
-    edits = [_edit(change, images) for change in changes.values()]
+    # Of many images those that no plan has it in are tried for what saves most already.
+    planned = sorted(changes.values(), key=lambda c: -sum(image.known(c) for image in images))
+    wide = MOST_WIDE if len(images) > MANY_IMAGES else len(planned)
+    edits = [_edit(change, images, wide=n < wide) for n, change in enumerate(planned)]
     ordered = tuple(
         sorted(
             edits,
@@ -83,8 +87,9 @@ def _line(change: Change) -> Line:
     return change.kind, change.package, change.source, change.capability
 
 
-def _edit(change: Change, images: Sequence[_Image]) -> OverallEdit:
-    saved = [saves for image in images if (saves := image.saved(change)) > 0]
+def _edit(change: Change, images: Sequence[_Image], *, wide: bool) -> OverallEdit:
+    found = (image.saved(change) if wide else image.known(change) for image in images)
+    saved = [saves for saves in found if saves > 0]
     return OverallEdit(*_line(change), len(saved), sum(saved), change.maintainers, change.standing)
 
 
@@ -102,6 +107,10 @@ class _Image:
             share = 1 if change.kind == "prefer" else arches
             self._known[_line(change)] = change.saves // share
         self._tried: dict[frozenset[tuple[str, str]], int] = {}
+
+    def known(self, change: Change) -> int:
+        """The bytes that an edit saves alone by the image's own plans; 0 where it is in none."""
+        return self._known.get(_line(change), 0)
 
     def saved(self, change: Change) -> int:
         """The bytes that an edit saves alone."""

@@ -15,7 +15,7 @@ from bot.advice.costs import figures
 from bot.advice.edits import Edit
 from bot.advice.model import Answer, Model
 from bot.advice.programs import Opened
-from bot.advice.requests import Addition, addition_for
+from bot.advice.requests import UNSWAPPED, Addition, addition_for
 from bot.advice.splits import split_overlay, subpackage_name
 from bot.model.advice import ArchFigures, Change, Evidence, Figures, Plan
 from bot.model.closure import Requirement
@@ -93,9 +93,9 @@ def _proposal(
 def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
     """An answer with what makes the plain solver install it; none where nothing was found."""
     changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
-    additions = []
+    additions: list[Addition] = []
     for place, one in enumerate(opened):
-        addition = _addition(one, place, answer, changes)
+        addition = _addition(one, place, answer, changes, additions)
         if addition is None:
             return None
         additions.append(addition)
@@ -103,7 +103,11 @@ def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
 
 
 def _addition(
-    one: Opened, place: int, answer: Answer, changes: Sequence[Change]
+    one: Opened,
+    place: int,
+    answer: Answer,
+    changes: Sequence[Change],
+    likely: Sequence[Addition],
 ) -> Addition | None:
     packages, now = one.candidates.packages, one.candidates.now
     target, edits = answer.packages[place], answer.edits
@@ -122,6 +126,7 @@ def _addition(
         [packages[n].nevra for n in target],
         [packages[n].nevra for n in entering],
         [packages[n].nevra for n in target if packages[n].second_tier],
+        [addition for addition in dict.fromkeys(likely) if addition != UNSWAPPED],
     )
 
 

@@ -6,9 +6,8 @@ loses a dependency, and everybody who installs the package gets the smaller one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from bot.advice.candidates import Candidate, Candidates
 from bot.advice.edits import capability_name
@@ -20,6 +19,7 @@ from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay
 
 MOST_TRIED = 4
+MOST_SWAPS = 8  # those that save most; each try is a solve
 
 
 def preferred(
@@ -28,15 +28,15 @@ def preferred(
     """The swaps, each with the edit of a package that has the same effect where there is one."""
     if job.overlay is not None:
         return tuple(swaps)  # its packages are being changed already
-    return tuple(_preferred(job, candidates, target, swap) for swap in swaps)
+    holders = _holders(candidates, target, swaps[:MOST_SWAPS])
+    return tuple(_preferred(job, swap, holders.get(swap.take, ())) for swap in swaps)
 
 
-def _preferred(job: Job, candidates: Candidates, target: frozenset[int], swap: Swap) -> Swap:
-    names = set(candidates.named)
-    if swap.take not in names:
-        return swap  # an older version, or one of another architecture, cannot be suggested
+def _preferred(job: Job, swap: Swap, holders: Sequence[tuple[Candidate, str]]) -> Swap:
+    if not holders:
+        return swap
     wanted = _installed(job.closure(Addition((swap.take,))))
-    for holder, capability in islice(_stating(candidates, target, swap), MOST_TRIED):
+    for holder, capability in holders[:MOST_TRIED]:
         overlay = _suggesting(job, holder, swap.take)
         if _installed(job.pool.solve(job.request, overlay, settled=lambda _: True)) == wanted:
             change = Change(
@@ -56,24 +56,36 @@ def _installed(closure: Closure) -> frozenset[Nevra]:
     return frozenset(package.nevra for package in closure.packages)
 
 
-def _stating(
-    candidates: Candidates, target: frozenset[int], swap: Swap
-) -> Iterator[tuple[Candidate, str]]:
-    """The packages that stay and require what both sides of a swap meet, with the capability."""
+def _holders(
+    candidates: Candidates, target: frozenset[int], swaps: Sequence[Swap]
+) -> Mapping[str, Sequence[tuple[Candidate, str]]]:
+    """The packages that stay and require what both sides of a swap meet, with the capability.
+
+    By the package that a swap takes; an older version, or one of another architecture, is none that
+    could be suggested.
+    """
     packages = candidates.packages
-    found: dict[str, tuple[Candidate, str]] = {}
+    named = candidates.named
+    others = {swap.take: set(swap.of) for swap in swaps if swap.take in named}
+    takes = {n for take in others for n in named[take]}
+    found: dict[str, dict[str, tuple[Candidate, str]]] = {}
     for need in candidates.needs:
-        if need.package not in target & candidates.now:
+        if need.package not in target or need.package not in candidates.now:
             continue
         for clause in need.formula:
-            names = {packages[n].nevra.name for n in clause if n > 0}
-            if swap.take in names and names & set(swap.of):
-                holder = packages[need.package]
-                name = capability_name(need.capability) or split_capability(need.capability).name
-                found.setdefault(holder.nevra.name, (holder, name))
+            for number in clause & takes:
+                take = packages[number].nevra.name
+                if any(n > 0 and packages[n].nevra.name in others[take] for n in clause):
+                    holder = packages[need.package]
+                    name = capability_name(need.capability)
+                    name = name or split_capability(need.capability).name
+                    found.setdefault(take, {}).setdefault(holder.nevra.name, (holder, name))
     # The maintainer of the other side's source is the one to ask first.
-    sources = {packages[n].source for n in candidates.named[swap.take]}
-    yield from sorted(found.values(), key=lambda f: (f[0].source not in sources, f[0].nevra))
+    sources = {take: {packages[n].source for n in named[take]} for take in found}
+    return {
+        take: sorted(holders.values(), key=lambda f: (f[0].source not in sources[take], f[0].nevra))
+        for take, holders in found.items()
+    }
 
 
 def _suggesting(job: Job, holder: Candidate, name: str) -> Overlay:

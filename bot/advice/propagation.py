@@ -13,11 +13,13 @@ Literals = tuple[int, ...]
 class Remainder:
     """`true` are the variables that must be, `parts` clauses that share no variable.
 
-    A part is left out where nothing of it needs to be true.
+    A part is left out where nothing of it needs to be true. `possible` is false where a clause
+    contradicts what is settled.
     """
 
     true: frozenset[int]
     parts: tuple[tuple[Literals, ...], ...]
+    possible: bool = True
 
 
 def remainder_of(clauses: Iterable[Literals]) -> Remainder:
@@ -28,6 +30,8 @@ def remainder_of(clauses: Iterable[Literals]) -> Remainder:
     for clause in stated:
         if not any(literal in settled for literal in clause):
             left[tuple(literal for literal in clause if -literal not in settled)] = None
+    if () in left or any(-literal in settled for literal in settled):
+        return Remainder(frozenset(), (), possible=False)
     parts = [part for part in _parts(list(left)) if any(min(clause) > 0 for clause in part)]
     return Remainder(frozenset(literal for literal in settled if literal > 0), tuple(parts))
 

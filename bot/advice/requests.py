@@ -61,12 +61,17 @@ class Job:
 
 
 def addition_for(
-    job: Job, target: Iterable[Nevra], added: Sequence[Nevra], older: Collection[Nevra] = ()
+    job: Job,
+    target: Iterable[Nevra],
+    added: Sequence[Nevra],
+    older: Collection[Nevra] = (),
+    likely: Sequence[Addition] = (),
 ) -> Addition | None:
     """The least that makes the plain solver install exactly `target`; none if nothing was found.
 
     `added` are the packages that it does not install by itself, the likeliest first; `older` those
-    that must be named with their version.
+    that must be named with their version. `likely` are what other architectures of the image need:
+    where one does, nothing else is tried.
     """
     wanted = frozenset(target)
 
@@ -75,7 +80,7 @@ def addition_for(
         return frozenset(p.nevra for p in closure.packages) if closure.status == "ok" else None
 
     names = [request_name(nevra, job.pool.arch, nevra in older) for nevra in added]
-    alone = [Addition(), *(Addition((name,)) for name in names[:MOST_ALONE])]
+    alone = [Addition(), *likely, *(Addition((name,)) for name in names[:MOST_ALONE])]
     for addition in alone:
         if found(addition) == wanted:
             return addition

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bot.advice.spec_lines import SettingOf
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
-    from bot.model.advice import ImageAdvice, Metric
+    from bot.model.advice import Metric
     from bot.model.image import ImageKey, ImageRequest
 
 
@@ -104,9 +104,10 @@ def advise(
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
     from bot.advice.maintainers import maintainers_in, read_maintainers
-    from bot.advice.overall import overall
+    from bot.advice.many import advise_many, overall_of
     from bot.advice.spec_lines import SpecLines, with_places
     from bot.advice.unused import unused_requirements
+    from bot.check.processes import in_processes
     from bot.distro.cache import Cache
     from bot.model.advice import Advice
 
@@ -115,11 +116,15 @@ def advise(
     opened = pools_and_requests(choice.keys(configuration), configuration, places)
     jobs = [_job(configuration, pool, request) for pool, request in opened]
     wanted = edits or metric == "nodocs" or unused
-    headers = HeaderFacts(Cache(places.cache)) if wanted else None
+    cache = Cache(places.cache)
+    headers = HeaderFacts(cache) if wanted else None
     model = FleetModel(metric) if with_fleet else None
-    found: list[ImageAdvice] = []
-    for _, images in groupby(jobs, lambda job: job.image):
-        found += advise_image(images, wish, headers, model)
+    if model is None:
+        found = advise_many(jobs, wish, cache, in_processes)
+    else:
+        found = []
+        for _, images in groupby(jobs, lambda job: job.image):
+            found += advise_image(images, wish, headers, model)
     pools = {(j.request.key.repository, j.request.key.arch): j.pool for j in jobs}
     ordered = sorted(found, key=lambda image: image.key)
     lists = [read_maintainers(maintainers)] if maintainers is not None else []
@@ -128,7 +133,7 @@ def advise(
         lists.append(maintainers_in(git))
         lines = SpecLines(git, _settings(configuration, pools, places))
     advices = with_places(with_precedents(ordered, pools), lists, lines)
-    everywhere = overall(advices, jobs, metric, max(edits, 1))
+    everywhere = overall_of(advices, jobs, wish, cache)
     advice = Advice(
         metric,
         advices,

@@ -43,22 +43,34 @@ def write_tree(
     workloads: int = WORKLOADS,
     arches: Sequence[str] = ARCHES,
     bumped: frozenset[int] = frozenset(),
+    alternatives: bool = False,
 ) -> Tree:
-    """Documents and repositories below `root`; packages in `bumped` are one release newer."""
+    """Documents and repositories below `root`; packages in `bumped` are one release newer.
+
+    With `alternatives` some packages do what the one before does too, smaller, and some need one or
+    the other of two, or somebody wrote a requirement of theirs by name.
+    """
     tree = Tree(root, root / "configs", root / "repositories")
     for arch in arches:
-        write_packages(tree.repositories / arch, arch, packages, bumped)
+        write_packages(tree.repositories / arch, arch, packages, bumped, alternatives)
     write_documents(tree.config_dir, tree.repositories.as_uri(), packages, workloads)
     return tree
 
 
-def write_packages(root: Path, arch: str, count: int, bumped: frozenset[int] = frozenset()) -> None:
+def write_packages(
+    root: Path,
+    arch: str,
+    count: int,
+    bumped: frozenset[int] = frozenset(),
+    alternatives: bool = False,
+) -> None:
     """A repository in which every package needs some with lower numbers, most of them very low."""
 
     def packages() -> Iterator[Any]:
         rolls = random.Random(5)
         for number in range(count):
-            yield _package(number, arch, rolls, number in bumped)
+            package = _package(number, arch, rolls, number in bumped)
+            yield _with_alternatives(package, number) if alternatives else package
 
     write_metadata(root, packages, count, REVISION + len(bumped))
 
@@ -98,6 +110,21 @@ def _package(number: int, arch: str, rolls: random.Random, newer: bool) -> Any:
     if number == 3:
         files.append(("", "/bin/", "sh"))
     package.files = files[::-1]
+    return package
+
+
+def _with_alternatives(package: Any, number: int) -> Any:
+    """createrepo_c's lists are copies, and its setters reverse."""
+    if number % 40 == 39:
+        other = name(number - 1)
+        more = [_bare(f"lib{other}.so.1()(64bit)"), _bare(f"lib{other}.so.1(V_1)(64bit)")]
+        package.provides = [*package.provides, *more][::-1]
+        if number > 5000 and number % 1000 == 999:
+            package.conflicts = [_bare(other)]
+    if number > _CORE and number % 7 == 0:
+        first, second = name(number // 5), name(number // 3)
+        needs = [_bare(f"({first} or {second})"), _bare(name(number // 2))]
+        package.requires = [*package.requires, *needs][::-1]
     return package
 
 

@@ -1,0 +1,119 @@
+"""The advice for many images: several processes, and what was computed before.
+
+An answer is kept in the cache by all that it follows from: the snapshots of the repositories, the
+requests, the wish. It is not where a header could not be had from a place that may have it later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from bot.advice.advise import Wish, advise
+from bot.advice.headers import HeaderFacts
+from bot.advice.overall import overall
+from bot.advice.requests import Job
+from bot.distro.cache import Cache
+from bot.model.advice import ImageAdvice, Overall
+
+# Fewer are computed as quickly as they are read.
+MANY = 16
+_KIND = "advice"
+# Raised with every change that makes another answer of the same images.
+_FORMAT = 1
+Group = tuple[Job, ...]
+T = TypeVar("T")
+Answers = list[tuple[ImageAdvice, ...]]
+InProcesses = Callable[[Callable[[range], Answers], Sequence[range]], Sequence[Answers]]
+
+
+def advise_many(
+    jobs: Sequence[Job], wish: Wish, cache: Cache, in_processes: InProcesses
+) -> list[ImageAdvice]:
+    """The advice for each image, in the order of `jobs`, which has an image's architectures
+    together. `in_processes` computes shares of many images at once."""
+    groups = [tuple(own) for _, own in groupby(jobs, lambda job: job.image)]
+    if len(groups) < MANY:
+        headers = _headers(wish, cache)
+        return [advice for group in groups for advice in advise(group, wish, headers)]
+    parts = 4 * len(os.sched_getaffinity(0))
+    # Neighbours are alike: each part has some of all kinds.
+    shares = [range(start, len(groups), parts) for start in range(parts)]
+
+    def computed(share: range) -> Answers:
+        headers = _headers(wish, cache)
+        return [_kept(groups[number], wish, headers, cache) for number in share]
+
+    found: dict[int, tuple[ImageAdvice, ...]] = {}
+    for share, answers in zip(shares, in_processes(computed, shares), strict=True):
+        found.update(zip(share, answers, strict=True))
+    return [advice for number in range(len(groups)) for advice in found[number]]
+
+
+def overall_of(
+    advices: Sequence[ImageAdvice], jobs: Sequence[Job], wish: Wish, cache: Cache
+) -> Overall:
+    """The edits over all images; of many they are kept."""
+
+    def computed() -> Overall:
+        return overall(advices, jobs, wish.metric, max(wish.edits, 1))
+
+    if len({job.image for job in jobs}) < MANY:
+        return computed()
+    described = [[_described(job) for job in jobs], _digest([repr(a) for a in advices])]
+    place = cache.addressed(_KIND, _digest([_FORMAT, asdict(wish), described]), "overall.json")
+    known = _read(place, Overall)
+    if known is None:
+        known = computed()
+        _write(cache, place, known, Overall)
+    return known
+
+
+def _headers(wish: Wish, cache: Cache) -> HeaderFacts | None:
+    return HeaderFacts(cache) if wish.edits or wish.metric == "nodocs" else None
+
+
+def _kept(
+    group: Group, wish: Wish, headers: HeaderFacts | None, cache: Cache
+) -> tuple[ImageAdvice, ...]:
+    described = [_described(job) for job in group]
+    place = cache.addressed(_KIND, _digest([_FORMAT, asdict(wish), described]), "image.json")
+    known = _read(place, tuple[ImageAdvice, ...])
+    if known is None:
+        known = advise(group, wish, headers)
+        if headers is None or not headers.lacking:
+            _write(cache, place, known, tuple[ImageAdvice, ...])
+    return known
+
+
+def _described(job: Job) -> object:
+    request = job.request
+    return [
+        job.pool.snapshot.id, asdict(request.key), request.requests, request.groups, request.weak,
+        [asdict(placeholder) for placeholder in request.placeholders], job.needs, job.test,
+    ]  # fmt: skip
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _read(place: Path, kind: type[T]) -> T | None:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_json(place.read_bytes())
+    except (OSError, ValidationError):
+        return None  # not there yet, or of another time
+
+
+def _write(cache: Cache, place: Path, value: T, kind: type[T]) -> None:
+    from pydantic import TypeAdapter
+
+    cache.write(place, TypeAdapter(kind).dump_json(value, by_alias=True))
