@@ -13,8 +13,7 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.engine.backup import ServerData
-    from bot.engine.inspection import Run
-    from bot.engine.run_logs import BuildLog
+    from bot.engine.inspection import BuildLog, Run
 
 _MOST = 50
 
@@ -44,13 +43,13 @@ def runs(run_id: str | None, limit: int, settings: Path | None, form: str, place
 
 
 def _logs(data: ServerData, run: str) -> tuple[BuildLog, ...]:
-    from bot.engine.run_logs import build_logs
+    from bot.engine.inspection import build_logs
 
     return build_logs(data.directory, run)
 
 
 def _print_runs(found: list[Run], form: str) -> None:
-    from bot.engine.run_logs import run_to_json
+    from bot.engine.inspection import run_to_json
 
     if form == "json":
         print_json({"runs": [run_to_json(run) for run in found]})
@@ -65,7 +64,7 @@ def _print_runs(found: list[Run], form: str) -> None:
 
 
 def _print_run(run: Run, logs: tuple[BuildLog, ...], form: str) -> None:
-    from bot.engine.run_logs import run_to_json
+    from bot.engine.inspection import run_to_json
 
     if form == "json":
         print_json({"run": run_to_json(run, logs)})

@@ -5,10 +5,11 @@ Read from inside a process of the engine or from outside, whether one runs or no
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -74,6 +75,18 @@ class Run:
     created: str
     parts: tuple[RunPart, ...]
     steps: tuple[StepRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLog:
+    """A build of a run; `log` is the path of its log on the machine that built."""
+
+    side: str
+    spec: str
+    arch: str
+    outcome: str
+    seconds: float | None
+    log: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +251,26 @@ def _of_one_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]
 
 def _time(milliseconds: float) -> str:
     return utc_text(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
+    """The builds of a check in the store of the directory `data`; none where it has no result."""
+    file = data / "minimize.sqlite"
+    if not file.is_file():
+        return ()
+    query = (
+        "select value ->> 'side', value ->> 'spec', value ->> 'arch', value ->> 'outcome',"
+        " value ->> 'seconds', value ->> 'log' from checks"
+        " join results on results.id = checks.result_id, json_each(results.body, '$.builds')"
+        " where checks.id = ?"
+    )
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
+        return tuple(BuildLog(*row) for row in store.execute(query, [run]))
+
+
+def run_to_json(run: Run, logs: tuple[BuildLog, ...] = ()) -> dict[str, Any]:
+    """A run in the form that `minimize runs --format json` prints."""
+    return {**asdict(run), "builds": [asdict(log) for log in logs]}
 
 
 @dataclass(frozen=True, slots=True)
