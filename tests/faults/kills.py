@@ -125,7 +125,7 @@ class Killing:
             if self.given_up(pull.head_sha):
                 continue
             wrong["missing"] += not ours
-            wrong["wrong"] += any(pull.head_sha not in one.body for one in ours)
+            wrong["wrong"] += any(pull.head_sha[:7] not in one.body for one in ours)
         return dict(wrong)
 
     def given_up(self, head: str) -> bool:
