@@ -31,11 +31,11 @@ async def test_a_checks_steps_are_stored_with_their_tries(bot: Bot) -> None:
     steps = bot.store.steps(check)
     assert [(s.part, s.name) for s in steps] == [
         ("check", "status"), ("check", "fetch"), ("check", "predict"), ("check", "may build"),
-        ("check", "comment"), ("check", "status"),
+        ("check", "comment"), ("check", "status"), ("check", "places"),
         ("finish", "build"), ("finish", "comment"), ("finish", "status"),
     ]  # fmt: skip
-    assert [s.number for s in steps] == list(range(1, 10))
-    assert [s.tries for s in steps] == [1, 1, 3, 1, 1, 1, 1, 1, 1]
+    assert [s.number for s in steps] == list(range(1, 11))
+    assert [s.tries for s in steps] == [1, 1, 3, 1, 1, 1, 1, 1, 1, 1]
     assert all(s.outcome == "ok" and s.problem == "" and s.seconds >= 0 for s in steps)
 
 
