@@ -67,6 +67,7 @@ async def test_those_that_save_most_come_first_and_links_filter_them(site: Any) 
     assert '<a href="/opportunities?source=git">git</a>' in text
     assert 'href="/opportunities?state=found"' in text
     assert "<script>" not in text and HOSTILE not in text
+    assert "Saved when it landed" not in text  # none did
 
 
 async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any) -> None:

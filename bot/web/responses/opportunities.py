@@ -12,6 +12,7 @@ from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
 from bot.report.opportunity import evidence_phrases, opportunity_texts
 from bot.report.phrase import to_plain
+from bot.report.sizes import format_size
 from bot.store.opportunities import Opportunities as Stored
 from bot.web.addresses import Parameters, missing
 from bot.web.responses.archive import Archive, PageResponse
@@ -44,7 +45,7 @@ class OpportunityRow:
     ]
     evidence: Annotated[str, Column("Evidence")]
     maintainers: Annotated[tuple[str, ...], Column("Maintainers", only="csv")]
-    saved: Annotated[int | None, Column("Saved when it landed", "size", spare=True)]
+    saved: Annotated[int | None, Column("Saved when it landed", "size", only="csv")]
     found: Annotated[str, Column("Found (UTC)", "time", only="csv")]
     changed: Annotated[str, Column("Since (UTC)", "time")]
     url: Annotated[
@@ -202,7 +203,15 @@ def _row(one: Opportunity) -> OpportunityRow:
     )
 
 
+# A table without an edit that landed has no such column.
+_SAVED = Column(
+    "Saved when it landed",
+    name="saved_words",
+    value=lambda row: "" if row.saved is None else format_size(row.saved),
+    only="html",
+    spare=True,
+)
 _COLUMNS = columns(
     OpportunityRow, "edit", "kind", "to", "source", "repository", "saves", "images", "state",
-    "evidence", "maintainers", "saved", "found", "changed", "url", "reason", "user",
+    "evidence", "maintainers", "saved", _SAVED, "found", "changed", "url", "reason", "user",
 )  # fmt: skip
