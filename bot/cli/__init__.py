@@ -86,9 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = 2
     except MinimizeError as error:
-        click.echo(f"error: {error.what}", err=True)
+        from bot.cli.options import echo
+
+        echo(f"error: {error.what}", err=True)
         if error.hint:
-            click.echo(f"       {error.hint}", err=True)
+            echo(f"       {error.hint}", err=True)
         code = error.exit_code
     except BrokenPipeError:
         # The reader of a pipe went away (`minimize closure | head`): nothing of ours failed.

@@ -14,6 +14,7 @@ from bot.cli.options import (
     Places,
     common,
     console,
+    echo,
     formats,
     image_choice,
     note,
@@ -89,7 +90,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
         names.add(pool, solved)
         if solved.status == "unsolvable":
             unsolvable = True
-            click.echo(unsolvable_text(solved), err=True)
+            echo(unsolvable_text(solved), err=True)
         answers.append(explain(pool, request, solved, package))
     if form == "json":
         from bot.report.jsonform import why_to_json

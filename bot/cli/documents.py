@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, built_in_documents, common, console, formats, print_json
+from bot.cli.options import Places, built_in_documents, common, console, echo, formats, print_json
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def config_init(directory: Path | None, places: Places) -> int:
     for path in documents:
         (target / path.name).write_bytes(path.read_bytes())
     chosen = "" if target == Path("config") else f" --config {target}"
-    click.echo(
+    echo(
         f"Wrote {plural(len(documents), 'document')} to {target}. Change what is not yours, then:\n"
         f"  minimize config check{chosen}\n"
         f"  minimize closure nginx --repository centos-stream-9{chosen}",
@@ -165,9 +165,9 @@ def content_resolver(directory: Path, form: str, places: Places) -> int:
 
         print_configuration(imported.report, console())
     if imported.report.errors:
-        click.echo("Nothing was copied.", err=True)
+        echo("Nothing was copied.", err=True)
         return 2
-    click.echo(
+    echo(
         f"Copied to {places.config}: {plural(len(imported.copied), 'document')}. `minimize track`"
         f" evaluates {plural(imported.images, 'image')} now.",
         err=True,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, console, formats, note, print_json, progress_bar
+from bot.cli.options import Places, common, console, echo, formats, note, print_json, progress_bar
 from bot.errors import MinimizeError
 from bot.store.history.history import History
 
@@ -105,7 +105,7 @@ def track(
                 note(sentence)
             failed.extend((*tracked.failed, *issued.failed))
             for sentence in failed:
-                click.echo(f"error: {sentence}", err=True)
+                echo(f"error: {sentence}", err=True)
 
         text = "Evaluating images"
         with ExitStack() as bar:
@@ -190,5 +190,5 @@ def objectives(form: str, places: Places) -> int:
     for sentence in now.notes:
         note(sentence)
     for sentence in now.failed:
-        click.echo(f"error: {sentence}", err=True)
+        echo(f"error: {sentence}", err=True)
     return 1 if now.failed else 0

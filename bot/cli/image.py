@@ -14,6 +14,7 @@ from bot.cli.options import (
     Choice,
     Places,
     common,
+    echo,
     formats,
     image_choice,
     pools_and_requests,
@@ -196,11 +197,11 @@ def _print(composed: Composed) -> None:
 
     for one in composed.images:
         key, layer = one.description.key, one.layer
-        click.echo(
+        echo(
             f"{key.workload} on {key.environment}, {key.repository} {key.arch}:"
             f" {len(one.description.packages)} packages, layer {format_size(layer.uncompressed)},"
             f" gzip {format_size(layer.gzip)}, zstd {format_size(layer.zstd)}"
         )
-    click.echo(f"layout {composed.layout}")
-    click.echo(f"lock   {composed.lock}")
-    click.echo(composed.digest)
+    echo(f"layout {composed.layout}")
+    echo(f"lock   {composed.lock}")
+    echo(composed.digest)

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from bot.model.image import ImageKey, ImageRequest
 
 Command = Callable[..., int]
+
+
+def echo(text: object = "", *, err: bool = False) -> None:
+    """Print a text, on standard error if `err`: with none of the terminal's controls in it."""
+    from bot.report.phrase import printable
+
+    click.echo(printable(str(text)), err=err)
+
+
 # Where a click context has the command's _Shown.
 _SHOWN = "minimize.shown"
 
@@ -328,7 +337,7 @@ def note(text: str) -> None:
     """Write a remark to standard error, unless --quiet is given."""
     if not _shown().quiet:
         _end_steps()
-        click.echo(f"note: {text}", err=True)
+        echo(f"note: {text}", err=True)
 
 
 def _shown() -> _Shown:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, placed
+from bot.cli.options import Places, echo, placed
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def requeue(worker_id: str, settings: Path, places: Places) -> int:
     from bot.engine.takeover import requeue_runs
 
     count = requeue_runs(_read(settings, places), worker_id)
-    click.echo(f"{count} runs of {worker_id} are queued again.")
+    echo(f"{count} runs of {worker_id} are queued again.")
     return 0
 
 
@@ -104,7 +104,7 @@ def backup(directory: Path, settings: Path | None, places: Places) -> int:
     from bot.engine.backup import make_backup
 
     made = make_backup(server_data(settings, places), directory, settings)
-    click.echo(f"Backed up to {directory}: {', '.join(sorted(made.files))}.")
+    echo(f"Backed up to {directory}: {', '.join(sorted(made.files))}.")
     return 0
 
 
@@ -118,7 +118,7 @@ def restore(directory: Path, settings: Path | None, places: Places) -> int:
 
     data = server_data(settings, places)
     made = restore_backup(directory, data)
-    click.echo(f"{data.directory} has the data of {made.made}.")
+    echo(f"{data.directory} has the data of {made.made}.")
     return 0
 
 

@@ -95,6 +95,16 @@ def printable(text: str) -> str:
     )
 
 
+def printable_html(value: object) -> object:
+    """A value as a template of HTML prints it: text without what is not seen, before it is escaped.
+
+    Markup stays: it was made of such text.
+    """
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(value)
+    return value
+
+
 def plain(text: str) -> Phrase:
     """Our own words."""
     return (Piece("plain", text),)

@@ -22,6 +22,7 @@ from bot.report.phrase import (
     code_span,
     joined,
     message,
+    printable_html,
     to_html,
     to_markdown,
     to_text,
@@ -214,7 +215,7 @@ def _template() -> Template:
 
 @cache
 def _html_template() -> Template:
-    environment = _environment(autoescape=True)
+    environment = _environment(autoescape=True, finalize=printable_html)
     environment.filters["html"] = to_html
     return environment.get_template("check.html.j2")
 

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter
 
+from bot.report.phrase import printable_html
 from bot.report.sizes import format_delta, format_size
 from bot.web import addresses
 from bot.web.addresses import Parameters
@@ -203,6 +204,7 @@ def make_templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=printable_html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
