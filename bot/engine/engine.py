@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -36,6 +36,7 @@ from bot.engine.steps import CheckSteps
 from bot.engine.takeover import (
     APPLICATION,
     CHECKS,
+    STRANGERS,
     WAITS,
     LongKnown,
     orphans,
@@ -53,7 +54,7 @@ from bot.engine.workflows import (
     Workflows,
     part_id,
 )
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 from bot.store.records import StepRecord
@@ -123,6 +124,7 @@ class Engine:
         DBOS(config=config)
         self.results = steps.results
         self.forges = tuple(settings.forges)
+        self._steps = steps
         self._computing = steps.computing
         self.publisher = steps.publisher
         self._database = database_engine(self._url)
@@ -172,6 +174,8 @@ class Engine:
         # Where nobody builds yet, builds wait in the queue of this machine's architecture.
         wanted = {
             CHECKS: engine.predictions,
+            # Half of the places are never a stranger's: a check of theirs may take long on purpose.
+            STRANGERS: min(max(engine.predictions // 2, 1), engine.predictions),
             WAITS: waits,
             BuildPlace(native_architecture()).queue: 0,
         }
@@ -215,13 +219,21 @@ class Engine:
 
     async def start_check(self, job: CheckJob) -> None:
         """Queue a check behind those of its repository; the same id again is the same check."""
-        priority = await self._queues.turn(CHECKS, job.urgency, job)
-        await self._enqueue("check", job.id, priority, job)
+        queue = CHECKS if await self._trusted(job) else STRANGERS
+        priority = await self._queues.turn(queue, job.urgency, job)
+        await self._enqueue("check", job.id, priority, job, queue=queue)
 
-    async def _enqueue(self, name: str, run: str, priority: int, *args: object) -> None:
+    async def _trusted(self, job: CheckJob) -> bool:
+        with suppress(MinimizeError):
+            return (await self._steps.trust(job)).trusted
+        return False
+
+    async def _enqueue(
+        self, name: str, run: str, priority: int, *args: object, queue: str = CHECKS
+    ) -> None:
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
-            await DBOS.enqueue_workflow_async(CHECKS, workflow, *args)
+            await DBOS.enqueue_workflow_async(queue, workflow, *args)
         self._queues.queued()
 
     async def cancel_check(self, check: str) -> None:

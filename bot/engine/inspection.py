@@ -21,7 +21,7 @@ from dbos import DBOS, DBOSClient
 from bot.engine.build_places import build_id, check_of_build
 from bot.engine.database import SCHEMA, refuse_newer
 from bot.engine.job import CheckJob
-from bot.engine.takeover import CHECKS, WAITS, engine_client
+from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
 from bot.engine.values import Outcome
 from bot.errors import UsageError
 from bot.store.records import StepRecord
@@ -296,7 +296,7 @@ def queue_states(database: sa.Engine, now: float | None = None) -> dict[str, Que
         .group_by(columns.queue_name)
     )
     moment = time.time() if now is None else now
-    states = dict.fromkeys((CHECKS, WAITS), QueueState())
+    states = dict.fromkeys((CHECKS, STRANGERS, WAITS), QueueState())
     with database.connect() as connection:
         for name, waiting, oldest in connection.execute(query):
             states[name or CHECKS] = QueueState(waiting, max(0.0, moment - oldest / 1000))

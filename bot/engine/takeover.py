@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 APPLICATION = "minimize"
 # Builds have a queue for each place (`bot.engine.build_places`).
 CHECKS = "checks"
+# Checks of changes that nobody trusted here stands for: they never take every place.
+STRANGERS = "strangers"
 # Its runs mostly sleep, so as many as there may be.
 WAITS = "waits"
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from dbos import DBOS
 
 from bot.engine.compute_process import ProcessEndedError
 from bot.engine.job import CheckJob
@@ -196,6 +197,16 @@ async def test_what_ends_its_process_twice_is_ended_in_words(bot) -> None:
     state = bot.forge.statuses[-1][1]
     assert (state.state, state.title) == ("neutral", "The process was ended by SIGSEGV.")
     assert "It happened twice, so it is not tried again." in state.summary
+
+
+@pytest.mark.parametrize(("role", "queue"), [("write", "checks"), ("none", "strangers")])
+async def test_a_strangers_check_waits_with_those_of_strangers(bot, role, queue) -> None:
+    bot.forge.roles["ann"] = role
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    (run,) = await DBOS.list_workflows_async(workflow_ids=[bot.checks()[0].id])
+    assert run.queue_name == queue
 
 
 async def test_a_mistake_of_our_own_has_a_number_in_status_and_log(bot, caplog) -> None:
