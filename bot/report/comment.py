@@ -103,6 +103,12 @@ def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
     return say.for_image(image=name, sentence=enough)
 
 
+def _advised(result: CheckResult, grown: Sequence[str]) -> str:
+    """The workload to ask advice for: of the image furthest beyond a limit, else one that grows."""
+    broken = [worst_violation(result)[0].key.workload] if newly_broken(result) else []
+    return next((name for name in (*broken, *grown) if not name.startswith("@")), "")
+
+
 def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
     """The next steps: the exact lines to write to the bot, the exact command for one's machine."""
     if chat and result.only_limits and result.accepted is None:
@@ -111,7 +117,7 @@ def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
         yield say.may_try_again(line="/minimize check")
     rows = [row for group in groups_of(result) if group.kind == "moved" for row in group.rows]
     grown = [row for row in rows if row.lead.known_delta > 0]
-    workload = next((row.place[0] for row in grown if not row.place[0].startswith("@")), "")
+    workload = _advised(result, [row.place[0] for row in grown])
     if chat and workload:
         yield say.may_advise(line=f"/minimize advise {workload}")
     if result.specs and (result.judged == "failure" or grown):

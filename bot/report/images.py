@@ -151,7 +151,7 @@ def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
     image = () if one_place else ("Image",)
     head = (*image, "Architecture", "Packages", "Installed", "Change", "To pull", "Evidence")
     first = len(image) + 1
-    blocks = table(head, lines, range(first, first + 4), detail.rows, "image")
+    blocks = table(head, lines, range(first, first + 4), detail.rows, "row")
     same = [row_phrase(row) for row in rows if not row.first.changed and row.comparable]
     if same:
         blocks += [

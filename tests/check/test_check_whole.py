@@ -61,7 +61,7 @@ def test_two_lines_that_both_bring_a_package_are_its_causes_and_leave_only_toget
     }
     text = render_comment(result)
     assert "and so does" in text
-    assert ", each enough |" in text and "without both: " in text
+    assert ", each of which alone brings it |" in text and "without both: " in text
 
 
 def test_a_line_of_a_subpackage_that_another_line_draws_in_says_so(

@@ -89,7 +89,7 @@ def test_a_change_that_nobody_allowed_says_so_first_and_with_which_line() -> Non
     title, summary = status_line(waiting)
     assert title == f"Not built: /minimize allow {'b' * 40}"
     for text in (summary, render_comment(waiting, chat=True)):
-        assert "**Not built**: its author is not trusted here." in text
+        assert "**Not built**: the author of the change is not trusted here." in text
         assert f"`/minimize allow {'b' * 40}`" in text
         assert "allows 60 MB" in text
     assert check_from_json(check_to_json(waiting)) == waiting
