@@ -11,9 +11,12 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.model.advice import Change
+from bot.model.opportunity import OpportunityImage
 from bot.model.result import check_to_json
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History, open_history
+from bot.store.opportunities import Opportunities, Place
 from bot.store.records import CheckRecord
 from bot.store.store import Store
 from bot.web.application import make_application
@@ -60,6 +63,7 @@ def prepare(folder: Path, *, days: int = 30) -> Path:
     history = open_history(folder / "data")
     seed(history, days=days)
     add_checks(history.store, folder)
+    add_opportunity(history.store)
     history.close()
     history.store.close()
     return folder
@@ -80,6 +84,13 @@ async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
     """The pages of `seed`'s history, made in an empty folder, on a free port."""
     async with serving(prepare(folder, days=days)) as server:
         yield server
+
+
+def add_opportunity(store: Store) -> None:
+    """An edit of an image, whose texts are hostile."""
+    edit = Change("weaken", "nginx", "nginx", HOSTILE, True, f"Recommends: {HOSTILE}", 2_000_000)
+    image = OpportunityImage("nginx", "minimal", ("s390x", "x86_64"), edit.saves)
+    Opportunities(store).record(Place("reference", "nginx", "minimal"), "x", [(edit, image)])
 
 
 def add_checks(store: Store, folder: Path) -> None:

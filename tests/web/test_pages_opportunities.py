@@ -33,6 +33,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Any]:
     folder = prepare(tmp_path, days=3)
     history = open_history(folder / "data")
     opportunities = Opportunities(history.store)
+    with history.store.writing() as db:  # the site's own
+        db.execute("delete from opportunity_images")
+        db.execute("delete from opportunities")
     place = Place("reference", "nginx", "minimal")
     found = [(c, OpportunityImage("nginx", "minimal", ARCHES, c.saves)) for c in EDITS]
     opportunities.record(place, "x", found)
