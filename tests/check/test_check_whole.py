@@ -241,8 +241,8 @@ def test_what_nothing_provides_is_named_with_the_line_that_asks_for_it(
     assert cause.needed_by is not None and cause.needed_by.name == "tool"
     assert cause.spec == SpecLine("tool.spec", 8, "Requires: libnothere >= 3")
     assert status_line(result)[0] == (
-        "web can no longer be installed: nothing provides libnothere >= 3,"
-        " which tool requires (tool.spec line 8) (predicted)"
+        "web can no longer be installed: nothing provides `libnothere >= 3`,"
+        " which `tool` requires (`tool.spec` line 8) (predicted)"
     )
 
 
