@@ -1,4 +1,4 @@
-"""What leaves the cache with age and size, beside what can be had again: builds, logs, remains."""
+"""Files that leave the cache by age and size: builds, logs, remains, and what can be had again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sweep_entries(
 
     Never what is in `needed` (paths of files, there or below), nor what was used within an hour.
     """
-    kept = {path for text in needed for path in (Path(text), *Path(text).parents)}
+    needed_paths = {path for text in needed for path in (Path(text), *Path(text).parents)}
     entries = sorted(_entry(path) for path in _listed(folder))
     size = sum(entry.size for entry in entries)
     removed = 0
@@ -51,7 +51,7 @@ def sweep_entries(
         old = entry.used < before
         if entry.used > now - _GRACE or not (old or size > most):
             break
-        if entry.path in kept:
+        if entry.path in needed_paths:
             continue
         _remove(entry.path)
         removed += 1

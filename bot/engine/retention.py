@@ -40,7 +40,7 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 @dataclass(frozen=True, slots=True)
 class ServerRetention:
-    """What a server has beside its cache."""
+    """The data of a server beside its cache."""
 
     store: Store
     engine: Engine
@@ -89,29 +89,29 @@ class Retention:
         return swept
 
     def _cache_kinds(self, needed: frozenset[str]) -> dict[str, Callable[[], SweptFiles]]:
-        kept, cache, now = self._settings.retention, self._settings.cache, self._clock()
+        rules, cache, now = self._settings.retention, self._settings.cache, self._clock()
 
-        def entries(folder: str, kept: Kept) -> Callable[[], SweptFiles]:
-            before = self._before(kept)
-            return partial(sweep_entries, cache / folder, before, kept.bytes, now, needed)
+        def entries(folder: str, rule: Kept) -> Callable[[], SweptFiles]:
+            before = self._before(rule)
+            return partial(sweep_entries, cache / folder, before, rule.bytes, now, needed)
 
-        remains = (cache, self._before(kept.remains), kept.remains.bytes, now)
+        remains = (cache, self._before(rules.remains), rules.remains.bytes, now)
         return {
-            "logs": entries("build-logs", kept.logs),
-            "builds": entries("builds", kept.builds),
-            "git": partial(self._git, kept.git),
+            "logs": entries("build-logs", rules.logs),
+            "builds": entries("builds", rules.builds),
+            "git": partial(self._git, rules.git),
             "remains": partial(sweep_remains, *remains),
         }
 
     def _server_kinds(self, server: ServerRetention) -> dict[str, Callable[[], Awaitable[Swept]]]:
-        kept, runs = self._settings.retention, self._settings.kept_runs
+        rules, runs = self._settings.retention, self._settings.kept_runs
         superseded = self._text(runs)
         return {
             "deliveries": lambda: asyncio.to_thread(
-                sweep_deliveries, server.store, self._text(kept.deliveries), kept.deliveries.bytes
+                sweep_deliveries, server.store, self._text(rules.deliveries), rules.deliveries.bytes
             ),
             "checks": lambda: asyncio.to_thread(
-                sweep_checks, server.store, self._text(kept.checks), superseded, kept.checks.bytes
+                sweep_checks, server.store, self._text(rules.checks), superseded, rules.checks.bytes
             ),
             "runs": lambda: self._runs(server, runs),
         }
@@ -135,21 +135,21 @@ class Retention:
         if found.removed:
             LOG.info("%d of %s left, %d bytes stay", found.removed, kind, found.bytes)
 
-    async def _runs(self, server: ServerRetention, kept: Kept) -> Swept:
-        swept = await sweep_runs(server.engine.database, self._text(kept), kept.bytes)
-        await asyncio.to_thread(server.engine.results.forget, self._text(kept))
-        await asyncio.to_thread(server.outbox.forget, kept.days)
+    async def _runs(self, server: ServerRetention, rule: Kept) -> Swept:
+        swept = await sweep_runs(server.engine.database, self._text(rule), rule.bytes)
+        await asyncio.to_thread(server.engine.results.forget, self._text(rule))
+        await asyncio.to_thread(server.outbox.forget, rule.days)
         return swept
 
-    def _git(self, kept: Kept) -> SweptFiles:
-        found = sweep_mirrors(self._settings.cache / "git", self._before(kept), kept.bytes)
+    def _git(self, rule: Kept) -> SweptFiles:
+        found = sweep_mirrors(self._settings.cache / "git", self._before(rule), rule.bytes)
         return SweptFiles(found.removed, found.bytes)
 
-    def _before(self, kept: Kept) -> float:
-        return self._clock() - kept.days * _DAY
+    def _before(self, rule: Kept) -> float:
+        return self._clock() - rule.days * _DAY
 
-    def _text(self, kept: Kept) -> str:
-        return utc_text(datetime.fromtimestamp(self._before(kept), UTC))
+    def _text(self, rule: Kept) -> str:
+        return utc_text(datetime.fromtimestamp(self._before(rule), UTC))
 
 
 async def sweep_runs(database: sa.Engine, before: str, most: int) -> Swept:

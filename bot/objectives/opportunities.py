@@ -179,8 +179,10 @@ def _requests(configuration: Configuration, place: Place) -> list[ImageRequest]:
 def _saved(
     one: Opportunity, configuration: Configuration, pools: Mapping[tuple[str, str], Pool]
 ) -> int | None:
-    """What an edit that landed saves in all images: each is solved as it is, and with the edit
-    undone. Null where one cannot be."""
+    """Bytes that an edit that landed saves in all images; null where one cannot be solved.
+
+    Each is solved as it is, and with the edit undone.
+    """
     saved = 0
     for image in one.images:
         place = Place(one.repository, image.workload, image.environment)

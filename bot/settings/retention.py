@@ -13,7 +13,7 @@ Bytes = Annotated[int, Field(ge=1_000_000)]
 
 
 class Kept(Strict):
-    """What is older than `days` leaves; then the oldest, until `bytes` are enough."""
+    """An age and a size: older than `days` leaves; then the oldest, until `bytes` are enough."""
 
     days: Days
     bytes: Bytes

@@ -250,8 +250,8 @@ class Settings(Strict):
     @property
     def kept_runs(self) -> Kept:
         """How long runs stay in the engine."""
-        days, kept = self.engine.keep_days, self.retention.runs
-        return kept if days is None else kept.model_copy(update={"days": days})
+        days, runs = self.engine.keep_days, self.retention.runs
+        return runs if days is None else runs.model_copy(update={"days": days})
 
     def engine_database(self) -> Path | str:
         """The engine's SQLite file (absolute), or its Postgres URL; UsageError without it."""

@@ -1,4 +1,4 @@
-"""What leaves the store with age and size: deliveries, results, checks of closed pull requests.
+"""Rows that leave the store with age and size: deliveries, results, checks of closed pull requests.
 
 Nothing leaves that history names, or that a pull request may still show.
 """

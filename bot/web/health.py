@@ -89,7 +89,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What prevents the bot from working now, and what is wrong with each part (empty: nothing)."""
+    """The parts that prevent the bot from working now, and the fault of each part (empty: none)."""
 
     problems: tuple[str, ...]
     parts: dict[str, str]

@@ -72,10 +72,9 @@ def test_a_layer_that_cannot_be_composed_stays_unknown_and_is_no_fault_of_the_ch
     assert [(o.value, o.met, o.worse) for o in image.objectives] == [(None, None, False)]
 
 
-def test_both_sides_have_their_attack_surface_once_they_are_composed(
-    prediction: Prediction,
-) -> None:
-    assert {i.result.base.surface for i in prediction.images} == {None}
+def test_both_sides_have_their_attack_surface(prediction: Prediction) -> None:
+    # The headers of a folder's packages are at hand: a prediction has it already.
+    assert None not in {i.result.base.surface for i in prediction.images}
     images, _ = measured(prediction)
     image = images["x86_64"].result
     assert image.base.surface is not None

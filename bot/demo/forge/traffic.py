@@ -112,8 +112,8 @@ class Deliverer:
     async def redeliver(self, old: Delivery, url: str | None = None) -> Delivery:
         """Sends a delivery again, byte for byte, with the same id, as a forge's button does."""
         where = url or old.url
-        told = (old.id, old.event, old.action, old.body, old.headers)
-        return await self.send(where, *told, again=True)
+        values = (old.id, old.event, old.action, old.body, old.headers)
+        return await self.send(where, *values, again=True)
 
     def redeliver_later(self, old: Delivery) -> None:
         """Sends a delivery again behind the request that asked for it."""

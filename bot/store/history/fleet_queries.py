@@ -174,7 +174,7 @@ class FleetQueries(ImageQueries):
         return {step.key: step for step in self.steps_of(rows)}
 
     def contributions(self, days: int, until: str | None = None) -> tuple[Contribution, ...]:
-        """What moved images in the days before a time, the largest first: each merged change, and
+        """The moves of images in the days before a time, the largest first: each merged change, and
         of the rest each package."""
         end = moment(until) if until else now()
         rows = self.rows(

@@ -142,7 +142,7 @@ class Archive:
         return self.cached(("growth", until), lambda: self.history.growth(until))
 
     def contributions(self, window: str, date: str | None = None) -> tuple[Contribution, ...]:
-        """What moved images in a window before a date."""
+        """The moves of images in a window before a date."""
         until = run.started if date is None and (run := self.run(None)) else date
         days = GROWTH_DAYS[window]
         return self.cached(

@@ -93,7 +93,7 @@ def names_words(names: tuple[str, ...] | None) -> str:
 
 
 def kinds_table(rows: Sequence[KindRow]) -> Table:
-    """What could be attacked in an image."""
+    """The parts of an image that could be attacked."""
     return Table("What could be attacked", _KINDS, rows)
 
 

@@ -160,7 +160,7 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """What the rows have besides evaluations, by image."""
+    """The columns that rows have besides evaluations, by image."""
 
     growth: Mapping[ImageKey, Growth]
     maintainers: Mapping[ImageKey, tuple[str, ...]]

@@ -64,7 +64,7 @@ class Mover:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What somebody, or the distribution, did to all images together in the window.
+    """Moves that somebody, or the distribution, made to all images together in the window.
 
     `what` is a pull request, a commit or a package; `by` its author, null where there is none, or
     where the repository is private.

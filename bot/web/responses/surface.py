@@ -25,7 +25,7 @@ _SHOWN = 25
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class SurfaceRow:
-    """What could be attacked in an image, on all of its architectures together: `items` by kind.
+    """Parts of an image that could be attacked, on all its architectures together: `items` by kind.
 
     `programs` are the most that one architecture has, `advisories` too (null without updateinfo);
     `came` and `went` are of the window, null where the surface was not known at its start.
