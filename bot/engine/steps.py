@@ -228,6 +228,8 @@ class CheckSteps:
         if not predicted.read:
             return BuildDecision(False)
         trust = await self.trust(job)
+        if trust.problem:
+            LOG.warning("%s: whose change it is is not known: %s", job.id, trust.problem)
         if not predicted.worth_building:
             return BuildDecision(False, predicted.why_not or trust.why, trust.trusted)
         if predicted.external is not None:

@@ -22,6 +22,7 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
 )
+from bot.settings.forges import FORGE_TYPES
 from bot.settings.values import BuildSettings, Settings
 from bot.store.commands import Commands
 from bot.store.store import Store
@@ -100,7 +101,7 @@ class Others:
             return None
         own = self._settings.forges.get(key.forge)
         # A guest of a private project of GitLab sees its issues, not its code.
-        least: Role = "triage" if own is not None and own.type == "gitlab" else "read"
+        least: Role = "triage" if own is not None and FORGE_TYPES[own.type].guests else "read"
         may = ROLES.index(role) >= ROLES.index(least)
         return other if may and _as_private(pull, other) else None
 

@@ -5,7 +5,6 @@ Both are names that the forge gives; what a commit says of its author counts for
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from bot.engine.job import CheckJob
@@ -15,16 +14,19 @@ from bot.forge.values import ForgeRefusedError
 from bot.report.phrase import to_text
 from bot.settings.values import BuildSettings
 
-LOG = logging.getLogger(__name__)
 _TRUSTED_ROLES = ("triage", "write", "maintain", "admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The trust in a change; where there is none, `why` is a sentence on who is missing a role."""
+    """The trust in a change; where there is none, `why` is a sentence on who is missing a role.
+
+    `problem` is the forge's, where it does not say whose change it is.
+    """
 
     trusted: bool
     why: str = ""
+    problem: str = ""
 
 
 async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
@@ -44,8 +46,7 @@ async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
         if not same_user(pusher, job.author):
             missing = await _missing(job, forge, build, pusher, "who pushed the head commit")
     except ForgeRefusedError as error:
-        LOG.warning("%s: whose change it is is not known: %s", job.id, error)
-        return Trust(False, to_text(say.trust_unknown(problem=error.what)))
+        return Trust(False, to_text(say.trust_unknown(problem=error.what)), str(error))
     return Trust(not missing, missing)
 
 

@@ -161,7 +161,8 @@ class ForgeType:
 
     `package` has the modules that bot/forge/protocol.py names. `api_url` and `web_url` are those of
     the public one, `api_path` where the API of another is on its host.
-    `has_apps`: it takes an App's credential, and check runs.
+    `has_apps`: it takes an App's credential, and check runs. `guests`: its role `read` may not read
+    the code of a private repository (https://docs.gitlab.com/user/permissions/, Guest).
     """
 
     package: str
@@ -169,6 +170,7 @@ class ForgeType:
     web_url: str
     api_path: str
     has_apps: bool = False
+    guests: bool = False
 
 
 # A new forge is its package and its row here.
@@ -180,7 +182,9 @@ FORGE_TYPES: dict[str, ForgeType] = {
         "/api/v3",
         has_apps=True,
     ),
-    "gitlab": ForgeType("bot.forge.gitlab", "https://gitlab.com", "https://gitlab.com", "/api/v4"),
+    "gitlab": ForgeType(
+        "bot.forge.gitlab", "https://gitlab.com", "https://gitlab.com", "/api/v4", guests=True
+    ),
 }
 
 

@@ -11,10 +11,9 @@ from bot.engine.compute_process import ProcessEndedError
 from bot.engine.job import CheckJob
 from bot.engine.publishing import QUEUED
 from bot.errors import ChangeError, SurroundingsError
-from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import ForgeError, ForgeDeniedError, ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_MARKER
 from bot.store.records import CheckRecord
-from bot.store.store import now
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
@@ -233,7 +232,7 @@ async def test_an_author_without_a_role_is_predicted_and_not_built(bot) -> None:
     assert last.state == "action_required"
     found = bot.store.check(bot.checks()[0].id)
     assert (found.stage, found.result["stage"]) == ("final", "final")
-    assert "ann has the role read" in found.result["notes"][0]
+    assert "`ann` has the role read" in found.result["notes"][0]
 
 
 async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> None:
@@ -385,15 +384,19 @@ async def test_a_forge_that_is_away_postpones_the_delivery(bot) -> None:
     assert bot.store.new_deliveries() == []  # not due yet
 
 
-@pytest.mark.parametrize("error", [ForgeGoneError("gone"), ForgeRefusedError("refused")])
-async def test_what_is_gone_or_refused_for_three_days_fails_the_delivery(bot, error) -> None:
+@pytest.mark.parametrize(
+    "error", [ForgeGoneError("gone"), ForgeRefusedError("refused"), ForgeDeniedError("denied")]
+)
+async def test_what_is_gone_is_given_up_after_days_while_the_forge_answers(bot, error) -> None:
     bot.push(SPEC)
     bot.forge.fail["pull_request"] = [error] * 10
     await bot.deliver()
-    for received, state in (("2026-11-20T00:00:00Z", "failed"), (now(), "new")):
+    over = "new" if isinstance(error, ForgeDeniedError) else "failed"
+    for misses, answers, state in ((1, True, "new"), (9, False, "new"), (9, True, over)):
         with bot.store.writing() as db:
-            db.execute("update deliveries set state = 'new', due = 0, attempts = 30")
-            db.execute("update deliveries set received = ?", [received])
+            db.execute("update deliveries set due = 0, attempts = 30, misses = ?", [misses])
+        answered = time.monotonic() - (0 if answers else 100_000)
+        bot.dispatcher._answered.update(dict.fromkeys(bot.dispatcher._forges, answered))
         await bot.dispatcher.handle_new()
         assert bot.store.delivery_counts() == {state: 1}
 

@@ -53,6 +53,9 @@ class Recorder:
     async def begin(self, job: Any) -> None:
         pass
 
+    async def begin_reply(self, job: Any, reply: Any) -> None:
+        pass
+
     async def merge_group(self, key: PullRequestKey, sha: str, base_ref: str, report: Any) -> None:
         self.asked.append("merge_group")
 

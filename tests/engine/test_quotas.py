@@ -42,7 +42,7 @@ def test_the_checks_of_an_author_are_counted_over_all_repositories(store) -> Non
     store.add_check(check("c4", 10))
     found = quotas.of_check(PULL)
     assert found is not None
-    assert found.sentence.startswith("ann has had 2 checks within an hour (limits.author_checks)")
+    assert found.sentence.startswith("`ann` has had 2 checks within an hour (limits.author_checks)")
     assert 29 * 60 < found.seconds <= 30 * 60
 
 
@@ -50,7 +50,7 @@ def test_the_checks_of_a_repository_are_counted_over_all_authors(store) -> None:
     quotas = Quotas(store, Limits(repository_checks=2))
     for number, author in enumerate(("ann", "zoe")):
         store.add_check(check(f"c{number}", 50, author=author))
-    assert "o/r has had 2 checks" in quotas.of_check(PULL).sentence
+    assert "`o/r` has had 2 checks" in quotas.of_check(PULL).sentence
     elsewhere = replace(PULL, key=replace(PULL.key, repository="o/other"))
     assert quotas.of_check(elsewhere) is None
 
@@ -61,7 +61,7 @@ def test_the_commands_of_a_user_are_counted_where_they_were_taken(store) -> None
     Commands(store).add([told, replace(told, command="k2", heard=ago(70), outcome="taken")])
     assert quotas.of_question("gh", "bob") is None
     Commands(store).add([replace(told, command="k3", outcome="taken")])
-    assert "bob has asked 1 times" in quotas.of_question("gh", "bob").sentence
+    assert "`bob` has asked 1 times" in quotas.of_question("gh", "bob").sentence
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
     assert [c.head_sha for c in bot.checks()] == [first]
     last = bot.forge.statuses[-1]
     assert (last[0], last[1].state) == (second, "pending")
-    assert last[1].title.startswith("ann has had 1 checks within an hour")
+    assert last[1].title.startswith("`ann` has had 1 checks within an hour")
     (waiting,) = bot.store.rows("select state, attempts, due from deliveries where state = 'new'")
     assert waiting["attempts"] == 0
     await bot.comment("/minimize check", "ann")
@@ -112,7 +112,7 @@ async def test_a_question_too_many_is_answered_with_when_to_ask_again(limited) -
     await bot.comment("/minimize why perl", "bob", comment="42")
     await bot.until(lambda: len(bot.forge.answers()) == 2)
     texts = [answer.replace("`", "") for answer in bot.forge.answers()]
-    assert any("bob has asked 1 times within an hour" in text for text in texts)
+    assert any("`bob` has asked 1 times within an hour" in text for text in texts)
     assert bot.checker.calls.count(("ask", head)) == 1
 
 

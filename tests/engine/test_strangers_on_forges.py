@@ -16,7 +16,7 @@ from bot.demo.run.setup import free_port
 from bot.report.render import COMMENT_MARKER
 from tests.engine.test_two_workers import forge_settings, processes
 
-BUILT = "Both sides rebuilt"
+BUILT = ", rebuilt."
 
 
 @dataclass
