@@ -104,7 +104,7 @@ class Retention:
         }
 
     def _server_kinds(self, server: ServerRetention) -> dict[str, Callable[[], Awaitable[Swept]]]:
-        rules, runs = self._settings.retention, self._settings.kept_runs
+        rules, runs = self._settings.retention, self._settings.runs_rule
         superseded = self._text(runs)
         return {
             "deliveries": lambda: asyncio.to_thread(

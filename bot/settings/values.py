@@ -248,7 +248,7 @@ class Settings(Strict):
         return "enforce" if rule is None else rule.mode
 
     @property
-    def kept_runs(self) -> Kept:
+    def runs_rule(self) -> Kept:
         """How long runs stay in the engine."""
         days, runs = self.engine.keep_days, self.retention.runs
         return runs if days is None else runs.model_copy(update={"days": days})

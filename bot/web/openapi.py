@@ -139,7 +139,8 @@ def _refusals(path: str, parameters: list[Json], content: Json) -> Json:
     if any(parameter["in"] == "query" for parameter in parameters):
         meaning = "A value of the query is not what it should be."
         answers["400"] = {"description": meaning, "content": content}
-    if "{" in path:
+    named = any(parameter["name"] in ("sort", "state") for parameter in parameters)
+    if "{" in path or named:
         answers["404"] = {"description": "There is no such thing.", "content": content}
     return answers
 

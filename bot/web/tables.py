@@ -172,12 +172,12 @@ class Table:
 def ordered(rows: Sequence[Row], columns: Iterable[Column], order: Order) -> list[Row]:
     """Rows in the order of a column, those without a value last.
 
-    Raises a 400 that names the columns where none is called so.
+    Raises a 404 that names the columns where none is called so.
     """
     known = {c.name: c for c in columns if c.sortable}
     column = known.get(order.column)
     if column is None:
-        raise web.HTTPBadRequest(text=f"sort can be {', '.join(known)}, each also with - before.")
+        raise web.HTTPNotFound(text=f"sort can be {', '.join(known)}, each also with - before.")
     values = [(column.of(row), row) for row in rows]
     there = [(_rank(value), row) for value, row in values if value is not None]
     there.sort(key=lambda pair: pair[0], reverse=order.descending)

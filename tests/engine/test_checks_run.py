@@ -11,7 +11,7 @@ from bot.engine.compute_process import ProcessEndedError
 from bot.engine.job import CheckJob
 from bot.engine.publishing import QUEUED
 from bot.errors import ChangeError, SurroundingsError
-from bot.forge.values import ForgeError, ForgeDeniedError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import ForgeDeniedError, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_MARKER
 from bot.store.records import CheckRecord
 

@@ -133,6 +133,8 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     assert now.pop("broken") == []
     assert now.pop("with") == []
     assert now.pop("predicted_verdict") is None
+    assert now.pop("awaited") == []
+    assert [build.pop("emulated") for build in now["builds"]] == [False]
     (checked,) = now["images"]
     assert checked.pop("without") == []
     assert [added.pop("generated") for added in checked["added"]] == [None]

@@ -58,6 +58,7 @@ async def test_the_skip_link_leads_past_the_menu(base, chromium) -> None:
 # Where a chart's figures stand as text.
 TABLES = {
     "movers": "movers", "size": "history", "packages": "history", "treemap": "packages",
+    "icicle": "packages",
     "architectures": "architectures", "burn-down": "history", "versions": "versions",
 }  # fmt: skip
 
@@ -69,6 +70,8 @@ async def test_every_chart_has_its_figures_in_a_table_of_its_page(base, chromium
         await page.goto(base + path)
         for chart in await page.locator("figure object.wide").all():
             name = (await chart.get_attribute("data") or "").split(".svg")[0].split("/")[-1]
+            if name in ("before", "after"):
+                continue  # the report below them has their packages
             drawn.add(name)
             assert await page.locator(f"#table-{TABLES[name]} tbody tr").count() > 0
             assert await chart.get_attribute("aria-label")

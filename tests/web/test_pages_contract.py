@@ -17,7 +17,8 @@ PACKAGE = {"nevra": str, "name": str, "epoch": int, "version": str, "release": s
     "required_by": [{"nevra": str, "capability": str, "kind": str}]}  # fmt: skip
 WHY = KEY | {"nevra": str, "roots": [str], "chains": [[EDGE]],
     "leaves_with": [{"nevra": str, "capability": str}]}  # fmt: skip
-STANDING = KEY | {"metric": str, "value": MAYBE, "limit": MAYBE, "target": MAYBE,
+LISTED = (*MAYBE, list)  # a limit of the attack surface is an allow-list
+STANDING = KEY | {"metric": str, "value": LISTED, "limit": LISTED, "target": MAYBE,
     "met": (bool, type(None)), "trend_per_week": (float, int, type(None))}  # fmt: skip
 SIDE = {"status": str, "problems": [str], "packages": MAYBE, "installed_size": MAYBE,
     "known_size": MAYBE, "layer": (dict, type(None))}  # fmt: skip

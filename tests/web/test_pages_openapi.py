@@ -6,6 +6,7 @@ It is given existing names and dates: otherwise nearly all responses would be 40
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,12 @@ def known() -> dict[str, list[str]]:
 def description_of(of_objectives: bool) -> dict[str, Any]:
     """The description with existing names; `id` is an objective's or a check's."""
     description = describe()
-    values = known() | {"id": ["nginx-stays-small", "curl"] if of_objectives else ["over", "open"]}
+    # The site's one opportunity: by repository document, package and capability.
+    opportunity = hashlib.sha256("\0".join(("reference", "nginx", HOSTILE)).encode()).hexdigest()[
+        :12
+    ]
+    objectives = ["nginx-stays-small", "curl", opportunity]
+    values = known() | {"id": objectives if of_objectives else ["over", "open"]}
     paths = {}
     for path, item in description["paths"].items():
         if ("/checks" in path) == of_objectives:
