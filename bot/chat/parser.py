@@ -354,8 +354,8 @@ _FIRST = 2_000
 
 def answer_marker(asker: str, lines: Iterable[str]) -> str:
     """The marker of the answer to these lines of a user: the same again when they ask again."""
-    asked = sorted(" ".join(line.split()) for line in lines)
-    exact = hashlib.sha256("\0".join((asker, *asked)).encode()).hexdigest()[:12]
+    questions = sorted(" ".join(line.split()) for line in lines)
+    exact = hashlib.sha256("\0".join((asker, *questions)).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9]", "", asker)[:40]
     return f"<!-- minimize:answer {readable} {exact} -->"
 

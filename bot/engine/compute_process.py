@@ -9,6 +9,7 @@ as pickles: both ends are this program.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -37,6 +38,8 @@ T = TypeVar("T")
 # Loaded once, shared by every process.
 _MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.run", "bot.build.builders"]
 # Bytes: the largest results that were seen have some MB.
+LOG = logging.getLogger(__name__)
+_START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds after a start that was refused
 _LARGEST_ANSWER = 256_000_000
 _FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
 _SECONDS_TO_END = 10.0
@@ -54,6 +57,23 @@ class RunStoppedError(SurroundingsError):
 
 class ComputationError(Exception):
     """A mistake of ours in a compute process; its text is the traceback from there."""
+
+
+def start_process(start: Callable[[], None]) -> None:
+    """Start a process by the server that forks; ProcessEndedError where that does not come back.
+
+    Where the server was killed just now, one of the next starts makes another: until its end is
+    noticed, they are refused.
+    """
+    for pause in _START_PAUSES:
+        try:
+            start()
+        except (EOFError, OSError) as error:
+            LOG.info("the server that forks does not answer (%s): again", error)
+            time.sleep(pause)
+        else:
+            return
+    raise ProcessEndedError("No process to compute this could be started.")
 
 
 class ComputeProcess:
@@ -76,11 +96,7 @@ class ComputeProcess:
             name="minimize-compute",
             daemon=True,
         )
-        try:
-            self._process.start()
-        except (EOFError, OSError):
-            # The server that forks was killed just now: the next start makes another.
-            self._process.start()
+        start_process(self._process.start)
         theirs.close()
         signs.close()
         assert self._process.pid is not None

@@ -39,8 +39,8 @@ def headline(result: CheckResult) -> Phrase:
     """The glyph, the effect with its sizes, and the limit that it breaks."""
     breaks = {(one.repository, one.nevra.name) for one in result.broken}
     broken = say.repository_breaks(packages=len(breaks)) if breaks else ()
-    said = sentences(_effect(result), limit_sentence(result), broken)
-    return sentences(plain(_glyph(result)), capitalised(said))
+    headline_sentences = sentences(_effect(result), limit_sentence(result), broken)
+    return sentences(plain(_glyph(result)), capitalised(headline_sentences))
 
 
 def title(result: CheckResult, longest: int = 140) -> str:

@@ -47,8 +47,8 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
         named = [short_image(place, places, emphasis=True) for place in places]
         hit = say.images_hit(images=truncated_listing(named, detail.shown, "image"))
         through = say.through(chain=why[0].way) if why[0].way else ()
-        said = sentences(hit if len(places) > 2 else (), through)
-        return [Paragraph(said)] if said else []
+        place_words = sentences(hit if len(places) > 2 else (), through)
+        return [Paragraph(place_words)] if place_words else []
     found = [(one.phrase, _hit(one, lost), one.way) for one in why]
     found += [
         (say.no_reason(), row_phrase(row, emphasis=True), ())

@@ -131,8 +131,8 @@ def render_nothing_any_more(
     marker: str = COMMENT_MARKER,
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    said = [Paragraph(phrase) for phrase in persons_words(result, chat=chat)]
-    sections = (Section("", tuple(said)),) if said else ()
+    persons = [Paragraph(phrase) for phrase in persons_words(result, chat=chat)]
+    sections = (Section("", tuple(persons)),) if persons else ()
     report = Document(say.nothing_any_more(), sections, (), footer(result), result.verdict)
     return _render(report, _last_lines(page_url, chat=chat, short=False), marker=marker)
 

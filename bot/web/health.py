@@ -34,7 +34,7 @@ _FORGE_GRACE = 60.0
 
 @dataclass(slots=True)
 class Probe:
-    """A part that is asked: `ask` returns a sentence on what is wrong, or nothing.
+    """A part of readiness: `ask` returns a sentence on what is wrong, or nothing.
 
     It is asked again when its answer is `every` seconds old, and is a problem once it has been
     wrong for `grace` seconds; infinity: never.

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from bot.engine import compute_process
 from bot.engine.compute_process import ComputationError, ProcessEndedError, RunStoppedError
 from bot.engine.processes import Processes
 from bot.errors import ChangeError, SurroundingsError
@@ -269,3 +270,17 @@ async def test_what_an_emulated_build_computes_has_a_low_priority_and_its_own_pr
         assert await made.run("d", "builds", 60, pid) != first
     finally:
         made.close()
+
+
+def test_a_start_that_the_forking_server_refuses_is_tried_again(monkeypatch):
+    monkeypatch.setattr(compute_process, "_START_PAUSES", (0.0, 0.0, 0.0))
+    refusals: list[Exception] = [ConnectionRefusedError(), EOFError()]
+
+    def start() -> None:
+        if refusals:
+            raise refusals.pop()
+
+    compute_process.start_process(start)
+    refusals[:] = [ConnectionRefusedError() for _ in range(3)]
+    with pytest.raises(compute_process.ProcessEndedError):
+        compute_process.start_process(start)
