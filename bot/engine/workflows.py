@@ -91,10 +91,14 @@ class Workflows:
 
     def _registered(self, name: str, run: Callable[..., Awaitable[object]]) -> Workflow:
         async def workflow(job: CheckJob, *args: object) -> object:
+            own = DBOS.workflow_id
+            assert own is not None
+            self.in_progress.add(own)
             with working_on(delivery=job.delivery, run=job.id):
                 try:
                     return await run(_Run(self, job), *args)
                 finally:
+                    self.in_progress.discard(own)
                     self.queues.place_freed()
 
         return DBOS.workflow(name=name)(workflow)

@@ -36,6 +36,30 @@ async def test_a_run_that_stopped_without_an_end_is_queued_again(bot, monkeypatc
     assert bot.forge.states(head)[-1] == "success"
 
 
+async def test_a_run_that_takes_long_is_not_queued_again(bot, monkeypatch, caplog) -> None:
+    plain, started, go_on = bot.engine._workflows.steps.fetch, asyncio.Event(), asyncio.Event()
+    calls = []
+
+    async def fetch(job: Any) -> Any:
+        calls.append(job.id)
+        started.set()
+        await go_on.wait()
+        return await plain(job)
+
+    monkeypatch.setattr(bot.engine._workflows.steps, "fetch", fetch)
+    monkeypatch.setattr(bot.engine, "_dropped", LongKnown(0.0))
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await asyncio.wait_for(started.wait(), 60)
+    for _ in range(3):
+        await bot.engine.take_over()
+    go_on.set()
+    await bot.settled()
+    assert "queued again" not in caplog.text
+    assert len(calls) == 1
+    assert bot.forge.states(head)[-1] == "success"
+
+
 async def test_a_forge_that_is_away_does_not_end_a_run(bot) -> None:
     policy = bot.engine._workflows.retry_policy
     bot.engine._workflows.retry_policy = RetryPolicy(policy.attempts, 0.001, 100)
