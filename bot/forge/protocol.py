@@ -6,7 +6,7 @@ A forge is a package with two modules: `forge`, which has `open_forge(name, sett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Protocol
@@ -19,6 +19,7 @@ from bot.forge.values import (
     CommitCheck,
     FailedDelivery,
     ForgeFile,
+    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
@@ -88,6 +89,17 @@ class Forge(Protocol):
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Create or edit our one comment with `body` (which holds `marker`)."""
+        ...
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Make these the suggestions that we have on lines of the diff of the head commit `sha`.
+
+        One that is there already is edited, not repeated; one that is no longer wanted is deleted
+        or resolved, and says so where somebody answered it. A line that the forge does not take is
+        left out, and a forge without comments on lines takes none.
+        """
         ...
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -158,6 +159,46 @@ class Comment:
     id: str
     url: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineSuggestion:
+    """A suggestion on one line of a pull request's diff: `text` (Markdown), and the line instead.
+
+    `name` finds it again: letters and digits, one for each edit of a pull request. `line` counts
+    from 1 on the head's side; `base_line` is its number in base's `base_path`, null where the line
+    is new with the change.
+    """
+
+    name: str
+    path: str
+    line: int
+    text: str
+    replacement: str
+    base_path: str
+    base_line: int | None = None
+
+
+_SUGGESTION = re.compile(r"<!-- minimize-suggestion ([0-9a-z]+) -->")
+# The text of a suggestion that somebody answered, once it does not hold any more.
+NOT_SUGGESTED = "_Not suggested any more: see the newest comment of the check._\n"
+
+
+def suggestion_body(suggestion: LineSuggestion, block: str) -> str:
+    """A suggestion as a comment; `block` is what the forge calls its block of code.
+
+    The fence is longer than any in the line, which somebody else wrote.
+    """
+    longest = max((len(run) for run in re.findall("`+", suggestion.replacement)), default=0)
+    fence = "`" * max(3, longest + 1)
+    lines = f"{fence}{block}\n{suggestion.replacement}\n{fence}"
+    return f"<!-- minimize-suggestion {suggestion.name} -->\n{suggestion.text}\n\n{lines}\n"
+
+
+def suggestion_in(body: str) -> str | None:
+    """The name of the suggestion that a comment is, by its hidden marker; null where it is none."""
+    found = _SUGGESTION.match(body)
+    return None if found is None else found[1]
 
 
 @dataclass(frozen=True, slots=True)

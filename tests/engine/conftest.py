@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +41,7 @@ from bot.forge.values import (
     CommitCheck,
     ForgeFile,
     IgnoredEvent,
+    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestEvent,
@@ -122,6 +123,7 @@ class FakeForge:
     roles: dict[str, Any] = field(default_factory=dict)
     comments: list[tuple[str, str]] = field(default_factory=list)
     statuses: list[tuple[str, StatusReport]] = field(default_factory=list)
+    suggestions: list[tuple[str, tuple[LineSuggestion, ...]]] = field(default_factory=list)
     fail: dict[str, list[Exception]] = field(default_factory=dict)
     reactions: list[tuple[str, str]] = field(default_factory=list)
     teams: dict[str, list[str]] = field(default_factory=dict)
@@ -179,6 +181,12 @@ class FakeForge:
         if said[-1:] != [body]:
             self.comments.append((self.pull.head_sha, body))
         return Comment("1", "u", body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        self._maybe_fail("put_suggestions")
+        self.suggestions.append((sha, tuple(suggestions)))
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self._maybe_fail("set_status")

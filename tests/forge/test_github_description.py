@@ -10,7 +10,7 @@ from bot.demo.forge.server import LocalForge
 from bot.forge.events import IssueText
 from bot.forge.github.app import AppAuth, TokenAuth
 from bot.forge.github.forge import GitHub
-from bot.forge.values import PullRequestKey, StatusReport
+from bot.forge.values import LineSuggestion, PullRequestKey, StatusReport
 from bot.settings.forges import ForgeSettings
 from tests.demo_forge.foreign_checks import report_status
 from tests.forge.github_description import github_description
@@ -79,6 +79,9 @@ async def test_every_call_and_every_answer_of_the_local_forge(
             )
         await report_status(local, pull, "koji", "success", "http://koji/1")
         assert "koji" in {c.name for c in await forge.checks_of(key, now.head_sha)}
+        one = LineSuggestion("e", "nginx.spec", 1, "t", "Name: nginx3", "nginx.spec")
+        for suggestions in ([one], [replace(one, text="u")], []):
+            await forge.put_suggestions(key, now.head_sha, suggestions)
         await forge.source(key, "main")
         issue_text = IssueText("t", f"{MARKER}\nx", "open")
         await forge.issues.put("rpms/nginx", MARKER, issue_text)

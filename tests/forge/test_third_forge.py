@@ -106,6 +106,9 @@ class Toy:
         self.comments = [Comment("1", "https://toy.example/o/r/7#1", body)]
         return self.comments[0]
 
+    async def put_suggestions(self, key: Any, sha: str, suggestions: Any) -> None:
+        """This forge has no comments on lines."""
+
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self.statuses.append((sha, report))
 

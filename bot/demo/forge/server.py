@@ -30,11 +30,13 @@ from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.github import apps as github_apps
 from bot.demo.forge.github import checks as github_checks
 from bot.demo.forge.github import rest as github_rest
+from bot.demo.forge.github import reviews as github_reviews
 from bot.demo.forge.github.api import API_PREFIX as GITHUB_PREFIX
 from bot.demo.forge.github.api import SHAPES as GITHUB_SHAPES
 from bot.demo.forge.github.api import api_middleware
 from bot.demo.forge.github.hooks import GitHubHooks
 from bot.demo.forge.github.shapes import Shapes
+from bot.demo.forge.gitlab import discussions as gitlab_discussions
 from bot.demo.forge.gitlab import rest as gitlab_rest
 from bot.demo.forge.gitlab import webhooks as gitlab_webhooks
 from bot.demo.forge.gitlab.api import API_PREFIX as GITLAB_PREFIX
@@ -100,10 +102,15 @@ class LocalForge:
         """Begins to answer."""
         application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
-        github = self._application(github_rest.routes, github_checks.routes, github_apps.routes)
+        github = self._application(
+            github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
+        )
         github[GITHUB_SHAPES] = self.github.shapes
         gitlab = self._application(
-            gitlab_rest.routes, gitlab_webhooks.routes, middlewares=[gitlab_middleware]
+            gitlab_rest.routes,
+            gitlab_discussions.routes,
+            gitlab_webhooks.routes,
+            middlewares=[gitlab_middleware],
         )
         gitlab[gitlab_webhooks.HOOKS] = self.gitlab
         gitlab[GITLAB_SHAPES] = self.gitlab.shapes
@@ -372,8 +379,10 @@ class LocalForge:
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")
-        for hooks in (self.github, self.gitlab):
-            self._later(hooks.commented(comment, action))
+        self._later(self.gitlab.commented(comment, action))
+        if comment.line is None:
+            # Of comments on lines GitHub has an event of its own, which our App does not hear.
+            self._later(self.github.commented(comment, action))
 
     def _later(self, work: Coroutine[object, object, object]) -> None:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

@@ -26,6 +26,7 @@ from bot.demo.forge.values import (
     CommitStatus,
     Installation,
     Issue,
+    Line,
     Pipeline,
     Pull,
     Push,
@@ -195,10 +196,29 @@ class State:
     # What people and bots write
 
     def comments_of(self, pull: Pull) -> list[Comment]:
+        """The comments on a pull request, without those on lines of its diff."""
+        return [one for one in self.all_comments_of(pull) if one.line is None]
+
+    def line_comments_of(self, pull: Pull) -> list[Comment]:
+        """The comments on lines of a pull request's diff, those that answer them too."""
+        return [one for one in self.all_comments_of(pull) if one.line is not None]
+
+    def all_comments_of(self, pull: Pull) -> list[Comment]:
+        """Every comment on a pull request."""
         return [c for c in self.comments if c.pull is pull and not c.deleted]
 
-    def add_comment(self, pull: Pull, user: User, body: str, app: App | None = None) -> Comment:
-        made = Comment(next(self.ids), pull, user, [Version(body, now(), user)], app=app)
+    def add_comment(
+        self,
+        pull: Pull,
+        user: User,
+        body: str,
+        app: App | None = None,
+        *,
+        line: Line | None = None,
+        thread: int | None = None,
+    ) -> Comment:
+        versions = [Version(body, now(), user)]
+        made = Comment(next(self.ids), pull, user, versions, app=app, line=line, thread=thread)
         self.comments.append(made)
         pull.updated_at = now()
         self.announce("comment.created", made)

@@ -126,9 +126,23 @@ class Reaction:
     at: datetime = field(default_factory=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a pull request's diff: its number on the head's side at the commit `sha`, and on
+    base's where it is there too."""
+
+    path: str
+    number: int
+    sha: str
+    base_number: int | None = None
+
+
 @dataclass(slots=True)
 class Comment:
-    """A comment on a pull request, with every version it had."""
+    """A comment on a pull request, with every version it had; on a `line` of its diff, if any.
+
+    A comment on a line begins a thread, which the others of that `thread` (its id) answer.
+    """
 
     id: int
     pull: Pull
@@ -137,6 +151,9 @@ class Comment:
     reactions: list[Reaction] = field(default_factory=list)
     app: App | None = None
     deleted: bool = False
+    line: Line | None = None
+    thread: int | None = None
+    resolved: bool = False
 
     @property
     def body(self) -> str:

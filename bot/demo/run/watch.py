@@ -114,6 +114,8 @@ class Watch:
     def _take(change: Change, pull: Pull, seen: Watched, line: Timeline) -> None:
         second = (change.at - seen.start).total_seconds()
         subject = change.subject
+        if isinstance(subject, Comment) and subject.line is not None:
+            return
         if isinstance(subject, Comment) and subject.pull is pull and not subject.deleted:
             first = not seen.texts
             seen.comments.add(subject.id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ from bot.forge.github.events import accept, installation_of, parse_event, read_d
 from bot.forge.github.pulls import open_pull_of, pull_request_of
 from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
+from bot.forge.github.suggestions import GitHubSuggestions
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     ROLES,
@@ -40,6 +41,7 @@ from bot.forge.values import (
     ForgeGoneError,
     ForgeRefusedError,
     ForgeTooLargeError,
+    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
@@ -92,6 +94,7 @@ class GitHub:
         self._rate_limits: defaultdict[str, RateLimit] = defaultdict(lambda: RateLimit("GitHub"))
         self.issues = GitHubIssues(self._api, self._own_login)
         self._comments = GitHubComments(self._api, self._own_login, settings.api_url)
+        self._suggestions = GitHubSuggestions(self._api, self._own_login)
         self._status = GitHubStatus(self._api, self._own_login, app[0] if app else None)
 
     @classmethod
@@ -160,6 +163,12 @@ class GitHub:
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our comment, or writes it where there is none; one that came twice goes again."""
         return await self._comments.put(key, marker, body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Make these the suggestions that we have on lines of the diff."""
+        await self._suggestions.put(key, sha, suggestions)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A check run, or a commit status where check runs are not ours to make."""

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gitlab
@@ -34,6 +34,7 @@ from bot.forge.gitlab.status import (
     put_status,
     status_fields,
 )
+from bot.forge.gitlab.suggestions import GitLabSuggestions
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     STATUS_NAME,
@@ -41,6 +42,7 @@ from bot.forge.values import (
     CommitCheck,
     FailedDelivery,
     ForgeFile,
+    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
@@ -96,6 +98,7 @@ class GitLab:
         self._people = GitLabPeople()
         self.issues = GitLabIssues(self._client, self._people.own_login)
         self._comments = GitLabComments(self._client, self._people.own_login, self._web_url)
+        self._suggestions = GitLabSuggestions(self._client, self._people.own_login)
         # The merge requests' own pipelines that have our statuses of these commits.
         self._pipelines: OrderedDict[tuple[PullRequestKey, str], int] = OrderedDict()
 
@@ -164,6 +167,12 @@ class GitLab:
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our note, or writes it where there is none; one that came twice goes again."""
         return await self._comments.put(key, marker, body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Make these the suggestions that we have on lines of the diff."""
+        await self._suggestions.put(key, sha, suggestions)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A status in the merge request's own pipeline, else in one of the source branch; where the

@@ -109,10 +109,19 @@ class Call:
 
     @property
     def comment(self) -> Comment:
-        """The comment that the path names; ApiError 404."""
+        """The comment that the path names, on no line; ApiError 404."""
+        return self._comment(on_line=False)
+
+    @property
+    def line_comment(self) -> Comment:
+        """The comment on a line that the path names; ApiError 404."""
+        return self._comment(on_line=True)
+
+    def _comment(self, *, on_line: bool) -> Comment:
         wanted = int(self.request.match_info["id"])
         for one in self.state.comments:
-            if one.id == wanted and not one.deleted and one.pull.repository is self.repository:
+            there = not one.deleted and one.pull.repository is self.repository
+            if one.id == wanted and there and (one.line is not None) is on_line:
                 return one
         raise not_found()
 

@@ -71,7 +71,7 @@ class Shapes(AccountShapes):
                 "mergeable_state": "clean" if mergeable else "unknown",
                 "merged_by": None,
                 "comments": len(self.state.comments_of(pull)),
-                "review_comments": 0,
+                "review_comments": len(self.state.line_comments_of(pull)),
                 "maintainer_can_modify": False,
                 "commits": len(repository.git.commits(base, pull.head_sha)),
                 "additions": sum(change.additions for change in changes),

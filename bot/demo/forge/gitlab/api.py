@@ -123,7 +123,7 @@ class Call:
     def note(self) -> Comment:
         """The note that the path names; ApiError 404."""
         wanted = int(self.request.match_info["note"])
-        for one in self.state.comments_of(self.merge):
+        for one in self.state.all_comments_of(self.merge):
             if one.id == wanted:
                 return one
         raise not_found()

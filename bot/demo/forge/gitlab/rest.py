@@ -174,7 +174,7 @@ async def notes(call: Call) -> web.Response:
     if order not in ("created_at", "updated_at") or sort not in ("asc", "desc"):
         raise bad_request("order_by or sort does not have a valid value")
     listed = sorted(
-        call.state.comments_of(call.merge),
+        call.state.all_comments_of(call.merge),
         key=lambda one: (one.updated_at if order == "updated_at" else one.created_at, one.id),
         reverse=sort == "desc",
     )
@@ -184,13 +184,13 @@ async def notes(call: Call) -> web.Response:
 @endpoint(routes, "POST", MERGE + "/notes", "body", "created_at", "internal")
 async def create_note(call: Call) -> web.Response:
     user, merge = call.user, call.merge
-    return _created(call.shapes.note(call.state.add_comment(merge, user, _text(call.body))))
+    return _created(call.shapes.note(call.state.add_comment(merge, user, text_of(call.body))))
 
 
 @endpoint(routes, "PUT", NOTE, "body")
 async def edit_note(call: Call) -> web.Response:
     wanted = _own_note(call)
-    call.state.edit_comment(wanted, call.user, _text(call.body))
+    call.state.edit_comment(wanted, call.user, text_of(call.body))
     return web.json_response(call.shapes.note(wanted))
 
 
@@ -207,7 +207,8 @@ def _own_note(call: Call) -> Comment:
     raise forbidden()
 
 
-def _text(body: Json) -> str:
+def text_of(body: Json) -> str:
+    """The text of a new note; ApiError 400 where it has none, or too much."""
     text = body.get("body")
     if not isinstance(text, str) or not text.strip():
         raise bad_request("body is missing")

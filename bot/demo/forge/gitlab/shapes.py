@@ -139,7 +139,7 @@ class GitLabShapes:
             "merge_commit_sha": None,
             "squash_commit_sha": None,
             "web_url": self.merge_url(pull),
-            "user_notes_count": len(self.state.comments_of(pull)),
+            "user_notes_count": len(self.state.all_comments_of(pull)),
         }
 
     def diff(self, change: FileChange) -> Json:
