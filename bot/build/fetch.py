@@ -240,12 +240,6 @@ def _first(
     return next((p for p in problems if isinstance(p, SurroundingsError)), problems[0])
 
 
-FEDORA_LOOKASIDE = (
-    "https://src.fedoraproject.org/repo/pkgs/rpms/{name}/{file}/{hashtype}/{hash}/{file}"
-)
-CENTOS_LOOKASIDE = (
-    "https://sources.stream.centos.org/sources/rpms/{name}/{file}/{hashtype}/{hash}/{file}"
-)
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -321,6 +315,6 @@ def lookaside_url(template: str, package: str, listed: Listed) -> str:
         raise SourcesError(
             f"The lookaside {template!r} is no http(s) URL with {{name}}, {{file}}, {{hashtype}}"
             " and {hash}.",
-            "Correct `lookaside` in .minimize.yaml.",
+            "Correct `lookaside` in .minimize.yaml or the repository document.",
         )
     return _FIELD.sub(lambda match: values[match[1]], template)

@@ -214,7 +214,7 @@ def _rebuilt(part: Part, run: _Builds) -> Part:
             pool=target.pools[native],
             trees={"base": part.change.base_tree, "head": part.change.head_tree},
             definitions=target.setting.definitions,
-            lookaside=part.file.lookaside,
+            lookaside=part.file.lookaside or target.document.lookaside,
             native=native,
             emulated=native != native_arch(),
         )

@@ -20,6 +20,7 @@ from bot.distro.fields import (
     Before,
     ByArch,
     Dist,
+    Lookaside,
     Module,
     Names,
     Paragraph,
@@ -151,7 +152,8 @@ class RepositoryDocument(Described):
     """The repositories of one distribution, and what else is needed to solve and build there.
 
     `modules` are the enabled streams (`name:stream`), `module_platform` the platform that modules
-    require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where it is not stated.
+    require (`platform:el9`), `dist` rpm's `%dist` (`.el9`), `lookaside` the URL template of its
+    dist-git's lookaside cache; null where it is not stated.
     `base_buildroot_override` are the packages that every build root holds; empty where
     the document does not say. `variables` are dnf's, beside those that it sets by itself.
     One that is no `default` is used only where somebody names it.
@@ -159,7 +161,7 @@ class RepositoryDocument(Described):
 
     __pydantic_config__: ClassVar = TOLERANT
     # Fields below `data.source`, and those of them (ours) that may stand beside it too.
-    beside_source: ClassVar = ("modules", "module_platform", "dist")
+    beside_source: ClassVar = ("modules", "module_platform", "dist", "lookaside")
     in_source: ClassVar = (
         *("releasever", "architectures", "repos", "base_buildroot_override", "variables"),
         *beside_source,
@@ -173,6 +175,7 @@ class RepositoryDocument(Described):
     modules: Annotated[tuple[str, ...], After(without_repeats, tuple[Module, ...])] = ()
     module_platform: Platform | None = None
     dist: Dist | None = None
+    lookaside: Lookaside | None = None
     base_buildroot_override: Texts = ()
     variables: Annotated[
         Mapping[str, str], After(dict, dict[Variable, str]), Before(no_mapping_is_empty)

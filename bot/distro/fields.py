@@ -247,5 +247,12 @@ Platform = Annotated[
 Dist = Annotated[
     str, matching(r"\.[A-Za-z0-9._~^+]+", "expected a dot and a suffix, such as `.el9`")
 ]
+Lookaside = Annotated[
+    str,
+    matching(
+        r"https?://([^{}\s]|\{(name|file|hashtype|hash)\})+",
+        "expected an http(s) URL with {name}, {file}, {hashtype} and {hash}",
+    ),
+]
 Release = Annotated[str, matching(r"[^\s/]+", "expected a release such as `10` or `rawhide`")]
 Variable = Annotated[str, matching(r"[A-Za-z0-9_]+", "expected a name of letters and digits")]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.build.fetch import FEDORA_LOOKASIDE, lookaside_url, wanted_sources
+from bot.build.fetch import lookaside_url, wanted_sources
 from bot.model.spec import SpecSource
 from bot.spec.tree import Listed, SourcesError, read_lists
 
@@ -83,10 +83,9 @@ def test_a_link_out_of_the_repository_is_refused_and_one_inside_is_followed(tmp_
 
 def test_the_lookaside_template_is_filled():
     listed = Listed("a b.tar.gz", "sha512", SHA512)
-    assert lookaside_url(FEDORA_LOOKASIDE, "gtk+", listed) == (
-        f"https://src.fedoraproject.org/repo/pkgs/rpms/gtk%2B/a%20b.tar.gz/sha512/{SHA512}/"
-        "a%20b.tar.gz"
-    )
+    assert lookaside_url(
+        "https://x/rpms/{name}/{file}/{hashtype}/{hash}/{file}", "gtk+", listed
+    ) == (f"https://x/rpms/gtk%2B/a%20b.tar.gz/sha512/{SHA512}/a%20b.tar.gz")
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,17 @@ def test_our_fields_may_stand_beside_source(load):
     assert (document.module_platform, document.dist) == ("platform:el9", ".el9")
 
 
+def test_a_lookaside_is_a_url_with_known_fields(load, refused):
+    url = "https://l.example/{name}/{file}/{hashtype}/{hash}/{file}"
+    for place in ("  lookaside: ", "    lookaside: "):
+        document = load(distro=f"{REPOSITORY}{place}{url}\n").repositories["distro"]
+        assert document.lookaside == url
+    for bad in ("ftp://l.example/{file}", "https://l.example/{secret}", "https://l.example/{file"):
+        ((_, place, message),) = refused(f"{REPOSITORY}    lookaside: '{bad}'\n")
+        assert place == "data.source.lookaside"
+        assert message.startswith("expected an http(s) URL with {name}")
+
+
 def test_version_1_is_refused(refused):
     assert refused(REPOSITORY.replace("version: 2", "version: 1")) == [
         (

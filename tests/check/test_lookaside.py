@@ -1,0 +1,53 @@
+"""Which lookaside cache a build takes the listed sources from."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.build.builder import BuildFailed, BuildRequest
+from bot.check.change import open_change
+from bot.check.plan import CheckOptions
+from bot.check.run import build_check, predict_check
+from bot.git.repository import open_repository
+from tests.check.tiny import DOCUMENTS, TOOL, Bench
+
+OF_DOCUMENT = "https://document.example/{name}/{file}/{hashtype}/{hash}/{file}"
+OF_FILE = "https://file.example/{name}/{file}/{hashtype}/{hash}/{file}"
+
+
+class AskedBuilder:
+    """Builds nothing, and has the lookaside caches that it was given."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.lookasides: set[str | None] = set()
+
+    def build(self, request: BuildRequest) -> BuildFailed:
+        self.lookasides.add(request.lookaside)
+        return BuildFailed("surroundings", "not here")
+
+
+@pytest.mark.parametrize(
+    ("document", "file", "taken"),
+    [(OF_DOCUMENT, None, OF_DOCUMENT), (OF_DOCUMENT, OF_FILE, OF_FILE), (None, None, None)],
+)
+def test_a_build_takes_the_repositorys_own_lookaside_before_the_documents(
+    bench: Bench, document: str | None, file: str | None, taken: str | None
+) -> None:
+    if document is not None:
+        bench.document("repo", f"{DOCUMENTS['repo']}    lookaside: {document}\n")
+    if file is not None:
+        bench.commit({".minimize.yaml": f"lookaside: {file}\n"})
+    bench.commit(
+        {"tool.spec": TOOL.replace("Requires: base\n", "Requires: base\nRequires: perl\n")}
+    )
+    builder = AskedBuilder()
+    with open_change(
+        open_repository(bench.root / "git"), "HEAD~1", "HEAD", branch="main"
+    ) as change:
+        predicted = predict_check(
+            change, CheckOptions(arches=("x86_64",)), bench.configuration(), bench.pools()
+        )
+        build_check(change, predicted, builder, "x86_64")
+    assert builder.lookasides == {taken}
