@@ -27,7 +27,7 @@ RANKS = (
     ("distro",),
     ("store", "settings", "sandbox", "git"),
     ("locks", "yamltext", "model", "telemetry"),
-    ("limited",),
+    ("limited", "outbound"),
     ("errors", "limits", "stacks", "temporary", "__init__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -31,6 +31,8 @@ from bot.build.tree import scratch_directory
 from bot.distro.connections import read_path
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
+from bot.outbound.authorities import authorities_file
+from bot.outbound.proxies import proxy_for
 from bot.sandbox.cancellation import current_cancellation
 from bot.sandbox.disk import DiskRoom
 
@@ -298,7 +300,7 @@ def _dnf_conf(snapshot: Snapshot) -> str:
         source = sources.get(repository.id)
         values |= _signature(source)
         if source is not None:
-            values |= _access(source)
+            values |= _access(source, repository.base_urls[0])
         sections.append(_section(repository.id, values))
     return "\n".join(sections)
 
@@ -309,8 +311,11 @@ def _signature(source: RepoSource | None) -> Mapping[str, Any]:
     return {"gpgcheck": 1, "gpgkey": " ".join(source.gpgkey)}
 
 
-def _access(source: RepoSource) -> Mapping[str, Any]:
-    """dnf's options for the repository's servers; UsageError where they would hold a password."""
+def _access(source: RepoSource, url: str) -> Mapping[str, Any]:
+    """dnf's options for the repository's servers, one of which is at `url`.
+
+    UsageError where they would hold a password: a build sees the environment's proxy too.
+    """
     access = source.access
     if access.username or access.proxy_username:
         raise UsageError(
@@ -331,6 +336,16 @@ def _access(source: RepoSource) -> Mapping[str, Any]:
         values["sslverify"] = 0
     if access.proxy is not None:
         values["proxy"] = access.proxy or "_none_"
+    elif (proxy := proxy_for(url)) is not None:
+        if proxy.headers:
+            raise UsageError(
+                f"mock cannot use the proxy {proxy.address}: its password would stand in mock's"
+                " configuration.",
+                "Build with `builder: rpmbuild`.",
+            )
+        values["proxy"] = proxy.address
+    if access.sslcacert is None and (authorities := authorities_file()) is not None:
+        values["sslcacert"] = authorities
     return values
 
 

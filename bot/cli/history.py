@@ -76,6 +76,7 @@ def track(
     run_without_control_groups()  # where there are none: packages of the repositories alone
     served = None
     if settings is not None:
+        from bot.outbound.authorities import trust_also
         from bot.settings.values import load_settings
 
         served = load_settings(
@@ -84,6 +85,7 @@ def track(
             data=places.chosen("data"),
             cache=places.chosen("cache"),
         )
+        trust_also(served.ca_file)
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
     configuration = places.configuration(recorded=True)
     with _history(places) as history:

@@ -39,11 +39,13 @@ _LOG_FORMAT = click.option(
 
 def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Settings:
     """The settings of a file; options of the command line override them."""
+    from bot.outbound.authorities import trust_also
     from bot.settings.telemetry import LogSettings
     from bot.settings.values import load_settings
 
     chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
     settings = load_settings(file, **chosen)
+    trust_also(settings.ca_file)
     if log_format is None:
         return settings
     return settings.model_copy(update={"log": LogSettings(format=log_format)})

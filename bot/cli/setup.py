@@ -42,6 +42,7 @@ def setup(file: Path | None, places: Places) -> int:
     it, never into it. A GitHub App is made on the way; a GitLab token is tried. Exit code 1 where
     something that was tried does not work yet.
     """
+    from bot.outbound.authorities import trust_also
     from bot.settings.values import load_settings
     from bot.settings.writing import write_settings
 
@@ -53,6 +54,7 @@ def setup(file: Path | None, places: Places) -> int:
     for written in write_settings(path, answers):
         click.echo(f"Wrote {written}")
     settings = load_settings(path)
+    trust_also(settings.ca_file)
     trials = (
         *_tried_forge(settings, answers.forge),
         *_tried_isolation(settings),
@@ -91,6 +93,7 @@ class _Terminal:
 def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     from bot.distro.load import load_configuration
     from bot.forge.protocol import forge_module
+    from bot.outbound.authorities import own_authorities
     from bot.settings.forges import FORGE_TYPES
     from bot.settings.writing import Answers, ServerAddress
 
@@ -117,7 +120,14 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     match = operator.prompt("Repositories, as a pattern", default="*")
     document = operator.prompt("Their packages are for", choices=known)
     return Answers(
-        server, data.resolve(), cache.resolve(), documents.resolve(), forge, match, document
+        server,
+        data.resolve(),
+        cache.resolve(),
+        documents.resolve(),
+        forge,
+        match,
+        document,
+        own_authorities(),
     )
 
 

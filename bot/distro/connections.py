@@ -14,16 +14,16 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import ssl
 from collections.abc import Iterable
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -34,6 +34,8 @@ from urllib3.util.connection import create_connection
 from bot.distro.failover import RefusedFileError, forget_avoided
 from bot.errors import SurroundingsError, UsageError
 from bot.model.package import Reference, RepositoryAccess
+from bot.outbound.authorities import new_tls_context, tls_context
+from bot.outbound.proxies import proxy_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +223,12 @@ def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> ur
             _refuse_private_name(url)
         authorization = _basic(access.proxy_username, access.proxy_password, "the proxy")
         return _pool(access.proxy, authorization, files, public_only and not access.proxy)
-    proxies = _environment()
-    if parts.scheme in proxies and not proxy_bypass(parts.netloc):
+    proxy = proxy_for(url)
+    if proxy is not None:
         if public_only:
             _refuse_private_name(url)
-        return _pool(proxies[parts.scheme], "", files)
+        authorization = proxy.headers.get("Proxy-Authorization", "")
+        return _pool(proxy.address, authorization, files)
     return _pool("", "", files, public_only)
 
 
@@ -301,19 +304,15 @@ def _time(path: str) -> int:
         ) from error
 
 
-@cache
-def _environment() -> dict[str, str]:
-    return {s: proxy for s, proxy in getproxies().items() if s in ("http", "https")}
-
-
-_POOLS: dict[tuple[str, str, _Files | None, bool], urllib3.PoolManager] = {}
+_Key = tuple[str, str, _Files | None, bool, ssl.SSLContext]
+_POOLS: dict[_Key, urllib3.PoolManager] = {}
 _GUARD = Lock()
 
 
 def _pool(
     proxy: str, proxy_authorization: str, files: _Files | None, public_only: bool = False
 ) -> urllib3.PoolManager:
-    key = (proxy, proxy_authorization, files, public_only)
+    key = (proxy, proxy_authorization, files, public_only, tls_context())
     with _GUARD:
         if key not in _POOLS:
             _POOLS[key] = _new_pool(*key)
@@ -321,10 +320,18 @@ def _pool(
 
 
 def _new_pool(
-    proxy: str, proxy_authorization: str, files: _Files | None, public_only: bool
+    proxy: str,
+    proxy_authorization: str,
+    files: _Files | None,
+    public_only: bool,
+    context: ssl.SSLContext,
 ) -> urllib3.PoolManager:
     options = dict(_BOUNDED)
-    if files is not None:
+    if files is None:
+        options["ssl_context"] = context
+    else:
+        if files.verify and files.authority is None:
+            options["ssl_context"] = new_tls_context()
         options |= {
             "ca_certs": files.authority,
             "cert_file": files.certificate,
@@ -339,17 +346,16 @@ def _new_pool(
             manager.pool_classes_by_scheme = PUBLIC_POOLS
         return manager
     headers = {"Proxy-Authorization": proxy_authorization} if proxy_authorization else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, proxy_ssl_context=context, **options)
 
 
 def close_connections() -> None:
-    """Close all of them, and forget the proxies of the environment and the servers that hung."""
+    """Close all of them, and forget the servers that hung."""
     forget_avoided()
     with _GUARD:
         for manager in _POOLS.values():
             manager.clear()
         _POOLS.clear()
-        _environment.cache_clear()
         is_on_internet.cache_clear()
 
 

@@ -30,6 +30,7 @@ from bot.distro.connections import ANYWHERE, Reach
 from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, RetryPolicy
 from bot.distro.transfer import SmallFile
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
+from bot.outbound.authorities import CA_VARIABLE
 
 LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -324,6 +325,7 @@ def _remedy(error: Exception) -> str:
     if not isinstance(_cause(error), SSLError):
         return ""
     return (
-        "The certificate may be signed by a private authority (set `sslcacert`), or the server"
-        " requires a client's (set `sslclientcert` and `sslclientkey`)."
+        "The certificate may be signed by a private authority (set `sslcacert` of the repository,"
+        f" or {CA_VARIABLE} for all), or the server requires a client's (set `sslclientcert` and"
+        " `sslclientkey`)."
     )

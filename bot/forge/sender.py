@@ -7,11 +7,16 @@ import sys
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.protocol import forge_module
+from bot.outbound.authorities import tls_context
+from bot.outbound.proxies import proxy_for
 from bot.settings.forges import FORGE_TYPES
+
+if TYPE_CHECKING:
+    import urllib3
 
 TIMEOUT_SECONDS = 30.0
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
@@ -65,7 +70,7 @@ def post_delivery(
     headers = signed_headers(event, body, secret, delivery=delivery)
     if urllib3.util.parse_url(url).scheme not in ("http", "https"):
         raise UsageError(f"{url} is not an http or https address.")
-    with urllib3.PoolManager() as pool:
+    with _pool(url) as pool:
         try:
             answer = pool.request(
                 "POST", url, body=body, headers=headers,
@@ -78,6 +83,20 @@ def post_delivery(
                 f"{url} did not answer: {error}.", "Is the bot running, and is the address right?"
             ) from None
         return Reply(answer.status, answer.data.decode(errors="replace"))
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    import urllib3
+
+    context, proxy = tls_context(), proxy_for(url)
+    if proxy is None:
+        return urllib3.PoolManager(ssl_context=context)
+    return urllib3.ProxyManager(
+        proxy.address,
+        proxy_headers=proxy.headers,
+        proxy_ssl_context=context,
+        ssl_context=context,
+    )
 
 
 def send_webhook(

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from bot.errors import SurroundingsError
+from bot.outbound.authorities import authorities_file
+from bot.outbound.proxies import proxy_environment
 
 # What a repository's own configuration may not decide while we read it.
 SAFE_CONFIG: Mapping[str, str] = {
@@ -54,10 +56,12 @@ def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str
     variables = {
         name: value
         for name, value in os.environ.items()
-        # Proxies and certificates are the operator's; GIT_* of whoever started us is not ours.
+        # GIT_* of whoever started us is not ours.
         if not name.startswith("GIT_")
-    }
+    } | proxy_environment()
     settings = {**SAFE_CONFIG, **config}
+    if (authorities := authorities_file()) is not None:
+        settings["http.sslCAInfo"] = str(authorities)
     for index, (key, value) in enumerate(settings.items()):
         variables[f"GIT_CONFIG_KEY_{index}"] = key
         variables[f"GIT_CONFIG_VALUE_{index}"] = value

@@ -292,12 +292,15 @@ def push_layout(layout: Path, reference: str) -> None:
     from oras.container import Container
     from oras.provider import Registry
 
+    from bot.outbound.sessions import outbound_session
+
     try:
         container = Container(reference)
     except ValueError as error:
         raise UsageError(f"--push {reference}: this is no REGISTRY/NAME:TAG.") from error
     host = str(container.registry)
     registry = Registry(insecure=host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK)
+    outbound_session(registry.session)
     try:
         # One plain question first: the library would try for minutes to reach nobody.
         registry.session.get(f"{registry.prefix}://{host}/v2/", timeout=_PATIENCE)

@@ -178,12 +178,15 @@ class SnapshotSettings(Strict):
 class Settings(Strict):
     """The whole file. `data`, `config` and `cache` are absolute once loaded.
 
+    `ca_file` has certificate authorities (PEM) that are trusted beside the system's.
+
     `accept`: `others` may accept that a change goes over a limit, not its author nor who pushed its
     head; or `anyone` of the role.
     """
 
     listen: Listen = Listen()
     public_url: Url | None = None
+    ca_file: Place | None = None
     data: Place = Path("data")
     config: Place = Path("config")
     cache: Place = Path("cache")
@@ -332,6 +335,8 @@ def load_settings(
         name: (given.resolve() if given is not None else base / getattr(settings, name))
         for name, given in (("config", config), ("data", data), ("cache", cache))
     }
+    if settings.ca_file is not None:
+        places["ca_file"] = base / settings.ca_file
     return settings.model_copy(update=places)
 
 

@@ -39,7 +39,10 @@ class ServerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers to `minimize setup`: paths are absolute, `document` is a repository document."""
+    """The answers to `minimize setup`: paths are absolute, `document` is a repository document.
+
+    `authorities` is a file of certificate authorities that are trusted beside the system's.
+    """
 
     server: ServerAddress
     data: Path
@@ -48,6 +51,7 @@ class Answers:
     forge: ForgeAnswers
     match: str
     document: str
+    authorities: Path | None = None
 
 
 class Operator(Protocol):
@@ -89,9 +93,11 @@ def write_settings(path: Path, answers: Answers) -> tuple[Path, ...]:
     else:
         described["token"] = key
     described["webhook_secrets"] = [{"file": secret.name}]
+    trusted = {} if answers.authorities is None else {"ca_file": str(answers.authorities)}
     values: Mapping[str, object] = {
         "listen": {"host": answers.server.host, "port": answers.server.port},
         "public_url": answers.server.public_url,
+        **trusted,
         "data": str(answers.data),
         "cache": str(answers.cache),
         "config": str(answers.config),

@@ -72,11 +72,14 @@ def start_traces(
             f"The settings have traces.endpoint, and {error.name} is not installed.",
             "Run pip install 'minimize[traces]', or take traces out of the settings.",
         ) from error
+    from bot.outbound.sessions import outbound_session
     from bot.telemetry.span_ids import given_ids
 
     named = {"service.name": "minimize", "service.instance.id": process}
     provider = TracerProvider(resource=Resource.create(named), id_generator=given_ids(_next_ids))
-    sending = exporter or OTLPSpanExporter(endpoint=endpoint, headers=dict(headers or {}))
+    sending = exporter or OTLPSpanExporter(
+        endpoint=endpoint, headers=dict(headers or {}), session=outbound_session()
+    )
     provider.add_span_processor(BatchSpanProcessor(sending))
     _PROVIDER = provider
 

@@ -20,6 +20,8 @@ import aiohttp
 
 from bot.engine.engine import Engine
 from bot.errors import MinimizeError
+from bot.outbound.authorities import tls_context
+from bot.outbound.proxies import proxy_url
 from bot.settings.values import Settings
 from bot.store.store import Store
 
@@ -174,8 +176,10 @@ def _forge_question(name: str, api_url: str) -> Callable[[], Awaitable[str]]:
     async def ask() -> str:
         try:
             async with (
-                aiohttp.ClientSession(timeout=_FORGE_TIMEOUT) as session,
-                session.get(api_url, allow_redirects=False) as answer,
+                aiohttp.ClientSession(
+                    timeout=_FORGE_TIMEOUT, connector=aiohttp.TCPConnector(ssl=tls_context())
+                ) as session,
+                session.get(api_url, allow_redirects=False, proxy=proxy_url(api_url)) as answer,
             ):
                 if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                     return ""

@@ -18,6 +18,7 @@ from bot.forge.github.manifest import NewApp, Registration, exchange_code, regis
 from bot.sandbox import isolation
 from bot.sandbox.isolation import Isolation, Part
 from bot.settings.values import load_settings
+from tests.distro.servers import make_authority
 
 APP = {
     "id": 7,
@@ -150,3 +151,12 @@ async def test_a_code_that_gives_no_app_is_an_error_without_secrets(code: str, s
 
 def test_what_github_makes_more_of_is_not_stored() -> None:
     assert "client_secret" not in NewApp.model_validate(APP).model_dump()
+
+
+def test_an_operators_own_authorities_are_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorities = make_authority(tmp_path / "pki").certificate
+    monkeypatch.setenv("MINIMIZE_CA_FILE", str(authorities))
+    answered(*GITLAB, "http://127.0.0.1:9", "glpat-secret", "acme/*", "fedora-45")
+    assert load_settings(tmp_path / "mine/bot.yaml").ca_file == authorities

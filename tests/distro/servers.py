@@ -110,6 +110,10 @@ def _plain(headers: Any) -> dict[str, str]:
     return {k: v for k, v in headers.items() if k.lower().startswith(("if-", "range", "auth"))}
 
 
+# What a server's certificate is for, beside the address 127.0.0.1; nobody's on the Internet.
+NAME = "server.example"
+
+
 @dataclass(frozen=True)
 class Authority:
     """A certificate authority of one's own; its files and a client's, and a server's TLS."""
@@ -147,7 +151,10 @@ def _issue(name: str, key_of: Any, issuer: Any, folder: Path) -> tuple[Any, Any]
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName(NAME)]
+            ),
+            critical=False,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )

@@ -23,6 +23,8 @@ from yarl import URL
 
 from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import ForgeError, error_of_status, senseless
+from bot.outbound.authorities import tls_context
+from bot.outbound.proxies import proxy_url
 from bot.telemetry.metrics import forge_answered
 
 LOG = logging.getLogger(__name__)
@@ -102,7 +104,12 @@ class GitHubClient(GitHubAPI):
         target = URL(url)
         for _ in range(_REDIRECTS):
             async with self._session.request(
-                method, target, headers=headers, data=body, allow_redirects=False
+                method,
+                target,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                proxy=proxy_url(str(target)),
             ) as response:
                 content = await response.read()
                 following = response.headers.get("Location")
@@ -225,7 +232,9 @@ class Sessions:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
-            session = self._sessions[loop] = aiohttp.ClientSession(timeout=_TIMEOUT)
+            session = self._sessions[loop] = aiohttp.ClientSession(
+                timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=tls_context())
+            )
         return session
 
     async def close(self) -> None:

@@ -23,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import SurroundingsError
 from bot.forge.github.client import API_VERSION, USER_AGENT
+from bot.outbound.authorities import tls_context
+from bot.outbound.proxies import proxy_url
 
 _EXAMPLE = "https://minimize.example.org"
 _MOST_BYTES = 100_000
@@ -127,7 +129,8 @@ async def register_app(
             ) from error
         opened(registration.page_url)
         code = await found
-        async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as session:
+        connector = aiohttp.TCPConnector(ssl=tls_context())
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
             return await exchange_code(session, registration.api_url, code)
     finally:
         await runner.cleanup()
@@ -142,7 +145,7 @@ async def exchange_code(session: aiohttp.ClientSession, api_url: str, code: str)
         "X-GitHub-Api-Version": API_VERSION,
     }
     try:
-        async with session.post(url, headers=headers) as response:
+        async with session.post(url, headers=headers, proxy=proxy_url(url)) as response:
             body = await response.read()
             status = response.status
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -31,6 +31,7 @@ from bot.forge.values import (
     remember,
     senseless,
 )
+from bot.outbound.sessions import outbound_session
 from bot.settings.forges import Secret, secret_text
 from bot.telemetry.metrics import forge_answered
 
@@ -179,7 +180,7 @@ class GitLabClient:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
         token = secret_text(self._token)
         if client is None or client.oauth_token != token:
-            session = requests.Session()
+            session = outbound_session()
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
             # Links to further pages are moved to the address that the settings name: the token
             # goes nowhere else, and an instance behind an inner address can be paged through.

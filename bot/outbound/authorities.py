@@ -1,0 +1,129 @@
+"""The certificate authorities that are trusted: the system's, and those of MINIMIZE_CA_FILE.
+
+The system's are those of its package ca-certificates, to which an administrator adds a private one
+for all programs; `requests` would trust certifi's alone. The variable, or `ca_file` of the
+settings, adds more of them for this program.
+
+truststore (PyPI) was weighed in November 2026: on Linux it chooses OpenSSL's files as this module
+does, and holds a lock while a server is greeted, so that one that hangs holds up all others.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+from bot.errors import UsageError
+
+CA_VARIABLE = "MINIMIZE_CA_FILE"
+# Debian and SUSE; Fedora and RHEL, new and old; Alpine: the bundles of ca-certificates.
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def trust_also(file: Path | None) -> None:
+    """Have this process, and those that it starts, trust the authorities in a PEM file too.
+
+    Null leaves it at the environment's. UsageError where it cannot be read.
+    """
+    if file is not None:
+        os.environ[CA_VARIABLE] = str(file)
+    tls_context()
+
+
+def tls_context() -> ssl.SSLContext:
+    """The verification of a server's certificate. UsageError where MINIMIZE_CA_FILE has none.
+
+    It is the same one until a file of authorities changes.
+    """
+    return _context(_own(), _system())
+
+
+def new_tls_context() -> ssl.SSLContext:
+    """A context that nobody else has: a client's certificate may be added."""
+    return _made(_own(), _system())
+
+
+def authorities_file() -> Path | None:
+    """A file of all that are trusted, for a program that takes one; null: it knows the system's.
+
+    It has no name: it is there while this process is.
+    """
+    own = _own()
+    if own is None and "SSL_CERT_FILE" not in os.environ:
+        return None
+    return Path(f"/proc/{os.getpid()}/fd/{_descriptor(own, _system(), os.getpid())}")
+
+
+def own_authorities() -> Path | None:
+    """The file that MINIMIZE_CA_FILE names, absolute, or null."""
+    path = os.environ.get(CA_VARIABLE)
+    return Path(path).resolve() if path else None
+
+
+# A file, and when it was written.
+_Stamped = tuple[str, int]
+
+
+def _own() -> _Stamped | None:
+    path = os.environ.get(CA_VARIABLE)
+    if not path:
+        return None
+    try:
+        return path, Path(path).stat().st_mtime_ns
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+
+
+def _system() -> _Stamped | None:
+    """The file of the system's authorities, which SSL_CERT_FILE may name; null where none is."""
+    paths = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
+    found = next((path for path in paths if path and Path(path).is_file()), None)
+    return None if found is None else (found, Path(found).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _context(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
+    return _made(own, system)
+
+
+def _made(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Trust may begin at an authority below the root, as browsers and Python 3.13 have it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_default_verify_paths()
+    if system is not None:
+        context.load_verify_locations(cafile=system[0])
+    if own is not None:
+        try:
+            context.load_verify_locations(cafile=own[0])
+        except (OSError, ssl.SSLError) as error:
+            raise _unusable(own[0], error.strerror or str(error)) from None
+    return context
+
+
+@lru_cache(maxsize=4)
+def _descriptor(own: _Stamped | None, system: _Stamped | None, pid: int) -> int:
+    """A nameless file of both, open in the process `pid`."""
+    del pid
+    descriptor = os.memfd_create("minimize-authorities")
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        for stamped in (system, own):
+            if stamped is not None:
+                file.write(Path(stamped[0]).read_bytes() + b"\n")
+    return descriptor
+
+
+def _unusable(path: str, why: str) -> UsageError:
+    return UsageError(
+        f"The certificate authorities in {path} cannot be used: {why}.",
+        f"{CA_VARIABLE}, or `ca_file` of the settings, names a file of certificates (PEM).",
+    )

@@ -1,0 +1,255 @@
+"""Every client of the bot: by a proxy, around it, and with a private authority's certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from bot.build.fetch import SourcePolicy, SourceStore, WantedSource
+from bot.distro import connections
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
+from bot.errors import MinimizeError
+from bot.forge.github.manifest import exchange_code
+from bot.forge.protocol import open_forges
+from bot.forge.sender import post_delivery
+from bot.git.mirror import open_mirror
+from bot.image.oci import push_layout
+from bot.outbound.authorities import CA_VARIABLE, tls_context
+from bot.settings.values import Settings
+from bot.telemetry.context import working_on
+from bot.telemetry.traces import span, start_traces, stop_traces
+from bot.web import health
+from tests.distro.servers import NAME, Authority, QuietHandler, QuietServer, make_authority, running
+
+PAIR = "operator:pass%2Fword"
+BASIC = "Basic b3BlcmF0b3I6cGFzcy93b3Jk"
+
+
+@dataclass
+class World:
+    """A TLS server that answers 404, and a proxy that takes every host to it."""
+
+    port: int = 0
+    proxy: str = ""
+    answered: list[str] = field(default_factory=list)
+    tunnels: list[str] = field(default_factory=list)
+    # The header that the proxy insists on.
+    required: str | None = None
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("pki") / "ca")
+
+
+@pytest.fixture
+def world(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World()
+
+    class Server(QuietHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            made.answered.append(self.path)
+            self.send_response(404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_POST = do_GET
+
+    class Proxy(QuietHandler):
+        def do_CONNECT(self) -> None:
+            if self.headers.get("Proxy-Authorization") != made.required:
+                self.send_response(407)
+                self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            made.tunnels.append(self.path)
+            with socket.create_connection(("127.0.0.1", made.port)) as server:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_copy, args=(server, self.connection))
+                back.start()
+                _copy(self.connection, server)
+                back.join()
+            self.close_connection = True
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    folder = authority.certificate.parent
+    context.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
+    server = QuietServer(("127.0.0.1", 0), Server)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    for name in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_PROXY".upper(), raising=False)
+    monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
+    monkeypatch.delenv(CA_VARIABLE, raising=False)
+    with running(server), running(proxy):
+        made.port = server.server_port
+        made.proxy = f"127.0.0.1:{proxy.server_port}"
+        yield made
+    connections.close_connections()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def metadata(url: str, folder: Path) -> None:
+    source = RepoSource("r", "R", (f"{url}/r/",))
+    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
+    open_snapshot(document, "x86_64", Cache(folder / "cache"))
+
+
+def source(url: str, folder: Path) -> None:
+    store = SourceStore(Cache(folder / "cache"), SourcePolicy(public_only=False))
+    store.fetch(WantedSource("Source0", "a.tar", url=f"{url}/a.tar"), "a")
+
+
+def strangers_source(url: str, folder: Path) -> None:
+    store = SourceStore(Cache(folder / "cache"))
+    store.fetch(WantedSource("Source0", "a.tar", url=f"{url}/a.tar"), "a")
+
+
+def _login(kind: str, url: str) -> None:
+    (forge,) = open_forges(
+        Settings.model_validate(
+            {
+                "forges": {
+                    "one": {
+                        "type": kind,
+                        "api_url": url,
+                        "token": {"env": "FORGE_TOKEN"},
+                        "webhook_secrets": [{"env": "FORGE_TOKEN"}],
+                    }
+                }
+            }
+        )
+    ).values()
+
+    async def login() -> None:
+        try:
+            await forge.login()
+        finally:
+            await forge.close()
+
+    asyncio.run(login())
+
+
+def github(url: str, folder: Path) -> None:
+    _login("github", url)
+
+
+def gitlab(url: str, folder: Path) -> None:
+    _login("gitlab", url)
+
+
+def new_app(url: str, folder: Path) -> None:
+    async def exchange() -> None:
+        connector = aiohttp.TCPConnector(ssl=tls_context())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            await exchange_code(session, url, "code")
+
+    asyncio.run(exchange())
+
+
+def readiness(url: str, folder: Path) -> None:
+    problem = asyncio.run(health._forge_question("one", url)())
+    if problem:
+        raise MinimizeError(problem)
+
+
+def webhook_send(url: str, folder: Path) -> None:
+    post_delivery(f"{url}/webhook/github", "secret", "ping", b"{}", timeout=10)
+
+
+def registry(url: str, folder: Path) -> None:
+    (folder / "index.json").write_text(json.dumps({"manifests": [{"digest": "sha256:0"}]}))
+    push_layout(folder, f"{urlsplit(url).netloc}/web/nginx:1")
+
+
+def git(url: str, folder: Path) -> None:
+    open_mirror(folder / "cache", f"{url}/a.git").fetch("a" * 40, "b" * 40)
+
+
+def traces(url: str, folder: Path) -> None:
+    start_traces(f"{url}/v1/traces", "tester")
+    with working_on(delivery="d"), span("fetch"):
+        pass
+    stop_traces()
+
+
+CLIENTS = (
+    metadata, source, strangers_source, github, gitlab, new_app, readiness, webhook_send, registry,
+    git, traces,
+)  # fmt: skip
+Client = Callable[[str, Path], None]
+
+
+def ask(client: Client, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request of a client; the server's answer is none that it likes."""
+    monkeypatch.setenv("FORGE_TOKEN", "token")
+    with suppress(MinimizeError):
+        client(url, folder)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.__name__)
+def test_a_client_goes_by_the_proxy_and_trusts_the_authority(
+    client: Client, world: World, authority: Authority, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    world.required = BASIC
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{PAIR}@{world.proxy}")
+    monkeypatch.setenv(CA_VARIABLE, str(authority.certificate))
+    ask(client, f"https://{NAME}", tmp_path, monkeypatch)
+    assert world.answered
+    assert set(world.tunnels) == {f"{NAME}:443"}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.__name__)
+def test_a_client_goes_around_the_proxy_where_no_proxy_has_the_network(
+    client: Client, world: World, authority: Authority, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if client in (strangers_source, registry):
+        pytest.skip("it goes to no address of this machine, or without TLS")
+    monkeypatch.setenv("https_proxy", f"http://{world.proxy}")
+    monkeypatch.setenv("NO_PROXY", "internal.example,127.0.0.0/8")
+    monkeypatch.setenv(CA_VARIABLE, str(authority.certificate))
+    ask(client, f"https://127.0.0.1:{world.port}", tmp_path, monkeypatch)
+    assert world.answered
+    assert world.tunnels == []
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.__name__)
+def test_a_client_refuses_an_authority_that_nobody_named(
+    client: Client, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{world.proxy}")
+    monkeypatch.setattr("bot.forge.github.client._ATTEMPTS", 1)
+    ask(client, f"https://{NAME}", tmp_path, monkeypatch)
+    assert world.tunnels
+    assert world.answered == []
