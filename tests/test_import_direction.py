@@ -24,6 +24,7 @@ RANKS = (
     ("surface",),
     ("image",),
     ("closure",),
+    ("requests",),
     ("distro",),
     ("store", "settings", "sandbox", "git"),
     ("locks", "yamltext", "model", "telemetry"),

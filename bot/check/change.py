@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from bot.check.request_files import RequestFiles, changed_request_files
 from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
 from bot.model.result import REPOSITORY_FILE
 from bot.spec.tree import source_folders, upward_files
@@ -44,7 +45,8 @@ class Change:
     `base` is the tip of the base branch, both sides are compared from `merge_base`; `head` is a
     commit id or the text `working tree`. `branch` is the base branch's plain name, or null.
     `repository_file` is `.minimize.yaml` as the base has it, `head_file` as head has it;
-    `file_changed` says whether the change touches it. `problems` are sentences.
+    `file_changed` says whether the change touches it. `problems` are sentences; `requests` the
+    changed files that say what images ask for.
     """
 
     base: str
@@ -59,6 +61,7 @@ class Change:
     head_file: bytes | None = None
     file_changed: bool = False
     problems: tuple[str, ...] = ()
+    requests: RequestFiles = field(default_factory=RequestFiles)
 
 
 @contextmanager
@@ -82,6 +85,7 @@ def open_change(
     merge_base = git.merge_base(base_commit, head_commit)
     files = git.changed_files(merge_base, head_commit)
     specs, problems = _changed_specs(git, merge_base, head_commit, files)
+    requests = changed_request_files(git, merge_base, head_commit, files)
     with temporary_directory("change", scratch) as folder:
         base_tree, head_tree = folder / "base", folder / "head"
         _write(git, merge_base, base_tree, (s.base_path for s in specs))
@@ -98,16 +102,20 @@ def open_change(
             head_file=git.read(head_commit, REPOSITORY_FILE),
             file_changed=any(REPOSITORY_FILE in (f.path, f.old_path) for f in files),
             problems=problems,
+            requests=requests,
             git=git,
         )
 
 
 def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
-    """Return whether a changed file is a spec, `.minimize.yaml`, or one that a spec of either side
-    may read: it lies beside the spec, or the spec names it further down or up."""
+    """Return whether a changed file is a spec, `.minimize.yaml`, says what an image asks for, or is
+    one that a spec of either side may read: it lies beside the spec, or the spec names it further
+    down or up."""
     files = git.changed_files(merge_base, head)
     paths = {path for file in files for path in (file.path, file.old_path) if path}
     if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
+        return True
+    if changed_request_files(git, merge_base, head, files).changed:
         return True
     folders = {_folder(path) for path in paths}
     for side in (merge_base, head):

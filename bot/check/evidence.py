@@ -30,7 +30,9 @@ from bot.spec.tree import is_read
 _NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
 
 # From the least certain on.
-_CERTAINTY: tuple[Evidence, ...] = ("predicted", "transferred", "rebuilt", "external")
+_CERTAINTY: tuple[Evidence, ...] = (
+    "predicted", "transferred", "rebuilt", "external", "requested",
+)  # fmt: skip
 
 Evaluation = SpecEvaluation | SpecFailure
 Side = Literal["base", "head"]
@@ -121,6 +123,12 @@ class Sides:
         if source in own:
             return (source,)
         return tuple(sorted({n for n in own if not n.endswith(_NOT_MAIN)} or own))
+
+
+def published_sides(arch: str) -> Sides:
+    """Both sides of a change that touches no spec file: published packages alone."""
+    base, head = (Overlay(arch, frozenset(), (), "requested") for _ in range(2))
+    return Sides(base, head, ())
 
 
 def _offered(overlay: Overlay) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -26,6 +26,7 @@ from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.result import ImageResult, Saving
 from bot.model.spec import SpecLine
+from bot.requests.values import RequestedImage
 
 SELF = "@self"
 
@@ -65,7 +66,33 @@ def affected_images(
     for request in requests:
         pair = image_pair(solver, request)
         if pair is not None:
-            found.append(_found(solver, (request, request), pair, rules))
+            found.append(_found(solver, RequestedImage(request.key, request, request), pair, rules))
+    return tuple(found)
+
+
+def requested_images(
+    pool: Pool,
+    requested: Sequence[RequestedImage],
+    sides: Sides,
+    rules: Rules,
+    base_pool: Pool | None = None,
+) -> tuple[CheckedImage, ...]:
+    """The images (all of the pool's architecture) whose request the change edits.
+
+    The base of one that base's files do not ask for is `absent`. `base_pool` is base's, where the
+    change edits the repository document too.
+    """
+    requests = [side for one in requested for side in (one.base, one.head) if side is not None]
+    solver = Solver(pool, sides, requests, base_pool)
+    found = []
+    for one in requested:
+        assert one.head is not None  # what head does not ask for is no image of it
+        head = solver.solve(one.head, sides.head)
+        base = _absent(head) if one.base is None else solver.solve_base(one.base)
+        built = holds(base, sides.sources) or holds(head, sides.sources)
+        pair = ClosurePair(base, head, sides.head.evidence if built else "requested")
+        pair = _with_reasons(solver, (one.base or one.head, one.head), pair)
+        found.append(_found(solver, one, pair, rules))
     return tuple(found)
 
 
@@ -119,7 +146,7 @@ def self_images(
             pair = ClosurePair(base, solver.solve(request, sides.head), sides.head.evidence)
             requests = base_request, request
             pair = _with_reasons(solver, requests, pair)
-            found.append(_found(solver, requests, pair, rules))
+            found.append(_found(solver, RequestedImage(key, *requests), pair, rules))
     return tuple(found)
 
 
@@ -136,30 +163,45 @@ def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
 
 
 def _found(
-    solver: Solver, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair, rules: Rules
+    solver: Solver, requested: RequestedImage, pair: ClosurePair, rules: Rules
 ) -> CheckedImage:
-    """One image, compared and explained; `requests` are base's and head's."""
-    base_request, request = requests
-    before, sides = (base_request, pair.base), solver.sides
+    """One image, compared and explained."""
+    request = requested.head
+    assert request is not None  # every image that is compared has a head
+    before, sides = (requested.base or request, pair.base), solver.sides
+    own = frozenset(requested.lines)
 
     def without(lines: frozenset[SpecLine]) -> Closure:
-        return solver.solve(request, solver.without(lines))
+        of_specs = lines - own
+        overlay = solver.without(of_specs) if of_specs else sides.head
+        return solver.solve(requested.without(lines & own), overlay)
 
     def only(line: SpecLine) -> Closure:
+        if line in own:
+            return solver.solve(requested.only(line), sides.base)
         return solver.solve(request, solver.only(line))
 
     def apart(lines: frozenset[SpecLine], generated: Generated) -> Closure:
-        return solver.solve(request, solver.without_generated(lines, generated))
+        overlay = solver.without_generated(lines - own, generated)
+        return solver.solve(requested.without(lines & own), overlay)
 
     @cache
     def ways(lines: frozenset[SpecLine]) -> Mapping[tuple[str, str], tuple[Edge, ...]]:
-        found = solver.chains(before, (request, without(lines)), solver.without(lines))
+        overlay = solver.without(lines - own) if lines - own else sides.head
+        after = requested.without(lines & own), without(lines)
+        found = solver.chains(before, after, overlay)
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
     chains = solver.chains(before, (request, pair.head), sides.head)
+    roots = _roots(solver, requested, pair.head)
+    # One that a line requests is the beginning and the end of its chain.
+    chains = {n: found or (((),) if n in roots else ()) for n, found in chains.items()}
     image = compare(pair, rules.thresholds, _with_files(chains, pair.head))
-    image = replace(image, head=with_cause_lines(image.head, sides.lines, sides.removed))
-    explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
+    texts = {entry.text: entry.line for entry in requested.entries}
+    head = with_cause_lines(image.head, sides.lines, sides.removed, texts)
+    image = replace(image, head=head)
+    solving = Solving(without, only, ways, requested.lines, roots)
+    explained = explain(image, pair.head, sides.lines, solving)
     image = with_generated(explained, solver.generated if image.added else (), apart)
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)
     image = replace(image, objectives=held)
@@ -171,6 +213,20 @@ def _found(
         {} if request.weak else explained.savings,
         _held(pair, request, sides),
     )
+
+
+def _roots(
+    solver: Solver, requested: RequestedImage, head: Closure
+) -> Mapping[Nevra, tuple[SpecLine, ...]]:
+    """The lines of the change that request packages of head, by these."""
+    found: dict[Nevra, dict[SpecLine, None]] = {}
+    for entry in requested.entries:
+        names = solver.pool.group(entry.text) if entry.kind == "group" else (entry.text,)
+        for name in names if entry.kind in ("package", "group") else ():
+            for nevra in solver.pool.selects(name, solver.sides.head):
+                if nevra in head.requested:
+                    found.setdefault(nevra, {})[entry.line] = None
+    return {nevra: tuple(sorted(lines)) for nevra, lines in found.items()}
 
 
 def _with_files(

@@ -44,12 +44,15 @@ class Solving:
 
     `without(lines)` is head without those lines of the change, `only(line)` base with that line
     alone; `ways(lines)` are, by name and architecture, the chains to what head without those lines
-    still adds.
+    still adds. `requested` are lines that add to what the image asks for, `roots` those of them
+    that request a package of head, by it.
     """
 
     without: Callable[[frozenset[SpecLine]], Closure]
     only: Callable[[SpecLine], Closure]
     ways: Callable[[frozenset[SpecLine]], Mapping[tuple[str, str], tuple[Edge, ...]]]
+    requested: tuple[SpecLine, ...] = ()
+    roots: Mapping[Nevra, tuple[SpecLine, ...]] = field(default_factory=dict)
 
 
 def explain(
@@ -60,13 +63,13 @@ def explain(
     A line is named only if the package leaves with it, alone or with others; or if it alone would
     bring the package, which then stays by another way that is named too.
     """
-    lines = tuple(sorted({c.origin for c in changes}))
+    lines = tuple(sorted({*(c.origin for c in changes), *solving.requested}))
     if not image.added or not lines or head.status != "ok":
         return Explained(image, {})
     names = {(a.package.nevra.name, a.package.nevra.arch) for a in image.added}
     search = _Search(lines, names, solving.without)
     leaves = search.smallest_sets()
-    stated = Stated(changes)
+    stated = Stated(changes, solving.roots)
     added = tuple(
         _with_set(a, stated, found, search, head)
         if (found := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
@@ -112,10 +115,16 @@ def _with_set(
     name = added.package.nevra.name, added.package.nevra.arch
     if len(together) == 1:
         # Of several lines that each take it out, the nearest one says most.
-        near = (x for x in stated.lines_of(added.chains) if search.takes_out(x, name))
+        near = (
+            x
+            for x in stated.lines_of(added.chains, added.package.nevra)
+            if search.takes_out(x, name)
+        )
         together = (next(near, together[0]),)
     enough = [line for line in together if search.brings(line, name)]
-    on_chain = [line for line in stated.lines_of(added.chains) if line in together]
+    on_chain = [
+        line for line in stated.lines_of(added.chains, added.package.nevra) if line in together
+    ]
     spec = next(iter([*on_chain, *enough, *together]))
     return replace(
         added,
@@ -130,7 +139,7 @@ def _with_set(
 def _staying(added: Added, stated: Stated, lines: frozenset[SpecLine], solving: Solving) -> Added:
     """A package that no set of lines takes out: the line that would bring it, and why it stays."""
     nevra = added.package.nevra
-    for line in stated.lines_of(added.chains):
+    for line in stated.lines_of(added.chains, nevra):
         if _has(solving.only(line), (nevra.name, nevra.arch)):
             way = solving.ways(lines).get((nevra.name, nevra.arch), ())
             return replace(added, spec=line, stays_by=way)

@@ -26,7 +26,9 @@ class CheckOptions:
 
     `documents`: ids of repository documents that stand for the branch where neither the request
     nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.
-    `limits` are those of the evaluation of one side's spec file.
+    `limits` are those of the evaluation of one side's spec file. `own_repositories`: repository
+    documents that the change brings along are opened, whatever address they name; that is for one's
+    own change on one's own machine.
     """
 
     workloads: tuple[str, ...] = ()
@@ -35,6 +37,7 @@ class CheckOptions:
     documents: tuple[str, ...] = ()
     today: date = field(default_factory=_today)
     limits: Limits = SPEC_LIMITS
+    own_repositories: bool = False
 
 
 @dataclass(frozen=True, slots=True)

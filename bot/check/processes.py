@@ -20,6 +20,8 @@ from bot.errors import MinimizeError, SurroundingsError
 A = TypeVar("A")
 R = TypeVar("R")
 
+# Below this many images processes cost more than they bring.
+FEW = 24
 # Of Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
 _READ = 1 << 20

@@ -16,10 +16,11 @@ from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_im
 from bot.check.lines import suggestions
 from bot.check.measure import Layers, weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
-from bot.check.processes import in_processes
+from bot.check.processes import FEW, in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
+from bot.check.requested import Requests, images_of_requests, requests_of, with_requests
 from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
@@ -34,8 +35,6 @@ from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
 LOG = logging.getLogger(__name__)
-# Below this many images processes cost more than they bring.
-_FEW = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,8 @@ class Prediction:
     """A check and what it was made of: what `build_check` goes on from, or what it gave.
 
     `parts` are the changes that it is about, `targets` theirs as one; `images` are the affected
-    images with both closures. `transfers` are sentences on architectures that a build was
-    transferred to, where the result does not have them (`build_on`).
+    images with both closures, `requests` those whose request changes. `transfers` are sentences on
+    architectures that a build was transferred to, where the result does not have them (`build_on`).
     """
 
     result: CheckResult
@@ -56,6 +55,7 @@ class Prediction:
     targets: tuple[Target, ...]
     images: tuple[CheckedImage, ...]
     cache: Cache
+    requests: Requests
     transfers: tuple[str, ...] = ()
 
     @property
@@ -68,7 +68,11 @@ class Prediction:
     def read(self) -> bool:
         """Return whether evaluation or a build reads a file that changed, as far as is known."""
         found = self.result
-        return bool(found.specs or found.problems or found.interrupted or found.configuration)
+        if found.specs or found.configuration:
+            return True
+        # Of what an image asks for nothing runs.
+        specs = not found.requests or any(part.change.specs for part in self.parts)
+        return specs and bool(found.problems or found.interrupted)
 
 
 def predict_check(
@@ -88,20 +92,27 @@ def predict_check(
     is a problem in the result, and the others go on.
     """
     file = file_in_force(change)
+    requests = requests_of(change, options, configuration)
+    configuration = requests.configuration
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
-    remarks = Remarks()
+    remarks = Remarks(
+        problems=list(requests.problems),
+        notes=list(requests.notes),
+        undecided=requests.undecided,
+    )
     parts = [
         _part(name, each, plan, pools, options, remarks) for name, each in (("", change), *others)
     ]
+    parts[0] = with_requests(parts[0], requests, pools, remarks)
     targets = joined_targets(parts)
-    images = _images(targets, parts, plan, rules, remarks)
+    images = _images(targets, parts, plan, rules, remarks, requests)
     measured = weighed(images, targets, rules, pools.cache, layers=False)
     images = measured.images
     remarks.notes.extend(measured.notes)
-    result = _result(parts, targets, images, remarks, (), "predicted")
+    result = _result(parts, targets, images, remarks, (), "predicted", requests)
     found = Prediction(
-        result, options, plan, rules, file, tuple(parts), targets, images, pools.cache
+        result, options, plan, rules, file, tuple(parts), targets, images, pools.cache, requests
     )
     return _with_proposal(change, found)
 
@@ -201,6 +212,9 @@ def _rebuilt(part: Part, run: _Builds) -> Part:
     targets: list[Target] = []
     own, moved = Remarks(), Remarks()
     for target in part.targets:
+        if target.setting is None:
+            targets.append(target)
+            continue
         if native not in target.sides:
             own.notes.append(
                 f"{target.document.id}: not built, because {native} is not one of its"
@@ -244,7 +258,8 @@ def built_check(
     """
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
     targets = joined_targets(parts)
-    images = _images(targets, parts, prediction.plan, prediction.rules, remarks)
+    requests = prediction.requests
+    images = _images(targets, parts, prediction.plan, prediction.rules, remarks, requests)
     measured = weighed(images, targets, prediction.rules, prediction.cache, layers)
     images = measured.images
     remarks.notes.extend(measured.notes)
@@ -260,7 +275,7 @@ def built_check(
         )
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
-    result = _result(parts, targets, images, remarks, tuple(builds), "final")
+    result = _result(parts, targets, images, remarks, tuple(builds), "final", requests)
     found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
 
@@ -315,31 +330,39 @@ def _images(
     plan: Plan,
     rules: Rules,
     remarks: Remarks,
+    requests: Requests,
 ) -> tuple[CheckedImage, ...]:
     """The affected images; those that cannot be judged for want of another spec are problems."""
     targets = tuple(targets)
     places = [(target, arch) for target in targets for arch in target.sides]
+    requested = {image.key for image in requests.images}
     keys = {
         (target.document.id, arch): tuple(
-            k for k in plan.keys if (k.repository, k.arch) == (target.document.id, arch)
+            k
+            for k in plan.keys
+            if (k.repository, k.arch) == (target.document.id, arch) and k not in requested
         )
         for target, arch in places
+        if target.sides[arch].sources
     }
 
     def of(place: tuple[Target, str]) -> tuple[tuple[CheckedImage, ...], tuple[Broken, ...]]:
         target, arch = place
-        own, pool, sides = keys[target.document.id, arch], target.pools[arch], target.sides[arch]
+        pool, sides = target.pools[arch], target.sides[arch]
+        own = keys.get((target.document.id, arch), ())
         broken = broken_by(pool, sides.base, sides.head) if sides.drop_something else ()
-        return affected_images(pool, own, sides, rules), broken
+        return affected_images(pool, own, sides, rules) if own else (), broken
 
     LOG.debug("Solving %d images on both sides", sum(map(len, keys.values())))
-    few = sum(map(len, keys.values())) < _FEW
+    few = sum(map(len, keys.values())) < FEW
     by_place = list(map(of, places)) if few else in_processes(of, places)
     remarks.broken = [package for _, broken in by_place for package in broken]
     affected = iter(images for images, _ in by_place)
     found: list[CheckedImage] = []
+    asked = images_of_requests(requests, targets, rules)
     for target in targets:
         own = [image for _ in target.sides for image in next(affected)]
+        own += [image for image in asked if image.result.key.repository == target.document.id]
         if not plan.narrowed:
             own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(image for image in own if not _undecided(target, image, remarks))
@@ -386,9 +409,10 @@ def _result(
     remarks: Remarks,
     builds: tuple[BuildNote, ...],
     stage: Literal["predicted", "final"],
+    requests: Requests,
 ) -> CheckResult:
     change, targets = parts[0].change, tuple(targets)
-    failed = tuple(each for t in targets for each in t.unevaluated)
+    failed = (*requests.refused, *(each for t in targets for each in t.unevaluated))
     specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
     results = tuple(f.result for f in images)
     open_ = remarks.interrupted or remarks.undecided
@@ -397,6 +421,7 @@ def _result(
         head=change.head,
         merge_base=change.merge_base,
         specs=tuple(sorted(specs)),
+        requests=requests.paths,
         others=tuple(map(other_change, parts[1:])),
         verdict=verdict(results, failed, open_),
         images=results,
@@ -415,7 +440,9 @@ def _result(
         only_limits=only_limits(results, failed, open_),
         sources=raised_sources(one for t in targets for one in t.specs),
         unverified=tuple(
-            dict.fromkeys(r.id for t in targets for r in t.document.repos if not r.gpgkey)
+            dict.fromkeys(
+                r.id for t in targets if t.setting for r in t.document.repos if not r.gpgkey
+            )
         ),
-        rpm_versions={target.document.id: evaluating_rpm(target.setting) for target in targets},
+        rpm_versions={t.document.id: evaluating_rpm(t.setting) for t in targets if t.setting},
     )

@@ -30,11 +30,19 @@ class Solver:
 
     Closures have no edges: of all that a check finds only the chains need them. Overlays are the
     same object for the same lines, since taking one into the pool is most of a solve's time;
-    images with the same requests are solved once.
+    images with the same requests are solved once. `base_pool` is base's, where the change edits the
+    repository document too.
     """
 
-    def __init__(self, pool: Pool, sides: Sides, requests: Iterable[ImageRequest]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        sides: Sides,
+        requests: Iterable[ImageRequest],
+        base_pool: Pool | None = None,
+    ) -> None:
         self.pool = pool
+        self._base_pool = base_pool
         self.sides = sides
         requests = tuple(requests)
         counted = Counter(map(_content, requests))
@@ -57,6 +65,12 @@ class Solver:
             self._solved[content, id(overlay)] = known
         return replace(known, key=request.key)
 
+    def solve_base(self, request: ImageRequest) -> Closure:
+        """The closure of an image as base has it, without its edges."""
+        if self._base_pool is None:
+            return self.solve(request, self.sides.base)
+        return self._base_pool.solve(request, self.sides.base, settled=lambda _: True)
+
     def chains(
         self,
         before: tuple[ImageRequest, Closure],
@@ -67,9 +81,9 @@ class Solver:
         found = (*before, self.sides.base), (*after, overlay)
         content = _content(before[0]), _content(after[0]), id(overlay)
         if content[1] not in self._repeated:
-            return added_chains(self.pool, *found)
+            return added_chains(self.pool, *found, self._base_pool)
         if content not in self._chains:
-            self._chains[content] = added_chains(self.pool, *found)
+            self._chains[content] = added_chains(self.pool, *found, self._base_pool)
         return self._chains[content]
 
     def without(self, lines: frozenset[SpecLine]) -> Overlay:
@@ -109,4 +123,11 @@ class Solver:
 
 
 def _content(request: ImageRequest) -> _Content:
-    return request.requests, request.groups, request.weak, request.placeholders
+    return (
+        request.requests,
+        request.groups,
+        request.weak,
+        request.placeholders,
+        request.excludes,
+        request.beneath and _content(request.beneath),
+    )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Literal
 
 from bot.check.compare import own_version
@@ -204,9 +205,17 @@ def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
 
 
 class Stated:
-    """The lines of a change, by what they state; of several that state the same, the first."""
+    """The lines of a change, by what they state; of several that state the same, the first.
 
-    def __init__(self, changes: Iterable[AddedDependency]) -> None:
+    `roots` are lines that request a package, by it.
+    """
+
+    def __init__(
+        self,
+        changes: Iterable[AddedDependency],
+        roots: Mapping[Nevra, tuple[SpecLine, ...]] = MappingProxyType({}),
+    ) -> None:
+        self._roots = roots
         self._lines: dict[tuple[str, str, str], SpecLine] = {}
         for change in sorted(changes, key=lambda c: c.origin):
             kind, capability = plain_capability(change.own, change.dependency)
@@ -225,25 +234,45 @@ class Stated:
         holder = edge.target if edge.kind == "supplements" else edge.source
         return self.line(holder, edge.kind, edge.capability)
 
-    def lines_of(self, chains: Iterable[tuple[Edge, ...]]) -> tuple[SpecLine, ...]:
-        """The lines that state requirements of chains, the nearest to each chain's end first."""
+    def lines_of(self, chains: Iterable[tuple[Edge, ...]], end: Nevra) -> tuple[SpecLine, ...]:
+        """The lines that state requirements of chains to `end`, the nearest to it first, and those
+        that request the packages at which the chains begin."""
+        chains = tuple(chains)
         found = [self.line_of_edge(edge) for chain in chains for edge in reversed(chain)]
+        roots = [end, *(chain[0].source for chain in chains if chain)]
+        found += [line for root in roots for line in self._roots.get(root, ())]
         return tuple(dict.fromkeys(line for line in found if line is not None))
 
 
 def with_cause_lines(
-    side: Side, changes: Iterable[AddedDependency], removed: Sequence[AddedDependency]
+    side: Side,
+    changes: Iterable[AddedDependency],
+    removed: Sequence[AddedDependency],
+    requested: Mapping[str, SpecLine] = MappingProxyType({}),
 ) -> Side:
     """An unsolvable head with the line of the change in each cause that has one.
 
-    That is the line that states what cannot be met or what conflicts, else the last on the chain;
-    and of what is missing base's line that provided it, among `removed`.
+    That is the line that states what cannot be met or what conflicts, else the last on the chain,
+    else the one that requests what is missing or where the chain begins (`requested`, by what it
+    requests); and of what is missing base's line that provided it, among `removed`.
     """
     stated = Stated(changes)
-    causes = (_with_line(cause, stated) for cause in side.causes)
+    causes = (_with_request(_with_line(cause, stated), requested) for cause in side.causes)
     return replace(
         side, causes=tuple(replace(c, removed=_removed_line(c, removed)) for c in causes)
     )
+
+
+def _with_request(cause: UnsolvableCause, requested: Mapping[str, SpecLine]) -> UnsolvableCause:
+    if cause.spec is not None or not requested:
+        return cause
+    chains = (cause.chain, cause.conflicts_with_chain)
+    names = [
+        *(() if cause.needed_by else (cause.capability,)),
+        *(chain[0].source.name for chain in chains if chain),
+        *(n.name for n in (cause.needed_by, cause.conflicts_with, cause.incompatible) if n),
+    ]
+    return replace(cause, spec=next((requested[n] for n in names if n in requested), None))
 
 
 def _removed_line(cause: UnsolvableCause, removed: Sequence[AddedDependency]) -> SpecLine | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from bot.build.rpm_root import distribution_rpm
@@ -19,6 +19,7 @@ from bot.check.evidence import (
     Sides,
     evaluate_change,
     predicted_sides,
+    published_sides,
 )
 from bot.check.images import lost_sources
 from bot.check.repository_file import RepositoryFile
@@ -44,16 +45,18 @@ class Target:
     """One repository document: its loaded pools, its evaluated specs, its sides by architecture.
 
     `unevaluated` are the specs that could not be evaluated, `unknown` their packages, by
-    architecture: `sides` are those of the other specs.
+    architecture: `sides` are those of the other specs. `setting` is null where no spec changed.
+    `base_pools` are base's where the change edits the repository document; else empty.
     """
 
     document: RepositoryDocument
     pools: Mapping[str, Pool]
-    setting: SpecSetting
+    setting: SpecSetting | None
     specs: tuple[EvaluatedSpec, ...]
     sides: Mapping[str, Sides]
     unevaluated: tuple[Unevaluated, ...] = ()
     unknown: Mapping[str, tuple[UnevaluatedPackages, ...]] = field(default_factory=dict)
+    base_pools: Mapping[str, Pool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,7 @@ def open_target(
 
     Null where something around us fails for all of them; `remarks` then has why.
     """
-    loaded: dict[str, Pool] = {}
-    missing: dict[str, list[tuple[str, str]]] = {}
-    for arch in arches:
-        try:
-            loaded[arch] = inputs.pools.get(document, arch)
-        except SurroundingsError as error:
-            # A host that is down is one problem, whatever it should have given.
-            missing.setdefault(str(error).replace(arch, "$basearch"), []).append((arch, str(error)))
-            remarks.interrupted = True
-    for alike in missing.values():
-        which = ", ".join(arch for arch, _ in alike)
-        remarks.problems.append(f"{document.id} {which}: not evaluated: {alike[0][1]}")
+    loaded = _opened(inputs.pools, document, arches, remarks)
     if not loaded:
         return None
     try:
@@ -135,6 +127,52 @@ def open_target(
     remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
     remarks.problems.extend(sentences(specs))
     return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
+
+
+def requested_target(
+    pools: Pools,
+    document: RepositoryDocument,
+    arches: tuple[str, ...],
+    before: Target | None,
+    base_document: RepositoryDocument | None,
+    remarks: Remarks,
+) -> Target | None:
+    """The target of images whose request changes on a repository document.
+
+    `before` is the one that its spec files have made; where they say nothing of one of `arches`,
+    both sides are what is published. `base_document` is base's, where the change edits it. Null
+    where something around us fails for all of them; `remarks` then has why.
+    """
+    known = before.pools if before is not None else {}
+    missing = tuple(arch for arch in arches if arch not in known)
+    loaded = {**known, **_opened(pools, document, missing, remarks)}
+    found = before or Target(document, {}, None, (), {})
+    old = _opened(pools, base_document, arches, remarks) if base_document is not None else {}
+    if base_document is not None:
+        loaded = {arch: pool for arch, pool in loaded.items() if arch in old}
+    if not loaded:
+        return before
+    sides = {arch: found.sides.get(arch) or published_sides(arch) for arch in loaded}
+    return replace(found, pools=loaded, sides=sides, base_pools=old)
+
+
+def _opened(
+    pools: Pools, document: RepositoryDocument, arches: tuple[str, ...], remarks: Remarks
+) -> dict[str, Pool]:
+    """The pools of those of `arches` that can be had; `remarks` has why the others cannot."""
+    loaded: dict[str, Pool] = {}
+    missing: dict[str, list[tuple[str, str]]] = {}
+    for arch in arches:
+        try:
+            loaded[arch] = pools.get(document, arch)
+        except SurroundingsError as error:
+            # A host that is down is one problem, whatever it should have given.
+            missing.setdefault(str(error).replace(arch, "$basearch"), []).append((arch, str(error)))
+            remarks.interrupted = True
+    for alike in missing.values():
+        which = ", ".join(arch for arch, _ in alike)
+        remarks.problems.append(f"{document.id} {which}: not evaluated: {alike[0][1]}")
+    return loaded
 
 
 def _evaluated(
@@ -214,7 +252,10 @@ class Pools:
                 document, arch, self.cache, offline=self._offline, max_age=self._max_age
             )
             warm = self._warm.get(key)
-            hit = warm is not None and warm.pool.snapshot.id == snapshot.id
+            # What a document excludes is no part of the metadata, and so of the id.
+            hit = warm is not None and (
+                (warm.pool.snapshot.id, warm.pool.snapshot.document) == (snapshot.id, document)
+            )
             looked_up("pools", hit=hit)
             if warm is None or not hit:
                 warm = _WarmPool(open_pool(snapshot, self.cache), self._clock())

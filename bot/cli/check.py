@@ -82,6 +82,7 @@ def check(
     """Compare images before and after a change to a spec file, without a forge."""
     from bot.check.change import open_change
     from bot.check.plan import CheckOptions
+    from bot.check.requested import has_repositories
     from bot.check.run import predict_check
     from bot.git.folder import open_folder
     from bot.sandbox.cgroup import run_without_control_groups
@@ -100,7 +101,9 @@ def check(
     pools = places.pools()
     if places.on is not None:
         repositories = repositories or (places.on,)
-    options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
+    options = CheckOptions(
+        workloads=workloads, arches=arches, repositories=repositories, own_repositories=True
+    )
     with open_folder(repository) as opened:
         clone = opened.repository
         found = ci_change(clone, ci, base, head) if ci is not None else None
@@ -111,7 +114,7 @@ def check(
             change = stack.enter_context(open_change(clone, base, head, branch=branch))
             together = [(name, stack.enter_context(_opened_other(name))) for name in others]
             configuration = places.configuration(
-                named=bool(repositories) or _names_documents(change)
+                named=bool(repositories) or _names_documents(change), own=has_repositories(change)
             )
             prediction = predict_check(change, options, configuration, pools, together)
             result = _built(change, prediction, built, no_build=no_build)

@@ -62,18 +62,23 @@ class Places:
     given: frozenset[str] = frozenset()
     on: str | None = None
 
-    def configuration(self, *, named: bool = False, recorded: bool = False) -> Configuration:
+    def configuration(
+        self, *, named: bool = False, recorded: bool = False, own: bool = False
+    ) -> Configuration:
         """The documents of `documents_folder`; UsageError if it or one of them is wrong.
 
         With `on` no other repository document is there; UsageError where it does not come along.
         Nobody means all distributions that come along: they are taken only where repository
-        documents are `named`.
+        documents are `named`. A change may bring its `own`: then nothing else is needed.
         """
         from bot.distro.cache import Cache
+        from bot.distro.documents import Configuration
         from bot.distro.images import chosen_documents
         from bot.distro.load import load_configuration
 
         folder = self.documents_folder(recorded=recorded)
+        if own and folder != self.config and not named:
+            return Configuration()
         loaded = load_configuration(folder, cache=Cache(self.cache))
         if self.on is None:
             if folder != self.config and not named:

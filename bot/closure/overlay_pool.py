@@ -9,9 +9,11 @@ was solved before, so libsolv's order among equals, and its answer, stay the sam
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
@@ -100,6 +102,7 @@ class OverlayPool:
         self.generation = 0
         self.seekers = frozenset(loaded.index.seekers)
         self.without_seekers: set[int] = set()
+        self._names_like: dict[tuple[str, int], frozenset[str]] = {}
         for path, ids in loaded.index.files.items():
             self._provide(path, ids)
 
@@ -171,6 +174,21 @@ class OverlayPool:
         return frozenset(
             n for name in numbers for n in self.providers(name) if self._has_name(n, name)
         )
+
+    def names_like(self, globs: Iterable[str]) -> frozenset[str]:
+        """The names of packages that one of these globs matches; a name without `*` is itself."""
+        found: set[str] = set()
+        for glob in globs:
+            if not any(c in glob for c in "*?["):
+                found.add(glob)
+            else:
+                key = glob, self.generation
+                if key not in self._names_like:
+                    matches = re.compile(translate(glob)).match
+                    names = {s.name for s in self.pool.solvables}
+                    self._names_like[key] = frozenset(name for name in names if matches(name))
+                found |= self._names_like[key]
+        return frozenset(found)
 
     def _has_name(self, number: int, name: int) -> bool:
         return bool(self.pool.id2solvable(number).nameid == name)

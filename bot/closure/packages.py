@@ -157,8 +157,8 @@ def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Locat
 
 
 def totals(closure: Closure) -> Totals:
-    """The sums of a closure in bytes: null where a package's part is not known."""
-    packages = closure.packages
+    """The sums of a closure's own layer in bytes: null where a package's part is not known."""
+    packages = closure.own
     return Totals(
         packages=len(packages),
         installed_size=_sum(p.installed_size for p in packages),

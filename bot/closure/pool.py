@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import solv
-
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
+from bot.closure.dependencies import Taken, put_back, take_recommendations, take_requirements
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.distro.snapshot import Snapshot
 
-_DROPPED_KEYS = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE_SUPPLEMENTS)
 _DEBUG = ("-debuginfo", "-debugsource")
 
 
@@ -102,7 +101,7 @@ class Pool:
         `settled` gets the closure before its edges are looked for, most of the work; where it
         returns true they are left out.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, drop, exclude):
+        with self._lock, self._active(request, overlay, drop, exclude):
             solved = self._solve(request)
             if solved.closure.status != "ok" or (settled is not None and settled(solved.closure)):
                 return solved.closure
@@ -116,7 +115,7 @@ class Pool:
 
         The overlay is active, and no other thread uses the pool, for as long as it is open.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
+        with self._lock, self._active(request, overlay):
             yield self._solve(request)
 
     @contextmanager
@@ -201,7 +200,7 @@ class Pool:
 
         `request` and `overlay` are those that the closure with these packages was solved with.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
+        with self._lock, self._active(request, overlay):
             numbers = {number: nevra for nevra in members for number in self._find(nevra)}
             return frozenset(c for c in capabilities if self._finder().met(c, numbers))
 
@@ -211,7 +210,7 @@ class Pool:
         """The edges of a closure that was solved with `request` and `overlay`, by the places of its
         packages, whose NEVRAs stand beside.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
+        with self._lock, self._active(request, overlay):
             members = {
                 number: package.nevra
                 for package in closure.packages
@@ -258,8 +257,8 @@ class Pool:
         Any provider counts, the published packages that the overlay replaces too, and so does a
         need for one of `names` that nobody meets. Nothing is solved: it is for what cannot be.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
-            wants, _ = self._wants(_requests(request), request.groups)
+        with self._lock, self._active(request, overlay):
+            wants, _ = self._wants(request.with_placeholders, request.groups)
             layer = self._overlay_layer(overlay)
             ids = layer.hides | self._overlay_pool.numbers(layer)
             start = [number for want in wants for number in want.ids]
@@ -277,7 +276,8 @@ class Pool:
 
     def _solve(self, request: ImageRequest) -> SolvedImage:
         overlays = self._overlay_pool
-        requests = _requests(request)
+        beneath = self._beneath(request)
+        requests = request.with_placeholders
         self._read_for(requests)
         wants, missing = self._wants(requests, request.groups)
         if overlays.index.unread and (
@@ -285,7 +285,13 @@ class Pool:
         ):
             overlays.read_filelists()
             wants, missing = self._wants(requests, request.groups)
+        if beneath.status == "unsolvable":
+            return SolvedImage(overlays, wants, missing, Solution(()), beneath)
+        below = [number for p in beneath.packages for number in self._find(p.nevra)]
+        wants = [*(Want((number,)) for number in below), *wants]
+        taken = take_recommendations(map(overlays.pool.id2solvable, below if request.weak else ()))
         answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
+        put_back(taken)
         if missing or answer.problems:
             texts = tuple(f"nothing provides requested {name}" for name in missing)
             closure = Closure(
@@ -299,15 +305,23 @@ class Pool:
             )
         else:
             packages = {number: overlays.package(number) for number in answer.installed}
-            chosen = {number for want in wants for number in want.ids}
+            chosen = {number for want in wants[len(below) :] for number in want.ids}
             closure = Closure(
                 request.key,
                 self.state,
                 "ok",
                 packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
                 requested=frozenset(p.nevra for n, p in packages.items() if n in chosen),
+                beneath=frozenset(p.nevra for p in beneath.packages),
             )
         return SolvedImage(overlays, wants, missing, answer, closure)
+
+    def _beneath(self, request: ImageRequest) -> Closure:
+        """The closure of the image that this one is built on; without packages where on none."""
+        if request.beneath is None:
+            return Closure(request.key, self.state, "ok")
+        closure = self._solve(request.beneath).closure
+        return replace(closure, key=request.key)
 
     def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
         installed = solved.solution.installed
@@ -360,6 +374,17 @@ class Pool:
 
     # -- active overlays ---------------------------------------------------------------------------
 
+    def _active(
+        self,
+        request: ImageRequest,
+        overlay: Overlay | None,
+        drop: Collection[Requirement] = (),
+        exclude: Collection[str] = (),
+    ) -> AbstractContextManager[None]:
+        """The packages that take part: the overlay's, and none that the request excludes."""
+        names = {*exclude, *self._overlay_pool.names_like(request.excludes)}
+        return self._active_overlays(overlay, request.placeholders, drop, names)
+
     @contextmanager
     def _active_overlays(
         self,
@@ -374,15 +399,14 @@ class Pool:
         if placeholders:
             layers.append(placeholder_layer(self._overlay_pool, tuple(placeholders)))
         self._overlay_pool.set_active_overlays(layers, frozenset(exclude))
-        undo: list[tuple[Any, int, list[int]]] = []
+        undo: list[Taken] = []
         try:
             if drop:
                 undo = self._ignore(drop)
             yield
         finally:
-            for solvable, key, dependencies in undo:
-                _set_dependencies(solvable, key, dependencies)
-            self._edges.forget({solvable.id for solvable, _, _ in undo})
+            put_back(undo)
+            self._edges.forget({taken.solvable.id for taken in undo})
 
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)
@@ -392,21 +416,18 @@ class Pool:
         packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
         return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
 
-    def _ignore(self, drop: Collection[Requirement]) -> list[tuple[Any, int, list[int]]]:
-        """Takes requirements from packages; what to put back, and where."""
-        pool, undo = self._overlay_pool.pool, []
+    def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
+        """Takes requirements from packages; what to put back."""
+        pool = self._overlay_pool.pool
         by_package: dict[Nevra, set[str]] = {}
         for item in drop:
             by_package.setdefault(item.nevra, set()).add(item.capability)
-        for nevra, capabilities in by_package.items():
-            for solvable in map(pool.id2solvable, self._find(nevra)):
-                for key in _DROPPED_KEYS:
-                    before = solvable.lookup_idarray(key, 0)
-                    after = [d for d in before if pool.dep2str(d) not in capabilities]
-                    if after != before:
-                        undo.append((solvable, key, before))
-                        _set_dependencies(solvable, key, after)
-        self._finder().forget({solvable.id for solvable, _, _ in undo})
+        undo: list[Taken] = []
+        for nevra, gone in by_package.items():
+            kept = partial(_is_other, pool, gone)
+            for number in self._find(nevra):
+                undo += take_requirements(pool.id2solvable(number), kept)
+        self._finder().forget({taken.solvable.id for taken in undo})
         return undo
 
     def _find(self, nevra: Nevra) -> tuple[int, ...]:
@@ -425,19 +446,5 @@ class Pool:
         return known[nevra]
 
 
-def _requests(request: ImageRequest) -> list[str]:
-    """The requests; placeholders are requested by being there, and what has their name would be
-    the same again."""
-    placeholders = [p.name for p in request.placeholders]
-    return [r for r in request.requests if r not in placeholders] + placeholders
-
-
-def _set_dependencies(solvable: Any, key: int, dependencies: Sequence[int]) -> None:
-    """Gives a solvable these dependencies; those after the marker stay after it."""
-    solvable.unset(key)
-    marker = -1
-    for dependency in dependencies:
-        if dependency == solv.SOLVABLE_PREREQMARKER:
-            marker = 1
-        else:
-            solvable.add_deparray(key, dependency, marker)
+def _is_other(pool: Any, gone: Collection[str], dependency: int) -> bool:
+    return pool.dep2str(dependency) not in gone

@@ -109,10 +109,12 @@ def added_chains(
     pool: Pool,
     before: tuple[ImageRequest, Closure, Overlay | None],
     after: tuple[ImageRequest, Closure, Overlay | None],
+    base_pool: Pool | None = None,
 ) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
     """The chains to each package that `after` has and `before` has not, by name and architecture.
 
-    Each side is a request, its closure and the overlay that it was solved with. A chain goes from a
+    Each side is a request, its closure and the overlay that it was solved with, `before` in
+    `base_pool` where that is another. A chain goes from a
     requested package over packages that both sides have, by whatever requirement, and then over
     added ones, each reached by a *new* requirement. New is what the packages of `before` do not
     satisfy: not whatever else they require, and not what an added package requires that one of them
@@ -134,7 +136,9 @@ def added_chains(
     added = set(range(len(nevras))).difference(places[nevra] for nevra in common)
     entering = {link.capability for link in links if link.target in added}
     unmet = entering - pool.met(after[0], after[2], common, entering)
-    met_before = pool.met(before[0], before[2], [p.nevra for p in before[1].packages], unmet)
+    met_before = (base_pool or pool).met(
+        before[0], before[2], [p.nevra for p in before[1].packages], unmet
+    )
     new = unmet - met_before
     fresh = [
         link

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,17 +75,20 @@ class CheckedDocument:
         return self.text.line_of(place) if self.text else 1
 
 
-def check_text(content: bytes, id_: str, folder: Path | None = None) -> CheckedDocument:
+def check_text(
+    content: bytes, id_: str, folder: Path | None = None, *, without: Collection[str] = ()
+) -> CheckedDocument:
     """Reads and checks the YAML text of one document, and the `.repo` files that it names.
 
-    Relative paths of these begin at `folder`.
+    Relative paths of these begin at `folder`. Of a document of a kind in `without` nothing but its
+    kind is read.
     """
     try:
         text = parse_yaml(content)
     except YamlError as error:
         return CheckedDocument(None, None, (Finding((), error.line, f"not YAML: {error}"),))
     kind, wrong = _kind(text)
-    if kind is None or wrong is not None:
+    if kind is None or wrong is not None or kind in without:
         return CheckedDocument(kind, None, (wrong,) if wrong else (), (), text)
     data = text.data.get("data")
     read: Mapping[str, str] = {}

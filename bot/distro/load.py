@@ -210,6 +210,11 @@ def _good(checked: Mapping[str, CheckedDocument]) -> Good:
     }
 
 
+def configuration_of(checked: Mapping[str, CheckedDocument]) -> Configuration:
+    """The configuration of the documents, by id, that are not refused."""
+    return _configuration(_good(checked))
+
+
 def _configuration(good: Good) -> Configuration:
     documents: dict[str, dict[str, Any]] = {field: {} for _, field in KINDS.values()}
     for id_, (kind, document) in good.items():
@@ -228,7 +233,7 @@ def _check(
         (id_ := name.removesuffix(".yaml")): check_text(text, id_, places.get(name, directory))
         for name, text in contents.items()
     }
-    more_errors, more_unused = cross_check(checked, _configuration(_good(checked)))
+    more_errors, more_unused = cross_check(checked, configuration_of(checked))
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
     errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]

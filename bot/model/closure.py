@@ -126,7 +126,8 @@ class Closure:
     data, the root first, `missing` the requests that nothing provides, `involved` the packages
     that the causes speak of, and `packages` and `edges` are empty. Packages are
     sorted by NEVRA, edges too; `requested` holds those that an environment or workload request
-    itself selected.
+    itself selected. `beneath` are those of the image that this one is built on: they are among the
+    packages, and no part of its own layer.
     """
 
     key: ImageKey
@@ -139,6 +140,14 @@ class Closure:
     missing: tuple[str, ...] = ()
     causes: tuple[UnsolvableCause, ...] = ()
     involved: tuple[Package, ...] = ()
+    beneath: frozenset[Nevra] = frozenset()
+
+    @property
+    def own(self) -> tuple[Package, ...]:
+        """The packages of the image's own layer."""
+        if not self.beneath:
+            return self.packages
+        return tuple(p for p in self.packages if p.nevra not in self.beneath)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ class ImageRequest:
 
     `requests` are names, `name.arch`, name with version, capabilities or file paths, in the order
     of the documents without repeats; `groups` comps group ids. `weak` is true only if a document
-    says `include-weak-deps`.
+    says `include-weak-deps`. `excludes` are globs of names that take no part, as dnf's `--exclude`.
+    `beneath` is the image that this one is built on: its packages are installed already, and stay.
     """
 
     key: ImageKey
@@ -93,3 +94,12 @@ class ImageRequest:
     groups: tuple[str, ...] = ()
     weak: bool = False
     placeholders: tuple[PlaceholderPackage, ...] = ()
+    excludes: tuple[str, ...] = ()
+    beneath: ImageRequest | None = None
+
+    @property
+    def with_placeholders(self) -> tuple[str, ...]:
+        """The requests; placeholders are requested by being there, and what has their name would be
+        the same again."""
+        names = [placeholder.name for placeholder in self.placeholders]
+        return (*(r for r in self.requests if r not in names), *names)

@@ -155,7 +155,8 @@ class Package:
         return tuple(d for d in self.dependencies if d.kind == kind)
 
 
-Evidence = Literal["predicted", "rebuilt", "transferred", "external"]
+# `requested`: published packages alone, of which another choice is made.
+Evidence = Literal["predicted", "rebuilt", "transferred", "external", "requested"]
 
 
 @dataclass(frozen=True, slots=True)

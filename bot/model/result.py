@@ -44,10 +44,8 @@ class LayerSize:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until
-    it is composed.
-
-    `problems` are the solver's texts; `causes` say the same as data, the root first.
+    """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until it
+    is composed. `problems` are the solver's texts; `causes` say the same, the root first.
     """
 
     status: Literal["ok", "unsolvable", "absent"]
@@ -337,19 +335,19 @@ class ConfigurationChange:
 class CheckResult:
     """Everything a check found. `problems` are sentences: what was not evaluated, and why.
 
-    `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
-    that); `specs` paths of the changed specs; `sources` the source packages that they make, each
-    with the version-release that this change raises it to, or null where it raises none;
-    `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
+    `base`, `head` and `merge_base` are commit ids (`head` may be the text `working tree`); `specs`
+    paths of the changed specs, `requests` of files that say what images ask for; `sources` the
+    source packages of the specs, each with the version-release that this change raises it to, or
+    null; `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
     document, null where it could not be had; `unverified` the repositories without a key, whose
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
-    about the evidence for the reader; `awaited` architectures whose own build has not ended yet.
+    about the evidence; `awaited` architectures whose own build has not ended yet.
     `broken` are packages of the repositories that what the change drops makes uninstallable.
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
     when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
-    it would be without them. `predicted_verdict` is what it would be if the change were trusted,
-    where it is `action_required`, else null.
+    it would be without them. `predicted_verdict` is that of a trusted change, where it is
+    `action_required`, else null.
     `others` were checked together with this one; paths of theirs have their names before them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge alone.
     """
@@ -359,6 +357,7 @@ class CheckResult:
     head: str
     merge_base: str
     specs: tuple[str, ...]
+    requests: tuple[str, ...] = ()
     others: tuple[OtherChange, ...] = field(default=(), metadata={"alias": "with"})
     sources: dict[str, str | None] = field(default_factory=dict, hash=False)
     rpm_versions: dict[str, str | None] = field(default_factory=dict, hash=False)

@@ -120,5 +120,5 @@ def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
     workload = _advised(result, [row.place[0] for row in grown])
     if chat and workload:
         yield say.may_advise(line=f"/minimize advise {workload}")
-    if result.specs and (result.judged == "failure" or grown):
+    if (result.specs or result.requests) and (result.judged == "failure" or grown):
         yield say.may_check(line=f"minimize check --base {result.merge_base[:_SHORT]}")

@@ -21,6 +21,7 @@ _EVIDENCE = {
     "emulated": "rebuilt under emulation",
     "external": "built elsewhere",
     "predicted": "predicted from the spec",
+    "requested": "solved with the published packages",
 }
 
 

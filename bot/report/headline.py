@@ -54,14 +54,16 @@ def title(result: CheckResult, longest: int = 140) -> str:
     proposed = result.configuration
     if proposed is not None and proposed.problems:
         phrase = say.title_configuration_wrong(path=proposed.path, title=phrase)
-    elif proposed is not None and not result.specs:
+    elif proposed is not None and not (result.specs or result.requests):
         phrase = say.title_configuration(path=proposed.path, title=phrase)
     if result.accepted is not None:
         phrase = say.title_accepted(user=result.accepted.user, title=phrase)
     text = to_text(capitalised(phrase)).removesuffix(".")
     if result.judged == "neutral" and any(image.changed for image in result.images):
         text = f"{to_text(say.not_all_evaluated())} {text}"
-    mark = " (predicted)" if result.stage == "predicted" and result.judged != "neutral" else ""
+    predicted = result.stage == "predicted" and result.judged != "neutral"
+    # What images ask for is solved, and nothing is built for it.
+    mark = " (predicted)" if predicted and (result.specs or not result.requests) else ""
     if result.awaited:
         mark = f" ({to_text(say.not_built_yet(arches=listing(map(plain, result.awaited))))})"
     return shortened(text, longest - len(mark)) + mark
@@ -100,7 +102,8 @@ def _nothing(result: CheckResult) -> Phrase:
         return not_evaluated(problem=result.problems[0].replace(": not evaluated: ", ": ", 1))
     if result.judged == "neutral" and (never := _never(result)):
         return never
-    nothing_to_check = not result.specs and result.configuration is None
+    files = (*result.specs, *result.requests)
+    nothing_to_check = not files and result.configuration is None
     return say.no_spec() if nothing_to_check else say.no_image()
 
 

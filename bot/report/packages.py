@@ -44,7 +44,7 @@ def _came_in(rows: Sequence[Row], result: CheckResult, detail: Detail) -> _Lines
             code(arrival.name + (f".{arrival.arch}" if arrival.arch else "")),
             figure(size_span(arrival.sizes)),
             _need(arrival),
-            _brought(arrival, with_path=len(result.specs) > 1),
+            _brought(arrival, with_path=len(result.specs) + len(result.requests) > 1),
             *((where_phrase(arrival.images, in_all),) if somewhere else ()),
         )
         for arrival in found

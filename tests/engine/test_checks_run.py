@@ -56,6 +56,17 @@ async def test_the_repositorys_own_file_alone_is_looked_at(bot) -> None:
     assert bot.forge.comments == []
 
 
+async def test_a_document_that_says_what_an_image_asks_for_is_checked(bot) -> None:
+    head = bot.push({"configs/web.yaml": "document: feedback-pipeline-workload\n"})
+    await bot.deliver()
+    await bot.settled()
+    assert ("predict", head) in bot.checker.calls
+    other = bot.push({"configs/web.yaml": "document: another\n"})
+    await bot.deliver()
+    await bot.settled()
+    assert ("predict", other) not in bot.checker.calls
+
+
 async def test_a_patch_beside_a_spec_is_checked(bot) -> None:
     head = bot.push({"nginx/fix.patch": "p"})
     await bot.deliver()

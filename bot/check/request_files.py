@@ -1,0 +1,112 @@
+"""The changed files that say what an image asks for, with what is read beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot import limits
+from bot.errors import ChangeError
+from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
+from bot.requests.kinds import RequestKind, kind_of, may_ask, read_with
+from bot.temporary import temporary_directory
+
+# Paths of one git command.
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ChangedRequest:
+    """A file that says what an image asks for; a path is null on a side that has none."""
+
+    kind: RequestKind
+    base_path: str | None
+    head_path: str | None
+
+    @property
+    def path(self) -> str:
+        """The path by which results call it: head's, or base's of a deleted file."""
+        return self.head_path or self.base_path or ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFiles:
+    """The changed files of a change that ask for images, sorted by kind and path.
+
+    `base` and `head` have the bytes of what is read of each side, by path; `problem` says why
+    nothing could be.
+    """
+
+    changed: tuple[ChangedRequest, ...] = ()
+    base: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    head: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    problem: str = ""
+
+
+def changed_request_files(
+    git: GitRepository, merge_base: str, head: str, files: Iterable[ChangedFile]
+) -> RequestFiles:
+    """The files among the changed ones that say what an image asks for, and those beside them."""
+    files = tuple(files)
+    paths = {p for file in files for p in (file.path, file.old_path) if p and may_ask(p)}
+    if not paths:
+        return RequestFiles()
+    try:
+        sides = [_contents(git, commit, paths) for commit in (merge_base, head)]
+        changed = tuple(sorted(_changed(files, *sides)))
+        if not changed:
+            return RequestFiles()
+        base, after = (_with_those_beside(git, c, changed) for c in (merge_base, head))
+        return RequestFiles(changed, base, after)
+    except ChangeError as error:
+        return RequestFiles(problem=f"What images ask for was not evaluated: {error.what}")
+
+
+def _changed(
+    files: Iterable[ChangedFile], base: Mapping[str, bytes], head: Mapping[str, bytes]
+) -> Iterable[ChangedRequest]:
+    for file in files:
+        old, new = file.old_path or file.path, file.path
+        before, after = old if old in base else None, new if new in head else None
+        kind = kind_of(new, [head]) or kind_of(old, [base])
+        if kind is not None:
+            yield ChangedRequest(kind.name, before, after)
+
+
+def _with_those_beside(
+    git: GitRepository, commit: str, changed: Iterable[ChangedRequest]
+) -> dict[str, bytes]:
+    there = _paths(git, commit)
+    wanted = {path for one in changed for path in read_with(one.kind, one.path, there)}
+    return _contents(git, commit, wanted)
+
+
+def _paths(git: GitRepository, commit: str) -> list[str]:
+    if commit == WORKING_TREE:
+        tracked = git.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return [p.decode(errors="surrogateescape") for p in tracked.split(b"\0") if p]
+    return [entry.path for entry in git.tree(commit) if not entry.is_link]
+
+
+def _contents(git: GitRepository, commit: str, paths: Collection[str]) -> dict[str, bytes]:
+    """The bytes of those of `paths` that are files of a commit.
+
+    Raises ChangeError where they are more than the limit.
+    """
+    found: dict[str, bytes] = {}
+    size = 0
+    ordered = sorted(paths)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        with temporary_directory("change") as folder:
+            git.materialize(commit, folder, some, max_bytes=limits.REQUEST_FILES - size)
+            for path in some:
+                if (content := _content(folder / path)) is not None:
+                    found[path] = content
+                    size += len(content)
+    return found
+
+
+def _content(path: Path) -> bytes | None:
+    return None if path.is_symlink() or not path.is_file() else path.read_bytes()

@@ -1,0 +1,241 @@
+"""The images whose request a change edits, and the configuration that they are part of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bot.check.change import Change
+from bot.check.images import CheckedImage, Rules, requested_images
+from bot.check.plan import CheckOptions
+from bot.check.processes import FEW, in_processes
+from bot.check.target import Pools, Remarks, Target, requested_target
+from bot.check.together import Part
+from bot.check.verdict import Unevaluated
+from bot.distro.documents import Configuration, RepositoryDocument
+from bot.errors import in_backticks
+from bot.model.image import ImageKey
+from bot.model.spec import SpecFailure
+from bot.requests.documents import (
+    Choice,
+    DocumentTree,
+    changed_images,
+    is_document,
+    is_repository,
+    read_documents,
+    with_documents,
+)
+from bot.requests.values import RequestedImage
+
+# Images that are gone with the change and are named in one sentence.
+_NAMED = 10
+# Of the images of one place, which processes share.
+SHARES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The images of a change's files that say what images ask for.
+
+    `configuration` has head's documents beside those of the bot, `base_repositories` base's of a
+    repository document that the change edits. `refused` are head's files that are wrong where
+    base's are not; `problems` and `notes` are sentences, `undecided` says that an image could not
+    be judged.
+    """
+
+    configuration: Configuration
+    images: tuple[RequestedImage, ...] = ()
+    paths: tuple[str, ...] = ()
+    base_repositories: Mapping[str, RepositoryDocument] = field(default_factory=dict)
+    refused: tuple[Unevaluated, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    undecided: bool = False
+
+    @property
+    def arches(self) -> Mapping[str, tuple[str, ...]]:
+        """The architectures of the images by the ids of their repository documents."""
+        found: dict[str, dict[str, None]] = {}
+        for image in self.images:
+            found.setdefault(image.key.repository, {})[image.key.arch] = None
+        return {id_: tuple(arches) for id_, arches in found.items()}
+
+    def of(self, repository: str, arch: str) -> tuple[RequestedImage, ...]:
+        """The images of a repository document and an architecture."""
+        place = repository, arch
+        return tuple(i for i in self.images if (i.key.repository, i.key.arch) == place)
+
+
+def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks) -> Part:
+    """A change with the targets that the images of its requests need."""
+    targets = {target.document.id: target for target in part.targets}
+    for id_, arches in requests.arches.items():
+        found = requested_target(
+            pools,
+            requests.configuration.repositories[id_],
+            arches,
+            targets.get(id_),
+            requests.base_repositories.get(id_),
+            remarks,
+        )
+        if found is not None:
+            targets[id_] = found
+    return replace(part, targets=tuple(targets.values()))
+
+
+def images_of_requests(
+    requests: Requests, targets: Iterable[Target], rules: Rules
+) -> list[CheckedImage]:
+    """The images whose request the change edits, on both sides; of what could not be had none."""
+    shares = [
+        (target, arch, own[start::SHARES])
+        for target in targets
+        for arch in target.sides
+        for own in [requests.of(target.document.id, arch)]
+        for start in range(min(SHARES, len(own)))
+    ]
+
+    def of(share: tuple[Target, str, Sequence[RequestedImage]]) -> tuple[CheckedImage, ...]:
+        target, arch, own = share
+        base_pool = target.base_pools.get(arch)
+        return requested_images(target.pools[arch], own, target.sides[arch], rules, base_pool)
+
+    few = len(requests.images) < FEW
+    found = list(map(of, shares)) if few else in_processes(of, shares)
+    return [image for images in found for image in images]
+
+
+def requests_of(change: Change, options: CheckOptions, configuration: Configuration) -> Requests:
+    """The images that the changed request files of a change are about."""
+    files = change.requests
+    if not files.changed:
+        problems = (files.problem,) if files.problem else ()
+        return Requests(configuration, problems=problems, undecided=bool(problems))
+    trees = list(_document_trees(change, options, configuration))
+    choice = Choice(options.workloads, options.repositories, options.arches)
+    found = [image for base, head in trees for image in changed_images(base, head, choice)]
+    images = tuple(sorted((i for i in found if i.head is not None), key=lambda i: i.key))
+    gone = [image.key for image in found if image.head is None]
+    refused = tuple(f for base, head in trees for f in _refused(base, head))
+    unknown = [
+        sentence
+        for _, head in trees
+        for sentence in (
+            *_not_ours(change, head, own=options.own_repositories),
+            *_unknown_repositories(head),
+        )
+    ]
+    return Requests(
+        with_documents(configuration, (head for _, head in trees)),
+        images,
+        tuple(sorted({one.path for one in files.changed})),
+        _edited_repositories(trees),
+        refused,
+        (*(_sentence(each) for each in refused), *unknown),
+        tuple(_gone(gone)),
+        undecided=bool(unknown),
+    )
+
+
+def has_repositories(change: Change) -> bool:
+    """Return whether repository documents stand beside the documents that a change touches."""
+    folders = {o.path.rpartition("/")[0] for o in change.requests.changed if o.kind == "document"}
+    return any(
+        path.rpartition("/")[0] in folders and is_repository(content)
+        for path, content in change.requests.head.items()
+    )
+
+
+def _document_trees(
+    change: Change, options: CheckOptions, configuration: Configuration
+) -> Iterator[tuple[DocumentTree, DocumentTree]]:
+    """The documents of each folder in which one changed, on both sides."""
+    files = change.requests
+    folders = {one.path.rpartition("/")[0] for one in files.changed if one.kind == "document"}
+    for folder in sorted(folders):
+        base = read_documents(
+            folder,
+            _documents(folder, files.base),
+            configuration,
+            own_repositories=options.own_repositories,
+        )
+        head = read_documents(
+            folder,
+            _documents(folder, files.head),
+            configuration,
+            own_repositories=options.own_repositories,
+            known=base,
+        )
+        yield base, head
+
+
+def _documents(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    found = {}
+    for path, content in files.items():
+        own, _, name = path.rpartition("/")
+        if own == folder and name.endswith(".yaml") and is_document(path, content):
+            found[name.removesuffix(".yaml")] = content
+    return found
+
+
+def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
+    """Head's documents that are wrong and that the change edits."""
+    before = {path for path, _ in base.refused()}
+    for path, finding in head.refused():
+        id_ = path.rpartition("/")[2].removesuffix(".yaml")
+        if base.contents.get(id_) == head.contents[id_]:
+            continue
+        place = f"{finding.field}: " if finding.field else ""
+        failure = SpecFailure(path, "", "invalid", f"{place}{finding.message}", finding.line)
+        if path in before:
+            yield Unevaluated(failure, "base", ("base", "head"))
+        else:
+            yield Unevaluated(failure, "change", ("head",))
+
+
+def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]:
+    """A sentence for each changed repository document, where only the bot's own count."""
+    changed = {one.path for one in change.requests.changed}
+    for id_, one in tree.checked.items() if not own else ():
+        if one.kind == "repository" and tree.path(id_) in changed:
+            yield (
+                f"{tree.path(id_)}: not evaluated: a repository document counts once the bot's own"
+                " configuration has it."
+            )
+
+
+def _unknown_repositories(tree: DocumentTree) -> Iterator[str]:
+    """A sentence for each repository document that an environment names and that is not there."""
+    known = tree.configuration.repositories
+    missing: dict[str, str] = {}
+    for environment in tree.configuration.environments.values():
+        for id_ in environment.repositories:
+            if id_ not in known and environment.id in tree.contents:
+                missing.setdefault(id_, tree.path(environment.id))
+    for id_, path in missing.items():
+        yield f"{path}: not evaluated on `{id_}`: there is no repository document of this name."
+
+
+def _sentence(one: Unevaluated) -> str:
+    failure = one.failure
+    ending = " The base is wrong too." if one.fault == "base" else ""
+    return f"{failure.path}:{failure.line}: {in_backticks(failure.message.rstrip('.'))}.{ending}"
+
+
+def _edited_repositories(
+    trees: Iterable[tuple[DocumentTree, DocumentTree]],
+) -> dict[str, RepositoryDocument]:
+    return {
+        id_: before
+        for base, head in trees
+        for id_, before in base.configuration.repositories.items()
+        if (after := head.configuration.repositories.get(id_)) is not None and after != before
+    }
+
+
+def _gone(keys: list[ImageKey]) -> Iterator[str]:
+    """A sentence on the images that head's files ask for no more."""
+    if keys:
+        places = list(dict.fromkeys(f"{k.workload} in {k.environment}" for k in keys))
+        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        yield f"No image any more: {', '.join(places[:_NAMED])}{more}."

@@ -1,0 +1,204 @@
+"""Content Resolver's documents in a repository: the images that a change of them changes.
+
+A tree stands for itself: its workloads meet its environments. What it has no document of (the
+repositories, where only the server's own count) comes from the configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from bot.distro.check import CheckedDocument, Finding, check_text
+from bot.distro.documents import Configuration, EnvironmentDocument, WorkloadDocument
+from bot.distro.images import WEAK, image_keys, image_request
+from bot.distro.load import configuration_of
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.spec import SpecLine
+from bot.requests.values import Entry, RequestedImage, requested_image
+
+_DOCUMENT = re.compile(
+    rb"""^["']?document["']?[ \t]*:[ \t]*["']?(?:feedback-pipeline|content-resolver)-""", re.M
+)
+# What a tree takes from the configuration where it has none of its own.
+_SHARED = ("repositories", "environments", "workloads", "objectives")
+
+
+def is_document(path: str, content: bytes) -> bool:
+    """Return whether a file is one of Content Resolver's documents."""
+    return path.endswith(".yaml") and _DOCUMENT.search(content) is not None
+
+
+def is_repository(content: bytes) -> bool:
+    """Return whether a document is one of repositories, as far as its first line tells."""
+    found = _DOCUMENT.search(content)
+    return found is not None and content[found.end() :].startswith(b"repository")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentTree:
+    """The documents of one folder of a repository, by their ids.
+
+    `contents` has the bytes of each; `configuration` is made of those that are not refused.
+    """
+
+    folder: str
+    contents: Mapping[str, bytes]
+    checked: Mapping[str, CheckedDocument]
+    configuration: Configuration
+    _entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict, repr=False)
+
+    def path(self, id_: str) -> str:
+        """The path of a document in the repository."""
+        return f"{self.folder}/{id_}.yaml" if self.folder else f"{id_}.yaml"
+
+    def line(self, id_: str, number: int) -> SpecLine:
+        """A line of a document, by its number from 1."""
+        lines = self.contents[id_].decode(errors="replace").split("\n")
+        text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+        return SpecLine(self.path(id_), number, text)
+
+    def entries(self, id_: str) -> tuple[Entry, ...]:
+        """The entries of an environment or workload document."""
+        if id_ not in self._entries:
+            self._entries[id_] = tuple(_entries(self, id_))
+        return self._entries[id_]
+
+    def refused(self) -> Iterator[tuple[str, Finding]]:
+        """The path of each document that is refused, with what is wrong."""
+        for id_, one in self.checked.items():
+            for finding in one.errors:
+                yield self.path(id_), finding
+
+
+def read_documents(
+    folder: str,
+    contents: Mapping[str, bytes],
+    shared: Configuration,
+    *,
+    own_repositories: bool,
+    known: DocumentTree | None = None,
+) -> DocumentTree:
+    """The documents of a folder, `contents` by their ids.
+
+    `shared` has what the folder has no document of. A stranger's repository document could name any
+    address or file of this machine: without `own_repositories` only those of `shared` count.
+    Documents that `known` has too are not checked again.
+    """
+    without = () if own_repositories else ("repository",)
+    checked = {
+        id_: known.checked[id_]
+        if known is not None and known.contents.get(id_) == content
+        else check_text(content, id_, without=without)
+        for id_, content in contents.items()
+    }
+    own = configuration_of(checked)
+    mixed = {
+        each.name: getattr(shared, each.name) or getattr(own, each.name)
+        if each.name == "repositories" and not own_repositories
+        else getattr(own, each.name) or (getattr(shared, each.name) if each.name in _SHARED else {})
+        for each in fields(own)
+    }
+    return DocumentTree(folder, contents, checked, Configuration(**mixed))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The images that a check is about; what is empty is not narrowed."""
+
+    workloads: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+
+    def has(self, key: ImageKey) -> bool:
+        """Return whether an image is one of them."""
+        return (
+            (not self.workloads or key.workload in self.workloads)
+            and (not self.repositories or key.repository in self.repositories)
+            and (not self.arches or key.arch in self.arches)
+        )
+
+
+def changed_images(
+    base: DocumentTree, head: DocumentTree, choice: Choice
+) -> tuple[RequestedImage, ...]:
+    """The images whose request differs between two trees of documents, sorted by key."""
+    before, after = base.configuration, head.configuration
+    keys = {tree: frozenset(filter(choice.has, _keys(of))) for tree, of in _sides(before, after)}
+    found = []
+    for key in sorted(keys["base"] | keys["head"]):
+        requests: list[ImageRequest | None] = [
+            image_request(of, key) if key in keys[side] else None
+            for side, of in _sides(before, after)
+        ]
+        if requests[0] != requests[1] or _repository_changed(before, after, key):
+            ids = [id_ for id_ in (key.environment, key.workload) if id_ in head.contents]
+            entries = (
+                entry
+                for id_ in ids
+                if base.contents.get(id_) != head.contents[id_]
+                for entry in head.entries(id_)
+            )
+            found.append(requested_image(key, requests[0], requests[1], entries))
+    return tuple(found)
+
+
+def _sides(before: Configuration, after: Configuration) -> tuple[tuple[str, Configuration], ...]:
+    return ("base", before), ("head", after)
+
+
+def _keys(configuration: Configuration) -> tuple[ImageKey, ...]:
+    if not configuration.workloads or not configuration.environments:
+        return ()
+    return image_keys(configuration)
+
+
+def _repository_changed(before: Configuration, after: Configuration, key: ImageKey) -> bool:
+    """Return whether both sides have the repository document, and have it otherwise."""
+    sides = [each.repositories.get(key.repository) for each in (before, after)]
+    return None not in sides and sides[0] != sides[1]
+
+
+def _entries(tree: DocumentTree, id_: str) -> Iterator[Entry]:
+    checked = tree.checked[id_]
+    document = checked.document
+    if not isinstance(document, EnvironmentDocument | WorkloadDocument):
+        return
+
+    def line(*place: str) -> SpecLine:
+        return tree.line(id_, _line_of(checked, *place))
+
+    for text in document.packages:
+        yield Entry("package", text, line("packages", text))
+    for arch, names in document.arch_packages.items():
+        for text in names:
+            yield Entry("package", text, line("arch_packages", arch, text), (arch,))
+    for text in document.groups:
+        yield Entry("group", text, line("groups", text))
+    if WEAK in document.options:
+        yield Entry("weak", "", line("options", WEAK))
+
+
+def _line_of(checked: CheckedDocument, *place: str) -> int:
+    """The line of a text in a list below `data`, from 1."""
+    assert checked.text is not None  # it is no document otherwise
+    listed: Any = checked.text.data["data"]
+    for step in place[:-1]:
+        listed = listed[step]
+    return checked.line_of(("data", *place[:-1], listed.index(place[-1])))
+
+
+def with_documents(configuration: Configuration, trees: Iterable[DocumentTree]) -> Configuration:
+    """A configuration with the documents of trees, which count before its own."""
+    for tree in trees:
+        own = {
+            each.name: {
+                **getattr(configuration, each.name),
+                **getattr(tree.configuration, each.name),
+            }
+            for each in fields(configuration)
+        }
+        configuration = replace(configuration, **own)
+    return configuration

@@ -1,0 +1,119 @@
+"""The entries of a file that says what an image asks for, and both requests of such an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.spec import SpecLine
+
+EntryKind = Literal["package", "group", "exclude", "weak"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that a line of a file asks for; without `arches` on every architecture.
+
+    `package`: `text` is a package as dnf's `install` takes it; `group`: the id of a comps group;
+    `exclude`: a glob of names that take no part; `weak`: weak dependencies come too, no text.
+    """
+
+    kind: EntryKind
+    text: str
+    line: SpecLine
+    arches: tuple[str, ...] = ()
+
+    def counts_on(self, arch: str) -> bool:
+        """Return whether it is asked for on an architecture."""
+        return not self.arches or arch in self.arches
+
+    @property
+    def content(self) -> tuple[EntryKind, str]:
+        """The entry without its place."""
+        return self.kind, self.text
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedImage:
+    """An image whose request a change edits; a side that asks for no such image is null.
+
+    `entries` are those of head's file that base's request does not have.
+    """
+
+    key: ImageKey
+    base: ImageRequest | None
+    head: ImageRequest | None
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def lines(self) -> tuple[SpecLine, ...]:
+        """The lines of head's file that add something."""
+        return tuple(sorted({entry.line for entry in self.entries}))
+
+    def without(self, lines: frozenset[SpecLine]) -> ImageRequest:
+        """Head's request without these lines; what another line of the change adds too stays."""
+        gone = [entry for entry in self.entries if entry.line in lines]
+        staying = {entry.content for entry in self.entries if entry.line not in lines}
+        return _without(_known(self.head), [e for e in gone if e.content not in staying])
+
+    def only(self, line: SpecLine) -> ImageRequest:
+        """Base's request with one line of the change more."""
+        if self.base is None:
+            return self.without(frozenset(self.lines) - {line})
+        return _with(self.base, [entry for entry in self.entries if entry.line == line])
+
+
+def requested_image(
+    key: ImageKey, base: ImageRequest | None, head: ImageRequest | None, entries: Iterable[Entry]
+) -> RequestedImage:
+    """An image with those of head's `entries` that count on its architecture and are new.
+
+    Of an image that base does not have no entry is: all of it is new.
+    """
+    if base is None or head is None:
+        return RequestedImage(key, base, head)
+    new = tuple(e for e in entries if e.counts_on(key.arch) and not _states(base, e))
+    return RequestedImage(key, base, head, new)
+
+
+def _known(request: ImageRequest | None) -> ImageRequest:
+    assert request is not None  # a side that is not there has no lines
+    return request
+
+
+def _states(request: ImageRequest, entry: Entry) -> bool:
+    if entry.kind == "weak":
+        return request.weak
+    return entry.text in _texts(request, entry.kind)
+
+
+def _texts(request: ImageRequest, kind: EntryKind) -> tuple[str, ...]:
+    if kind == "package":
+        return request.requests
+    return request.groups if kind == "group" else request.excludes
+
+
+def _without(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
+    gone = {entry.content for entry in entries}
+    return replace(
+        request,
+        requests=tuple(r for r in request.requests if ("package", r) not in gone),
+        groups=tuple(g for g in request.groups if ("group", g) not in gone),
+        excludes=tuple(e for e in request.excludes if ("exclude", e) not in gone),
+        weak=request.weak and ("weak", "") not in gone,
+    )
+
+
+def _with(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
+    more: dict[EntryKind, list[str]] = {"package": [], "group": [], "exclude": [], "weak": []}
+    for entry in entries:
+        more[entry.kind].append(entry.text)
+    return replace(
+        request,
+        requests=tuple(dict.fromkeys((*request.requests, *more["package"]))),
+        groups=tuple(dict.fromkeys((*request.groups, *more["group"]))),
+        excludes=tuple(dict.fromkeys((*request.excludes, *more["exclude"]))),
+        weak=request.weak or bool(more["weak"]),
+    )
