@@ -91,6 +91,8 @@ class WatchedSecrets:
     def __init__(self, references: Iterable[SecretReference]) -> None:
         """UsageError if a secret is not there."""
         self._references = tuple(references)
+        # Made once: each webhook looks at them.
+        self._files = tuple(Path(one.file) for one in self._references if one.file is not None)
         self._seen = self._stamps()
         self._values = tuple(one.value() for one in self._references)
 
@@ -108,11 +110,10 @@ class WatchedSecrets:
     def _stamps(self) -> tuple[tuple[int, int, int], ...]:
         """The inode, size and time of each file."""
         stamps = []
-        for one in self._references:
-            if one.file is not None:
-                with contextlib.suppress(OSError):
-                    found = Path(one.file).stat()
-                    stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                found = file.stat()
+                stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
         return tuple(stamps)
 
 

@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.forge.values import ForgeRefusedError, PullRequestKey, StatusReport
+from bot.forge.github.app import parsed_key
+from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
 from bot.report.annotations import Annotation
 
 REPOSITORY = {"full_name": "o/r", "id": 1001}
@@ -210,6 +211,28 @@ async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_
         bearer.removeprefix("bearer "), private_key.public_key(), algorithms=["RS256"]
     )
     assert claims["iss"] == "1"
+
+
+async def test_an_app_s_key_is_read_once_for_many_requests(
+    app_forge, tiny, private_key, monkeypatch
+) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(
+        "bot.forge.github.app.load_pem_private_key",
+        lambda pem, _password: (read.append(pem), private_key)[1],
+    )
+    parsed_key.cache_clear()
+    tiny.lists["/repos/o/r/pulls/7/files"] = []
+    for _ in range(3):
+        await app_forge.login()
+        await app_forge.changed_files(KEY)
+    assert len(read) == 1
+
+
+async def test_an_app_s_key_that_is_none_is_an_error_with_its_remedy(forge_on, tiny) -> None:
+    with pytest.raises(ForgeError, match=r"private key cannot be read.*Make a new one") as raised:
+        await forge_on(app=("1", "-----BEGIN RSA PRIVATE KEY-----\nx\n")).login()
+    assert "BEGIN" not in str(raised.value)
 
 
 async def test_an_app_whose_check_runs_are_refused_uses_statuses(app_forge, tiny) -> None:

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 import gidgethub
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from gidgethub.abc import GitHubAPI
 from yarl import URL
 
@@ -51,14 +52,16 @@ class GitHubClient(GitHubAPI):
         *,
         api_url: str,
         app_id: str | None = None,
-        private_key: str | None = None,
+        private_key: RSAPrivateKey | None = None,
         renew: Callable[[], Awaitable[str]] | None = None,
         attempts: int = _ATTEMPTS,
         rate_limit: RateLimit | None = None,
     ) -> None:
         """`renew` gives another token for one that GitHub no longer knows, before its time;
         `attempts` is how often a request is tried at most, `rate_limit` the credential's."""
-        super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=private_key)
+        # PyJWT, which signs with it, takes a key that is parsed as well as its text.
+        signing: Any = private_key
+        super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=signing)
         self._session = session
         self._renew = renew
         self._attempts = attempts

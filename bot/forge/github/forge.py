@@ -15,7 +15,7 @@ import gidgethub
 
 from bot.forge.bodies import Verification
 from bot.forge.events import Event
-from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token
+from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token, parsed_key
 from bot.forge.github.client import (
     GitHubClient,
     RepositoryApi,
@@ -366,7 +366,7 @@ class GitHub:
             self._sessions.get(),
             api_url=self._settings.api_url,
             app_id=app_id,
-            private_key=None if private_key is None else secret_text(private_key),
+            private_key=None if private_key is None else parsed_key(secret_text(private_key)),
             renew=renew,
             attempts=attempts,
             rate_limit=rate_limit or self._rate_limits["app"],
