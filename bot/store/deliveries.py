@@ -10,7 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlite_utils import Database
@@ -96,13 +99,15 @@ class _Waiting:
 class GroupWriter:
     """Group commit: while one write is on its way to the disk, the next changes gather.
 
-    `on_written` is called after each.
+    The thread that writes takes the next group itself, so that a busy event loop keeps no group
+    from the disk. `on_written` is called after each, on the event loop.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.on_written: Callable[[], None] = lambda: None
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        # None: the last.
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
 
     async def write(self, change: Change[T]) -> T:
         """Return what `change` returns once it is on disk.
@@ -111,7 +116,7 @@ class GroupWriter:
         takes longer than a forge waits; it may be written later then.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Waiting(change, done))
+        self._waiting.put(_Waiting(change, done))
         try:
             async with asyncio.timeout(_LONGEST_WAIT):
                 return await done
@@ -120,27 +125,41 @@ class GroupWriter:
 
     async def run(self) -> None:
         """Write waiting changes for ever; when cancelled, write the rest first."""
-        try:
-            while True:
-                await self._write([await self._waiting.get()])
-        finally:
-            if not self._waiting.empty():
-                await self._write([])
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "deliveries") as thread:
+            writing = loop.run_in_executor(thread, self._write_all, loop)
+            try:
+                await asyncio.shield(writing)
+            finally:
+                self._waiting.put(None)
+                await writing
 
-    async def _write(self, batch: list[_Waiting]) -> None:
-        while not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        changes = [one.change for one in batch]
+    def _write_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write one group after the other, in a thread, until the last."""
+        last = False
+        while not last:
+            gathered = [self._waiting.get()]
+            with suppress(Empty):
+                while True:
+                    gathered.append(self._waiting.get_nowait())
+            group = [one for one in gathered if one is not None]
+            last = len(group) < len(gathered)
+            loop.call_soon_threadsafe(self._answer, group, self._written(group))
+
+    def _written(self, group: list[_Waiting]) -> list[Any]:
+        """The result of each change, or the error that it is answered with."""
         try:
-            written = await asyncio.shield(asyncio.to_thread(self._store.write_together, changes))
+            return self._store.write_together([one.change for one in group])
         except SurroundingsError as error:
-            LOG.error("%d changes could not be written: %s", len(batch), error)  # noqa: TRY400 - the sentence has it all
-            written = [error for _ in batch]
+            LOG.error("%d changes could not be written: %s", len(group), error)  # noqa: TRY400 - the sentence has it all
+            return [error for _ in group]
         except Exception as error:
-            # A bug that one batch meets must not end the writing of the next ones.
-            LOG.exception("%d changes could not be written", len(batch))
-            written = [error for _ in batch]
-        for one, result in zip(batch, written, strict=True):
+            # A bug that one group meets must not end the writing of the next ones.
+            LOG.exception("%d changes could not be written", len(group))
+            return [error for _ in group]
+
+    def _answer(self, group: list[_Waiting], written: list[Any]) -> None:
+        for one, result in zip(group, written, strict=True):
             if one.done.done():  # who asked for it may be gone
                 continue
             if isinstance(result, Exception):

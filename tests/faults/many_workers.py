@@ -85,7 +85,12 @@ class Fleet:
         script = [sys.executable, "-m", "tests.faults.working_bot"]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*script, role, str(file), str(self.seconds)], stdout=log, stderr=log, cwd=ROOT
+                [*script, role, str(file), str(self.seconds)],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                # As a service: the kernel shares out the processors by session.
+                start_new_session=True,
             )
         deadline = time.monotonic() + READY
         while not (self.home / f"{name}-ready").exists():

@@ -19,9 +19,11 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 from aiohttp import web
 
 from bot.demo.forge.server import LocalForge
@@ -30,6 +32,7 @@ from bot.forge.github.signatures import signed_headers
 from bot.store.store import open_store
 from tests.faults.many_workers import ROOT, Fleet
 
+_SETTLING = 10.0  # seconds for the bot to have started everything
 PREDICTION = 0.2  # seconds, of a prediction and of a build
 BODY = {
     "action": "labeled",
@@ -105,10 +108,22 @@ async def send(url: str, secret: str, rate: int, seconds: float) -> None:
     print(json.dumps({"times": times, "statuses": statuses}))
 
 
-async def sent(
-    url: str, secret: str, rate: int, seconds: float
-) -> tuple[list[float], Counter[str]]:
-    """Send from a process of its own; the times in order, and the statuses."""
+@dataclass(frozen=True)
+class Sent:
+    """The times of webhooks in order, in seconds, the statuses, and the server's processor time."""
+
+    times: list[float]
+    statuses: Counter[str]
+    processor: float
+
+    def at(self, share: float) -> float:
+        """The time, in milliseconds, within which such a share was answered."""
+        return 1000 * self.times[int(len(self.times) * share)]
+
+
+async def sent(url: str, secret: str, rate: int, seconds: float, server: int) -> Sent:
+    """Send to the process `server` from a process of its own."""
+    before = _processor(server)
     command = [sys.executable, "-m", "tests.faults.webhook_rate", "--send", url, secret]
     options = ["--rate", str(rate), "--seconds", str(seconds)]
     process = await asyncio.create_subprocess_exec(
@@ -116,7 +131,13 @@ async def sent(
     )
     output, _ = await process.communicate()
     found = json.loads(output)
-    return sorted(found["times"]), Counter(found["statuses"])
+    return Sent(sorted(found["times"]), Counter(found["statuses"]), _processor(server) - before)
+
+
+def _processor(server: int) -> float:
+    """Seconds of processor that a process has had, without what it started."""
+    used = psutil.Process(server).cpu_times()
+    return float(used.user + used.system)
 
 
 async def measure(home: Path, rate: int, seconds: float) -> None:
@@ -127,7 +148,14 @@ async def measure(home: Path, rate: int, seconds: float) -> None:
         try:
             await fleet.start("server", "server", 2)
             changing = asyncio.create_task(_change(fleet))
-            ours = await sent(fleet.app.hook_url or "", fleet.app.secret, rate, seconds)
+            await asyncio.sleep(_SETTLING)
+            ours = await sent(
+                fleet.app.hook_url or "",
+                fleet.app.secret,
+                rate,
+                seconds,
+                fleet.processes["server"].pid,
+            )
             changing.cancel()
             with suppress(asyncio.CancelledError):
                 await changing
@@ -137,7 +165,7 @@ async def measure(home: Path, rate: int, seconds: float) -> None:
             fleet.close()
     port = free_port()
     command = [sys.executable, "-m", "tests.faults.webhook_rate", "--bare", str(port)]
-    process = subprocess.Popen([*command, str(home / "bare")], cwd=ROOT)
+    process = subprocess.Popen([*command, str(home / "bare")], cwd=ROOT, start_new_session=True)
     try:
         while True:
             with suppress(aiohttp.ClientError):
@@ -147,17 +175,18 @@ async def measure(home: Path, rate: int, seconds: float) -> None:
                 ):
                     break
             await asyncio.sleep(0.1)
-        plain = await sent(f"http://127.0.0.1:{port}/webhook", "s", rate, seconds)
+        plain = await sent(f"http://127.0.0.1:{port}/webhook", "s", rate, seconds, process.pid)
     finally:
         process.kill()
         process.wait()
-    print("server    p50, ms   p99, ms   answers")
-    for name, (times, statuses) in (("minimize", ours), ("bare", plain)):
-        p50, p99 = (1000 * times[int(len(times) * share)] for share in (0.5, 0.99))
-        print(f"{name:<8} {p50:>8.0f} {p99:>9.0f}   {dict(statuses)}")
-    ratio = ours[0][int(len(ours[0]) * 0.99)] / plain[0][int(len(plain[0]) * 0.99)]
+    print("server    p50, ms   p99, ms   processor each, ms   answers")
+    for name, one in (("minimize", ours), ("bare", plain)):
+        each = 1000 * one.processor / len(one.times)
+        row = f"{one.at(0.5):>8.0f} {one.at(0.99):>9.0f} {each:>20.2f}"
+        print(f"{name:<8} {row}   {dict(one.statuses)}")
     print(
-        f"p99 {ratio:.2f} times; {stored} of {ours[1]['202']} accepted are stored; {checked} pull"
+        f"p99 {ours.at(0.99) / plain.at(0.99):.2f} times; {stored} of {ours.statuses['202']}"
+        f" accepted are stored; {checked} pull"
         f" requests checked meanwhile; load {os.getloadavg()[0]:.0f}"
     )
 

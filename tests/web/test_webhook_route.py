@@ -125,6 +125,32 @@ async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> N
     store.close()
 
 
+async def test_a_busy_event_loop_keeps_no_group_from_the_disk(tmp_path: Path, monkeypatch) -> None:
+    store = open_store(tmp_path)
+    real, starts = store.write_together, threading.Semaphore(0)
+    go_on = threading.Event()
+
+    def slow(changes: list[Any]) -> list[Any]:
+        starts.release()
+        go_on.wait(90)
+        return real(changes)
+
+    monkeypatch.setattr(store, "write_together", slow)
+    writer = GroupWriter(store)
+    running = asyncio.create_task(writer.run())
+    first = asyncio.create_task(writer.write(adding(NewDelivery("f", "e", "1", b""))))
+    assert await asyncio.to_thread(starts.acquire, timeout=90)
+    second = asyncio.create_task(writer.write(adding(NewDelivery("f", "e", "2", b""))))
+    await asyncio.sleep(0)
+    go_on.set()
+    # The loop does nothing from here on, until the second group is on its way.
+    assert starts.acquire(timeout=90)
+    await asyncio.gather(first, second)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    store.close()
+
+
 async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     writer = GroupWriter(store)
