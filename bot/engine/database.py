@@ -15,6 +15,8 @@ from bot.settings.values import Settings
 
 # DBOS's on Postgres.
 SCHEMA = "dbos"
+# Pages that were read stay in memory while SQLite has no more than this; the system has them too.
+_SQLITE_BYTES = 12_000_000
 _METADATA = sa.MetaData()
 # The results that workers without a store leave; the server brings them to the store.
 RESULTS = sa.Table(
@@ -73,6 +75,8 @@ def prepared_url(settings: Settings) -> str:
         connection = sqlite3.connect(database, timeout=30)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
+            # For all of this process's connections: each of some 25 would keep 2 MB of pages.
+            connection.execute(f"PRAGMA soft_heap_limit={_SQLITE_BYTES}")
             # SQLite's own default, which DBOS leaves alone; a build of SQLite may differ.
             (level,) = connection.execute("PRAGMA synchronous").fetchone()
         finally:

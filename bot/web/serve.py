@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -172,12 +173,25 @@ async def _warm_up(computing: Computing) -> None:
 
 
 def _drop_unused(computing: Computing, settings: Settings) -> None:
-    """End idle processes, remove what killed ones left, evict from a cache that is too large."""
+    """End idle processes, remove what killed ones left, evict from a cache that is too large, and
+    give back the memory that is free."""
     from bot.distro.cache import Cache, tidy
 
     computing.drop_idle()
     sweep_temporary_directories()
     tidy(Cache(settings.cache))
+    give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Give the memory that this process has freed back to the system, where the C library can.
+
+    glibc keeps it in an arena for each of some threads: 20 MB after a backlog of 300 checks.
+    https://man7.org/linux/man-pages/man3/malloc_trim.3.html
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def serve_bot(settings: Settings) -> int:

@@ -28,6 +28,7 @@ import psutil
 from bot.engine.processes import Processes
 from bot.forge.values import Comment, PullRequest, PullRequestEvent, PullRequestKey, StatusReport
 from bot.store.records import NewDelivery
+from bot.web.serve import give_back_memory
 from tests.engine.conftest import Bot, FakeChecker, FakeForge, Repository
 
 SPEC = "Name: nginx\nRequires: perl\n# {}\n"
@@ -87,7 +88,7 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.count += 1
-        print("error:", record.getMessage()[:200], flush=True)
+        print("error:", self.format(record), flush=True)
 
 
 async def drain(
@@ -117,7 +118,7 @@ async def drain(
         while (done := _concluded(bot)) < pulls or bot.store.open_checks():
             if done * 10 // pulls > shown:
                 shown = done * 10 // pulls
-                gc.collect()
+                _tidy()
                 mine = own.memory_full_info().pss / 1e6
                 early = mine if shown == 1 else early
                 print(
@@ -127,7 +128,7 @@ async def drain(
             await asyncio.sleep(0.5)
         if after is not None:
             await after(bot)
-        gc.collect()
+        _tidy()
         late = own.memory_full_info().pss / 1e6
         wrong = sum(
             forge.commented[_key(n)] != 1 or forge.last.get(forge.heads[n]) != "success"
@@ -140,6 +141,12 @@ async def drain(
             with contextlib.suppress(asyncio.CancelledError):
                 await loop
         await bot.close()
+
+
+def _tidy() -> None:
+    """Give back what is free, as the bot does each minute."""
+    gc.collect()
+    give_back_memory()
 
 
 def _commits(repository: Repository, count: int) -> dict[int, str]:
