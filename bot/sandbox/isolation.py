@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from bot.sandbox.disk import DiskRoom
 from bot.sandbox.launch import program
 from bot.sandbox.remedies import memory_remedy
 from bot.sandbox.run import run_sandboxed
-from bot.sandbox.user_ids import range_of_ids
+from bot.sandbox.user_ids import check_user_ids
 from bot.sandbox.values import Limits, SandboxError
 
 Strangers = Literal["run", "refused", "run without a memory limit"]
@@ -129,15 +128,13 @@ def _memory() -> Part:
 
 
 def _user_ids() -> Part:
-    if os.geteuid() == 0:
-        return Part("user ids", True, "one for each sandbox, 65,536 where packages are installed")
+    """The ids that builds install packages with, tried by a program that is root inside."""
     try:
-        first, count = range_of_ids()
+        detail = check_user_ids()
+        run_sandboxed(["/usr/bin/env", "true"], limits=Limits(seconds=30.0), user="root")
     except SandboxError as error:
-        return Part(
-            "user ids", False, "no range of them, so builds cannot install packages", error.hint
-        )
-    return Part("user ids", True, f"{count} from {first} on, where packages are installed")
+        return Part("user ids", False, f"builds cannot install packages: {error.what}", error.hint)
+    return Part("user ids", True, detail)
 
 
 def _disk(cache: Path) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
@@ -19,18 +20,25 @@ def in_container() -> bool:
 
 def namespace_remedy(text: str) -> str:
     """The remedy for a failure that bubblewrap or its starters described with `text`."""
-    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if apparmor.exists() and apparmor.read_text().strip() == "1":
-        return (
-            "AppArmor forbids user namespaces here: give bwrap a profile that has `userns,` "
-            "(Ubuntu's package apparmor-profiles: bwrap-userns-restrict), or "
-            "sysctl kernel.apparmor_restrict_unprivileged_userns=0."
-        )
-    disabled = Path("/proc/sys/kernel/unprivileged_userns_clone")
-    if disabled.exists() and disabled.read_text().strip() == "0":
+    if _kernel("user/max_user_namespaces") == "0":
+        return "User namespaces are off here: sysctl user.max_user_namespaces=10000 (on the host)."
+    if _kernel("kernel/unprivileged_userns_clone") == "0":
         return "User namespaces are off here: sysctl kernel.unprivileged_userns_clone=1."
-    if Path("/proc/sys/user/max_user_namespaces").read_text().strip() == "0":
-        return "User namespaces are off here: sysctl user.max_user_namespaces=10000."
+    if _kernel("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "AppArmor forbids user namespaces here. deploy/install --apparmor, as root (of a"
+            " container: on its host), loads a profile that allows them to bwrap"
+            " (deploy/apparmor/minimize-bwrap);"
+            " or sysctl kernel.apparmor_restrict_unprivileged_userns=0, for all programs."
+        )
+    if os.geteuid() == 0 and not _has_capability(_SYS_ADMIN):
+        return (
+            "This is root without the capability SYS_ADMIN, as containers have it by default: it"
+            " may neither mount nor make namespaces. Run the container as another user"
+            " (--user 10001) with --security-opt seccomp=unconfined --security-opt"
+            " apparmor=unconfined --security-opt systempaths=unconfined; or as root with these and"
+            " --cap-add SYS_ADMIN; or with --privileged."
+        )
     if in_container() or "Operation not permitted" in text or "Permission denied" in text:
         return (
             "In a container, allow user namespaces and mounts: "
@@ -39,6 +47,35 @@ def namespace_remedy(text: str) -> str:
             "--cap-add SYS_ADMIN; or --privileged."
         )
     return ""
+
+
+def no_new_privileges() -> bool:
+    """Return whether this process, and all that it starts, gain nothing by setuid programs."""
+    return _status("NoNewPrivs") == "1"
+
+
+# Its number in linux/capability.h.
+_SYS_ADMIN = 21
+
+
+def _has_capability(number: int) -> bool:
+    return bool(int(_status("CapEff") or "0", 16) >> number & 1)
+
+
+def _status(field: str) -> str:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.strip()
+    return ""
+
+
+def _kernel(name: str) -> str:
+    """A parameter of the kernel, or "" where it has none."""
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return ""
 
 
 def memory_remedy() -> str:

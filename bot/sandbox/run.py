@@ -26,10 +26,10 @@ from bot.sandbox.launch import (
     outer_command,
 )
 from bot.sandbox.priority import at_own_priority
-from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot, unreadable_file
+from bot.sandbox.slots import own_ids, runtime_directory, uid_slot, unreadable_file
 from bot.sandbox.supervise import Launch, supervise
 from bot.sandbox.system_calls import filters, join_new_session_keyring
-from bot.sandbox.user_ids import IdMap
+from bot.sandbox.user_ids import IdMap, check_user_ids
 from bot.sandbox.values import Bind, Finished, Limits, SandboxError
 
 T = TypeVar("T")
@@ -69,6 +69,8 @@ def run_sandboxed(
     limits = limits or Limits()
     cancellation = current_cancellation()
     cancellation.check()
+    if user == "root":
+        check_user_ids()
     view = View(binds, root, root_writable, env or {}, chdir, user, network, chroots)
     with contextlib.ExitStack() as stack:
         uid = stack.enter_context(uid_slot())
@@ -76,7 +78,7 @@ def run_sandboxed(
         if root is not None and root_writable:
             writable.append(root)
         if uid is not None:
-            stack.enter_context(_given_to(IDS_BASE if user == "root" else uid, writable))
+            stack.enter_context(_given_to(own_ids().first if user == "root" else uid, writable))
         room = DiskRoom(writable, limits.disk)
         room.check()
         group = stack.enter_context(control_group(limits, hierarchy()))

@@ -1,4 +1,4 @@
-"""One unprivileged user id for each sandbox that runs at the same time.
+"""User ids: an unprivileged one for each sandbox that runs at once, a range for buildroots.
 
 RLIMIT_NPROC does not bind root, not even inside a user namespace that root made: the kernel asks
 who made it. So where we are root, bubblewrap is started by a user id that nobody else uses at
@@ -11,7 +11,9 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bot.sandbox.values import SandboxError
@@ -23,6 +25,60 @@ SLOTS = 128
 # A range that systemd's list of ids leaves unused: what uid 0 and the others of an installed
 # buildroot are on disk. Fixed, so that a cached buildroot means the same to every later run.
 IDS_BASE = 1_900_000_000
+# The ids of a buildroot but the last, which is the one that starts it.
+IDS = 65_535
+# Packages give files to the users of the system, whose ids are below this.
+_SYSTEM_USERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnIds:
+    """The ids that root of this user namespace gives to sandboxes.
+
+    `slots` are the unprivileged ones; `first` and `count` the range for buildroots, or 0 of them.
+    """
+
+    slots: range
+    first: int
+    count: int
+
+
+def ids_in(maps: Sequence[str]) -> OwnIds:
+    """The ids of a namespace with these maps (of users, of groups), as /proc/self/uid_map has them.
+
+    In a container without root on its host (podman, `--userns`) only some 65,536 are mapped: there
+    the highest are the unprivileged ones, and buildroots have those below, from 1 on.
+    """
+    mapped = [_mapped(text) for text in maps]
+    host = OwnIds(range(FIRST_UID, FIRST_UID + SLOTS), IDS_BASE, IDS)
+    if all(_has(ids, IDS_BASE, IDS) and _has(ids, FIRST_UID, SLOTS) for ids in mapped):
+        return host
+    top = min(max((start + count for start, count in ids if start <= 1), default=0)
+              for ids in mapped)  # fmt: skip
+    slots = range(max(top - SLOTS, (top + 1) // 2), top)
+    count = min(slots.start - 1, IDS)
+    return OwnIds(slots if top > 1 else range(0), 1, count if count >= _SYSTEM_USERS else 0)
+
+
+@cache
+def own_ids() -> OwnIds:
+    """Those of this process's namespace."""
+    return ids_in([Path(f"/proc/self/{kind}_map").read_text() for kind in ("uid", "gid")])
+
+
+def _mapped(text: str) -> list[tuple[int, int]]:
+    """The first id inside and the number of each line of a map, neighbours joined."""
+    joined: list[tuple[int, int]] = []
+    for start, _, count in sorted(tuple(map(int, line.split())) for line in text.splitlines()):
+        if joined and sum(joined[-1]) == start:
+            joined[-1] = (joined[-1][0], joined[-1][1] + count)
+        else:
+            joined.append((start, count))
+    return joined
+
+
+def _has(mapped: Sequence[tuple[int, int]], first: int, count: int) -> bool:
+    return any(start <= first and first + count <= start + many for start, many in mapped)
 
 
 def runtime_directory() -> Path:
@@ -61,13 +117,15 @@ def unreadable_file() -> Path:
 
 @contextlib.contextmanager
 def uid_slot() -> Iterator[int | None]:
-    """A user id that no other sandbox of this machine uses now; null where we are not root."""
-    if os.getuid() != 0:
+    """A user id that no other sandbox of this machine uses now; null where we are not root, or root
+    of a namespace that has no other id."""
+    if os.getuid() != 0 or not own_ids().slots:
         yield None
         return
     locks = runtime_directory() / "uids"
     locks.mkdir(mode=0o700, exist_ok=True)
-    for uid in range(FIRST_UID, FIRST_UID + SLOTS):
+    slots = own_ids().slots
+    for uid in slots:
         handle = os.open(locks / str(uid), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -79,6 +137,6 @@ def uid_slot() -> Iterator[int | None]:
         finally:
             os.close(handle)
     raise SandboxError(
-        f"{SLOTS} sandboxes run at the same time, and there is no user id for one more.",
+        f"{len(slots)} sandboxes run at the same time, and there is no user id for one more.",
         "Run fewer workers on this machine.",
     )

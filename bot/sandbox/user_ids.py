@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.sandbox.launch import STARTER
-from bot.sandbox.slots import IDS_BASE
+from bot.sandbox.remedies import in_container, install_remedy, no_new_privileges
+from bot.sandbox.slots import own_ids
 from bot.sandbox.values import SandboxError
 from bot.sandbox.watch import readable
 
@@ -41,12 +42,18 @@ class IdMap:
         return ["--userns-block-fd", str(self._ready_read), "--info-fd", str(self._info_write)]
 
     def write(self, uid: int | None) -> None:
-        """Map the ids of the sandbox that just started by `uid`; SandboxError if that fails."""
+        """Map the ids of the sandbox that just started by `uid`; SandboxError if that fails.
+
+        Nothing is done where it ended before: its output says why.
+        """
         os.close(self._info_write)
         self._info_write = -1
         pid = self._child()
+        if pid is None:
+            return
         if uid is not None:
-            text = f"0 {IDS_BASE} {STARTER}\n{STARTER} {uid} 1\n"
+            own = own_ids()
+            text = f"0 {own.first} {own.count}\n{STARTER} {uid} 1\n"
             for name in ("gid_map", "uid_map"):
                 Path(f"/proc/{pid}/{name}").write_text(text)
         else:
@@ -60,7 +67,7 @@ class IdMap:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def _child(self) -> int:
+    def _child(self) -> int | None:
         text = b""
         while readable(self._info_read, _WAIT):
             piece = os.read(self._info_read, 4096)
@@ -69,17 +76,59 @@ class IdMap:
                 return int(json.loads(text)["child-pid"])
             except ValueError:
                 if not piece:
-                    break
+                    return None
         raise SandboxError("The sandbox did not start, so its user ids could not be mapped.")
+
+
+def check_user_ids() -> str:
+    """A sentence about the ids that builds have; SandboxError with the remedy where it is none.
+
+    For a process that is not root they are another program's to map, which must be setuid.
+    """
+    if os.geteuid() == 0:
+        own = own_ids()
+        if own.count:
+            return f"one for each sandbox, {own.count:,} where packages are installed"
+        raise SandboxError(
+            "This root's namespace has too few user ids: installing packages needs 65,536.",
+            _CONTAINER_IDS if in_container() else _SUBORDINATE_IDS,
+        )
+    start, count = range_of_ids()
+    range_of_ids("newgidmap", "/etc/subgid")
+    if no_new_privileges():
+        raise SandboxError(
+            "NoNewPrivileges is set for this process: newuidmap cannot map the user ids that"
+            " installing packages needs.",
+            "Take NoNewPrivileges=yes out of the unit (and what implies it: SystemCallFilter=,"
+            " RestrictNamespaces=, ...), --security-opt no-new-privileges out of the container; or"
+            " be root.",
+        )
+    return f"{count:,} from {start} on, where packages are installed"
+
+
+_SUBORDINATE_IDS = (
+    "Give this user 65536 ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+    " (as root; 65536 that nobody else has in /etc/subuid and /etc/subgid)."
+)
+_CONTAINER_IDS = (
+    "Give the container 65536 ids: on its host, a range in /etc/subuid and /etc/subgid for the user"
+    " who starts it (then `podman system migrate`), or podman run --userns=auto:size=65536."
+)
 
 
 def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple[int, int]:
     """The first id and the number of those that `program` may map; SandboxError if too few."""
     start, count = _subordinate(Path(file))
-    if shutil.which(program) is None or count < STARTER:
+    if shutil.which(program) is None:
         raise SandboxError(
-            "Installing packages in a sandbox needs a range of user ids, and there is none.",
-            f"Install uidmap (shadow-utils) and give this user 65536 ids in {file}; or be root.",
+            f"Installing packages in a sandbox needs {program}, which is not installed.",
+            f"{install_remedy('uidmap', 'shadow-utils')} Or be root.",
+        )
+    if count < STARTER:
+        raise SandboxError(
+            "Installing packages in a sandbox needs a range of user ids, and this user has none in"
+            f" {file}.",
+            f"{_SUBORDINATE_IDS} Or be root.",
         )
     return start, count
 
@@ -91,7 +140,13 @@ def _with_helper(program: str, file: str, pid: int, own: int) -> None:
         [program, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
     )
     if done.returncode != 0:
-        raise SandboxError(f"{program} failed: {done.stderr.strip()}")
+        check_user_ids()  # NoNewPrivileges has its own sentence
+        raise SandboxError(
+            f"{program} refuses to map the user ids of {file}: {done.stderr.strip()}.",
+            f"It must be setuid root (or have the capability that its package gives it), on a file"
+            f" system without nosuid; in a container, the ids of {file} must be among those in"
+            " /proc/self/uid_map.",
+        )
 
 
 def _subordinate(file: Path) -> tuple[int, int]:

@@ -33,6 +33,8 @@ from bot.engine.retention import Retention, ServerRetention
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
+from bot.sandbox.user_ids import check_user_ids
+from bot.sandbox.values import SandboxError
 from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
 from bot.store.deliveries import GroupWriter
@@ -194,6 +196,16 @@ def give_back_memory() -> None:
         trim(0)
 
 
+def _warn_of_builds(settings: Settings) -> None:
+    """Log why builds of this process would fail, now and not at the first of them."""
+    if not settings.build.enabled or not settings.engine.builds:
+        return
+    try:
+        check_user_ids()
+    except SandboxError as error:
+        LOG.warning("builds cannot install packages here: %s %s", error.what, error.hint)
+
+
 def serve_bot(settings: Settings) -> int:
     """`minimize serve`, until SIGTERM or SIGINT."""
     return _run(settings, "server", _serve(settings))
@@ -213,6 +225,7 @@ def _run(
         headers = {} if given is None else {"authorization": given.value()}
         start_traces(settings.traces.endpoint, settings.executor_id(role), headers=headers)
     write_stacks_on_sigusr1(sys.stderr.fileno())
+    _warn_of_builds(settings)
     sweep_temporary_directories()
     asyncio.run(process)
     stop_traces()

@@ -38,7 +38,8 @@ def test_sandboxes_at_the_same_time_have_different_users():
 
 @as_root
 def test_there_is_an_end_to_users(monkeypatch, tmp_path):
-    monkeypatch.setattr(slots, "SLOTS", 1)
+    one = slots.OwnIds(range(slots.FIRST_UID, slots.FIRST_UID + 1), slots.IDS_BASE, slots.IDS)
+    monkeypatch.setattr(slots, "own_ids", lambda: one)
     monkeypatch.setattr(slots, "runtime_directory", lambda: tmp_path)
     with slots.uid_slot(), pytest.raises(SandboxError, match="same time"), slots.uid_slot():
         pass

@@ -1,0 +1,179 @@
+"""User ids in namespaces that have few of them, and the remedies; each tried where it can be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import remedies, user_ids
+from bot.sandbox.remedies import namespace_remedy
+from bot.sandbox.slots import FIRST_UID, IDS, IDS_BASE, SLOTS, ids_in
+from bot.sandbox.values import SandboxError
+
+HOST = "         0          0 4294967295\n"
+HOME = Path(__file__).parents[2]
+
+
+def test_a_host_s_root_has_ids_of_no_user() -> None:
+    own = ids_in([HOST, HOST])
+    assert own.slots == range(FIRST_UID, FIRST_UID + SLOTS)
+    assert (own.first, own.count) == (IDS_BASE, IDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "slots", "count"),
+    [
+        # podman of a user with 65,536 ids: root is the user, the others are those of /etc/subuid.
+        ("0 1000 1\n1 100000 65536\n", range(65537 - SLOTS, 65537), 65537 - SLOTS - 1),
+        # docker with userns-remap; podman --userns=auto:size=2000.
+        ("0 100000 65536\n", range(65536 - SLOTS, 65536), 65536 - SLOTS - 1),
+        ("0 100000 2000\n", range(2000 - SLOTS, 2000), 2000 - SLOTS - 1),
+        # Too few for the system's users of a buildroot.
+        ("0 100000 500\n", range(500 - SLOTS, 500), 0),
+        ("0 1000 1\n", range(0), 0),
+    ],
+)
+def test_a_container_s_root_takes_ids_that_are_mapped(text: str, slots: range, count: int) -> None:
+    own = ids_in([text, text])
+    assert (own.slots, own.count) == (slots, count)
+    assert own.first + own.count <= (slots.start or own.first)
+
+
+def test_groups_count_as_users_do() -> None:
+    assert ids_in([HOST, "0 100000 65536\n"]).first == 1
+
+
+def as_root_with(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(user_ids, "own_ids", lambda: ids_in([text, text]))
+
+
+def test_root_with_one_id_is_told_how_to_get_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_root_with("0 1000 1\n", monkeypatch)
+    monkeypatch.setattr(user_ids, "in_container", lambda: True)
+    with pytest.raises(SandboxError, match="too few user ids") as refused:
+        user_ids.check_user_ids()
+    assert "--userns=auto:size=65536" in refused.value.hint
+
+
+@pytest.fixture
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who is not root and has ids of /etc/subuid."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(user_ids, "_subordinate", lambda _: (100000, 65536))
+    monkeypatch.setattr(user_ids.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(user_ids, "no_new_privileges", lambda: False)
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_a_user_with_ids_builds_with_them() -> None:
+    assert user_ids.check_user_ids() == "65,536 from 100000 on, where packages are installed"
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_no_new_privileges_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_ids, "no_new_privileges", lambda: True)
+    with pytest.raises(SandboxError, match="NoNewPrivileges is set") as refused:
+        user_ids.check_user_ids()
+    assert "out of the unit" in refused.value.hint
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_a_refused_newgidmap_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = subprocess.CompletedProcess([], 1, "", "newgidmap: write to gid_map failed\n")
+    monkeypatch.setattr(user_ids.subprocess, "run", lambda *_, **__: refusing)
+    with pytest.raises(
+        SandboxError, match=r"newgidmap refuses .*/etc/subgid: .* failed"
+    ) as refused:
+        user_ids._with_helper("newgidmap", "/etc/subgid", 1, 1000)
+    assert "setuid root" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remedy"),
+    [
+        ({"user/max_user_namespaces": "0"}, "user.max_user_namespaces=10000"),
+        ({"kernel/unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone=1"),
+        ({"kernel/apparmor_restrict_unprivileged_userns": "1"}, "deploy/install --apparmor"),
+    ],
+)
+def test_what_the_kernel_forbids_has_its_remedy(
+    parameters: dict[str, str], remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedies, "_kernel", lambda name: parameters.get(name, ""))
+    assert remedy in namespace_remedy("bwrap: No permissions to create new namespace")
+
+
+def test_root_without_sys_admin_is_told_to_be_another_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    docker = {"CapEff": "00000000a80425fb"}  # its default capabilities
+    monkeypatch.setattr(remedies, "_kernel", lambda _: "")
+    monkeypatch.setattr(remedies, "_status", lambda name: docker.get(name, ""))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert "--user 10001" in namespace_remedy("unshare: unshare failed: Operation not permitted")
+
+
+# The user namespaces in which the next tests try it for real.
+_TRIED = """
+import json, sys
+from bot.sandbox.cgroup import run_without_control_groups
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Limits, SandboxError
+run_without_control_groups()
+for user in ("build", "root"):
+    try:
+        done = run_sandboxed(["/usr/bin/id", "-u"], limits=Limits(seconds=60.0), user=user)
+        print(user, done.returncode, done.stdout.decode().strip())
+    except SandboxError as error:
+        print(user, "refused:", error.what, error.hint)
+"""
+
+
+def tried_in(*command: str) -> list[str]:
+    """The lines of both kinds of sandbox, tried below a command that makes a namespace."""
+    done = subprocess.run(
+        [*command, sys.executable, "-c", _TRIED], cwd=HOME, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    if not done.stdout:
+        pytest.skip(f"no such namespace here: {done.stderr.strip()[-200:]}")
+    return done.stdout.splitlines()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to map ids")
+
+
+@needs_root
+def test_in_a_namespace_of_65536_ids_both_kinds_of_sandbox_run() -> None:
+    mapped = ("--map-users=0:100000:65536", "--map-groups=0:100000:65536")
+    lines = tried_in("unshare", "--user", *mapped, "--setuid=0", "--setgid=0", "--mount")
+    assert lines == ["build 0 1000", "root 0 0"]
+
+
+@needs_root
+def test_in_a_namespace_of_one_id_builds_are_refused_and_evaluation_runs() -> None:
+    build, root = tried_in("unshare", "--user", "--map-root-user", "--mount")
+    assert build == "build 0 1000"
+    assert root.startswith("root refused: This root's namespace has too few user ids")
+
+
+@needs_root
+def test_without_user_namespaces_the_remedy_names_the_parameter() -> None:
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    mapped = ("--map-users=0:0:65536", "--map-groups=0:0:65536", "--setuid=0", "--setgid=0")
+    lines = tried_in("unshare", "--user", *mapped, "--mount", "sh", "-c", script, "sh")
+    assert all("user.max_user_namespaces=10000" in line for line in lines)
+
+
+@needs_root
+def test_docker_s_capabilities_are_not_enough_for_root_and_it_says_so() -> None:
+    kept = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw"
+    kept += ",sys_chroot,mknod,audit_write,setfcap"
+    bounded = ",".join(["-all", *(f"+{name}" for name in kept.split(","))])
+    lines = tried_in("setpriv", f"--bounding-set={bounded}", f"--inh-caps={bounded}")
+    assert all("SYS_ADMIN" in line for line in lines)
