@@ -25,6 +25,8 @@ FEW = 24
 # Of Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
 _READ = 1 << 20
+# An interruption that comes just before the kernel begins to wait is noticed after the wait.
+_LOOK_SECONDS = 1.0
 
 
 class _Child(NamedTuple):
@@ -52,8 +54,7 @@ def in_processes(function: Callable[[A], R], values: Sequence[A]) -> list[R]:
         waiting = iter(enumerate(values))
         while len(answers) < len(values):
             while len(running) < at_once and (following := next(waiting, None)) is not None:
-                child = _forked(function, *following)
-                running[child.pipe] = child
+                child = _started(function, *following, running)
                 answers[child.place] = b""
                 selector.register(child.pipe, EVENT_READ)
             _read(selector, running, answers)
@@ -82,7 +83,7 @@ def _children() -> Iterator[dict[int, _Child]]:
 
 
 def _read(selector: DefaultSelector, running: dict[int, _Child], answers: dict[int, bytes]) -> None:
-    for key, _ in selector.select():
+    for key, _ in selector.select(_LOOK_SECONDS):
         child = running[key.fd]
         part = os.read(child.pipe, _READ)
         answers[child.place] += part
@@ -93,20 +94,34 @@ def _read(selector: DefaultSelector, running: dict[int, _Child], answers: dict[i
             os.waitpid(child.pid, 0)
 
 
-def _forked(function: Callable[[A], R], place: int, value: A) -> _Child:
+def _started(
+    function: Callable[[A], R], place: int, value: A, running: dict[int, _Child]
+) -> _Child:
+    """Fork a process and add it to those at work; no interruption comes between the two."""
     reading, writing = os.pipe()
     parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        os.close(writing)
-        return _Child(place, pid, reading)
-    _compute(function, value, writing, parent)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        pid = os.fork()
+        if not pid:
+            _compute(function, value, writing, parent, before)
+        running[reading] = _Child(place, pid, reading)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    os.close(writing)
+    return running[reading]
 
 
-def _compute(function: Callable[[A], R], value: A, pipe: int, parent: int) -> NoReturn:
-    """The forked process: it ends here, whatever happens, and runs nothing of its parent's."""
+def _compute(
+    function: Callable[[A], R], value: A, pipe: int, parent: int, mask: set[int | signal.Signals]
+) -> NoReturn:
+    """The forked process: it ends here, whatever happens, and runs nothing of its parent's.
+
+    `mask` are the signals that its parent had blocked before.
+    """
     status = 1
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
             # It makes few cycles, ends soon, and would copy all of its parent's memory.
