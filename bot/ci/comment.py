@@ -69,8 +69,9 @@ async def _open(change: ChangeRequest) -> AsyncIterator[_Comments]:
         return
     # Forgejo's comments are GitHub's: the same paths below /api/v1, the same fields.
     from bot.forge.github.app import TokenAuth
-    from bot.forge.github.client import GitHubClient, RepositoryApi, Sessions
+    from bot.forge.github.client import GitHubClient
     from bot.forge.github.comments import GitHubComments
+    from bot.forge.rest import RepositoryApi, Sessions
 
     token, api_url = change.token, change.api_url
     sessions = Sessions()

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.forge.github import client as github_client
+from bot.forge import rest
 from bot.forge.github.app import TokenAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.client import GitLabClient
@@ -120,7 +120,7 @@ async def forge_at(kind: str, monkeypatch) -> AsyncIterator[Callable[[str], Any]
         settings = ForgeSettings.model_validate({**fields, "webhook_secrets": [{"env": "X"}]})
         forge: Any
         if kind == "github":
-            monkeypatch.setattr(github_client.GitHubClient, "sleep", at_once)
+            monkeypatch.setattr(rest.RestClient, "sleep", at_once)
             forge = GitHub("f", settings, auth=TokenAuth("t"), secrets=("s",))
         else:
             client = GitLabClient(url, "t", at_once)
@@ -168,7 +168,7 @@ async def test_a_limit_is_left_to_the_engine_with_its_wait(forge_at, limit: str)
 async def test_who_does_not_answer_is_given_up(forge_at, monkeypatch) -> None:
     from bot.forge.gitlab import client as gitlab_client
 
-    monkeypatch.setattr(github_client, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    monkeypatch.setattr(rest, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     monkeypatch.setattr(gitlab_client, "_TIMEOUT", 0.05)
     async with raw(None) as server:
         with pytest.raises(ForgeError, match="cannot be reached"):

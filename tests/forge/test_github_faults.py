@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.forge.github import client as github_client
+from bot.forge import rest
 from bot.forge.values import (
     ForgeError,
     ForgeRefusedError,
@@ -29,7 +29,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waited.append(round(seconds, 1))
         self._limit._held = 0.0  # the time is over
 
-    monkeypatch.setattr(github_client.GitHubClient, "sleep", note)
+    monkeypatch.setattr(rest.RestClient, "sleep", note)
     return waited
 
 

@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bot.forge.github.client import GitHubClient
+from bot.forge.rest import RestClient
 from bot.forge.values import ForgeError
 from bot.settings.forges import Secret, secret_text
 
@@ -65,7 +65,7 @@ class TokenAuth:
         self._token = token
         self._login: str | None = None
 
-    async def token(self, client: GitHubClient, repository: str) -> str:
+    async def token(self, client: RestClient, repository: str) -> str:
         """The token, the same for every repository."""
         del client, repository
         return secret_text(self._token)
@@ -75,7 +75,7 @@ class TokenAuth:
         del repository
         return "token"
 
-    async def login(self, client: GitHubClient) -> str:
+    async def login(self, client: RestClient) -> str:
         """The user that comments made with it belong to."""
         if self._login is None:
             user: Any = await client.getitem("/user", oauth_token=secret_text(self._token))
@@ -103,7 +103,7 @@ class AppAuth:
         self._tokens: dict[str, _Token] = {}
         self._login: str | None = None
 
-    async def token(self, client: GitHubClient, repository: str) -> str:
+    async def token(self, client: RestClient, repository: str) -> str:
         """An installation token for `repository` (owner/name), good for ten minutes at least."""
         known = self._tokens.get(repository)
         if known is not None and known.expires - _EARLY > time.time():
@@ -128,7 +128,7 @@ class AppAuth:
         known = self._installations.get(repository)
         return "app" if known is None else f"installation {known.id}"
 
-    async def login(self, client: GitHubClient) -> str:
+    async def login(self, client: RestClient) -> str:
         """The user name of the App's comments: its slug with `[bot]`."""
         if self._login is None:
             app: Any = await client.getitem("/app")
@@ -150,7 +150,7 @@ class AppAuth:
             self._tokens.pop(repository, None)
 
 
-async def _installation(client: GitHubClient, repository: str) -> Installation:
+async def _installation(client: RestClient, repository: str) -> Installation:
     """Asks GitHub; an old name's redirects lead to the repository that has another now."""
     named = {"repository": repository}
     installed: Any = await client.getitem("/repos/{+repository}/installation", named)
@@ -161,12 +161,12 @@ async def _installation(client: GitHubClient, repository: str) -> Installation:
     return Installation(number, int(found["id"]))
 
 
-async def installation_token(client: GitHubClient, installation: int) -> str:
+async def installation_token(client: RestClient, installation: int) -> str:
     """A token that may list an installation's repositories, and no more."""
     return (await _issue(client, installation, {"permissions": {"metadata": "read"}})).text
 
 
-async def _issue(client: GitHubClient, installation: int, data: dict[str, Any]) -> _Token:
+async def _issue(client: RestClient, installation: int, data: dict[str, Any]) -> _Token:
     path = "/app/installations/{id}/access_tokens"
     made: Any = await client.post(path, {"id": str(installation)}, data=data)
     return _Token(str(made["token"]), _seconds(str(made["expires_at"])))

@@ -1,4 +1,4 @@
-"""GitHub's REST API through gidgethub: connections, retries, and errors as ForgeError.
+"""GitHub's REST API: the version of it that we read, and its errors.
 
 Facts: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
 best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary limits).
@@ -6,247 +6,25 @@ best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any, Protocol
-from urllib.parse import quote
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
 
-import aiohttp
-import gidgethub
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from gidgethub.abc import GitHubAPI
-from yarl import URL
+from bot.forge.rest import RestClient, errors_of
 
-from bot.forge.rate_limit import RateLimit, requested_wait
-from bot.forge.values import ForgeError, error_of_status, senseless
-from bot.outbound.authorities import tls_context
-from bot.outbound.proxies import proxy_url
-from bot.telemetry.metrics import forge_answered
-
-LOG = logging.getLogger(__name__)
-USER_AGENT = "minimize"
 # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 API_VERSION = "2022-11-28"
-# Longer waits are the engine's: it tries the step again later instead of holding a connection.
-_LONGEST_WAIT = 30.0
-_ATTEMPTS = 4
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
-# Asking again what may have been done already is safe for all but POST.
-_MOVED = {301, 302, 307, 308}
-_REDIRECTS = 4
-_ERROR_BYTES = 2000
-_SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
 
 
-class GitHubClient(GitHubAPI):
-    """gidgethub's API with waiting for rate limits, second tries, and one session."""
+class GitHubClient(RestClient):
+    """GitHub's API."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        api_url: str,
-        app_id: str | None = None,
-        private_key: RSAPrivateKey | None = None,
-        renew: Callable[[], Awaitable[str]] | None = None,
-        attempts: int = _ATTEMPTS,
-        rate_limit: RateLimit | None = None,
-    ) -> None:
-        """`renew` gives another token for one that GitHub no longer knows, before its time;
-        `attempts` is how often a request is tried at most, `rate_limit` the credential's."""
-        # PyJWT, which signs with it, takes a key that is parsed as well as its text.
-        signing: Any = private_key
-        super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=signing)
-        self._session = session
-        self._renew = renew
-        self._attempts = attempts
-        self._limit = rate_limit or RateLimit("GitHub")
-
-    async def sleep(self, seconds: float) -> None:
-        """Waits, as gidgethub asks for it."""
-        await asyncio.sleep(seconds)
-
-    async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        if URL(url).origin() != URL(self.base_url).origin():
-            # A Link header names the next page, and the credential goes with the request.
-            raise gidgethub.GitHubException(f"its next page is at {URL(url).origin()}")
-        headers = {**headers, "x-github-api-version": API_VERSION}
-        if self._limit.wait > _LONGEST_WAIT:
-            self._limit.check(f"{method} {URL(url).path}")
-        if self._limit.wait > 0:
-            await self.sleep(self._limit.wait)
-        for attempt in range(1, self._attempts + 1):
-            try:
-                answer = await self._once(method, url, headers, body)
-                if answer[0] != HTTPStatus.UNAUTHORIZED or self._renew is None:
-                    return answer
-                # Nothing was done, so this is safe for POST too; once, with a token of now.
-                renewed = {**headers, "authorization": f"token {await self._renew()}"}
-                return await self._once(method, url, renewed, body)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                if method not in _SAFE_AGAIN or attempt == self._attempts:
-                    raise
-                LOG.info("%s %s: %s, again", method, url, type(error).__name__)
-                await self.sleep(0.5 * 2**attempt)
-        raise AssertionError("unreachable")
-
-    async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request; a renamed repository's redirect is followed with the same method.
-
-        Never to another host: the credential is for this one.
-        """
-        target = URL(url)
-        for _ in range(_REDIRECTS):
-            async with self._session.request(
-                method,
-                target,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                proxy=proxy_url(str(target)),
-            ) as response:
-                content = await response.read()
-                following = response.headers.get("Location")
-                if response.status not in _MOVED or following is None:
-                    break
-                moved = target.join(URL(following))
-                if moved.origin() != target.origin():
-                    break
-                target = moved
-        refused = response.status >= HTTPStatus.BAD_REQUEST
-        text = content[:_ERROR_BYTES].decode(errors="replace") if refused else ""
-        self._limit.learn(response.status, response.headers, text)
-        given = response.headers
-        left, limit = given.get("x-ratelimit-remaining"), given.get("x-ratelimit-limit")
-        forge_answered(target.host or "", response.status, left, limit)
-        return response.status, given, content
-
-    async def handle_rate_limit_error(
-        self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
-    ) -> bool:
-        """Return whether to ask again: GitHub says how long to wait, or it is a 5xx.
-
-        What GitHub says is waited for before the next request, whoever makes it.
-        """
-        if attempt >= self._attempts:
-            return False
-        if _wait_of(exception) is not None:
-            return self._limit.wait <= _LONGEST_WAIT
-        broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        if not broken or method not in _SAFE_AGAIN:
-            return False
-        LOG.info("%s %s: %s, again", method, url, exception.status_code)
-        await self.sleep(0.5 * 2**attempt)
-        return True
+    forge = "GitHub"
+    headers: ClassVar[Mapping[str, str]] = {"x-github-api-version": API_VERSION}
 
 
-def _wait_of(exception: gidgethub.HTTPException) -> float | None:
-    headers = {name.lower(): value for name, value in (exception.headers or {}).items()}
-    return requested_wait(exception.status_code, headers, str(exception))
-
-
-def quoted(segment: str) -> str:
-    """One path segment; braces and slashes of a hostile name cannot become another path."""
-    return quote(segment, safe="")
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryApi:
-    """The API below a repository's path, with a token for it; paths begin with a slash."""
-
-    client: GitHubClient
-    token: str = field(repr=False)
-    repository: str
-
-    def path(self, rest: str) -> str:
-        """The whole path."""
-        owner, _, name = self.repository.partition("/")
-        return f"/repos/{quoted(owner)}/{quoted(name)}{rest}"
-
-    async def get(self, rest: str) -> Any:
-        return await self.client.getitem(self.path(rest), oauth_token=self.token)
-
-    async def post(self, rest: str, data: Mapping[str, Any]) -> Any:
-        return await self.client.post(self.path(rest), data=data, oauth_token=self.token)
-
-    async def patch(self, rest: str, data: Mapping[str, Any]) -> Any:
-        return await self.client.patch(self.path(rest), data=data, oauth_token=self.token)
-
-    async def delete(self, rest: str) -> None:
-        await self.client.delete(self.path(rest), oauth_token=self.token)
-
-    def pages(self, rest: str, key: str = "items") -> AsyncIterator[Any]:
-        """The items of a list over all pages; `key` is the field that holds it, where one does."""
-        return self.client.getiter(self.path(rest), oauth_token=self.token, iterable_key=key)
-
-
-class OpenApi(Protocol):
-    """Gives the API of a repository (owner/name), with a token of now."""
-
-    async def __call__(self, repository: str, *, attempts: int = 4) -> RepositoryApi: ...
-
-
-@asynccontextmanager
-async def errors_as_ours(doing: str) -> AsyncIterator[None]:
-    """Convert errors of gidgethub and aiohttp to ForgeError and its subclasses."""
-    try:
-        yield
-    except gidgethub.HTTPException as error:
-        status = error.status_code
-        answer = f"{status.value} {error}" if str(error) else f"{status.value} {status.phrase}"
-        wait = _wait_of(error)
-        if wait is not None:
-            raise ForgeError(
-                f"GitHub has had enough requests from us ({doing}): {answer}.",
-                f"It asks to wait {wait:.0f} s.",
-                wait,
-            ) from error
-        hint = "See that the App or token may read the repository and write comments and statuses."
-        raise error_of_status("GitHub", doing, status, answer, hint) from error
-    except gidgethub.GitHubException as error:
-        raise senseless("GitHub", doing, str(error)) from error
-    except (LookupError, TypeError, ValueError) as error:
-        raise senseless("GitHub", doing, repr(error)) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise ForgeError(
-            f"GitHub cannot be reached ({doing}): {type(error).__name__} {error}".rstrip() + "."
-        ) from error
-
-
-class Sessions:
-    """One connection pool for each event loop: the server's and the engine's."""
-
-    def __init__(self) -> None:
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
-            WeakKeyDictionary()
-        )
-
-    def get(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made at its first use."""
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = self._sessions[loop] = aiohttp.ClientSession(
-                timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=tls_context())
-            )
-        return session
-
-    async def close(self) -> None:
-        """Closes every session, each on its own loop: call it while those still run."""
-        here = asyncio.get_running_loop()
-        for loop, session in list(self._sessions.items()):
-            if loop is here:
-                await session.close()
-            elif loop.is_running():
-                closing = asyncio.run_coroutine_threadsafe(session.close(), loop)
-                await asyncio.wrap_future(closing)
-        self._sessions.clear()
+errors_as_ours = partial(
+    errors_of,
+    "GitHub",
+    "See that the App or token may read the repository and write comments and statuses.",
+)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import gidgethub
 
-from bot.forge.events import Issue, Issues, IssueText
-from bot.forge.github.client import GitHubClient, OpenApi, errors_as_ours, quoted
-from bot.forge.values import Comment, PullRequestKey
+from bot.forge.comments import RestComments, RestIssues
+from bot.forge.github.client import errors_as_ours
+from bot.forge.rest import OpenApi, RepositoryApi, RestClient, quoted
 
 LOG = logging.getLogger(__name__)
 _SHOW = (
@@ -25,80 +24,21 @@ _SHOW = (
 )
 
 
-class GitHubComments:
+class GitHubComments(RestComments):
     """`api` gives the API of a repository, `login` our own account's name."""
 
+    listed = "?per_page=100"
+
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], api_url: str) -> None:
-        self._api = api
-        self._login = login
+        super().__init__(api, login, errors_as_ours)
         self._api_url = api_url
 
-    async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
-        async with errors_as_ours(f"looking for the comment on {key}"):
-            found = await self._own(key, marker, first=True)
-            return found[0] if found else None
-
-    async def anybody_has(self, key: PullRequestKey, marker: str) -> bool:
-        """Return whether there is a comment with `marker`, whoever wrote it."""
-        async with errors_as_ours(f"looking for the comment on {key}"):
-            api = await self._api(key.repository)
-            async for item in api.pages(f"/issues/{key.number}/comments?per_page=100"):
-                if marker in str(item.get("body") or ""):
-                    return True
-        return False
-
-    async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
-        if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
-        async with errors_as_ours(f"commenting on {key}"):
-            own = await self._own(key, marker)
-            if not own:
-                api = await self._api(key.repository)
-                made = await api.post(f"/issues/{key.number}/comments", {"body": body})
-                # Two runs may have looked at the same moment: the oldest comment stays.
-                own = await self._own(key, marker) or [_comment(made)]
-            for surplus in own[1:]:
-                await self._delete(key, surplus)
-            return await self._edit(key, own[0], body)
-
-    async def _own(self, key: PullRequestKey, marker: str, *, first: bool = False) -> list[Comment]:
-        login = (await self._login()).lower()
-        found: list[Comment] = []
-        api = await self._api(key.repository)
-        async for item in api.pages(f"/issues/{key.number}/comments?per_page=100"):
-            author = str((item.get("user") or {}).get("login") or "")
-            if author.lower() == login and marker in str(item.get("body") or ""):
-                found.append(_comment(item))
-                if first:
-                    break
-        return sorted(found, key=lambda c: int(c.id))
-
-    async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
-        if comment.body == body:
-            return comment
-        # No second try here: whoever waited must look at the head again before writing its text.
-        api = await self._api(key.repository, attempts=1)
-        edited = await api.patch(f"/issues/comments/{comment.id}", {"body": body})
+    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
         await show_again(api.client, api.token, self._api_url, edited)
-        return _comment(edited)
-
-    async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
-        api = await self._api(key.repository)
-        try:
-            await api.delete(f"/issues/comments/{comment.id}")
-        except gidgethub.HTTPException as error:
-            if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
-                raise
-
-
-def _comment(item: Any) -> Comment:
-    return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
 
 
 async def show_again(
-    client: GitHubClient, token: str, api_url: str, edited: Mapping[str, Any]
+    client: RestClient, token: str, api_url: str, edited: Mapping[str, Any]
 ) -> None:
     """Shows a comment that was just `edited` (GitHub's own answer) and is hidden as outdated.
 
@@ -123,50 +63,16 @@ def _graphql(api_url: str) -> str:
     return f"{api_url.rstrip('/').removesuffix('/v3')}/graphql"
 
 
-class GitHubIssues(Issues):
+class GitHubIssues(RestIssues):
     """`api` gives the API of a repository, `login` our own account's name."""
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]]) -> None:
-        self._api = api
-        self._login = login
+        super().__init__(api, login, errors_as_ours)
 
-    async def own(self, repository: str, marker: str) -> list[Issue]:
-        """Our issues, without the list's pull requests."""
-        async with errors_as_ours(f"looking for the issue in {repository}"):
-            login = await self._login()
-            api = await self._api(repository)
-            order = "sort=created&direction=asc&per_page=100"
-            found = []
-            async for item in api.pages(f"/issues?state=all&creator={quoted(login)}&{order}"):
-                author = str((item.get("user") or {}).get("login") or "")
-                ours = author.lower() == login.lower() and not item.get("pull_request")
-                if ours and marker in str(item.get("body") or ""):
-                    found.append(_issue(item))
-            return sorted(found, key=lambda issue: int(issue.id))
+    def _by(self, login: str) -> str:
+        order = "sort=created&direction=asc&per_page=100"
+        return f"state=all&creator={quoted(login)}&{order}"
 
-    async def create(self, repository: str, text: IssueText) -> Issue:
-        async with errors_as_ours(f"writing the issue in {repository}"):
-            api = await self._api(repository)
-            return _issue(await api.post("/issues", {"title": text.title, "body": text.body}))
-
-    async def edit(
-        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
-    ) -> Issue:
-        fields = {"title": text.title, "body": text.body}
-        if text.state is not None and text.state != issue.state:
-            reason = "completed" if text.state == "closed" else "reopened"
-            reason = "not_planned" if surplus else reason
-            fields |= {"state": text.state, "state_reason": reason}
-        async with errors_as_ours(f"writing the issue in {repository}"):
-            api = await self._api(repository)
-            return _issue(await api.patch(f"/issues/{int(issue.id)}", fields))
-
-
-def _issue(item: Any) -> Issue:
-    return Issue(
-        id=str(int(item["number"])),
-        url=str(item.get("html_url") or ""),
-        title=str(item.get("title") or ""),
-        body=str(item.get("body") or ""),
-        state="closed" if item["state"] == "closed" else "open",
-    )
+    def _closing(self, closes: bool, surplus: bool) -> dict[str, Any]:
+        reason = "completed" if closes else "reopened"
+        return {"state_reason": "not_planned" if surplus else reason}

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.forge.github.client import RepositoryApi, errors_as_ours
+from bot.forge.github.client import errors_as_ours
+from bot.forge.rest import RepositoryApi
 from bot.forge.values import FailedDelivery, ForgeGoneError, ForgeRefusedError
 
 # Answers that sending the same again does not change: no such event, no delivery, too large.

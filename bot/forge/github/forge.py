@@ -16,13 +16,7 @@ import gidgethub
 from bot.forge.bodies import Verification
 from bot.forge.events import Event
 from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token, parsed_key
-from bot.forge.github.client import (
-    GitHubClient,
-    RepositoryApi,
-    Sessions,
-    errors_as_ours,
-    quoted,
-)
+from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.github.comments import GitHubComments, GitHubIssues
 from bot.forge.github.deliveries import failed, hooks_at
 from bot.forge.github.events import accept, installation_of, parse_event, read_delivery
@@ -31,6 +25,7 @@ from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.github.suggestions import GitHubSuggestions
 from bot.forge.rate_limit import RateLimit
+from bot.forge.rest import RepositoryApi, Sessions, quoted
 from bot.forge.values import (
     ROLES,
     Comment,

@@ -22,7 +22,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import SurroundingsError
-from bot.forge.github.client import API_VERSION, USER_AGENT
+from bot.forge.github.client import API_VERSION
+from bot.forge.rest import USER_AGENT
 from bot.outbound.authorities import tls_context
 from bot.outbound.proxies import proxy_url
 

@@ -13,7 +13,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
 
-from bot.forge.github.client import OpenApi, RepositoryApi, errors_as_ours, quoted
+from bot.forge.github.client import errors_as_ours
+from bot.forge.rest import OpenApi, RepositoryApi, quoted
 from bot.forge.values import (
     STATUS_NAME,
     CheckState,

@@ -13,7 +13,8 @@ from typing import Any
 
 import gidgethub
 
-from bot.forge.github.client import OpenApi, RepositoryApi, errors_as_ours
+from bot.forge.github.client import errors_as_ours
+from bot.forge.rest import OpenApi, RepositoryApi
 from bot.forge.values import (
     NOT_SUGGESTED,
     LineSuggestion,

@@ -1,0 +1,155 @@
+"""Our comment on a pull request, and our issues, on a forge whose REST API is like GitHub's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+import gidgethub
+
+from bot.forge.events import Issue, Issues, IssueText
+from bot.forge.rest import OpenApi, RepositoryApi
+from bot.forge.values import Comment, PullRequestKey
+
+# Converts a client's errors to ForgeError, by what was done.
+Errors = Callable[[str], AbstractAsyncContextManager[None]]
+
+
+class RestComments(ABC):
+    """`api` gives the API of a repository, `login` our own account's name.
+
+    `listed` is the query for as many comments in a page as the forge gives.
+    """
+
+    listed = ""
+
+    def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], errors: Errors) -> None:
+        self._api = api
+        self._login = login
+        self._errors = errors
+
+    async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        async with self._errors(f"looking for the comment on {key}"):
+            found = await self._own(key, marker, first=True)
+            return found[0] if found else None
+
+    async def anybody_has(self, key: PullRequestKey, marker: str) -> bool:
+        """Return whether there is a comment with `marker`, whoever wrote it."""
+        async with self._errors(f"looking for the comment on {key}"):
+            api = await self._api(key.repository)
+            async for item in api.pages(f"/issues/{key.number}/comments{self.listed}"):
+                if marker in str(item.get("body") or ""):
+                    return True
+        return False
+
+    async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        if marker not in body:
+            raise ValueError("the comment does not hold its own marker")
+        async with self._errors(f"commenting on {key}"):
+            own = await self._own(key, marker)
+            if not own:
+                api = await self._api(key.repository)
+                made = await api.post(f"/issues/{key.number}/comments", {"body": body})
+                # Two runs may have looked at the same moment: the oldest comment stays.
+                own = await self._own(key, marker) or [_comment(made)]
+            for surplus in own[1:]:
+                await self._delete(key, surplus)
+            return await self._edit(key, own[0], body)
+
+    async def _own(self, key: PullRequestKey, marker: str, *, first: bool = False) -> list[Comment]:
+        login = (await self._login()).lower()
+        found: list[Comment] = []
+        api = await self._api(key.repository)
+        async for item in api.pages(f"/issues/{key.number}/comments{self.listed}"):
+            author = str((item.get("user") or {}).get("login") or "")
+            if author.lower() == login and marker in str(item.get("body") or ""):
+                found.append(_comment(item))
+                if first:
+                    break
+        return sorted(found, key=lambda c: int(c.id))
+
+    async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
+        if comment.body == body:
+            return comment
+        # No second try here: whoever waited must look at the head again before writing its text.
+        api = await self._api(key.repository, attempts=1)
+        edited = await api.patch(f"/issues/comments/{comment.id}", {"body": body})
+        await self._edited(api, edited)
+        return _comment(edited)
+
+    @abstractmethod
+    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
+        """Do what the forge wants after a comment was edited; `edited` is its answer."""
+
+    async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
+        api = await self._api(key.repository)
+        try:
+            await api.delete(f"/issues/comments/{comment.id}")
+        except gidgethub.HTTPException as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
+                raise
+
+
+def _comment(item: Any) -> Comment:
+    return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
+
+
+class RestIssues(Issues):
+    """`api` gives the API of a repository, `login` our own account's name."""
+
+    def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], errors: Errors) -> None:
+        self._api = api
+        self._login = login
+        self._errors = errors
+
+    @abstractmethod
+    def _by(self, login: str) -> str:
+        """The query for all issues of an author, the oldest first where the forge can."""
+
+    def _closing(self, closes: bool, surplus: bool) -> dict[str, Any]:
+        """The fields of an edit that closes an issue, or opens it again, beside its state."""
+        del closes, surplus
+        return {}
+
+    async def own(self, repository: str, marker: str) -> list[Issue]:
+        """Our issues, without the list's pull requests."""
+        async with self._errors(f"looking for the issue in {repository}"):
+            login = await self._login()
+            api = await self._api(repository)
+            found = []
+            async for item in api.pages(f"/issues?{self._by(login)}"):
+                author = str((item.get("user") or {}).get("login") or "")
+                ours = author.lower() == login.lower() and not item.get("pull_request")
+                if ours and marker in str(item.get("body") or ""):
+                    found.append(_issue(item))
+            return sorted(found, key=lambda issue: int(issue.id))
+
+    async def create(self, repository: str, text: IssueText) -> Issue:
+        async with self._errors(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            return _issue(await api.post("/issues", {"title": text.title, "body": text.body}))
+
+    async def edit(
+        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
+    ) -> Issue:
+        fields: dict[str, Any] = {"title": text.title, "body": text.body}
+        if text.state is not None and text.state != issue.state:
+            fields |= {"state": text.state, **self._closing(text.state == "closed", surplus)}
+        async with self._errors(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            return _issue(await api.patch(f"/issues/{int(issue.id)}", fields))
+
+
+def _issue(item: Any) -> Issue:
+    return Issue(
+        id=str(int(item["number"])),
+        url=str(item.get("html_url") or ""),
+        title=str(item.get("title") or ""),
+        body=str(item.get("body") or ""),
+        state="closed" if item["state"] == "closed" else "open",
+    )
