@@ -160,7 +160,7 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 
 
 @click.command()
-@click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
+@click.option("--forge", type=click.Choice(["github", "gitlab", "forgejo"]), default="github")
 @click.option(
     "--workers",
     is_flag=True,

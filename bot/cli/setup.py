@@ -115,8 +115,8 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     types = list(FORGE_TYPES)
     kind = operator.prompt("Forge", default=types[0], choices=types)
     questions = forge_module(kind, "setup")
-    api_url = _url(operator.prompt("Its API", default=questions.DEFAULT_URL))
-    forge = questions.ask_forge(operator, api_url, server)
+    api_url = _url(operator.prompt("Its API", default=FORGE_TYPES[kind].api_url))
+    forge = questions.ask_forge(operator, kind, api_url, server)
     match = operator.prompt("Repositories, as a pattern", default="*")
     document = operator.prompt("Their packages are for", choices=known)
     return Answers(

@@ -186,6 +186,16 @@ FORGE_TYPES: dict[str, ForgeType] = {
     "gitlab": ForgeType(
         "bot.forge.gitlab", "https://gitlab.com", "https://gitlab.com", "/api/v4", guests=True
     ),
+    "forgejo": ForgeType(
+        "bot.forge.forgejo",
+        "https://codeberg.org/api/v1",
+        "https://codeberg.org",
+        "/api/v1",
+        guests=True,
+    ),
+    "gitea": ForgeType(
+        "bot.forge.forgejo", "https://gitea.com/api/v1", "https://gitea.com", "/api/v1", guests=True
+    ),
 }
 
 

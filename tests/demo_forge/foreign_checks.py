@@ -48,6 +48,20 @@ async def report_status(
     return status
 
 
+async def report_forgejo_status(
+    forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
+) -> CommitStatus:
+    """Puts a commit status on the head, and delivers it to the hooks as Gitea does."""
+    repository, creator = pull.repository, forge.state.user(user)
+    status = forge.state.add_status(
+        repository, pull.head_sha, word, name, creator, target_url=url or None
+    )
+    shape = forge.forgejo.shapes.status(status, repository)
+    payload = {**shape, "sha": status.sha, "state": word, "commit": None}
+    await forge.forgejo.send(repository, "status", creator, payload)
+    return status
+
+
 async def report_gitlab_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> Pipeline:

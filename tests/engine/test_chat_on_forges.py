@@ -13,6 +13,7 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Comment, Pull
 from bot.demo.run.setup import free_port
 from tests.engine.test_two_workers import forge_settings, processes
+from tests.forges import KINDS
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ def answers(local: LocalForge, pull: Pull) -> list[Comment]:
     return [c for c in local.state.comments_of(pull) if "<!-- minimize:answer" in c.body]
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_conversation(tmp_path: Path, kind: str) -> None:
     log = tmp_path / "log"
     async with world(tmp_path, kind) as (local, pull):

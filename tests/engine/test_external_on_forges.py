@@ -25,11 +25,16 @@ from bot.demo.run.setup import (
     BotProcess,
     free_port,
     github_settings,
-    gitlab_settings,
     serve_command,
+    token_settings,
 )
 from tests.check.tiny import DOCUMENTS, TOOL, build, make_repositories, workload
-from tests.demo_forge.foreign_checks import report_check_run, report_gitlab_status
+from tests.demo_forge.foreign_checks import (
+    report_check_run,
+    report_forgejo_status,
+    report_gitlab_status,
+)
+from tests.forges import BOT, KINDS, ROLES, add_hook
 
 NAME = "rpm-build:fedora-x86_64"
 HEAVY = TOOL.replace("Version: 1", "Version: 2").replace(
@@ -72,7 +77,9 @@ class World:
     async def report(self, word: str) -> None:
         """The build service says how its build stands; the forge tells the bot."""
         url = "https://build.example.org/9"
-        if self.kind == "gitlab":
+        if self.kind == "forgejo":
+            await report_forgejo_status(self.local, self.pull, NAME, word, url)
+        elif self.kind == "gitlab":
             await report_gitlab_status(self.local, self.pull, NAME, word, url)
         else:
             assert self.packit is not None
@@ -162,11 +169,10 @@ async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator
                 local.install(app, "rpms")
                 forge = github_settings(places, local, app)
             else:
-                local.set_role(repository, "minimize-bot", "write")
-                local.gitlab.add_hook(
-                    hook, "hook-secret", events=("merge_request", "note", "pipeline")
-                )
-                forge = gitlab_settings(places, local, local.token("minimize-bot"), "hook-secret")
+                local.set_role(repository, BOT, ROLES[kind])
+                events = ("merge_request", "note", "pipeline", "status")
+                made = add_hook(local, kind, hook, events)
+                forge = token_settings(places, kind, local.token(BOT), made, local.url)
             settings = {
                 "listen": {"port": places.port},
                 "public_url": places.url,
@@ -180,7 +186,7 @@ async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator
                 yield World(local, pull, bot, results, kind, packit)
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_green_check_gives_one_comment_with_what_was_built(
     tmp_path: Path, kind: str
 ) -> None:
@@ -211,7 +217,7 @@ async def test_a_green_check_gives_one_comment_with_what_was_built(
         await w.until(lambda: any("as they were built" in body for body in w.comments()))
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_red_check_leaves_the_prediction(tmp_path: Path, kind: str) -> None:
     async with world(tmp_path, kind) as w:
         await w.until(lambda: "waits for rpm-build:" in w.status()[1])

@@ -26,6 +26,7 @@ from bot.store.history.history import open_history
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import now, open_store
 from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, objective, workload
+from tests.forges import KINDS, api_url, page_of
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 WITH_PERL = TOOL.replace("Release: 1", "Release: 2").replace(
@@ -68,7 +69,7 @@ def settings_of(home: Path, local: LocalForge, kind: str) -> Path:
     else:
         local.set_role(repository, "minimize", "triage")
         (home / "token").write_text(local.token("minimize"))
-        own |= {"api_url": local.url, "token": {"file": "token"}}
+        own |= {"api_url": api_url(local, kind), "token": {"file": "token"}}
     document = {
         "data": "data",
         "config": "config",
@@ -101,7 +102,11 @@ async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any)
     )  # fmt: skip
     await local.merge_pull(pull, user="maria")
     user = local.state.user("maria")
-    if settings.forges["it"].type == "github":
+    if settings.forges["it"].type == "forgejo":
+        kind = "pull_request"
+        common = local.forgejo.common(pull.repository, user)
+        payload = {**local.forgejo.pull_payload(pull, "closed"), **common}
+    elif settings.forges["it"].type == "github":
         kind, installation = "pull_request", local.state.installations[0]
         common = local.github.common(pull.repository, user, installation)
         payload = {**local.github.pull_request(pull, "closed"), **common}
@@ -141,7 +146,7 @@ async def track(settings: Path, *more: str) -> Any:
     return await asyncio.to_thread(CliRunner().invoke, cli, arguments, standalone_mode=False)
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
     tmp_path: Path, kind: str
 ) -> None:
@@ -166,11 +171,7 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         step = {one["package"]: one for one in image["steps"]}
         grown = image["after"]["installed_size"] - image["before"]["installed_size"]
         assert sum(one["delta"] for one in image["steps"]) == grown == 5300
-        page = (
-            local.github.shapes.pull(pull)["html_url"]
-            if kind == "github"
-            else (local.gitlab.shapes.merge_url(pull))
-        )
+        page = page_of(local, kind, pull)
         for name, delta in (("perl", 5000), ("perl-libs", 0), ("tool", 0), ("tool-libs", 0)):
             about = step[name]["cause"]
             assert (step[name]["delta"], about["kind"]) == (delta, "pull request")

@@ -11,6 +11,7 @@ from bot.settings.values import RepositoryRule
 from bot.store.store import open_store
 from tests.engine.conftest import Bot
 from tests.engine.test_strangers_on_forges import World, world
+from tests.forges import KINDS
 
 
 def written_by_the_bot(made: World) -> list[object]:
@@ -34,7 +35,7 @@ async def concluded(home: Path) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_silent_records_the_check_and_writes_nothing(tmp_path: Path, kind: str) -> None:
     async with world(tmp_path, kind, mode="silent") as made:
         await made.say("/minimize why perl", "maria")
@@ -43,7 +44,7 @@ async def test_silent_records_the_check_and_writes_nothing(tmp_path: Path, kind:
         assert written_by_the_bot(made) == []
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_comment_has_the_comment_and_a_status_that_never_fails(
     tmp_path: Path, kind: str
 ) -> None:

@@ -1,23 +1,20 @@
 """Pushes to the branches that distributions are built from, on both forges of the demo."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Repository
 from bot.engine.merged import MOST_COMMITS, MergedChanges, Pushes
 from bot.forge.events import PushEvent
-from bot.forge.github.app import AppAuth
-from bot.forge.github.forge import GitHub
-from bot.forge.gitlab.forge import GitLab
 from bot.forge.protocol import Forge
-from bot.settings.forges import ForgeSettings
 from bot.settings.values import RepositoryRule
 from bot.store.history.history import History, open_history
 from bot.store.history.values import MergedChange
 from bot.store.store import open_store
 from tests.engine.conftest import settings_in
+from tests.forges import KINDS, forge_on
 
 ZERO = "0" * 40
 RULE = RepositoryRule(match="rpms/*", documents=("fedora",))
@@ -28,9 +25,10 @@ RECEIVED = "2026-11-24T00:00:00.000000Z"
 class Place:
     """The local forge with rpms/web, and what takes its pushes."""
 
-    def __init__(self, local: LocalForge, forge: Forge, where: Path) -> None:
-        self.local, self.forge = local, forge
-        self.repository = local.add_repository("rpms/web")
+    def __init__(
+        self, local: LocalForge, repository: Repository, forge: Forge, where: Path
+    ) -> None:
+        self.local, self.repository, self.forge = local, repository, forge
         settings = settings_in(where)
         self.settings = settings.model_copy(update={"repositories": (RULE,)})
         self.store = open_store(where)
@@ -53,26 +51,13 @@ class Place:
         return tuple(reversed(self.history.merged_changes()))
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=KINDS)
 async def place(request: pytest.FixtureRequest, tmp_path: Path):
     async with LocalForge(tmp_path / "forge") as local:
-        fields: dict[str, Any] = {"token": {"env": "X"}, "webhook_secrets": [{"env": "X"}]}
-        forge: Forge
-        if request.param == "github":
-            permissions = {"contents": "read", "metadata": "read", "pull_requests": "read"}
-            app = local.add_app("minimize", permissions=permissions)
-            local.install(app, "rpms")
-            settings = ForgeSettings.model_validate(
-                {**fields, "type": "github", "api_url": local.api_url, "web_url": local.url}
-            )
-            named = (str(app.id), app.private_key)
-            forge = GitHub("it", settings, auth=AppAuth(), secrets=("s",), app=named)
-        else:
-            settings = ForgeSettings.model_validate(
-                {**fields, "type": "gitlab", "api_url": local.url}
-            )
-            forge = GitLab("it", settings, token=local.token("minimize"), secrets=("s",))
-        made = Place(local, forge, tmp_path)
+        repository = local.add_repository("rpms/web")
+        permissions = {"contents": "read", "metadata": "read", "pull_requests": "read"}
+        forge = forge_on(local, request.param, repository, permissions=permissions, role="read")
+        made = Place(local, repository, forge, tmp_path)
         yield made
         made.history.close()
         made.store.close()

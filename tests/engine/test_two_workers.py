@@ -20,14 +20,12 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.setup import free_port
 from bot.report.render import COMMENT_MARKER
+from tests.forges import BOT, KINDS, NOWHERE, ROLES, SECRET, add_hook, api_url
 
 SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20
 EVERY = 4  # pushes from comment to comment
 SECONDS = 120.0
-# Nobody listens at this address of hooks: a test sends the deliveries itself.
-NOWHERE = "http://127.0.0.1:9/"
-SECRET = "s3cret-of-the-hook"
 
 
 def forge_settings(local: LocalForge, kind: str, home: Path, hook: str = NOWHERE) -> dict:
@@ -43,10 +41,10 @@ def forge_settings(local: LocalForge, kind: str, home: Path, hook: str = NOWHERE
         return {**common, "api_url": local.api_url, "app": own}
     repository = local.state.repository("rpms/nginx")
     assert repository is not None
-    local.set_role(repository, "minimize-bot", "write")
-    (home / "token").write_text(local.token("minimize-bot"))
-    local.gitlab.add_hook(hook, SECRET, events=("merge_request", "note"))
-    return {**common, "api_url": local.url, "token": {"file": "token"}}
+    local.set_role(repository, BOT, ROLES[kind])
+    (home / "token").write_text(local.token(BOT))
+    add_hook(local, kind, hook)
+    return {**common, "api_url": api_url(local, kind), "token": {"file": "token"}}
 
 
 @contextlib.contextmanager
@@ -94,7 +92,7 @@ async def world(tmp_path: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pu
             yield local, pull, f"http://127.0.0.1:{port}/webhook/{kind}"
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind: str) -> None:
     chance = random.Random(4)
     async with world(tmp_path, kind) as (local, pull, url), aiohttp.ClientSession() as session:
@@ -142,8 +140,8 @@ def bot_comments(local: LocalForge, pull: Pull) -> list[Comment]:
 def unfinished(local: LocalForge, pull: Pull) -> list[str]:
     """The heads whose status is still in progress."""
     runs = [r.head_sha for r in local.state.check_runs if r.status != "completed"]
-    made = local.state.statuses.get(pull.repository.id, [])
-    return runs + [s.sha for s in made if s.state in ("pending", "running")]
+    newest = {s.sha: s for s in local.state.statuses.get(pull.repository.id, [])}
+    return runs + [s.sha for s in newest.values() if s.state in ("pending", "running")]
 
 
 def conclusion(local: LocalForge, pull: Pull) -> str | None:

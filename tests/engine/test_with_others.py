@@ -15,7 +15,8 @@ from bot.engine.together import trust_in_all
 from bot.engine.trust import Trust
 from bot.engine.values import ValueSerializer
 from bot.settings.values import BuildSettings
-from tests.engine.test_permissions_on_forges import KINDS, World, world
+from tests.engine.test_permissions_on_forges import World, world
+from tests.forges import BOT, KINDS, ROLES
 
 NOT_HERE = "is no pull request that can be told here"
 
@@ -32,8 +33,8 @@ async def other_pull(world: World, name: str, *, private: bool = False) -> tuple
     local = world.local
     repository = local.add_repository(name, private=private)
     local.commit(repository, "main", {"perl.spec": "Name: perl\n"}, "Start")
-    if world.forge.name == "gl":
-        local.set_role(repository, "minimize-bot", "write")
+    if world.forge.name != "gh":
+        local.set_role(repository, BOT, ROLES[world.kind])
     local.commit(repository, "fix", {"perl.spec": "# fix\nName: perl\n"}, "fix", start="main")
     return repository, await local.open_pull(repository, "fix", user="zoe", title="fix")
 
@@ -87,7 +88,7 @@ async def test_one_of_a_repository_that_the_server_does_not_serve_is_refused(two
 
 
 @pytest.mark.parametrize("place", ["public", "private", "other owner"])
-@pytest.mark.parametrize("role", ["none", "triage"])
+@pytest.mark.parametrize("role", ["none", "write"])
 async def test_a_private_one_is_told_only_to_its_readers_and_in_a_private_place(
     two: World, place: str, role: str
 ) -> None:
@@ -102,7 +103,7 @@ async def test_a_private_one_is_told_only_to_its_readers_and_in_a_private_place(
             two.local.set_role(one, "ann", role)
     serve(two, repository)
     answer = await said(two, pull, f"{owner}/perl#{other.number}")
-    told = place == "private" and role == "triage"
+    told = place == "private" and role == "write"
     assert (answer == "") is told, answer
     assert told or NOT_HERE in answer
 

@@ -1,7 +1,6 @@
 """The bot's issues on both forges: one for each subject, found again, edited, closed, reopened."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,42 +9,27 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.forge.events import Issue, IssueText
-from bot.forge.github.app import AppAuth
-from bot.forge.github.forge import GitHub
-from bot.forge.gitlab.forge import GitLab
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeError
-from bot.settings.forges import ForgeSettings
+from tests.forges import KINDS, forge_on
 
 MARKER = "<!-- minimize:issue drift 1 -->"
 TEXT = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")
 REPOSITORY = "rpms/nginx"
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=KINDS)
 async def places(request: pytest.FixtureRequest, tmp_path: Path):
     """The local forge, and two of our processes on it."""
     made: list[Forge] = []
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository(REPOSITORY)
         local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        fields: dict[str, Any] = {"token": {"env": "X"}, "webhook_secrets": [{"env": "X"}]}
-        if request.param == "github":
-            app = local.add_app("minimize", permissions={"issues": "write", "metadata": "read"})
-            local.install(app, "rpms")
-            fields |= {"type": "github", "api_url": local.api_url}
-            settings = ForgeSettings.model_validate(fields)
-            named = (str(app.id), app.private_key)
-            make: Callable[[], Forge] = lambda: GitHub(  # noqa: E731
-                "gh", settings, auth=AppAuth(), secrets=("s",), app=named
-            )
-        else:
-            local.set_role(repository, "minimize", "triage")
-            fields |= {"type": "gitlab", "api_url": local.url}
-            settings = ForgeSettings.model_validate(fields)
-            token = local.token("minimize")
-            make = lambda: GitLab("gl", settings, token=token, secrets=("s",))  # noqa: E731
-        made += [make(), make()]
+        permissions = {"issues": "write", "metadata": "read"}
+        made += [
+            forge_on(local, request.param, repository, permissions=permissions, role="triage")
+            for _ in range(2)
+        ]
         yield local, made
         for forge in made:
             await forge.close()

@@ -10,11 +10,9 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull, Repository
-from bot.forge.github.forge import GitHub
-from bot.forge.gitlab.forge import GitLab
-from bot.forge.protocol import Forge
+from bot.forge.protocol import Forge, forge_module
 from bot.forge.values import ForgeError, PullRequestKey
-from bot.settings.forges import ForgeSettings
+from tests.forges import BOT, KINDS, plain_settings
 
 
 @dataclass
@@ -39,31 +37,22 @@ class World:
         )
 
     def hide_pushes(self, status: int, times: int = 9) -> None:
-        path = "/activity" if self.kind == "github" else "/events"
+        path = {"github": "/activity", "gitlab": "/events", "forgejo": "/feeds"}[self.kind]
         self.local.fail_next(path, status, times=times)
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=KINDS)
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         target = local.add_repository("rpms/nginx")
         local.commit(target, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.set_role(target, "minimize-bot", "write")
+        local.set_role(target, BOT, "admin")
         fork = local.add_repository("jonas/nginx", parent=target, owner_kind="User")
-        monkeypatch.setenv("TOKEN", local.token("minimize-bot"))
+        monkeypatch.setenv("X", local.token(BOT))
         kind = str(request.param)
-        settings = ForgeSettings.model_validate(
-            {
-                "type": kind,
-                "api_url": local.api_url if kind == "github" else local.url,
-                "token": {"env": "TOKEN"},
-                "webhook_secrets": [{"env": "TOKEN"}],
-            }
-        )
-        opened = (GitHub if kind == "github" else GitLab).from_settings("f", settings)
-        forge: Forge = opened
+        forge: Forge = forge_module(kind, "forge").open_forge("f", plain_settings(local, kind))
         yield World(local, target, fork, forge, kind)
         await forge.close()
 

@@ -239,10 +239,13 @@ def test_what_is_githubs_alone_is_not_its(tmp_path: Path, third: list[Toy]) -> N
 def test_without_its_row_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "bot.yaml").write_text(SETTINGS)
     with pytest.raises(
-        SettingsError, match="no forge of this type is built in; there is: github, gitlab"
+        SettingsError,
+        match="no forge of this type is built in; there is: github, gitlab, forgejo, gitea",
     ):
         load_settings(tmp_path / "bot.yaml")
-    with pytest.raises(UsageError, match=r"no forge toy\. There is: github, gitlab"):
+    with pytest.raises(
+        UsageError, match=r"no forge toy\. There is: github, gitlab, forgejo, gitea"
+    ):
         post_delivery("http://127.0.0.1:9", SECRET, "opened", b"{}", forge="toy")
 
 
@@ -257,7 +260,7 @@ def test_no_module_but_settings_and_demo_names_forges_one_by_one() -> None:
         for path in bot.rglob("*.py")
         if not any(path.is_relative_to(one) for one in free)
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if '"github"' in line or '"gitlab"' in line
+        if any(f'"{kind}"' in line for kind in FORGE_TYPES)
     ]
     # `minimize demo --forge` chooses one that the demo's forge speaks, `webhook send` a default.
     assert {one.partition(":")[0] for one in found} <= {"cli/server.py"}

@@ -12,16 +12,13 @@ from markdown_it import MarkdownIt
 
 from bot.demo.forge.server import LocalForge
 from bot.distro.objectives import Growth, Limits, Sizes, Target
-from bot.forge.github.app import AppAuth
-from bot.forge.github.forge import GitHub
-from bot.forge.gitlab.forge import GitLab
 from bot.forge.protocol import Forge
 from bot.model.nevra import parse_nevra
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import publish_issues, unplaced_drift
-from bot.settings.forges import ForgeSettings
 from bot.settings.values import IssueSettings
 from bot.store.history.values import Acceptance, Cause, MergedChange
+from tests.forges import KINDS, forge_on
 from tests.objectives.daily_history import KEY, SMALL, START, DailyHistory
 
 PLACED = IssueSettings(objectives={"web-*": "it:rpms/web"})
@@ -80,28 +77,14 @@ def test_what_cannot_be_measured_for_a_day_breaks_nothing_anew(daily: DailyHisto
     assert not broken(daily).drifted
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=KINDS)
 async def placed(request: pytest.FixtureRequest, tmp_path: Path):
     """The local forge with rpms/web, and our own connection to it."""
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/web")
         local.commit(repository, "main", {"web.spec": "Name: web\n"}, "Start")
-        fields: dict[str, Any] = {"token": {"env": "X"}, "webhook_secrets": [{"env": "X"}]}
-        forge: Forge
-        if request.param == "github":
-            app = local.add_app("minimize", permissions={"issues": "write", "metadata": "read"})
-            local.install(app, "rpms")
-            settings = ForgeSettings.model_validate(
-                {**fields, "type": "github", "api_url": local.api_url}
-            )
-            named = (str(app.id), app.private_key)
-            forge = GitHub("it", settings, auth=AppAuth(), secrets=("s",), app=named)
-        else:
-            local.set_role(repository, "minimize", "triage")
-            settings = ForgeSettings.model_validate(
-                {**fields, "type": "gitlab", "api_url": local.url}
-            )
-            forge = GitLab("it", settings, token=local.token("minimize"), secrets=("s",))
+        permissions = {"issues": "write", "metadata": "read"}
+        forge = forge_on(local, request.param, repository, permissions=permissions, role="triage")
         yield local, forge
         await forge.close()
 

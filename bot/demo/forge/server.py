@@ -1,4 +1,4 @@
-"""The local forge: GitHub's and GitLab's REST APIs, git over HTTP, webhooks and pages.
+"""The local forge: the REST APIs of GitHub, GitLab and Forgejo, git over HTTP, webhooks and pages.
 
     async with LocalForge(directory) as forge:
         repository = forge.add_repository("rpms/nginx")
@@ -9,7 +9,8 @@
         pull = await forge.open_pull(repository, "xslt", user="alice", title="Switch on XSLT")
 
 What a pull request, a push or a comment causes is delivered to the installed Apps as GitHub does
-it, and to the hooks of `forge.gitlab` as GitLab does it: the bot's own comments too.
+it, and to the hooks of `forge.gitlab` and `forge.forgejo` as those do it: the bot's own comments
+too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from aiohttp.typedefs import Middleware
 
 from bot.demo.forge import http_git, pages
 from bot.demo.forge.access import STATE, Caller
+from bot.demo.forge.forgejo import rest as forgejo_rest
+from bot.demo.forge.forgejo.api import API_PREFIX as FORGEJO_PREFIX
+from bot.demo.forge.forgejo.api import SHAPES as FORGEJO_SHAPES
+from bot.demo.forge.forgejo.api import forgejo_middleware
+from bot.demo.forge.forgejo.hooks import ForgejoHooks
+from bot.demo.forge.forgejo.shapes import ForgejoShapes
 from bot.demo.forge.github import apps as github_apps
 from bot.demo.forge.github import checks as github_checks
 from bot.demo.forge.github import rest as github_rest
@@ -68,15 +75,6 @@ from bot.demo.forge.values import (
     now,
 )
 
-PERMISSIONS = {
-    "checks": "write",
-    "contents": "read",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-    "statuses": "write",
-}
-
 
 class LocalForge:
     """A forge on one port of the loopback; `root` is where its git repositories go."""
@@ -93,6 +91,8 @@ class LocalForge:
         self.api_url = f"{self.url}{GITHUB_PREFIX}"
         self.github = GitHubHooks(Shapes(self.state, self.url, self.api_url), self.deliverer)
         self.gitlab = GitLabHooks(GitLabShapes(self.state, self.url), self.deliverer)
+        self.forgejo = ForgejoHooks(ForgejoShapes(self.state, self.url), self.deliverer)
+        self._hooks = (self.github, self.gitlab, self.forgejo)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -106,16 +106,15 @@ class LocalForge:
             github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
         )
         github[GITHUB_SHAPES] = self.github.shapes
-        gitlab = self._application(
-            gitlab_rest.routes,
-            gitlab_discussions.routes,
-            gitlab_webhooks.routes,
-            middlewares=[gitlab_middleware],
-        )
+        tables = gitlab_rest.routes, gitlab_discussions.routes, gitlab_webhooks.routes
+        gitlab = self._application(*tables, middlewares=[gitlab_middleware])
         gitlab[gitlab_webhooks.HOOKS] = self.gitlab
         gitlab[GITLAB_SHAPES] = self.gitlab.shapes
+        forgejo = self._application(forgejo_rest.routes, middlewares=[forgejo_middleware])
+        forgejo[FORGEJO_SHAPES] = self.forgejo.shapes
         application.add_subapp(GITHUB_PREFIX, github)
         application.add_subapp(GITLAB_PREFIX, gitlab)
+        application.add_subapp(FORGEJO_PREFIX, forgejo)
         application.router.add_routes(http_git.routes)
         application.router.add_routes(pages.routes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -202,8 +201,7 @@ class LocalForge:
         permissions: Mapping[str, str] | None = None,
     ) -> App:
         """Registers an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
-        granted = PERMISSIONS if permissions is None else permissions
-        return self.state.add_app(slug, hook_url, secret, granted)
+        return self.state.add_app(slug, hook_url, secret, permissions)
 
     def install(self, app: App, account: str) -> Installation:
         """Installs an App on an account, for all its repositories."""
@@ -350,7 +348,7 @@ class LocalForge:
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> None:
         self.state.add_push(repository, branch, before, after, user)
-        for hooks in (self.github, self.gitlab):
+        for hooks in self._hooks:
             await hooks.pushed(repository, branch, before, after, user)
         if after == ZERO:
             return
@@ -370,7 +368,7 @@ class LocalForge:
     ) -> list[Delivery]:
         return [
             delivery
-            for hooks in (self.github, self.gitlab)
+            for hooks in self._hooks
             for delivery in await hooks.pull_event(pull, action, sender, before)
         ]
 
@@ -379,10 +377,10 @@ class LocalForge:
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")
-        self._later(self.gitlab.commented(comment, action))
-        if comment.line is None:
-            # Of comments on lines GitHub has an event of its own, which our App does not hear.
-            self._later(self.github.commented(comment, action))
+        for hooks in self._hooks:
+            # Of comments on lines GitHub and Forgejo have events of their own, which nobody hears.
+            if comment.line is None or hooks is self.gitlab:
+                self._later(hooks.commented(comment, action))
 
     def _later(self, work: Coroutine[object, object, object]) -> None:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

@@ -41,6 +41,15 @@ from bot.demo.forge.values import (
 
 FIRST_ID = 3_000_000_000  # GitHub's ids have outgrown 32 bits; so do ours
 Listener = Callable[[Change], None]
+# Of an App, where nothing else is said.
+PERMISSIONS = {
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "write",
+}
 
 
 @dataclass(slots=True)
@@ -103,7 +112,11 @@ class State:
         return token
 
     def add_app(
-        self, slug: str, hook_url: str | None, secret: str | None, permissions: Mapping[str, str]
+        self,
+        slug: str,
+        hook_url: str | None,
+        secret: str | None,
+        permissions: Mapping[str, str] | None,
     ) -> App:
         """An App with a key of its own; without `secret` one is made for its deliveries."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -125,7 +138,7 @@ class State:
             secret=secret or secrets.token_hex(20),
             hook_id=next(self.ids),
             hook_url=hook_url,
-            permissions=dict(permissions),
+            permissions=dict(PERMISSIONS if permissions is None else permissions),
         )
         self.apps.append(made)
         return made

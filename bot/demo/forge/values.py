@@ -6,6 +6,7 @@ Times are aware datetimes in UTC.
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -277,6 +278,26 @@ class Issue:
         if (title, body, state) != self.versions[-1]:
             self.versions.append((title, body, state))
             self.updated_at = now()
+
+
+@dataclass(slots=True)
+class WebHook:
+    """A hook of a repository, or of its owner and all below, or of the instance.
+
+    On GitLab a secret `whsec_...` signs; any other is sent as it is. `place` is the path of the
+    repository (project) or of its owner (group), empty for the instance.
+    """
+
+    url: str
+    secret: str
+    place: str = ""
+    events: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def hears(self, repository: Repository, event: str) -> bool:
+        path = repository.path_with_namespace
+        inside = not self.place or path == self.place or path.startswith(f"{self.place}/")
+        return inside and event in self.events
 
 
 @dataclass(slots=True)

@@ -38,9 +38,9 @@ from bot.demo.run.setup import (
     begin_updates,
     free_port,
     github_settings,
-    gitlab_settings,
     serve_command,
     set_stage,
+    token_settings,
     write_settings,
 )
 from bot.demo.run.watch import (
@@ -61,7 +61,7 @@ RESULT_SECONDS = 5.0
 LOG_CHARACTERS = 20_000
 # Some minutes with a slow network and a cold cache; what takes longer hangs.
 WHOLE_SECONDS = 30 * 60.0
-_FORGES = ("github", "gitlab")  # that the local forge speaks as
+_FORGES = ("github", "gitlab", "forgejo")  # that the local forge speaks as
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 
@@ -204,7 +204,8 @@ async def _play(
 
 def _forge_settings(stage: DemoSetup, places: BotPlaces) -> dict[str, Any]:
     if stage.hook is not None:
-        return gitlab_settings(places, stage.forge, stage.forge.token(BOT), stage.hook.secret)
+        token, url = stage.forge.token(BOT), stage.forge.url
+        return token_settings(places, stage.kind, token, stage.hook, url)
     assert stage.app is not None
     return github_settings(places, stage.forge, stage.app)
 

@@ -22,11 +22,11 @@ import aiohttp
 import yaml
 
 from bot.demo.distribution.reference import ReferenceDistribution, write_repository
-from bot.demo.forge.gitlab.hooks import WebHook
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.traffic import Delivery
-from bot.demo.forge.values import App, Pull, Repository
+from bot.demo.forge.values import App, Pull, Repository, WebHook
 from bot.errors import SurroundingsError
+from bot.settings.forges import FORGE_TYPES
 
 if TYPE_CHECKING:
     from bot.demo.distribution.reference import RepositoryFiles
@@ -85,15 +85,18 @@ def github_settings(places: BotPlaces, forge: LocalForge, app: App) -> dict[str,
     }
 
 
-def gitlab_settings(
-    places: BotPlaces, forge: LocalForge, token: str, secret: str
+def token_settings(
+    places: BotPlaces, kind: str, token: str, hook: WebHook, url: str
 ) -> dict[str, Any]:
-    """The forge's part of the settings, for a token; its secrets are written beside the file."""
+    """The forge's part of the settings, for a token; its secrets are written beside the file.
+
+    `url` is the address of the forge.
+    """
     _write_secret(places.home / "token", token)
-    _write_secret(places.home / "webhook-secret", secret)
+    _write_secret(places.home / "webhook-secret", hook.secret)
     return {
-        "type": "gitlab",
-        "api_url": forge.url,
+        "type": kind,
+        "api_url": url if kind == "gitlab" else f"{url}{FORGE_TYPES[kind].api_path}",
         "token": {"file": "token"},
         "webhook_secrets": [{"file": "webhook-secret"}],
     }
@@ -219,23 +222,24 @@ _CHANGE = datetime(2023, 6, 12, 14, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class DemoSetup:
-    """The demo's set-up: the forge, its repository, and the bot's App or (GitLab) its hook."""
+    """The demo's set-up: the forge, its repository, and the bot's App or its hook.
 
+    `kind` is the forge's type, and its name in the bot's settings.
+    """
+
+    kind: str
     forge: LocalForge
     repository: Repository
     app: App | None
     hook: WebHook | None
     files: RepositoryFiles
 
-    @property
-    def kind(self) -> str:
-        """The forge's name in the bot's settings."""
-        return "github" if self.hook is None else "gitlab"
-
     def page(self, pull: Pull) -> str:
         """The page of the pull request, by the path that the forge gives it."""
-        if self.hook is not None:
+        if self.kind == "gitlab":
             return self.forge.gitlab.shapes.merge_url(pull)
+        if self.kind == "forgejo":
+            return self.forge.forgejo.shapes.pull_page(pull)
         return f"{self.forge.url}/{self.repository.full_name}/pull/{pull.number}"
 
     async def open_pull(self) -> tuple[Pull, Delivery]:
@@ -277,10 +281,15 @@ def set_stage(
         forge.set_role(repository, BOT, "write")
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         hook = forge.gitlab.add_hook(f"{bot_url}/webhook/gitlab", secret, place=OWNER)
-        return DemoSetup(forge, repository, None, hook, files)
+        return DemoSetup(kind, forge, repository, None, hook, files)
+    if kind == "forgejo":
+        # Administrator: whose role may be asked for is theirs to say.
+        forge.set_role(repository, BOT, "admin")
+        hook = forge.forgejo.add_hook(f"{bot_url}/webhook/forgejo", place=OWNER)
+        return DemoSetup(kind, forge, repository, None, hook, files)
     app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
     forge.install(app, OWNER)
-    return DemoSetup(forge, repository, app, None, files)
+    return DemoSetup(kind, forge, repository, app, None, files)
 
 
 DOCUMENT = "reference"

@@ -14,16 +14,16 @@ DEFAULT_URL = "https://api.github.com"
 TEST_EVENT = "ping"
 
 
-def ask_forge(operator: Operator, api_url: str, server: ServerAddress) -> ForgeAnswers:
+def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
     """The answers about the GitHub at `api_url`."""
     how = operator.prompt(
         "A new App, one that is there, or a token", default="new", choices=("new", "app", "token")
     )
     if how == "new":
-        return _new_app(operator, api_url, server)
+        return _new_app(operator, kind, api_url, server)
     if how == "token":
         token = operator.prompt("Token", secret=True)
-        return ForgeAnswers("github", api_url, token, secrets.token_hex(32))
+        return ForgeAnswers(kind, api_url, token, secrets.token_hex(32))
     number = operator.prompt("The App's ID")
     if not number.isascii() or not number.isdigit():
         raise UsageError(
@@ -35,10 +35,10 @@ def ask_forge(operator: Operator, api_url: str, server: ServerAddress) -> ForgeA
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The private key {path} cannot be read: {error}.") from error
     secret = operator.prompt("Its webhook secret", secret=True)
-    return ForgeAnswers("github", api_url, key, secret, int(number))
+    return ForgeAnswers(kind, api_url, key, secret, int(number))
 
 
-def _new_app(operator: Operator, api_url: str, server: ServerAddress) -> ForgeAnswers:
+def _new_app(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
     web_url = "https://github.com" if api_url == DEFAULT_URL else api_url.removesuffix("/api/v3")
     organisation = operator.prompt("Organisation (empty: your own account)", default="")
     registration = Registration(server.public_url, web_url, api_url, organisation)
@@ -52,4 +52,4 @@ def _new_app(operator: Operator, api_url: str, server: ServerAddress) -> ForgeAn
 
     app = asyncio.run(register_app(registration, server.host, server.port, opened))
     operator.show(f"The App {app.slug} is made. Install it: {app.html_url}/installations/new")
-    return ForgeAnswers("github", api_url, app.pem, app.webhook_secret, app.id)
+    return ForgeAnswers(kind, api_url, app.pem, app.webhook_secret, app.id)

@@ -7,11 +7,10 @@ import secrets
 
 from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
-DEFAULT_URL = "https://gitlab.com"
 TEST_EVENT = "Push Hook"
 
 
-def ask_forge(operator: Operator, api_url: str, server: ServerAddress) -> ForgeAnswers:
+def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
     """The answers about the GitLab at `api_url`.
 
     The signing token is of the form that GitLab takes: `whsec_` and 32 bytes in base64
@@ -20,6 +19,6 @@ def ask_forge(operator: Operator, api_url: str, server: ServerAddress) -> ForgeA
     token = operator.prompt("Token (scope api)", secret=True)
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     operator.show(
-        f"Add a webhook: {server.public_url}/webhook/gitlab, with the signing token {secret}"
+        f"Add a webhook: {server.public_url}/webhook/{kind}, with the signing token {secret}"
     )
-    return ForgeAnswers("gitlab", api_url, token, secret)
+    return ForgeAnswers(kind, api_url, token, secret)

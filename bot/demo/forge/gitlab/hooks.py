@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,30 +14,10 @@ from datetime import datetime
 from bot.demo.forge.gitlab.shapes import GitLabShapes, stamp
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.traffic import Deliverer, Delivery
-from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User
+from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User, WebHook
 from bot.forge.gitlab.signatures import signed_headers
 
 EVENTS = ("merge_request", "note", "push")
-
-
-@dataclass(slots=True)
-class WebHook:
-    """A hook of a project, or of a group and all below it, or (`system`) of the instance.
-
-    A secret `whsec_...` signs; any other is sent as it is. `place` is the path of the project or
-    group, empty for the instance.
-    """
-
-    url: str
-    secret: str
-    place: str = ""
-    events: tuple[str, ...] = EVENTS
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def hears(self, repository: Repository, event: str) -> bool:
-        path = repository.path_with_namespace
-        inside = not self.place or path == self.place or path.startswith(f"{self.place}/")
-        return inside and event in self.events
 
 
 # GitHub's actions of a pull request, in GitLab's words.

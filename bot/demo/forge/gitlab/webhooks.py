@@ -10,10 +10,10 @@ from http import HTTPStatus
 from aiohttp import web
 
 from bot.demo.forge.gitlab.api import Call, endpoint, not_found
-from bot.demo.forge.gitlab.hooks import GitLabHooks, WebHook
+from bot.demo.forge.gitlab.hooks import GitLabHooks
 from bot.demo.forge.gitlab.shapes import stamp
 from bot.demo.forge.traffic import DELIVERER, Delivery
-from bot.demo.forge.values import Json
+from bot.demo.forge.values import Json, WebHook
 
 HOOKS: web.AppKey[GitLabHooks] = web.AppKey("hooks", GitLabHooks)
 routes = web.RouteTableDef()

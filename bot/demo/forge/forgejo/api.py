@@ -1,0 +1,179 @@
+"""The common parts of Forgejo's API: a call and its access, parameters, pages, errors.
+
+Parameters and fields that the description of a path does not have are refused, where Forgejo would
+pass over them: a mistake shall show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.forgejo.shapes import ForgejoShapes
+from bot.demo.forge.state import State
+from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
+from bot.demo.forge.values import ROLES, Comment, Json, Pull, Repository, User
+
+API_PREFIX = "/api/v1"
+SHAPES: web.AppKey[ForgejoShapes] = web.AppKey("forgejo-shapes", ForgejoShapes)
+# DEFAULT_PAGING_NUM and MAX_RESPONSE_ITEMS of an instance that says nothing else.
+PER_PAGE, MOST = 30, 50
+
+
+@web.middleware
+async def forgejo_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in Forgejo's shape, faults for tests, and the record."""
+    traffic = request.app[TRAFFIC]
+    response: web.StreamResponse
+    try:
+        traffic.meet_fault(request)
+        response = await handler(request)
+    except ApiError as error:
+        response = _refusal(error.status, error.message, error.headers)
+    except web.HTTPException as error:
+        response = _refusal(error.status, error.reason, {})
+    traffic.requests.append((request.method, request.path_qs, response.status))
+    return response
+
+
+def _refusal(status: int, message: str, headers: dict[str, str]) -> web.Response:
+    body = {"message": message, "url": "https://forge.example.org/api/swagger"}
+    return web.json_response(body, status=status, headers=headers)
+
+
+def gone() -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "The target couldn't be found.")
+
+
+def wrong(message: str) -> ApiError:
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request about a repository, by a caller who may do there what it wants."""
+
+    request: web.Request
+    repository: Repository
+    caller: User | None
+    body: Json
+
+    @property
+    def state(self) -> State:
+        return self.request.app[STATE]
+
+    @property
+    def shapes(self) -> ForgejoShapes:
+        return self.request.app[SHAPES]
+
+    @property
+    def user(self) -> User:
+        """The account in whose name something is written."""
+        assert self.caller is not None  # who writes is signed in
+        return self.caller
+
+    @property
+    def pull(self) -> Pull:
+        """The pull request that the path names; ApiError 404."""
+        found = self.state.pull(self.repository, int(self.request.match_info["index"]))
+        if found is None:
+            raise gone()
+        return found
+
+    @property
+    def comment(self) -> Comment:
+        """The comment that the path names; ApiError 404."""
+        wanted = int(self.request.match_info["id"])
+        for pull in self.state.pulls:
+            if pull.repository is self.repository:
+                for one in self.state.comments_of(pull):
+                    if one.id == wanted:
+                        return one
+        raise gone()
+
+    @property
+    def sha(self) -> str:
+        """The commit that the path names; ApiError 404."""
+        name = self.request.match_info["sha"]
+        found = self.repository.git.branch(name) or self.repository.git.resolve(name)
+        if found is None:
+            raise gone()
+        return found
+
+    def has(self, role: str) -> bool:
+        """Return whether the caller has the role, or one above it."""
+        return ROLES.index(self.repository.role(self.caller)) >= ROLES.index(role)
+
+    def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
+        """One page of a list."""
+        shown, headers = self.slice(items)
+        return web.json_response([shape(item) for item in shown], headers=headers)
+
+    def slice(self, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, str]]:
+        """The items of the page that was asked for, and the headers that tell of the others."""
+        query = self.request.query
+        page, limit = int(query.get("page", 1)), min(int(query.get("limit", PER_PAGE)), MOST)
+        shown, last = slice_of(items, page, limit)
+        targets = {"next": page + 1, "last": last} if page < last else {}
+        links = link_header(self.request, targets)
+        total = {"X-Total-Count": str(len(items))}
+        return shown, {**total, "Link": links} if links else total
+
+
+Endpoint = Callable[[Call], Awaitable[web.Response]]
+
+
+def endpoint(
+    routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
+) -> Callable[[Endpoint], Endpoint]:
+    """Serves a call below a repository's path, for who has the role and, to write, is signed in.
+
+    `known` are the parameters of a GET, or the fields of a body, that the description lists.
+    """
+
+    def decorate(function: Endpoint) -> Endpoint:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            reads = method == "GET"
+            repository, user = _repository(request, role, signed_in=not reads)
+            sent = b"" if reads else await request.read()
+            body: Json = json.loads(sent) if sent else {}
+            strange = set(request.query if reads else body) - set(known)
+            if strange:
+                raise wrong(f"unknown parameters: {sorted(strange)}")
+            return await function(Call(request, repository, user, body))
+
+        routes.route(method, "/repos/{owner}/{repo}" + path)(handle)
+        return function
+
+    return decorate
+
+
+def caller_user(request: web.Request) -> User | None:
+    """The user of the token; ApiError 401 for one that does not work."""
+    try:
+        return caller_of(request).user
+    except ApiError:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "invalid username, password or token") from None
+
+
+def _repository(
+    request: web.Request, role: str, *, signed_in: bool
+) -> tuple[Repository, User | None]:
+    """The repository of the path, once the caller may do there what it wants; else ApiError."""
+    user, match = caller_user(request), request.match_info
+    found = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
+    if found is None or found.role(user) == "none":
+        raise gone()
+    if signed_in and user is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "token is required")
+    if ROLES.index(found.role(user)) < ROLES.index(role):
+        raise ApiError(HTTPStatus.FORBIDDEN, f"user should have a permission to {role}")
+    if signed_in and found.archived:
+        raise ApiError(HTTPStatus.LOCKED, f"{found.full_name} is archived")
+    return found, user

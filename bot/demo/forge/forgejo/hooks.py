@@ -1,0 +1,122 @@
+"""Forgejo's webhooks: whom they go to, what they are sent, and how they are signed.
+
+Payloads as https://forgejo.org/docs/latest/user/webhooks/ and the types of Forgejo's API have them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.demo.forge.forgejo.shapes import ForgejoShapes
+from bot.demo.forge.gitstore import ZERO
+from bot.demo.forge.traffic import Deliverer, Delivery
+from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
+from bot.forge.forgejo.signatures import signed_headers
+
+EVENTS = ("pull_request", "issue_comment", "push")
+# GitHub's actions of a pull request, in Forgejo's words.
+_ACTIONS = {
+    "synchronize": "synchronized",
+    "labeled": "label_updated",
+    "ready_for_review": "edited",
+    "converted_to_draft": "edited",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ForgejoHooks:
+    """Delivers events to the hooks of repositories, organisations and the instance."""
+
+    shapes: ForgejoShapes
+    deliverer: Deliverer
+    hooks: list[WebHook] = field(default_factory=list)
+
+    def add_hook(
+        self,
+        url: str,
+        secret: str | None = None,
+        *,
+        place: str = "",
+        events: Sequence[str] = EVENTS,
+    ) -> WebHook:
+        """A hook of a repository or its owner (`place` is the name), or of all (no place)."""
+        hook = WebHook(url, secret or secrets.token_hex(20), place, tuple(events))
+        self.hooks.append(hook)
+        return hook
+
+    async def pull_event(
+        self, pull: Pull, action: str, user: User, before: str | None = None
+    ) -> list[Delivery]:
+        """Delivers what GitHub calls `action`; others than those of `_ACTIONS` as they are."""
+        del before
+        payload = self.pull_payload(pull, action)
+        return await self.send(pull.repository, "pull_request", user, payload)
+
+    def pull_payload(self, pull: Pull, action: str) -> Json:
+        """The payload about a pull request, without what every payload has."""
+        payload: Json = {
+            "action": _ACTIONS.get(action, action),
+            "number": pull.number,
+            "pull_request": self.shapes.pull(pull),
+            "requested_reviewer": None,
+            "commit_id": "",
+            "review": None,
+        }
+        if action == "ready_for_review":
+            # A draft is one by its title.
+            payload["changes"] = {"title": {"from": f"WIP: {pull.title}"}}
+        return payload
+
+    async def commented(self, comment: Comment, action: str) -> list[Delivery]:
+        payload: Json = {
+            "action": action,
+            "issue": self.shapes.issue(comment.pull),
+            "comment": self.shapes.comment(comment),
+            "is_pull": True,
+        }
+        if action == "edited":
+            payload["changes"] = {"body": {"from": comment.versions[-2:][0].body}}
+        sender = comment.versions[-1].by
+        return await self.send(comment.pull.repository, "issue_comment", sender, payload)
+
+    async def pushed(
+        self, repository: Repository, branch: str, before: str, after: str, user: User
+    ) -> list[Delivery]:
+        """A push to a branch; a branch that is gone has an event of its own."""
+        if after == ZERO:
+            return []
+        pusher = self.shapes.user(user)
+        compare = f"{self.shapes.web}/{repository.full_name}/compare/{before}...{after}"
+        payload: Json = {
+            "ref": f"refs/heads/{branch}",
+            "before": before,
+            "after": after,
+            "compare_url": compare,
+            "commits": [],
+            "total_commits": 0,
+            "head_commit": None,
+            "pusher": pusher,
+        }
+        return await self.send(repository, "push", user, payload)
+
+    async def send(
+        self, repository: Repository, event: str, sender: User, payload: Json
+    ) -> list[Delivery]:
+        """Delivers a payload, with the fields of every one, to each hook that hears the event."""
+        body = json.dumps({**payload, **self.common(repository, sender)}, indent=2).encode()
+        made = []
+        for hook in self.hooks:
+            if hook.hears(repository, event):
+                headers = signed_headers(event, body, hook.secret)
+                identity, action = headers["X-Gitea-Delivery"], payload.get("action")
+                send = (hook.url, identity, event, action, body, headers)
+                made.append(await self.deliverer.send(*send))
+        return made
+
+    def common(self, repository: Repository, sender: User) -> Json:
+        """The fields of every payload about a repository."""
+        about = self.shapes.repository(repository)
+        return {"repository": about, "sender": self.shapes.user(sender)}

@@ -1,0 +1,1 @@
+"""Forgejo and Gitea: webhooks, comments, commit statuses, roles and issues."""

@@ -1,0 +1,271 @@
+"""Forgejo or Gitea as a forge: comments, commit statuses, roles, where the commits are.
+
+https://forgejo.org/docs/latest/user/api-usage/. A token's owner writes; there is nothing like an
+App, and no list of deliveries: what failed to come is found by the open pull requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from bot.forge.bodies import Verification
+from bot.forge.events import Event
+from bot.forge.forgejo import people
+from bot.forge.forgejo.client import HINT, PAGE, ForgejoClient
+from bot.forge.forgejo.comments import ForgejoComments, ForgejoIssues
+from bot.forge.forgejo.events import parse_event, read_delivery
+from bot.forge.forgejo.pulls import (
+    head_repository,
+    is_agit,
+    is_program,
+    open_pull_of,
+    pull_request_of,
+)
+from bot.forge.forgejo.signatures import begin
+from bot.forge.forgejo.status import checks_of_commit, put_status
+from bot.forge.rate_limit import RateLimit
+from bot.forge.rest import RepositoryApi, Sessions, errors_of, quoted
+from bot.forge.values import (
+    Comment,
+    CommitCheck,
+    FailedDelivery,
+    ForgeFile,
+    LineSuggestion,
+    OpenPull,
+    PullRequest,
+    PullRequestKey,
+    Reaction,
+    Role,
+    Source,
+    StatusReport,
+)
+from bot.git.mirror import GitCredential
+from bot.settings.forges import (
+    ForgeSettings,
+    Secret,
+    WatchedSecret,
+    WatchedSecrets,
+    secret_text,
+)
+from bot.store.records import NewDelivery
+
+_ATTEMPTS = 4
+# Of the pull requests that changed last, where a commit is looked for that none was merged as.
+_NEWEST = 5
+
+
+class Forgejo:
+    """One Forgejo or Gitea with our token on it."""
+
+    def __init__(
+        self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._token = token
+        self._secrets = secrets
+        self._sessions = Sessions()
+        called = settings.type.capitalize()
+        self._rate_limit = RateLimit(called)
+        self._login: str | None = None
+        self._errors = partial(errors_of, called, HINT)
+        self.issues = ForgejoIssues(self._api, self._own_login, self._errors)
+        self._comments = ForgejoComments(self._api, self._own_login, self._errors)
+
+    @classmethod
+    def from_settings(cls, name: str, settings: ForgeSettings) -> Forgejo:
+        """The forge that the settings describe; UsageError if a secret is not there."""
+        assert settings.token is not None  # the settings see to it
+        secrets = WatchedSecrets(settings.webhook_secrets)
+        return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it is signed with one of the secrets and is what it says."""
+        verification = self.begin(headers)
+        verification.update(body)
+        verification.finish()
+        return self.read(headers, body)
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature."""
+        return begin(tuple(self._secrets), headers)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body."""
+        return read_delivery(self.name, headers, body)
+
+    def event(self, event: str, body: bytes) -> Event:
+        """The event of an accepted delivery."""
+        return parse_event(self.name, event, json.loads(body))
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The pull request as it is now."""
+        async with self._errors(f"reading {key}"):
+            api = await self._api(key.repository)
+            return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        """The files it changes, over all pages."""
+        async with self._errors(f"listing the files of {key}"):
+            api = await self._api(key.repository)
+            listed = api.pages(f"/pulls/{key.number}/files?{PAGE}")
+            return tuple([_file(one["filename"], one) async for one in listed])
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        return await self._comments.find(key, marker)
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        return await self._comments.put(key, marker, body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Write none: neither forge has a block that a click applies."""
+        del key, sha, suggestions
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """A commit status of the base repository, of a fork's commit too."""
+        async with self._errors(f"setting the status of {sha[:12]} on {key}"):
+            await put_status(await self._api(key.repository), sha, report)
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """The commit statuses, those of Forgejo Actions among them."""
+        async with self._errors(f"listing the checks of {sha[:12]} on {key}"):
+            return tuple(await checks_of_commit(await self._api(key.repository), sha))
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """The permission of a user; there is no triage and no maintain."""
+        async with self._errors(f"asking for the role of {user} in {key.repository}"):
+            return await people.role(await self._api(key.repository), user)
+
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        """The actor of the push, by the head repository's activities; else that one's owner.
+
+        Whoever may read may push a pull request to refs/for, and only its author again.
+        """
+        async with self._errors(f"asking who pushed {sha[:12]} of {key}"):
+            api = await self._api(key.repository)
+            pull = await api.get(f"/pulls/{key.number}")
+            if is_agit(pull):
+                return pull_request_of(pull, key).author
+            repository = head_repository(pull)
+            if repository is None:
+                return "ghost"
+            pusher = await people.pusher(api, repository, str(pull["head"]["ref"]), sha)
+            own = repository.casefold() == key.repository.casefold()
+            return pusher or (None if own else repository.partition("/")[0])
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Return whether `user` is in the team `organisation/team`, of an organisation that our
+        account is in."""
+        async with self._errors(f"asking whether {user} is in {group}"):
+            return await people.is_member(await self._api(key.repository), group, user)
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        """Decide by the name alone: an account does not say what it is."""
+        del key
+        return is_program(user)
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """Put a reaction on a comment."""
+        async with self._errors(f"reacting on {key}"):
+            api = await self._api(key.repository)
+            await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
+
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
+        """The base repository, which has the head's commits too, of forks as well (refs/pull)."""
+        return self._source(
+            key.repository, f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"
+        )
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        """The repository itself."""
+        return self._source(repository, f"refs/heads/{branch}")
+
+    def _source(self, repository: str, *refs: str) -> Source:
+        # A token goes as the password of any user.
+        credential = GitCredential("minimize", secret_text(self._token))
+        return Source(f"{self._settings.clone_url}/{repository}.git", credential, refs)
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """The pull request that was merged as a commit, or one of the newest that has it."""
+        async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
+            api = await self._api(repository)
+            merged = await people.found(api, api.path(f"/commits/{quoted(sha)}/pull"))
+            if merged is not None and merged["base"]["ref"] == branch:
+                return int(merged["number"])
+            newest = f"/pulls?state=all&sort=recentupdate&limit={_NEWEST}"
+            for pull in await api.get(newest):
+                came = pull["state"] == "open" or pull.get("merged")
+                if came and pull["base"]["ref"] == branch and await _has(api, pull, sha):
+                    return int(pull["number"])
+        return None
+
+    async def login(self) -> str:
+        """The token's user."""
+        async with self._errors("asking whose the token is"):
+            return await self._own_login()
+
+    async def repositories(self) -> tuple[str, ...]:
+        """None: a token's user may read many that never asked for us; hooks tell."""
+        return ()
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        """The open pull requests, those that were changed last first."""
+        async with self._errors(f"listing the pull requests of {repository}"):
+            api = await self._api(repository)
+            listed = api.pages(f"/pulls?state=open&sort=recentupdate&{PAGE}")
+            return tuple([open_pull_of(one) async for one in listed])
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """None: the API has no list of deliveries."""
+        del repository, hook, since
+        return ()
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Do nothing: no delivery is listed as failed."""
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota of our token, the same for every repository."""
+        del repository
+        return self._rate_limit
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sessions.close()
+
+    async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
+        client = ForgejoClient(
+            self._sessions.get(),
+            api_url=self._settings.api_url,
+            attempts=attempts,
+            rate_limit=self._rate_limit,
+        )
+        return RepositoryApi(client, secret_text(self._token), repository)
+
+    async def _own_login(self) -> str:
+        if self._login is None:
+            api = await self._api("")
+            user = await api.client.getitem("/user", oauth_token=api.token)
+            self._login = str(user["login"])
+        return self._login
+
+
+def _file(path: str, listed: Mapping[str, str]) -> ForgeFile:
+    return ForgeFile(path, listed.get("previous_filename") or None)
+
+
+async def _has(api: RepositoryApi, pull: Mapping[str, object], sha: str) -> bool:
+    if sha == pull.get("merge_commit_sha"):
+        return True
+    listed = api.pages(f"/pulls/{pull['number']}/commits?{PAGE}&verification=false&files=false")
+    return any([one["sha"] == sha async for one in listed])
+
+
+open_forge = Forgejo.from_settings

@@ -1,0 +1,72 @@
+"""Signatures of Forgejo's and Gitea's deliveries: verified, and made for fakes.
+
+https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks: HMAC-SHA256
+of the body, in hexadecimal. Both send the headers of Gitea, Forgejo its own beside them. Making
+one shares nothing with verifying it, so that a mistake in either shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Mapping, Sequence
+
+from bot.forge.bodies import BodySignature, Verification
+from bot.forge.values import WebhookRefusedError
+
+_NAMES = ("x-forgejo-signature", "x-gitea-signature")
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """A header by its name without the forge's, such as `event`; empty where there is none."""
+    return headers.get(f"x-forgejo-{name}") or headers.get(f"x-gitea-{name}") or ""
+
+
+def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
+    """The check of a delivery's body; WebhookRefusedError 401 where no signature came.
+
+    400 for a form, of which the forge signs a part alone.
+    """
+    given = header(headers, "signature")
+    if not given:
+        raise WebhookRefusedError(
+            401, "The header X-Forgejo-Signature or X-Gitea-Signature is missing."
+        )
+    if headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        raise WebhookRefusedError(
+            400, "The body is a form; the webhook's content type must be application/json."
+        )
+    refusal = "The signature fits none of the webhook's secrets."
+    if not given.isascii():
+        raise WebhookRefusedError(401, refusal)
+
+    def fits(digests: Sequence[bytes]) -> bool:
+        # All secrets are tried, whichever fits: the time taken says nothing.
+        return any([hmac.compare_digest(one.hex(), given) for one in digests])  # noqa: C419
+
+    return BodySignature([secret.encode() for secret in secrets], fits, refusal)
+
+
+def signed_headers(
+    event: str, body: bytes, secret: str, *, delivery: str | None = None
+) -> dict[str, str]:
+    """The headers of a delivery of `body`, signed with HMAC-SHA256, as Forgejo sends them.
+
+    `delivery` is its id, made up where it is None.
+    """
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    identity = delivery or str(uuid.uuid4())
+    named = {"Delivery": identity, "Event": event, "Event-Type": event, "Signature": digest}
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Go-http-client/1.1",
+        **{
+            f"X-{forge}-{name}": text
+            for forge in ("Forgejo", "Gitea")
+            for name, text in named.items()
+        },
+        "X-GitHub-Delivery": identity,
+        "X-GitHub-Event": event,
+        "X-Hub-Signature-256": f"sha256={digest}",
+    }

@@ -1,0 +1,82 @@
+"""The kinds of forge that the local forge speaks as, and the bot's account on each.
+
+What every forge must do is tested once, with `KINDS` as its parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Pull, Repository, WebHook
+from bot.forge.forgejo.forge import Forgejo
+from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
+from bot.forge.gitlab.forge import GitLab
+from bot.forge.protocol import Forge
+from bot.settings.forges import ForgeSettings
+
+KINDS = ("github", "gitlab", "forgejo")
+BOT = "minimize-bot"
+SECRET = "s3cret-of-the-hook"
+# Nobody listens at this address of hooks: a test takes the deliveries itself.
+NOWHERE = "http://127.0.0.1:9/"
+# The role that our account needs there to do all that the bot does.
+ROLES = {"gitlab": "write", "forgejo": "admin"}
+
+
+def api_url(local: LocalForge, kind: str) -> str:
+    """The address that the settings have."""
+    return {"github": local.api_url, "forgejo": f"{local.url}/api/v1"}.get(kind, local.url)
+
+
+def plain_settings(local: LocalForge, kind: str, **more: Any) -> ForgeSettings:
+    """Settings with a token, and secrets that no test reads."""
+    fields = {"type": kind, "api_url": api_url(local, kind), "token": {"env": "X"}}
+    return ForgeSettings.model_validate({**fields, "webhook_secrets": [{"env": "X"}], **more})
+
+
+def add_hook(
+    local: LocalForge, kind: str, hook: str = NOWHERE, events: Sequence[str] | None = None
+) -> WebHook:
+    """A hook of a forge that has no Apps; `events` are GitLab's names."""
+    chosen = events or ("merge_request", "note")
+    if kind == "gitlab":
+        return local.gitlab.add_hook(hook, SECRET, events=chosen)
+    named = {"merge_request": "pull_request", "note": "issue_comment"}
+    return local.forgejo.add_hook(hook, SECRET, events=[named.get(one, one) for one in chosen])
+
+
+def forge_on(
+    local: LocalForge,
+    kind: str,
+    repository: Repository,
+    name: str = "it",
+    *,
+    permissions: Mapping[str, str] | None = None,
+    role: str | None = None,
+) -> Forge:
+    """Our connection to the local forge as `kind`: an App with `permissions`, or a token of an
+    account that has the `role` that it needs in the repository."""
+    if kind == "github":
+        app = next((one for one in local.state.apps if one.slug == "minimize"), None)
+        if app is None:
+            app = local.add_app("minimize", secret=SECRET, permissions=permissions)
+            local.install(app, repository.owner.login)
+        named = {"id": app.id, "private_key": {"env": "X"}}
+        settings = plain_settings(local, kind, token=None, app=named, web_url=local.url)
+        credentials = (str(app.id), app.private_key)
+        return GitHub(name, settings, auth=AppAuth(), secrets=(SECRET,), app=credentials)
+    local.set_role(repository, BOT, role or ROLES[kind])
+    opened: type[GitLab | Forgejo] = {"gitlab": GitLab, "forgejo": Forgejo}[kind]
+    settings, token = plain_settings(local, kind), local.token(BOT)
+    return opened(name, settings, token=token, secrets=(SECRET,))
+
+
+def page_of(local: LocalForge, kind: str, pull: Pull) -> str:
+    """The page of a pull request."""
+    if kind == "gitlab":
+        return local.gitlab.shapes.merge_url(pull)
+    shapes = local.github.shapes if kind == "github" else local.forgejo.shapes
+    return str(shapes.pull(pull)["html_url"])
