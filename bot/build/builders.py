@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.build.builder import Builder
 from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
+from bot.build.memory import machine_memory, slot_memory
 from bot.errors import UsageError
 from bot.limits import LOG_TAIL
 from bot.sandbox.values import Finished, Limits
@@ -19,15 +20,21 @@ if TYPE_CHECKING:
 
 
 _GIBIBYTE = 1024**3
-BUILD_LIMITS = Limits(
-    seconds=30 * 60.0,
-    memory=6 * _GIBIBYTE,
-    processes=2048,
-    output=64 * 1024 * 1024,
-    file_size=8 * _GIBIBYTE,
-    tmp=_GIBIBYTE,
-    disk=20 * _GIBIBYTE,
-)
+
+
+def build_limits() -> Limits:
+    """The limits of one build on this machine."""
+    return Limits(
+        seconds=30 * 60.0,
+        memory=slot_memory(machine_memory()),
+        processes=2048,
+        output=64 * 1024 * 1024,
+        file_size=8 * _GIBIBYTE,
+        tmp=_GIBIBYTE,
+        disk=20 * _GIBIBYTE,
+    )
+
+
 _TAIL_LINES = 30
 _STAGE = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
 # A compiler's or linker's own word before rpm's, which only says that a script failed.
@@ -117,7 +124,7 @@ def builder_named(
     name: str,
     cache: Cache,
     *,
-    limits: Limits = BUILD_LIMITS,
+    limits: Limits | None = None,
     policy: SourcePolicy | None = None,
     rebuild: bool = False,
     cached_only: bool = False,

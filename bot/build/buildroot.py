@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.distro.cache import limit_wanted, size_on_disk
 from bot.errors import ChangeError, SurroundingsError
 from bot.locks import BUILD_LIMIT, free_lock, locked
 from bot.model.package import Package
@@ -35,6 +36,7 @@ BUILD_DIRECTORY = "/builddir"
 _FORMAT = "3"
 _MOST_PROBLEMS = 5
 _HALF_MADE = 24 * 3600.0  # seconds
+_SHARE_OF_CACHE = 0.5
 _GIBIBYTE = 1024**3
 _INSTALL = Limits(
     seconds=900.0,
@@ -160,7 +162,8 @@ def root_key(packages: Sequence[Package], files: VerifiedFiles) -> str:
 
 
 class Buildroots:
-    """The buildroots below a cache, `most` of them; the longest unused go first.
+    """The buildroots below a cache, `most` of them, on half of what the cache may take at most; the
+    longest unused go first.
 
     `files` gives packages' RPM files, verified: a root that was made of files which other keys had
     signed, or none, is not taken for one of these. `kind` is the directory of the cache: roots of
@@ -259,7 +262,7 @@ class Buildroots:
             raise refused(f"A buildroot of {count} packages cannot be installed: {reason}")
 
     def _remove_oldest(self, keep: Path) -> None:
-        """Removes what is beyond `most`, except what somebody uses at this moment.
+        """Removes what is beyond `most` or too large, except what somebody uses at this moment.
 
         What a killed process left half made goes too, a day later.
         """
@@ -272,13 +275,15 @@ class Buildroots:
                 elif used < time.time() - _HALF_MADE:
                     remove_tree(path)
         excess = len(found) + 1 - self._most
+        sizes = {path: size_on_disk(path) for path in (keep, *(path for _, path in found))}
         for _, path in sorted(found):
-            if excess <= 0:
+            if excess <= 0 and sum(sizes.values()) <= limit_wanted() * _SHARE_OF_CACHE:
                 return
             with free_lock(self._lock(path.name)) as ours:
                 if ours:
                     remove_tree(path)
                     excess -= 1
+                    del sizes[path]
 
 
 def remove_tree(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,6 +106,7 @@ class SourceStore:
         checked = f"{listed.algorithm} {listed.checksum}, as listed"
         with self._cache.lock(f"source-{listed.checksum[:8]}"):
             if place.is_file():
+                os.utime(place)
                 return FetchedSource(wanted.name, place, f"{wanted.name}: cached, {checked}")
             urls = list(_urls(wanted, listed, package, lookaside))
             if not urls:
@@ -129,6 +131,7 @@ class SourceStore:
         with self._cache.lock(f"source-{record.name[:8]}"):
             known = _recorded(record)
             if known is not None and (place := self._place("sha256", known)).is_file():
+                os.utime(place)
                 return FetchedSource(name, place, f"{name}: cached, sha256 {known}, from {url}")
             with self._arriving(url) as arrived:
                 checksum = _digest(arrived, "sha256")

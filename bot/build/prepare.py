@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
 from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildRequest, Built
-from bot.build.builders import BUILD_LIMITS
+from bot.build.builders import build_limits
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourcePolicy, SourceStore, wanted_sources
 from bot.build.headers import HeaderError, is_debug
@@ -64,7 +64,7 @@ class Options(TypedDict, total=False):
     machine's that it may build under emulation.
     """
 
-    limits: Limits
+    limits: Limits | None
     policy: SourcePolicy | None
     rebuild: bool
     cached_only: bool
@@ -78,7 +78,7 @@ class CachingBuilder(ABC):
 
     def __init__(self, cache: Cache, **options: Unpack[Options]) -> None:
         self._cache = cache
-        self._limits = options.get("limits", BUILD_LIMITS)
+        self._limits = options.get("limits") or build_limits()
         self._rebuild = options.get("rebuild", False)
         self._cached_only = options.get("cached_only", False)
         self._emulated = options.get("emulated", ())

@@ -183,13 +183,24 @@ def built_in_documents() -> Path:
 
 
 def _default_cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "minimize"
+    return _default_folder("XDG_CACHE_HOME", ".cache", "CACHE_DIRECTORY", "/var/cache")
 
 
 def _default_data() -> Path:
-    root = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(root) / "minimize"
+    return _default_folder("XDG_DATA_HOME", ".local/share", "STATE_DIRECTORY", "/var/lib")
+
+
+def _default_folder(variable: str, below_home: str, of_service: str, of_system: str) -> Path:
+    """The folder of a person, of a systemd unit, or of the system for a user without a home."""
+    if given := os.environ.get(of_service, "").partition(":")[0]:
+        return Path(given)
+    if root := os.environ.get(variable):
+        return Path(root) / "minimize"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user whose id has no name
+        home = Path("/nonexistent")
+    return (home / below_home if home.is_dir() else Path(of_system)) / "minimize"
 
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)

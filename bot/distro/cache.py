@@ -19,6 +19,8 @@ DEFAULT_LIMIT = 20_000_000_000
 LIMIT_VARIABLE = "MINIMIZE_CACHE_LIMIT"
 # What grows with every package and can be had again: downloaded files and pieces of layers.
 KINDS = ("packages", "headers", "fragments", "listings", "partial")
+# The same by their folders: sources of packages, and Debian's, which the demo's distribution is of.
+_MORE_KINDS = ("sources/*", "debian/*/packages")
 # Who does not say that it runs (another release, a build) may still need what it used just now.
 _GRACE = 3600.0
 _LOCK = "eviction"
@@ -158,14 +160,22 @@ def evict(
 
 
 def tidy(cache: Cache) -> None:
-    """`evict` at most once an hour, to the limit that MINIMIZE_CACHE_LIMIT says (`20 GB`)."""
+    """`evict` at most once an hour, until all of the cache takes what MINIMIZE_CACHE_LIMIT says
+    (`20 GB`).
+
+    Roots and the demo's distribution are counted, and bound where they are made; what goes is what
+    can be fetched again, the demo's archive too.
+    """
     stamp = cache.directory("locks") / "tidied"
     with suppress(OSError):
         if time.time() - stamp.stat().st_mtime < _OFTEN:
             return
     limit = limit_wanted()
     stamp.touch()
-    evict(cache, limit)
+    more = [path for pattern in _MORE_KINDS for path in cache.root.glob(pattern) if path.is_dir()]
+    kinds = (*KINDS, *(str(path.relative_to(cache.root)) for path in more))
+    others = size_on_disk(cache.root) - sum(size_on_disk(cache.root / kind) for kind in kinds)
+    evict(cache, max(limit - others, 0), kinds=kinds)
 
 
 def limit_wanted() -> int:
@@ -181,6 +191,19 @@ def limit_wanted() -> int:
         raise UsageError(
             f"{LIMIT_VARIABLE}={text} is no size: {error}.", "Say it as `20 GB`."
         ) from error
+
+
+def size_on_disk(path: Path) -> int:
+    """The bytes of the files at and below a path."""
+    size = 0
+    if not path.is_dir():
+        with suppress(OSError):
+            size = path.lstat().st_size
+    for folder, _, files in os.walk(path):
+        for file in files:
+            with suppress(OSError):
+                size += os.lstat(f"{folder}/{file}").st_size
+    return size
 
 
 @dataclass(frozen=True, slots=True, order=True)

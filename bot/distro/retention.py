@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro.cache import KINDS
+from bot.distro.cache import KINDS, size_on_disk
 
 # Of what was used just now, somebody may need more.
 _GRACE = 3600.0
@@ -82,15 +81,10 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _entry(path: Path) -> _Entry:
-    size, used = 0, 0.0
+    used = 0.0
     with suppress(OSError):
-        state = path.lstat()
-        size, used = state.st_size, state.st_mtime
-    for folder, _, files in os.walk(path):
-        for file in files:
-            with suppress(OSError):
-                size += (Path(folder) / file).lstat().st_size
-    return _Entry(used, path, size)
+        used = path.lstat().st_mtime
+    return _Entry(used, path, size_on_disk(path))
 
 
 def _remove(path: Path) -> None:

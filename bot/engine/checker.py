@@ -87,9 +87,9 @@ class LocalChecker:
             return build_on(change, prediction, builder, arch, arches)
 
     def _made(self, name: str, seconds: float) -> Builder:
-        from bot.build.builders import BUILD_LIMITS, builder_named
+        from bot.build.builders import build_limits, builder_named
 
-        limits = replace(BUILD_LIMITS, seconds=seconds)
+        limits = replace(build_limits(), seconds=seconds)
         emulated = self._settings.build.emulated
         return builder_named(name, self._pools.cache, limits=limits, emulated=emulated)
 

@@ -12,6 +12,7 @@ from dbos._migration import get_dbos_migrations, sqlite_migrations
 from bot.errors import SurroundingsError, UsageError
 from bot.locks import free_lock, holder
 from bot.settings.values import Settings
+from bot.store.store import own_file
 
 # DBOS's on Postgres.
 SCHEMA = "dbos"
@@ -72,6 +73,7 @@ def prepared_url(settings: Settings) -> str:
         return database
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
+        own_file(database)
         connection = sqlite3.connect(database, timeout=30)
         try:
             connection.execute("PRAGMA journal_mode=WAL")

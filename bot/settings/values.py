@@ -5,6 +5,7 @@ No error shows a secret.
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 from fnmatch import fnmatchcase
@@ -332,12 +333,33 @@ def load_settings(
     except ValidationError as error:
         raise SettingsError(path, tuple(_places(path, text, error))) from None
     places = {
-        name: (given.resolve() if given is not None else base / getattr(settings, name))
+        name: given.resolve() if given is not None else base / _place(settings, name, base)
         for name, given in (("config", config), ("data", data), ("cache", cache))
     }
     if settings.ca_file is not None:
         places["ca_file"] = base / settings.ca_file
     return settings.model_copy(update=places)
+
+
+# systemd's variables for the folders of StateDirectory= and CacheDirectory= (systemd.exec(5)), and
+# the folders that a system's service has.
+_SERVICE_PLACES = {
+    "data": ("STATE_DIRECTORY", Path("/var/lib/minimize")),
+    "cache": ("CACHE_DIRECTORY", Path("/var/cache/minimize")),
+}
+
+
+def _place(settings: Settings, name: str, base: Path) -> Path:
+    """A folder of the settings; where they do not say, one that the server's user may write: none
+    beside settings in /etc."""
+    chosen: Path = getattr(settings, name)
+    if name in settings.model_fields_set or name not in _SERVICE_PLACES:
+        return chosen
+    variable, usual = _SERVICE_PLACES[name]
+    given = os.environ.get(variable, "").partition(":")[0]
+    if given:
+        return Path(given)
+    return usual if base.is_relative_to("/etc") else chosen
 
 
 # pydantic names the branches of a union in an error's place; the file has no such fields.

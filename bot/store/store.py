@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -384,6 +385,16 @@ def _check(row: dict[str, Any]) -> CheckRecord:
     return CheckRecord(**row, result=json.loads(result) if result else None)
 
 
+def own_file(path: Path) -> None:
+    """Make a file that its owner alone may read and write, or make it so; OSError where it fails.
+
+    SQLite gives what it writes beside a database the database's own permissions.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
 def open_store(data: Path) -> Store:
     """The store in the folder `data`, made or brought up to date; StoreError if it cannot be.
 
@@ -392,6 +403,7 @@ def open_store(data: Path) -> Store:
     path = data / "minimize.sqlite"
     try:
         data.mkdir(parents=True, exist_ok=True)
+        own_file(path)
         connection = sqlite3.connect(
             path, check_same_thread=False, isolation_level=None, timeout=_BUSY_MS / 1000
         )

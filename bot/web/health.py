@@ -203,6 +203,8 @@ def _repositories_question(settings: Settings) -> Callable[[], Awaitable[str]]:
         known = [d for i in names if (d := configuration.repositories.get(i)) is not None]
         answers = ask_repositories(known)
         away = [f"{a.document}/{a.repository} {a.arch}" for a in answers if not a.reachable]
+        if away and len(away) == len(answers):
+            return f"No repository can be read: not {', '.join(away)}."
         return f"Repositories that cannot be read: {', '.join(away)}." if away else ""
 
     async def ask() -> str:

@@ -1,6 +1,7 @@
 """Builds that are kept, RPM files that are collected, buildroots that are shared."""
 
 import os
+import shutil
 import subprocess
 import threading
 
@@ -299,3 +300,18 @@ def test_what_a_killed_process_left_goes_with_the_next_build(cache):
             assert directory.is_dir()
         assert not another.exists()
     assert not directory.exists()
+
+
+def test_buildroots_take_half_of_the_cache_at_most(buildroots, installs, monkeypatch):
+    first, second = ([package(checksum=c)] for c in ("11", "22"))
+    with buildroots.hold(first) as large:
+        (large / "usr/file").write_bytes(b"x" * 600)
+    os.utime(large.parent, (1, 1))
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "1000000")
+    with buildroots.hold(second) as small:
+        assert large.is_dir()
+    shutil.rmtree(small.parent)
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "1000")
+    with buildroots.hold(second) as small:
+        assert small.is_dir()
+        assert not large.exists()

@@ -1,16 +1,19 @@
-"""A build that runs out of memory is tried once more, alone, in a larger slot."""
+"""The memory of builds: by the machine's; out of it, once more, alone, in a larger slot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from bot.build.memory import larger, with_enough_memory
+from bot.build import memory as memory_module
+from bot.build.memory import larger, slot_memory, with_enough_memory
 from bot.sandbox.values import Finished, Limit, Limits
 
 MEBIBYTE = 1024 * 1024
+GIBIBYTE = 1024**3
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,27 @@ def test_another_limit_is_no_reason_for_a_second_try() -> None:
     build = Build(900, "time")
     with_enough_memory(build.run, Limits(memory=100), build.alone, 1000)
     assert build.tries == [(100, False)]
+
+
+@pytest.mark.parametrize(
+    ("machine", "slot", "more"), [(2, 1.0, 1.5), (8, 4.0, 6.0), (12, 6.0, 9.0), (64, 6.0, 12.0)]
+)
+def test_the_memory_of_a_build_follows_the_machine_s(
+    machine: int, slot: float, more: float
+) -> None:
+    memory = slot_memory(machine * GIBIBYTE)
+    assert memory == slot * GIBIBYTE
+    larger_slot = larger(Limits(memory=memory), machine * GIBIBYTE)
+    assert larger_slot is not None
+    assert larger_slot.memory == more * GIBIBYTE
+
+
+def test_a_container_s_limit_is_its_machine_s_memory(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup/system.slice/minimize.service"
+    group.mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/minimize.service\n")
+    assert memory_module._group_limits(tmp_path) == []
+    (group / "memory.max").write_text("max\n")
+    (group.parent / "memory.max").write_text(f"{GIBIBYTE}\n")
+    assert memory_module._group_limits(tmp_path) == [GIBIBYTE]

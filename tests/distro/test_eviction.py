@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro.cache import Cache, evict, in_use, limit_wanted
+from bot.distro.cache import Cache, evict, in_use, limit_wanted, tidy
 from bot.errors import UsageError
 
 NOW = 1_000_000.0
@@ -121,3 +121,24 @@ def test_a_limit_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "much")
     with pytest.raises(UsageError, match="MINIMIZE_CACHE_LIMIT=much"):
         limit_wanted()
+
+
+def test_what_cannot_go_is_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "1000")
+    cache = Cache(tmp_path)
+    root = tmp_path / "buildroots/abc/root/usr/bin/gcc"
+    root.parent.mkdir(parents=True)
+    root.write_bytes(b"x" * 700)
+    then = time.time() - 30 * HOUR
+    files = [
+        cache.addressed("packages", "aaaaaaaa"),
+        tmp_path / "debian/bookworm/packages/gcc.deb",
+        tmp_path / "sources/sha256/bb/bbbbbbbb",
+    ]
+    for number, file in enumerate(files):
+        cache.write(file, b"x" * 200)
+        os.utime(file, (then + number, then + number))
+    tidy(cache)
+    # Each is 200 and the root 700: one of them fits, the one that was used last.
+    assert [file.exists() for file in files] == [False, False, True]
+    assert root.exists()

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from bot.errors import UsageError
 from bot.settings.forges import SecretReference
 from bot.settings.values import Settings, SettingsError, load_settings
+from bot.settings.values import _place as default_place
 
 GOOD = """\
 public_url: https://min.example.org/
@@ -17,6 +18,9 @@ forges:
     token: {env: TOKEN}
     webhook_secrets: [{env: SECRET}]
 """
+
+
+FORGE = {"type": "github", "token": {"env": "TOKEN"}, "webhook_secrets": [{"env": "SECRET"}]}
 
 
 def load(tmp_path: Path, text: str):
@@ -37,6 +41,26 @@ def test_places_of_the_command_line_win(tmp_path: Path) -> None:
     (tmp_path / "bot.yaml").write_text(GOOD)
     settings = load_settings(tmp_path / "bot.yaml", data=tmp_path / "elsewhere")
     assert settings.data == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("base", "unit", "data"),
+    [
+        ("/home/me", {}, "/home/me/data"),
+        ("/etc/minimize", {}, "/var/lib/minimize"),
+        ("/etc/minimize", {"STATE_DIRECTORY": "/var/lib/bot:/var/lib/more"}, "/var/lib/bot"),
+    ],
+)
+def test_the_default_of_the_data_folder_is_one_that_the_server_may_write(
+    base: str, unit: dict[str, str], data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    for name, value in unit.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.model_validate({"forges": {"gh": FORGE}})
+    assert Path(base) / default_place(settings, "data", Path(base)) == Path(data)
+    chosen = Settings.model_validate({"forges": {"gh": FORGE}, "data": "mine"})
+    assert default_place(chosen, "data", Path(base)) == Path("mine")
 
 
 def test_the_shipped_example_loads() -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,13 @@ def test_deliveries_in_hand_are_not_listed_again(tmp_path: Path) -> None:
     first, second, *_ = store.new_deliveries()
     assert [one.id for one in store.new_deliveries(2, without=[first.id, second.id])] == [3, 4]
     store.close()
+
+
+def test_the_file_is_its_owner_s_alone_also_one_of_an_older_release(tmp_path: Path) -> None:
+    file = tmp_path / "minimize.sqlite"
+    file.touch(mode=0o644)
+    with closing(open_store(tmp_path)):
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("minimize.sqlite*")} == {
+            0o600
+        }
+        assert len(list(tmp_path.glob("minimize.sqlite*"))) == 3  # the log and its index too

@@ -10,10 +10,16 @@ import pytest
 from aiohttp import web
 
 from bot.demo.run.setup import free_port
+from bot.distro.online import RepositoryAnswer
 from bot.errors import SurroundingsError
+from bot.settings.values import Settings
 from bot.store.store import open_store
 from bot.web import health as module
 from bot.web.health import Health, Probe
+
+SECRET = {"env": "SECRET"}
+FORGE = {"type": "github", "token": SECRET, "webhook_secrets": [SECRET]}
+RULES = [{"match": "*", "documents": ["centos-stream-9"]}]
 
 
 @pytest.fixture
@@ -116,3 +122,25 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert module._disk_problem((tmp_path, tmp_path / "not" / "there")) == ""
     monkeypatch.setattr(module, "_FEWEST_BYTES", 10**18)
     assert module._disk_problem((tmp_path,)) == f"The disk of {tmp_path} is almost full."
+
+
+@pytest.mark.parametrize(
+    ("reachable", "said"),
+    [
+        ((True, True), ""),
+        ((True, False), "Repositories that cannot be read: d/r1 x86_64."),
+        ((False, False), "No repository can be read: not d/r0 x86_64, d/r1 x86_64."),
+    ],
+)
+async def test_readiness_says_whether_any_repository_is_reachable(
+    reachable: tuple[bool, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        RepositoryAnswer("d", f"r{n}", "x86_64", error=None if one else "away")
+        for n, one in enumerate(reachable)
+    ]
+    monkeypatch.setattr("bot.distro.online.ask_repositories", lambda _: answers)
+    settings = Settings.model_validate({"forges": {"gh": FORGE}, "repositories": RULES}).model_copy(
+        update={"config": Path(__file__).parents[2] / "config", "cache": tmp_path}
+    )
+    assert await module._repositories_question(settings)() == said
