@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.advice.candidates import Candidate, Candidates
-from bot.advice.optimum import Optimum
+from bot.advice.maxsat import Optimum
 from bot.model.advice import Figures, Metric
 
 

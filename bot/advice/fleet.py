@@ -17,7 +17,7 @@ from bot.advice.candidates import Candidate, Candidates, candidates_of
 from bot.advice.costs import Scale, size_of
 from bot.advice.formula import Clause, Formula
 from bot.advice.model import Model
-from bot.advice.optimum import Problem, minimise
+from bot.advice.optimum import Problem
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.model.advice import Figures, Fleet, FleetRequest, Metric
 from bot.model.image import ImageKey
@@ -116,12 +116,8 @@ class FleetModel:
             if nevra in variables.of
         }
         ranked = enumerate(sorted((nevra, v) for nevra, v in variables.of.items()))
-        solved = minimise(
-            Problem(list(clauses), costs),
-            seconds=seconds,
-            known=start,
-            ranks={variable: rank for rank, (_, variable) in ranked},
-        )
+        ranks = {variable: rank for rank, (_, variable) in ranked}
+        solved = Problem(clauses, costs, ranks).minimise(seconds=seconds, known=start)
         assert solved is not None  # the images' own smallest forms are an answer
         packages = frozenset(variables.candidates[v - 1].nevra for v in solved.true)
         return _Joint(packages, scale.bytes_of(solved))

@@ -42,7 +42,8 @@ def advise_many(
     if len(groups) < MANY:
         headers = _headers(wish, cache)
         return [advice for group in groups for advice in advise(group, wish, headers)]
-    parts = 4 * len(os.sched_getaffinity(0))
+    # What an image is made of is read once in each process.
+    parts = len(os.sched_getaffinity(0))
     # Neighbours are alike: each part has some of all kinds.
     shares = [range(start, len(groups), parts) for start in range(parts)]
 

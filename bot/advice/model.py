@@ -13,7 +13,8 @@ from bot.advice.candidates import Candidates
 from bot.advice.costs import Scale, size_of
 from bot.advice.edits import Edit
 from bot.advice.formula import Formula
-from bot.advice.optimum import Optimum, Problem, minimise
+from bot.advice.maxsat import Optimum
+from bot.advice.optimum import Problem
 from bot.model.advice import Metric
 
 Sets = tuple[frozenset[int], ...]
@@ -65,8 +66,8 @@ class Model:
         for place, image in enumerate(images):
             self._state(place, image)
             self._add(place, kept[place] if place < len(kept) else ())
-        self._costs = self._all_costs()
         self._ranks = self._all_ranks()
+        self._problem = Problem(self._clauses, self._all_costs(), self._ranks)
 
     def smallest(
         self,
@@ -84,23 +85,24 @@ class Model:
         `known` is one to begin with. `without` are packages, by place and number, that must not be
         there; `refused` answers that must not come again. With `only` no other edit is made.
         """
-        clauses = list(self._clauses)
-        clauses += [(-self._variables[key],) for key in without if key in self._variables]
-        clauses += [tuple(-v for v in self._true(sets)) for sets in refused]
+        more: list[tuple[int, ...]] = [
+            (-self._variables[k],) for k in without if k in self._variables
+        ]
+        more += [tuple(-v for v in self._true(sets)) for sets in refused]
         if only is not None or not edits:
-            clauses += [(-v,) for edit, v in self._edits.items() if edit != only]
-        limited = list(self._edits.values()) if edits else []
+            more += [(-v,) for edit, v in self._edits.items() if edit != only]
         start = {*self._true(known), *(self._edits[e] for e in known_edits)}
         start |= {
             variable
             for (edit, place), variable in self._unmoved.items()
             if edit not in known_edits and self._installed(edit, place) & known[place]
         }
-        found = minimise(
-            Problem(clauses, self._costs, limited, edits),
+        found = self._problem.minimise(
             seconds=seconds,
             known=start,
-            ranks=self._ranks,
+            choices=list(self._edits.values()) if edits else (),
+            most=edits,
+            more=more,
         )
         return self._answer(found) if found is not None else None
 

@@ -1,214 +1,223 @@
-"""The cheapest way of making clauses true, proved.
+"""The cheapest answer of a problem in which a few of some variables may be true, proved.
 
-The optimiser is RC2 of python-sat: a MaxSAT solver in whole numbers, so that its answer is exact to
-the byte. It works from below: what its cores cost together is a bound that holds whenever it is
-stopped.
+Once it is settled which of these choices are made, most of the rest follows, and what is left are
+small parts that share nothing: each is solved once, by MaxSAT. The best single choice is found by
+branch and bound, the most promising first. The bound: what a package or an open part costs stays
+while it does not depend on the choice. Several choices are found by MaxSAT in one piece.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from threading import Event, Thread, get_ident
-from typing import Any
+from dataclasses import replace
 
-from pysat.card import CardEnc, EncType
-from pysat.examples.rc2 import RC2Stratified
-from pysat.formula import WCNF
-
-from bot.advice.propagation import remainder_of
-
-MOST_TIES = 32
+from bot.advice.maxsat import Optimum, UnfinishedError, cheapest, cost_of
+from bot.advice.propagation import ClauseSet, Literals, Part
 
 
-@dataclass(frozen=True, slots=True)
 class Problem:
     """Clauses over the variables 1, 2, ... that must hold, and what each variable costs if true.
 
-    Of the variables `limited` at most `limit` may be true.
+    Costs are above 0. Of equal answers it is the first by the sorted `ranks` of its true
+    variables.
     """
 
-    clauses: Sequence[Sequence[int]]
-    costs: Mapping[int, int]
-    limited: Sequence[int] = ()
-    limit: int = 0
+    def __init__(
+        self, clauses: Iterable[Literals], costs: Mapping[int, int], ranks: Mapping[int, int]
+    ) -> None:
+        self._clauses = ClauseSet(clauses)
+        self._costs = costs
+        self._ranks = ranks
+        self._solved: dict[tuple[Literals, ...], Optimum | None] = {}
 
+    def minimise(
+        self,
+        *,
+        seconds: float,
+        known: Collection[int],
+        choices: Collection[int] = (),
+        most: int = 0,
+        more: Collection[Literals] = (),
+    ) -> Optimum | None:
+        """The cheapest answer with at most `most` of `choices`; `more` are further clauses.
 
-@dataclass(frozen=True, slots=True)
-class Optimum:
-    """The variables with a cost that are true in the cheapest answer found, and what they cost.
+        `known` are the variables with a cost that are true in an answer to begin with. It is what
+        comes back where the time is over before another was found. None if no answer exists.
+        """
+        end = time.thread_time() + seconds
+        facts = {clause[0] for clause in more if len(clause) == 1}
+        clauses = self._clauses
+        if most > 1 or len(facts) < len(more):
+            clauses, facts = clauses.with_clauses(more), set()
+        settled = facts | clauses.settled
+        free = [v for v in choices if not {v, -v} & settled]
+        left = most - len([v for v in choices if v in settled])
+        if not clauses.possible or left < 0 or any(-fact in settled for fact in facts):
+            return None
+        if left < 2:
+            return _Search(self, clauses, facts, free, known, end).best(single=left == 1)
+        return self._several(clauses, free, left, known, end)
 
-    No answer costs less than `bound`; `proved` is true where the answer costs no more.
-    """
-
-    true: frozenset[int]
-    cost: int
-    bound: int
-
-    @property
-    def proved(self) -> bool:
-        return self.cost <= self.bound
-
-
-def minimise(
-    problem: Problem, *, seconds: float, known: Collection[int], ranks: Mapping[int, int]
-) -> Optimum | None:
-    """The cheapest answer, of equal ones the first by the sorted `ranks` of its true variables.
-
-    `known` is an answer to begin with: the variables with a cost that are true in it. It is what
-    comes back where the time is over before another was found. None if no answer exists.
-    """
-    end = time.thread_time() + seconds
-    rest = remainder_of(map(tuple, problem.clauses))
-    if not rest.possible:
-        return None
-    settled = frozenset(v for v in rest.true if v in problem.costs)
-    limit = problem.limit - len(rest.true & set(problem.limited))
-    parts = rest.parts
-    if problem.limited:
-        # What is limited may be in several parts: they hang together.
-        parts = (tuple(clause for part in parts for clause in part),) if parts else ()
-    cost = _cost(problem, settled)
-    whole = Optimum(settled, cost, cost)
-    for part in parts:
-        own = {abs(literal) for clause in part for literal in clause}
-        costs = {v: c for v, c in problem.costs.items() if v in own}
-        limited = [v for v in problem.limited if v in own]
-        found = _minimised(Problem(part, costs, limited, limit), end, own & set(known), ranks)
+    def _several(
+        self,
+        clauses: ClauseSet,
+        choices: Sequence[int],
+        most: int,
+        known: Collection[int],
+        end: float,
+    ) -> Optimum | None:
+        settled = self.priced(clauses.settled)
+        first = self.cost(settled)
+        if not clauses.clauses:
+            return Optimum(settled, first, first)
+        try:
+            found = cheapest(
+                clauses.clauses, self._costs, end=end, known=known, ranks=self._ranks,
+                choices=choices, most=most,
+            )  # fmt: skip
+        except UnfinishedError as unfinished:
+            return self.known(known, first + unfinished.bound)
         if found is None:
             return None
-        whole = Optimum(whole.true | found.true, whole.cost + found.cost, whole.bound + found.bound)
-    return whole
+        return Optimum(settled | found.true, first + found.cost, first + found.bound)
+
+    def known(self, known: Iterable[int], bound: int) -> Optimum:
+        """A known answer, where no other was found in time."""
+        true = self.priced(known)
+        cost = self.cost(true)
+        return Optimum(true, cost, min(bound, cost))
+
+    def order(self, found: Optimum) -> tuple[int, list[int]]:
+        """The sort key of answers."""
+        return found.cost, sorted(self._ranks.get(v, v) for v in found.true)
+
+    def cost(self, true: Iterable[int]) -> int:
+        """The cost of true variables."""
+        return cost_of(true, self._costs)
+
+    def priced(self, variables: Iterable[int]) -> frozenset[int]:
+        """Those of some variables that cost something."""
+        return frozenset(v for v in variables if v in self._costs)
+
+    def solve(self, part: Part, known: Collection[int], end: float) -> Optimum | None:
+        """The cheapest answer of a part; each is solved once. Raises UnfinishedError."""
+        if part.clauses not in self._solved:
+            found = cheapest(part.clauses, self._costs, end=end, known=known, ranks=self._ranks)
+            if found is not None and not found.proved:
+                return found
+            self._solved[part.clauses] = found
+        return self._solved[part.clauses]
+
+    def weights(self, masks: Mapping[int, int]) -> dict[int, int]:
+        """The costs of true variables, by the labels that each depends on."""
+        found: dict[int, int] = {}
+        costs = self._costs
+        for literal, mask in masks.items():
+            if literal in costs:
+                found[mask] = found.get(mask, 0) + costs[literal]
+        return found
 
 
-def _minimised(
-    problem: Problem, end: float, start: Collection[int], ranks: Mapping[int, int]
-) -> Optimum | None:
-    """The cheapest answer of a problem of one part."""
-    known = frozenset(v for v in start if v in problem.costs)
-    found = Optimum(known, _cost(problem, known), 0)
-    solver: _Stoppable
-    with _solver(problem) as solver:
-        first: Optimum | None = _next(solver, problem, end)
-        if first is None:
-            if not solver.stopped:
-                return None
-            best = min((found, *solver.seen(problem)), key=lambda o: o.cost)
-            return replace(best, bound=min(solver.cost, best.cost))
-        tied = first
-        for _ in range(MOST_TIES):
-            if time.thread_time() > end:
+class _Search:
+    """A search for the best one of some choices, until `end`."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        clauses: ClauseSet,
+        facts: Collection[int],
+        choices: Sequence[int],
+        known: Collection[int],
+        end: float,
+    ) -> None:
+        self._problem = problem
+        self._clauses = clauses
+        self._facts = facts
+        self._choices = choices
+        self._known = known
+        self._end = end
+        self._settled = problem.priced(clauses.settled)
+        self._best: Optimum | None = None
+        # The bound of what was not finished.
+        self._floor: int | None = None
+
+    def best(self, *, single: bool) -> Optimum | None:
+        """The best answer without a choice, or with a `single` one; the bound of all such."""
+        bounds = self._look(None, gains=single)
+        for choice in sorted(bounds, key=lambda one: (bounds[one], one)):
+            if self._best is not None and bounds[choice] > self._best.cost:
                 break
-            solver.add_clause([-v for v in sorted(tied.true)])
-            other = _next(solver, problem, end)
-            if other is None or other.cost > first.cost:
+            if time.thread_time() > self._end:
+                self._lower(bounds[choice])
                 break
-            tied = other
-            first = min(first, other, key=lambda o: sorted(ranks.get(v, v) for v in o.true))
-    return replace(first, bound=first.cost)
-
-
-def _cost(problem: Problem, true: Iterable[int]) -> int:
-    return sum(problem.costs.get(v, 0) for v in true)
-
-
-def _next(solver: _Stoppable, problem: Problem, end: float) -> Optimum | None:
-    over = Event()
-    watch = Thread(target=_stop_at, args=(solver, end, thread_clock(), over), daemon=True)
-    watch.start()
-    try:
-        model = solver.compute(expect_interrupt=True)
-    finally:
-        over.set()
-        watch.join()
-    if model is None:
-        return None
-    true = frozenset(v for v in model if v > 0 and v in problem.costs)
-    return Optimum(true, _cost(problem, true), 0)
-
-
-def thread_clock() -> int:
-    """The clock of the processor time of this thread: what others do on the machine takes none."""
-    return time.pthread_getcpuclockid(get_ident())
-
-
-def _stop_at(solver: _Stoppable, end: float, clock: int, over: Event) -> None:
-    """Stops a solver once the clock of its thread is at `end`."""
-    while (left := end - time.clock_gettime(clock)) > 0:
-        if over.wait(max(left, 0.001)):
-            return
-    if not over.is_set():
-        solver.stop()
-
-
-def _solver(problem: Problem) -> _Stoppable:
-    formula = WCNF()
-    for clause in problem.clauses:
-        formula.append(list(clause))
-    if len(problem.limited) > problem.limit:
-        top = max(formula.nv, *problem.costs, *problem.limited)
-        encoded = CardEnc.atmost(
-            lits=list(problem.limited),
-            bound=problem.limit,
-            top_id=top,
-            encoding=EncType.seqcounter,
+            self._look(choice, gains=False)
+        if self._best is None:
+            floor = self._floor
+            return self._problem.known(self._known, floor) if floor is not None else None
+        cost = self._best.cost
+        return replace(
+            self._best, bound=min(cost, self._floor if self._floor is not None else cost)
         )
-        for clause in encoded.clauses:
-            formula.append(clause)
-    for variable, cost in problem.costs.items():
-        if cost:
-            formula.append([-variable], weight=cost)
-    return _Stoppable(formula)
+
+    def _look(self, made: int | None, *, gains: bool) -> Mapping[int, int]:
+        """Takes the cheapest answer with one choice, or none.
+
+        With `gains`, a bound for each other choice that could save something.
+        """
+        problem = self._problem
+        labels = self._choices if gains else ()
+        masks_of = {choice: 1 << place for place, choice in enumerate(labels)}
+        assumed = {-choice: masks_of.get(choice, 0) for choice in self._choices if choice != made}
+        assumed.update(dict.fromkeys(self._facts, 0))
+        if made is not None:
+            assumed[made] = 0
+        derived = self._clauses.derive(assumed)
+        if derived.conflict is not None:
+            return self._without(derived.conflict)
+        masks = derived.necessary() if gains else derived.masks
+        weights = problem.weights(masks)
+        true = self._settled | problem.priced(masks)
+        cost = bound = problem.cost(true)
+        whole = True
+        for part in derived.parts(masks):
+            try:
+                found = problem.solve(part, self._known, self._end)
+            except UnfinishedError as unfinished:
+                whole, found = False, Optimum(frozenset(), 0, unfinished.bound)
+            if found is None:
+                return self._without(part.mask)
+            true, cost, bound = true | found.true, cost + found.cost, bound + found.bound
+            weights[part.mask] = weights.get(part.mask, 0) + found.bound
+        if bound < cost or not whole:
+            self._lower(bound)
+        if whole:
+            self._take(Optimum(true, cost, bound))
+        return {
+            choice: bound - gain + problem.cost((choice,))
+            for choice, gain in zip(labels, _by_label(weights, len(labels)), strict=True)
+            if gain > problem.cost((choice,))
+        }
+
+    def _without(self, conflict: int) -> Mapping[int, int]:
+        """No answer is there without one of these labels: nothing is known of what it costs."""
+        return {c: 0 for place, c in enumerate(self._choices) if conflict >> place & 1}
+
+    def _take(self, answer: Optimum) -> None:
+        if self._best is None or self._problem.order(answer) < self._problem.order(self._best):
+            self._best = answer
+
+    def _lower(self, bound: int) -> None:
+        self._floor = bound if self._floor is None else min(self._floor, bound)
 
 
-class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no types
-    """RC2 that keeps the answers of its levels: each is one, if not the cheapest."""
-
-    def __init__(self, formula: WCNF) -> None:
-        self.levl: Any = 0
-        self.stopped = False
-        self._models: list[list[int]] = []
-        super().__init__(formula, solver="g4", adapt=True, exhaust=True, minz=True)
-
-    def stop(self) -> None:
-        """Ends the run, from another thread."""
-        self.stopped = True
-        self.interrupt()
-
-    def compute_(self) -> bool | None:
-        # RC2 forgets an interruption that comes between two levels.
-        return None if self.stopped else super().compute_()
-
-    def next_level(self) -> None:
-        """The next level by the diversity of weights, as RC2 has it, but in one pass: its own way
-        adds all smaller weights up anew for each, which takes longer than to solve."""
-        level: int = self.levl
-        if level >= len(self.blop):
-            self.levl = None
-            return
-        sizes = [(weight, len(self.wstr[weight])) for weight in self.blop]
-        smaller = sum(count for _, count in sizes[level + 1 :])
-        total = sum(weight * count for weight, count in sizes[level + 1 :])
-        while level < len(sizes) - 1:
-            if sizes[level][0] > total != 0:
-                break
-            if smaller / (len(sizes) - level - 1) > self.sdiv:
-                break
-            level += 1
-            weight, count = sizes[level]
-            smaller -= count
-            total -= weight * count
-        self.levl = level
-
-    def finish_level(self) -> None:
-        model = self.oracle.get_model()
-        if model is not None:
-            known: Any = self.vmap.i2e
-            self._models.append([known[v] for v in model if v > 0 and v in known])
-        super().finish_level()
-
-    def seen(self, problem: Problem) -> list[Optimum]:
-        """The answers that were found on the way."""
-        found = (frozenset(v for v in m if v in problem.costs) for m in self._models)
-        return [Optimum(true, _cost(problem, true), 0) for true in found]
+def _by_label(weights: Mapping[int, int], labels: int) -> Sequence[int]:
+    """The sum of the weights that depend on each label."""
+    found = [0] * labels
+    for mask, weight in weights.items():
+        left = mask
+        while left:
+            low = left & -left
+            found[low.bit_length() - 1] += weight
+            left ^= low
+    return found

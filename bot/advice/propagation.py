@@ -1,82 +1,234 @@
-"""Clauses without what is settled: what must be true, and the parts that share nothing."""
+"""Literals that must be true where clauses hold, why, and what clauses are left open.
+
+A label is one of the choices that could be taken back, as a bit. A literal's mask has the labels of
+one derivation of it: while none of them is taken back, the literal stays true.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 Literals = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Remainder:
-    """`true` are the variables that must be, `parts` clauses that share no variable.
+class Part:
+    """Clauses that share no variable with those of other parts, and the labels behind them."""
 
-    A part is left out where nothing of it needs to be true. `possible` is false where a clause
-    contradicts what is settled.
+    clauses: tuple[Literals, ...]
+    mask: int
+
+
+class ClauseSet:
+    """Clauses without what is settled.
+
+    `settled` are the literals that must be true, `possible` is false where they contradict each
+    other, `clauses` what is left of the others.
     """
 
-    true: frozenset[int]
-    parts: tuple[tuple[Literals, ...], ...]
-    possible: bool = True
+    def __init__(self, clauses: Iterable[Literals], settled: Iterable[int] = ()) -> None:
+        self.clauses: list[Literals] = [c for c in dict.fromkeys(clauses) if not _tautology(c)]
+        self._against = _against(self.clauses)
+        derived = self.derive(dict.fromkeys(settled, 0))
+        self.settled = frozenset(derived.masks)
+        self.possible = derived.conflict is None and () not in self.clauses
+        self.clauses = derived.rest()
+        self._against = _against(self.clauses)
+
+    def with_clauses(self, more: Iterable[Literals]) -> ClauseSet:
+        """The set with further clauses."""
+        return ClauseSet([*self.clauses, *more], self.settled)
+
+    def derive(self, assumed: Mapping[int, int]) -> Derivation:
+        """The literals that follow from assumed ones, each with its mask."""
+        clauses, against = self.clauses, self._against
+        lengths = list(map(len, clauses))
+        masks: dict[int, int] = {}
+        reasons: dict[int, list[int]] = {}
+        conflict: int | None = None
+        # Derivations with few labels come first: the fewer, the more can be said.
+        todo = [(mask.bit_count(), literal, mask) for literal, mask in assumed.items()]
+        todo += [(0, clause[0], 0) for clause in clauses if len(clause) == 1]
+        todo.sort()
+        while todo:
+            _, literal, mask = heappop(todo)
+            if literal in masks:
+                continue
+            masks[literal] = mask
+            if -literal in masks:
+                conflict = _fewer(conflict, mask | masks[-literal])
+            for number in against.get(literal, ()):
+                lengths[number] -= 1
+                if lengths[number] == 1:
+                    left, mask = _last(clauses[number], masks)
+                    reasons.setdefault(left, []).append(number)
+                    if left not in masks:
+                        heappush(todo, (mask.bit_count(), left, mask))
+        return Derivation(self, assumed, masks, reasons, conflict)
+
+    def consumers(self, literal: int) -> Sequence[int]:
+        """The places of the clauses that have the negation of a literal."""
+        return self._against.get(literal, ())
 
 
-def remainder_of(clauses: Iterable[Literals]) -> Remainder:
-    """The clauses with every literal that alone makes one true taken as settled."""
-    stated = [clause for clause in dict.fromkeys(clauses) if not _tautology(clause)]
-    settled = _settled(stated)
-    left: dict[Literals, None] = {}
-    for clause in stated:
-        if not any(literal in settled for literal in clause):
-            left[tuple(literal for literal in clause if -literal not in settled)] = None
-    if () in left or any(-literal in settled for literal in settled):
-        return Remainder(frozenset(), (), possible=False)
-    parts = [part for part in _parts(list(left)) if any(min(clause) > 0 for clause in part)]
-    return Remainder(frozenset(literal for literal in settled if literal > 0), tuple(parts))
+class Derivation:
+    """The literals that follow, each with the labels of one derivation.
+
+    `conflict` has the labels of a contradiction; null where there is none.
+    """
+
+    def __init__(
+        self,
+        clause_set: ClauseSet,
+        assumed: Collection[int],
+        masks: Mapping[int, int],
+        reasons: Mapping[int, Sequence[int]],
+        conflict: int | None,
+    ) -> None:
+        self._set = clause_set
+        self._assumed = assumed
+        self._reasons = reasons
+        self.masks = masks
+        self.conflict = conflict
+
+    def necessary(self) -> Mapping[int, int]:
+        """The labels without each of which alone a literal has no derivation any more."""
+        clauses = self._set.clauses
+        masks = dict(self.masks)
+        derives = {number: literal for literal, own in self._reasons.items() for number in own}
+        todo = deque(
+            literal
+            for literal, own in self._reasons.items()
+            if masks[literal] and len(own) + (literal in self._assumed) > 1
+        )
+        waiting = set(todo)
+        while todo:
+            literal = todo.popleft()
+            waiting.discard(literal)
+            mask = masks[literal]
+            for number in self._reasons[literal]:
+                own = 0
+                for other in clauses[number]:
+                    if other != literal:
+                        own |= masks[-other]
+                mask &= own
+            if mask != masks[literal]:
+                masks[literal] = mask
+                for number in self._set.consumers(literal):
+                    target = derives.get(number)
+                    if target is not None and target not in waiting and masks[target]:
+                        waiting.add(target)
+                        todo.append(target)
+        return masks
+
+    def rest(self) -> list[Literals]:
+        """The clauses that are not true yet and that something needs, without false literals."""
+        return [clause for clause, _ in _needed(self._open(self.masks))]
+
+    def parts(self, masks: Mapping[int, int]) -> list[Part]:
+        """The same by what hangs together, each with the labels of its false literals."""
+        return _parts(_needed(self._open(masks)))
+
+    def _open(self, masks: Mapping[int, int]) -> list[tuple[Literals, int]]:
+        true = masks.keys()
+        found: dict[Literals, int] = {}
+        for clause in self._set.clauses:
+            if true.isdisjoint(clause):
+                left: list[int] = []
+                mask = 0
+                for literal in clause:
+                    if -literal in true:
+                        mask |= masks[-literal]
+                    else:
+                        left.append(literal)
+                rest = tuple(left)
+                if rest not in found or mask.bit_count() < found[rest].bit_count():
+                    found[rest] = mask
+        return list(found.items())
 
 
 def _tautology(clause: Literals) -> bool:
-    return any(-literal in clause for literal in clause)
+    return len(clause) > 1 and any(-literal in clause for literal in clause)
 
 
-def _settled(clauses: Sequence[Literals]) -> set[int]:
-    """The literals that follow from clauses of one literal, again and again."""
-    against: dict[int, list[int]] = defaultdict(list)
-    open_literals = [len(clause) for clause in clauses]
+def _against(clauses: Iterable[Literals]) -> Mapping[int, Sequence[int]]:
+    """The places of clauses by the negations of their literals."""
+    found: dict[int, list[int]] = defaultdict(list)
     for number, clause in enumerate(clauses):
         for literal in clause:
-            against[-literal].append(number)
-    settled: set[int] = set()
-    todo = deque(clause[0] for clause in clauses if len(clause) == 1)
+            found[-literal].append(number)
+    return found
+
+
+def _fewer(one: int | None, other: int) -> int:
+    return other if one is None or other.bit_count() < one.bit_count() else one
+
+
+def _last(clause: Literals, masks: Mapping[int, int]) -> tuple[int, int]:
+    """The literal of a clause that is not false, and the labels of the others."""
+    left = mask = 0
+    for literal in clause:
+        if -literal in masks:
+            mask |= masks[-literal]
+        else:
+            left = literal
+    return left, mask
+
+
+def _needed(clauses: Sequence[tuple[Literals, int]]) -> list[tuple[Literals, int]]:
+    """The clauses that something needs: those whose negated variables could all be true.
+
+    A variable could be true where a needed clause has it; every other one is false in the cheapest
+    answer, and makes the clauses true that have its negation.
+    """
+    waiting: dict[int, list[int]] = defaultdict(list)
+    lacking: list[int] = []
+    todo: list[int] = []
+    for number, (clause, _) in enumerate(clauses):
+        negated = [-literal for literal in clause if literal < 0]
+        lacking.append(len(negated))
+        for variable in negated:
+            waiting[variable].append(number)
+        if not negated:
+            todo.append(number)
+    seen: set[int] = set()
+    found: list[int] = []
     while todo:
-        literal = todo.popleft()
-        if literal in settled:
-            continue
-        settled.add(literal)
-        for number in against[literal]:
-            open_literals[number] -= 1
-            if open_literals[number] == 1:
-                todo += [n for n in clauses[number] if -n not in settled]
-    return settled
+        number = todo.pop()
+        found.append(number)
+        for literal in clauses[number][0]:
+            if literal > 0 and literal not in seen:
+                seen.add(literal)
+                for other in waiting.get(literal, ()):
+                    lacking[other] -= 1
+                    if not lacking[other]:
+                        todo.append(other)
+    return [clauses[number] for number in sorted(found)]
 
 
-def _parts(clauses: Sequence[Literals]) -> list[tuple[Literals, ...]]:
+def _parts(clauses: Iterable[tuple[Literals, int]]) -> list[Part]:
     """The clauses by the variables that hang together, in their order."""
     parent: dict[int, int] = {}
 
     def root(variable: int) -> int:
-        parent.setdefault(variable, variable)
-        while parent[variable] != variable:
-            parent[variable] = parent[parent[variable]]
-            variable = parent[variable]
-        return variable
+        above = parent.setdefault(variable, variable)
+        while parent[above] != above:
+            parent[above] = above = parent[parent[above]]
+        parent[variable] = above
+        return above
 
-    for clause in clauses:
+    stated = list(clauses)
+    for clause, _ in stated:
         first = root(abs(clause[0]))
         for literal in clause[1:]:
             parent[root(abs(literal))] = first
     found: dict[int, list[Literals]] = defaultdict(list)
-    for clause in clauses:
-        found[root(abs(clause[0]))].append(clause)
-    return [tuple(part) for part in found.values()]
+    masks: dict[int, int] = defaultdict(int)
+    for clause, mask in stated:
+        top = root(abs(clause[0]))
+        found[top].append(clause)
+        masks[top] |= mask
+    return [Part(tuple(part), masks[top]) for top, part in found.items()]

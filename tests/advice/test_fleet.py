@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.advice.advise import Wish, advise
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.fleet import FleetModel
-from bot.advice.propagation import remainder_of
+from bot.advice.propagation import ClauseSet
 from bot.advice.requests import Job
 from bot.model.advice import Fleet
 from bot.model.image import ImageKey
@@ -106,9 +106,10 @@ def test_architectures_share_what_has_none(tiny, tmp_path):
 
 
 def test_parts_that_share_nothing_are_solved_alone():
-    settled = remainder_of([(1,), (-1, 2, 3), (-2, 4), (5, 6), (-7, 8), (-1, -9)])
-    assert settled.true == {1}
-    assert settled.parts == (((2, 3), (-2, 4)), ((5, 6),))
+    clauses = ClauseSet([(1,), (-1, 2, 3), (-2, 4), (5, 6), (-7, 8), (-1, -9)])
+    assert clauses.settled == {1, -9}
+    parts = clauses.derive({}).parts({})
+    assert [part.clauses for part in parts] == [((2, 3), (-2, 4)), ((5, 6),)]
 
 
 def relaxed(found: list[Candidates]) -> int:

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bot.advice.advise import Wish, advise
-from bot.advice.optimum import _Stoppable
+from bot.advice.maxsat import _Stoppable, _TimeIsOverError
 from bot.advice.requests import Job
 from bot.model.advice import Figures, Losses, Smallest, Swap
 from bot.model.capability import names_in
@@ -345,7 +345,10 @@ def test_an_image_that_cannot_be_installed_has_its_problems(tiny):
 
 
 def test_where_the_time_is_over_the_bound_says_so(tiny, monkeypatch):
-    monkeypatch.setattr(_Stoppable, "compute_", lambda self: self.stop())
+    def over(self):
+        raise _TimeIsOverError
+
+    monkeypatch.setattr(_Stoppable, "compute_", over)
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["lib"])
     base.package("a-0:1-1.x86_64", size=9000, provides=["lib"])
