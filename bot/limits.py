@@ -57,6 +57,10 @@ REQUEST_FILES = 64 * MEBIBYTE  # all that is read of one side to know what image
 SETTINGS = 1_000_000
 REPOFILE = 1_000_000
 
+# Of one file that says what an image asks for, and of a value of its variables.
+REQUEST_FILE = 1_000_000
+REQUEST_VALUE = 64 * 1024  # characters
+
 # Comments: characters of one, of its lines and words, and the commands in it.
 COMMENT = 100_000
 COMMENT_LINE = 2000

@@ -184,7 +184,7 @@ def _layer(
     environment = rules.configuration.environments[closure.key.environment]
     try:
         return closure_layer(
-            closure,
+            replace(closure, packages=closure.own),
             cache,
             selection=_selection(rules, closure.key),
             database=environment.rpmdb == "keep",

@@ -12,6 +12,7 @@ from bot.distro.images import chosen_documents, image_keys
 from bot.distro.objectives import ObjectiveDocument
 from bot.errors import UsageError
 from bot.model.image import ImageKey
+from bot.requests.base_images import BaseImage
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import SPEC_LIMITS
 
@@ -28,7 +29,7 @@ class CheckOptions:
     nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.
     `limits` are those of the evaluation of one side's spec file. `own_repositories`: repository
     documents that the change brings along are opened, whatever address they name; that is for one's
-    own change on one's own machine.
+    own change on one's own machine. `base_images` is the server's table of images beneath others.
     """
 
     workloads: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class CheckOptions:
     today: date = field(default_factory=_today)
     limits: Limits = SPEC_LIMITS
     own_repositories: bool = False
+    base_images: tuple[BaseImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bot.check.evidence import EvaluatedSpec, Side, Sides
 from bot.check.verdict import unevaluated
 from bot.closure.pool import Pool
 from bot.distro.documents import RepositoryDocument
+from bot.errors import in_backticks
 from bot.model.architecture import architecture_order
 from bot.model.package import Overlay
 from bot.model.result import BuildNote
@@ -241,3 +242,21 @@ def _evaluations(
         base if isinstance(base, SpecEvaluation) else None,
         head if isinstance(head, SpecEvaluation) else None,
     )
+
+
+def build_problems(builds: Iterable[BuildNote]) -> list[str]:
+    """A sentence for each build that gave nothing."""
+    sentences = {
+        "base-failed": "The base does not build, so the prediction stands",
+        "head-failed": "This change does not build, so the prediction stands",
+        "missing-requirement": "A build requirement cannot be met, so the prediction stands",
+        "not-built": "Nothing was built, so the prediction stands",
+    }
+    return [
+        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}:"
+        f" {in_backticks(b.message.splitlines()[0])}."
+        if b.message
+        else f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}."
+        for b in builds
+        if b.outcome in sentences
+    ]

@@ -27,6 +27,7 @@ from bot.distro.validation import InvalidDataError, Place, dotted, validated
 from bot.errors import UsageError
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 from bot.model.result import REPOSITORY_FILE, FileProblem
+from bot.requests.base_images import FileImage
 
 if TYPE_CHECKING:
     from bot.yamltext import YamlText
@@ -161,7 +162,8 @@ class RepositoryFile:
     """The repository's own settings; every field may be left out.
 
     `repository`: branch globs and the ids of repository documents that such branches stand for,
-    first match wins; empty: all documents. `workloads` and `architectures` narrow the images.
+    first match wins; empty: all documents. `workloads` and `architectures` narrow the images;
+    `images` say where those of files such as Containerfiles stand.
     `builder`: its name, `none` for no build, or null for the default; `external`: what the builder
     of that name needs. `definitions`: further macros for evaluation and build. `lookaside`: URL
     template of the dist-git lookaside cache.
@@ -175,6 +177,7 @@ class RepositoryFile:
         Before(_of_every_branch),
     ] = ()
     workloads: Names = ()
+    images: tuple[FileImage, ...] = ()
     architectures: tuple[Arch, ...] = ()
     builder: Literal["rpmbuild", "mock", "external", "none"] | None = None
     external: Annotated[ExternalBuild, After(_chroots_fit)] | None = None

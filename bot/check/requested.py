@@ -9,13 +9,15 @@ from bot.check.change import Change
 from bot.check.images import CheckedImage, Rules, requested_images
 from bot.check.plan import CheckOptions
 from bot.check.processes import FEW, in_processes
+from bot.check.repository_file import RepositoryFile
 from bot.check.target import Pools, Remarks, Target, requested_target
 from bot.check.together import Part
 from bot.check.verdict import Unevaluated
 from bot.distro.documents import Configuration, RepositoryDocument
 from bot.errors import in_backticks
-from bot.model.image import ImageKey
 from bot.model.spec import SpecFailure
+from bot.requests.base_images import Place
+from bot.requests.containerfile import ContainerImage, read_containerfile
 from bot.requests.documents import (
     Choice,
     DocumentTree,
@@ -25,6 +27,8 @@ from bot.requests.documents import (
     read_documents,
     with_documents,
 )
+from bot.requests.file_images import Choices, FileImages, images_of_files, with_images
+from bot.requests.kinds import images_of
 from bot.requests.values import RequestedImage
 
 # Images that are gone with the change and are named in one sentence.
@@ -40,7 +44,7 @@ class Requests:
     `configuration` has head's documents beside those of the bot, `base_repositories` base's of a
     repository document that the change edits. `refused` are head's files that are wrong where
     base's are not; `problems` and `notes` are sentences, `undecided` says that an image could not
-    be judged.
+    be judged. `places` are those of the images of files by their workloads.
     """
 
     configuration: Configuration
@@ -51,6 +55,8 @@ class Requests:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     undecided: bool = False
+    places: Mapping[str, Place] = field(default_factory=dict)
+    container_images: tuple[ContainerImage, ...] = ()
 
     @property
     def arches(self) -> Mapping[str, tuple[str, ...]]:
@@ -105,7 +111,9 @@ def images_of_requests(
     return [image for images in found for image in images]
 
 
-def requests_of(change: Change, options: CheckOptions, configuration: Configuration) -> Requests:
+def requests_of(
+    change: Change, file: RepositoryFile, options: CheckOptions, configuration: Configuration
+) -> Requests:
     """The images that the changed request files of a change are about."""
     files = change.requests
     if not files.changed:
@@ -114,8 +122,12 @@ def requests_of(change: Change, options: CheckOptions, configuration: Configurat
     trees = list(_document_trees(change, options, configuration))
     choice = Choice(options.workloads, options.repositories, options.arches)
     found = [image for base, head in trees for image in changed_images(base, head, choice)]
-    images = tuple(sorted((i for i in found if i.head is not None), key=lambda i: i.key))
-    gone = [image.key for image in found if image.head is None]
+    own = with_documents(configuration, (head for _, head in trees))
+    of_files = _images_of_files(change, file, options, own)
+    images = tuple(
+        sorted((i for i in (*found, *of_files.images) if i.head is not None), key=lambda i: i.key)
+    )
+    gone = [f"{i.key.workload} in {i.key.environment}" for i in found if i.head is None]
     refused = tuple(f for base, head in trees for f in _refused(base, head))
     unknown = [
         sentence
@@ -126,14 +138,47 @@ def requests_of(change: Change, options: CheckOptions, configuration: Configurat
         )
     ]
     return Requests(
-        with_documents(configuration, (head for _, head in trees)),
+        with_images(own, of_files),
         images,
         tuple(sorted({one.path for one in files.changed})),
         _edited_repositories(trees),
         refused,
-        (*(_sentence(each) for each in refused), *unknown),
-        tuple(_gone(gone)),
-        undecided=bool(unknown),
+        (*(_sentence(each) for each in refused), *unknown, *of_files.problems),
+        (*_gone([*gone, *of_files.gone]), *of_files.notes),
+        undecided=bool(unknown or of_files.problems),
+        places=of_files.places,
+        container_images=_container_images(change),
+    )
+
+
+def _images_of_files(
+    change: Change, file: RepositoryFile, options: CheckOptions, configuration: Configuration
+) -> FileImages:
+    """The images of files that are no documents, on both sides."""
+    files = change.requests
+    base, head = (
+        [
+            image
+            for one in files.changed
+            for path in [one.base_path if side is files.base else one.head_path]
+            if path is not None
+            for image in images_of(one.kind, path, side)
+        ]
+        for side in (files.base, files.head)
+    )
+    arches = options.arches or file.architectures
+    choices = Choices(configuration, file.images, options.base_images, options.workloads, arches)
+    return images_of_files(base, head, choices)
+
+
+def _container_images(change: Change) -> tuple[ContainerImage, ...]:
+    """Head's images of Containerfiles, with their install lines."""
+    files = change.requests
+    return tuple(
+        image
+        for one in files.changed
+        if one.kind == "containerfile" and one.head_path is not None
+        for image in read_containerfile(one.head_path, files.head[one.head_path])
     )
 
 
@@ -233,9 +278,9 @@ def _edited_repositories(
     }
 
 
-def _gone(keys: list[ImageKey]) -> Iterator[str]:
+def _gone(names: list[str]) -> Iterator[str]:
     """A sentence on the images that head's files ask for no more."""
-    if keys:
-        places = list(dict.fromkeys(f"{k.workload} in {k.environment}" for k in keys))
+    if names:
+        places = list(dict.fromkeys(names))
         more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
         yield f"No image any more: {', '.join(places[:_NAMED])}{more}."

@@ -18,8 +18,9 @@ from bot.check.measure import Layers, weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.processes import FEW, in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
-from bot.check.rebuild import BuildContext, rebuild
+from bot.check.rebuild import BuildContext, build_problems, rebuild
 from bot.check.repository_file import RepositoryFile
+from bot.check.request_advice import line_advice
 from bot.check.requested import Requests, images_of_requests, requests_of, with_requests
 from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
@@ -30,7 +31,6 @@ from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
-from bot.errors import in_backticks
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
@@ -92,7 +92,7 @@ def predict_check(
     is a problem in the result, and the others go on.
     """
     file = file_in_force(change)
-    requests = requests_of(change, options, configuration)
+    requests = requests_of(change, file, options, configuration)
     configuration = requests.configuration
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
@@ -302,24 +302,6 @@ def _with_proposal(change: Change, found: Prediction) -> Prediction:
     return replace(found, result=replace(found.result, configuration=effect))
 
 
-def build_problems(builds: Iterable[BuildNote]) -> list[str]:
-    """A sentence for each build that gave nothing."""
-    sentences = {
-        "base-failed": "The base does not build, so the prediction stands",
-        "head-failed": "This change does not build, so the prediction stands",
-        "missing-requirement": "A build requirement cannot be met, so the prediction stands",
-        "not-built": "Nothing was built, so the prediction stands",
-    }
-    return [
-        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}:"
-        f" {in_backticks(b.message.splitlines()[0])}."
-        if b.message
-        else f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}."
-        for b in builds
-        if b.outcome in sentences
-    ]
-
-
 def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:
     return lambda arch: target.pools[arch].provides
 
@@ -429,6 +411,7 @@ def _result(
             (f.savings for f in images),
             edits_of_lines(line for t in targets for s in t.sides.values() for line in s.lines),
         ),
+        advice=line_advice(images, targets, requests),
         broken=tuple(sorted(remarks.broken)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),

@@ -145,9 +145,15 @@ class LocalChecker:
         from bot.check.change import open_change
         from bot.check.plan import CheckOptions
         from bot.check.run import predict_check
+        from bot.requests.base_images import BaseImage
 
         configuration = self._loaded()
-        options = CheckOptions(workloads=job.workloads, arches=job.arches, documents=job.documents)
+        options = CheckOptions(
+            workloads=job.workloads,
+            arches=job.arches,
+            documents=job.documents,
+            base_images=tuple(BaseImage(**dict(row)) for row in self._settings.base_images),
+        )
         with ExitStack() as stack:
 
             def opened(where: GitRepository, head: CheckJob | OtherHead) -> Change:

@@ -19,6 +19,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
+from bot.model.request import LineAdvice
 from bot.model.spec import SpecLine
 from bot.model.surface import Surface
 from bot.model.together import OnlyTogether, OtherChange
@@ -118,10 +119,9 @@ class ChangedPackage:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that a change adds, removes, or makes larger or smaller.
+    """One file that a change adds, removes, or makes larger or smaller; sizes in bytes or null.
 
-    `package` is the name of the package that has it (on the head side, if it is there). Sizes are
-    bytes, null on the side that does not have it.
+    `package` is the name of the package that has it (on the head side, if it is there).
     """
 
     package: str
@@ -343,11 +343,11 @@ class CheckResult:
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
     about the evidence; `awaited` architectures whose own build has not ended yet.
     `broken` are packages of the repositories that what the change drops makes uninstallable.
-    `interrupted` is true when something around us failed: another try may say more; `incomplete`
-    when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
-    but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
-    it would be without them. `predicted_verdict` is that of a trusted change, where it is
-    `action_required`, else null.
+    `advice` is on lines of the files of `requests`. `interrupted`: something around us failed, and
+    another try may say more; `incomplete`: something was not evaluated, the change not at fault.
+    `only_limits`: the failure is nothing but objectives, so it may be accepted; `accepted` says so,
+    and the verdict is then what it would be without them. `predicted_verdict` is that of a trusted
+    change, where it is `action_required`, else null.
     `others` were checked together with this one; paths of theirs have their names before them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge alone.
     """
@@ -374,6 +374,7 @@ class CheckResult:
     notes: tuple[str, ...] = ()
     images: tuple[ImageResult, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    advice: tuple[LineAdvice, ...] = ()
     broken: tuple[Broken, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None

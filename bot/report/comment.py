@@ -16,6 +16,7 @@ from bot.report.brought import Cause, causes_of, causes_table
 from bot.report.configuration import configuration
 from bot.report.grouping import Row, architecture_rows, changed_rows, groups_of, place_of_image
 from bot.report.headline import headline
+from bot.report.line_advice import line_advice
 from bot.report.objectives import limits, newly_broken, worst_violation
 from bot.report.phrase import Phrase, prose
 from bot.report.sufficiency import sufficiency
@@ -34,6 +35,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
         section("", _persons(result, chat=chat)),
         section("", _causes(rows, result, detail)),
         together(result, detail),
+        line_advice(result, detail),
         images.repository(result, detail),
         evidence.not_evaluated(result, detail),
         evidence.failed_builds(result, detail),

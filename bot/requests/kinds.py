@@ -6,22 +6,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.requests.containerfile import is_containerfile, may_be_containerfile, read_containerfile
 from bot.requests.documents import is_document
+from bot.requests.rpms_in import is_rpms_in, read_rpms_in
+from bot.requests.treefile import is_treefile, may_be_treefile, read_treefile
+from bot.requests.values import WrittenImage
 
-RequestKind = Literal["document"]
+RequestKind = Literal["containerfile", "document", "rpms.in", "treefile"]
+Images = Callable[[str, Mapping[str, bytes]], tuple[WrittenImage, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
     """A kind of file: `may_be` looks at a path alone, `is_one` at the file's bytes too.
 
-    `beside` tells of the paths of a tree those that a file of this kind is read with.
+    `beside` tells of the paths of a tree those that a file of this kind is read with, `images` what
+    it asks for; null where that takes more than one file to tell.
     """
 
     name: RequestKind
     may_be: Callable[[str], bool]
     is_one: Callable[[str, bytes], bool]
     beside: Callable[[str, Iterable[str]], Iterable[str]]
+    images: Images | None = None
 
 
 def _same_folder(path: str, paths: Iterable[str]) -> Iterable[str]:
@@ -29,7 +36,37 @@ def _same_folder(path: str, paths: Iterable[str]) -> Iterable[str]:
     return (p for p in paths if p.endswith(".yaml") and p.rpartition("/")[0] == folder)
 
 
-KINDS = (FileKind("document", lambda path: path.endswith(".yaml"), is_document, _same_folder),)
+def _alone(path: str, _paths: Iterable[str]) -> Iterable[str]:
+    return (path,)
+
+
+def _treefiles(path: str, paths: Iterable[str]) -> Iterable[str]:
+    return (path, *(p for p in paths if may_be_treefile(p)))
+
+
+def _with_containerfiles(path: str, paths: Iterable[str]) -> Iterable[str]:
+    return (path, *(p for p in paths if "ontainerfile" in p or "ockerfile" in p))
+
+
+def _of_containerfile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    return tuple(image.written for image in read_containerfile(path, files[path]))
+
+
+def _is_yaml(path: str) -> bool:
+    return path.endswith((".yaml", ".yml"))
+
+
+# The first that fits is a file's kind.
+KINDS = (
+    FileKind("document", lambda path: path.endswith(".yaml"), is_document, _same_folder),
+    FileKind(
+        "containerfile", may_be_containerfile, is_containerfile, _alone, _of_containerfile
+    ),
+    FileKind(
+        "rpms.in", _is_yaml, is_rpms_in, _with_containerfiles, read_rpms_in,
+    ),
+    FileKind("treefile", may_be_treefile, is_treefile, _treefiles, read_treefile),
+)  # fmt: skip
 
 
 def may_ask(path: str) -> bool:
@@ -43,8 +80,17 @@ def may_ask(path: str) -> bool:
 
 def read_with(name: RequestKind, path: str, paths: Iterable[str]) -> Iterable[str]:
     """The paths among those of a tree that a changed file of a kind is read with, itself too."""
-    (kind,) = (kind for kind in KINDS if kind.name == name)
-    return kind.beside(path, paths)
+    return _named(name).beside(path, paths)
+
+
+def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The images that a file of a kind asks for; none where the side has no such file."""
+    read = _named(name).images
+    return read(path, files) if read is not None and path in files else ()
+
+
+def _named(name: RequestKind) -> FileKind:
+    return next(kind for kind in KINDS if kind.name == name)
 
 
 def kind_of(path: str, sides: Iterable[Mapping[str, bytes]]) -> FileKind | None:

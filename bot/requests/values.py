@@ -17,7 +17,8 @@ class Entry:
     """One thing that a line of a file asks for; without `arches` on every architecture.
 
     `package`: `text` is a package as dnf's `install` takes it; `group`: the id of a comps group;
-    `exclude`: a glob of names that take no part; `weak`: weak dependencies come too, no text.
+    `exclude`: a glob of names that take no part; `weak`: weak dependencies come too, `default`
+    where no word of the line says so.
     """
 
     kind: EntryKind
@@ -32,7 +33,35 @@ class Entry:
     @property
     def content(self) -> tuple[EntryKind, str]:
         """The entry without its place."""
-        return self.kind, self.text
+        return self.kind, "" if self.kind == "weak" else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A line that cannot be read for sure, and why: the beginning of a sentence."""
+
+    line: SpecLine
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenImage:
+    """An image as a file asks for it; with an `unread` line it is not known.
+
+    `name` is its workload's: the path, and the stage where it is not the last. `beneath` is the
+    reference of the image that it is built on, empty where it begins in an empty folder; `source`
+    the one whose repositories its packages are of; `source_line` names it. `repositories` are ids
+    that its lines enable beside.
+    """
+
+    name: str
+    path: str
+    beneath: str
+    source: str
+    source_line: SpecLine
+    entries: tuple[Entry, ...]
+    unread: tuple[Unread, ...] = ()
+    repositories: tuple[tuple[str, SpecLine], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +146,14 @@ def _with(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
         excludes=tuple(dict.fromkeys((*request.excludes, *more["exclude"]))),
         weak=request.weak or bool(more["weak"]),
     )
+
+
+def joined_path(folder: str, path: str) -> str:
+    """A path that a file in `folder` names, without `.` and `..`."""
+    parts = folder.split("/") if folder and not path.startswith("/") else []
+    for part in path.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("", ".", ".."):
+            parts.append(part)
+    return "/".join(parts)

@@ -138,6 +138,19 @@ class RepositoryRule(Strict):
     mode: Mode = "enforce"
 
 
+class BaseImageRow(Strict):
+    """A row of the table of base images: what a `FROM` that the glob `image` fits stands for.
+
+    `weak_dependencies` and `documentation`: whether its dnf.conf installs them by default.
+    """
+
+    image: str
+    repository: str
+    environment: str
+    weak_dependencies: bool = True
+    documentation: bool = True
+
+
 class PrivatePages(Strict):
     """Signed links to the checks of private repositories: the comment and the status have them.
 
@@ -198,6 +211,7 @@ class Settings(Strict):
     sandbox: SandboxSettings = SandboxSettings()
     accept: Literal["others", "anyone"] = "others"
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
+    base_images: Annotated[tuple[BaseImageRow, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()

@@ -20,6 +20,7 @@ from tests.corpus.__main__ import VARIABLES, checked, folders_of, judged, questi
 from tests.corpus.checking import Checker, Corpus, Image, SpecRun, run_of
 from tests.corpus.drawn import corpus_specs, draw, requirement_for, with_requirement
 from tests.corpus.figures import figures, judge, markdown
+from tests.corpus.requests import outcomes
 
 SEED = 27
 MACROS = """\
@@ -269,3 +270,21 @@ def test_only_a_whole_evaluation_of_a_published_package_is_a_question():
         replace(run, unexpanded=("%x",)),
     ):
         assert question_of(other) is None
+
+
+def test_real_files_that_ask_for_images_are_read_or_named(tmp_path: Path) -> None:
+    made = tmp_path / "one"
+    made.mkdir()
+    (made / "Containerfile").write_text("FROM x\nRUN dnf install -y a\n")
+    (made / "rpms.in.yaml").write_text("packages: [a]\nmoduleEnable: [b:1]\n")
+    found = {o.path: (o.state, o.why) for o in outcomes(tmp_path)}
+    assert found == {
+        "Containerfile": ("read", ""),
+        "rpms.in.yaml": ("neutral", "`moduleEnable` is not evaluated"),
+    }
+
+
+@pytest.mark.skipif("REQUESTS_CORPUS" not in os.environ, reason="no folder of real files is given")
+def test_no_real_file_makes_a_reader_fail_or_is_silent() -> None:
+    found = list(outcomes(Path(os.environ["REQUESTS_CORPUS"])))
+    assert found and not [one for one in found if one.state in ("failed", "nothing")]

@@ -39,6 +39,9 @@ from bot.image.rpmheader import RefusedPackageError, header_bytes
 from bot.limited.forker import UnreadableError
 from bot.model.capability import capabilities_in, names_in, parse_rich, split_capability
 from bot.model.nevra import parse_evr, parse_nevra, source_name
+from bot.requests.containerfile import read_containerfile
+from bot.requests.rpms_in import read_rpms_in
+from bot.requests.treefile import read_treefile
 from bot.spec.answer import Answer
 from bot.spec.inside.markers import mark
 from bot.spec.lines import build_sections, read_expanded
@@ -93,6 +96,43 @@ def _descriptor(content: bytes, read: Callable[[int], object]) -> object:
         os.close(descriptor)
 
 
+def _containerfile(content: bytes) -> object:
+    return read_containerfile("Containerfile", content)
+
+
+def _rpms_in(content: bytes) -> object:
+    return read_rpms_in("rpms.in.yaml", {"rpms.in.yaml": content, "Containerfile": content})
+
+
+def _treefile(content: bytes) -> object:
+    return read_treefile("manifest.yaml", {"manifest.yaml": content, "base.yaml": content})
+
+
+CONTAINERFILE = b"""# escape=\\
+ARG V=43
+FROM fedora:${V} AS base
+ENV A="x y" B=z
+RUN --mount=type=cache,target=/var/cache if [ -n "$A" ]; then dnf -y install $A ${B:-c} \\
+  'd' "$(cat e)" `f`; fi && dnf clean all || true
+RUN <<EOF
+microdnf install --setopt=install_weak_deps=0 --installroot /mnt g
+EOF
+RUN ["dnf", "install", "h"]
+FROM scratch
+COPY --from=base /mnt /
+"""
+RPMS_IN = b"""packages: [a, {name: b, arches: {only: [x86_64], not: s390x}}, "@c"]
+context: {containerfile: {file: Containerfile, stageNum: 1}}
+installWeakDeps: true
+"""
+TREEFILE = b"""ref: x
+include: base.yaml
+packages: ["a 'b >= 1'"]
+packages-s390x: [c]
+repo-packages: [{repo: r, packages: [d]}]
+exclude-packages: [e*]
+recommends: false
+"""
 SPEC = b"""%global commit 0123456789
 %global short %(c=%{commit}; echo ${c:0:7})
 %bcond_without check
@@ -425,6 +465,9 @@ def parsers() -> tuple[Parser, ...]:
         Parser("spec-decisions", _decisions, (), (SPEC,)),
         Parser("spec-expanded", _expanded, (), (SPEC, mark(_text(SPEC), 0).encode())),
         Parser("spec-release", _release, (), (SPEC + b"Release: %autorelease\n",)),
+        Parser("containerfile", _containerfile, (), (CONTAINERFILE,)),
+        Parser("rpms-in", _rpms_in, (), (RPMS_IN,)),
+        Parser("treefile", _treefile, (), (TREEFILE,)),
         Parser("messages", _messages, (), (MESSAGES,)),
         Parser(
             "capabilities", _capabilities, (), (b"a >= 1, (b or c if (d and e)), perl(F) = 1:2-3",)

@@ -1,0 +1,123 @@
+"""Advice on the install lines of Containerfiles, each saving found by solving again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bot.advice.advise import Wish, advise
+from bot.advice.requests import Job
+from bot.check.images import CheckedImage
+from bot.check.requested import Requests
+from bot.check.target import Target
+from bot.closure.pool import Pool
+from bot.model.closure import Closure
+from bot.model.request import LineAdvice, LineKind
+from bot.model.spec import SpecLine
+from bot.requests.base_images import Place
+from bot.requests.containerfile import Install, is_weak
+
+# Seconds for the smallest image of one request, and the images that it is looked for of.
+_SECONDS = 3.0
+_MOST = 4
+_PACKAGE_MANAGERS = ("dnf", "dnf5", "microdnf", "tdnf", "yum", "zypper")
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """An image of a Containerfile as head has it, in the pool that it was solved in."""
+
+    image: CheckedImage
+    pool: Pool
+    target: Target
+    installs: tuple[Install, ...]
+    lines: dict[str, SpecLine]
+    place: Place
+
+    def closure(self, **changed: object) -> Closure:
+        """The image with other fields of its request."""
+        request = replace(self.image.request, **changed)  # type: ignore[arg-type]
+        overlay = self.target.sides[request.key.arch].head
+        return self.pool.solve(request, overlay, settled=lambda _: True)
+
+    def advice(
+        self, kind: LineKind, line: SpecLine, without: Closure | None = None
+    ) -> LineAdvice | None:
+        """Advice with what `without` saves; null where that is nothing."""
+        key = self.image.result.key
+        if without is None:
+            return LineAdvice(key, kind, line)
+        head = self.image.pair.head
+        left = {p.nevra.name for p in without.own}
+        gone = tuple(sorted(p.nevra.name for p in head.own if p.nevra.name not in left))
+        if without.status != "ok" or not gone:
+            return None
+        return LineAdvice(key, kind, line, gone, (), _saved(head, without))
+
+
+def line_advice(
+    images: Iterable[CheckedImage],
+    targets: Iterable[Target],
+    requests: Requests,
+) -> tuple[LineAdvice, ...]:
+    """The advice on the lines of the Containerfiles of these images, sorted."""
+    by_name = {one.written.name: one for one in requests.container_images}
+    documents = {target.document.id: target for target in targets}
+    found: list[LineAdvice] = []
+    searched = 0
+    for image in images:
+        key = image.result.key
+        one = by_name.get(key.workload)
+        if one is None or image.pair.head.status != "ok":
+            continue
+        target = documents[key.repository]
+        lines = {e.text: e.line for e in one.written.entries if e.kind == "package"}
+        pool, place = target.pools[key.arch], requests.places[key.workload]
+        solved = _Solved(image, pool, target, one.installs, lines, place)
+        found += [advice for advice in _of_lines(solved) if advice is not None]
+        if searched < _MOST:
+            found += _alternatives(solved)
+            searched += 1
+    return tuple(sorted(found))
+
+
+def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
+    request = solved.image.request
+    known = solved.place.weak_dependencies is not None
+    for install in solved.installs:
+        command = install.command
+        if request.weak and is_weak(install) and (known or command.weak):
+            yield solved.advice("weak-dependencies", install.line, solved.closure(weak=False))
+        if command.documentation is None and solved.place.documentation:
+            yield solved.advice("documentation", install.line)
+        if not install.cleaned:
+            yield solved.advice("caches", install.line)
+        # What the image beneath holds is nothing of this line's.
+        for word in command.packages if request.beneath is None else ():
+            if word.text in _PACKAGE_MANAGERS:
+                rest = tuple(r for r in request.requests if r != word.text)
+                line = solved.lines.get(word.text, install.line)
+                yield solved.advice("package-manager", line, solved.closure(requests=rest))
+
+
+def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
+    """A smaller package that does the same, proved; on the line that requests what it replaces, or
+    the first one."""
+    request = solved.image.request
+    overlay = solved.target.sides[request.key.arch].head
+    (advice,) = advise([Job(solved.pool, request, overlay)], Wish(0, _SECONDS))
+    smallest = advice.smallest
+    for swap in smallest.instead if smallest is not None and smallest.proved else ():
+        own = (solved.lines[name] for name in swap.of if name in solved.lines)
+        line = next(own, solved.installs[0].line)
+        yield LineAdvice(
+            solved.image.result.key, "alternative", line, swap.of, (swap.take,), swap.saves
+        )
+
+
+def _saved(head: Closure, without: Closure) -> int | None:
+    sizes = [[p.installed_size for p in closure.own] for closure in (head, without)]
+    if any(None in each for each in sizes):
+        return None
+    before, after = (sum(size for size in each if size is not None) for each in sizes)
+    return before - after

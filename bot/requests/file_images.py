@@ -1,0 +1,190 @@
+"""The images of files such as Containerfiles, as a change edits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bot.distro.documents import Configuration, EnvironmentDocument, WorkloadDocument
+from bot.distro.images import self_request
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.spec import SpecLine
+from bot.requests.base_images import BaseImage, FileImage, Place, place_of
+from bot.requests.values import Entry, RequestedImage, WrittenImage, requested_image
+
+# The environment of an image that begins in an empty folder.
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The rules for where images of files stand, and the choice of those that are looked at."""
+
+    configuration: Configuration
+    files: tuple[FileImage, ...] = ()
+    table: tuple[BaseImage, ...] = ()
+    workloads: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class FileImages:
+    """The images of the files of a change, and sentences on those that could not be read.
+
+    `places` are those of head's images by their workloads, `gone` the names of those that head's
+    files do not make any more.
+    """
+
+    images: list[RequestedImage] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+
+def images_of_files(
+    base: Sequence[WrittenImage], head: Sequence[WrittenImage], choices: Choices
+) -> FileImages:
+    """The images whose request differs between the two sides."""
+    found = FileImages()
+    before = {image.name: image for image in base}
+    after = {image.name: image for image in head}
+    found.gone.extend(sorted(before.keys() - after.keys()))
+    for name, image in sorted(after.items()):
+        if not choices.workloads or name in choices.workloads:
+            _add(found, before.get(name), image, choices)
+    return found
+
+
+def _add(
+    found: FileImages, before: WrittenImage | None, after: WrittenImage, choices: Choices
+) -> None:
+    if before is not None and _same(before, after):
+        return
+    unread = [u for side in (after, before) if side is not None for u in side.unread]
+    if unread:
+        sides = {u.line: u for u in reversed(unread)}
+        found.problems += [_sentence(u.line, u.why) for u in reversed(sides.values())]
+        return
+    places = [
+        None if side is None else _known_place(side, choices, found) for side in (before, after)
+    ]
+    place = places[1]
+    if place is None or (before is not None and places[0] is None):
+        return
+    if places[0] is not None and places[0].repository != place.repository:
+        why = f"base's image is of `{places[0].repository}`, and head's of `{place.repository}`"
+        found.problems.append(_sentence(after.source_line, why))
+        return
+    found.places[after.name] = place
+    if after.beneath:
+        found.notes.append(
+            f"{after.name}: sizes are those of its own layers. What `{after.beneath}` holds is"
+            f" approximate: the packages of the environment {place.environment}."
+        )
+    document = choices.configuration.repositories[place.repository]
+    for arch in document.architectures:
+        if choices.arches and arch not in choices.arches:
+            continue
+        key = ImageKey(after.name, place.environment or SCRATCH, place.repository, arch)
+        requests = [
+            None if side is None or where is None else _request(side, where, key, choices)
+            for side, where in zip((before, after), places, strict=True)
+        ]
+        entries = _entries(after, place)
+        found.images.append(requested_image(key, requests[0], requests[1], entries))
+
+
+def _same(before: WrittenImage, after: WrittenImage) -> bool:
+    """Return whether two sides ask for the same, wherever in the file."""
+
+    def asked(image: WrittenImage) -> object:
+        contents = [(entry.content, entry.arches) for entry in image.entries]
+        why = [(one.line.text, one.why) for one in image.unread]
+        return image.beneath, image.source, contents, why, [r for r, _ in image.repositories]
+
+    return asked(before) == asked(after)
+
+
+def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Place | None:
+    """The place of an image whose documents are all there; else `found` gets the reason."""
+    place = place_of(image, choices.files, choices.table)
+    why = ""
+    if place is None:
+        why = f"nothing says which repository and environment `{image.source}` stands for"
+    elif place.repository not in choices.configuration.repositories:
+        why = f"there is no repository document `{place.repository}`"
+    elif place.environment not in (None, *choices.configuration.environments):
+        why = f"there is no environment document `{place.environment}`"
+    if place is None or why:
+        found.problems.append(_sentence(image.source_line, why))
+        return None
+    known = {repo.id for repo in choices.configuration.repositories[place.repository].repos}
+    for id_, line in image.repositories:
+        if id_ not in known:
+            why = f"the document `{place.repository}` has no repository `{id_}`"
+            found.problems.append(_sentence(line, why))
+            return None
+    return place
+
+
+def _sentence(line: SpecLine, why: str) -> str:
+    return f"{line.path}:{line.line}: not evaluated: {why}."
+
+
+def _entries(image: WrittenImage, place: Place) -> Iterator[Entry]:
+    """The entries; what a line does not say of weak dependencies, the base image does."""
+    for entry in image.entries:
+        if not (entry.kind == "weak" and entry.text and place.weak_dependencies is False):
+            yield entry
+
+
+def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices) -> ImageRequest:
+    own = [entry for entry in _entries(image, place) if entry.counts_on(key.arch)]
+    texts: Mapping[str, list[str]] = {
+        kind: [entry.text for entry in own if entry.kind == kind]
+        for kind in ("package", "group", "exclude")
+    }
+    beneath = None
+    if place.environment is not None:
+        where = (choices.configuration, place.environment, place.repository, key.arch)
+        beneath = self_request(*where, [])
+    return ImageRequest(
+        key,
+        tuple(dict.fromkeys(texts["package"])),
+        tuple(dict.fromkeys(texts["group"])),
+        any(entry.kind == "weak" for entry in own),
+        excludes=tuple(dict.fromkeys(texts["exclude"])),
+        beneath=beneath,
+    )
+
+
+def with_images(configuration: Configuration, found: FileImages) -> Configuration:
+    """A configuration with a document for each image: how its files are installed is asked there.
+
+    They meet nothing: the images are those of the files.
+    """
+    if not found.places:
+        return configuration
+    workloads = {
+        name: WorkloadDocument(name, name, "", "", (), options=_options(place))
+        for name, place in found.places.items()
+    }
+    scratch = EnvironmentDocument(SCRATCH, SCRATCH, "", "", (), (), ())
+    return _with(configuration, workloads, scratch)
+
+
+def _options(place: Place) -> tuple[str, ...]:
+    return () if place.documentation is False else ("include-docs",)
+
+
+def _with(
+    configuration: Configuration,
+    workloads: Mapping[str, WorkloadDocument],
+    scratch: EnvironmentDocument,
+) -> Configuration:
+    return replace(
+        configuration,
+        workloads={**configuration.workloads, **workloads},
+        environments={scratch.id: scratch, **configuration.environments},
+    )

@@ -1,0 +1,170 @@
+"""Konflux's `rpms.in.yaml` and `rpms.lock.yaml` (rpm-lockfile-prototype's formats)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot import limits
+from bot.model.spec import SpecLine
+from bot.requests.containerfile import stage_base
+from bot.requests.values import Entry, Unread, WrittenImage, joined_path
+from bot.yamltext import YamlError, YamlText, parse_yaml
+
+# Fields that change what is installed, and that nothing here evaluates.
+_NOT_EVALUATED = ("upgradePackages", "moduleEnable", "moduleDisable", "allowerasing")
+_KNOWN = (
+    *("packages", "reinstallPackages", "contentOrigin", "arches", "context", "installWeakDeps"),
+    *("sourceUrls", "noSources", "variables", *_NOT_EVALUATED),
+)
+
+
+def is_rpms_in(path: str, _content: bytes) -> bool:
+    """Return whether a file is one of packages to lock."""
+    name = path.rpartition("/")[2]
+    return name.startswith("rpms") and name.endswith((".in.yaml", ".in.yml"))
+
+
+def is_rpms_lock(path: str, _content: bytes) -> bool:
+    """Return whether a file is one of locked packages."""
+    name = path.rpartition("/")[2]
+    return name.startswith("rpms") and name.endswith((".lock.yaml", ".lock.yml"))
+
+
+def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The image that a `rpms.in.yaml` asks for; its `source` is the image of its context.
+
+    `files` has the bytes of it and of the Containerfiles that its context may name.
+    """
+    content = files[path]
+    lines = content.decode("utf-8", "replace").split("\n")
+
+    def line(number: int) -> SpecLine:
+        return SpecLine(path, number, lines[number - 1].strip() if number <= len(lines) else "")
+
+    try:
+        text = parse_yaml(content, most=limits.REQUEST_FILE)
+    except YamlError as error:
+        return (_unreadable(path, line(error.line), f"it is not YAML: {error}"),)
+    if not isinstance(text.data, dict):
+        return (_unreadable(path, line(1), "it is no mapping"),)
+    reader = _Reader(text, text.data, line, path.rpartition("/")[0], files)
+    beneath, source, where, unread = reader.context()
+    found = tuple(dict.fromkeys((*unread, *reader.unread())))
+    return (
+        WrittenImage(
+            path, path, beneath, source, where, tuple(reader.entries()), found,
+        ),
+    )  # fmt: skip
+
+
+def _unreadable(path: str, line: SpecLine, why: str) -> WrittenImage:
+    return WrittenImage(path, path, "", "", line, (), (Unread(line, why),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One file that could be parsed."""
+
+    text: YamlText
+    data: Mapping[str, Any]
+    line: Any
+    folder: str
+    files: Mapping[str, bytes]
+
+    def at(self, *place: str | int) -> SpecLine:
+        """The line of a place."""
+        found: SpecLine = self.line(self.text.line_of(place))
+        return found
+
+    def entries(self) -> Iterator[Entry]:
+        """The packages and groups, and whether weak dependencies come too."""
+        for field in ("packages", "reinstallPackages"):
+            listed = self.data.get(field)
+            for number, one in enumerate(listed if isinstance(listed, list) else ()):
+                name, arches = _named(one)
+                if name:
+                    yield Entry("package", name, self.at(field, number), arches)
+        if str(self.data.get("installWeakDeps", "false")).lower() == "true":
+            yield Entry("weak", "", self.at("installWeakDeps"))
+
+    def unread(self) -> Iterator[Unread]:
+        """The fields that are not evaluated, and entries that are none."""
+        for field in _NOT_EVALUATED:
+            value = self.data.get(field)
+            if value not in (None, [], "", "false", False):
+                yield Unread(self.at(field), f"`{field}` is not evaluated")
+        for field in self.data.keys() - set(_KNOWN):
+            yield Unread(self.at(str(field)), f"`{field}` is no field of such a file")
+        if self.text.repeated:
+            name, number = self.text.repeated[0]
+            yield Unread(self.line(number), f"`{name}` is repeated")
+        packages = self.data.get("packages", [])
+        if packages is not None and not isinstance(packages, list):
+            yield Unread(self.at("packages"), "`packages` is no list")
+        for number, one in enumerate(packages if isinstance(packages, list) else ()):
+            package, arches = _named(one)
+            place = self.at("packages", number)
+            if package is None:
+                yield Unread(place, "this is no package")
+            elif package.startswith("@") and ":" in package:
+                yield Unread(place, "module streams are not evaluated")
+            elif isinstance(one, dict) and "not" in str(one.get("arches")) and not arches:
+                yield Unread(place, "no architecture is left")
+
+    def context(self) -> tuple[str, str, SpecLine, list[Unread]]:
+        """The image beneath, the one that names the repositories, and the line that says so."""
+        context = self.data.get("context")
+        where = self.at("context") if context is not None else self.line(1)
+        if not isinstance(context, dict):
+            return "", "", where, []
+        image = context.get("image")
+        if isinstance(image, str):
+            return image, image, self.at("context", "image"), []
+        if str(context.get("bare", "")).lower() == "true":
+            return "", "", self.at("context", "bare"), []
+        if "containerfile" in context:
+            return self._of_containerfile(context["containerfile"])
+        kind = next(iter(context), "")
+        return "", "", where, [Unread(where, f"the context `{kind}` is not evaluated")]
+
+    def _of_containerfile(self, named: Any) -> tuple[str, str, SpecLine, list[Unread]]:
+        """The context of a stage of a Containerfile beside: what that is built on."""
+        where = self.at("context", "containerfile")
+        said = named if isinstance(named, dict) else {"file": named}
+        if "imagePattern" in said:
+            return "", "", where, [Unread(where, "`imagePattern` is not evaluated")]
+        path = joined_path(self.folder, str(said.get("file") or "Containerfile"))
+        number = str(said.get("stageNum") or "0")
+        content = self.files.get(path)
+        if content is None or not number.isdecimal():
+            return "", "", where, [Unread(where, f"`{path}` is not there")]
+        base = stage_base(content, str(said.get("stageName") or ""), int(number))
+        if not base:
+            return "", "", where, [Unread(where, f"the base image in `{path}` is not known")]
+        return base, base, where, []
+
+
+_ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
+
+
+def _named(one: object) -> tuple[str | None, tuple[str, ...]]:
+    """A package's name, and the architectures that it is for; empty for all."""
+    if isinstance(one, str):
+        return one, ()
+    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        return None, ()
+    arches = one.get("arches")
+    if not isinstance(arches, dict):
+        return str(one["name"]), ()
+    only, others = _list(arches.get("only")), _list(arches.get("not"))
+    if only:
+        return str(one["name"]), tuple(a for a in only if a not in others)
+    return str(one["name"]), tuple(a for a in _ARCHES if a not in others) if others else ()
+
+
+def _list(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [str(each) for each in value] if isinstance(value, list) else []

@@ -1,0 +1,269 @@
+"""Shell text as commands, with the line of each word; nothing is run.
+
+Quotes, variables with a known value, lists and pipes are read as the shell's grammar has them
+(POSIX, XCU 2). A word with any other expansion is not known, and a command inside of `if`, a loop
+or `case`, or behind `||`, conditional. (bashlex reads more, and is under the GPL.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bot import limits
+
+_OPERATOR = re.compile(r"&&|\|\||;;|>>|<<-?|>&|<&|&>|[;&|()<>\n]")
+_VARIABLE = re.compile(
+    r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?::?(?P<operator>[-+])(?P<other>[\w.*+@/=: -]*))?\})"
+)
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_OPENING = {"if", "for", "while", "until", "case", "select"}
+_CLOSING = {"fi", "done", "esac"}
+_BETWEEN = {"then", "do", "else", "elif", "{", "}", "!"}
+# Commands that only run the one behind them.
+_PREFIXES = {"sudo", "exec", "env", "time", "command"}
+_TESTS = {"[", "[[", "test"}
+_DIRECTIONS = {"<", ">", ">>", ">&", "<&", "&>", "<<", "<<-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as the command gets it, and its line; `known` is false where only running tells."""
+
+    text: str
+    line: int
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command; `conditional` where another command's outcome decides whether it runs."""
+
+    words: tuple[Word, ...]
+    conditional: bool
+
+    @property
+    def name(self) -> str:
+        """The command's name, without folders."""
+        return self.words[0].text.rpartition("/")[2]
+
+
+@dataclass(slots=True)
+class _Token:
+    """Either an operator, or the pieces of a word: text, and whether a quote holds it together."""
+
+    line: int
+    operator: str = ""
+    pieces: list[tuple[str, bool]] = field(default_factory=list)
+    known: bool = True
+    bare: bool = True
+
+
+def read_commands(text: str, values: Mapping[str, str], first_line: int = 1) -> list[Command]:
+    """The simple commands of a shell text, in order; `values` are those of its variables.
+
+    Lines that end in a backslash go on in the next one. Assignments give later words their values.
+    """
+    variables = dict(values)
+    found: list[Command] = []
+    depth = 0
+    behind = ""
+    for tokens, operator in _simple_commands(_tokens(text, first_line)):
+        words = [word for token in tokens for word in _words(token, variables)]
+        bare = [token.bare for token in tokens for _ in _words(token, variables)]
+        while words and bare[0] and words[0].text in _OPENING | _CLOSING | _BETWEEN:
+            if words[0].text in _OPENING:
+                depth += 1
+                # `for x in a b`: the words are no command.
+                if words[0].text in ("for", "case", "select"):
+                    words, bare = [], []
+                    break
+            elif words[0].text in _CLOSING:
+                depth = max(0, depth - 1)
+            words, bare = words[1:], bare[1:]
+        while words and (_ASSIGNMENT.match(words[0].text) or words[0].text in _PREFIXES):
+            name, is_set, value = words[0].text.partition("=")
+            if is_set and len(words) == 1 and words[0].known and not depth and behind != "||":
+                variables[name] = value
+            elif is_set and len(words) == 1:
+                variables.pop(name, None)
+            words = words[1:]
+        if words:
+            tested = behind == "&&" and bool(found) and found[-1].name in _TESTS
+            found.append(Command(tuple(words), depth > 0 or behind == "||" or tested))
+        behind = operator
+    return found
+
+
+def _simple_commands(tokens: Iterator[_Token]) -> Iterator[tuple[list[_Token], str]]:
+    """The words between operators, without redirections, and the operator behind them."""
+    words: list[_Token] = []
+    directed = False
+    for token in tokens:
+        if token.operator in _DIRECTIONS:
+            directed = True
+            # `2>`: the number is the descriptor's.
+            if words and len(words[-1].pieces) == 1 and words[-1].pieces[0][0].isdigit():
+                words.pop()
+        elif token.operator:
+            yield words, token.operator
+            words, directed = [], False
+        elif directed:
+            directed = False
+        else:
+            words.append(token)
+    yield words, ""
+
+
+def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
+    """The words that a token becomes: an unquoted variable may be several, or none."""
+    parts = [""]
+    known = token.known
+    solid = False
+    for text, quoted in token.pieces:
+        expanded, sure = _expanded(text, variables) if text != "\0" else ("", False)
+        known = known and sure
+        solid = solid or quoted or not text.startswith("$")
+        if quoted or "$" not in text:
+            parts[-1] += expanded
+        else:
+            first, *others = re.split(r"\s+", expanded)
+            parts[-1] += first
+            parts += others
+    for part in parts:
+        if part or solid or not known:
+            yield Word(part, token.line, known)
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
+    """A piece with the values of its variables, and whether all are known; `\\$` is a dollar."""
+    sure = True
+    length = 0
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal sure, length
+        found = known_value(match) if length <= limits.REQUEST_VALUE else None
+        sure = sure and found is not None
+        length += len(found or "")
+        return found or ""
+
+    def known_value(match: re.Match[str]) -> str | None:
+        name = match["plain"] or match["name"]
+        operator, other = match["operator"], match["other"]
+        if operator == "+":
+            return (other or "") if variables.get(name) else ""
+        if name in variables and (variables[name] or operator is None):
+            return variables[name]
+        return (other or "") if operator == "-" else None
+
+    found = _VARIABLE.sub(value, text)
+    # A value of a value of a value grows without end.
+    if length > limits.REQUEST_VALUE:
+        return "", False
+    return found.replace("\1", "$"), sure and "$" not in found
+
+
+def _tokens(text: str, line: int) -> Iterator[_Token]:
+    """The operators and words of a text; `\\1` stands for a dollar that is none of a variable."""
+    at, word = 0, None
+    while at < len(text):
+        char = text[at]
+        operator = _OPERATOR.match(text, at)
+        if text.startswith("\\\n", at):
+            line, at = line + 1, at + 2
+            continue
+        if operator is not None or char.isspace():
+            if word is not None:
+                yield word
+                word = None
+            if operator is not None:
+                yield _Token(line, ";" if char == "\n" else operator[0])
+            line += char == "\n"
+            at += len(operator[0]) if operator is not None else 1
+            continue
+        if char == "#" and word is None:
+            end = text.find("\n", at)
+            at = len(text) if end < 0 else end
+            continue
+        word = word or _Token(line)
+        at, line = _piece(text, at, line, word)
+    if word is not None:
+        yield word
+
+
+def _piece(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
+    """Reads one piece of a word; returns where the next one begins, and its line."""
+    char = text[at]
+    if char == "'":
+        end = text.find("'", at + 1)
+        word.known &= end >= 0
+        end = len(text) if end < 0 else end
+        word.pieces.append((text[at + 1 : end].replace("$", "\1"), True))
+        word.bare = False
+        return end + 1, line + text.count("\n", at, end)
+    if char == '"':
+        return _quoted(text, at + 1, line, word)
+    if char == "\\":
+        word.pieces.append((text[at + 1 : at + 2].replace("$", "\1"), True))
+        word.bare = False
+        return at + 2, line
+    if char == "`" or text.startswith("$(", at):
+        end = _substitution_end(text, at)
+        word.pieces.append(("\0", False))
+        word.known = False
+        return end, line + text.count("\n", at, end)
+    if char == "$":
+        match = _VARIABLE.match(text, at)
+        end = match.end() if match is not None else at + 1
+        word.known &= match is not None
+        word.pieces.append((text[at:end], False))
+        word.bare = False
+        return end, line
+    end = at + 1
+    while end < len(text) and text[end] not in "'\"\\`$;&|()<> \t\r\n":
+        end += 1
+    # `{a,b}` is two words, of which only a shell makes anything.
+    if "{" in text[at:end] and "," in text[at:end]:
+        word.known = False
+    word.pieces.append((text[at:end], False))
+    return end, line
+
+
+def _quoted(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
+    """Reads on to the end of double quotes."""
+    piece = ""
+    word.bare = False
+    while at < len(text) and text[at] != '"':
+        if text.startswith("\\\n", at):
+            line, at = line + 1, at + 2
+        elif text[at] == "\\" and at + 1 < len(text):
+            escaped = text[at + 1]
+            piece += escaped.replace("$", "\1") if escaped in '$`"\\' else f"\\{escaped}"
+            at += 2
+        elif text[at] == "`" or text.startswith("$(", at):
+            end = _substitution_end(text, at)
+            word.known = False
+            line += text.count("\n", at, end)
+            at = end
+        else:
+            line += text[at] == "\n"
+            piece += text[at]
+            at += 1
+    word.known &= at < len(text)
+    word.pieces.append((piece, True))
+    return at + 1, line
+
+
+def _substitution_end(text: str, at: int) -> int:
+    """Where a command substitution that begins at `at` ends."""
+    if text[at] == "`":
+        end = text.find("`", at + 1)
+        return len(text) if end < 0 else end + 1
+    depth, at = 0, at + 1
+    while at < len(text):
+        depth += (text[at] == "(") - (text[at] == ")")
+        at += 1
+        if depth == 0:
+            break
+    return at

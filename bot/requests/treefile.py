@@ -1,0 +1,165 @@
+"""Treefiles of rpm-ostree and bootc: the packages of an image, with what they include."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot import limits
+from bot.model.spec import SpecLine
+from bot.requests.values import Entry, Unread, WrittenImage, joined_path
+from bot.yamltext import YamlError, YamlText, parse_yaml
+
+# Fields of which at least one is in every treefile that is no mere list.
+_OWN = {
+    "ref", "repos", "lockfile-repos", "conditional-include", "exclude-packages", "recommends",
+    "documentation", "repo-packages", "remove-from-packages", "automatic-version-prefix",
+    "postprocess", "tmp-is-dir", "units", "bootc", "ostree-layers", "default-target",
+}  # fmt: skip
+_MOST_INCLUDED = 200
+_ARCH = "packages-"
+
+
+def may_be_treefile(path: str) -> bool:
+    """Return whether a file's name may be one of a treefile."""
+    return path.endswith((".yaml", ".yml"))
+
+
+def is_treefile(path: str, content: bytes) -> bool:
+    """Return whether a file is a treefile."""
+    if not may_be_treefile(path) or b"packages" not in content:
+        return False
+    names = {line.partition(b":")[0].decode(errors="replace") for line in content.split(b"\n")}
+    return bool(names & _OWN) and bool(
+        names & {"exclude-packages", "repo-packages"}
+        or any(name.startswith("packages") for name in names)
+    )
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The entries of a treefile and of those that it includes."""
+
+    files: Mapping[str, bytes]
+    entries: list[Entry] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    weak: tuple[bool, SpecLine] | None = None
+    seen: set[str] = field(default_factory=set)
+
+
+def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The image of a treefile; `files` has the bytes of it and of what it may include."""
+    tree = _Tree(files)
+    _read(tree, path)
+    where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    weak, line = tree.weak or (True, where)
+    if weak:
+        tree.entries.append(Entry("weak", "", line))
+    unread = tuple(dict.fromkeys(tree.unread))
+    return (WrittenImage(path, path, "", "", where, tuple(tree.entries), unread),)
+
+
+def _read(tree: _Tree, path: str) -> None:
+    if path in tree.seen:
+        return
+    tree.seen.add(path)
+    lines = tree.files[path].decode("utf-8", "replace").split("\n")
+
+    def line(number: int) -> SpecLine:
+        return SpecLine(path, number, lines[number - 1].strip() if number <= len(lines) else "")
+
+    try:
+        text = parse_yaml(tree.files[path], most=limits.REQUEST_FILE)
+    except YamlError as error:
+        tree.unread.append(Unread(line(error.line), f"it is not YAML: {error}"))
+        return
+    if not isinstance(text.data, dict):
+        tree.unread.append(Unread(line(1), "it is no mapping"))
+        return
+    reader = _File(path, text, text.data, line)
+    # What a file says itself counts before what it includes.
+    if "recommends" in text.data and tree.weak is None:
+        said = str(text.data["recommends"]).lower() != "false"
+        tree.weak = said, reader.at("recommends")
+    tree.entries += reader.entries()
+    tree.unread += reader.unread()
+    for included, where in reader.includes():
+        if included in tree.files and len(tree.seen) < _MOST_INCLUDED:
+            _read(tree, included)
+        elif included not in tree.seen:
+            tree.unread.append(Unread(where, f"it includes `{included}`, which is not there"))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One treefile that could be parsed."""
+
+    path: str
+    text: YamlText
+    data: Mapping[str, Any]
+    line: Any
+
+    def at(self, *place: str | int) -> SpecLine:
+        """The line of a place."""
+        found: SpecLine = self.line(self.text.line_of(place))
+        return found
+
+    def entries(self) -> Iterator[Entry]:
+        """The packages, those of single architectures too, and what is excluded."""
+        for key, listed in self.data.items():
+            name = str(key)
+            arches = (name.removeprefix(_ARCH),) if name.startswith(_ARCH) else ()
+            if name == "packages" or arches:
+                for number, one in enumerate(_texts(listed)):
+                    for package in _split(one):
+                        yield Entry("package", package, self.at(name, number), arches)
+            elif name == "exclude-packages":
+                for number, one in enumerate(_texts(listed)):
+                    yield Entry("exclude", one, self.at(name, number))
+        for number, own in enumerate(_maps(self.data.get("repo-packages"))):
+            for text in _texts(own.get("packages")):
+                for package in _split(text):
+                    yield Entry("package", package, self.at("repo-packages", number))
+
+    def unread(self) -> Iterator[Unread]:
+        """The lines that decide packages and cannot be read for sure."""
+        for entry in self.entries():
+            if "${" in entry.text:
+                yield Unread(entry.line, f"`{entry.text}` has a variable")
+        if "conditional-include" in self.data:
+            where = self.at("conditional-include")
+            yield Unread(where, "which files are included depends on a condition")
+        for name in ("modules", "extensions"):
+            if self.data.get(name):
+                yield Unread(self.at(name), f"`{name}` is not evaluated")
+        for key, value in self.data.items():
+            listed = str(key).startswith("packages")
+            if listed and value is not None and not isinstance(value, list):
+                yield Unread(self.at(str(key)), f"`{key}` is no list")
+
+    def includes(self) -> Iterator[tuple[str, SpecLine]]:
+        """The paths that it includes, with the line of each."""
+        found = self.data.get("include")
+        listed = [found] if isinstance(found, str) else _texts(found)
+        folder = self.path.rpartition("/")[0]
+        for number, one in enumerate(listed):
+            place = ("include",) if isinstance(found, str) else ("include", number)
+            yield joined_path(folder, one), self.at(*place)
+
+
+def _split(text: str) -> list[str]:
+    """An entry's packages: it splits at white space unless it is quoted."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return [text]
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value if each is not None] if isinstance(value, list) else []
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

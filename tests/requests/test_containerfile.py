@@ -1,0 +1,121 @@
+"""Containerfiles: what their stages ask for, with its lines, and what cannot be read for sure."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.requests.containerfile import ContainerImage, is_containerfile, read_containerfile
+
+
+def images(text: str) -> tuple[ContainerImage, ...]:
+    return read_containerfile("web/Containerfile", text.encode())
+
+
+def packages(image: ContainerImage) -> list[tuple[str, int]]:
+    return [(e.text, e.line.line) for e in image.written.entries if e.kind == "package"]
+
+
+def unread(text: str) -> list[tuple[int, str]]:
+    return [(u.line.line, u.why) for image in images(text) for u in image.written.unread]
+
+
+def test_each_package_has_the_line_that_it_stands_on() -> None:
+    (image,) = images(
+        "FROM fedora:43\n"
+        "# nothing\n"
+        "RUN dnf -y install \\\n"
+        "      nginx \\\n"
+        "      # the reason\n"
+        "      'perl-libs' && \\\n"
+        "    dnf clean all\n"
+    )
+    assert packages(image) == [("nginx", 4), ("perl-libs", 6)]
+    assert image.written.entries[0].line.text == "nginx"
+    assert (image.written.name, image.written.beneath) == ("web/Containerfile", "fedora:43")
+    assert [install.cleaned for install in image.installs] == [True]
+    assert not image.written.unread
+
+
+def test_a_folder_that_a_stage_fills_is_the_image_that_copies_it() -> None:
+    (image,) = images(
+        "FROM fedora:43 AS builder\n"
+        "RUN dnf install --installroot /mnt/rootfs --setopt install_weak_deps=false \\\n"
+        "    --nodocs -y nginx\n"
+        "FROM scratch\n"
+        "COPY --from=builder /mnt/rootfs /\n"
+    )
+    assert (image.written.name, image.written.beneath) == ("web/Containerfile", "")
+    assert image.written.source == "fedora:43"
+    assert [e.kind for e in image.written.entries] == ["package"]
+    assert image.installs[0].command.documentation is False
+
+
+def test_stages_are_built_on_each_other_and_have_their_names() -> None:
+    found = images(
+        "ARG RELEASE=43\n"
+        "FROM fedora:${RELEASE} AS base\n"
+        "RUN dnf install -y nginx\n"
+        "FROM base AS build\n"
+        "RUN dnf install -y gcc\n"
+        "FROM base\n"
+        "RUN dnf install -y perl\n"
+    )
+    assert [(i.written.name, [p for p, _ in packages(i)]) for i in found] == [
+        ("web/Containerfile:base", ["nginx"]),
+        ("web/Containerfile:build", ["nginx", "gcc"]),
+        ("web/Containerfile", ["nginx", "perl"]),
+    ]
+    assert {i.written.beneath for i in found} == {"fedora:43"}
+
+
+def test_values_of_variables_and_here_documents_are_read() -> None:
+    (image,) = images(
+        'FROM fedora\nENV PKGS="a b"\nARG MORE=c\n'
+        "RUN set -ex; X='d  e'; microdnf install -y $PKGS ${MORE} $X ${NONE:-f}\n"
+        "RUN <<EOF\ndnf install -y \\\n  g\nEOF\n"
+        'RUN ["dnf", "-y", "install", "h"]\n'
+    )
+    assert packages(image) == [(name, 4) for name in "abcdef"] + [("g", 7), ("h", 9)]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("RUN dnf install -y $WHICH", "a value is not known"),
+        ("RUN dnf install -y $(cat list)", "a value is not known"),
+        ("RUN for p in a b; do dnf install -y $p; done", "a value is not known"),
+        ("RUN if x; then dnf install -y a; fi", "runs only under a condition"),
+        ("RUN [ -f y ] && dnf install -y a", "runs only under a condition"),
+        ("RUN cat list | xargs dnf install -y", "`xargs` runs a package manager"),
+        ("RUN dnf install -y https://example.org/a.rpm", "`https://example.org/a.rpm` is a"),
+        ("RUN dnf remove -y a", "`dnf remove` is not evaluated"),
+        ("RUN rpm -ivh a.rpm", "`rpm` installs or removes packages"),
+        ("RUN dnf install -y --strange a", "the option `--strange` is not known"),
+        ("RUN dnf install -y {a,b}-devel", "`{a,b}-devel…` holds what only a shell knows"),
+        ("COPY a.repo /etc/yum.repos.d/\nRUN dnf install -y a", "its repositories are changed"),
+        ("RUN dnf install -y a\nRUN dnf install -y --setopt=install_weak_deps=0 b", "of an image"),
+    ],
+)
+def test_a_line_that_cannot_be_read_for_sure_is_named(line: str, why: str) -> None:
+    found = unread(f"FROM fedora\n{line}\n")
+    assert found and found[0][0] in (2, 3) and found[0][1].startswith(why), found
+
+
+def test_only_files_that_name_a_package_manager_are_containerfiles() -> None:
+    assert is_containerfile("a/Containerfile.web", b"from x\nRUN dnf install a\n")
+    assert is_containerfile("web.dockerfile", b"FROM x\nRUN microdnf install a\n")
+    assert not is_containerfile("Dockerfile", b"FROM debian\nRUN apt-get install a\n")
+    assert not is_containerfile("dockerfile.py", b"FROM x\nRUN dnf install a\n")
+    assert not is_containerfile("Dockerfile", b"FROM x\n# dnf is not needed\n")
+    assert not is_containerfile("readme.md", b"FROM x\nRUN dnf install a\n")
+
+
+def test_a_file_without_a_command_that_can_be_read_is_not_silent() -> None:
+    assert unread("FROM x\n{% if y %}\n  yum install\n") == [
+        (3, "no command of a package manager could be read")
+    ]
+
+
+def test_values_that_grow_without_end_are_not_known() -> None:
+    doubled = "".join("X=$X$X; " for _ in range(60))
+    assert unread(f"FROM x\nRUN X=aaaa; {doubled} dnf install -y $X\n")
