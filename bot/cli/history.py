@@ -157,7 +157,12 @@ def _issues(history: History, settings: Settings | None, run: int) -> Issued:
         forges = open_forges(settings)
         try:
             return await publish_issues(
-                history, forges, settings.issues, run, public_url=settings.public_url
+                history,
+                forges,
+                settings.issues,
+                run,
+                public_url=settings.public_url,
+                is_silent=settings.is_silent,
             )
         finally:
             for forge in forges.values():

@@ -7,7 +7,7 @@ again by the next run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -107,10 +107,12 @@ async def publish_issues(
     *,
     public_url: str | None = None,
     moment: datetime | None = None,
+    is_silent: Callable[[str, str], bool] = lambda _forge, _repository: False,
 ) -> Issued:
     """Write the issues that changed since they were last written; without any, no forge is called.
 
-    A forge that fails costs its own issues and no others.
+    A forge that fails costs its own issues and no others. Issues of repositories (forge, name) that
+    `is_silent` names wait, as they are, until they are so no more.
     """
     written: list[str] = []
     failed: list[str] = []
@@ -119,6 +121,8 @@ async def publish_issues(
         *_weekly_wishes(history, settings, public_url, moment or datetime.now(UTC)),
     ]
     for wish in wishes:
+        if is_silent(wish.place.forge, wish.place.repository):
+            continue
         known = history.issue(wish.subject, wish.place)
         if (
             known is not None

@@ -127,8 +127,9 @@ class RepositoryRule(Strict):
     `match` is a glob on owner/name, `branch` one on the base branch; the first rule that fits
     counts, and the repository's own .minimize.yaml goes before them all.
 
-    `mode`: `silent` records checks and writes nothing on the forge; `comment` writes comments and a
-    status that never fails; `enforce` writes all. Branches without a rule are enforced.
+    `mode`: `silent` records checks and writes nothing on the forge, no issues either; `comment`
+    writes comments and a status that never fails; `enforce` writes all. Branches without a rule are
+    enforced.
     """
 
     match: str
@@ -264,6 +265,19 @@ class Settings(Strict):
         fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
         rule = next(fitting, None)
         return "enforce" if rule is None else rule.mode
+
+    def is_silent(self, forge: str, repository: str) -> bool:
+        """Return whether nothing is written about a repository: all rules that fit it are silent.
+
+        One that follows a rule for every branch fits none.
+        """
+        modes: list[Mode] = []
+        for rule in self.repositories:
+            if _fits(rule, forge, repository, branch=rule.branch):
+                modes.append(rule.mode)
+                if rule.branch == "*":
+                    break
+        return bool(modes) and set(modes) == {"silent"}
 
     @property
     def runs_rule(self) -> Kept:

@@ -124,6 +124,27 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(
     assert len(local.state.issues) == 1
 
 
+async def test_a_silent_repository_has_its_issue_once_it_is_silent_no_more(
+    daily: DailyHistory, placed: Any
+) -> None:
+    local, forge = placed
+    daily.day("lib")
+    await publish(daily, forge, 1)
+    run = daily.day("lib", "perl", app="2")
+    asked: list[tuple[str, str]] = []
+    silent = await publish_issues(
+        daily.history,
+        {"it": forge},
+        PLACED,
+        run,
+        moment=START,
+        is_silent=lambda *place: (asked.append(place), True)[1],
+    )
+    assert (silent.written, silent.failed, local.state.issues) == ((), (), [])
+    assert {forge for forge, _ in asked} == {"it"}
+    assert len((await publish(daily, forge, run)).written) == 1
+
+
 async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
     daily: DailyHistory, placed: Any
 ) -> None:

@@ -149,3 +149,25 @@ def test_places_of_others_packages_end_with_a_slash(place: str, kept: str | None
             Settings.model_validate(document)
     else:
         assert Settings.model_validate(document).build.external == (kept,)
+
+
+SILENT = "  - {match: 'rpms/*', branch: main, documents: [d], mode: silent}\n"
+ALL_SILENT = "  - {match: 'rpms/*', documents: [d], mode: silent}\n"
+ENFORCED = "  - {match: '*', documents: [d]}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "silent"),
+    [
+        (SILENT, True),
+        (ALL_SILENT + ENFORCED, True),
+        (SILENT + ENFORCED, False),  # its other branches are enforced
+        (ENFORCED + ALL_SILENT, False),
+        ("  - {match: 'other/*', documents: [d], mode: silent}\n", False),
+    ],
+)
+def test_a_repository_is_silent_where_all_its_branches_are(
+    tmp_path: Path, rules: str, silent: bool
+) -> None:
+    settings = load(tmp_path, f"{GOOD}repositories:\n{rules}")
+    assert settings.is_silent("github", "rpms/nginx") is silent
