@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bot.distro.cache import limit_wanted, size_on_disk
+from bot.distro.retention import SweptFiles, sweep_paths
 from bot.errors import ChangeError, SurroundingsError
 from bot.locks import BUILD_LIMIT, free_lock, locked
 from bot.model.package import Package
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from bot.spec.macrofiles import VerifiedFiles
 
 LOG = logging.getLogger(__name__)
+# The directories of the cache that have roots.
+RootKind = Literal["buildroots", "rpm-roots"]
+ROOT_KINDS: tuple[RootKind, ...] = get_args(RootKind)
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
 _FORMAT = "3"
@@ -177,7 +181,7 @@ class Buildroots:
         files: VerifiedFiles,
         *,
         most: int = 6,
-        kind: str = "buildroots",
+        kind: RootKind = "buildroots",
         finish: str = ":",
     ) -> None:
         self._cache = cache
@@ -284,6 +288,24 @@ class Buildroots:
                     remove_tree(path)
                     excess -= 1
                     del sizes[path]
+
+
+def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
+    """Remove the roots of all kinds that were not used since `before`, then the longest unused
+    until `most` bytes are left (times are seconds since 1970); none that somebody uses now."""
+    found = {
+        path: cache.lock_file(f"{kind}-{path.name[:40]}")
+        for kind in ROOT_KINDS
+        for path in (cache.root / kind).glob("[!.]*")
+    }
+
+    def remove(path: Path) -> bool:
+        with free_lock(found[path]) as ours:
+            if ours:
+                remove_tree(path)
+        return ours
+
+    return sweep_paths(found, before, most, now, remove)
 
 
 def remove_tree(path: Path) -> None:

@@ -23,6 +23,7 @@ from bot.build.buildroot import (
     Buildroots,
     InstallError,
     MissingRequirementError,
+    RootKind,
     root_key,
     solve_buildroot,
 )
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.distro.documents import RepositoryDocument
 
-_KIND = "rpm-roots"
+_KIND: RootKind = "rpm-roots"
 _MOST_ROOTS = 8
 # The names under which distributions have rpm's Python module; the capability is its generator's.
 _PYTHON_MODULE = ("python3-rpm", "python3dist(rpm)")

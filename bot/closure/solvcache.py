@@ -79,6 +79,8 @@ class SnapshotCache:
         path = self._index_path(snapshot)
         index = _read_index(path)
         if index is not None:
+            for used in (path, _sources_path(path)):
+                self._cache.mark_used(used)
             loaded = self._load_all(snapshot, index)
             if loaded is not None:
                 return Loaded(*loaded, index, path)
@@ -173,6 +175,8 @@ class SnapshotCache:
         file = solv.xfopen(str(path))
         if file is None:
             return None
+        for used in (path, path.with_suffix(".crc")):
+            self._cache.mark_used(used)
         try:
             return repo if repo.add_solv(file, 0) else None
         finally:

@@ -103,6 +103,12 @@ class Cache:
         suffix = f"-{name}" if name else ""
         return self.root / kind / checksum[:2] / f"{checksum}{suffix}"
 
+    def mark_used(self, path: Path) -> None:
+        """Record that the file `path` is in use, unless that was recorded within half an hour."""
+        with suppress(OSError):  # another user's, or gone: who reads it sees that
+            if path.stat().st_mtime < time.time() - _GRACE / 2:
+                os.utime(path)
+
     def _unusable(self, path: Path, error: OSError) -> SurroundingsError:
         return SurroundingsError(
             f"The cache cannot be written: {path}: {error.strerror or error}.",

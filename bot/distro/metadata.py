@@ -42,6 +42,7 @@ def metadata_file(
     there = place.exists()
     looked_up("metadata", hit=there)
     if there:
+        cache.mark_used(place)
         return place
     urls = _urls(record, base_urls)
     with cache.lock(f"unpack-{record.checksum[:3]}"):

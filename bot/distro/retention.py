@@ -1,14 +1,14 @@
-"""Files that leave the cache by age and size: builds, logs, remains, and what can be had again."""
+"""Files that leave the cache by age and size: builds, logs, metadata, roots, and remains."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro.cache import KINDS, size_on_disk
+from bot.distro.cache import KINDS, Cache, size_on_disk
 
 # Of what was used just now, somebody may need more.
 _GRACE = 3600.0
@@ -43,18 +43,41 @@ def sweep_entries(
     Never what is in `needed` (paths of files, there or below), nor what was used within an hour.
     """
     needed_paths = {path for text in needed for path in (Path(text), *Path(text).parents)}
-    entries = sorted(_entry(path) for path in _listed(folder))
+
+    def remove(path: Path) -> bool:
+        if path not in needed_paths:
+            _remove(path)
+        return path not in needed_paths
+
+    return sweep_paths(_listed(folder), before, most, now, remove)
+
+
+def sweep_metadata(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
+    """Remove repositories' metadata, and what was made of it to solve with, as `sweep_entries`
+    does: by when it was last read."""
+    paths = [*(cache.root / "metadata").glob("*/*"), *_listed(cache.root / "solv")]
+    return sweep_paths([path for path in paths if path.is_file()], before, most, now, _remove)
+
+
+def sweep_paths(
+    paths: Iterable[Path],
+    before: float,
+    most: int,
+    now: float,
+    remove: Callable[[Path], bool],
+) -> SweptFiles:
+    """Remove those of `paths` that were not used since `before`, then the longest unused until
+    `most` bytes are left, by `remove`, which returns whether it did. None of the last hour's."""
+    entries = sorted(_entry(path) for path in paths)
     size = sum(entry.size for entry in entries)
     removed = 0
     for entry in entries:
         old = entry.used < before
         if entry.used > now - _GRACE or not (old or size > most):
             break
-        if entry.path in needed_paths:
-            continue
-        _remove(entry.path)
-        removed += 1
-        size -= entry.size
+        if remove(entry.path):
+            removed += 1
+            size -= entry.size
     return SweptFiles(removed, size)
 
 
@@ -87,8 +110,9 @@ def _entry(path: Path) -> _Entry:
     return _Entry(used, path, size_on_disk(path))
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+    return True

@@ -13,7 +13,9 @@ from functools import partial
 import sqlalchemy as sa
 from dbos import DBOS
 
-from bot.distro.retention import SweptFiles, sweep_entries, sweep_remains
+from bot.build.buildroot import sweep_roots
+from bot.distro.cache import Cache
+from bot.distro.retention import SweptFiles, sweep_entries, sweep_metadata, sweep_remains
 from bot.engine.database import SCHEMA
 from bot.engine.engine import Engine
 from bot.engine.outbox import Outbox
@@ -95,12 +97,18 @@ class Retention:
             before = self._before(rule)
             return partial(sweep_entries, cache / folder, before, rule.bytes, now, needed)
 
-        remains = (cache, self._before(rules.remains), rules.remains.bytes, now)
+        files = Cache(cache)
         return {
             "logs": entries("build-logs", rules.logs),
             "builds": entries("builds", rules.builds),
             "git": partial(self._git, rules.git),
-            "remains": partial(sweep_remains, *remains),
+            "metadata": partial(
+                sweep_metadata, files, self._before(rules.metadata), rules.metadata.bytes, now
+            ),
+            "roots": partial(sweep_roots, files, self._before(rules.roots), rules.roots.bytes, now),
+            "remains": partial(
+                sweep_remains, cache, self._before(rules.remains), rules.remains.bytes, now
+            ),
         }
 
     def _server_kinds(self, server: ServerRetention) -> dict[str, Callable[[], Awaitable[Swept]]]:

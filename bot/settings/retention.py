@@ -25,8 +25,10 @@ class RetentionSettings(Strict):
     `deliveries`: those that were handled. `checks`: checks with their results and steps, of pull
     requests that are over and that no merged change names. `runs`: those of the engine that ended;
     the size is that of their steps' values. `logs`: of builds that failed, but those of pull
-    requests that are open. `builds`: packages with their logs, by their last use. `git`: objects of
-    other hosts' repositories, by their last use. `remains`: what killed runs left in the cache.
+    requests that are open. By their last use: `builds`, packages with their logs; `git`, objects
+    of other hosts' repositories; `metadata` of the distributions', with what was made of it;
+    `roots`, in which packages are built and specs evaluated. `remains`: what killed runs left in
+    the cache.
     """
 
     deliveries: Kept = Kept(days=30, bytes=1_000_000_000)
@@ -35,4 +37,6 @@ class RetentionSettings(Strict):
     logs: Kept = Kept(days=90, bytes=1_000_000_000)
     builds: Kept = Kept(days=90, bytes=20_000_000_000)
     git: Kept = Kept(days=30, bytes=10_000_000_000)
+    metadata: Kept = Kept(days=30, bytes=20_000_000_000)
+    roots: Kept = Kept(days=30, bytes=20_000_000_000)
     remains: Kept = Kept(days=1, bytes=1_000_000_000)

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from bot.distro.retention import sweep_entries, sweep_remains
+from bot.distro.cache import Cache
+from bot.distro.retention import sweep_entries, sweep_metadata, sweep_remains
 
 NOW = 1_000_000.0
 DAY = 86_400.0
@@ -51,6 +52,21 @@ def test_what_an_open_pull_requests_page_links_stays(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert sweep_entries(tmp_path / "none", NOW, 1, NOW).removed == 0
+
+
+def test_metadata_leaves_by_its_last_use_with_what_was_made_of_it(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    old = [
+        made(tmp_path / "metadata" / "ab" / "abc-primary.open", 31 * DAY),
+        made(tmp_path / "solv" / "abc.solv", 31 * DAY),
+    ]
+    read = made(tmp_path / "metadata" / "cd" / "cde-primary.open", 31 * DAY)
+    package = made(tmp_path / "packages" / "ef" / "ef01-a.rpm", 90 * DAY)
+    cache.mark_used(read)
+    swept = sweep_metadata(cache, NOW - 30 * DAY, 10**9, NOW)
+    assert (swept.removed, [path.exists() for path in old]) == (2, [False, False])
+    assert read.exists()
+    assert package.exists()
 
 
 def test_remains_of_killed_runs_leave_and_content_stays(tmp_path: Path) -> None:

@@ -120,7 +120,10 @@ async def test_a_kind_that_fails_does_not_stop_the_others(
 
     monkeypatch.setattr("bot.engine.retention.sweep_mirrors", fails)
     swept = await retention(bot, Clock()).sweep()
-    assert set(swept) == {"deliveries", "checks", "runs", "logs", "builds", "remains"}
+    assert set(swept) == {"deliveries", "checks", "runs", "logs", "builds", "remains"} | {
+        "metadata",
+        "roots",
+    }
 
 
 async def test_it_sweeps_once_an_hour(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
