@@ -19,7 +19,7 @@ from bot.engine.changed_files import changed_files
 from bot.engine.conversation import Conversation
 from bot.engine.desired import Phase
 from bot.engine.engine import Engine
-from bot.engine.found import FOUND_EVENT, found_event
+from bot.engine.found import FOUND_EVENT, FOUND_EVENTS, found_event
 from bot.engine.job import job_of_head, run_id
 from bot.engine.merged import MergedChanges, Pushes
 from bot.engine.moved_base import MovedBases
@@ -264,9 +264,7 @@ class Dispatcher:
         forge = self._forges.get(delivery.forge)
         if forge is None:
             return False, f"The settings no longer have a forge {delivery.forge}."
-        if delivery.event == FOUND_EVENT:
-            return await self._about_pull(forge, found_event(forge.name, delivery.body), delivery)
-        event = forge.event(delivery.event, delivery.body)
+        event = _event(forge, delivery)
         if isinstance(event, PullRequestEvent):
             return await self._about_pull(forge, event, delivery)
         if isinstance(event, ChecksEvent):
@@ -392,11 +390,15 @@ class Dispatcher:
 
 def repository_of(forge: Forge, delivery: Delivery) -> str:
     """The repository that a delivery is about; empty where it is about none."""
-    if delivery.event == FOUND_EVENT:
-        return found_event(forge.name, delivery.body).key.repository
-    event = forge.event(delivery.event, delivery.body)
+    event = _event(forge, delivery)
     key = getattr(event, "key", None)
     return key.repository if key is not None else getattr(event, "repository", "")
+
+
+def _event(forge: Forge, delivery: Delivery) -> Event:
+    if delivery.event in FOUND_EVENTS:
+        return found_event(forge.name, delivery.event, delivery.body)
+    return forge.event(delivery.event, delivery.body)
 
 
 def _age(delivery: Delivery) -> float:

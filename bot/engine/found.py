@@ -1,4 +1,4 @@
-"""Pull requests that no webhook told of: deliveries of the bot's own, stored like others.
+"""Deliveries of the bot's own about what no webhook told of, stored like others.
 
 They wait, are tried again and are settled as a forge's are; one name is one delivery.
 """
@@ -6,13 +6,18 @@ They wait, are tried again and are settled as a forge's are; one name is one del
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Literal
 
+from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.values import PullRequestEvent, PullRequestKey
 from bot.store.records import NewDelivery
 
 FOUND_EVENT = "minimize found"
+FOUND_COMMENT = "minimize found comment"
+FOUND_PUSH = "minimize found push"
+FOUND_EVENTS = (FOUND_EVENT, FOUND_COMMENT, FOUND_PUSH)
 # A head that has no check, or a pull request that is over; a base branch that has moved.
 FoundAction = Literal["found", "base moved"]
 
@@ -43,9 +48,26 @@ def found_delivery(
     return NewDelivery(key.forge, FOUND_EVENT, name, json.dumps(body).encode())
 
 
-def found_event(forge: str, body: bytes) -> PullRequestEvent:
+def comment_delivery(comment: CommentEvent) -> NewDelivery:
+    """A delivery about a comment; the same text of it is one."""
+    name = f"comment {comment.key.repository}#{comment.key.number} {comment.comment}"
+    body = json.dumps(asdict(comment)).encode()
+    return NewDelivery(comment.key.forge, FOUND_COMMENT, f"{name} {comment.updated}", body)
+
+
+def push_delivery(push: PushEvent) -> NewDelivery:
+    """A delivery about a branch that moved; the same move is one."""
+    name = f"push {push.repository} {push.branch} {push.before} {push.after}"
+    return NewDelivery(push.forge, FOUND_PUSH, name, json.dumps(asdict(push)).encode())
+
+
+def found_event(forge: str, event: str, body: bytes) -> Event:
     """The event of such a delivery."""
     data = json.loads(body)
+    if event == FOUND_COMMENT:
+        return CommentEvent(**{**data, "key": PullRequestKey(**data["key"])})
+    if event == FOUND_PUSH:
+        return PushEvent(**data)
     key = PullRequestKey(forge, data["repository"], data["number"])
     return PullRequestEvent(
         key,

@@ -1,8 +1,9 @@
 """Comparing what the forges have with what we have, on start and then steadily.
 
 A webhook that never came leaves no trace with us: heads of open pull requests without a check,
-checks of pull requests that are closed, and deliveries that nobody took are looked for. What is
-found becomes a delivery of the bot's own, or is sent again by the forge.
+checks of pull requests that are closed, commands in comments, moves of base branches, and
+deliveries that nobody took are looked for. What is found becomes a delivery of the bot's own, or is
+sent again by the forge.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime
 
 from bot.engine.collector import NEVER_STARTED
 from bot.engine.found import found_delivery
+from bot.engine.missed_events import MissedEvents
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
 from bot.forge.values import (
@@ -65,6 +67,7 @@ class Resync:
         1970."""
         self._store = store
         self._repositories = Repositories(store, clock)
+        self._missed_events = MissedEvents(self._repositories, _FRESH)
         self._forges = forges
         self._settings = settings
         self._wake = wake
@@ -154,6 +157,7 @@ class Resync:
             for one in newest.values()
             if not one.over and one.number not in {pull.number for pull in pulls}
         ]
+        found += await self._missed_events.find(forge, repository, pulls, newest, started)
         await self._store_found(found)
         return len(settled) < len(pulls)
 

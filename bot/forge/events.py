@@ -6,8 +6,10 @@ The bot has one issue for each subject, found by a hidden marker and its author.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
 from bot.store.records import NewDelivery
@@ -116,6 +118,17 @@ Event = (
 
 # What reading a body raises that lacks something, or has another thing in its place.
 MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def moment(text: str) -> datetime:
+    """A moment of RFC 3339, whatever its offset and its digits."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def is_unedited(comment: Mapping[str, Any], since: str) -> bool:
+    """Return whether an API's comment was written `since` then, and never edited."""
+    created = str(comment["created_at"])
+    return created == comment["updated_at"] and moment(created) >= moment(since)
 
 
 def new_delivery(

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Protocol
 
 from bot.forge.bodies import Verification
-from bot.forge.events import Event, Issues
+from bot.forge.events import CommentEvent, Event, Issues, PushEvent
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     Comment,
@@ -158,6 +158,16 @@ class Forge(Protocol):
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         """The open pull requests of a repository, over all pages."""
+        ...
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        """The comments on a pull request that were written `since` then (RFC 3339, UTC), a hundred
+        at most; not those that somebody has edited, as the forge does not say who."""
+        ...
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """The move of a branch away from the commit `before`, to where it is now; null where it is
+        there still, or is gone, or that is not for us to read."""
         ...
 
     async def failed_deliveries(

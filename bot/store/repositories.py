@@ -114,6 +114,30 @@ class Repositories:
             sql = "select misses from repositories where forge = ? and repository = ?"
             return int(db.execute(sql, [forge, name]).fetchone()[0])
 
+    def looked(self, forge: str, name: str) -> str:
+        """Until when it is known what is new in a repository, RFC 3339 UTC; empty: never."""
+        sql = "select looked from repositories where forge = ? and repository = ?"
+        rows = self._store.rows(sql, [forge, name])
+        return str(rows[0]["looked"]) if rows else ""
+
+    def look(self, forge: str, name: str, until: str) -> None:
+        """Record until when it is known what is new in a repository."""
+        with self._store.writing() as db:
+            db.execute(
+                "insert into repositories (forge, repository, since, looked) values (?, ?, ?, ?)"
+                " on conflict (forge, repository) do update set looked = excluded.looked",
+                [forge, name, now(), until],
+            )
+
+    def branch_read(self, forge: str, name: str, branch: str) -> str:
+        """The commit at which `.minimize.yaml` of a branch was last read; empty: it never was."""
+        sql = (
+            "select commit_sha from repository_files"
+            " where forge = ? and repository = ? and branch = ?"
+        )
+        rows = self._store.rows(sql, [forge, name, branch])
+        return str(rows[0]["commit_sha"]) if rows else ""
+
     def newest_checks(self, forge: str, name: str) -> dict[int, NewestCheck]:
         """The newest whole check of each pull request, by its number."""
         rows = self._store.rows(

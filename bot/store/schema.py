@@ -231,6 +231,12 @@ def m010_opportunities(db: Database) -> None:
     )
 
 
+@migrations()
+def m011_looked_repositories(db: Database) -> None:
+    """Until when it is known what is new in a repository: comments, and moves of branches."""
+    db.table("repositories").add_column("looked", str, not_null_default="")
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

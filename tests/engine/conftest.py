@@ -35,7 +35,7 @@ from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Pauses, Reconciler, record_comment
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
-from bot.forge.events import ChecksEvent, CommentEvent
+from bot.forge.events import ChecksEvent, CommentEvent, PushEvent
 from bot.forge.values import (
     Comment,
     CommitCheck,
@@ -166,6 +166,12 @@ class FakeForge:
         self._maybe_fail("open_pulls")
         one = OpenPull(KEY.number, self.pull.head_sha, self.pull.base_ref, now())
         return (one,) if self.pull.open else ()
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        return ()
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        return None
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return self.files

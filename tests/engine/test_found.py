@@ -27,7 +27,7 @@ SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
 def test_a_delivery_of_our_own_is_read_as_it_was_written() -> None:
     made = found_delivery(KEY, "a" * 40, "main", "base moved", base_sha="b" * 40, at=0.0)
-    assert found_event("gh", made.body) == PullRequestEvent(
+    assert found_event("gh", made.event, made.body) == PullRequestEvent(
         KEY, "check", "a" * 40, "base moved", base_ref="main", base_sha="b" * 40
     )
 

@@ -15,8 +15,11 @@ import pytest
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
 from bot.engine.collector import NEVER_STARTED
+from bot.engine.found import found_event
 from bot.engine.resync import Resync, Turns, is_missed
+from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.values import ForgeGoneError, OpenPull
+from bot.store.history.history import open_history
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.repositories import KnownRepository, NewestCheck, Repositories
 from bot.store.store import Store, open_store, utc_text
@@ -32,6 +35,7 @@ class World:
     def __init__(self, kind: str, local: LocalForge, pull: Pull, forge: Any, where: Path) -> None:
         self.local, self.pull, self.forge = local, pull, forge
         self.store: Store = open_store(where)
+        self.history = open_history(self.store)  # which makes its tables
         settings = settings_in(where)
         types = {"gh": settings.forges["gh"].model_copy(update={"type": kind})}
         public = "http://127.0.0.1:9"
@@ -82,6 +86,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         forge = forge_on(local, request.param, repository, "gh", role="maintain")
         made = World(request.param, local, pull, forge, tmp_path)
         yield made
+        made.history.close()
         made.store.close()
         await forge.close()
 
@@ -123,6 +128,45 @@ async def test_one_that_was_closed_unseen_is_found_until_that_is_known(
     assert len(await world.found()) == 1
     Repositories(world.store).over("gh", NAME, world.pull.number)
     world.ahead += 3600
+    assert await world.found() == []
+
+
+async def test_a_command_that_no_webhook_brought_is_found_once(world: World) -> None:
+    world.check()
+    await world.local.comment(world.pull, "I like it", user="jonas")
+    await world.local.comment(world.pull, "/minimize check", user="jonas")
+    (name,) = await world.found()
+    assert name.startswith(f"comment {NAME}#{world.pull.number} ")
+    (delivery,) = world.store.new_deliveries()
+    event = found_event("gh", delivery.event, delivery.body)
+    assert isinstance(event, CommentEvent)
+    assert (event.author, event.sender, event.body) == ("jonas", "jonas", "/minimize check")
+    world.ahead += 7200
+    assert await world.found() == []
+
+
+async def test_a_comment_that_somebody_edited_is_not_taken_for_its_author_s(world: World) -> None:
+    world.check()
+    comment = await world.local.comment(world.pull, "fine", user="jonas")
+    await asyncio.sleep(1.1)  # the forges' times have whole seconds
+    state = world.local.state
+    state.edit_comment(comment, state.user("maria"), "/minimize accept fine")
+    assert await world.found() == []
+
+
+async def test_a_base_branch_that_moved_unseen_is_found_once(world: World) -> None:
+    git = world.pull.repository.git
+    before = git.branch("main")
+    world.check(base_sha=before)
+    assert await world.found() == []
+    await world.local.push(world.pull.repository, "main", {"a": "b"}, "Push", user="maria")
+    after = git.branch("main")
+    assert await world.found() == [f"push {NAME} main {before} {after}"]
+    (delivery,) = world.store.new_deliveries()
+    event = found_event("gh", delivery.event, delivery.body)
+    assert isinstance(event, PushEvent)
+    assert (event.branch, event.before, event.after) == ("main", before, after)
+    assert (event.default_branch, event.private) == ("main", False)
     assert await world.found() == []
 
 

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
-from bot.forge.events import Event
+from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.github.app import TokenAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.values import (
@@ -99,6 +99,12 @@ class Answering(GitHub):
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return (ForgeFile("nginx.spec"),)
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        return ()
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        return None
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         return ()

@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 
 from bot.errors import UsageError
 from bot.forge.bodies import BodySignature
-from bot.forge.events import Event, Issue, IssueText
+from bot.forge.events import CommentEvent, Event, Issue, IssueText, PushEvent
 from bot.forge.protocol import Forge, open_forges
 from bot.forge.rate_limit import RateLimit
 from bot.forge.sender import post_delivery
@@ -141,6 +141,12 @@ class Toy:
 
     async def repositories(self) -> tuple[str, ...]:
         return ()
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        return ()
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        return None
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bot.forge.events import (
@@ -18,6 +18,7 @@ from bot.forge.events import (
     Event,
     PushEvent,
     RepositoriesEvent,
+    is_unedited,
     new_delivery,
 )
 from bot.forge.forgejo.pulls import is_private, is_program, utc
@@ -118,18 +119,37 @@ def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
     if action not in ("created", "edited"):
         return IgnoredEvent(f"The action {action} of a comment says nothing new.")
-    issue, comment = data["issue"], data["comment"]
+    issue = data["issue"]
     if not (data.get("is_pull") or issue.get("pull_request")):
         return IgnoredEvent("The comment is on an issue, not on a pull request.")
+    key = PullRequestKey(forge, _name(data), int(issue["number"]))
+    sender = str((data.get("sender") or {}).get("login") or "")
+    return _comment(key, data["comment"], sender, edited=action == "edited")
+
+
+def unedited(
+    key: PullRequestKey, listed: Iterable[Mapping[str, Any]], since: str
+) -> tuple[CommentEvent, ...]:
+    """Those of the API's comments that were written `since` then, and that nobody has edited."""
+    return tuple(
+        _comment(key, one, str((one.get("user") or {}).get("login") or ""), edited=False)
+        for one in listed
+        if is_unedited(one, since)
+    )
+
+
+def _comment(
+    key: PullRequestKey, comment: Mapping[str, Any], sender: str, *, edited: bool
+) -> CommentEvent:
     author = str((comment.get("user") or {}).get("login") or "")
     return CommentEvent(
-        key=PullRequestKey(forge, _name(data), int(issue["number"])),
+        key=key,
         comment=str(int(comment["id"])),
         author=author,
-        sender=str((data.get("sender") or {}).get("login") or ""),
+        sender=sender,
         author_is_bot=is_program(author),
         body=str(comment.get("body") or ""),
-        action="edited" if action == "edited" else "created",
+        action="edited" if edited else "created",
         updated=utc(comment["updated_at"]),
         url=str(comment.get("html_url") or ""),
     )
@@ -139,13 +159,21 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
     ref, repository = str(data["ref"]), data["repository"]
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
+    branch = ref.removeprefix(_BRANCH)
+    return push_of(forge, repository, branch, str(data["before"]), str(data["after"]))
+
+
+def push_of(
+    forge: str, repository: Mapping[str, Any], branch: str, before: str, after: str
+) -> PushEvent:
+    """The move of a branch of a repository as the API describes it."""
     page = str(repository.get("html_url") or "")
     return PushEvent(
         forge,
-        _name(data),
-        ref.removeprefix(_BRANCH),
-        before=str(data["before"]),
-        after=str(data["after"]),
+        str(repository["full_name"]),
+        branch,
+        before=before,
+        after=after,
         default_branch=str(repository.get("default_branch") or ""),
         private=is_private(repository),
         commits_url=f"{page}/commit" if page else "",

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from urllib.parse import urlencode
 
 from bot.forge.bodies import Verification
-from bot.forge.events import Event
+from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.forgejo import people
 from bot.forge.forgejo.client import HINT, PAGE, ForgejoClient
 from bot.forge.forgejo.comments import ForgejoComments, ForgejoIssues
-from bot.forge.forgejo.events import parse_event, read_delivery
+from bot.forge.forgejo.events import parse_event, push_of, read_delivery, unedited
 from bot.forge.forgejo.pulls import (
     head_repository,
     is_agit,
@@ -32,6 +33,7 @@ from bot.forge.values import (
     CommitCheck,
     FailedDelivery,
     ForgeFile,
+    ForgeGoneError,
     LineSuggestion,
     OpenPull,
     PullRequest,
@@ -220,6 +222,27 @@ class Forgejo:
             api = await self._api(repository)
             listed = api.pages(f"/pulls?state=open&sort=recentupdate&{PAGE}")
             return tuple([open_pull_of(one) async for one in listed])
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        """The first hundred that were changed since then, but those that were edited."""
+        query = urlencode({"since": f"{since[:19]}Z"})
+        async with self._errors(f"listing the comments on {key}"):
+            api = await self._api(key.repository)
+            listed = await api.get(f"/issues/{key.number}/comments?{query}")
+        return unedited(key, listed, since)[:100]
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """By the branch itself, and the repository as it is now."""
+        try:
+            async with self._errors(f"asking where {branch} of {repository} is"):
+                api = await self._api(repository)
+                found = await api.get(f"/branches/{quoted(branch)}")
+                after = str(found["commit"]["id"])
+                if after == before:
+                    return None
+                return push_of(self.name, await api.get(""), branch, before, after)
+        except ForgeGoneError:
+            return None
 
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import gidgethub
@@ -24,6 +24,7 @@ from bot.forge.events import (
     PushEvent,
     RepositoriesEvent,
     RerunEvent,
+    is_unedited,
     new_delivery,
 )
 from bot.forge.github.app import Installation
@@ -149,17 +150,35 @@ def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:
     issue = data["issue"]
     if not issue.get("pull_request"):
         return IgnoredEvent("The comment is on an issue, not on a pull request.")
-    comment = data["comment"]
+    key = PullRequestKey(forge, str(data["repository"]["full_name"]), int(issue["number"]))
+    sender = str((data.get("sender") or {}).get("login") or "")
+    return _comment(key, data["comment"], sender, edited=action == "edited")
+
+
+def unedited(
+    key: PullRequestKey, listed: Iterable[Mapping[str, Any]], since: str
+) -> tuple[CommentEvent, ...]:
+    """Those of the API's comments that were written `since` then, and that nobody has edited."""
+    return tuple(
+        _comment(key, one, str((one.get("user") or {}).get("login") or ""), edited=False)
+        for one in listed
+        if is_unedited(one, since)
+    )
+
+
+def _comment(
+    key: PullRequestKey, comment: Mapping[str, Any], sender: str, *, edited: bool
+) -> CommentEvent:
     # The account of who wrote it may be gone.
     user = comment.get("user") or {}
     return CommentEvent(
-        key=PullRequestKey(forge, str(data["repository"]["full_name"]), int(issue["number"])),
+        key=key,
         comment=str(int(comment["id"])),
         author=str(user.get("login") or ""),
-        sender=str((data.get("sender") or {}).get("login") or ""),
+        sender=sender,
         author_is_bot=user.get("type") == "Bot",
         body=str(comment.get("body") or ""),
-        action="edited" if action == "edited" else "created",
+        action="edited" if edited else "created",
         updated=str(comment["updated_at"]),
         url=str(comment.get("html_url") or ""),
     )
@@ -228,14 +247,21 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
     ref = str(data["ref"])
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
-    repository = data["repository"]
+    branch = ref.removeprefix(_BRANCH)
+    return push_of(forge, data["repository"], branch, str(data["before"]), str(data["after"]))
+
+
+def push_of(
+    forge: str, repository: Mapping[str, Any], branch: str, before: str, after: str
+) -> PushEvent:
+    """The move of a branch of a repository as the API describes it."""
     page = str(repository.get("html_url") or "")
     return PushEvent(
         forge,
         str(repository["full_name"]),
-        ref.removeprefix(_BRANCH),
-        str(data["before"]),
-        str(data["after"]),
+        branch,
+        before,
+        after,
         default_branch=str(repository.get("default_branch") or ""),
         private=bool(repository.get("private")),
         commits_url=f"{page}/commit" if page else "",

@@ -14,12 +14,19 @@ from urllib.parse import urlencode
 import gidgethub
 
 from bot.forge.bodies import Verification
-from bot.forge.events import Event
+from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token, parsed_key
 from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.github.comments import GitHubComments, GitHubIssues
 from bot.forge.github.deliveries import failed, hooks_at
-from bot.forge.github.events import accept, installation_of, parse_event, read_delivery
+from bot.forge.github.events import (
+    accept,
+    installation_of,
+    parse_event,
+    push_of,
+    read_delivery,
+    unedited,
+)
 from bot.forge.github.pulls import open_pull_of, pull_request_of
 from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
@@ -303,6 +310,25 @@ class GitHub:
         async with errors_as_ours(f"listing the pull requests of {repository}"):
             listed = (await self._api(repository)).pages(f"/pulls?{query}")
             return tuple([open_pull_of(one) async for one in listed])
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        """The first hundred that GitHub lists as changed since then, but those that were edited."""
+        query = urlencode({"since": f"{since[:19]}Z", "per_page": 100})
+        async with errors_as_ours(f"listing the comments on {key}"):
+            api = await self._api(key.repository)
+            listed = await api.get(f"/issues/{key.number}/comments?{query}")
+        return unedited(key, listed, since)
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """By the newest move that the repository's activity has of the branch."""
+        query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 1})
+        async with errors_as_ours(f"asking where {branch} of {repository} is"):
+            api = await self._api(repository)
+            moves = await api.get(f"/activity?{query}")
+            after = str(moves[0]["after"]) if moves else before
+            if after == before or not after.strip("0"):
+                return None
+            return push_of(self.name, await api.get(""), branch, before, after)
 
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from bot.forge.events import (
     Event,
     PushEvent,
     RepositoriesEvent,
+    is_unedited,
     new_delivery,
 )
 from bot.forge.gitlab.signatures import HookSecrets, begin
@@ -232,20 +233,48 @@ def _note(forge: str, data: Mapping[str, Any]) -> Event:
     )
 
 
+def unedited(
+    key: PullRequestKey, notes: Iterable[Mapping[str, Any]], since: str
+) -> tuple[CommentEvent, ...]:
+    """Those of the API's notes that people wrote `since` then, and that nobody has edited."""
+    return tuple(
+        CommentEvent(
+            key=key,
+            comment=str(int(note["id"])),
+            author=str((note.get("author") or {}).get("username") or ""),
+            sender=str((note.get("author") or {}).get("username") or ""),
+            author_is_bot=is_bot_name(str((note.get("author") or {}).get("username") or "")),
+            body=str(note.get("body") or ""),
+            action="created",
+            updated=str(note["updated_at"]),
+        )
+        for note in notes
+        if not note.get("system") and not note.get("internal") and is_unedited(note, since)
+    )
+
+
 def _push(forge: str, data: Mapping[str, Any]) -> Event:
     ref = str(data["ref"])
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
-    project = data["project"]
+    branch = ref.removeprefix(_BRANCH)
+    return push_of(forge, data["project"], branch, str(data["before"]), str(data["after"]))
+
+
+def push_of(
+    forge: str, project: Mapping[str, Any], branch: str, before: str, after: str
+) -> PushEvent:
+    """The move of a branch of a project, as a webhook or the API describes it."""
     page = str(project.get("web_url") or "")
+    public = (project.get("visibility_level"), project.get("visibility"))
     return PushEvent(
         forge,
         str(project["path_with_namespace"]),
-        ref.removeprefix(_BRANCH),
-        str(data["before"]),
-        str(data["after"]),
+        branch,
+        before,
+        after,
         default_branch=str(project.get("default_branch") or ""),
-        private=project.get("visibility_level") != _PUBLIC_LEVEL,
+        private=public not in ((_PUBLIC_LEVEL, None), (None, "public")),
         commits_url=f"{page}/-/commit" if page else "",
     )
 

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import gitlab
@@ -17,11 +18,18 @@ from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
 from bot.forge.bodies import Verification
-from bot.forge.events import Event
+from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
 from bot.forge.gitlab.deliveries import failed_of_project
-from bot.forge.gitlab.events import accept, parse_event, project_of, read_delivery
+from bot.forge.gitlab.events import (
+    accept,
+    parse_event,
+    project_of,
+    push_of,
+    read_delivery,
+    unedited,
+)
 from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.pulls import open_pull_of, path_of, pull_request_of
 from bot.forge.gitlab.signatures import HookSecrets, begin
@@ -320,6 +328,35 @@ class GitLab:
             return tuple(open_pull_of(one) for one in listed if one.get("sha"))
 
         return await self._client.ask(f"listing the merge requests of {repository}", read)
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        """The newest hundred notes, but GitLab's own, internal ones, and those that were edited."""
+
+        def read(client: gitlab.Gitlab) -> tuple[CommentEvent, ...]:
+            notes = self._comments.notes(client, key).list(
+                page=1, per_page=100, sort="desc", activity_filter="only_comments"
+            )
+            listed = [note.attributes for note in notes]
+            return unedited(key, reversed(listed), since)
+
+        return await self._client.ask(f"listing the comments on {key}", read)
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """By the branch itself, and the project as it is now."""
+
+        def read(client: gitlab.Gitlab) -> PushEvent | None:
+            project = self._client.projects.project(client, repository)
+            try:
+                after = str(project.branches.get(branch).commit["id"])
+            except GitlabGetError as error:
+                if error.response_code != HTTPStatus.NOT_FOUND:
+                    raise
+                return None
+            if after == before:
+                return None
+            return push_of(self.name, project.attributes, branch, before, after)
+
+        return await self._client.ask(f"asking where {branch} of {repository} is", read)
 
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -57,6 +58,15 @@ async def activities(call: Call) -> web.Response:
     shown, headers = call.slice(call.state.pushes_to(call.repository))
     headers.pop("Link", None)
     return web.json_response([call.shapes.activity(one) for one in shown], headers=headers)
+
+
+@endpoint(routes, "GET", "/branches/{branch}")
+async def branch(call: Call) -> web.Response:
+    name = unquote(call.request.match_info["branch"])
+    sha = call.repository.git.branch(name)
+    if sha is None:
+        raise gone()
+    return web.json_response({"name": name, "commit": {"id": sha}})
 
 
 @endpoint(routes, "GET", "/pulls", "state", "sort", "poster", "page", "limit")
