@@ -51,6 +51,11 @@ too_old() {
         "$SUPPORTED"
 }
 
+# Whether the system's Python is one that the locked libraries have no wheels for yet.
+python_is_newer() {
+    "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info[:2] <= (3, 14))' 2>/dev/null
+}
+
 # The operating system's packages: a command or Python module that must be there, and the
 # package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE ZYPPER-PACKAGE; where a
 # family has none (-), what wants it does without.
@@ -74,11 +79,11 @@ module rpm python3-rpm python3-rpm python3-rpm
 module venv python3-venv python3-libs python3-base
 module ensurepip python3-venv python3-pip python3-base
 END
-    # A package whose wheel is missing is compiled, with Python's headers (solv on ppc64le).
-    case "$(uname -m)" in
-        x86_64 | aarch64) ;;
-        *) echo "header Python.h python3-dev python3-devel python3-devel" ;;
-    esac
+    # A package whose wheel is missing is compiled, with Python's headers: solv on ppc64le, or for a
+    # Python that is newer than the libraries' releases.
+    if ! [[ $(uname -m) =~ ^(x86_64|aarch64)$ ]] || python_is_newer; then
+        echo "header Python.h python3-dev python3-devel python3-devel"
+    fi
     if [ "${WITH_DEMO_TOOLS:-}" = 1 ]; then
         # The demo's distribution is made from Debian's packages.
         cat <<'END'

@@ -74,3 +74,19 @@ def test_only_the_demo_and_the_tests_want_debian_s_tools(tmp_path: Path, family:
     assert not {"apt", "dpkg", "debian-keyring"} & packages
     more = {line.split()[column - 1] for line in demo} - packages
     assert {"apt", "dpkg"} <= more
+
+
+@pytest.mark.parametrize(("machine", "python", "compiles"), [
+    ("x86_64", "(3, 14)", False), ("x86_64", "(3, 15)", True), ("s390x", "(3, 13)", True),
+])  # fmt: skip
+def test_python_s_headers_are_there_where_a_wheel_may_be_missing(
+    machine: str, python: str, compiles: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "python3").write_text(
+        f"#!/bin/sh\nexec python3 -c \"import sys; sys.version_info = {python}; exec('$2')\"\n"
+    )
+    (tmp_path / "python3").chmod(0o755)
+    command = f"FAMILY=apt; SYSTEM_ID=debian; SYSTEM_PYTHON={tmp_path}/python3"
+    command += f"; uname() {{ echo {machine}; }}; requirements"
+    lines = bash(tmp_path, "ID=debian", command).stdout.splitlines()
+    assert any(line.startswith("header Python.h") for line in lines) == compiles
