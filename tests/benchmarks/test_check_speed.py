@@ -96,17 +96,20 @@ def processor_seconds(command: Sequence[str], times: int = 3) -> float:
     return statistics.median(taken[1:])
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")
-def test_a_library_in_34_images_of_centos_stream_9(tmp_path, capsys):
-    config = tmp_path / "config"
+def write_centos_stream_9(config: Path, base: str) -> None:
+    """The documents of 34 images of CentOS Stream 9, whose metadata is below the URL `base`."""
     config.mkdir()
     common = {"name": "n", "description": "d", "maintainer": "m"}
-    repos = {n: {"baseurl": f"file://{DATA}/centos-stream-9-{n}/"} for n in ("baseos", "appstream")}
+    repos = {n: {"baseurl": f"{base}/centos-stream-9-{n}/"} for n in ("baseos", "appstream")}
     source = {"repos": repos, "releasever": "9", "architectures": ["x86_64"]}
-    base = ["glibc-minimal-langpack", "coreutils-single", "bash"]
+    packages = ["glibc-minimal-langpack", "coreutils-single", "bash"]
     documents: dict[str, tuple[str, int, dict[str, object]]] = {
         "c9": ("repository", 2, {"source": source}),
-        "minimal": ("environment", 1, {"repositories": ["c9"], "labels": ["l"], "packages": base}),
+        "minimal": (
+            "environment",
+            1,
+            {"repositories": ["c9"], "labels": ["l"], "packages": packages},
+        ),
         **{
             f"w-{w}": ("workload", 1, {"labels": ["l"], "packages": [w]}) for w in WORKLOADS.split()
         },
@@ -114,6 +117,12 @@ def test_a_library_in_34_images_of_centos_stream_9(tmp_path, capsys):
     for id_, (kind, version, data) in documents.items():
         document = {"document": f"feedback-pipeline-{kind}", "version": version}
         (config / f"{id_}.yaml").write_text(json.dumps({**document, "data": {**common, **data}}))
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")
+def test_a_library_in_34_images_of_centos_stream_9(tmp_path, capsys):
+    config = tmp_path / "config"
+    write_centos_stream_9(config, f"file://{DATA}")
     needed = "Requires: crypto-policies >= 20180730\n"
     head = OPENSSL.replace(needed, f"{needed}Requires: perl-interpreter\n")
     git = repository(tmp_path / "git", "openssl", OPENSSL, head)
