@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.forge.forgejo.events import read_delivery as read_forgejo
 from bot.forge.github import events as github_events
 from bot.forge.gitlab import events as gitlab_events
 from bot.forge.gitlab.signatures import HookSecrets
@@ -56,6 +57,26 @@ GITLAB = {
     "push": {"ref": "refs/heads/main", "before": "a", "after": "b"},
     "pipeline": {"object_attributes": {"id": 1, "status": "success", "sha": "a"}},
     "project_rename": {"old_path_with_namespace": "o/q", "path_with_namespace": "o/r"},
+}
+TIME = "2026-01-02T03:04:05+01:00"
+FORGEJO = {
+    "pull_request": {
+        "action": "edited",
+        "changes": {"ref": {"from": "b"}, "title": {"from": "WIP: t"}},
+        "pull_request": {**PULL, "title": "t", "merged": True, "merged_at": TIME},
+        "sender": {"login": "l"},
+    },
+    "issue_comment": {
+        "action": "created",
+        "is_pull": True,
+        "issue": {"number": 7},
+        "comment": {"id": 1, "body": "x", "user": {"login": "l"}, "updated_at": TIME},
+        "sender": {"login": "l"},
+    },
+    "push": {"ref": "refs/heads/main", "before": "a", "after": "b"},
+    "status": {"state": "success", "sha": "a", "context": "c"},
+    "action_run_success": {"run": {"commit_sha": "a", "repository": REPOSITORY}},
+    "repository": {"action": "deleted"},
 }
 ODD = (
     None,
@@ -117,12 +138,19 @@ def to_gitlab(event: str, body: bytes, **more: str) -> NewDelivery:
     return gitlab_events.accept("gl", secrets_, "https://x", headers, body, 0.0)
 
 
+def to_forgejo(event: str, body: bytes, **more: str) -> NewDelivery:
+    headers = {"x-forgejo-event": event, "x-forgejo-delivery": "guid", **more}
+    return read_forgejo("fj", headers, body)
+
+
 Send = Callable[..., NewDelivery]
 GITHUB_CASES = [(to_github, name, {**p, "repository": REPOSITORY}) for name, p in GITHUB.items()]
 GITLAB_CASES = [
     (to_gitlab, name, {**p, "project": PROJECT, "object_kind": name}) for name, p in GITLAB.items()
 ]
-CASES = GITHUB_CASES + GITLAB_CASES
+OWNED = {**REPOSITORY, "private": False, "owner": {"visibility": "public"}}
+FORGEJO_CASES = [(to_forgejo, name, {**p, "repository": OWNED}) for name, p in FORGEJO.items()]
+CASES = GITHUB_CASES + GITLAB_CASES + FORGEJO_CASES
 
 
 def outcome(send: Send, event: str, body: bytes, **more: str) -> int:
@@ -143,7 +171,7 @@ def test_each_thing_may_be_missing_or_another(send: Send, event: str, payload: d
         assert outcome(send, event, json.dumps(odd).encode()) in (202, 400), said
 
 
-@pytest.mark.parametrize("send", [to_github, to_gitlab])
+@pytest.mark.parametrize("send", [to_github, to_gitlab, to_forgejo])
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xff\xfe", b"[]", b"7", b"null", b'"x"', b"[" * 90_000, b'{"a":' * 90_000, b"9" * 5000],
@@ -158,6 +186,8 @@ def test_what_is_no_object_is_400(send: Send, body: bytes) -> None:
         (to_github, "x-github-delivery"),
         (to_github, "x-github-event"),
         (to_gitlab, "idempotency-key"),
+        (to_forgejo, "x-forgejo-delivery"),
+        (to_forgejo, "x-forgejo-event"),
         (to_gitlab, "x-gitlab-event-uuid"),
     ],
 )

@@ -30,6 +30,7 @@ from bot.distro.repofile import Chosen, RepofileError, read_repofile
 from bot.distro.repomd import Record, RepomdError, parse_repomd
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.events import MISSHAPEN
+from bot.forge.forgejo import events as forgejo
 from bot.forge.github import events as github
 from bot.forge.gitlab import events as gitlab
 from bot.image.listing import parse_listing
@@ -509,6 +510,12 @@ def parsers() -> tuple[Parser, ...]:
             _event(gitlab, ("Merge Request Hook", "Note Hook", "Push Hook", "Pipeline Hook")),
             json_error,
             (GITLAB,),
+        ),
+        Parser(
+            "forgejo-event",
+            _event(forgejo, ("pull_request", "issue_comment", "push", "status")),
+            json_error,
+            (GITHUB,),
         ),
         Parser(
             "built-header",
