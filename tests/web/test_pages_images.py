@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.store.history.fleet_queries import GROWTH_DAYS
+from bot.store.history.history import History, open_history
 from bot.web.addresses import Order
+from bot.web.responses.archive import Archive
 from bot.web.responses.grid import path_of
 from bot.web.responses.images import STATES
 from bot.web.tables import Column, Table, ordered
+from tests.web.seeded import seed
 from tests.web.sites import prepare
 
 
@@ -162,6 +166,35 @@ async def test_the_grid_has_each_workload_on_each_architecture_with_its_curve(si
     assert page.count('class="spark"') == sum(
         bool(cell["curve"]) for row in data["rows"] for cell in row["on"].values()
     )
+
+
+@pytest.fixture
+def history(tmp_path) -> Iterator[History]:
+    opened = open_history(tmp_path)
+    yield opened
+    opened.close()
+    opened.store.close()
+
+
+def test_moves_of_a_year_are_as_many_as_a_small_curve_shows(history) -> None:
+    keys = seed(history, days=90)
+    moves = history.bends(366, parts=24)
+    growth = history.growth()
+    for key in keys:
+        assert [part for part, _ in moves[key]] == sorted({part for part, _ in moves[key]})
+        assert all(0 <= part < 24 for part, _ in moves[key])
+        assert sum(delta for _, delta in moves[key]) == growth[key].year
+    assert sum(map(len, moves.values())) < len(history.recent_steps(limit=-1))
+
+
+def test_what_a_page_of_a_year_needs_is_read_once_between_two_runs(history, monkeypatch) -> None:
+    seed(history, days=9)
+    archive = Archive(history.store, history)
+    archive.warm()
+    for name in ("movers", "contributions", "bends", "growth", "largest_steps"):
+        monkeypatch.setattr(history, name, None)
+    for window in GROWTH_DAYS:
+        assert archive.movers(window) and archive.contributions(window) and archive.bends(window)
 
 
 def test_a_curve_goes_from_its_smallest_to_its_largest_value() -> None:

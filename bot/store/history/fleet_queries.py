@@ -192,24 +192,24 @@ class FleetQueries(ImageQueries):
         return tuple(Contribution(**row) for row in rows)
 
     def bends(
-        self, keys: Iterable[ImageKey], days: int, until: str | None = None
-    ) -> dict[ImageKey, list[tuple[float, int]]]:
-        """The moves of some images in the days before a time, oldest first: the part of that time
-        (0 to 1) that had passed, and the bytes."""
+        self, days: int, until: str | None = None, *, parts: int
+    ) -> dict[ImageKey, list[tuple[int, int]]]:
+        """The moves of images in the days before a time, oldest first: bytes in each of so many
+        equal parts of that time, numbered from 0, where there were any."""
         end = moment(until) if until else now()
         start = _before(end, days)
-        rows = self.rows(
-            f"select {KEY}, steps.known_delta, (julianday(runs.started) - julianday(?)) / ? as part"
-            " from images cross join steps on steps.image = images.id"
-            f" join runs on runs.id = steps.run where ({KEY}) in (select value ->> 0, value ->> 1,"
-            " value ->> 2, value ->> 3 from json_each(?))"
-            " and runs.started > ? and runs.started <= ? and steps.known_delta <> 0"
-            " order by steps.run",
-            [start, days, json.dumps([key_values(key) for key in keys]), start, end],
+        sums = self.tuples(
+            "select steps.image, min(cast((julianday(runs.started) - julianday(?)) * ? / ? as int),"
+            " ?) as part, sum(steps.known_delta) from runs"
+            " cross join steps on steps.run = runs.id"
+            " where runs.started > ? and runs.started <= ? group by 1, 2 order by 1, 2",
+            [start, parts, days, parts - 1, start, end],
         )
-        found: dict[ImageKey, list[tuple[float, int]]] = {}
-        for row in rows:
-            found.setdefault(key_of(row), []).append((row["part"], row["known_delta"]))
+        keys = {row["id"]: key_of(row) for row in self.rows(f"select id, {KEY} from images")}
+        found: dict[ImageKey, list[tuple[int, int]]] = {}
+        for image, part, delta in sums:
+            if delta:
+                found.setdefault(keys[image], []).append((part, delta))
         return found
 
     def holders(self, source: str, run: int | None = None) -> frozenset[ImageKey]:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from bot.store.history.fleet_queries import (
     GROWTH_DAYS,
     Contribution,
     Growth,
+    Mover,
     Presence,
     Spread,
     Totals,
@@ -38,6 +39,9 @@ _EVERY = 15.0  # seconds
 _T = TypeVar("_T")
 _CACHED_VALUES = 40
 _ALL = 1_000_000
+# Points of a small curve: as many as 72 pixels show apart.
+CURVE_PARTS = 24
+Bend = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +141,47 @@ class Archive:
 
     def growth(self, date: str | None = None) -> Mapping[ImageKey, Growth]:
         """The growth of each image that moved within a year."""
-        # Until a run, not until now: what is shown of today stays the same between two.
-        until = run.started if date is None and (run := self.run(None)) else date
+        until = self._until(date)
         return self.cached(("growth", until), lambda: self.history.growth(until))
 
     def contributions(self, window: str, date: str | None = None) -> tuple[Contribution, ...]:
         """The moves of images in a window before a date."""
-        until = run.started if date is None and (run := self.run(None)) else date
-        days = GROWTH_DAYS[window]
+        days, until = GROWTH_DAYS[window], self._until(date)
         return self.cached(
             ("contributions", window, until), lambda: self.history.contributions(days, until)
         )
+
+    def movers(self, window: str, date: str | None = None) -> tuple[Mover, ...]:
+        """The images that moved in a window before a date, the furthest first."""
+        days = GROWTH_DAYS[window]
+        until = self._until(date)
+        return self.cached(
+            ("movers", window, until), lambda: self.history.movers(days, until=until, limit=-1)
+        )
+
+    def largest_steps(
+        self, keys: Iterable[ImageKey], window: str, date: str | None = None
+    ) -> Mapping[ImageKey, Step]:
+        """The largest step of each of some images in a window before a date."""
+        wanted, days, until = tuple(keys), GROWTH_DAYS[window], self._until(date)
+        if not wanted:
+            return {}
+        return self.cached(
+            ("largest_steps", window, until, wanted),
+            lambda: self.history.largest_steps(wanted, days, until),
+        )
+
+    def bends(self, window: str, date: str | None = None) -> Mapping[ImageKey, Sequence[Bend]]:
+        """The moves of images in each of the `CURVE_PARTS` of a window before a date."""
+        days, until = GROWTH_DAYS[window], self._until(date)
+        return self.cached(
+            ("bends", window, until), lambda: self.history.bends(days, until, parts=CURVE_PARTS)
+        )
+
+    def _until(self, date: str | None) -> str | None:
+        """The last run's start where no date is given: what is shown stays the same until the
+        next."""
+        return run.started if date is None and (run := self.run(None)) else date
 
     def maintainers(self, date: str | None = None) -> Mapping[ImageKey, tuple[str, ...]]:
         """Who maintains each image: its workload's maintainer, then those of its objectives."""
@@ -224,10 +258,12 @@ class Archive:
         self.objective_statuses()
         self.totals()
         self.growth()
-        self.contributions("week")
-        self.contributions("month")
         self.spread()
         self.used_by_one()
+        for window in GROWTH_DAYS:
+            self.movers(window)
+            self.contributions(window)
+            self.bends(window)
 
 
 def cache_warming(archive: Archive) -> Callable[[web.Application], AsyncIterator[None]]:

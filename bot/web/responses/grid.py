@@ -9,25 +9,26 @@ from bot.model.image import ImageKey
 from bot.report.sizes import format_delta, format_size
 from bot.store.history.fleet_queries import GROWTH_DAYS
 from bot.web.addresses import Parameters, image_url
-from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.archive import CURVE_PARTS, Archive, Bend, PageResponse
 from bot.web.responses.differences import ordered_architectures
 from bot.web.tables import Column, Table, ordered
 
 _PAGE = 100
 _ACROSS, _DOWN = 72, 16  # pixels of a curve
-Bend = tuple[float, int]
+Point = tuple[float, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """An image on one architecture: its size now, and what it gained in the window.
 
-    `curve` are its sizes, each with the part of the window (0 to 1) from which on it held.
+    `curve` are its sizes, each with the part of the window (0 to 1) from which on it held; moves
+    that are near each other are one.
     """
 
     known_size: int | None
     growth: int
-    curve: list[Bend]
+    curve: list[Point]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def grid(archive: Archive, parameters: Parameters) -> PageResponse:
 def _with_curves(
     archive: Archive, rows: Sequence[GridRow], window: str, date: str | None
 ) -> list[GridRow]:
-    keys = [_key(row, arch) for row in rows for arch, cell in row.on.items() if cell]
-    moves = archive.history.bends(keys, GROWTH_DAYS[window], date)
+    moves = archive.bends(window, date)
     return [
         replace(
             row,
@@ -108,19 +108,19 @@ def _key(row: GridRow, arch: str) -> ImageKey:
     return ImageKey(row.workload, row.environment, row.repository, arch)
 
 
-def _curve(cell: Cell, moves: Sequence[tuple[float, int]]) -> list[Bend]:
+def _curve(cell: Cell, moves: Sequence[Bend]) -> list[Point]:
     """The sizes of an image from its last one and its moves, oldest first."""
     size = cell.known_size
     if size is None:
         return []
-    found: list[Bend] = []
+    found: list[Point] = []
     for part, delta in reversed(moves):
-        found.append((part, size))
+        found.append((round((part + 1) / CURVE_PARTS, 3), size))
         size -= delta
     return [(0.0, size), *reversed(found)]
 
 
-def path_of(curve: Sequence[Bend]) -> str:
+def path_of(curve: Sequence[Point]) -> str:
     """A curve as an SVG path of stairs, from its smallest to its largest value."""
     if not curve:
         return ""

@@ -13,7 +13,7 @@ from bot.objectives.status import Outlook
 from bot.report.sizes import format_size
 from bot.store.history.fleet_queries import GROWTH_DAYS, Growth
 from bot.store.history.values import Evaluation, Status
-from bot.web.addresses import Parameters, image_link, with_date
+from bot.web.addresses import Order, PageRange, Parameters, image_link, with_date
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import ordered_architectures
 from bot.web.responses.image import ImageTotals, figure_column, totals_of
@@ -126,16 +126,13 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
     about = _About(archive.growth(date), archive.maintainers(date), archive.worst_outlooks(date))
     every = archive.evaluations(date)
     found = {key: every[key] for key in _selected(archive, parameters, about, every)}
-    listed = [_listed(key, evaluation, about) for key, evaluation in found.items()]
     folded = _folded(found, about)
     order = parameters.order
     if order is not None and order.table in ("", "rows"):
         folded = ordered(folded, _ROWS, order)
-    elif order is not None and order.table == "images":
-        listed = ordered(listed, _IMAGES, order)
     shown = _with_causes(archive, page.of(folded), window, date)
     data = Images(
-        date, window, len(found), list(page.of(listed)), page.next(len(found)), shown,
+        date, window, len(found), _listed(found, about, page, order), page.next(len(found)), shown,
         page.next(len(folded)),
     )  # fmt: skip
     cause = replace(_CAUSE, title=f"What moved it most in the {window}")
@@ -197,7 +194,17 @@ def _selected(
             yield key
 
 
-def _listed(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
+def _listed(
+    found: Mapping[ImageKey, Evaluation], about: _About, page: PageRange, order: Order | None
+) -> list[ListedImage]:
+    """The images of a page, one for each architecture; all are looked at only to be sorted."""
+    if order is not None and order.table == "images":
+        every = [_one(key, evaluation, about) for key, evaluation in found.items()]
+        return list(page.of(ordered(every, _IMAGES, order)))
+    return [_one(key, found[key], about) for key in page.of(list(found))]
+
+
+def _one(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
     facts = evaluation.facts
     return ListedImage(
         key, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
@@ -265,8 +272,8 @@ def _row(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation], about: 
 def _with_causes(
     archive: Archive, rows: Sequence[ImageRow], window: str, date: str | None
 ) -> list[ImageRow]:
-    moved = [row.key for row in rows if getattr(row.growth, window)]
-    steps = archive.history.largest_steps(moved, GROWTH_DAYS[window], date) if moved else {}
+    moved = (row.key for row in rows if getattr(row.growth, window))
+    steps = archive.largest_steps(moved, window, date)
     changes = archive.changes(steps.values())
     return [
         replace(row, largest_step=step_row(steps[row.key], changes)) if row.key in steps else row

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 from bot.model.image import ImageKey, inline
 from bot.store.history.fleet_queries import GROWTH_DAYS, Totals
-from bot.store.history.rows import moment
 from bot.store.history.values import CauseKind, DriftIssue, Run
-from bot.store.history.values import Step as HistoryStep
 from bot.web.addresses import Parameters, image_link
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.checks import CheckAbout, about_check, checks_table
@@ -27,7 +25,6 @@ from bot.web.responses.steps import (
     cause_url,
     causes_table,
     in_words,
-    largest_steps,
     origin,
     safe_url,
     step_row,
@@ -118,7 +115,7 @@ def overview(archive: Archive, parameters: Parameters) -> PageResponse:
     pressing = status_rows(s for s in found if s.outlook in ("broken", "at risk"))
     most = parameters.page(_SHOWN).limit
     every = parameters.whole and parameters.text("table") in ("movers", "causes")
-    movers = _movers(archive, date, GROWTH_DAYS[window], -1 if every else _SHOWN)
+    movers = _movers(archive, date, window, None if every else _SHOWN)
     deeds = _deeds(archive, window, date)
     issues = history.issues(at=date)[:_SHOWN]
     age = _age(run)
@@ -202,24 +199,16 @@ def _issue(issue: DriftIssue) -> Issue:
     )
 
 
-def _movers(archive: Archive, date: str | None, days: int, most: int) -> list[Mover]:
-    """The images that moved furthest in some days; all of them if `most` is below 0."""
-    history = archive.history
-    end = datetime.fromisoformat(moment(date)) if date else datetime.now(UTC)
-    since = (end - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    movers = history.movers(days, until=date, limit=most)
-    steps: dict[ImageKey, list[HistoryStep]] = {}
-    if most < 0:
-        for step in history.recent_steps(since, until=date, limit=-1):
-            steps.setdefault(step.key, []).append(step)
-    else:
-        steps = {mover.key: list(history.steps(mover.key, since, date)) for mover in movers}
-    changes = archive.changes(step for found in steps.values() for step in found)
-    rows = {key: [step_row(step, changes) for step in found] for key, found in steps.items()}
+def _movers(archive: Archive, date: str | None, window: str, most: int | None) -> list[Mover]:
+    """The images that moved furthest in a window, the first `most` or all, each with its largest
+    step."""
+    movers = archive.movers(window, date)[:most]
+    steps = archive.largest_steps((mover.key for mover in movers), window, date)
+    changes = archive.changes(steps.values())
     return [
         Mover(
             mover.key, mover.known_delta, mover.packages_delta, mover.steps, mover.last_run,
-            next(iter(largest_steps(rows.get(mover.key, ()))), None),
+            step_row(steps[mover.key], changes) if mover.key in steps else None,
         )
         for mover in movers
     ]  # fmt: skip
