@@ -59,3 +59,13 @@ def in_backticks(words: str) -> str:
     On one line, and without backticks of their own.
     """
     return f"`{' '.join(words.replace('`', chr(39)).split())}`"
+
+
+def reason_of(error: Exception) -> str:
+    """The reason why something was not as expected, in words: Python's own say it for programmers.
+
+    A KeyError's is `` `images` is missing``.
+    """
+    if isinstance(error, KeyError) and error.args:
+        return f"`{error.args[0]}` is missing"
+    return str(error) or type(error).__name__

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
+from pathlib import Path
 
 import pytest
 
-from bot.errors import write_hint
+import bot
+from bot.errors import reason_of, write_hint
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,16 @@ def test_write_hint_fits_the_reason(number: int, begins: str) -> None:
     hint = write_hint(OSError(number, "x"), "--cache")
     assert hint.startswith(begins)
     assert hint.casefold().endswith("name another directory with --cache.")
+
+
+def test_the_reason_of_an_error_is_in_words() -> None:
+    assert reason_of(KeyError("images")) == "`images` is missing"
+    assert reason_of(ValueError("it is odd")) == "it is odd"
+    assert reason_of(ValueError()) == "ValueError"
+
+
+def test_no_message_has_an_error_as_python_writes_it() -> None:
+    folder = Path(bot.__file__).parent
+    written = re.compile(r"\{(error|e)!r\}|repr\((error|e)\)")
+    found = [str(path) for path in folder.rglob("*.py") if written.search(path.read_text())]
+    assert found == []

@@ -153,4 +153,4 @@ def builder_named(
         return MockBuilder(
             cache, limits=limits, policy=policy, rebuild=rebuild, cached_only=cached_only
         )
-    raise UsageError(f"There is no builder {name!r}.", f"Choose one of {', '.join(BUILDERS)}.")
+    raise UsageError(f"There is no builder `{name}`.", f"Choose one of {', '.join(BUILDERS)}.")

@@ -21,6 +21,7 @@ from bot.closure.evr import compare_evr
 from bot.distro.failover import RefusedFileError
 from bot.distro.metadata import unpacked
 from bot.distro.repomd import Record, number_of
+from bot.errors import reason_of
 from bot.limited.call import CallLimits, call_limited
 from bot.limited.forker import UnreadableError
 from bot.limits import BUILT_PACKAGES, LISTING_ANSWER
@@ -191,7 +192,9 @@ class _Reader:
         try:
             self.found.append(_listed(fields, name, source, source_rpm))
         except (KeyError, ValueError) as error:
-            raise ListingError(f"it lists {name} without what is needed: {error!r}") from error
+            raise ListingError(
+                f"it lists {name} without what is needed: {reason_of(error)}"
+            ) from error
 
 
 def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
@@ -201,7 +204,7 @@ def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> 
     if "location@base" in fields or "://" in href or any(s in ("", ".", "..") for s in steps):
         raise ValueError(f"the location `{href}` is not inside the repository")
     if any(c in href for c in "\\?#%") or not href.isprintable():
-        raise ValueError(f"the location `{href!r}` is no plain path")
+        raise ValueError(f"the location {href!a} is no plain path")
     checksum = fields["checksum"].strip().lower()
     if not checksum or set(checksum) - set("0123456789abcdef"):
         raise ValueError(f"the checksum `{checksum}` is no number")

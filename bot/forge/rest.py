@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from gidgethub.abc import GitHubAPI
 from yarl import URL
 
+from bot.errors import reason_of
 from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import ForgeError, error_of_status, senseless
 from bot.outbound.authorities import tls_context
@@ -228,7 +229,7 @@ async def errors_of(forge: str, hint: str, doing: str) -> AsyncIterator[None]:
     except gidgethub.GitHubException as error:
         raise senseless(forge, doing, str(error)) from error
     except (LookupError, TypeError, ValueError) as error:
-        raise senseless(forge, doing, repr(error)) from error
+        raise senseless(forge, doing, reason_of(error)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ForgeError(
             f"{forge} cannot be reached ({doing}): {type(error).__name__} {error}".rstrip() + "."

@@ -78,14 +78,14 @@ class GitRepository:
     def resolve(self, revision: str) -> str:
         """The commit id that `revision` names; UsageError when it names none."""
         if revision.startswith("-") or "\0" in revision or not revision:
-            raise UsageError(f"{revision!r} is no revision.")
+            raise UsageError(f"`{revision}` is no revision.")
         code, out = self.git_code(
             "rev-parse", "--verify", "--quiet", revision + "^{commit}", accept=(0, 1, 128)
         )
         text = out.decode().strip().splitlines()[-1:] or [""]
         if code != 0 or not _SHA.match(text[0]):
             raise UsageError(
-                f"The repository {self.path} has no revision {revision!r}.",
+                f"The repository {self.path} has no revision `{revision}`.",
                 "Give a branch, a tag or a commit id that `git log` shows.",
             )
         return text[0]

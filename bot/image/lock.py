@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import SurroundingsError, UsageError, reason_of
 from bot.image.database import rpm_version
 from bot.image.layer import Compression
 from bot.image.selection import Selection
@@ -112,7 +112,7 @@ def read_lock(path: Path) -> Lock:
         images = tuple(_description(image) for image in document["images"])
         lock = Lock(images, str(document["digest"]), str(document["format"]), document["rpm"])
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is no whole lock file: {error!r}.") from error
+        raise UsageError(f"{path} is no whole lock file: {reason_of(error)}.") from error
     if not images:
         raise UsageError(f"{path} has no image in it.")
     return lock
@@ -167,9 +167,9 @@ def _description(data: Mapping[str, Any]) -> ImageDescription:
     snapshot = data["snapshot"]
     compression = data["compression"]
     if compression not in ("gzip", "zstd"):
-        raise ValueError(f"compression {compression!r}")
+        raise ValueError(f"there is no compression `{compression}`")
     if data["arch"] not in RPM_ARCHITECTURES:
-        raise ValueError(f"architecture {data['arch']!r}")
+        raise ValueError(f"there is no architecture `{data['arch']}`")
     return ImageDescription(
         key=ImageKey(data["workload"], data["environment"], data["repository"], data["arch"]),
         snapshot=SnapshotState(
@@ -194,7 +194,7 @@ def _read_package(data: Mapping[str, Any]) -> Package:
     kind = str(data["checksum_type"])
     checksum = str(data[kind])
     if not checksum or set(checksum.lower()) - set("0123456789abcdef"):
-        raise ValueError(f"checksum {checksum!r}")
+        raise ValueError(f"`{checksum}` is no checksum")
     return Package(
         nevra=parse_nevra(data["nevra"]),
         source=data["source"],

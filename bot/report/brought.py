@@ -169,7 +169,7 @@ def _found(cause: Cause) -> Phrase:
 
 
 def comes_in(causes: Sequence[Cause]) -> Phrase:
-    """`8 packages, **57 MB**: libperl5.36 29, perl-modules 17, 6 more 11`, of all `causes`."""
+    """`8 packages, **57 MB**: libperl5.36 29, perl-modules 17, 6 others 11`, of all `causes`."""
     sizes: dict[str, int | None] = {}
     counts: Counter[ImageKey] = Counter()
     for cause in causes:

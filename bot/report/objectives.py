@@ -184,7 +184,7 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
             values.setdefault(key, []).append((image, o))
     one = len({key[1] for key in values}) == 1
     lines = []
-    for (_, place, _, metric, _), members in sorted(values.items(), key=lambda s: str(s[0])):
+    for (_, place, _, metric, _), members in sorted(values.items(), key=_worst_first):
         members.sort(key=lambda m: arch_order(m[0].key.arch))
         objective = members[0][1]
         checked = [i.key.arch for i in result.images if place_of_image(i) == place]
@@ -211,6 +211,20 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
     place_title = "Architectures" if one else "Image"
     head = ("Objective", place_title, "Metric", "Before and after", "Limit, target", "State")
     return table(head, lines, {3, 4}, detail.rows, "objective")
+
+
+def _worst_first(
+    row: tuple[tuple[object, ...], Sequence[tuple[ImageResult, ObjectiveResult]]],
+) -> tuple[object, ...]:
+    """The order of the rows of limits: the violated ones, those furthest beyond it first."""
+    key, members = row
+    over = max((_part_over(o) for _, o in members), default=0.0) if members[0][1].worse else 0.0
+    return not members[0][1].worse, -over, str(key)
+
+
+def _part_over(objective: ObjectiveResult) -> float:
+    """The excess as a part of the limit, so that bytes and packages can be compared."""
+    return _over(objective) / max(only_number(objective.bound) or 1, 1)
 
 
 def _values(

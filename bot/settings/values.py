@@ -226,17 +226,17 @@ class Settings(Strict):
     def _plain_names(cls, value: dict[str, ForgeSettings]) -> dict[str, ForgeSettings]:
         for name in value:
             if not name.replace("-", "").replace("_", "").isalnum():
-                raise ValueError(f"{name!r} is no name: letters, digits, - and _")
+                raise ValueError(f"`{name}` is no name: letters, digits, - and _")
         return value
 
     @model_validator(mode="after")
     def _rules_name_forges(self) -> Settings:
         for place in (*self.issues.objectives.values(), *self.issues.weekly.values()):
             if place.partition(":")[0] not in self.forges:
-                raise ValueError(f"issues: no forge is called {place.partition(':')[0]!r}")
+                raise ValueError(f"issues: no forge is called `{place.partition(':')[0]}`")
         for rule in self.repositories:
             if rule.forge is not None and rule.forge not in self.forges:
-                raise ValueError(f"repositories: no forge is called {rule.forge!r}")
+                raise ValueError(f"repositories: no forge is called `{rule.forge}`")
         return self
 
     def documents_for(

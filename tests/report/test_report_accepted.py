@@ -100,3 +100,14 @@ def test_a_comment_taken_back_on_a_strangers_word_says_that_it_is_one() -> None:
     taken_back = not_allowed(replace(OVER, verdict="success", only_limits=False, images=()))
     text = render_nothing_any_more(taken_back, chat=True)
     assert f"`/minimize allow {'b' * 40}`" in text
+
+
+def test_limits_that_are_broken_furthest_come_first() -> None:
+    (image,) = OVER.images
+    objectives = tuple(
+        broken_objective(name, "installed_size", 50, size, 60_000_000)
+        for name, size in (("a little", 61_000_000), ("b most", 91_000_000), ("c", 70_000_000))
+    )
+    text = render_comment(replace(OVER, images=(replace(image, objectives=objectives),)))
+    rows = text.partition("Limits (3 broken)")[2]
+    assert rows.index("b most") < rows.index("| c |") < rows.index("a little")

@@ -60,7 +60,7 @@ def test_the_table_has_a_row_for_each_cause_the_largest_first(samples):
     assert head == ["Because of", "Comes in", "Way out"]
     assert perl == [
         "Requires: perl, nginx.spec:31",
-        "5 packages, 31 MB: perl-modules 19, perl-libs 9, 3 more 2",
+        "5 packages, 31 MB: perl-modules 19, perl-libs 9, 3 others 2",
         "Recommends: perl: \N{MINUS SIGN}31 MB",
     ]
     assert xslt == [
@@ -285,7 +285,7 @@ def test_shrinking_is_shown_as_good_news(samples):
     assert headline(samples.shrinks()) == (
         "\N{WHITE HEAVY CHECK MARK} **nginx** shrinks from 91 to 79 MB (\N{MINUS SIGN}12 MB)."
     )
-    assert "5 packages leave, **12 MB**: `perl-0` 2, `perl-1` 2, `perl-2` 2, 2 more 5." in text
+    assert "5 packages leave, **12 MB**: `perl-0` 2, `perl-1` 2, `perl-2` 2, 2 others 5." in text
 
 
 def test_the_same_packages_grown_are_not_called_added(samples):

@@ -21,7 +21,7 @@ import gitlab
 import requests
 from gitlab.exceptions import GitlabError, RedirectError
 
-from bot.errors import MinimizeError
+from bot.errors import MinimizeError, reason_of
 from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import (
     ForgeError,
@@ -174,7 +174,7 @@ class GitLabClient:
                 f"GitLab cannot be reached ({doing}): {type(error).__name__}."
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise senseless("GitLab", doing, repr(error)) from error
+            raise senseless("GitLab", doing, reason_of(error)) from error
 
     def _client(self) -> gitlab.Gitlab:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
