@@ -194,7 +194,7 @@ PAGES = (
         checks.Check,
         "One check, in full.",
         ("key",),
-        ("run_steps",),
+        ("run_steps", "moved"),
     ),
 )
 

@@ -29,10 +29,11 @@ from bot.web.charts.bars import (
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.icicle import icicle
+from bot.web.charts.legend import Part
 from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.responses.archive import Archive
-from bot.web.responses.checks import furthest, visible_check
+from bot.web.responses.checks import furthest, moved_packages, visible_check
 from bot.web.responses.differences import each_architecture
 from bot.web.responses.image import curve, holders, limits, packages
 from bot.web.responses.objectives import heading_of, objective, worst
@@ -118,16 +119,16 @@ def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: s
     """One side of the image of a check that moves furthest: what comes, what leaves, what stays."""
     found = visible_check(archive.store, parameters.path["id"], parameters.opened)
     image = furthest(check_from_json(found.result).images if found.result else ())
-    if image is None:
-        return tiles((), look=look)
-    base = image.base.known_size or 0
-    went = [Tile(p.nevra.name, p.installed_size or 0, "went") for p in image.removed]
-    came = [Tile(a.package.nevra.name, a.package.installed_size or 0, "came") for a in image.added]
-    grown = sum(c.delta or 0 for c in image.changed_packages) if side == "after" else 0
-    rest = base - sum(tile.size for tile in went) + grown
-    moved = came if side == "after" else went
+    moved = moved_packages(image) if image else ()
+    drawn = [(row, row.after if side == "after" else row.before) for row in moved]
+    part: Part = "came" if side == "after" else "went"
     return tiles(
-        [Tile("all others", max(rest, 0), "stays"), *(t for t in moved if t.size)], look=look
+        [
+            Tile(row.name or "all others", size, part if row.name else "stays")
+            for row, size in reversed(drawn)
+            if size
+        ],
+        look=look,
     )
 
 

@@ -48,6 +48,7 @@ class Column:
     `spare` one is on the page only where some row has something in it, a `wide` one only where
     there is room for it. `words` gives the page's text in place of the format's. A column is
     sorted by its value, unless it is not `sortable`. `curve` is an SVG path, 72 by 16 pixels.
+    `blank` says on the page why a cell is empty.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Column:
     words: Callable[[Row], str] | None = None
     sortable: bool = True
     curve: Callable[[Row], str] | None = None
+    blank: str = ""
 
     @property
     def figure(self) -> bool:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.model.advice import Change
-from bot.model.opportunity import OpportunityImage
+from bot.model.opportunity import Opportunity, OpportunityImage
 from bot.model.result import check_to_json
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History, open_history
@@ -27,6 +27,8 @@ from tests.web.seeded import HOSTILE, ODD, seed
 
 NGINX = "/images/reference/minimal/nginx/x86_64"
 STRANGE = f"/images/reference/minimal/{quote(ODD, safe='')}/s390x"
+EDIT = Change("weaken", "nginx", "nginx", HOSTILE, True, f"Recommends: {HOSTILE}", 2_000_000)
+OPPORTUNITY = Opportunity("reference", EDIT, "found", "", "")
 LOG = f"made <it> {HOSTILE}\x1b[31m\n"
 SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 PAGES = {
@@ -42,7 +44,10 @@ PAGES = {
     "package": "/packages/glibc",
     "hostile-package": f"/packages/{quote(HOSTILE, safe='')}",
     "surface": "/surface",
+    "grid": "/grid",
+    "search": "/search?q=nginx",
     "opportunities": "/opportunities",
+    "opportunity": f"/opportunities/{OPPORTUNITY.id}",
     "checks": "/checks",
     "check": "/checks/over",
     "running-check": "/checks/open",
@@ -88,9 +93,8 @@ async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
 
 def add_opportunity(store: Store) -> None:
     """An edit of an image, whose texts are hostile."""
-    edit = Change("weaken", "nginx", "nginx", HOSTILE, True, f"Recommends: {HOSTILE}", 2_000_000)
-    image = OpportunityImage("nginx", "minimal", ("s390x", "x86_64"), edit.saves)
-    Opportunities(store).record(Place("reference", "nginx", "minimal"), "x", [(edit, image)])
+    image = OpportunityImage("nginx", "minimal", ("s390x", "x86_64"), EDIT.saves)
+    Opportunities(store).record(Place("reference", "nginx", "minimal"), "x", [(EDIT, image)])
 
 
 def add_checks(store: Store, folder: Path) -> None:

@@ -131,6 +131,16 @@ def test_rows_without_a_value_come_last_in_both_directions() -> None:
     assert (table.listed, table.count) == ([{"a": 10}], 3)
 
 
+async def test_empty_cells_say_why_on_the_page_and_stay_empty_in_the_csv(site) -> None:
+    page = await (await site.get("/images")).text()
+    assert '<span class="quiet">nobody named</span>' in page
+    text = await (await site.get("/images?format=csv&table=rows")).text()
+    assert "nobody named" not in text
+    # A spare column of nothing but empty cells is still left out.
+    none = await (await site.get("/images?q=curl&status=unsolvable")).text()
+    assert "Objectives</" not in none.partition("<table")[2]
+
+
 async def test_a_search_finds_each_kind_of_thing(site) -> None:
     answer = await (await site.get("/api/search?q=nginx")).json()
     kinds = {hit["kind"]: hit for hit in answer["hits"]}

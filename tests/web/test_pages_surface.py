@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import re
 from pathlib import Path
@@ -130,3 +132,10 @@ async def test_a_checks_page_shows_where_the_bytes_are_before_and_after(site) ->
     for added in image["added"]:
         assert (added["nevra"].rsplit("-", 2)[0] in after) == bool(added["installed_size"])
     assert "comes in" in after and "comes in" not in before and "stays" in before
+    text = await (await site.get("/checks/over?table=moved&format=csv")).text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    came = {a["nevra"].rsplit("-", 2)[0]: a["installed_size"] or 0 for a in image["added"]}
+    assert {r["name"]: int(r["after"]) for r in rows if r["after"] and not r["before"]} == came
+    assert rows[-1]["name"] == "" and "all others" in page
+    assert sum(int(row["before"] or 0) for row in rows) == image["base"]["known_size"]
+    assert sum(int(row["after"] or 0) for row in rows) == image["head"]["known_size"]

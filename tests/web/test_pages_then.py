@@ -84,3 +84,15 @@ def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
     assert (answer.known_delta, answer.packages_delta, answer.steps) == (5, 1, 2)
     assert answer.by["pull request"] == 7
     assert sum(answer.by.values()) == 5  # what no cause explains is not known
+
+
+async def test_what_leaves_with_a_package_is_summed_over_all_images_whatever_is_listed(get) -> None:
+    _, whole = await get("/api/packages/glibc", json=True)
+    _, part = await get("/api/packages/glibc?limit=2", json=True)
+    assert len(part["images"]) == 2 < part["count"]
+    assert part["leaves"] == whole["leaves"]
+    assert part["leaves"]["images"] == sum(1 for image in whole["images"] if image["leaves"])
+    _, page = await get("/packages/glibc?limit=2")
+    assert "would leave with it, in all of them together" in page
+    _, then = await get("/packages/glibc?limit=2&date=2999-01-01")
+    assert "would leave with it, in the 2 images below" in then

@@ -32,6 +32,12 @@ from bot.store.history.history import History
 from bot.store.history.values import Evaluation, Heading, MergedChange, Run, Step
 from bot.store.store import Store
 from bot.web.addresses import missing
+from bot.web.responses.retained import (
+    ImageRetained,
+    Retained,
+    retained_of_images,
+    retained_sums,
+)
 from bot.web.tables import Table
 
 LOG = logging.getLogger(__name__)
@@ -39,6 +45,7 @@ _EVERY = 15.0  # seconds
 _T = TypeVar("_T")
 _CACHED_VALUES = 40
 _ALL = 1_000_000
+_AT_ONCE = 50  # images, of some milliseconds each
 # Points of a small curve: as many as 72 pixels show apart.
 CURVE_PARTS = 24
 Bend = tuple[int, int]
@@ -66,6 +73,7 @@ class Archive:
         self._lock = threading.Lock()
         self._state: Hashable = None
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
+        self._retained: Mapping[ImageKey, ImageRetained] = {}
 
     def run(self, date: str | None) -> Run | None:
         """The last run until `date`; null if there was none."""
@@ -178,6 +186,21 @@ class Archive:
             ("bends", window, until), lambda: self.history.bends(days, until, parts=CURVE_PARTS)
         )
 
+    def retained(self, *, at_once: bool = False) -> Mapping[str, Retained] | None:
+        """What would leave with each package in all images together, by name.
+
+        Null before it was computed for more images than a page can wait for, unless `at_once`.
+        """
+        every = self.evaluations()
+        if not at_once and len(every) > _AT_ONCE and not self._has("retained"):
+            return None
+
+        def find() -> Mapping[str, Retained]:
+            self._retained = retained_of_images(self.history, every, self._retained)
+            return retained_sums(self._retained.values())
+
+        return self.cached("retained", find)
+
     def _until(self, date: str | None) -> str | None:
         """The last run's start where no date is given: what is shown stays the same until the
         next."""
@@ -227,8 +250,7 @@ class Archive:
 
     def cached(self, name: Hashable, find: Callable[[], _T]) -> _T:
         """The value of `find`, computed once between two runs; the least recently used goes."""
-        runs = self.history.runs(1)
-        state = (runs[0].id, runs[0].finished) if runs else None
+        state = self._last_run()
         with self._lock:
             if state != self._state:
                 self._state, self._known = state, OrderedDict()
@@ -243,6 +265,16 @@ class Archive:
             while len(known) > _CACHED_VALUES:
                 known.popitem(last=False)
         return found
+
+    def _has(self, name: Hashable) -> bool:
+        """Return whether a value is cached since the last run."""
+        state = self._last_run()
+        with self._lock:
+            return state == self._state and name in self._known
+
+    def _last_run(self) -> Hashable:
+        runs = self.history.runs(1)
+        return (runs[0].id, runs[0].finished) if runs else None
 
     def changes(self, steps: Iterable[Step]) -> dict[int, MergedChange]:
         """The pull requests that steps are attributed to, by number."""
@@ -264,6 +296,7 @@ class Archive:
             self.movers(window)
             self.contributions(window)
             self.bends(window)
+        self.retained(at_once=True)
 
 
 def cache_warming(archive: Archive) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ from bot.model.image import inline
 from bot.model.nevra import JSON
 from bot.model.result import CheckResult, ImageResult, Verdict, check_from_json
 from bot.report.render import render_check_html
+from bot.report.sizes import format_size
 from bot.store.records import CheckRecord, StepRecord, check_is_hidden
 from bot.store.store import Store
 from bot.web.addresses import Parameters, check_url, missing
@@ -109,8 +110,12 @@ def check(archive: Archive, parameters: Parameters) -> PageResponse:
     extra["standing"] = result_words(about_check(found))
     steps = archive.store.steps(found.id)
     data = check_data(found, stored, steps)
-    extra["drawn"] = furthest(stored.images) if stored else None
-    tables = {"run_steps": Table("Steps of the run", _STEP_COLUMNS, data.steps)}
+    drawn = furthest(stored.images) if stored else None
+    extra["drawn"] = drawn
+    tables = {
+        "run_steps": Table("Steps of the run", _STEP_COLUMNS, data.steps),
+        "moved": Table("Bytes before and after", _MOVED, moved_packages(drawn) if drawn else ()),
+    }
     return PageResponse("check.html.j2", data, tables, extra)
 
 
@@ -155,6 +160,37 @@ def furthest(images: Sequence[ImageResult]) -> ImageResult | None:
     return max(moved, key=lambda image: abs(image.known_delta), default=None)
 
 
+def _side(name: str) -> Callable[[Any], str]:
+    def words(row: Any) -> str:
+        size = getattr(row, name)
+        return "not there" if size is None else format_size(size)
+
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPackage:
+    """A package that a change moves in an image: its bytes before and after, null where it is not
+    there; `name` is empty for all that stays as it is."""
+
+    name: Annotated[str, Column("Package", words=lambda row: row.name or "all others")]
+    before: Annotated[int | None, Column("Before", "size", words=_side("before"))]
+    after: Annotated[int | None, Column("After", "size", words=_side("after"))]
+
+
+def moved_packages(image: ImageResult) -> list[MovedPackage]:
+    """The packages that a change brings, takes and resizes in an image, the furthest first, and all
+    others in one row. A package without a known size counts as 0."""
+    went = [MovedPackage(p.nevra.name, p.installed_size or 0, None) for p in image.removed]
+    came = [
+        MovedPackage(a.package.nevra.name, None, a.package.installed_size or 0) for a in image.added
+    ]
+    grown = sum(c.delta or 0 for c in image.changed_packages)
+    rest = max((image.base.known_size or 0) - sum(p.before or 0 for p in went), 0)
+    moved = sorted([*went, *came], key=lambda p: (-(p.before or p.after or 0), p.name))
+    return [*moved, MovedPackage("", rest, max(rest + grown, 0))]
+
+
 def about_check(check: CheckRecord) -> CheckAbout:
     """The subject of a check, without its result."""
     return CheckAbout(**{one.name: getattr(check, one.name) for one in fields(CheckAbout)})
@@ -165,6 +201,7 @@ def checks_table(rows: list[CheckAbout]) -> Table:
     return Table("Checks", _COLUMNS, rows)
 
 
+_MOVED = columns(MovedPackage, "name", "before", "after")
 _STEP_COLUMNS = columns(
     RunStep, "name", "part", "started", "seconds", "tries", "outcome", "problem"
 )

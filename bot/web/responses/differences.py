@@ -203,8 +203,8 @@ def _differences_table(data: Comparison) -> Table:
     left, right = data.left.arch, data.right.arch
     names = ("Left", "Right") if left == right else (f"Left, {left}", f"Right, {right}")
     sides = (
-        Column(names[0], "code", name="from", value=lambda row: row.before),
-        Column(names[1], "code", name="to", value=lambda row: row.after),
+        Column(names[0], "code", name="from", blank="not there", value=lambda row: row.before),
+        Column(names[1], "code", name="to", blank="not there", value=lambda row: row.after),
     )
     found = columns(Difference, _PACKAGE, "change", "known_delta", *sides)
     return Table("What differs", found, data.packages)

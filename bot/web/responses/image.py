@@ -103,12 +103,12 @@ class ImagePackage:
     epoch: int
     version: str
     release: str
-    arch: Annotated[str, Column("Architecture")]
-    source: Annotated[str, Column("Source")]
+    arch: Annotated[str, Column("Architecture", wide=True)]
+    source: Annotated[str, Column("Source", wide=True)]
     repository: str = field(metadata={"alias": "from"})
     installed_size: Annotated[int | None, Column("Size", "size")]
     installed_size_nodocs: int | None
-    download_size: Annotated[int | None, Column("Download", "size")]
+    download_size: Annotated[int | None, Column("Download", "size", wide=True)]
     requested: bool
     required_by: list[RequiredBy]
     leaves: Leaves

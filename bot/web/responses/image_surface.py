@@ -105,19 +105,20 @@ def moves_table(rows: Sequence[SurfaceMove]) -> Table:
 _KINDS = columns(
     KindRow,
     Column("What", name="kind", value=lambda row: KINDS[row.kind][1]),
-    Column("How many", "count", name="count", value=lambda row: len(row.items or ())),
+    Column("How many", "count", name="count",
+           value=lambda row: None if row.items is None else len(row.items)),
     Column("Which", name="items", value=lambda row: row.items,
            words=lambda row: names_words(row.items)),
-    Column("Came", name="came", value=lambda row: row.came, spare=True,
+    Column("Came", name="came", value=lambda row: row.came, spare=True, blank="nothing",
            words=lambda row: ", ".join(row.came)),
-    Column("Went", name="went", value=lambda row: row.went, spare=True, wide=True,
+    Column("Went", name="went", value=lambda row: row.went, spare=True, wide=True, blank="nothing",
            words=lambda row: ", ".join(row.went)),
 )  # fmt: skip
 _MOVES = columns(
     SurfaceMove,
     "when",
-    Column("Came", name="came", value=lambda row: item_count(row.came),
+    Column("Came", name="came", blank="nothing", value=lambda row: item_count(row.came),
            words=lambda row: items_words(row.came)),
-    Column("Went", name="went", value=lambda row: item_count(row.went),
+    Column("Went", name="went", blank="nothing", value=lambda row: item_count(row.went),
            words=lambda row: items_words(row.went)),
 )  # fmt: skip

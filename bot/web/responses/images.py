@@ -61,6 +61,7 @@ _CAUSE = Column(
     link=lambda row, _: cause_url(row.largest_step) if row.largest_step else None,
     also=lambda row: origin(row.largest_step) if row.largest_step else None,
     sortable=False,
+    blank="nothing",
 )
 
 
@@ -74,6 +75,7 @@ def _images_of(maintainers: tuple[str, ...], date: str | None) -> str | None:
 _MAINTAINERS = Column(
     "Maintainer",
     wide=True,
+    blank="nobody named",
     words=lambda row: ", ".join(row.maintainers),
     link=lambda row, date: _images_of(row.maintainers, date),
 )
@@ -98,7 +100,9 @@ class ImageRow:
     layer_size: Annotated[int | None, Column("Layer, gzip", "size", only="csv")]
     growth: Growth
     maintainers: Annotated[tuple[str, ...], _MAINTAINERS]
-    objectives: Annotated[Outlook | None, Column("Objectives", "state", spare=True, wide=True)]
+    objectives: Annotated[
+        Outlook | None, Column("Objectives", "state", spare=True, wide=True, blank="none")
+    ]
     largest_step: Annotated[Step | None, _CAUSE]
 
 
@@ -281,13 +285,16 @@ def _with_causes(
     ]
 
 
-def _sizes(row: ImageRow) -> str:
-    """`44.1 MB`; `40.2 to 44.1 MB` where the architectures are written differently."""
-    most, least = format_size(row.installed_size), format_size(row.least)
+def _size(row: ImageRow) -> str:
     if row.installed_size is None:
         return "cannot be installed" if row.status != "ok" else "not known"
-    unit = most.rpartition(" ")[2]
-    return most if most == least else f"{least.removesuffix(unit).strip()} to {most}"
+    return format_size(row.installed_size)
+
+
+def _least(row: ImageRow) -> str | None:
+    """`from 40.2 MB` where the smallest architecture is written differently."""
+    least = format_size(row.least)
+    return None if row.least is None or least == _size(row) else f"from {least}"
 
 
 _IMAGES = columns(
@@ -309,7 +316,7 @@ _ROWS = columns(
     Column("Repository", name="repository", value=lambda row: row.key.repository, only="csv"),
     Column("Architectures", name="arches", value=lambda row: " ".join(row.arches), only="csv"),
     Column("Installed", "size", name="installed_size", value=lambda row: row.installed_size,
-           words=_sizes),
+           words=_size, also=_least),
     *map(_growth, GROWTH_DAYS),
     "largest_step",
     "objectives",

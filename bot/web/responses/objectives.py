@@ -29,17 +29,19 @@ class Measured:
 
     key: ImageKey
     metric: Annotated[str, _METRIC]
-    value: Annotated[Amount | None, Column("Value", "metric")]
-    limit: Annotated[Amount | None, Column("Limit", "metric")]
+    value: Annotated[Amount | None, Column("Value", "metric", blank="not known")]
+    limit: Annotated[Amount | None, Column("Limit", "metric", blank="none")]
     target: Annotated[
         int | None,
-        Column("Target", "metric", spare=True,
+        Column("Target", "metric", spare=True, blank="none",
                also=lambda row: f"by {row.target_by}" if row.target_by else None),
     ]  # fmt: skip
     target_by: Annotated[str | None, Column("Target's date", only="csv")]
     met: Annotated[
         bool | None,
-        Column("Met", value=lambda row: {True: "yes", False: "no"}.get(row.met, "")),
+        Column(
+            "Met", value=lambda row: {True: "yes", False: "no"}.get(row.met, ""), blank="not known"
+        ),
     ]
 
 
@@ -48,7 +50,9 @@ class Measured:
 class StatusRow(Measured):
     """The status of a metric, as CONTRACT has it."""
 
-    trend_per_week: Annotated[float | None, Column("Trend per week", "trend", spare=True)]
+    trend_per_week: Annotated[
+        float | None, Column("Trend per week", "trend", spare=True, blank="not known")
+    ]
     outlook: Annotated[
         Outlook,
         Column("State", "state",
@@ -91,7 +95,7 @@ class State(Measured):
 
     reason: str
     since: Annotated[str | None, Column("Since (UTC)", "time")]
-    until: Annotated[str | None, Column("Until (UTC)", "time")]
+    until: Annotated[str | None, Column("Until (UTC)", "time", blank="still")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,9 @@ class Accepted:
     url: str | None
     objective: str
     metric: Annotated[str, _METRIC]
-    before: Annotated[Amount | None, Column("Before", "metric")]
+    before: Annotated[Amount | None, Column("Before", "metric", blank="not known")]
     value: Annotated[Amount | None, Column("Accepted", "metric")]
-    limit: Annotated[Amount | None, Column("Limit", "metric")]
+    limit: Annotated[Amount | None, Column("Limit", "metric", blank="none")]
     image: ImageKey
 
 

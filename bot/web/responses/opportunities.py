@@ -34,20 +34,20 @@ class OpportunityRow:
         str,
         Column("Edit", link=lambda row, _: f"/opportunities/{row.id}", also=lambda row: row.to),
     ]
-    kind: Annotated[str, Column("Kind")]
+    kind: Annotated[str, Column("Kind", wide=True)]
     to: Annotated[str, Column("To write", only="csv")]
-    source: Annotated[str, Column("Source")]
-    repository: Annotated[str, Column("Repository")]
+    source: Annotated[str, Column("Source", wide=True)]
+    repository: Annotated[str, Column("Repository", wide=True)]
     saves: Annotated[int, Column("Saves", "size")]
     images: Annotated[int, Column("Images", "count")]
     state: Annotated[
         OpportunityState, Column("State", "state", also=lambda row: row.reason or None)
     ]
-    evidence: Annotated[str, Column("Evidence")]
+    evidence: Annotated[str, Column("Evidence", wide=True)]
     maintainers: Annotated[tuple[str, ...], Column("Maintainers", only="csv")]
     saved: Annotated[int | None, Column("Saved when it landed", "size", only="csv")]
     found: Annotated[str, Column("Found (UTC)", "time", only="csv")]
-    changed: Annotated[str, Column("Since (UTC)", "time")]
+    changed: Annotated[str, Column("Since (UTC)", "time", wide=True)]
     url: Annotated[
         str | None,
         Column("Where", link=safe_url, value=lambda row: "link" if row.url else None, spare=True),

@@ -43,6 +43,7 @@ _LARGEST = Column(
     value=lambda row: in_words(row.largest_step) if row.largest_step else "",
     link=lambda row, _: cause_url(row.largest_step) if row.largest_step else None,
     also=lambda row: origin(row.largest_step) if row.largest_step else None,
+    blank="not known",
 )
 
 
@@ -53,8 +54,8 @@ class Mover:
 
     key: ImageKey
     known_delta: Annotated[int, Column("Bytes", "delta")]
-    packages_delta: Annotated[int, Column("Packages", "change")]
-    steps: Annotated[int, Column("Steps", "count")]
+    packages_delta: Annotated[int, Column("Packages", "change", wide=True)]
+    steps: Annotated[int, Column("Steps", "count", wide=True)]
     last_run: int
     largest_step: Annotated[Step | None, _LARGEST]
 

@@ -17,6 +17,7 @@ from bot.web.addresses import Parameters, image_url, missing, package_url
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import ordered_architectures
 from bot.web.responses.image import Leaves
+from bot.web.responses.retained import Retained
 from bot.web.responses.steps import version
 from bot.web.tables import Column, Table, columns, image_columns, ordered
 
@@ -65,7 +66,11 @@ class PackageInImage:
 
 @dataclass(frozen=True, slots=True)
 class PackagePage:
-    """`/api/packages/{name}`; its own `leaves` are those of the listed images together."""
+    """`/api/packages/{name}`.
+
+    Its own `leaves` are those of all images together, null until they were summed; of an earlier
+    date those of the listed images.
+    """
 
     name: str
     date: str | None
@@ -73,7 +78,7 @@ class PackagePage:
     count: int
     known_size: int
     requested_in: int
-    leaves: Leaves
+    leaves: Retained | None
     versions: list[VersionCount]
     images: list[PackageInImage]
     next: int | None
@@ -88,7 +93,7 @@ class UsedByOne:
     installed_size: Annotated[int | None, Column("Size, largest", "size")]
     key: ImageKey
     arches: tuple[str, ...]
-    requested: Annotated[bool, Column("Requested", spare=True)]
+    requested: Annotated[bool, Column("Requested", spare=True, blank="no")]
     since: Annotated[str, Column("Since (UTC)", "time")]
 
 
@@ -127,7 +132,6 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
     shown = [_usage(archive, usage, date) for usage in page.of(found)]
     counts = Counter(version(usage.nevra) for usage in found)
-    leaves = [one.leaves for one in shown if one.leaves]
     data = PackagePage(
         name,
         date,
@@ -135,7 +139,7 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
         len(found),
         sum(usage.installed_size or 0 for usage in found),
         sum(usage.requested for usage in found),
-        Leaves(sum(one.packages for one in leaves), sum(one.installed_size for one in leaves)),
+        _leaves_of_all(archive, name, shown, date),
         [VersionCount(v, n) for v, n in counts.most_common()],
         shown,
         page.next(len(found)),
@@ -147,6 +151,18 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
     ways = ways_of(shown)
     extra = {"page": page, "ways": ways[:_WAYS], "more_ways": len(ways[_WAYS:])}
     return PageResponse("package.html.j2", data, tables, extra)
+
+
+def _leaves_of_all(
+    archive: Archive, name: str, shown: Iterable[PackageInImage], date: str | None
+) -> Retained | None:
+    if date is None:
+        sums = archive.retained()
+        return None if sums is None else sums.get(name, Retained())
+    leaves = [one.leaves for one in shown if one.leaves]
+    return Retained(
+        sum(one.packages for one in leaves), sum(one.installed_size for one in leaves), len(leaves)
+    )
 
 
 def _usage(archive: Archive, usage: Usage, date: str | None) -> PackageInImage:

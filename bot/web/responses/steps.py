@@ -332,6 +332,6 @@ _CAUSES = columns(
     Column("What", name="change", also=lambda row: row.chain or None),
     Column("Moved by", name="by", link=safe_url, also=_mover),
     "url",
-    Column("From", "code", name="from", value=lambda row: version(row.before)),
-    Column("To", "code", name="to", value=lambda row: version(row.after)),
+    Column("From", "code", name="from", blank="not there", value=lambda row: version(row.before)),
+    Column("To", "code", name="to", blank="not there", value=lambda row: version(row.after)),
 )

@@ -163,10 +163,12 @@ def _image_columns(window: str, images: Sequence[SurfaceRow]) -> tuple[Column, .
     there = {"setuid", *(k for row in images for k, items in row.items.items() if items)}
     shown = [kind for kind in KINDS if kind in there]
     moves = (
-        Column(f"Came in the {window}", name="came", value=lambda row: item_count(row.came),
+        Column(f"Came in the {window}", name="came", blank="nothing",
+               value=lambda row: item_count(row.came),
                words=lambda row: "not known then" if row.came is None else items_words(row.came)),
-        Column(f"Went in the {window}", name="went", wide=True,
-               value=lambda row: item_count(row.went), words=lambda row: items_words(row.went)),
+        Column(f"Went in the {window}", name="went", wide=True, blank="nothing",
+               value=lambda row: item_count(row.went),
+               words=lambda row: "not known then" if row.went is None else items_words(row.went)),
     )  # fmt: skip
     return columns(SurfaceRow, *_IMAGE, *moves, *map(_kind_column, shown), "programs", "advisories")
 
