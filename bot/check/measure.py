@@ -96,7 +96,7 @@ def measure(
         head = _layer(image.pair.head, rules, cache, stand_in, notes)
         snapshot = snapshots[key.repository, key.arch]
         surfaces = [
-            None if layer is None else _surface(layer, closure, snapshot, notes)
+            None if layer is None else _surface(layer, closure, snapshot, cache, notes)
             for layer, closure in ((base, image.pair.base), (head, image.pair.head))
         ]
         result = replace(
@@ -202,10 +202,12 @@ def _size(layer: Layer | None) -> LayerSize | None:
     return None if layer is None else layer.size
 
 
-def _surface(layer: Layer, closure: Closure, snapshot: Snapshot, notes: list[str]) -> Surface:
+def _surface(
+    layer: Layer, closure: Closure, snapshot: Snapshot, cache: Cache, notes: list[str]
+) -> Surface:
     """The attack surface of a side, from the plan of its layer."""
     try:
-        return surface_of_plan(layer.plan, closure, snapshot)
+        return surface_of_plan(layer.plan, closure, snapshot, cache)
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: security advisories are not known: {error.what}")
         return surface_of_files(layer.plan)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "advise": ("bot.cli.advise", "advise"),
     "impact": ("bot.cli.impact", "impact"),
     "image": ("bot.cli.image", "image"),
+    "advisories": ("bot.cli.advisories", "advisories"),
     "check": ("bot.cli.check", "check"),
     "track": ("bot.cli.history", "track"),
     "objectives": ("bot.cli.history", "objectives"),

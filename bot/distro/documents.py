@@ -147,6 +147,23 @@ class Described:
     maintainer: Words
 
 
+def _absolute(folder: str) -> str:
+    if not folder.startswith("/"):
+        raise ValueError(f"expected an absolute path of a folder, not `{folder}`")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class VexSource:
+    """A vendor's VEX documents, CSAF 2.0 in JSON: the `folder` that holds them, at any depth, and
+    the CPEs of the `products` that a repository document stands for."""
+
+    __pydantic_config__: ClassVar = EXACT
+
+    folder: Annotated[str, After(_absolute)]
+    products: Texts
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryDocument(Described):
     """The repositories of one distribution, and what else is needed to solve and build there.
@@ -156,14 +173,15 @@ class RepositoryDocument(Described):
     dist-git's lookaside cache; null where it is not stated.
     `base_buildroot_override` are the packages that every build root holds; empty where
     the document does not say. `variables` are dnf's, beside those that it sets by itself.
-    One that is no `default` is used only where somebody names it.
+    One that is no `default` is used only where somebody names it. `vex` are the vendor's documents
+    about CVEs that have no fix.
     """
 
     __pydantic_config__: ClassVar = TOLERANT
     # Fields below `data.source`, and those of them (ours) that may stand beside it too.
     beside_source: ClassVar = ("modules", "module_platform", "dist", "lookaside")
     in_source: ClassVar = (
-        *("releasever", "architectures", "repos", "base_buildroot_override", "variables"),
+        *("releasever", "architectures", "repos", "base_buildroot_override", "variables", "vex"),
         *beside_source,
     )
     # `.repo` files are read into `repos` before.
@@ -181,6 +199,7 @@ class RepositoryDocument(Described):
         Mapping[str, str], After(dict, dict[Variable, str]), Before(no_mapping_is_empty)
     ] = field(default_factory=dict, hash=False)
     default: bool = True
+    vex: VexSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

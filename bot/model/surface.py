@@ -42,7 +42,10 @@ class Surface:
     directories. `interpreters` are names without versions (`python3`, `perl`, `bash`); `programs`
     counts the executables in PATH. `services`, `sockets` and `timers` are units that are shipped,
     enabled or not. `users` are names, null where the headers do not say. `partial` says what the
-    headers cannot tell. `advisories` is null where a repository has no updateinfo.
+    headers cannot tell. `advisories` is null where a repository has no updateinfo; so is
+    `unapplied`, the ids of those whose fixed packages the snapshot has and the image, pinned to
+    older ones, has not. `unfixed` are the CVEs for which the vendor has no fix, null where no
+    document of a vendor is configured.
     """
 
     setuid: tuple[str, ...] = ()
@@ -64,6 +67,8 @@ class Surface:
     cron: tuple[str, ...] = ()
     kernel_modules: tuple[str, ...] = ()
     package_managers: tuple[str, ...] = ()
+    unapplied: tuple[str, ...] | None = None
+    unfixed: tuple[str, ...] | None = None
 
     def items(self, kind: str) -> tuple[str, ...] | None:
         """The paths or names of one of `KINDS`; null where they are not known."""

@@ -30,8 +30,14 @@ _KINDS: tuple[tuple[str, Callable[[Surface], Sequence[str]]], ...] = (
     ("D-Bus service", lambda s: s.dbus),
     ("cron job", lambda s: s.cron),
     ("user", lambda s: s.users or ()),
+    ("fix that its packages lack", lambda s: s.unapplied or ()),
+    ("CVE without a fix", lambda s: s.unfixed or ()),
 )
-_NOUNS = {"file with capabilities": "files with capabilities"}  # those without a plain plural
+_NOUNS = {
+    "file with capabilities": "files with capabilities",
+    "fix that its packages lack": "fixes that its packages lack",
+    "CVE without a fix": "CVEs without a fix",
+}  # those without a plain plural
 _NAMES = 3  # items of a kind that are named
 
 

@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cmp_to_key, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bot.closure.evr import compare_evr
 from bot.distro.repomd import createrepo
 from bot.distro.snapshot import Snapshot, repository_file
 from bot.errors import SurroundingsError
+from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.surface import Advisories
 
@@ -41,7 +43,9 @@ _ORDER: tuple[Severity, ...] = ("critical", "important", "moderate", "low", "unr
 class Advisory:
     """A security advisory: its id, when it was issued (UTC), and what it concerns.
 
-    `sources` are source packages; `packages` the binary ones of which it does not say the source.
+    `sources` are source packages; `packages` the binary ones of which it does not say the source;
+    `fixed` the packages that have the fix, without those of a module: nothing says of which stream
+    an image's package is.
     """
 
     id: str
@@ -49,6 +53,7 @@ class Advisory:
     issued: datetime
     sources: frozenset[str]
     packages: frozenset[str] = frozenset()
+    fixed: frozenset[Nevra] = frozenset()
 
 
 @lru_cache(maxsize=8)
@@ -80,6 +85,12 @@ def _advisory(record: createrepo_c.UpdateRecord, issued: datetime) -> Advisory:
         issued=issued.replace(tzinfo=UTC),
         sources=frozenset(_source_name(package.src) for package in packages if package.src),
         packages=frozenset(package.name for package in packages if not package.src),
+        fixed=frozenset(
+            Nevra(p.name, int(p.epoch or 0), p.version, p.release, p.arch)
+            for collection in record.collections
+            if collection.module is None
+            for p in collection.packages
+        ),
     )
 
 
@@ -111,10 +122,42 @@ def count_advisories(
     return Advisories(days=DAYS, **{severity: counts[severity] for severity in _ORDER})
 
 
-def advisories_of(
-    snapshot: Snapshot, packages: Collection[Package]
-) -> tuple[Advisories | None, tuple[str, ...]]:
-    """The advisories of the packages in a snapshot, and sentences on repositories that have none.
+def unapplied_advisories(
+    advisories: Iterable[Advisory], packages: Iterable[Package]
+) -> tuple[str, ...]:
+    """The ids of advisories that fix a package of an image, which holds an older one; sorted.
+
+    An image has them whose packages are pinned: by a lock file, or in its base image. Of several
+    fixes of a package in one advisory (streams of a module, releases of a distribution) none may be
+    in the image.
+    """
+    held: dict[tuple[str, str], list[str]] = {}
+    for package in packages:
+        held.setdefault((package.nevra.name, package.nevra.arch), []).append(package.nevra.rpm_evr)
+    found = set()
+    for advisory in advisories:
+        fixes: dict[tuple[str, str], list[str]] = {}
+        for nevra in advisory.fixed:
+            fixes.setdefault((nevra.name, nevra.arch), []).append(nevra.rpm_evr)
+        for place, fixed in fixes.items():
+            newest = max(held.get(place, ()), key=cmp_to_key(compare_evr), default=None)
+            if newest is not None and all(compare_evr(newest, one) < 0 for one in fixed):
+                found.add(advisory.id)
+    return tuple(sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAdvisories:
+    """What the repositories of a snapshot tell of an image's packages; null where none has
+    updateinfo. `partial` are sentences on repositories without."""
+
+    counts: Advisories | None = None
+    unapplied: tuple[str, ...] | None = None
+    partial: tuple[str, ...] = ()
+
+
+def advisories_of(snapshot: Snapshot, packages: Collection[Package]) -> KnownAdvisories:
+    """The advisories of the packages in a snapshot.
 
     Null where no repository of the snapshot has updateinfo: that is not known to be nothing. The
     days are those before the newest metadata of the snapshot.
@@ -129,7 +172,9 @@ def advisories_of(
             found += read_advisories(path)
     stamps = [repository.timestamp for repository in snapshot.repositories if repository.timestamp]
     if len(without) == len(snapshot.repositories) or not stamps:
-        return None, ()
+        return KnownAdvisories()
     partial = (f"Advisories: no updateinfo in {', '.join(without)}.",) if without else ()
     until = datetime.fromisoformat(max(stamps))
-    return count_advisories(found, packages, until), partial
+    return KnownAdvisories(
+        count_advisories(found, packages, until), unapplied_advisories(found, packages), partial
+    )

@@ -21,19 +21,28 @@ from bot.model.package import Package
 from bot.model.surface import Surface
 from bot.surface.advisories import advisories_of
 from bot.surface.files import surface_of_files
+from bot.surface.vex import unfixed_cves
 
 _TOGETHER = 8
 _UNREAD = "Users: the passwd of the image was not read."
 
 
-def surface_of_plan(plan: LayerPlan, closure: Closure, snapshot: Snapshot) -> Surface:
+def surface_of_plan(plan: LayerPlan, closure: Closure, snapshot: Snapshot, cache: Cache) -> Surface:
     """The attack surface of an image whose layer is planned, with the advisories of its sources.
 
-    Raises SurroundingsError where the updateinfo of a repository cannot be read.
+    Raises SurroundingsError where the updateinfo of a repository, or a VEX document of its vendor,
+    cannot be read.
     """
     found = surface_of_files(plan)
-    advisories, partial = advisories_of(snapshot, closure.packages)
-    return replace(found, advisories=advisories, partial=(*found.partial, *partial))
+    known = advisories_of(snapshot, closure.packages)
+    vex = snapshot.document.vex
+    return replace(
+        found,
+        advisories=known.counts,
+        unapplied=known.unapplied,
+        unfixed=None if vex is None else unfixed_cves(vex, cache).of(closure.packages),
+        partial=(*found.partial, *known.partial),
+    )
 
 
 def surface_of_headers(
@@ -60,7 +69,7 @@ def surface_of_headers(
         return None
     _fetch(missing, cache)
     plan = plan_layer(packages, cache, selection, database=False, payload=False)
-    found = surface_of_plan(plan, closure, snapshot)
+    found = surface_of_plan(plan, closure, snapshot, cache)
     untold = [*found.partial, *_stood_in(closure.packages)]
     return replace(found, partial=(*untold, *(() if plan.accounts else (_UNREAD,))))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.distro.documents import Placeholder, PlaceholderRpm
+from bot.distro.documents import Placeholder, PlaceholderRpm, VexSource
 from bot.distro.load import ConfigurationError, check_configuration, load_configuration
 from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
@@ -119,6 +119,15 @@ def test_placeholders(load):
         ),
         Placeholder("newer"),
     )
+
+
+def test_a_repository_document_names_its_vendors_vex_documents(load, refused):
+    text = REPOSITORY.replace(
+        "  source:\n", "  source:\n    vex: {folder: /srv/vex, products: ['cpe:/o:v:l:9']}\n"
+    )
+    assert load(repo=text).repositories["repo"].vex == VexSource("/srv/vex", ("cpe:/o:v:l:9",))
+    (found,) = refused(text.replace("/srv/vex", "srv/vex"))
+    assert found[2] == "expected an absolute path of a folder, not `srv/vex`"
 
 
 @pytest.mark.parametrize("value", ["{srpm_name: x}", "text", "{}", "~"])

@@ -55,6 +55,15 @@ def test_what_comes_and_what_goes_is_counted_and_named() -> None:
     )
 
 
+def test_fixes_that_pinned_packages_lack_and_cves_without_a_fix_are_named() -> None:
+    head = Surface(unapplied=("RHSA-1",), unfixed=("CVE-1", "CVE-2"))
+    assert line(Surface(unapplied=(), unfixed=("CVE-1",)), head) == (
+        "**Attack surface:** +1 fix that its packages lack (`RHSA-1`),"
+        " +1 CVE without a fix (`CVE-2`)."
+    )
+    assert "+2 CVEs without a fix (`CVE-1` and `CVE-2`)" in line(Surface(unfixed=()), head)
+
+
 def test_long_lists_name_the_first() -> None:
     head = Surface(setuid=tuple(f"/usr/bin/s{n}" for n in range(9)))
     assert "+9 setuid files (`/usr/bin/s0`, `/usr/bin/s1`, `/usr/bin/s2` and 6 more" in line(
