@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # A command that takes less shows its answer alone.
 _SILENT_SECONDS = 1.0
 _LOGGER = "bot"
+_BESIDE = 5  # columns that the spinner and the dots take
 
 
 class Steps(logging.Handler):
@@ -57,7 +58,7 @@ class Steps(logging.Handler):
             else:
                 self._last = message
                 if self._status is not None:
-                    self._status.update(_line(message))
+                    self._status.update(_line(message, self._status.console.width))
 
     def end(self) -> None:
         """Take the line away, for good: output follows."""
@@ -73,7 +74,8 @@ class Steps(logging.Handler):
 
         with self._guard:
             if not self._ended:
-                self._status = Console(stderr=True).status(_line(self._last))
+                console = Console(stderr=True)
+                self._status = console.status(_line(self._last, console.width))
                 self._status.start()
 
     def _write(self, line: str) -> None:
@@ -100,8 +102,14 @@ def shown_steps(*, verbose: bool) -> Iterator[Steps]:
         logger.propagate = before[1]
 
 
-def _line(text: str) -> str:
-    """The text as rich takes it: what looks like markup in it is text."""
+def _line(text: str, width: int) -> str:
+    """The text as rich takes it, on one line of a terminal: what looks like markup in it is text.
+
+    Of a longer one the middle is left out: a file's name is at the end.
+    """
     from rich.markup import escape
 
+    room = max(width - _BESIDE, 10)
+    if len(text) > room:
+        text = f"{text[: room // 2]}…{text[-(room - room // 2 - 1) :]}"
     return f"{escape(text)} …"

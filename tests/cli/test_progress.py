@@ -86,3 +86,11 @@ def test_a_forked_process_shows_nothing(terminal: Callable[[], Terminal]) -> Non
         steps._process = os.getpid() + 1
         LOG.debug("Fetching x")
     assert screen.getvalue() == ""
+
+
+def test_a_line_longer_than_the_terminal_keeps_its_beginning_and_its_end() -> None:
+    address = "http://mirror.example/" + "folder/" * 20 + "primary.xml.gz"
+    line = progress._line(f"Fetching {address}", 80)
+    assert len(line) <= 78
+    assert line.startswith("Fetching http://mirror.example/") and line.endswith("primary.xml.gz …")
+    assert progress._line("Reading [x]", 80) == "Reading \\[x] …"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bot.image.plan import plan_layer
 from bot.model.closure import Closure
 from bot.model.surface import FileCapabilities, Surface
 from bot.surface.files import surface_of_files
-from tests.image.layers import compose, seen_in_layer
+from tests.image.layers import archive_bytes, compose, seen_in_layer
 
 SPEC = """
 Name: tool
@@ -130,3 +131,33 @@ def test_it_is_that_of_the_composed_image_of_the_reference_distribution(
         [p for p, entry in files.items() if p.startswith(programs) and entry.mode & 0o111]
     )
     assert found.interpreters
+
+
+def test_rpm_and_find_see_the_same_in_the_image_on_a_disk(
+    solve: Callable[[str, str], Closure], reference_cache: Cache, tmp_path: Path
+) -> None:
+    closure = solve("nginx", "x86_64")
+    found = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
+    layer = tmp_path / "layer.tar"
+    layer.write_bytes(archive_bytes(compose(closure.packages, reference_cache, database=True)))
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack = ["tar", "--no-same-owner", "-xpf", str(layer), "-C", str(root)]
+    subprocess.run(unpack, check=True, capture_output=True)
+    names = sorted(package.nevra.name for package in closure.packages)
+    assert sorted(_output("rpm", "--root", str(root), "-qa", "--qf", "%{NAME}\\n")) == names
+    for bit, paths in (("4000", found.setuid), ("2000", found.setgid)):
+        there = _output("find", str(root), "-type", "f", "-perm", f"-{bit}", "-printf", "/%P\\n")
+        assert sorted(there) == list(paths)
+    # As the packages' own headers have them, in the image's database.
+    modes = _output(
+        "rpm", "--root", str(root), "-qa", "--qf", "[%{FILEMODES:perms} %{FILENAMES}\\n]"
+    )
+    files = [line.split(" ", 1) for line in modes if line.startswith("-")]
+    assert sorted(path for mode, path in files if mode[3] in "sS") == list(found.setuid)
+    assert sorted(path for mode, path in files if mode[6] in "sS") == list(found.setgid)
+
+
+def _output(*command: str) -> list[str]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
