@@ -250,6 +250,8 @@ def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
         for is_predicted in (False, True)
     )
     head = found.result.head
+    if all(i.evidence == "requested" for i in found.result.images if i.key in wanted):
+        return say.as_requested(head=head)
     if built and predicted:
         return say.as_built_and_predicted(head=head, built=built, predicted=predicted)
     return say.as_built(head=head) if built else say.as_predicted(head=head)

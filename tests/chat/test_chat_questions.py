@@ -166,3 +166,15 @@ def test_advice_obeys_what_objectives_need_and_keep(
     bench.commit({".minimize.yaml": own})
     ask(bench, "/minimize advise web", {"tool.spec": PERL})
     assert [job.needs for job in jobs] == [("/usr/bin/tool", "perl", "base")] * 2
+
+
+def test_why_in_a_containerfiles_change_answers_for_its_image(bench: Bench) -> None:
+    own = "images: [{file: Containerfile, repository: repo, environment: minimal}]\n"
+    bench.commit({".minimize.yaml": own})
+    head = {"Containerfile": "FROM example.org/tiny\nRUN dnf install -y perl\n"}
+    found = ask(bench, "/minimize why perl-libs", head)
+    assert {why.key.workload for why in found.whys} == {"Containerfile"}
+    text = rendered(found)
+    assert "`perl` \N{RIGHTWARDS ARROW} `perl-libs`." in text
+    assert "(predicted)" not in text
+    assert "with the published packages" in text

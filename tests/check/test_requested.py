@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.check.change import open_change
+from bot.check.plan import CheckOptions
+from bot.check.run import predict_check
+from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult, check_from_json, check_to_json
 from bot.report.render import render_comment, status_line
 from tests.check.tiny import DOCUMENTS, TOOL, Bench, workload
@@ -130,3 +134,12 @@ def test_a_spec_and_a_request_in_one_change_are_one_answer(bench: Bench, image_o
     lines = {a.package.nevra.name: a.spec and a.spec.path for a in image.added}
     assert lines["perl-libs"] == "tool.spec"
     assert lines["addon"] == lines["tool-extra"] == "web.yaml"
+
+
+def test_nothing_of_a_request_runs_or_is_built(tree: Bench) -> None:
+    tree.commit({"web.yaml": workload("tool", "perl")})
+    options = CheckOptions(own_repositories=True)
+    with open_change(open_repository(tree.root / "git"), "HEAD~1", "HEAD") as change:
+        found = predict_check(change, options, tree.configuration(), tree.pools())
+    # Whose change it is does not matter then: no stranger's text is executed.
+    assert (found.read, found.worth_building) == (False, False)
