@@ -188,6 +188,11 @@ def _gitlab(variables: Variables, checked_out: str | None) -> CiRun:
         default = f"refs/remotes/origin/{variables.get('CI_DEFAULT_BRANCH', 'HEAD')}"
         before = _before(variables.get("CI_COMMIT_BEFORE_SHA"), default)
         return CiRun("gitlab", before, Commit(sha, "origin"), branch)
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise UsageError(
+            f"The variable CI_MERGE_REQUEST_IID is no number: {number[:40]!r}.",
+            "Hand it on as GitLab sets it, or say --base and --head.",
+        )
     branch = _needed(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
     project_url = _needed(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
     # A fork's pipeline runs in the fork, whose clone has no target branch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -19,8 +20,11 @@ WORKING_TREE: Final = "working tree"
 MAX_BYTES = 2_000_000_000
 MAX_FILES = 200_000
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+_BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
 _REGULAR = ("100644", "100755")
 _LINK = "120000"
+_Status = Literal["A", "M", "D", "R", "T"]
+_STATUSES: Mapping[str, _Status] = {"A": "A", "D": "D", "R": "R", "T": "T"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class ChangedFile:
     """One file that differs; `status` is git's letter; `old_path` only of a renamed one."""
 
     path: str
-    status: Literal["A", "M", "D", "R", "T"]
+    status: _Status
     old_path: str | None = None
 
 
@@ -169,7 +173,11 @@ class GitRepository:
         entries = []
         for record in filter(None, out.split(b"\0")):
             meta, _, name = record.partition(b"\t")
-            mode, kind, oid = meta.decode().split()
+            match meta.decode("ascii", "replace").split():
+                case [mode, kind, oid]:
+                    pass
+                case _:
+                    raise GitError(f"git lists an entry of {commit} that cannot be read.")
             if kind == "blob":
                 entries.append(TreeEntry(_checked_path(os.fsdecode(name)), mode, oid))
         return tuple(entries)
@@ -255,10 +263,11 @@ class GitRepository:
         out = self.git("cat-file", "--batch", stdin="".join(f"{e.oid}\n" for e in entries).encode())
         at = 0
         for entry in entries:
-            end = out.index(b"\n", at)
-            size = int(out[at:end].split()[2])
-            yield entry.path, entry.mode, out[end + 1 : end + 1 + size]
-            at = end + 1 + size + 1
+            head = _BLOB.match(out, at)
+            if head is None or len(out) <= (end := head.end() + int(head[1])):
+                raise GitError(f"git gives no whole contents of {entry.path!r}.")
+            yield entry.path, entry.mode, out[head.end() : end]
+            at = end + 1
 
     def _untracked(self) -> list[str]:
         out = self.git("ls-files", "-z", "--others", "--exclude-standard")
@@ -318,22 +327,19 @@ def open_repository(path: Path | str) -> GitRepository:
 
 def _parse_status(out: bytes) -> Iterator[ChangedFile]:
     """`git diff -z --name-status`: a letter (and score), then one path, or two of a rename."""
-    fields = iter(os.fsdecode(f) for f in out.split(b"\0")[:-1])
-    for letter in fields:
-        kind = letter[0]
-        if kind in "RC":
-            old, new = next(fields), next(fields)
-            yield ChangedFile(new, "R", old) if kind == "R" else ChangedFile(new, "A")
-            continue
-        path = next(fields)
-        if kind == "A":
-            yield ChangedFile(path, "A")
-        elif kind == "D":
-            yield ChangedFile(path, "D")
-        elif kind == "T":
-            yield ChangedFile(path, "T")
+    fields = [os.fsdecode(field) for field in out.split(b"\0")[:-1]]
+    at = 0
+    while at < len(fields):
+        kind = fields[at][:1]
+        count = 2 if kind and kind in "RC" else 1
+        paths = fields[at + 1 : at + 1 + count]
+        if len(paths) < count:
+            raise GitError("git lists a changed file without its path.")
+        if kind in _STATUSES:
+            yield ChangedFile(paths[-1], _STATUSES[kind], paths[0] if kind == "R" else None)
         else:
-            yield ChangedFile(path, "M")
+            yield ChangedFile(paths[-1], "A" if kind == "C" else "M")
+        at += 1 + count
 
 
 def _checked_path(path: str) -> str:
@@ -377,6 +383,14 @@ def _write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
             file.write(content)
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise ChangeError(f"The repository holds the path {path!r} twice.") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ChangeError(
+            f"The repository holds a path or link of {len(path)} characters, which no file here can"
+            f" have: {path[:80]!r}...",
+            "Nothing was evaluated: give it a shorter name.",
+        ) from error
     return True
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -278,6 +279,8 @@ def _unwritable(directory: Path, error: OSError) -> SurroundingsError:
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _LARGE = 64_000_000
 _PATIENCE = 30.0
+_DEEPEST = 8  # indexes in indexes
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def push_layout(layout: Path, reference: str) -> None:
@@ -301,18 +304,13 @@ def push_layout(layout: Path, reference: str) -> None:
     host = str(container.registry)
     registry = Registry(insecure=host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK)
     outbound_session(registry.session)
+    documents = pushed_documents(layout, str(container.digest or container.tag))
     try:
         # One plain question first: the library would try for minutes to reach nobody.
         registry.session.get(f"{registry.prefix}://{host}/v2/", timeout=_PATIENCE)
         registry.auth.load_configs(container)
-        index = json.loads((layout / "index.json").read_bytes())
-        top = index["manifests"][0]
-        _push_manifest(registry, container, layout, top, str(container.digest or container.tag))
-        for digest in index.get("annotations", {}).get(REFERRERS, "").split():
-            content = _blob(layout, digest).read_bytes()
-            media_type = json.loads(content)["mediaType"]
-            descriptor = {"digest": digest, "mediaType": media_type}
-            _push_manifest(registry, container, layout, descriptor, digest)
+        for document in documents:
+            _push(registry, container, layout, document)
     except (OSError, ValueError, AuthenticationException, requests.RequestException) as error:
         raise SurroundingsError(
             f"{reference} could not be sent: {error}.",
@@ -320,42 +318,79 @@ def push_layout(layout: Path, reference: str) -> None:
         ) from error
 
 
-def _push_manifest(
-    registry: Registry,
-    container: Container,
-    layout: Path,
-    descriptor: dict[str, Any],
-    reference: str,
-) -> None:
-    """Sends what a manifest or index refers to, then itself, as it is on disk."""
-    content = _blob(layout, descriptor["digest"]).read_bytes()
+@dataclass(frozen=True, slots=True)
+class PushedDocument:
+    """A manifest or an index as it is on disk, the tag or digest it is sent as, and its blobs."""
+
+    content: bytes
+    media_type: str
+    reference: str
+    blobs: tuple[Descriptor, ...]
+
+
+def pushed_documents(layout: Path, reference: str) -> tuple[PushedDocument, ...]:
+    """The documents of the one image or index of `layout`, each after those that it refers to.
+
+    `reference` is the tag or digest of the last but its referrers. UsageError where the layout
+    lacks something, or says it in another way than a layout does.
+    """
+    try:
+        index = json.loads((layout / "index.json").read_bytes())
+        top = index["manifests"][0]
+        found = list(_documents(layout, top["digest"], top["mediaType"], reference))
+        for digest in index.get("annotations", {}).get(REFERRERS, "").split():
+            found += _documents(layout, digest, None, digest)
+    except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{layout} is no OCI layout that can be sent: {type(error).__name__}: {error}.",
+            "Make it again with minimize image.",
+        ) from error
+    return tuple(found)
+
+
+def _documents(
+    layout: Path, digest: str, media_type: str | None, reference: str, depth: int = 0
+) -> Iterator[PushedDocument]:
+    content = _blob(layout, digest).read_bytes()
     document = json.loads(content)
-    if descriptor["mediaType"] == INDEX:
+    media_type = media_type or document["mediaType"]
+    if media_type == INDEX:
+        if depth == _DEEPEST:
+            raise ValueError("an index refers to indexes without end")
         for child in document["manifests"]:
-            _push_manifest(registry, container, layout, child, child["digest"])
-    for blob in _blobs_of(document):
-        answer = registry.upload_blob(
-            str(_blob(layout, blob["digest"])), container, blob, do_chunked=blob["size"] > _LARGE
+            yield from _documents(
+                layout, child["digest"], child["mediaType"], child["digest"], depth + 1
+            )
+    described = [
+        *([document["config"]] if "config" in document else ()),
+        *document.get("layers", []),
+    ]
+    blobs = (Descriptor(str(b["mediaType"]), str(b["digest"]), int(b["size"])) for b in described)
+    yield PushedDocument(content, str(media_type), str(reference), tuple(blobs))
+
+
+def _push(registry: Registry, container: Container, layout: Path, document: PushedDocument) -> None:
+    """Sends the blobs of a document, then itself."""
+    for blob in document.blobs:
+        place = str(_blob(layout, blob.digest))
+        _expect(
+            registry.upload_blob(place, container, blob.to_json(), do_chunked=blob.size > _LARGE)
         )
-        _expect(answer)
     _expect(
         registry.do_request(
-            f"{registry.prefix}://{container.manifest_url(reference)}",
+            f"{registry.prefix}://{container.manifest_url(document.reference)}",
             "PUT",
-            data=content,
-            headers={"Content-Type": descriptor["mediaType"]},
+            data=document.content,
+            headers={"Content-Type": document.media_type},
         )
     )
 
 
-def _blobs_of(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if "config" in document:
-        yield document["config"]
-    yield from document.get("layers", [])
-
-
 def _blob(layout: Path, digest: str) -> Path:
-    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    name = digest.removeprefix("sha256:")
+    if not _DIGEST.fullmatch(name):
+        raise ValueError(f"{digest[:80]!r} is no SHA-256 digest")
+    return layout / "blobs" / "sha256" / name
 
 
 def _expect(answer: Any) -> None:

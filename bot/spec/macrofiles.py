@@ -135,8 +135,12 @@ def unpack_macros(rpm_file: Path, target: Path) -> None:
             payload = rpm.fd(file.fileno(), "r", header["payloadcompressor"] or "gzip")
             archive = rpm.files(header).archive(payload)
             linked: dict[int, list[Any]] = {}
-            for entry in archive:
-                _unpack(entry, archive, target, linked)
+            try:
+                for entry in archive:
+                    _unpack(entry, archive, target, linked)
+            finally:
+                archive.close()
+                payload.close()
     except (rpm.error, OSError, ValueError) as error:
         raise SurroundingsError(f"{rpm_file.name} cannot be unpacked: {error}.") from error
 

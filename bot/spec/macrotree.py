@@ -224,6 +224,7 @@ _PLACES = {
     "_sysconfdir": "/etc",
     "_etc": "/etc",
 }
+_MOST_INCLUDED = 200  # files; distributions have two
 _MACRO = re.compile(r"%(?:\{(\w+)\}|(\w+))")
 
 
@@ -251,8 +252,11 @@ def assemble_rpmrc(root: Path, host: str) -> None:
 
 def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
     """The lines of an rpmrc with what it includes in their place; a file only the first time."""
+    if "\0" in str(path) or len(seen) >= _MOST_INCLUDED:
+        return
     real = path.resolve()
-    if real in seen or not real.is_relative_to(root.resolve()) or not real.is_file():
+    # Not `Path.is_file`, which raises where a name is longer than any file's.
+    if real in seen or not real.is_relative_to(root.resolve()) or not os.path.isfile(real):  # noqa: PTH113
         return
     seen.add(real)
     for line in real.read_text(errors="surrogateescape").splitlines():

@@ -133,6 +133,11 @@ def test_gitlab_a_new_branch_is_compared_with_the_default_one() -> None:
     assert again.base == Commit(A, "origin")
 
 
+def test_gitlab_a_number_that_is_none_is_named() -> None:
+    with pytest.raises(UsageError, match="CI_MERGE_REQUEST_IID is no number: '7; x'"):
+        find_run("auto", gitlab(CI_MERGE_REQUEST_IID="7; x"), None)
+
+
 def test_jenkins_what_is_checked_out_is_head_which_may_be_its_own_merge() -> None:
     run = find_run("auto", {"JENKINS_URL": "u", "CHANGE_TARGET": "main"}, None)
     assert run.base == Commit("refs/heads/main", "origin", "refs/heads/main")

@@ -216,6 +216,7 @@ def raw_commit(where: Path, entries: list[tuple[str, str]]) -> str:
         ([("100644", ".git")], "not allowed"),
         ([("100644", ".GIT/config")], "not allowed"),
         ([("100644", "..")], "not allowed"),
+        ([("100644", "a" * 300)], "shorter name"),
     ],
 )
 def test_a_tree_that_no_git_makes_is_the_changes_fault(

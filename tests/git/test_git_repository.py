@@ -1,11 +1,19 @@
 """Reading repositories: revisions, differences, and trees written out safely."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bot.errors import ChangeError, UsageError
-from bot.git.repository import WORKING_TREE, ChangedFile, open_repository
+from bot.git.command import GitError
+from bot.git.repository import (
+    WORKING_TREE,
+    ChangedFile,
+    GitRepository,
+    TreeEntry,
+    open_repository,
+)
 from tests.git.running import git
 
 
@@ -201,3 +209,28 @@ def test_a_deleted_file_and_a_submodule_are_not_in_the_working_tree(
     (work / "fix.patch").unlink()
     open_repository(work).materialize(WORKING_TREE, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["doc", "nginx.spec"]
+
+
+@dataclass(frozen=True)
+class Answering(GitRepository):
+    """A repository whose git answers each command alike, but for revisions."""
+
+    output: bytes = b""
+
+    def git_code(self, *arguments: str, **_: object) -> tuple[int, bytes]:
+        return 0, (b"0" * 40 if arguments[0] == "rev-parse" else self.output)
+
+
+def test_output_of_git_that_lacks_something_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="without its path"):
+        Answering(tmp_path, output=b"M\0a\0R100\0old\0").changed_files("a", "b")
+    with pytest.raises(GitError, match="cannot be read"):
+        Answering(tmp_path, output=b"100644 blob\ta.spec\0").tree("a")
+
+
+@pytest.mark.parametrize("output", [b"", b"%b blob 9\nab\n", b"%b missing\n", b"%b blob -1\nab\n"])
+def test_contents_that_git_does_not_give_whole_are_an_error(tmp_path: Path, output: bytes) -> None:
+    oid = b"1" * 40
+    repository = Answering(tmp_path, output=output.replace(b"%b", oid))
+    with pytest.raises(GitError, match="no whole contents of 'a"):
+        list(repository._read_batch([TreeEntry("a.spec", "100644", oid.decode())]))

@@ -151,3 +151,20 @@ def test_a_registry_that_is_not_there_is_named_at_once(tmp_path: Path, cache: Ca
 def test_what_is_no_reference_is_refused(tmp_path: Path, cache: Cache) -> None:
     with pytest.raises(UsageError, match="REGISTRY/NAME:TAG"):
         push_layout(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ("{}", "KeyError: 'manifests'"),
+        ('{"manifests": [{"digest": "sha256:../../x", "mediaType": "m"}]}', "no SHA-256 digest"),
+        ('{"manifests": 1}', "TypeError"),
+        ("[" * 9, "JSONDecodeError"),
+    ],
+)
+def test_a_folder_that_is_no_layout_is_refused_before_anybody_is_asked(
+    tmp_path: Path, index: str, words: str
+) -> None:
+    (tmp_path / "index.json").write_text(index)
+    with pytest.raises(UsageError, match="no OCI layout that can be sent: .*" + words):
+        push_layout(tmp_path, "127.0.0.1:1/web/nginx:1")

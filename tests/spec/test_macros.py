@@ -20,6 +20,7 @@ from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import flags_in_header
 from bot.spec.macrofiles import solve_what_can_be, unpack_macros
+from bot.spec.macrotree import assemble_rpmrc
 from bot.spec.setting import SpecSetting, commonest_dist, setting_of
 from tests.image.crafted import File, write_rpm
 from tests.spec.macro_repository import MacroPackage, pools_of, write_distribution
@@ -362,6 +363,15 @@ def test_a_vendors_rpmrc_may_include_the_systems(tmp_path, cache, files):
     assert requires(found["x86_64"]) == ["from-system", "x(_Vendor)(x86-64)"]
     own = "_Own" if "/usr/lib/rpm/rpmrc" in files else "_O2__g"
     assert requires(found["s390x"]) == ["from-system", f"x({own})(s390-64)"]
+
+
+@pytest.mark.parametrize("named", ["/usr/lib/rpm/a\0b", "/usr/lib/rpm/" + "a" * 300])
+def test_an_include_of_no_possible_file_includes_nothing(tmp_path, named):
+    config = tmp_path / "usr/lib/rpm"
+    config.mkdir(parents=True)
+    (config / "rpmrc").write_text(f"include: {named}\noptflags: x86_64 -Own\n")
+    assemble_rpmrc(tmp_path, "")
+    assert (config / "rpmrc").read_text() == "optflags: x86_64 -Own\n"
 
 
 @needs_sandbox
