@@ -20,7 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.fuzz.parsers import Parser, parsers
+from tests.fuzz.parser import Parser
+from tests.fuzz.parsers import parsers
 from tests.fuzz.run import Corpus, Finding, fuzz
 
 _ALL, _STRANGERS = 100_000, 1_000_000

@@ -20,7 +20,7 @@ from random import Random
 from types import CodeType, FrameType
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.parsers import Parser
+from tests.fuzz.parser import Parser
 
 SECONDS = 1.0
 MEMORY = 64 * 1024 * 1024

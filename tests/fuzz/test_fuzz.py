@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.__main__ import main
-from tests.fuzz.parsers import Parser, parsers
+from tests.fuzz.parser import Parser
+from tests.fuzz.parsers import parsers
 from tests.fuzz.run import SECONDS, Corpus, fuzz
 
 INPUTS = 150

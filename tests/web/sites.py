@@ -11,6 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.engine.links import LinkKeys
 from bot.model.advice import Change
 from bot.model.opportunity import Opportunity, OpportunityImage
 from bot.model.result import check_to_json
@@ -55,11 +56,14 @@ PAGES = {
 }
 
 
-def application(store: Store, history: History, logs: Path) -> web.Application:
+def application(
+    store: Store, history: History, logs: Path, *, link_keys: LinkKeys | None = None
+) -> web.Application:
     """The bot's application, without forges and engine."""
     return make_application(
         forges={}, writer=GroupWriter(store), store=store, history=history, logs=logs,
         metrics=Metrics(), health=Health(store, logs), engine=None, webhook_bytes=1000,
+        link_keys=link_keys,
     )  # fmt: skip
 
 
