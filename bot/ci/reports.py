@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from bot.model.result import CheckResult, ImageResult
 from bot.report.annotations import RULES, Annotation, annotations_of
 from bot.report.headline import title
 from bot.report.objectives import allows, metric_text
-from bot.report.phrase import to_text
+from bot.report.phrase import printable, to_text
 
 if TYPE_CHECKING:
     from junitparser import TestCase
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _COMMANDS = {"notice": "notice", "warning": "warning", "failure": "error"}
 _SEVERITIES = {"notice": "info", "warning": "minor", "failure": "major"}
 _SARIF_LEVELS = {"notice": "note", "warning": "warning", "failure": "error"}
+# What a reader of SARIF takes for an embedded link (3.11.6); a backslash makes it text.
+_SARIF_LINK = re.compile(r"[\\\[\]]")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -79,7 +82,7 @@ def sarif(result: CheckResult) -> str:
         {
             "ruleId": remark.rule,
             "level": _SARIF_LEVELS[remark.level],
-            "message": {"text": remark.message},
+            "message": {"text": _SARIF_LINK.sub(r"\\\g<0>", remark.message)},
             "locations": [
                 {
                     "physicalLocation": {
@@ -152,13 +155,9 @@ def _with_text(outcome: FinalResult, text: str) -> FinalResult:
 
 
 def _xml(text: str) -> str:
-    """The text without characters that XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets)."""
-    return "".join(
-        c
-        if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
-        else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
+    """The text without what is not seen, among it all that XML 1.0 cannot hold
+    (https://www.w3.org/TR/xml/#charsets)."""
+    return printable(text)
 
 
 def append_summary(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 
 import click
 
+from bot.cli.runner import inert_streams
 from bot.errors import MinimizeError
 
 # Command: its module and its name there. Cold start counts: `minimize closure` must not pay for
@@ -79,6 +80,12 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: runs the command and exits with CONTRACT's codes."""
+    with inert_streams(os.environ):
+        code = _run(arguments)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(arguments, standalone_mode=False)
     except click.exceptions.Abort:
@@ -97,4 +104,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader of a pipe went away (`minimize closure | head`): nothing of ours failed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    sys.exit(code)
+    return int(code or 0)

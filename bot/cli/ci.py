@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import echo, note
+from bot.cli.options import note
+from bot.cli.runner import write_command
 from bot.errors import MinimizeError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
@@ -120,7 +121,7 @@ def show_result(result: CheckResult, run: CiRun) -> None:
     if run.system in ("github", "forgejo"):
         # A runner reads both streams, and standard output may be JSON's.
         for line in reports.workflow_commands(result):
-            echo(line, err=True)
+            write_command(line)
     if run.change is not None and run.change.token is not None:
         from bot.ci.comment import put_ci_comment
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bot.cli.options import Places, common, formats, print_json
+from bot.report.phrase import visible
 
 if TYPE_CHECKING:
     from bot.sandbox.isolation import Isolation, Part
@@ -22,6 +23,9 @@ _STRANGERS = {
     "run without a memory limit": "Strangers' code is run here without a limit of its memory: the"
     " settings say so.",
 }
+
+
+_LONGEST = 1000  # characters of what a program or a path says
 
 
 @click.command()
@@ -134,9 +138,9 @@ def _print(found: Isolation) -> None:
         mark = (
             click.style("ok     ", fg="green") if part.given else click.style("missing", fg="red")
         )
-        click.echo(f"{mark}  {part.name:{width}}  {part.detail}")
+        click.echo(f"{mark}  {part.name:{width}}  {visible(part.detail, _LONGEST)}")
         if part.remedy:
-            click.echo(f"{'':{width + 11}}{part.remedy}")
+            click.echo(f"{'':{width + 11}}{visible(part.remedy, _LONGEST)}")
     click.echo(_STRANGERS[found.strangers])
 
 
@@ -145,6 +149,6 @@ def _print_architectures(found: list[_Architecture]) -> None:
     for one in found:
         how = one.builds or "none"
         mark = click.style(f"{how:8}", fg="green" if one.builds else "red" if one.wanted else None)
-        click.echo(f"{mark} {one.arch:8}  {one.detail}")
+        click.echo(f"{mark} {visible(one.arch):8}  {visible(one.detail, _LONGEST)}")
         if one.remedy and one.wanted:
-            click.echo(f"{'':19}{one.remedy}")
+            click.echo(f"{'':19}{visible(one.remedy, _LONGEST)}")

@@ -340,7 +340,8 @@ def print_json(value: dict[str, Any]) -> None:
     """Writes JSON, and nothing else, to standard output."""
     from bot.report.jsonform import json_text
 
-    print_text(json_text(value))
+    # A runner would take it for a command; JSON has another way to write the same.
+    print_text(json_text(value).replace("##[", "##\\u005b"))
 
 
 def print_text(text: str) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.model.closure import UnsolvableCause
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
+from bot.report.phrase import printable, visible
 
 # The kind of a remark, and what it means: CI systems list them as rules.
 RULES = {
@@ -22,6 +23,7 @@ RULES = {
     "configuration-invalid": "The configuration file is not valid.",
 }
 Rule = Literal["packages-added", "limit-exceeded", "not-installable", "configuration-invalid"]
+_LONGEST_PATH, _LONGEST = 4096, 10_000  # characters; GitHub takes 64 kB of a message
 _NAMES = 12  # packages or images that a remark lists by name
 
 
@@ -39,9 +41,13 @@ class Annotation:
 
 def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
     """The errors in `.minimize.yaml`; then, by path and line, those of the head's specs that make
-    an image impossible to install and those that bring packages."""
+    an image impossible to install and those that bring packages. What is not seen is replaced."""
     lines = (*_uninstallable(result), *_arrivals(result))
-    return (*_invalid_fields(result), *sorted(lines, key=lambda one: (one.path, one.line)))
+    found = (*_invalid_fields(result), *sorted(lines, key=lambda one: (one.path, one.line)))
+    return tuple(
+        replace(one, path=visible(one.path, _LONGEST_PATH), message=_cut(printable(one.message)))
+        for one in found
+    )
 
 
 def _arrivals(result: CheckResult) -> Iterator[Annotation]:
@@ -128,3 +134,7 @@ def _listed(names: set[str]) -> str:
     shown = sorted(names)
     more = len(shown) - _NAMES
     return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
