@@ -12,6 +12,18 @@ SPEC = 2 * MEBIBYTE
 SPEC_TREE = 32 * MEBIBYTE
 SPEC_TREE_FILES = 5000
 MACRO_FILE = 8 * MEBIBYTE  # of a package of macros
+SOURCE_LIST = 1_000_000  # `sources` and its like
+MACROS_IN_TREE = 1_000_000  # a file beside a spec file that may define its macros
+
+# A commit's files, written out, and those of them that are in memory together.
+CHECKOUT = 2_000_000_000
+CHECKOUT_FILES = 200_000
+CHECKOUT_TOGETHER = 64_000_000
+
+# A build: one source, what is written to its log, what an installation of packages writes.
+SOURCE = 2_000_000_000
+BUILD_LOG = 64 * MEBIBYTE
+INSTALL_LOG = 16 * MEBIBYTE
 
 # The answer of an evaluation, for each architecture: packages, dependencies, expanded text.
 SPEC_ANSWER = 4 * MEBIBYTE
@@ -20,6 +32,8 @@ SPEC_DEPENDENCIES = 20_000
 SPEC_SOURCES = 20_000
 SPEC_WORDS = 5000  # architectures, conditions, macros, included files
 SPEC_MESSAGE = 8192
+SPEC_REFUSAL = 2000  # characters of a message that are shown
+SPEC_REQUESTED = 2000  # build requirements that a refused spec file names
 
 # The headers of RPM files (of the file, as rpm writes it), and what is read of those of one build:
 # the 25,000 files of a kernel-devel are 1.5 MB.
@@ -36,6 +50,17 @@ BUILT_FILES = 250_000
 LISTING_PACKED = 30_000_000
 LISTING = 120_000_000
 LISTING_ANSWER = 4 * MEBIBYTE
+LISTING_TEXT = 4096  # characters of one element or attribute
+LISTING_DEPTH = 20  # elements in each other; primary.xml has six
+EXTERNAL = 4_000_000_000  # all packages together
+
+# Webhooks, whose bodies the settings limit: a larger one than WEBHOOK_WHOLE is decoded in a process
+# of its own, and of its lists and texts the beginnings are taken. Of a large body no event needs
+# more: the commits of a push are not read, a comment has its limit.
+WEBHOOK_WHOLE = MEBIBYTE
+WEBHOOK_ITEMS = 100
+WEBHOOK_TEXT = 200_000
+WEBHOOK_NAME = 200  # characters of a delivery's id and of its event
 
 # What a repository has: repomd.xml, metalinks and lists of mirrors, keys, signatures; the files
 # that repomd.xml lists, packed and unpacked, read as a stream; comps and modules; RPM files.

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot import limits
 from bot.build.builder import Builder
 from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
@@ -28,7 +29,7 @@ def build_limits() -> Limits:
         seconds=30 * 60.0,
         memory=slot_memory(machine_memory()),
         processes=2048,
-        output=64 * 1024 * 1024,
+        output=limits.BUILD_LOG,
         file_size=8 * _GIBIBYTE,
         tmp=_GIBIBYTE,
         disk=20 * _GIBIBYTE,

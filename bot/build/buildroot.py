@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from bot import limits
 from bot.distro.cache import limit_wanted, size_on_disk
 from bot.distro.retention import SweptFiles, sweep_paths
 from bot.errors import ChangeError, SurroundingsError
@@ -46,7 +47,7 @@ _INSTALL = Limits(
     seconds=900.0,
     memory=2 * _GIBIBYTE,
     processes=1024,
-    output=16 * 1024 * 1024,
+    output=limits.INSTALL_LOG,
     file_size=8 * _GIBIBYTE,
     tmp=_GIBIBYTE // 4,
     disk=20 * _GIBIBYTE,

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _REPOMD = "repodata/repomd.xml"
 # Of all packages of one architecture.
-_MOST_BYTES = 4_000_000_000
 _POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=60)
 
 
@@ -82,8 +81,8 @@ class ExternalBuilds:
         """
         start = time.monotonic()
         listed = self.look(url, arch, sources)
-        if sum(one.size for one in listed) > _MOST_BYTES:
-            raise RefusedFileError(url, f"its packages have more than {_MOST_BYTES} bytes")
+        if sum(one.size for one in listed) > limits.EXTERNAL:
+            raise RefusedFileError(url, f"its packages have more than {limits.EXTERNAL} bytes")
         key = _key(url, arch, sources, commit)
         known = self._cached.get(key)
         if isinstance(known, CachedBuild) and _checksums(known) == {one.checksum for one in listed}:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from bot import limits
 from bot.build.builder import NOT_CACHED
 from bot.distro.cache import Cache
 from bot.distro.failover import FetchError, RefusedFileError
@@ -35,7 +36,7 @@ class SourcePolicy:
     hosts may be right.
     """
 
-    largest: int = 2_000_000_000
+    largest: int = limits.SOURCE
     public_only: bool = True
     local_files: bool = False
 

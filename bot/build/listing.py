@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 from pydantic import TypeAdapter
 
+from bot import limits
 from bot.build.headers import is_debug
 from bot.closure.evr import compare_evr
 from bot.distro.failover import RefusedFileError
@@ -31,8 +32,6 @@ from bot.model.nevra import Nevra, source_name
 # Large repositories take longer: 120 MB are some 80,000 packages.
 _CALL = CallLimits(seconds=120.0, answer=LISTING_ANSWER)
 _FIELDS = ("name", "arch", "checksum", "sourcerpm")
-_LONGEST = 4096  # characters of one of them
-_DEEPEST = 20  # elements in each other; primary.xml has six
 
 
 class ListingError(UnreadableError):
@@ -152,7 +151,7 @@ class _Reader:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(" ")[2]
         self._path.append(name)
-        if len(self._path) > _DEEPEST:
+        if len(self._path) > limits.LISTING_DEPTH:
             raise ListingError("its elements are nested too deep")
         if len(self._path) == 1 and name != "metadata":
             raise ListingError("it is not a primary.xml")
@@ -160,8 +159,10 @@ class _Reader:
             self._fields = {}
         if len(self._path) == 3:
             for key, value in attributes.items():
-                if len(value) > _LONGEST:
-                    raise ListingError(f"a {name} in it is longer than {_LONGEST} characters")
+                if len(value) > limits.LISTING_TEXT:
+                    raise ListingError(
+                        f"a {name} in it is longer than {limits.LISTING_TEXT} characters"
+                    )
                 self._fields[f"{name}@{key.rpartition(' ')[2]}"] = value
 
     def end(self, _tag: str) -> None:
@@ -174,8 +175,8 @@ class _Reader:
         if name not in _FIELDS or (len(self._path) != 3 and self._path[2:-1] != ["format"]):
             return
         before = self._fields.get(name, "")
-        if len(before) + len(text) > _LONGEST:
-            raise ListingError(f"a {name} in it is longer than {_LONGEST} characters")
+        if len(before) + len(text) > limits.LISTING_TEXT:
+            raise ListingError(f"a {name} in it is longer than {limits.LISTING_TEXT} characters")
         self._fields[name] = before + text
 
     def doctype(self, *_declaration: Any) -> None:

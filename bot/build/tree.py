@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot import limits
 from bot.build.buildroot import remove_tree
 from bot.errors import SurroundingsError
 from bot.locks import free_lock, locked
@@ -27,7 +28,6 @@ from bot.spec.tree import SourcesError, checked_name, source_directory
 
 # Files that specs include under names they put together: always seen.
 _INCLUDED = (".inc", ".lua", ".macros")
-_LARGEST_TEXT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def spec_tree(
             if path is None or name in files:
                 continue
             files[name] = path
-            if path.stat().st_size <= _LARGEST_TEXT:
+            if path.stat().st_size <= limits.MACROS_IN_TREE:
                 texts.append(path.read_text("utf-8", "replace"))
     return SpecTree(checked_name(PurePosixPath(spec_path).name), text, files)
 

@@ -10,12 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import parse_qs
 
+from bot import limits
 from bot.forge.values import WebhookRefusedError
 from bot.limited.forker import UnreadableError
-
-# Of a large body no event needs more: the commits of a push are not read, a comment has its limit.
-_MOST_ITEMS = 100
-_MOST_CHARACTERS = 200_000
 
 
 class Verification(Protocol):
@@ -91,9 +88,9 @@ def reduced(form: bool, descriptor: int) -> bytes:
 
 def _cut(value: object) -> object:
     if isinstance(value, str):
-        return value[:_MOST_CHARACTERS]
+        return value[: limits.WEBHOOK_TEXT]
     if isinstance(value, list):
-        return [_cut(each) for each in value[:_MOST_ITEMS]]
+        return [_cut(each) for each in value[: limits.WEBHOOK_ITEMS]]
     if isinstance(value, dict):
         return {key: _cut(each) for key, each in value.items()}
     return value

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
+from bot import limits
 from bot.errors import ChangeError, UsageError
 from bot.git.command import GitError, git_environment, run_git
 
 WORKING_TREE: Final = "working tree"
 """Stands for the files as they are on disk, where a commit could stand."""
 
-MAX_BYTES = 2_000_000_000
-MAX_FILES = 200_000
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
 _REGULAR = ("100644", "100755")
@@ -198,7 +197,7 @@ class GitRepository:
         directory: Path,
         paths: Iterable[str] | None = None,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = limits.CHECKOUT,
     ) -> Materialized:
         """Writes the files of a commit, or of the working tree, into the empty `directory`.
 
@@ -219,9 +218,10 @@ class GitRepository:
         for path, mode, content in source:
             files += 1
             size += len(content)
-            if size > max_bytes or files > MAX_FILES:
+            if size > max_bytes or files > limits.CHECKOUT_FILES:
                 raise ChangeError(
-                    f"The files of {commit} are more than {max_bytes} bytes or {MAX_FILES} files.",
+                    f"The files of {commit} are more than {max_bytes} bytes or"
+                    f" {limits.CHECKOUT_FILES} files.",
                     "Nothing was evaluated: the bot writes out no more than that.",
                 )
             if not _write_below(directory, path, mode, content):
@@ -252,7 +252,7 @@ class GitRepository:
         for entry in entries:
             batch.append(entry)
             held += sizes[entry.oid]
-            if held > 64_000_000:
+            if held > limits.CHECKOUT_TOGETHER:
                 yield from self._read_batch(batch)
                 batch, held = [], 0
         yield from self._read_batch(batch)

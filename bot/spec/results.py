@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot import limits
 from bot.limited.fields import problem
 from bot.limits import MEBIBYTE, SPEC_ANSWER, SPEC_DEPENDENCIES
 from bot.model.architecture import isa
@@ -56,8 +57,6 @@ from bot.spec.missing import (
 from bot.spec.rpm_version import HOST_PYTHON
 from bot.spec.tree import SpecTree
 
-_MOST_MESSAGE = 2000
-_MOST_REQUESTED = 2000
 _LINE = re.compile(r"(?:\bline |\.spec:)(\d+)\b")
 _RPMBUILD_ISPATCH = 1 << 1
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
@@ -158,7 +157,7 @@ def _requirements(
     else:
         return ()
     known = (part for part in map(known_part, named) if part)
-    return tuple(dict.fromkeys(known))[:_MOST_REQUESTED]
+    return tuple(dict.fromkeys(known))[: limits.SPEC_REQUESTED]
 
 
 def _locations(answer: Parsed | Refused) -> tuple[str, ...]:
@@ -177,7 +176,7 @@ def _failure(
 ) -> SpecFailure:
     lines = [line for line in log.replace("/checkout/", "").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    message = "\n".join(errors or lines)[:_MOST_MESSAGE] or "rpm refuses this spec file."
+    message = "\n".join(errors or lines)[: limits.SPEC_REFUSAL] or "rpm refuses this spec file."
     macros = in_message(message, build_architectures)
     cause: FailureCause = "unexpanded" if macros else "invalid"
     number: int | None = None

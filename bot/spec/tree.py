@@ -153,7 +153,6 @@ _BSD_LINE = re.compile(
 )
 _PLAIN_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{32,128})\s+\*?(?P<file>\S.*)$")
 _TYPE_OF_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
-_LIST_BYTES = 1_000_000
 
 
 class SourcesError(ChangeError):
@@ -215,7 +214,7 @@ def read_lists(directory: Path) -> Mapping[str, Listed]:
 def _text(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
-    if path.stat().st_size > _LIST_BYTES:
+    if path.stat().st_size > limits.SOURCE_LIST:
         raise SourcesError(f"{path.name} is larger than a list of sources can be.")
     return path.read_text("utf-8", "replace")
 

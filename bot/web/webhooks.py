@@ -16,6 +16,7 @@ from typing import IO
 
 from aiohttp import web
 
+from bot import limits
 from bot.errors import SurroundingsError
 from bot.forge.bodies import Verification, reduced
 from bot.forge.protocol import Forge
@@ -32,7 +33,6 @@ _BODY_SECONDS = 9.0
 # Larger bodies go to a file while they come, some at a time; the limit counts bytes.
 _IN_MEMORY = 64 * 1024
 _FILES = 8
-_LARGE = 1024 * 1024
 _CHUNK = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _READING = CallLimits(seconds=_BODY_SECONDS, memory=1024 * 1024 * 1024)
@@ -137,7 +137,7 @@ class Webhooks:
         """The headers and a body of some MiB at most; a larger one is cut, in another process."""
         size = body.seek(0, os.SEEK_END)
         body.seek(0)
-        if size <= _LARGE:
+        if size <= limits.WEBHOOK_WHOLE:
             return headers, body.read()
         body.flush()
         form = headers.get("content-type", "").lower().startswith(_FORM)

@@ -14,6 +14,7 @@ from typing import Any
 import gidgethub
 from gidgethub import sansio
 
+from bot import limits
 from bot.forge.events import (
     MERGE_GROUP_CHECK,
     MISSHAPEN,
@@ -38,7 +39,6 @@ from bot.forge.values import (
 )
 from bot.store.records import NewDelivery
 
-_LONGEST_NAME = 200
 # A merge queue's branch names the last pull request of its group.
 _QUEUE = re.compile(r"(?:refs/heads/)?gh-readonly-queue/(.+)/pr-(\d+)-[0-9a-f]+")
 _BRANCH = "refs/heads/"
@@ -58,7 +58,7 @@ def accept(
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
     """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     for name in ("x-github-event", "x-github-delivery"):
-        if not 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
+        if not 0 < len(headers.get(name, "")) <= limits.WEBHOOK_NAME:
             raise WebhookRefusedError(400, f"The header {name} is missing or too long.")
     try:
         # Signed already: gidgethub decodes JSON and form bodies as GitHub sends them.

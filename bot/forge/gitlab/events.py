@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot import limits
 from bot.forge.events import (
     MISSHAPEN,
     ChecksEvent,
@@ -33,7 +34,6 @@ from bot.forge.values import (
 )
 from bot.store.records import NewDelivery
 
-_LONGEST_NAME = 200
 _BRANCH = "refs/heads/"
 # https://docs.gitlab.com/api/projects/#project-visibility-level
 _PUBLIC_LEVEL = 20
@@ -75,7 +75,7 @@ def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: by
     """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     _check_instance(web_url, headers)
     header = headers.get("x-gitlab-event", "")
-    if not 0 < len(header) <= _LONGEST_NAME:
+    if not 0 < len(header) <= limits.WEBHOOK_NAME:
         raise WebhookRefusedError(400, "The header X-Gitlab-Event is missing or too long.")
     try:
         data = json.loads(body)
@@ -84,7 +84,7 @@ def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: by
     if not isinstance(data, dict):
         raise WebhookRefusedError(400, "The body is no JSON object.")
     kind = data.get("object_kind") or data.get("event_name") or data.get("event_type")
-    if not isinstance(kind, str) or not 0 < len(kind) <= _LONGEST_NAME:
+    if not isinstance(kind, str) or not 0 < len(kind) <= limits.WEBHOOK_NAME:
         raise WebhookRefusedError(400, "The body does not say what event it is.")
     if kind not in _KINDS.get(header, (kind,)):
         raise WebhookRefusedError(400, f"The body is that of {kind}, not of {header}.")
@@ -113,10 +113,10 @@ def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
 def delivery_id(headers: Mapping[str, str], body: bytes) -> str:
     """The id that stays the same when GitLab sends it again; old versions have none."""
     for name in ("webhook-id", "idempotency-key"):
-        if 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
+        if 0 < len(headers.get(name, "")) <= limits.WEBHOOK_NAME:
             return headers[name]
     # The UUID of an event is shared by all hooks that it sets off in turn: the body tells.
-    event = headers.get("x-gitlab-event-uuid", "")[:_LONGEST_NAME]
+    event = headers.get("x-gitlab-event-uuid", "")[: limits.WEBHOOK_NAME]
     return f"{event}:{hashlib.sha256(body).hexdigest()[:32]}"
 
 
