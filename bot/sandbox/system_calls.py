@@ -85,47 +85,60 @@ _NAMESPACES = 0x00020000 | 0x7E000000
 _UNKNOWN = -1  # __NR_SCMP_ERROR
 _JOIN_SESSION_KEYRING = 1  # keyctl(2)
 _TIOCLINUX = 0x541C
-# linux/falloc.h: what XFS had as ioctl, and every file system understands as fallocate.
-_PREALLOCATING = (0x40305828, 0x40305829, 0x4030582A, 0x4030582B, 0x40305839)
+# linux/falloc.h: what XFS had as ioctl, and every file system understands as fallocate; and the bit
+# of a number that says that data goes in (asm-generic/ioctl.h, asm/ioctl.h of powerpc).
+_PREALLOCATING = (0x305828, 0x305829, 0x30582A, 0x30582B, 0x305839)
+_INWARDS, _INWARDS_POWERPC = 0x40000000, 0x80000000
+
+# libseccomp's names of the machines that people have, as uname has them.
+_ARCHITECTURES = {
+    "x86_64": Arch.X86_64,
+    "aarch64": Arch.AARCH64,
+    "ppc64le": Arch.PPC64LE,
+    "s390x": Arch.S390X,
+    "riscv64": Arch.RISCV64,
+}
 
 User = Literal["build", "root"]
 
 
 @functools.cache
-def filters(user: User) -> tuple[bytes, ...]:
+def filters(user: User, machine: str = platform.machine()) -> tuple[bytes, ...]:
     """The filters for what runs inside as `user`, as programs of the kernel's classic BPF.
 
-    All of them bind; where several refuse a call, the error is the last one's.
+    All of them bind; where several refuse a call, the error is the last one's. `machine` is whose
+    kernel they are for.
     """
-    allowed = _new_filter(pyseccomp.ERRNO(errno.ENOSYS))
+    allowed = _new_filter(pyseccomp.ERRNO(errno.ENOSYS), machine)
     names = " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _COMMUNICATION))
     for name in (*names.split(), *(_AS_ROOT if user == "root" else ())):
         _add(allowed, pyseccomp.ALLOW, name)
-    _allow_clone(allowed)
+    _allow_clone(allowed, machine)
     _allow_sockets(allowed)
-    return _program(allowed), _program(_refused_arguments())
+    return _program(allowed), _program(_refused_arguments(machine))
 
 
-def _refused_arguments() -> SyscallFilter:
+def _refused_arguments(machine: str) -> SyscallFilter:
     """Calls of the list that are refused with some arguments, or that a file system may lack."""
-    refused = _new_filter(pyseccomp.ALLOW)
+    refused = _new_filter(pyseccomp.ALLOW, machine)
     # As on a kernel that was built without: libraries try sockets of audit, netlink and IPv6.
     _add(refused, pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", Arg(0, pyseccomp.GT, _INET))
     _add(refused, pyseccomp.ERRNO(errno.EPROTONOSUPPORT), "socket", Arg(2, pyseccomp.GT, _UDP))
     # A build must not take a disk in one call, faster than anybody can look: as on file systems
     # that cannot preallocate, posix_fallocate(3) writes zeros instead.
     _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "fallocate")
+    inwards = _INWARDS_POWERPC if machine.startswith("ppc") else _INWARDS
     for request in _PREALLOCATING:
-        _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, request))
+        _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, inwards | request))
     # Typing into a terminal that was inherited.
     for request in (termios.TIOCSTI, _TIOCLINUX):
         _add(refused, pyseccomp.ERRNO(errno.EPERM), "ioctl", _lower(1, request))
     return refused
 
 
-def _allow_clone(allowed: SyscallFilter) -> None:
+def _allow_clone(allowed: SyscallFilter, machine: str) -> None:
     """clone(2) without namespaces; clone3, whose flags are in memory, is not on the list."""
-    flags = 1 if platform.machine() == "s390x" else 0
+    flags = 1 if machine == "s390x" else 0
     _add(allowed, pyseccomp.ALLOW, "clone", Arg(flags, pyseccomp.MASKED_EQ, _NAMESPACES, 0))
 
 
@@ -151,8 +164,11 @@ def _lower(number: int, value: int) -> Arg:
     return Arg(number, pyseccomp.MASKED_EQ, 0xFFFFFFFF, value)
 
 
-def _new_filter(default: int) -> SyscallFilter:
+def _new_filter(default: int, machine: str) -> SyscallFilter:
     made = SyscallFilter(default)
+    if machine != platform.machine():
+        made.remove_arch(Arch.NATIVE)
+        made.add_arch(_ARCHITECTURES[machine])
     # Calls of another architecture's table (32 bits): refused like the others, not deadly.
     made.set_attr(Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
     with contextlib.suppress(OSError):  # libseccomp before 2.5: a list instead of a tree
