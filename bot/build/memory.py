@@ -29,7 +29,7 @@ _LARGER = 2
 @cache
 def machine_memory() -> int:
     """The bytes of memory that this process may use: the machine's, or its control group's."""
-    return min(psutil.virtual_memory().total, *_group_limits(Path("/")))
+    return min([psutil.virtual_memory().total, *_group_limits(Path("/"))])
 
 
 def slot_memory(machine: int) -> int:

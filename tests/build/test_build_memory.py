@@ -91,3 +91,8 @@ def test_a_container_s_limit_is_its_machine_s_memory(tmp_path: Path) -> None:
     (group / "memory.max").write_text("max\n")
     (group.parent / "memory.max").write_text(f"{GIBIBYTE}\n")
     assert memory_module._group_limits(tmp_path) == [GIBIBYTE]
+
+
+def test_without_a_control_groups_limit_the_machines_memory_counts(monkeypatch) -> None:
+    monkeypatch.setattr(memory_module, "_group_limits", lambda _: [])
+    assert memory_module.machine_memory.__wrapped__() == memory_module.psutil.virtual_memory().total
