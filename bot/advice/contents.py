@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from bot.advice.headers import Facts, HeaderFacts
 from bot.advice.swaps import Offer
-from bot.distro.transfer import local_path
+from bot.distro.packages import package_at_hand
 from bot.image.listing import listing
 from bot.image.payload import Content, read_payload
 from bot.image.rpmheader import RefusedPackageError
@@ -97,12 +96,6 @@ def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[st
     return frozenset(found)
 
 
-def at_hand(package: Package) -> Path | None:
-    """The file of a package in a local repository; null where it would have to be fetched."""
-    path = local_path(package.location.url) if package.location is not None else None
-    return path if path is not None and path.is_file() else None
-
-
 def contents_of(package: Package, headers: HeaderFacts, names: Names) -> PackageContents | None:
     """The contents of a package; null where not even its header can be read."""
     headers.read([package])
@@ -110,7 +103,7 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
     if facts is None:
         return None
     found = list(_in_header(package, facts, names))
-    path = at_hand(package)
+    path = package_at_hand(package, headers.cache)
     if path is None:
         return PackageContents("headers", tuple(found))
     runs: list[tuple[str, str]] = []

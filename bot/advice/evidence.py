@@ -14,6 +14,7 @@ from bot.advice.headers import HeaderFacts
 from bot.advice.integrity import keeps_integrity
 from bot.advice.plans import Proposal
 from bot.advice.programs import Opened
+from bot.advice.requests import Job
 from bot.advice.swaps import PROGRAM, Offer, files_of, offers
 from bot.advice.trial import native, test_passes
 from bot.closure.pool import Pool
@@ -26,9 +27,19 @@ MOST_TRACES = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Smaller:
+    """An image on one architecture and a smaller one instead: the packages of both, by libsolv's
+    numbers, and the files that splits take out of packages that stay."""
+
+    job: Job
+    now: frozenset[int]
+    packages: frozenset[int]
+    files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class _Moved:
-    """The packages of a proposal on one architecture, the names of what leaves, and the files that
-    splits take out of packages that stay."""
+    """The packages of today's image and of a smaller one, and the names of what leaves."""
 
     now: tuple[Package, ...]
     staying: tuple[Package, ...]
@@ -39,33 +50,45 @@ class _Moved:
 def with_evidence(
     opened: Sequence[Opened], proposals: Sequence[Proposal], headers: HeaderFacts
 ) -> list[Proposal]:
-    """The proposals with their evidence, on the first architecture that has it.
-
-    Each package is looked into once for all proposals together.
-    """
+    """The proposals with their evidence, on the first architecture that has it."""
     found = list(proposals)
     for place, one in enumerate(opened):
         todo = [n for n, proposal in enumerate(found) if _lacks(proposal)]
-        if not todo:
-            break
-        moved = {n: _moved(one, place, found[n], headers) for n in todo}
-        names = Names()
-        for each in moved.values():
-            names |= each.names
-        contents: dict[Nevra, PackageContents | None] = {}
-        for package in {p.nevra: p for each in moved.values() for p in each.staying}.values():
-            contents[package.nevra] = contents_of(package, headers, names)
-            if contents[package.nevra] is None:
-                break  # without one of them nothing is known of any
-        for number, each in moved.items():
-            evidence = _evidence(one, each, headers, contents)
+        smaller = [_smaller(one, found[n], place) for n in todo]
+        for number, evidence in zip(todo, evidence_of(smaller, headers), strict=True):
             if evidence is not None:
                 found[number] = _with(found[number], evidence)
     return found
 
 
+def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidence | None]:
+    """The evidence for each of several smaller images; null where nothing is known.
+
+    Each package is looked into once for all of them.
+    """
+    moved = [_moved(smaller, headers) for smaller in images]
+    names = Names()
+    for each in moved:
+        names |= each.names
+    contents: dict[Nevra, PackageContents | None] = {}
+    for package in {p.nevra: p for each in moved for p in each.staying}.values():
+        contents[package.nevra] = contents_of(package, headers, names)
+        if contents[package.nevra] is None:
+            break  # without one of them nothing is known of any
+    tests = {smaller.job.request.key: _Test(smaller.job, headers) for smaller in images}
+    return [
+        _evidence(each, headers, contents, tests[smaller.job.request.key])
+        for smaller, each in zip(images, moved, strict=True)
+    ]
+
+
 def _lacks(proposal: Proposal) -> bool:
     return any(c.evidence.use is None for c in proposal.changes if c.kind != "request")
+
+
+def _smaller(one: Opened, proposal: Proposal, place: int) -> Smaller:
+    files = frozenset(path for edit in proposal.answer.edits for path in edit.files)
+    return Smaller(one.job, one.candidates.now, proposal.answer.packages[place], files)
 
 
 def _with(proposal: Proposal, evidence: Evidence) -> Proposal:
@@ -84,10 +107,9 @@ def _with(proposal: Proposal, evidence: Evidence) -> Proposal:
     return replace(proposal, changes=tuple(changes))
 
 
-def _moved(one: Opened, place: int, proposal: Proposal, headers: HeaderFacts) -> _Moved:
-    now, target = one.candidates.now, proposal.answer.packages[place]
-    moved = frozenset(path for edit in proposal.answer.edits for path in edit.files)
-    with one.job.pool.solved(one.job.request, one.job.overlay) as image:
+def _moved(smaller: Smaller, headers: HeaderFacts) -> _Moved:
+    job, now, target, moved = smaller.job, smaller.now, smaller.packages, smaller.files
+    with job.pool.solved(job.request, job.overlay) as image:
         staying = tuple(image.overlays.package(number) for number in sorted(target))
         today = tuple(image.overlays.package(number) for number in sorted(now))
         leaving = offers(image.overlays, now - target)
@@ -100,12 +122,12 @@ def _moved(one: Opened, place: int, proposal: Proposal, headers: HeaderFacts) ->
 
 
 def _evidence(
-    one: Opened,
     moved: _Moved,
     headers: HeaderFacts,
     contents: Mapping[Nevra, PackageContents | None],
+    test: _Test,
 ) -> Evidence | None:
-    """The evidence for what a proposal changes on one architecture; null where nothing is known."""
+    """The evidence for one smaller image; null where nothing is known."""
     known: dict[Nevra, PackageContents] = {}
     for package in moved.staying:
         own = contents.get(package.nevra)
@@ -123,19 +145,26 @@ def _evidence(
     return Evidence(
         tuple(traces[:MOST_TRACES]),
         keeps_integrity(moved.now, moved.staying, headers, known, moved.files),
-        _runs(one, moved, headers),
+        test.outcome(moved.now, moved.staying),
         looked_into="files" if deep else "headers",
     )
 
 
-def _runs(one: Opened, moved: _Moved, headers: HeaderFacts) -> bool | None:
-    """The outcome of the workload's test, where it succeeds in today's image."""
-    test = one.job.test
-    if not test or not native(one.candidates.arch):
-        return None
-    if test_passes(moved.now, test, headers.cache) is not True:
-        return None
-    return test_passes(moved.staying, test, headers.cache)
+class _Test:
+    """The test of an image's workload, run in today's image once for all smaller ones."""
+
+    def __init__(self, job: Job, headers: HeaderFacts) -> None:
+        self._command = job.test if native(job.pool.arch) else ""
+        self._cache = headers.cache
+        self._today: bool | None = None
+
+    def outcome(self, now: Sequence[Package], staying: Sequence[Package]) -> bool | None:
+        """The outcome in a smaller image, where it succeeds in today's; else null."""
+        if not self._command:
+            return None
+        if self._today is None:
+            self._today = test_passes(now, self._command, self._cache) is True
+        return test_passes(staying, self._command, self._cache) if self._today else None
 
 
 # -- other distributions ------------------------------------------------------------------------

@@ -63,19 +63,23 @@ def purpose_of(
     candidates: Candidates,
     requested: Collection[Nevra],
     needs: Iterable[str] = (),
+    *,
+    called: bool = True,
 ) -> Purpose:
     """The programs that an image with these requested packages is for, and what it `needs` besides.
 
     Needs are paths and capabilities, of packages too; one that today's image has not is left out.
+    Not `called`: only the programs of the requested packages' sources, where the files themselves
+    tell which others they run.
     """
     packages, now = candidates.packages, candidates.now
     sources = {packages[n].source for n in now if packages[n].nevra in requested}
     own = {n for n in packages if packages[n].source in sources}
-    called = _called(candidates, own & now)
-    alike = {n for n in packages if packages[n].source in {packages[c].source for c in called}}
+    named = _called(candidates, own & now) if called else set()
+    alike = {n for n in packages if packages[n].source in {packages[c].source for c in named}}
     files = {n: _programs(paths) for n, paths in files_of(overlays, own | alike).items()}
     wanted = {path for n in own & now for path in files[n]}
-    for number in called:
+    for number in named:
         name = packages[number].nevra.name
         wanted |= {path for path in files[number] if path.rpartition("/")[2] == name}
     programs = {

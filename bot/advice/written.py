@@ -10,6 +10,7 @@ from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
 from bot.advice.programs import Opened
 from bot.advice.scriptlets import runs_without
+from bot.model.package import Package
 
 
 def news_of(
@@ -25,7 +26,7 @@ def news_of(
     new = False
     for edit in planned:
         for one in opened:
-            for package in one.job.pool.candidates(edit.package):
+            for package in _packages(one, edit):
                 known = headers.of(package.nevra)
                 headers.read([package])
                 facts = headers.of(package.nevra)
@@ -38,6 +39,14 @@ def news_of(
                     refused.add((edit.package, edit.capability))
                     new = True
     return new
+
+
+def _packages(one: Opened, edit: Edit) -> Iterable[Package]:
+    """The packages that an edit would change: those of the overlay that stand in for others."""
+    overlay = one.job.overlay
+    if overlay is not None and edit.source in overlay.sources:
+        return [package for package in overlay.packages if package.nevra.name == edit.package]
+    return one.job.pool.candidates(edit.package)
 
 
 def _programs(one: Opened, edit: Edit) -> frozenset[str]:

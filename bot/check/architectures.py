@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from bot.check.verdict import only_limits, verdict
 from bot.model.impact import Broken
-from bot.model.result import CheckResult, ImageResult, Suggestion
+from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def merged_result(
         builds=tuple(note for part in parts for note in part.result.builds),
         problems=_unique(problem for result in results for problem in result.problems),
         notes=_unique(notes),
-        suggestions=tuple(_suggestions(images, chosen)),
+        suggestions=tuple(_suggestions(images, chosen, lambda result: result.suggestions)),
+        spec_edits=tuple(_suggestions(images, chosen, lambda result: result.spec_edits)),
         broken=tuple(sorted(_broken(results, chosen))),
         interrupted=interrupted,
         incomplete=incomplete,
@@ -112,18 +114,22 @@ def _fault_of_the_change(result: CheckResult) -> bool:
 
 
 def _suggestions(
-    images: Iterable[ImageResult], chosen: Callable[[str], CheckResult]
+    images: Iterable[ImageResult],
+    chosen: Callable[[str], CheckResult],
+    of: Callable[[CheckResult], tuple[Suggestion, ...]],
 ) -> Iterator[Suggestion]:
-    """Each suggestion once, with what it saves in the images as they were taken."""
+    """Each suggestion once, with what it saves in the images as they were taken; its evidence is
+    that of the first architecture that has some."""
     keys = {image.key for image in images}
     merged: dict[tuple[SpecLine, str], Suggestion] = {}
     for arch in sorted({key.arch for key in keys}):
-        for one in chosen(arch).suggestions:
+        for one in of(chosen(arch)):
             own = tuple(s for s in one.saves if s.key.arch == arch and s.key in keys)
             known = merged.get((one.spec, one.replace_with))
             if own:
                 before = known.saves if known is not None else ()
-                merged[one.spec, one.replace_with] = replace(one, saves=(*before, *own))
+                looked_into = known if known is not None and known.evidence is not None else one
+                merged[one.spec, one.replace_with] = replace(looked_into, saves=(*before, *own))
     yield from merged.values()
 
 

@@ -19,6 +19,7 @@ from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import obstacle_notes, obstacles
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, built_check
+from bot.check.spec_edits import with_edits
 from bot.check.target import Target
 from bot.check.verdict import unevaluated
 from bot.errors import MinimizeError, SurroundingsError, UsageError
@@ -170,7 +171,8 @@ def external_check(
             notes += transfer_notes
         targets.append(replace(target, sides={**target.sides, **sides}))
     part = replace(prediction.parts[0], targets=tuple(targets))
-    return built_check(change, prediction, [part], made, notes, layers=layers)
+    found = built_check(change, prediction, [part], made, notes, layers=layers)
+    return with_edits(change, found) if layers else found
 
 
 def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:

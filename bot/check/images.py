@@ -24,8 +24,9 @@ from bot.distro.objectives import ObjectiveDocument
 from bot.model.closure import Closure, ClosurePair, Edge
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.result import ImageResult, Saving
+from bot.model.result import ImageResult
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving
 from bot.requests.values import RequestedImage
 
 SELF = "@self"

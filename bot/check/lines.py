@@ -15,8 +15,9 @@ from bot.check.stated_lines import AddedDependency, Stated
 from bot.model.closure import Closure, Edge
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.result import Added, ImageResult, Saving, Suggestion
+from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving, Suggestion
 
 # A solve costs some milliseconds; beyond this many for one image a set of lines that cannot be
 # made smaller stands for the smallest.
@@ -81,13 +82,14 @@ def explain(
         line: saving
         for line, closure in search.alone.items()
         if closure.status == "ok" and line not in mixed
-        for saving in (_saving(image.key, head, closure),)
+        for saving in (saving_of(image.key, head, closure),)
         if saving.packages > saving.come
     }
     return Explained(replace(image, added=added), savings, search.solved)
 
 
-def _saving(key: ImageKey, head: Closure, without: Closure) -> Saving:
+def saving_of(key: ImageKey, head: Closure, without: Closure) -> Saving:
+    """The saving of an image that could be `without` what is in `head`."""
     before = {(p.nevra.name, p.nevra.arch) for p in head.packages}
     after = {(p.nevra.name, p.nevra.arch) for p in without.packages}
     return Saving(key, len(before - after), _saved(head, without), len(after - before))

@@ -166,7 +166,8 @@ class RepositoryFile:
     `images` say where those of files such as Containerfiles stand.
     `builder`: its name, `none` for no build, or null for the default; `external`: what the builder
     of that name needs. `definitions`: further macros for evaluation and build. `lookaside`: URL
-    template of the dist-git lookaside cache.
+    template of the dist-git lookaside cache. `suggestions`: lines that could be weaker are looked
+    into, and suggested where the pull request shows them.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -184,6 +185,7 @@ class RepositoryFile:
     dist: str | None = None
     definitions: Mapping[str, str] = field(default_factory=dict)
     lookaside: str | None = None
+    suggestions: bool = True
     thresholds: Annotated[Thresholds, After(_thresholds, _ThresholdFields)] | None = None
     objectives: Annotated[
         tuple[ObjectiveDocument, ...],

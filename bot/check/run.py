@@ -22,6 +22,7 @@ from bot.check.rebuild import BuildContext, build_problems, rebuild
 from bot.check.repository_file import RepositoryFile
 from bot.check.request_advice import line_advice
 from bot.check.requested import Requests, images_of_requests, requests_of, with_requests
+from bot.check.spec_edits import with_edits
 from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
@@ -144,7 +145,8 @@ def build_check(
     change: Change, prediction: Prediction, builder: Builder, native: str
 ) -> CheckResult:
     """The final answer: both sides built on `native`, what that tells of the others, and layers."""
-    return rebuilt_check(change, prediction, builder, native, layers=True).result
+    found = rebuilt_check(change, prediction, builder, native, layers=True)
+    return with_edits(change, found).result
 
 
 def build_on(
@@ -159,7 +161,7 @@ def build_on(
     found = rebuilt_check(
         change, prediction, builder, arch, layers=layers, apart=True, elsewhere=elsewhere
     )
-    return ArchitectureResult(arch, found.result, found.transfers)
+    return ArchitectureResult(arch, with_edits(change, found).result, found.transfers)
 
 
 def rebuilt_check(

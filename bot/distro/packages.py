@@ -49,6 +49,14 @@ def fetch_package(package: Package, cache: Cache) -> Path:
     return found
 
 
+def package_at_hand(package: Package, cache: Cache) -> Path | None:
+    """The RPM file of a package in a `file://` repository or in the cache; null elsewhere."""
+    if package.location is None:
+        return None
+    path = local_path(package.location.url) or _place(package, package.location, cache)
+    return path if path.is_file() else None
+
+
 def fetch_packages(
     packages: Iterable[Package],
     cache: Cache,

@@ -21,6 +21,7 @@ from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
 from bot.model.request import LineAdvice
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Suggestion
 from bot.model.surface import Surface
 from bot.model.together import OnlyTogether, OtherChange
 
@@ -219,34 +220,6 @@ class ImageResult:
         return (self.head.known_size or 0) - (self.base.known_size or 0)
 
 
-@inline("key")
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """The saving of a suggestion in one image: packages that leave, and those that come instead.
-
-    `installed_size` is what the image then has less, in bytes.
-    """
-
-    key: ImageKey
-    packages: int
-    installed_size: int | None
-    come: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A line of this change that could be weaker, what that saves, measured by solving, and the
-    `edits` that it is by their names."""
-
-    spec: SpecLine
-    replace_with: str
-    saves: tuple[Saving, ...]
-    edits: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _sort(self, "saves", lambda saving: saving.key)
-
-
 @dataclass(frozen=True, slots=True)
 class BuildNote:
     """How one side's build went: shown in the report, with where its log is.
@@ -342,6 +315,7 @@ class CheckResult:
     document, null where it could not be had; `unverified` the repositories without a key, whose
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
     about the evidence; `awaited` architectures whose own build has not ended yet.
+    `spec_edits` are suggestions for other lines of the changed specs than the change's own.
     `broken` are packages of the repositories that what the change drops makes uninstallable.
     `advice` is on lines of the files of `requests`. `interrupted`: something around us failed, and
     another try may say more; `incomplete`: something was not evaluated, the change not at fault.
@@ -375,6 +349,7 @@ class CheckResult:
     images: tuple[ImageResult, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     advice: tuple[LineAdvice, ...] = ()
+    spec_edits: tuple[Suggestion, ...] = ()
     broken: tuple[Broken, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None

@@ -12,8 +12,9 @@ from functools import cached_property
 
 from bot.model.closure import Edge, GeneratedRequirement
 from bot.model.image import ImageKey
-from bot.model.result import Added, CheckResult, ImageResult, Suggestion, Without
+from bot.model.result import Added, CheckResult, ImageResult, Without
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Suggestion
 from bot.report.blocks import Block, Detail, table
 from bot.report.grouping import arch_order, place_of_image
 from bot.report.phrase import Phrase, code, joined, listing

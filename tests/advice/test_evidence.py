@@ -166,13 +166,13 @@ def test_what_a_file_runs_or_links_to_must_still_be_there(tmp_path, content, who
     ],
 )
 def test_without_the_files_headers_are_looked_into(tmp_path, monkeypatch, content, scriptlet, use):
-    monkeypatch.setattr("bot.advice.contents.at_hand", lambda package: None)
+    monkeypatch.setattr("bot.advice.contents.package_at_hand", lambda package, cache: None)
     found = evidence(tmp_path, content, scriptlet).evidence
     assert (found.use, found.looked_into) == (use, "headers")
 
 
 def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkeypatch):
-    monkeypatch.setattr("bot.advice.contents.at_hand", lambda package: None)
+    monkeypatch.setattr("bot.advice.contents.package_at_hand", lambda package, cache: None)
     assert evidence(tmp_path, UNIT).evidence.integrity is None
 
 

@@ -19,11 +19,10 @@ from bot.model.result import (
     CheckResult,
     ImageResult,
     ObjectiveResult,
-    Saving,
     Side,
-    Suggestion,
 )
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving, Suggestion
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 

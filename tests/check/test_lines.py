@@ -8,8 +8,9 @@ from bot.model.closure import Closure, Edge, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
-from bot.model.result import Added, ImageResult, Saving, Side
+from bot.model.result import Added, ImageResult, Side
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 SNAPSHOT = SnapshotState("s", ())

@@ -19,12 +19,11 @@ from bot.model.result import (
     CheckResult,
     ImageResult,
     ObjectiveResult,
-    Saving,
     Side,
-    Suggestion,
     Without,
 )
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving, Suggestion
 
 SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")
 BASE, HEAD = "1f" * 20, "e2" * 20

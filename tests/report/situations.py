@@ -31,12 +31,11 @@ from bot.model.result import (
     ImageResult,
     LayerSize,
     ObjectiveResult,
-    Saving,
     Side,
-    Suggestion,
     Without,
 )
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving, Suggestion
 from bot.model.surface import Surface
 
 BASE, HEAD = "20622be1e6e6b22733a2d7cc942e0febb5c58767", "c4267a74fb756297d9e49fc83d9868d376de48e5"

@@ -23,11 +23,10 @@ from bot.model.result import (
     ImageResult,
     JudgedImage,
     ObjectiveResult,
-    Saving,
     Side,
-    Suggestion,
 )
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Saving, Suggestion
 from bot.report.phrase import (
     code,
     code_span,

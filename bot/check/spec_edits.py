@@ -1,0 +1,286 @@
+"""Lines of the changed specs that could be weaker: solved, and with evidence that nothing needs
+what leaves.
+
+Looked for once the packages are built: what their files use is not known before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from bot.check.lines import saving_of
+from bot.check.objectives import needs_of
+from bot.git.hunks import lines_of_change
+from bot.model.advice import EditKind, Evidence
+from bot.model.opportunity import edit_name
+from bot.model.result import CheckResult
+from bot.model.spec import SpecEvaluation, SpecLine
+from bot.model.suggestion import DiffLine, Saving, Suggestion
+
+if TYPE_CHECKING:
+    from bot.advice.headers import HeaderFacts
+    from bot.advice.programs import Opened
+    from bot.check.change import Change
+    from bot.check.evidence import EvaluatedSpec
+    from bot.check.images import CheckedImage
+    from bot.check.run import Prediction
+    from bot.check.target import Target
+
+# Images on an architecture that are looked into; where there are more nothing is suggested.
+MOST_IMAGES = 24
+# Lines that the change did not bring: those that save most.
+MOST_LINES = 3
+_BUILT = ("rebuilt", "external")
+_PLAIN = re.compile(r"^\s*Requires\s*:\s*(?P<rest>\S.*?)\s*$", re.IGNORECASE)
+_OF_SCRIPTLETS = re.compile(r"^\s*Requires(?P<rest>\([a-z, ]+\)\s*:\s*\S.*?)\s*$", re.IGNORECASE)
+# systemd's macros for packages with units (rpm/macros.systemd.in).
+_SYSTEMD = re.compile(r"^\s*%\{?\??systemd_requires\}?\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class EditedLine:
+    """A line that states requirements of the spec's packages, and what to write instead.
+
+    `needs` are packages with the names of capabilities, none of which another line states too.
+    """
+
+    line: SpecLine
+    kind: EditKind
+    replace_with: str
+    needs: frozenset[tuple[str, str]]
+
+    @property
+    def edits(self) -> tuple[str, ...]:
+        """The names of the edits that it is."""
+        return tuple(sorted(edit_name(package, name) for package, name in self.needs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A line made weaker in one image that then is smaller, and the evidence for it."""
+
+    line: EditedLine
+    saving: Saving
+    evidence: Evidence | None = None
+
+
+def with_edits(change: Change, found: Prediction) -> Prediction:
+    """The check with the evidence for its suggestions, and with those for other lines.
+
+    Not of several changes together, and not where the optimiser, on whose rooms the evidence is
+    built, has no wheel for this machine.
+    """
+    if len(found.parts) > 1 or not found.file.suggestions or find_spec("pysat") is None:
+        return found
+    from bot.advice.headers import HeaderFacts
+
+    headers = HeaderFacts(found.cache)
+    trials: list[_Trial] = []
+    places: dict[SpecLine, DiffLine] = {}
+    for target in found.targets:
+        for arch, sides in target.sides.items():
+            if sides.head.evidence in _BUILT:
+                lines = list(_lines(target, arch))
+                trials += _trials(target, arch, lines, found, headers)
+        for one in target.specs:
+            places |= _diff_lines(change, one)
+    return replace(found, result=_suggesting(found.result, trials, places))
+
+
+def _lines(target: Target, arch: str) -> Iterator[EditedLine]:
+    for one in target.specs:
+        head = one.head.get(arch)
+        if isinstance(head, SpecEvaluation):
+            yield from edited_lines(head)
+
+
+def edited_lines(evaluated: SpecEvaluation) -> Iterator[EditedLine]:
+    """The lines of a spec that could be weaker, each of which alone says what it says."""
+    from bot.advice.edits import capability_name
+
+    needs: dict[SpecLine, set[tuple[str, str | None]]] = {}
+    stated: dict[tuple[str, str | None], set[SpecLine]] = {}
+    for package in evaluated.packages:
+        for each in package.dependencies:
+            if each.dependency.kind == "requires" and each.origin is not None:
+                need = package.nevra.name, capability_name(each.dependency.capability)
+                needs.setdefault(each.origin, set()).add(need)
+                stated.setdefault(need, set()).add(each.origin)
+    for line, own in sorted(needs.items()):
+        weaker = weaker_line(line.text)
+        plain = {(package, name) for package, name in own if name is not None}
+        if weaker is not None and plain == own and all(len(stated[need]) == 1 for need in plain):
+            yield EditedLine(line, *weaker, frozenset(plain))
+
+
+def weaker_line(text: str) -> tuple[EditKind, str] | None:
+    """The kind and text of a weaker line instead of one that requires; null for any other line."""
+    if match := _PLAIN.match(text):
+        return "weaken", f"Recommends: {match['rest']}"
+    if match := _OF_SCRIPTLETS.match(text):
+        return "order", f"OrderWithRequires{match['rest']}"
+    return ("order", "%{?systemd_ordering}") if _SYSTEMD.match(text) else None
+
+
+def _trials(
+    target: Target,
+    arch: str,
+    lines: Sequence[EditedLine],
+    found: Prediction,
+    headers: HeaderFacts,
+) -> list[_Trial]:
+    """The lines made weaker in each image of an architecture, where that makes it smaller."""
+    from bot.advice.evidence import Smaller, evidence_of
+
+    place = target.document.id, arch
+    images = [
+        image
+        for image in found.images
+        if (image.result.key.repository, image.result.key.arch) == place
+        and image.pair.head.status == "ok"
+    ]
+    if not lines or len(images) > MOST_IMAGES:
+        return []
+    trials: list[_Trial] = []
+    smaller: list[Smaller] = []
+    for image in images:
+        opened = _opened(target, image, found)
+        for line, numbers, saving in _savings(opened, image, lines, headers):
+            trials.append(_Trial(line, saving))
+            smaller.append(Smaller(opened.job, opened.candidates.now, numbers))
+    known = evidence_of(smaller, headers)
+    return [replace(t, evidence=e) for t, e in zip(trials, known, strict=True)]
+
+
+def _opened(target: Target, image: CheckedImage, found: Prediction) -> Opened:
+    from bot.advice.candidates import candidates_of
+    from bot.advice.programs import Opened, programs_of, purpose_of
+    from bot.advice.requests import Job
+
+    key, request = image.result.key, image.request
+    workload = found.rules.configuration.workloads.get(key.workload)
+    job = Job(
+        target.pools[key.arch],
+        request,
+        target.sides[key.arch].head,
+        needs=needs_of(found.plan.objectives, key),
+        test=workload.test if workload is not None else "",
+    )
+    with job.pool.solved(request, job.overlay) as solved:
+        candidates = candidates_of(solved, key.arch, request.requests)
+        requested = solved.closure.requested
+        # Which programs of others theirs run, the files tell.
+        purpose = purpose_of(solved.overlays, candidates, requested, job.needs, called=False)
+        return Opened(job, candidates, purpose, programs_of(solved.overlays, candidates.now))
+
+
+def _savings(
+    opened: Opened, image: CheckedImage, lines: Sequence[EditedLine], headers: HeaderFacts
+) -> Iterator[tuple[EditedLine, frozenset[int], Saving]]:
+    """The lines that make an image smaller, with the packages that it then has.
+
+    It can be installed, and has every program that it is for.
+    """
+    from bot.advice.edits import edits_of_requirements
+    from bot.advice.plans import dropped
+    from bot.advice.written import news_of
+
+    job, candidates = opened.job, opened.candidates
+    own = {package for line in lines for package, _ in line.needs}
+    refused: set[tuple[str, str]] = set()
+    planned = [e for e in edits_of_requirements([candidates]) if e.package in own]
+    news_of([opened], planned, headers, refused)
+    edits = {
+        (edit.package, edit.capability): edit
+        for edit in edits_of_requirements([candidates], headers.wrote, refused)
+        if edit.package in own and edit.written
+    }
+    numbers = {candidate.nevra: n for n, candidate in candidates.packages.items()}
+    installed = {candidates.packages[n].nevra.name for n in candidates.now}
+    for line in lines:
+        if line.kind == "weaken" and job.request.weak:
+            continue  # what is recommended is installed
+        needs = [need for need in sorted(line.needs) if need[0] in installed]
+        wanted = [edits[need] for need in needs if need in edits]
+        if not wanted or len(wanted) < len(needs) or {e.kind for e in wanted} != {line.kind}:
+            continue
+        after = job.pool.solve(
+            job.request, job.overlay, drop=dropped(candidates, wanted), settled=lambda _: True
+        )
+        left = frozenset(numbers[p.nevra] for p in after.packages if p.nevra in numbers)
+        saving = saving_of(image.result.key, image.pair.head, after)
+        served = all(owners & left for owners in opened.purpose.programs.values())
+        if after.status == "ok" and served and saving.packages > saving.come:
+            yield line, left, saving
+
+
+def _diff_lines(change: Change, one: EvaluatedSpec) -> Mapping[SpecLine, DiffLine]:
+    """The lines of a spec's head that a forge shows in the diff."""
+    spec, text = one.spec, one.texts.get("head")
+    if spec.head_path is None or text is None or change.head == "working tree":
+        return {}
+    shown = lines_of_change(
+        change.git, change.merge_base, change.head, spec.base_path, spec.head_path
+    )
+    lines = text.split("\n")
+    base_path = spec.base_path or spec.head_path
+    return {
+        SpecLine(spec.head_path, number, lines[number - 1].rstrip("\r")): DiffLine(base_path, base)
+        for number, base in shown.items()
+        if number <= len(lines)
+    }
+
+
+def _suggesting(
+    result: CheckResult, trials: Iterable[_Trial], places: Mapping[SpecLine, DiffLine]
+) -> CheckResult:
+    by_line: dict[EditedLine, list[_Trial]] = {}
+    for trial in trials:
+        by_line.setdefault(trial.line, []).append(trial)
+    found = {
+        edited.line: Suggestion(
+            edited.line,
+            edited.replace_with,
+            tuple(trial.saving for trial in own),
+            edited.edits,
+            edited.kind,
+            joined_evidence([trial.evidence for trial in own]),
+            places.get(edited.line),
+        )
+        for edited, own in by_line.items()
+    }
+    suggestions = tuple(
+        replace(one, evidence=known.evidence, diff_line=known.diff_line)
+        if (known := found.get(one.spec)) is not None
+        else one
+        for one in result.suggestions
+    )
+    named = {line for one in result.suggestions for line in (one.spec, *one.spec.feeds)}
+    others = [one for line, one in found.items() if line not in named and one.safe]
+    others.sort(key=lambda one: (-one.most, one.spec))
+    return replace(result, suggestions=suggestions, spec_edits=tuple(others[:MOST_LINES]))
+
+
+def joined_evidence(found: Sequence[Evidence | None]) -> Evidence | None:
+    """The evidence of several images as one: null where nothing is known of one of them."""
+    known = [one for one in found if one is not None]
+    if len(known) < len(found) or not known:
+        return None
+    traces = [None if one.use is None else list(one.use) for one in known]
+    return Evidence(
+        None if None in traces else tuple(dict.fromkeys(t for own in traces for t in own or ())),
+        _all_of([one.integrity for one in known]),
+        # Only where a workload has a test, and on a machine that runs it.
+        _all_of([one.runs for one in known if one.runs is not None]),
+        looked_into="files" if all(one.looked_into == "files" for one in known) else "headers",
+    )
+
+
+def _all_of(outcomes: Sequence[bool | None]) -> bool | None:
+    if False in outcomes:
+        return False
+    return True if outcomes and None not in outcomes else None
