@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from bot.forge.values import PullRequestKey, Reaction, StatusReport, StatusState
+from bot.forge.values import LineSuggestion, PullRequestKey, Reaction, StatusReport, StatusState
 
-Kind = Literal["status", "comment", "reaction"]
+Kind = Literal["status", "comment", "suggestions", "reaction"]
 # Of two pull requests with one head commit, the first of these is the commit's.
 _WORST_FIRST: tuple[StatusState, ...] = (
     "action_required",
@@ -150,6 +150,37 @@ class DesiredComment:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredSuggestions:
+    """The suggestions on lines of a pull request's diff, those of its newest check.
+
+    They are written only while `head_sha` and `base_ref` are the pull request's own. `suggestions`
+    is null while no check has wanted one yet: then the forge is not even asked.
+    """
+
+    suggestions: tuple[LineSuggestion, ...] | None = None
+    check: str = ""
+    phase: Phase = Phase.QUEUED
+    head_sha: str = ""
+    base_ref: str = ""
+
+    @property
+    def shown(self) -> DesiredSuggestions | None:
+        """The suggestions, once there was one."""
+        return None if self.suggestions is None else self
+
+    def begun(self, check: str) -> DesiredSuggestions:
+        """With `check` as the pull request's; what an earlier one suggests stays until then."""
+        return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
+
+    def recorded(self, wanted: DesiredSuggestions) -> DesiredSuggestions:
+        """`wanted`, unless a later check or a later phase of its own has spoken."""
+        if self.check != wanted.check or wanted.phase < self.phase:
+            return self
+        none = self.suggestions is None and not wanted.suggestions
+        return replace(wanted, suggestions=None) if none else wanted
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredReaction:
     """A reaction to the comment with this id."""
 
@@ -162,10 +193,11 @@ class DesiredReaction:
         return self
 
 
-Desired = DesiredStatuses | DesiredComment | DesiredReaction
+Desired = DesiredStatuses | DesiredComment | DesiredSuggestions | DesiredReaction
 _KINDS: Mapping[Kind, TypeAdapter[Any]] = {
     "status": TypeAdapter(DesiredStatuses),
     "comment": TypeAdapter(DesiredComment),
+    "suggestions": TypeAdapter(DesiredSuggestions),
     "reaction": TypeAdapter(DesiredReaction),
 }
 
@@ -192,6 +224,11 @@ class Subject:
     def comment(cls, key: PullRequestKey, marker: str) -> Subject:
         """The comment of a pull request with this marker."""
         return cls("comment", *key.parts, marker)
+
+    @classmethod
+    def suggestions(cls, key: PullRequestKey) -> Subject:
+        """The suggestions on lines of a pull request."""
+        return cls("suggestions", *key.parts, "")
 
     @classmethod
     def reaction(cls, key: PullRequestKey, comment: str, reaction: Reaction) -> Subject:
@@ -227,4 +264,6 @@ def desired_from_json(kind: Kind, body: str) -> Desired:
 def _kind(desired: Desired) -> Kind:
     if isinstance(desired, DesiredStatuses):
         return "status"
+    if isinstance(desired, DesiredSuggestions):
+        return "suggestions"
     return "comment" if isinstance(desired, DesiredComment) else "reaction"

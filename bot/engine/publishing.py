@@ -16,13 +16,14 @@ from bot.engine.desired import (
     DesiredReaction,
     DesiredStatus,
     DesiredStatuses,
+    DesiredSuggestions,
     Phase,
     Subject,
 )
 from bot.engine.job import CheckJob, Reply
 from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outbox import Outbox
-from bot.engine.rendering import narrowed_to, with_log_addresses
+from bot.engine.rendering import line_suggestion, narrowed_to, with_log_addresses
 from bot.engine.results import Results
 from bot.engine.values import StoredResult
 from bot.forge.values import PullRequestKey, StatusReport, StatusState
@@ -35,6 +36,7 @@ from bot.report.render import (
     render_comment,
     render_nothing_any_more,
 )
+from bot.report.suggestion import offered
 from bot.settings.values import Settings
 
 D = TypeVar("D", bound=Desired)
@@ -67,6 +69,7 @@ class Publisher:
             return
         await self._statuses(job.key, job.head_sha, lambda all_: all_.begun(job.number, job.id))
         await self._comment(job.key, COMMENT_MARKER, lambda known: known.begun(job.id))
+        await self._suggestions(job, lambda known: known.begun(job.id))
 
     async def queued(self, job: CheckJob) -> None:
         """Record that the check waits for its turn, unless the commit has a result."""
@@ -131,6 +134,8 @@ class Publisher:
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
         if job.narrowed:
             return await self._record(job, phase, job.answers, self._narrowed(job, found))
+        if found.stage == "final":
+            await self._suggest(job, phase, found)
         needed = comment_needed(found)
         if found.judged == "neutral" and not needed:
             # Not evaluated: an earlier comment may still be true, so it is left.
@@ -138,6 +143,19 @@ class Publisher:
         render = render_comment if needed else render_nothing_any_more
         body = render(found, page_url=self._links.page(job), chat=True)
         return await self._record(job, phase, COMMENT_MARKER, body, create=needed)
+
+    async def _suggest(self, job: CheckJob, phase: Phase, found: CheckResult) -> None:
+        """Record the suggestions on lines of the diff; none where the settings want none."""
+        rule = self._settings.rule_for(*job.key.parts[:2], job.base_ref)
+        wanted = offered(found) if rule is None or rule.suggestions else ()
+        made = DesiredSuggestions(
+            tuple(line_suggestion(one) for one in wanted),
+            job.id,
+            phase,
+            job.head_sha,
+            job.base_ref,
+        )
+        await self._suggestions(job, lambda known: known.recorded(made))
 
     def _narrowed(self, job: CheckJob, found: CheckResult) -> str:
         """The report for a comment of its own: the usual comment is about all images."""
@@ -231,6 +249,12 @@ class Publisher:
     ) -> None:
         empty = DesiredComment(marker, check=check)
         await self._change(Subject.comment(key, marker), empty, change)
+
+    async def _suggestions(
+        self, job: CheckJob, change: Callable[[DesiredSuggestions], DesiredSuggestions]
+    ) -> None:
+        empty = DesiredSuggestions(check=job.id)
+        await self._change(Subject.suggestions(job.key), empty, change)
 
     async def _change(self, subject: Subject, empty: D, change: Callable[[D], D]) -> None:
         await asyncio.to_thread(self.outbox.change, subject, empty, change)

@@ -16,7 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bot.engine.desired import Desired, DesiredComment, DesiredReaction, DesiredStatuses
+from bot.engine.desired import (
+    Desired,
+    DesiredComment,
+    DesiredReaction,
+    DesiredStatuses,
+    DesiredSuggestions,
+)
 from bot.engine.outbox import LEASE, Claim, Outbox
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
@@ -219,6 +225,8 @@ class Reconciler:
             return ""
         if isinstance(desired, DesiredComment):
             return await self._put_comment(forge, claim, desired)
+        if isinstance(desired, DesiredSuggestions):
+            return await self._put_suggestions(forge, subject.key, desired)
         assert isinstance(desired, DesiredStatuses)
         shown = desired.shown
         if shown is not None and shown.report is not None:
@@ -230,19 +238,36 @@ class Reconciler:
         key = claim.subject.key
         if wanted.body is None:
             return ""
-        if wanted.head_sha:
-            now = await forge.pull_request(key)
-            # What was merged meanwhile is still of this head: its effect is measured to the end.
-            newest = (now.head_sha, now.base_ref) == (wanted.head_sha, wanted.base_ref)
-            if not newest or not (now.open or now.merged):
-                return "a newer commit is there, or the pull request is closed"
-            own = self._settings.forges.get(key.forge)
-            if now.author_is_bot and not (own is not None and own.comment_on_bots):
-                return "the author is a bot"
+        if wanted.head_sha and (reason := await self._outdated(forge, key, wanted)):
+            return reason
         if not wanted.create and await forge.find_comment(key, wanted.marker) is None:
             return ""
         comment = await forge.put_comment(key, wanted.marker, wanted.body)
         await asyncio.to_thread(self._on_comment, key, wanted, comment)
+        return ""
+
+    async def _put_suggestions(
+        self, forge: Forge, key: PullRequestKey, wanted: DesiredSuggestions
+    ) -> str:
+        if wanted.suggestions is None:
+            return ""
+        if reason := await self._outdated(forge, key, wanted):
+            return reason
+        await forge.put_suggestions(key, wanted.head_sha, wanted.suggestions)
+        return ""
+
+    async def _outdated(
+        self, forge: Forge, key: PullRequestKey, wanted: DesiredComment | DesiredSuggestions
+    ) -> str:
+        """The reason not to write about a head commit any more; empty while it is to be written."""
+        now = await forge.pull_request(key)
+        # What was merged meanwhile is still of this head: its effect is measured to the end.
+        newest = (now.head_sha, now.base_ref) == (wanted.head_sha, wanted.base_ref)
+        if not newest or not (now.open or now.merged):
+            return "a newer commit is there, or the pull request is closed"
+        own = self._settings.forges.get(key.forge)
+        if now.author_is_bot and not (own is not None and own.comment_on_bots):
+            return "the author is a bot"
         return ""
 
     async def _away(self, claim: Claim, error: ForgeError) -> None:

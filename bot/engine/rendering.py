@@ -1,13 +1,17 @@
-"""Parts of comments and statuses beside the report: annotations, addresses of logs, narrowing."""
+"""Parts of what is written beside the report: suggestions, addresses of logs, narrowing."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bot.forge.values import LineSuggestion
 from bot.model.result import CheckResult
+from bot.model.suggestion import Suggestion
 from bot.report.phrase import Phrase, code, joined, listing, plain
+from bot.report.suggestion import suggestion_markdown
 from bot.report.template import Sentences
 
 say = Sentences(Path(__file__).with_name("sentences.toml"))
@@ -61,4 +65,20 @@ def narrowed_to(
         wanted=joined(wanted, ", "),
         untouched=listing(untouched),
         away=() if untouched else listing(away),
+    )
+
+
+def line_suggestion(suggestion: Suggestion) -> LineSuggestion:
+    """A suggestion as it stands on its line of the diff; its name is that of its edits."""
+    place = suggestion.diff_line
+    assert place is not None  # it is offered there alone
+    named = "\0".join((suggestion.spec.path, *suggestion.edits))
+    return LineSuggestion(
+        hashlib.sha256(named.encode()).hexdigest()[:12],
+        suggestion.spec.path,
+        suggestion.spec.line,
+        suggestion_markdown(suggestion),
+        suggestion.replace_with,
+        place.base_path,
+        place.base_line,
     )

@@ -55,6 +55,7 @@ from bot.forge.protocol import Forge
 from bot.model.advice import Plan
 from bot.model.opportunity import edit_name
 from bot.model.result import CheckResult
+from bot.model.suggestion import Suggestion
 from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 
@@ -268,8 +269,12 @@ def _about(job: CheckJob) -> str:
 
 def without_declined(result: CheckResult, declined: Collection[str]) -> CheckResult:
     """A result without the suggestions that somebody declined."""
-    wanted = (one for one in result.suggestions if not set(one.edits) & set(declined))
-    return replace(result, suggestions=tuple(wanted))
+
+    def wanted(suggestions: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
+        return tuple(one for one in suggestions if not set(one.edits) & set(declined))
+
+    suggestions, spec_edits = wanted(result.suggestions), wanted(result.spec_edits)
+    return replace(result, suggestions=suggestions, spec_edits=spec_edits)
 
 
 def proposing(finding: ChatFinding, declined: Collection[str]) -> ChatFinding:

@@ -20,6 +20,7 @@ from bot.report.line_advice import line_advice
 from bot.report.objectives import limits, newly_broken, worst_violation
 from bot.report.phrase import Phrase, prose
 from bot.report.sufficiency import sufficiency
+from bot.report.suggestion import other_lines
 from bot.report.surface import attack_surface
 from bot.report.template import say, sentences, short_image
 from bot.report.together import together
@@ -86,6 +87,8 @@ def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Bl
     ]
     if enough := _enough(causes, result):
         blocks.append(Paragraph(enough))
+    if others := other_lines(result.spec_edits):
+        blocks.append(Paragraph(others))
     if known := evidence.architectures_line(rows, result):
         blocks.append(Paragraph(sentences(known, evidence.caveat(result))))
     return [*blocks, *attack_surface(rows, detail)]

@@ -130,6 +130,9 @@ class RepositoryRule(Strict):
     `mode`: `silent` records checks and writes nothing on the forge, no issues either; `comment`
     writes comments and a status that never fails; `enforce` writes all. Branches without a rule are
     enforced.
+    `mode`: `silent` records checks and writes nothing on the forge; `comment` writes comments and a
+    status that never fails; `enforce` writes all. Branches without a rule are enforced.
+    Without `suggestions` no line of a pull request gets one.
     """
 
     match: str
@@ -137,6 +140,7 @@ class RepositoryRule(Strict):
     forge: str | None = None
     documents: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     mode: Mode = "enforce"
+    suggestions: bool = True
 
 
 class BaseImageRow(Strict):
@@ -262,8 +266,7 @@ class Settings(Strict):
 
     def mode_for(self, forge: str, repository: str, branch: str) -> Mode:
         """How far checks of a branch go on the forge, by the first rule that fits."""
-        fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
-        rule = next(fitting, None)
+        rule = self.rule_for(forge, repository, branch)
         return "enforce" if rule is None else rule.mode
 
     def is_silent(self, forge: str, repository: str) -> bool:
@@ -278,6 +281,10 @@ class Settings(Strict):
                 if rule.branch == "*":
                     break
         return bool(modes) and set(modes) == {"silent"}
+    def rule_for(self, forge: str, repository: str, branch: str) -> RepositoryRule | None:
+        """The first rule that fits a branch."""
+        fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
+        return next(fitting, None)
 
     @property
     def runs_rule(self) -> Kept:

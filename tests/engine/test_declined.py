@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
 from bot.engine.steps import proposing, without_declined
 from bot.model.advice import Change, ImageAdvice, Plan
 from bot.model.image import ImageKey
-from bot.model.result import CheckResult, Suggestion
+from bot.model.result import CheckResult
 from bot.model.spec import SpecLine
+from bot.model.suggestion import Suggestion
 
 KEY = ImageKey("web", "minimal", "c9", "x86_64")
 LINES = [SpecLine("tool.spec", n, f"Requires: {name}") for n, name in ((3, "perl"), (4, "lua"))]
@@ -34,6 +37,9 @@ def test_a_declined_suggestion_is_left_out_of_a_result() -> None:
     found = without_declined(RESULT, ("tool:perl",))
     assert [one.spec.text for one in found.suggestions] == ["Requires: lua"]
     assert without_declined(RESULT, ()) == RESULT
+    beside = replace(RESULT, suggestions=(), spec_edits=RESULT.suggestions)
+    left = without_declined(beside, ("tool:perl",)).spec_edits
+    assert [one.spec.text for one in left] == ["Requires: lua"]
 
 
 def test_a_plan_with_a_declined_edit_is_left_out_of_an_answer() -> None:

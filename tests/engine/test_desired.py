@@ -12,11 +12,12 @@ from bot.engine.desired import (
     DesiredReaction,
     DesiredStatus,
     DesiredStatuses,
+    DesiredSuggestions,
     Phase,
     desired_from_json,
     desired_to_json,
 )
-from bot.forge.values import Annotation, StatusReport, StatusState
+from bot.forge.values import Annotation, LineSuggestion, StatusReport, StatusState
 
 STATES: dict[Phase, StatusState] = {
     Phase.QUEUED: "pending",
@@ -95,3 +96,33 @@ def test_a_desired_state_is_read_as_it_was_written() -> None:
         ("reaction", DesiredReaction("41", "eyes")),
     ):
         assert desired_from_json(kind, desired_to_json(desired)) == desired
+
+
+LINE = LineSuggestion("e", "a.spec", 3, "t", "Recommends: perl", "a.spec")
+
+
+def suggesting(check: str, *lines: LineSuggestion, phase: Phase = Phase.CONCLUDED):
+    return DesiredSuggestions(lines, check, phase, f"head of {check}", "main")
+
+
+def test_a_pull_request_without_suggestions_is_none_of_the_forges_business() -> None:
+    known = DesiredSuggestions(check="a").recorded(suggesting("a"))
+    assert known.shown is None
+    assert known.begun("b").recorded(suggesting("b")).shown is None
+
+
+def test_suggestions_that_are_gone_are_taken_back_and_a_late_check_says_nothing() -> None:
+    known = DesiredSuggestions(check="a").recorded(suggesting("a", LINE))
+    assert known.shown == suggesting("a", LINE)
+    # They stay while the next check runs, and go with its result.
+    later = known.begun("b")
+    assert later.suggestions == (LINE,)
+    gone = later.recorded(suggesting("b"))
+    assert gone.shown == suggesting("b")
+    assert gone.recorded(suggesting("a", LINE)) == gone
+    assert gone.recorded(suggesting("b", LINE, phase=Phase.QUEUED)) == gone
+
+
+def test_suggestions_are_read_as_they_were_written() -> None:
+    wanted = suggesting("a", LINE)
+    assert desired_from_json("suggestions", desired_to_json(wanted)) == wanted

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.demo.forge.lines import suggested
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
 from bot.engine.database import prepared_url
@@ -20,7 +22,11 @@ from bot.engine.reconciler import Pauses, Reconciler
 from bot.engine.results import open_results
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
+from bot.model.advice import Evidence
+from bot.model.spec import SpecLine
+from bot.model.suggestion import DiffLine, Saving, Suggestion
 from bot.settings.forges import ForgeSettings
+from bot.settings.values import RepositoryRule
 from bot.store.store import open_store
 from tests.engine.conftest import result_of, settings_in
 from tests.engine.test_outbox import shift
@@ -193,3 +199,57 @@ async def test_a_stopped_reconciler_leaves_its_rows_to_the_next(world: World) ->
     world.forge.set_status = plain  # type: ignore[method-assign]
     await world.settle(world.reconciler("next"))  # at once: no lease to wait for
     assert world.found()[0] == ["success"]
+
+
+async def suggest(world: World, verdict: str = "success", *, safe: bool = True) -> None:
+    """Conclude the check of the head with a suggestion for its second line."""
+    result = result_of(world.job, "final", True)
+    evidence = Evidence(() if safe else ("/usr/bin/x",), True, looked_into="files")
+    one = Suggestion(
+        SpecLine("nginx.spec", 2, "# 1"),
+        "Recommends: perl",
+        (Saving(result.images[0].key, 3, 57_000_000),),
+        ("nginx:perl",),
+        evidence=evidence,
+        diff_line=DiffLine("nginx.spec", None),
+    )
+    made = replace(result, suggestions=(one,), verdict=verdict)
+    stored = world.results.add(world.job.id, made)
+    await world.publisher.comment(world.job, Phase.CONCLUDED, stored.id)
+
+
+async def test_a_suggestion_is_written_once_and_says_what_it_saves(world: World) -> None:
+    reconciler = world.reconciler()
+    for _ in range(2):
+        await suggest(world)
+        await world.settle(reconciler)
+    (made,) = world.local.state.line_comments_of(world.pull)
+    assert made.line is not None
+    assert made.line.number == 2
+    assert "57" in made.body
+    assert "`/minimize decline nginx:perl REASON`" in made.body
+    assert suggested(made) == "Recommends: perl"
+
+
+@pytest.mark.parametrize("why", ["a stranger's", "a trace", "the settings", "silent"])
+async def test_no_suggestion_where_none_may_be(world: World, why: str) -> None:
+    rule = RepositoryRule(match="*", documents=("d",), suggestions=why != "the settings")
+    if why == "silent":
+        rule = rule.model_copy(update={"mode": "silent"})
+    settings = world.settings.model_copy(update={"repositories": (rule,)})
+    world.publisher._settings = settings
+    verdict = "action_required" if why == "a stranger's" else "success"
+    await suggest(world, verdict, safe=why != "a trace")
+    reconciler = world.reconciler()
+    await world.settle(reconciler)
+    assert world.local.state.line_comments_of(world.pull) == []
+    # The forge is not even asked.
+    assert not [one for one in world.local.requests if "/pulls/1/comments" in one[1]]
+
+
+async def test_a_suggestion_for_an_older_head_is_not_written(world: World) -> None:
+    await suggest(world)
+    files = {"nginx.spec": "Name: nginx\n# 2\n"}
+    await world.local.push(world.pull.repository, "topic", files, "2", user="jonas")
+    await world.settle(world.reconciler())
+    assert world.local.state.line_comments_of(world.pull) == []
