@@ -22,12 +22,15 @@ from bot.image.rpmheader import RefusedPackageError
 from bot.model.package import Package
 
 Depth = Literal["files", "headers"]
-DOCUMENTATION = re.compile(r"^/usr/share/(?:doc|man|info|licenses|locale|help|gtk-doc)/")
+DOCUMENTATION = re.compile(
+    r"^/usr/share/(?:doc|man|info|licenses|common-licenses|locale|help|gtk-doc)/"
+)
 _UNIT = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:service|socket|mount|swap)$")
 _EXEC = re.compile(rb"^Exec(?:Start|StartPre|StartPost)=[-@:+!|]*(/[^\s;]+)", re.MULTILINE)
 _WORDS, _PATHS = re.compile(rb"[\w+.:@-]+"), re.compile(rb"/[\w./+@:-]+")
 _QUOTED = re.compile(rb'"([\w./+-]+)"')
 _BUILD_IDS = "/usr/lib/.build-id"
+_PARTS = re.compile(rb"::|[./]")
 _SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
 _MOST_READ = 200_000_000  # of one file; a larger one is no program and no script
 
@@ -147,7 +150,8 @@ def _in_header(
 def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
     if data.startswith(b"\x7fELF"):
         strings = {*data.split(b"\0"), *_QUOTED.findall(data)}
-        found = strings & (names.words | names.modules)
+        # A module of one word (`POSIX`) is a word of anybody's data; a program names it `A::B`.
+        found = strings & (names.words | {name for name in names.modules if _PARTS.search(name)})
         return frozenset(found | _with_paths((s for s in strings if s[:1] == b"/"), names))
     words = {word.rstrip(b".:,-") for word in _WORDS.findall(data)}
     found = words & (names.words | names.modules)
