@@ -53,3 +53,30 @@ async def test_a_private_repository_has_no_page(world, session):
     assert status == 404
     _, front, _ = await get(world, session, "/")
     assert "secret" not in front
+
+
+async def test_a_suggestion_is_shown_on_its_line_and_a_click_commits_it(world, session, as_app):
+    body = "Saves 5 MB.\n\n```suggestion\nRecommends: perl\n```\n"
+    text = world.repository.git.file(world.pull.head_sha, "nginx.spec").decode()
+    number = text.split("\n").index("Requires: perl") + 1
+    place = {"path": "nginx.spec", "line": number, "commit_id": world.pull.head_sha}
+    made = await as_app.post("/repos/rpms/nginx/pulls/1/comments", data={"body": body, **place})
+    _, page, _ = await get(world, session, "/rpms/nginx/pull/1")
+    assert f"line {number}" in page
+    assert '<pre class="suggestion">Recommends: perl' in page
+    click = f"/rpms/nginx/pull/1/suggestions/{made['id']}"
+    assert f'action="{click}"' in page
+    async with session.post(world.forge.url + click, headers={"Origin": "https://x.example"}) as no:
+        assert no.status == 403
+    before = world.pull.head_sha
+    headers = {"Origin": world.forge.url}
+    async with session.post(world.forge.url + click, headers=headers) as answer:
+        assert answer.status == 200
+    await world.forge.settled()
+    assert world.pull.head_sha != before
+    now = world.repository.git.file(world.pull.head_sha, "nginx.spec").decode()
+    assert now == text.replace("Requires: perl", "Recommends: perl")
+    _, page, _ = await get(world, session, "/rpms/nginx/pull/1")
+    assert "(outdated)" in page
+    async with session.post(world.forge.url + click, headers=headers) as again:
+        assert again.status == 409

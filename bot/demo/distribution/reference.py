@@ -26,7 +26,7 @@ from bot.errors import SurroundingsError
 # Raised with every change of what is made: another number is another distribution.
 FORMAT = 4
 # The same of its documents, which are then written anew beside the same packages.
-DOCUMENTS_FORMAT = 2
+DOCUMENTS_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,13 @@ def suggested(comment: Comment) -> str | None:
     return None if found is None else found[2]
 
 
-def applied(comment: Comment) -> bytes | None:
-    """The file as the suggestion of a comment makes it; null where it cannot be applied."""
+def applied(comment: Comment) -> dict[str, bytes] | None:
+    """The file, by its path, as the suggestion of a comment makes it; null where it cannot be
+    applied."""
     line, text = line_now(comment), suggested(comment)
     if line is None or text is None:
         return None
     pull = comment.pull
     lines = (pull.repository.git.file(pull.head_sha, line.path) or b"").split(b"\n")
     lines[line.number - 1 : line.number] = [part.encode() for part in text.split("\n")]
-    return b"\n".join(lines)
+    return {line.path: b"\n".join(lines)}

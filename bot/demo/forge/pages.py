@@ -6,7 +6,7 @@ policy that forbids them, because a comment's text is not trusted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -23,20 +23,26 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 from bot.demo.forge.access import STATE
-from bot.demo.forge.values import Pull, Repository
+from bot.demo.forge.lines import line_now, suggested
+from bot.demo.forge.values import Comment, Pull, Repository
 
 routes = web.RouteTableDef()
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'"
+# Commits the suggestion of a comment on a line, as the pull request's author would with a click.
+Apply = Callable[[Comment], Awaitable[bool]]
+APPLY = web.AppKey[Apply]("apply")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 class ForgeRenderer(RendererHTML):
-    """HTML as a forge shows it; a `mermaid` block keeps its text, nothing draws it here."""
+    """HTML as a forge shows it; a `mermaid` block and a suggestion keep their text, nothing draws
+    them here."""
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         token = tokens[idx]
-        if token.info.strip() == "mermaid":
-            return f'<pre class="mermaid">{escapeHtml(token.content)}</pre>\n'
+        kind = token.info.strip().partition(":")[0]
+        if kind in ("mermaid", "suggestion"):
+            return f'<pre class="{kind}">{escapeHtml(token.content)}</pre>\n'
         return super().fence(tokens, idx, options, env)
 
 
@@ -127,11 +133,36 @@ async def pull(request: web.Request) -> web.Response:
         "pull.html",
         pull=found,
         comments=state.comments_of(found),
+        lines=[_on_line(one) for one in state.line_comments_of(found)],
         runs=runs,
         statuses=statuses.values(),
         unfinished=any(run.status != "completed" for run in runs),
         diff=_diff(found).splitlines(),
     )
+
+
+def _on_line(comment: Comment) -> dict[str, Any]:
+    """A comment on a line: the line, null where it is outdated, and whether a click applies it."""
+    line = line_now(comment)
+    open_ = comment.pull.state == "open" and not comment.resolved
+    clickable = open_ and line is not None and suggested(comment) is not None
+    return {"comment": comment, "line": line, "clickable": clickable}
+
+
+@routes.post("/{owner}/{repo}/pull/{number:[0-9]+}/suggestions/{id:[0-9]+}")
+async def commit_suggestion(request: web.Request) -> web.Response:
+    """Commits a suggestion on the head branch; only from a page of this forge."""
+    if request.headers.get("Origin") != f"{request.url.origin()}":
+        raise web.HTTPForbidden
+    found = _pull(request)
+    wanted = int(request.match_info["id"])
+    lines = request.app[STATE].line_comments_of(found)
+    comment = next((one for one in lines if one.id == wanted), None)
+    if comment is None:
+        raise web.HTTPNotFound
+    if not await request.app[APPLY](comment):
+        raise web.HTTPConflict(text="The line has changed since.\n")
+    raise web.HTTPSeeOther(f"/{found.repository.full_name}/pull/{found.number}")
 
 
 @routes.get("/{owner}/{repo}/pull/{number:[0-9]+}.{kind:diff|patch}")

@@ -52,6 +52,7 @@ from bot.demo.forge.gitlab.api import gitlab_middleware
 from bot.demo.forge.gitlab.hooks import GitLabHooks
 from bot.demo.forge.gitlab.shapes import GitLabShapes
 from bot.demo.forge.gitstore import ZERO
+from bot.demo.forge.lines import applied
 from bot.demo.forge.state import State
 from bot.demo.forge.traffic import (
     DELIVERER,
@@ -102,6 +103,7 @@ class LocalForge:
         """Begins to answer."""
         application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
+        application[pages.APPLY] = self.apply_suggestion
         github = self._application(
             github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
         )
@@ -302,6 +304,18 @@ class LocalForge:
         made = self.state.add_comment(pull, self.state.user(user), body)
         await self.settled()
         return made
+
+    async def apply_suggestion(self, comment: Comment) -> bool:
+        """Commits the suggestion of a comment as the pull request's author, as a click on the page
+        does; returns whether it could be applied."""
+        files, pull = applied(comment), comment.pull
+        if files is None or pull.head_repository is None:
+            return False
+        where = (pull.head_repository, pull.head_branch)
+        sha = self.commit(*where, files, "Apply a suggestion")
+        # Delivered behind the click's answer.
+        self._later(self._branch_moved(*where, pull.head_sha, sha, pull.user))
+        return True
 
     async def ping(self, app: App) -> Delivery:
         return await self.github.ping(app)

@@ -27,6 +27,7 @@ from bot.demo.distribution.reference import (
     nginx_repository_files,
 )
 from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Pull
 from bot.demo.run.after import IMAGE, page_of, play_on, run_track
 from bot.demo.run.setup import (
     BOT,
@@ -43,6 +44,7 @@ from bot.demo.run.setup import (
     token_settings,
     write_settings,
 )
+from bot.demo.run.suggestion import expected, suggestion_panel, written
 from bot.demo.run.watch import (
     Watch,
     Watched,
@@ -191,6 +193,7 @@ async def _play(
                 result = await check_result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
+                failed.extend(await _show_suggestions(forge, pull, result, page, console))
                 if not failed:
                     failed.extend(
                         await play_on(stage, pull, places, updates, seen, result, console)
@@ -265,6 +268,21 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
     if found:
         console.print(difference(found, IMAGE.arch))
     console.print(builds_sentence(result.get("builds", ())))
+
+
+async def _show_suggestions(
+    forge: LocalForge, pull: Pull, result: dict[str, Any], page: str, console: Console
+) -> list[str]:
+    """The suggestions on lines, shown with their evidence; a sentence where one is not there."""
+    wanted = expected(result)
+    found = await written(forge, pull, len(wanted)) if wanted else []
+    for comment in found:
+        line = comment.line.number if comment.line is not None else 0
+        known = next((one for one in wanted if one["spec"]["line"] == line), None)
+        if known is not None:
+            console.print(suggestion_panel(comment, known["evidence"], page))
+    missing = len(wanted) - len(found)
+    return [f"{missing} suggestions are not on their lines."] if missing > 0 else []
 
 
 async def _keep(console: Console, page: str, places: BotPlaces) -> None:
