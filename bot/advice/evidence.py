@@ -1,12 +1,12 @@
 """Evidence for edits, the other half of proof.
 
-Traces of what would leave in what stays, the integrity of the smaller image, its workload's own
-test, and other distributions that do without the requirement.
+Traces of what would leave in what stays, the integrity of the smaller image, and its workload's
+own test. Other distributions are `bot.advice.precedents`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.contents import Names, PackageContents, contents_of, names_of
@@ -17,9 +17,7 @@ from bot.advice.programs import Opened
 from bot.advice.requests import Job
 from bot.advice.swaps import PROGRAM, Offer, files_of, offers
 from bot.advice.trial import native, test_passes
-from bot.closure.pool import Pool
-from bot.model.advice import Change, Evidence, ImageAdvice, Precedent
-from bot.model.capability import names_in
+from bot.model.advice import Evidence
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
@@ -165,41 +163,3 @@ class _Test:
         if self._today is None:
             self._today = test_passes(now, self._command, self._cache) is True
         return test_passes(staying, self._command, self._cache) if self._today else None
-
-
-# -- other distributions ------------------------------------------------------------------------
-
-
-def with_precedents(
-    advices: Iterable[ImageAdvice], pools: Mapping[tuple[str, str], Pool]
-) -> tuple[ImageAdvice, ...]:
-    """The advices, each change with the other distributions that do without its requirement.
-
-    `pools` are by repository document and architecture; those of the image's own do not count.
-    """
-
-    def with_precedent(advice: ImageAdvice, change: Change) -> Change:
-        if change.kind not in ("order", "weaken", "split"):
-            return change
-        others = [
-            (repository, pool)
-            for (repository, arch), pool in sorted(pools.items(), key=lambda item: item[0])
-            if repository != advice.key.repository and arch == advice.key.arch
-        ]
-        found = tuple(_precedents(change, others))
-        return replace(change, evidence=replace(change.evidence, precedent=found))
-
-    return tuple(advice.with_changes(with_precedent) for advice in advices)
-
-
-def _precedents(change: Change, others: Collection[tuple[str, Pool]]) -> Iterator[Precedent]:
-    for repository, pool in others:
-        for package in pool.candidates(change.package):
-            required = {n for d in package.of_kind("requires") for n in names_in(d.capability)}
-            known = package.nevra.name == change.package
-            if known and not any(_is(name, change.capability) for name in required):
-                yield Precedent(repository, package.nevra)
-
-
-def _is(name: str, capability: str) -> bool:
-    return name == capability or name.startswith(f"{capability}(")

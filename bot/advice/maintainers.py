@@ -48,6 +48,13 @@ class Maintainers:
 NOBODY = Maintainers({})
 
 
+def maintainers_of(named: Mapping[str, Sequence[str]]) -> Maintainers:
+    """Maintainers by names of sources, or globs of them."""
+    found = {name: tuple(owners) for name, owners in named.items()}
+    patterns = [(name, owners) for name, owners in found.items() if set(name) & set("*?[")]
+    return Maintainers(found, patterns)
+
+
 def read_maintainers(path: Path) -> Maintainers:
     """The maintainers in a file; UsageError where it cannot be read or has another form."""
     try:
@@ -92,8 +99,7 @@ def _of_data(data: Any, path: Path) -> Maintainers:
             f"{path} does not map sources to maintainers: {places}.",
             "Write `nginx: web-sig`, or a list of several.",
         ) from error
-    patterns = [(name, owners) for name, owners in found.items() if set(name) & set("*?[")]
-    return Maintainers(found, patterns)
+    return maintainers_of(found)
 
 
 def _of_lines(text: str) -> Maintainers:

@@ -167,7 +167,8 @@ class RepositoryFile:
     `builder`: its name, `none` for no build, or null for the default; `external`: what the builder
     of that name needs. `definitions`: further macros for evaluation and build. `lookaside`: URL
     template of the dist-git lookaside cache. `suggestions`: lines that could be weaker are looked
-    into, and suggested where the pull request shows them.
+    into, and suggested where the pull request shows them. `maintainers`: by names of sources, or
+    globs of them.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -186,6 +187,9 @@ class RepositoryFile:
     definitions: Mapping[str, str] = field(default_factory=dict)
     lookaside: str | None = None
     suggestions: bool = True
+    maintainers: Annotated[Mapping[str, OneOrMany], Before(no_mapping_is_empty)] = field(
+        default_factory=dict
+    )
     thresholds: Annotated[Thresholds, After(_thresholds, _ThresholdFields)] | None = None
     objectives: Annotated[
         tuple[ObjectiveDocument, ...],

@@ -22,13 +22,14 @@ from bot.cli.options import (
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from bot.advice.maintainers import Maintainers
     from bot.advice.requests import Job
     from bot.advice.spec_lines import SettingOf
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
-    from bot.model.advice import Metric
+    from bot.model.advice import ImageAdvice, Metric
     from bot.model.image import ImageKey, ImageRequest
 
 
@@ -81,6 +82,13 @@ _SECONDS_OF_FLEET = 60.0
     metavar="FILE",
     help="Who maintains which source: YAML or JSON, also Fedora's, or CODEOWNERS.",
 )
+@click.option(
+    "--precedent",
+    "fetch_others",
+    is_flag=True,
+    help="Fetch the other repository documents' metadata too, to see which do without an edit's"
+    " requirement; without it those that the cache has are looked at.",
+)
 @image_choice(workload_argument=True)
 @formats("text", "json")
 @common
@@ -92,6 +100,7 @@ def advise(
     unused: bool,
     git: Path | None,
     maintainers: Path | None,
+    fetch_others: bool,
     choice: Choice,
     form: str,
     places: Places,
@@ -100,11 +109,11 @@ def advise(
     _need_optimiser()
     from bot.advice.advise import Wish
     from bot.advice.advise import advise as advise_image
-    from bot.advice.evidence import with_precedents
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
-    from bot.advice.maintainers import maintainers_in, read_maintainers
+    from bot.advice.maintainers import read_maintainers
     from bot.advice.many import advise_many, overall_of
+    from bot.advice.precedents import with_precedents
     from bot.advice.spec_lines import SpecLines, with_places
     from bot.advice.unused import unused_requirements
     from bot.check.processes import in_processes
@@ -130,9 +139,10 @@ def advise(
     lists = [read_maintainers(maintainers)] if maintainers is not None else []
     lines = None
     if git is not None:
-        lists.append(maintainers_in(git))
+        lists.extend(_maintainers_of(git))
         lines = SpecLines(git, _settings(configuration, pools, places))
-    advices = with_places(with_precedents(ordered, pools), lists, lines)
+    others = _others(ordered, pools, configuration, places, fetch=fetch_others)
+    advices = with_places(with_precedents(ordered, others), lists, lines)
     everywhere = overall_of(advices, jobs, wish, cache)
     advice = Advice(
         metric,
@@ -151,6 +161,45 @@ def advise(
     else:
         print_text(advice_text(advice))
     return 3 if any(image.status == "unsolvable" for image in found) else 0
+
+
+def _maintainers_of(checkout: Path) -> Iterator[Maintainers]:
+    """The maintainers that a checkout's .minimize.yaml names, then those of its CODEOWNERS."""
+    from bot.advice.maintainers import maintainers_in, maintainers_of
+    from bot.check.repository_file import read_repository_file
+    from bot.model.result import REPOSITORY_FILE
+
+    own = checkout / REPOSITORY_FILE
+    if own.is_file():
+        yield maintainers_of(read_repository_file(own.read_bytes()).maintainers)
+    yield maintainers_in(checkout)
+
+
+def _others(
+    advices: Sequence[ImageAdvice],
+    opened: Mapping[tuple[str, str], Pool],
+    configuration: Configuration,
+    places: Places,
+    *,
+    fetch: bool,
+) -> Iterator[Pool]:
+    """The pools of all repository documents on the architectures of advices with edits, one after
+    another; of those that are not open only what the cache has, unless `fetch`."""
+    from bot.advice.precedents import needs_precedents
+    from bot.check.target import Pools
+    from bot.distro.cache import Cache
+
+    for arch in sorted(needs_precedents(advices)):
+        for name, document in sorted(configuration.repositories.items()):
+            if (name, arch) in opened:
+                yield opened[name, arch]
+            elif arch in document.architectures:
+                pools = places.pools() if fetch else Pools(Cache(places.cache), offline=True)
+                try:
+                    pool = pools.get(document, arch)
+                except SurroundingsError:
+                    continue  # not in the cache, or not to be had: no precedent
+                yield pool
 
 
 def _job(configuration: Configuration, pool: Pool, request: ImageRequest) -> Job:

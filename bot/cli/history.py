@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from bot.errors import MinimizeError
 from bot.store.history.history import History
 
 if TYPE_CHECKING:
+    from bot.advice.maintainers import Maintainers
     from bot.distro.documents import Configuration
     from bot.objectives.issue_writer import Issued
     from bot.objectives.tracking import Tracked
@@ -101,7 +102,7 @@ def track(
                 from bot.report.text import print_track
 
                 print_track(value, console())
-            found = _opportunities(configuration, history, places, edits)
+            found = _opportunities(configuration, history, places, edits, served)
             issued = _issues(history, served, tracked.run)
             for sentence in (*tracked.notes, *found, *issued.unplaced, *issued.written):
                 note(sentence)
@@ -126,7 +127,11 @@ def track(
 
 
 def _opportunities(
-    configuration: Configuration, history: History, places: Places, edits: int
+    configuration: Configuration,
+    history: History,
+    places: Places,
+    edits: int,
+    served: Settings | None,
 ) -> tuple[str, ...]:
     """Find and settle the opportunities of all images; return sentences about them."""
     if not edits or find_spec("pysat") is None:
@@ -137,11 +142,28 @@ def _opportunities(
 
     try:
         settled = settle_opportunities(
-            configuration, Opportunities(history.store), places.pools(), Wish(edits)
+            configuration,
+            Opportunities(history.store),
+            places.pools(),
+            Wish(edits),
+            _maintainers(served),
         )
     except MinimizeError as error:
         return (f"Opportunities were not looked for to the end: {error}",)
     return (*(f"An edit landed: {one}." for one in settled.landed), *settled.problems)
+
+
+def _maintainers(settings: Settings | None) -> Sequence[Maintainers]:
+    """The maintainers of sources that the settings name, themselves or in a file."""
+    from bot.advice.maintainers import maintainers_of, read_maintainers
+
+    named = settings.maintainers if settings is not None else None
+    if named is None:
+        return ()
+    if isinstance(named, Path):
+        return (read_maintainers(named),)
+    owners = {n: (one,) if isinstance(one, str) else one for n, one in named.items()}
+    return (maintainers_of(owners),)
 
 
 def _issues(history: History, settings: Settings | None, run: int) -> Issued:

@@ -10,9 +10,11 @@ from itertools import groupby
 
 from bot.advice.advise import Wish, advise
 from bot.advice.edits import capability_name
-from bot.advice.evidence import with_precedents
 from bot.advice.headers import HeaderFacts
+from bot.advice.maintainers import Maintainers
+from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
+from bot.advice.spec_lines import with_places
 from bot.check.objectives import needs_of
 from bot.check.target import Pools
 from bot.closure.packages import totals
@@ -41,11 +43,16 @@ class Settled:
 
 
 def settle_opportunities(
-    configuration: Configuration, opportunities: Opportunities, pools: Pools, wish: Wish
+    configuration: Configuration,
+    opportunities: Opportunities,
+    pools: Pools,
+    wish: Wish,
+    maintainers: Sequence[Maintainers] = (),
 ) -> Settled:
     """Find the edits that make images smaller, and settle those that landed or were declined.
 
-    An image whose metadata, request and needs are those of its last advice is not advised again.
+    An image whose metadata, request and needs are those of its last advice is not advised again,
+    unless the lists of maintainers are others.
     """
     problems: dict[str, None] = {}
     opened: dict[tuple[str, str], Pool] = {}
@@ -61,9 +68,10 @@ def settle_opportunities(
     known = opportunities.inputs()
     advised = 0
     for place, jobs in _images(configuration, keys, opened):
-        inputs = _inputs(jobs, wish)
+        inputs = _inputs(jobs, wish, maintainers)
         if known.get(place) != inputs:
-            found = with_precedents(advise(jobs, wish, headers), opened)
+            found = with_precedents(advise(jobs, wish, headers), opened.values())
+            found = with_places(found, maintainers, None)
             opportunities.record(place, inputs, _edits(place, found))
             advised += 1
     opportunities.settle_declined()
@@ -95,9 +103,12 @@ def _images(
             yield place, jobs
 
 
-def _inputs(jobs: Iterable[Job], wish: Wish) -> str:
+def _inputs(jobs: Iterable[Job], wish: Wish, maintainers: Sequence[Maintainers]) -> str:
     facts = [(job.pool.snapshot.id, asdict(job.request), job.needs, asdict(wish)) for job in jobs]
-    return hashlib.sha256(json.dumps([_FORMAT, facts]).encode()).hexdigest()[:32]
+    people = [(sorted(one.exact.items()), list(one.patterns)) for one in maintainers]
+    # As before where nobody is named, so that what is known stays.
+    inputs = [_FORMAT, facts, people] if people else [_FORMAT, facts]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
 def _edits(place: Place, advices: Sequence[ImageAdvice]) -> list[tuple[Change, OpportunityImage]]:

@@ -121,6 +121,9 @@ class SandboxSettings(Strict):
         return self.without_memory_limit == "refuse"
 
 
+Owners = dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]
+
+
 class RepositoryRule(Strict):
     """Which `repository` documents the branches of a forge's repositories stand for.
 
@@ -197,7 +200,9 @@ class SnapshotSettings(Strict):
 class Settings(Strict):
     """The whole file. `data`, `config` and `cache` are absolute once loaded.
 
-    `ca_file` has certificate authorities (PEM) that are trusted beside the system's.
+    `ca_file` has certificate authorities (PEM) that are trusted beside the system's. `maintainers`
+    are those of source packages, by names or globs, or a file of the kinds that `minimize advise
+    --maintainers` takes.
 
     `accept`: `others` may accept that a change goes over a limit, not its author nor who pushed its
     head; or `anyone` of the role.
@@ -206,6 +211,7 @@ class Settings(Strict):
     listen: Listen = Listen()
     public_url: Url | None = None
     ca_file: Place | None = None
+    maintainers: Place | Owners | None = None
     data: Place = Path("data")
     config: Place = Path("config")
     cache: Place = Path("cache")
@@ -281,6 +287,7 @@ class Settings(Strict):
                 if rule.branch == "*":
                     break
         return bool(modes) and set(modes) == {"silent"}
+
     def rule_for(self, forge: str, repository: str, branch: str) -> RepositoryRule | None:
         """The first rule that fits a branch."""
         fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
@@ -373,6 +380,8 @@ def load_settings(
     }
     if settings.ca_file is not None:
         places["ca_file"] = base / settings.ca_file
+    if isinstance(settings.maintainers, Path):
+        places["maintainers"] = base / settings.maintainers
     return settings.model_copy(update=places)
 
 

@@ -127,3 +127,37 @@ def test_a_size_that_no_header_says_is_no_proof(run):
     assert image["now"]["installed_size"] is None
     assert image["smallest"]["installed_size"] is None
     assert not image["smallest"]["proved"]
+
+
+def test_other_documents_that_do_without_a_requirement_are_precedents(run, tiny, tmp_path):
+    newer = tiny.repository("newer")
+    newer.package("app-0:2-1.x86_64")
+    places = {"newer": newer.write(), "away": "https://nowhere.invalid/x86_64/"}
+    for name, url in places.items():
+        source = {
+            "repos": {name: {"name": name, "baseurl": url}},
+            "releasever": "10",
+            "architectures": ["x86_64"],
+        }
+        document(tmp_path, name, "repository", source=source)
+    code, out = run("app", "--format", "json")
+    assert code == 0
+    (image,) = json.loads(out)["images"]
+    found = {
+        change["capability"]: change["evidence"]["precedent"]
+        for plan in image["plans"]
+        for change in plan["changes"]
+    }
+    # What the cache does not have is not fetched for it.
+    assert found == {"web": [{"repository": "newer", "nevra": "app-0:2-1.x86_64"}]}
+    assert "in newer\n" in run("app")[1]
+
+
+def test_a_checkouts_minimize_yaml_names_maintainers(run, tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / ".minimize.yaml").write_text("maintainers: {ap*: [ann, ben]}\n")
+    _, out = run("app", "--git", str(checkout), "--format", "json")
+    (image,) = json.loads(out)["images"]
+    owners = [change["maintainers"] for plan in image["plans"] for change in plan["changes"]]
+    assert owners == [["ann", "ben"]]

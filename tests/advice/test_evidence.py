@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.advice.advise import Wish, advise
-from bot.advice.evidence import with_precedents
+from bot.advice.contents import Names, _mentioned
 from bot.advice.headers import HeaderFacts
+from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
 from bot.advice.trial import native
 from bot.closure.pool import open_pool
@@ -94,7 +95,7 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
         ("newer", "aarch64"): tiny.pool(newer, arch="aarch64"),
     }
     found = advise([Job(pools["d", "x86_64"], request("app"))], Wish(2))
-    (image,) = with_precedents(found, pools)
+    (image,) = with_precedents(found, pools.values())
     precedents = {c.capability: c.evidence.precedent for c in image.plans[1].changes}
     assert [(p.repository, str(p.nevra)) for p in precedents["helper"]] == [
         ("newer", "app-0:2-1.x86_64")
@@ -208,3 +209,10 @@ def test_each_plan_of_the_reference_distribution_is_composed_and_run(
         for change in plan.changes:
             assert change.evidence.runs is runs
             assert change.evidence.integrity is not None
+
+
+def test_a_module_of_one_word_is_no_trace_in_a_program_and_one_of_several_is():
+    names = Names(modules=frozenset((b"POSIX", b"File::Temp")))
+    assert _mentioned(b"\x7fELF\0en_US\0POSIX\0", names) == frozenset()
+    assert _mentioned(b"\x7fELF\0File::Temp\0", names) == {b"File::Temp"}
+    assert _mentioned(b"#!/usr/bin/perl\nuse POSIX;\n", names) == {b"POSIX"}

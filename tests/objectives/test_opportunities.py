@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.advice.advise import Wish
+from bot.advice.maintainers import maintainers_of
 from bot.check.target import Pools
 from bot.distro.cache import Cache
 from bot.model.opportunity import Opportunity
@@ -75,3 +76,14 @@ def test_an_edit_that_is_not_published_stays_open(world: World) -> None:
         assert settle(world, history).landed == ()
         (one,) = [one for one in known(history) if one.edit == "app:perl"]
         assert one.state == "found"
+
+
+def test_maintainers_of_the_settings_are_those_of_opportunities(world, history) -> None:
+    settle(world, history)
+    assert {one.change.maintainers for one in known(history)} == {()}
+    opportunities = Opportunities(history.store)
+    pools = Pools(Cache(world.root / "cache"))
+    owners = [maintainers_of({"a*": ["ann"]})]
+    settled = settle_opportunities(world.configuration, opportunities, pools, Wish(1), owners)
+    assert settled.advised == 2
+    assert {one.change.maintainers for one in known(history)} == {("ann",)}

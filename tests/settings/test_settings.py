@@ -171,3 +171,21 @@ def test_a_repository_is_silent_where_all_its_branches_are(
 ) -> None:
     settings = load(tmp_path, f"{GOOD}repositories:\n{rules}")
     assert settings.is_silent("github", "rpms/nginx") is silent
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{nginx: web-sig, 'perl-*': [ann, ben]}", {"nginx": "web-sig", "perl-*": ("ann", "ben")}),
+        ("owners.json", "owners.json"),
+    ],
+)
+def test_maintainers_are_a_map_or_a_file_beside_the_settings(tmp_path, text, found):
+    path = tmp_path / "bot.yaml"
+    path.write_text(
+        "forges: {gh: {type: github, token: {env: T}, webhook_secrets: [{env: S}]}}\n"
+        f"maintainers: {text}\n"
+    )
+    settings = load_settings(path)
+    wanted = tmp_path / found if isinstance(found, str) else found
+    assert settings.maintainers == wanted

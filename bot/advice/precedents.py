@@ -1,0 +1,75 @@
+"""Other distributions, or newer releases, that do without a requirement: evidence for an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bot.closure.pool import Pool
+from bot.model.advice import Change, ImageAdvice, Precedent
+from bot.model.capability import names_in
+
+_Place = tuple[str, str, str, str]
+
+
+def with_precedents(
+    advices: Iterable[ImageAdvice], pools: Iterable[Pool]
+) -> tuple[ImageAdvice, ...]:
+    """The advices, each change with the other distributions that do without its requirement.
+
+    Those of an image's own repository document do not count, nor those of other architectures.
+    `pools` are gone through once, so that no two need be open.
+    """
+    advices = tuple(advices)
+    found: dict[_Place, list[Precedent]] = {}
+    for pool in pools:
+        for place, change in _questions(advices, pool):
+            found.setdefault(place, []).extend(_precedents(change, pool))
+
+    def with_precedent(advice: ImageAdvice, change: Change) -> Change:
+        known = found.get(_place(advice, change), ())
+        ordered = sorted(known, key=lambda one: (one.repository, one.nevra))
+        return replace(change, evidence=replace(change.evidence, precedent=tuple(ordered)))
+
+    return tuple(advice.with_changes(with_precedent) for advice in advices)
+
+
+def _questions(advices: Sequence[ImageAdvice], pool: Pool) -> Iterator[tuple[_Place, Change]]:
+    """The changes of which a pool can tell, each once."""
+    own = pool.snapshot.document.id
+    asked: dict[_Place, Change] = {}
+    for advice in advices:
+        if advice.key.arch == pool.arch and advice.key.repository != own:
+            for change in _changes(advice):
+                asked[_place(advice, change)] = change
+    yield from asked.items()
+
+
+def _changes(advice: ImageAdvice) -> Iterator[Change]:
+    for plan in advice.plans:
+        for change in plan.changes:
+            if change.kind in ("order", "weaken", "split"):
+                yield change
+
+
+def _place(advice: ImageAdvice, change: Change) -> _Place:
+    key = advice.key
+    kind = "" if change.kind in ("order", "weaken", "split") else change.kind
+    return key.repository, key.arch, change.package, f"{kind}{change.capability}"
+
+
+def _precedents(change: Change, pool: Pool) -> Iterator[Precedent]:
+    for package in pool.candidates(change.package):
+        required = {n for d in package.of_kind("requires") for n in names_in(d.capability)}
+        known = package.nevra.name == change.package
+        if known and not any(_is(name, change.capability) for name in required):
+            yield Precedent(pool.snapshot.document.id, package.nevra)
+
+
+def needs_precedents(advices: Iterable[ImageAdvice]) -> Collection[str]:
+    """The architectures of images with a change of which another distribution could tell."""
+    return {advice.key.arch for advice in advices if any(True for _ in _changes(advice))}
+
+
+def _is(name: str, capability: str) -> bool:
+    return name == capability or name.startswith(f"{capability}(")
