@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bot.advice.headers import Facts, HeaderFacts
+from bot.advice.headers import Facts, HeaderFacts, OwnedFile
 from bot.advice.swaps import Offer
 from bot.distro.packages import package_at_hand
 from bot.image.listing import listing
@@ -30,6 +30,7 @@ _EXEC = re.compile(rb"^Exec(?:Start|StartPre|StartPost)=[-@:+!|]*(/[^\s;]+)", re
 _WORDS, _PATHS = re.compile(rb"[\w+.:@-]+"), re.compile(rb"/[\w./+@:-]+")
 _QUOTED = re.compile(rb'"([\w./+-]+)"')
 _BUILD_IDS = "/usr/lib/.build-id"
+_LIBRARY = re.compile(r"\.so(?:\.|\(|$)")
 _PARTS = re.compile(rb"::|[./]")
 _SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
 _MOST_READ = 200_000_000  # of one file; a larger one is no program and no script
@@ -110,6 +111,7 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
     if path is None:
         return PackageContents("headers", tuple(found))
     runs: list[tuple[str, str]] = []
+    data_only = {file.path for file in facts.files if _is_data(file)}
     entries = listing(package, headers.cache)
 
     def take(index: int, size: int, content: Content) -> None:
@@ -117,7 +119,8 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
         if size > _MOST_READ or DOCUMENTATION.match(entry.path):
             return
         data = b"".join(content)
-        mentioned = _mentioned(data, names)
+        wanted = replace(names, words=frozenset()) if entry.path in data_only else names
+        mentioned = _mentioned(data, wanted)
         if mentioned:
             found.append((entry.path, mentioned))
         runs.extend((entry.path, target) for target in _run_by(entry.path, entry.mode, data))
@@ -127,6 +130,13 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
     except RefusedPackageError:
         return None
     return PackageContents("files", tuple(sorted(found, key=lambda f: f[0])), tuple(runs))
+
+
+def _is_data(file: OwnedFile) -> bool:
+    """Return whether a library needs no other one, the C library neither: it can run nothing, so
+    the name of a program is a word of its data (libicudata has `perl`)."""
+    needs = any(_LIBRARY.search(need) for need in file.needs)
+    return not needs and any(_LIBRARY.search(provided) for provided in file.provides)
 
 
 def is_unit(path: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.advice.advise import Wish, advise
-from bot.advice.contents import Names, _mentioned
-from bot.advice.headers import HeaderFacts
+from bot.advice.contents import Names, _is_data, _mentioned
+from bot.advice.headers import HeaderFacts, OwnedFile
 from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
 from bot.advice.trial import native
@@ -192,14 +192,21 @@ def test_data_that_a_program_names_is_a_trace(tmp_path):
 
 
 @pytest.mark.reference
-@pytest.mark.parametrize(("test", "runs"), [("nginx -v", True), ("exec no-such-program", None)])
+@pytest.mark.parametrize(
+    ("workload", "test", "runs"),
+    [
+        ("nginx", "nginx -v", True),
+        ("nginx", "exec no-such-program", None),
+        ("curl", "curl --version", True),
+    ],
+)
 def test_each_plan_of_the_reference_distribution_is_composed_and_run(
-    reference, tmp_path, test, runs
+    reference, tmp_path, workload, test, runs
 ):
     if not native("x86_64"):
         pytest.skip("the images are of x86_64")
     configuration = load_configuration(reference.config_dir)
-    (key,) = image_keys(configuration, workloads=("nginx",), arches=("x86_64",))
+    (key,) = image_keys(configuration, workloads=(workload,), arches=("x86_64",))
     cache = Cache(tmp_path)
     snapshot = open_snapshot(configuration.repositories[key.repository], key.arch, cache)
     job = Job(open_pool(snapshot, cache), image_request(configuration, key), test=test)
@@ -216,3 +223,16 @@ def test_a_module_of_one_word_is_no_trace_in_a_program_and_one_of_several_is():
     assert _mentioned(b"\x7fELF\0en_US\0POSIX\0", names) == frozenset()
     assert _mentioned(b"\x7fELF\0File::Temp\0", names) == {b"File::Temp"}
     assert _mentioned(b"#!/usr/bin/perl\nuse POSIX;\n", names) == {b"POSIX"}
+
+
+@pytest.mark.parametrize(
+    ("needs", "provides", "data"),
+    [
+        ((), ("libicudata.so.72()(64bit)",), True),
+        (("rtld(GNU_HASH)",), ("libicudata.so.72()(64bit)",), True),
+        (("libc.so.6(GLIBC_2.2.5)(64bit)",), ("libz.so.1()(64bit)",), False),
+        ((), (), False),  # a program of Go's, say
+    ],
+)
+def test_a_library_that_needs_none_is_data(needs, provides, data):
+    assert _is_data(OwnedFile("/usr/lib64/x", needs=needs, provides=provides)) is data
