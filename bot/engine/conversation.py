@@ -252,6 +252,7 @@ class Conversation:
             command.event.url,
         )
         await asyncio.to_thread(self._opportunities.decline, declined)
+        await self._engine.publisher.decline(command.pull.key, edit)
         return ""
 
     async def _allow(self, command: _ChatCommand) -> str:

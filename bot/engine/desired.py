@@ -179,6 +179,13 @@ class DesiredSuggestions:
         none = self.suggestions is None and not wanted.suggestions
         return replace(wanted, suggestions=None) if none else wanted
 
+    def without(self, edit: str) -> DesiredSuggestions:
+        """Without an edit that somebody declined."""
+        if self.suggestions is None:
+            return self
+        left = tuple(one for one in self.suggestions if edit not in one.edits)
+        return replace(self, suggestions=left)
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredReaction:

@@ -157,6 +157,12 @@ class Publisher:
         )
         await self._suggestions(job, lambda known: known.recorded(made))
 
+    async def decline(self, key: PullRequestKey, edit: str) -> None:
+        """Take back the suggestion of an edit that somebody declined; what the next check records
+        has it no more."""
+        empty = DesiredSuggestions()
+        await self._change(Subject.suggestions(key), empty, lambda known: known.without(edit))
+
     def _narrowed(self, job: CheckJob, found: CheckResult) -> str:
         """The report for a comment of its own: the usual comment is about all images."""
         # Its own marker is longer than the one that the renderer counts.

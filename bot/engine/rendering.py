@@ -81,4 +81,5 @@ def line_suggestion(suggestion: Suggestion) -> LineSuggestion:
         suggestion.replace_with,
         place.base_path,
         place.base_line,
+        suggestion.edits,
     )

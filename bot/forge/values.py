@@ -167,7 +167,7 @@ class LineSuggestion:
 
     `name` finds it again: letters and digits, one for each edit of a pull request. `line` counts
     from 1 on the head's side; `base_line` is its number in base's `base_path`, null where the line
-    is new with the change.
+    is new with the change. `edits` are the names of what it does, for `/minimize decline`.
     """
 
     name: str
@@ -177,6 +177,7 @@ class LineSuggestion:
     replacement: str
     base_path: str
     base_line: int | None = None
+    edits: tuple[str, ...] = ()
 
 
 _SUGGESTION = re.compile(r"<!-- minimize-suggestion ([0-9a-z]+) -->")

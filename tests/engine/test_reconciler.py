@@ -253,3 +253,15 @@ async def test_a_suggestion_for_an_older_head_is_not_written(world: World) -> No
     await world.local.push(world.pull.repository, "topic", files, "2", user="jonas")
     await world.settle(world.reconciler())
     assert world.local.state.line_comments_of(world.pull) == []
+
+
+async def test_a_declined_suggestion_is_taken_back_at_once(world: World) -> None:
+    reconciler = world.reconciler()
+    await suggest(world)
+    await world.settle(reconciler)
+    await world.publisher.decline(world.job.key, "nginx:lua")
+    await world.settle(reconciler)
+    assert len(world.local.state.line_comments_of(world.pull)) == 1
+    await world.publisher.decline(world.job.key, "nginx:perl")
+    await world.settle(reconciler)
+    assert world.local.state.line_comments_of(world.pull) == []
