@@ -96,7 +96,10 @@ def _split(
     number: int, capability: str, facts: Facts, kept: Collection[str], image: _Image
 ) -> _Split | None:
     """The split for one requirement; none where something needs what would be moved."""
-    if capability_key(capability) in map(capability_key, facts.written) or is_rich(capability):
+    # Of rpm's own features (`rpmlib(PayloadIsZstd)`) no package is the provider.
+    if is_rich(capability) or capability.startswith("rpmlib("):
+        return None
+    if capability_key(capability) in map(capability_key, facts.written):
         return None
     moved = tuple(file for file in facts.files if capability in file.needs)
     rest = [file for file in facts.files if file not in moved and not file.is_directory]
