@@ -144,6 +144,7 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     ]
     assert [checked[side].pop("surface") for side in ("base", "head")] == [None, None]
     assert now.pop("requests") == []
+    assert now.pop("advice") == []
     assert now.pop("spec_edits") == []
     (suggestion,) = now["suggestions"]
     added = [suggestion.pop(name) for name in ("edits", "kind", "evidence", "diff_line")]
