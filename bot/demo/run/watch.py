@@ -29,7 +29,7 @@ WHOLE_SECONDS = 20 * 60.0
 AFTERWARDS_SECONDS = 5.0
 STATUS = "minimize"
 
-_CONCLUSIONS = {"success": "success", "failed": "failure"}
+_CONCLUSIONS = {"success": "success", "failed": "failure", "failure": "failure"}
 Timeline = Callable[[float, str], None]
 
 
