@@ -193,7 +193,8 @@ async def _play(
                 result = await check_result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
-                failed.extend(await _show_suggestions(forge, pull, result, page, console))
+                if stage.kind != "forgejo":  # which has no suggestions that a click applies
+                    failed.extend(await _show_suggestions(forge, pull, result, page, console))
                 if not failed:
                     failed.extend(
                         await play_on(stage, pull, places, updates, seen, result, console)
