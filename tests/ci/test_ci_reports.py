@@ -38,7 +38,7 @@ def test_workflow_commands_hide_nothing_in_their_text() -> None:
     lines = list(reports.workflow_commands(with_line(predicted(), hostile)))
     assert len(lines) == 1
     assert "\n" not in lines[0]
-    assert lines[0].startswith("::notice file=a%2Cb%3Ac%25%0A.spec,line=3,title=minimize%3A 5 ")
+    assert lines[0].startswith("::notice file=a%2Cb%3Ac%25 .spec,line=3,title=minimize%3A 5 ")
 
 
 def test_a_change_without_remarks_has_no_commands() -> None:
