@@ -237,7 +237,7 @@ def test_the_command_takes_other_repositories_again_and_again(
     [
         ("nothing", "is no REPO:REV"),
         ("/not/there:fix", "there is no folder /not/there"),
-        ("{app}:nobranch", "no revision 'nobranch'"),
+        ("{app}:nobranch", "no revision `nobranch`"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_words(
