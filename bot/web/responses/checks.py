@@ -179,16 +179,16 @@ class MovedPackage:
 
 
 def moved_packages(image: ImageResult) -> list[MovedPackage]:
-    """The packages that a change brings, takes and resizes in an image, the furthest first, and all
-    others in one row. A package without a known size counts as 0."""
+    """The packages that a change brings and takes in an image, the furthest first, and all others,
+    resized ones among them, in one row. A package without a known size counts as 0."""
     went = [MovedPackage(p.nevra.name, p.installed_size or 0, None) for p in image.removed]
     came = [
         MovedPackage(a.package.nevra.name, None, a.package.installed_size or 0) for a in image.added
     ]
-    grown = sum(c.delta or 0 for c in image.changed_packages)
-    rest = max((image.base.known_size or 0) - sum(p.before or 0 for p in went), 0)
+    stays = max((image.base.known_size or 0) - sum(p.before or 0 for p in went), 0)
+    stayed = max((image.head.known_size or 0) - sum(p.after or 0 for p in came), 0)
     moved = sorted([*went, *came], key=lambda p: (-(p.before or p.after or 0), p.name))
-    return [*moved, MovedPackage("", rest, max(rest + grown, 0))]
+    return [*moved, MovedPackage("", stays, stayed)]
 
 
 def about_check(check: CheckRecord) -> CheckAbout:
