@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bot.locks import free_lock, holder
 from bot.settings.values import Settings
 from bot.store.store import own_file
 
+LOG = logging.getLogger(__name__)
 # DBOS's on Postgres.
 SCHEMA = "dbos"
 # Pages that were read stay in memory while SQLite has no more than this; the system has them too.
@@ -94,6 +97,27 @@ def prepared_url(settings: Settings) -> str:
             "Use another build of SQLite, or Postgres.",
         )
     return f"sqlite:///{database}"
+
+
+def wait_for_database(url: str, seconds: float = 60.0, pause: float = 0.5) -> None:
+    """Wait until the database takes connections, `seconds` at most: it starts at the same moment,
+    or recovers. SurroundingsError where it does not."""
+    engine, deadline = database_engine(url), time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                with engine.connect():
+                    return
+            except sa.exc.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise SurroundingsError(
+                        f"The engine's database does not answer: {error}.",
+                        "Start it, and see that engine.database of the settings is right.",
+                    ) from error
+                LOG.warning("the engine's database does not answer yet: %s", error.orig)
+            time.sleep(pause)
+    finally:
+        engine.dispose()
 
 
 def database_engine(url: str) -> sa.Engine:

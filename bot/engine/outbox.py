@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
-from bot.engine.database import database_engine, prepared_url
+from bot.engine.database import database_engine, prepared_url, wait_for_database
 from bot.engine.desired import (
     Desired,
     Subject,
@@ -382,4 +382,6 @@ def holder_name(executor: str) -> str:
 
 def open_outbox(settings: Settings, role: Literal["server", "worker"]) -> Outbox:
     """The outbox in the engine's database, for a process of this role."""
-    return Outbox(prepared_url(settings), holder_name(settings.executor_id(role)))
+    url = prepared_url(settings)
+    wait_for_database(url)
+    return Outbox(url, holder_name(settings.executor_id(role)))
