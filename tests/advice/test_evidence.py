@@ -88,14 +88,15 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
     base.package("other-0:1-1.x86_64", size=100)
     newer = tiny.repository("newer").package("app-0:2-1.x86_64", requires=["other"])
     same = tiny.repository("same").package("app-0:2-1.x86_64", requires=["helper(x86-64) >= 2"])
-    pools = {
-        ("d", "x86_64"): tiny.pool(base),
-        ("newer", "x86_64"): tiny.pool(newer),
-        ("same", "x86_64"): tiny.pool(same),
-        ("newer", "aarch64"): tiny.pool(newer, arch="aarch64"),
-    }
-    found = advise([Job(pools["d", "x86_64"], request("app"))], Wish(2))
-    (image,) = with_precedents(found, pools.values())
+    own = tiny.pool(base)
+    pools = [
+        own,
+        tiny.pool(newer, document="newer"),
+        tiny.pool(same, document="same"),
+        tiny.pool(newer, arch="aarch64", document="newer"),
+    ]
+    found = advise([Job(own, request("app"))], Wish(2))
+    (image,) = with_precedents(found, pools)
     precedents = {c.capability: c.evidence.precedent for c in image.plans[1].changes}
     assert [(p.repository, str(p.nevra)) for p in precedents["helper"]] == [
         ("newer", "app-0:2-1.x86_64")

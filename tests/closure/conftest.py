@@ -175,12 +175,13 @@ class Tiny:
         arch: str = "x86_64",
         modules: Sequence[str] = (),
         platform: str | None = None,
+        document: str = "d",
     ) -> Pool:
         sources = tuple(RepoSource(r.name, r.name, (r.write(),), **r.options) for r in repositories)
-        document = RepositoryDocument(
-            "d", "D", "", "", "9", (arch,), sources, tuple(modules), platform
+        described = RepositoryDocument(
+            document, "D", "", "", "9", (arch,), sources, tuple(modules), platform
         )
-        snapshot = open_snapshot(document, arch, self.cache)
+        snapshot = open_snapshot(described, arch, self.cache)
 
         def file_of(repository, type_):
             self.fetched.append((repository.id, type_))
