@@ -204,7 +204,9 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
                 ),
                 bounds,
                 _state(objective)(
-                    reason=objective.reason, way=way_to_target([o for _, o in members])
+                    # Why something is not wanted says nothing where it is not there.
+                    reason="" if objective.met else objective.reason,
+                    way=way_to_target([o for _, o in members]),
                 ),
             )
         )

@@ -166,22 +166,59 @@ def _print_block(block: Block, console: Console) -> None:
         for item in block.items:
             show(console, Text("  - ") + terminal_text(item, console))
     elif isinstance(block, Table):
-        table = _rich_table(block.head, block.right)
-        for row in block.rows:
-            table.add_row(*(terminal_text(phrase, console) for phrase in row))
-        show(console, table)
+        _print_table(block, console)
     elif isinstance(block, Graph):
         show(console, Text(block.source))
 
 
-def _rich_table(head: tuple[str, ...], right: frozenset[int] | set[int]) -> RichTable:
+def _print_table(block: Table, console: Console) -> None:
+    """Print a table; where it is wider than the terminal, columns that say the same in each row
+    as a line before it, and figures in several lines."""
+    cells = [[terminal_text(phrase, console) for phrase in row] for row in block.rows]
+    columns = [*range(len(block.head))]
+    table = _filled(block, columns, cells)
+    narrow = _width(table, console) > console.width
+    if narrow and len(cells) > 1:
+        same = [c for c in columns if len({row[c].plain for row in cells}) == 1]
+        columns = [c for c in columns if c not in same]
+        stated = [Text(f"{block.head[c]}: ") + cells[0][c] for c in same if cells[0][c].plain]
+        if stated:
+            show(console, Text("; ").join(stated))
+        table = _filled(block, columns, cells)
+        narrow = _width(table, console) > console.width
+    if narrow:
+        table = _filled(block, columns, cells, wrapped=True)
+    if columns:
+        show(console, table)
+
+
+def _width(table: RichTable, console: Console) -> int:
+    """The width of a table where no cell is wrapped, in characters."""
+    endless = console.options.update(max_width=10_000, width=10_000)
+    return console.measure(table, options=endless).maximum
+
+
+def _filled(
+    block: Table, columns: Sequence[int], cells: Sequence[Sequence[Text]], *, wrapped: bool = False
+) -> RichTable:
+    """Some columns of a table; `wrapped`: figures in several lines too."""
+    right = {place for place, column in enumerate(columns) if column in block.right}
+    table = _rich_table([block.head[c] for c in columns], right, wrapped=wrapped)
+    for row in cells:
+        table.add_row(*(row[c] for c in columns))
+    return table
+
+
+def _rich_table(
+    head: Sequence[str], right: frozenset[int] | set[int], *, wrapped: bool = False
+) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, title in enumerate(head):
         figures = index in right
         table.add_column(
             title,
             justify="right" if figures else "left",
-            no_wrap=figures,
+            no_wrap=figures and not wrapped,
             min_width=max(map(len, title.split()), default=1),
             overflow="fold",
         )

@@ -25,9 +25,17 @@ from bot.report.answers import (
     print_why,
     unsolvable_text,
 )
+from bot.report.blocks import Table
 from bot.report.causes import blame_words
 from bot.report.jsonform import what_if_to_json
-from bot.report.text import print_check, print_configuration, print_objectives, print_track
+from bot.report.phrase import plain
+from bot.report.text import (
+    _print_table,
+    print_check,
+    print_configuration,
+    print_objectives,
+    print_track,
+)
 
 
 def printed(function, value, terminal=False):
@@ -264,3 +272,37 @@ def test_a_terminal_is_not_steered_by_foreign_text(samples):
             terminal,
         )
         assert "a\ufffd[31m[red]b[/red]:smile:" in text
+
+
+WIDE = Table(
+    ("Objective", "Metric", "Before and after", "State"),
+    tuple(
+        tuple(plain(text) for text in row)
+        for row in (
+            ("nginx stays small", "installed size", "116 MB -> 118 MB", "further from it " * 3),
+            ("nginx stays small", "packages", "87 -> 88", "met"),
+        )
+    ),
+    frozenset({2}),
+)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_table_wider_than_the_terminal_loses_nothing(width):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None)
+    _print_table(WIDE, console)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "Objective: nginx stays small"
+    assert max(map(len, lines)) <= width
+    words = file.getvalue().split()
+    for text in ("installed", "116", "118", "87", "88", "further", "met"):
+        assert text in words
+    assert words.count("further") == 3
+
+
+def test_a_table_that_fits_the_terminal_has_all_its_columns():
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=200, color_system=None)
+    _print_table(WIDE, console)
+    assert file.getvalue().count("nginx stays small") == 2
