@@ -108,6 +108,8 @@ def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
     (advice,) = advise([Job(solved.pool, request, overlay)], Wish(0, _SECONDS))
     smallest = advice.smallest
     for swap in smallest.instead if smallest is not None and smallest.proved else ():
+        if not swap.suggested:
+            continue
         own = (solved.lines[name] for name in swap.of if name in solved.lines)
         line = next(own, solved.installs[0].line)
         yield LineAdvice(

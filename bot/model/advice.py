@@ -108,6 +108,13 @@ class Swap:
     loses: Losses
     prefer: Change | None = None
 
+    @property
+    def suggested(self) -> bool:
+        """Return whether it is said unasked: of the same source, and no older version of what it
+        replaces, which has the NEVRA of a package here."""
+        older = any(self.take.startswith(f"{name}-") and ":" in self.take for name in self.of)
+        return self.class_ == "same-source" and not older
+
 
 @dataclass(frozen=True, slots=True)
 class Smallest:

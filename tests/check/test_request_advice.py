@@ -1,0 +1,107 @@
+"""Advice on the install lines of a Containerfile, each saving found by solving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.demo.distribution.reference import write_repository
+from bot.model.request import LineAdvice
+from bot.requests.base_images import BaseImage
+from tests.check.tiny import ARCHES, BASE, build, documented
+
+WORLD = (
+    BASE
+    + """\
+%package -n dnf
+Summary: d
+Requires: dnf-data
+%description -n dnf
+%files -n dnf
+%package -n dnf-data
+Summary: d
+%description -n dnf-data
+%files -n dnf-data
+%package -n tool
+Summary: t
+Requires: fetcher
+Recommends: extra
+%description -n tool
+%files -n tool
+%package -n extra
+Summary: e
+%description -n extra
+%files -n extra
+%package -n fetch-full
+Summary: f
+Provides: fetcher
+%description -n fetch-full
+%files -n fetch-full
+/usr/share/full
+%package -n fetch-minimal
+Summary: f
+Provides: fetcher
+%description -n fetch-minimal
+%files -n fetch-minimal
+"""
+).replace(
+    "%description\n",
+    "%description\n%install\nmkdir -p %{buildroot}/usr/share\n"
+    "head -c 500000 /dev/zero > %{buildroot}/usr/share/full\n",
+    1,
+)
+EMPTY = """\
+FROM example.org/tiny:1 AS builder
+RUN dnf install -y --installroot /mnt OPTIONS tool && dnf clean all --installroot /mnt
+FROM scratch
+COPY --from=builder /mnt /
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    for arch in ARCHES:
+        build(WORLD, arch, root / "work" / arch, root / arch)
+        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
+    return root
+
+
+def advice(tmp_path: Path, world: Path, text: str, **table: bool) -> dict[str, LineAdvice]:
+    """The advice on a Containerfile that a change adds `tool` to, by kind, on x86_64."""
+    made = documented(tmp_path, world)
+    made.start({"Containerfile": text.replace(" tool", " base")})
+    images = (BaseImage("example.org/tiny:*", "repo", "minimal", **table),)
+    result = made.check({"Containerfile": text}, base_images=images)
+    assert result.problems == ()
+    return {a.kind: a for a in result.advice if a.key.arch == "x86_64"}
+
+
+def test_a_smaller_package_of_the_same_source_is_named_with_what_it_saves(
+    tmp_path: Path, world: Path
+) -> None:
+    options = "--setopt=install_weak_deps=False --nodocs"
+    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert set(found) == {"alternative"}
+    one = found["alternative"]
+    assert (one.line.line, one.packages, one.take) == (2, ("fetch-full",), ("fetch-minimal",))
+    assert one.saves is not None
+    assert one.saves >= 500_000
+
+
+def test_weak_dependencies_that_come_in_are_named_where_the_command_asks_for_them(
+    tmp_path: Path, world: Path
+) -> None:
+    options = "--setopt=install_weak_deps=True --nodocs"
+    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert found["weak-dependencies"].packages == ("extra",)
+    assert found["weak-dependencies"].line.line == 2
+
+
+def test_a_package_manager_in_the_result_is_named_with_what_it_brings(
+    tmp_path: Path, world: Path
+) -> None:
+    options = "--setopt=install_weak_deps=False --nodocs dnf"
+    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert found["package-manager"].packages == ("dnf", "dnf-data")
