@@ -5,6 +5,7 @@ Every public method is one transaction and may be called from any thread. Times 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -388,9 +389,12 @@ def _check(row: dict[str, Any]) -> CheckRecord:
 def own_file(path: Path) -> None:
     """Make a file that its owner alone may read and write, or make it so; OSError where it fails.
 
-    SQLite gives what it writes beside a database the database's own permissions.
+    SQLite gives what it writes beside a database the database's own permissions. One that is there
+    is never opened: a process that closes a file loses all its locks on it, SQLite's too
+    (https://sqlite.org/howtocorrupt.html, 2.2), and two would write at once.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

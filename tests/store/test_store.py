@@ -1,6 +1,8 @@
 """The store: deliveries once, checks in order, and what a full disk does."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +18,7 @@ from bot.store.records import (
     pull_request_is_hidden,
     repository_is_hidden,
 )
-from bot.store.store import Store, StoreError, open_store
+from bot.store.store import Store, StoreError, open_store, own_file
 
 
 @pytest.fixture
@@ -191,3 +193,25 @@ def test_the_file_is_its_owner_s_alone_also_one_of_an_older_release(tmp_path: Pa
             0o600
         }
         assert len(list(tmp_path.glob("minimize.sqlite*"))) == 3  # the log and its index too
+
+
+WRITES = """\
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("begin immediate")
+"""
+
+
+def test_a_database_keeps_its_locks_when_its_permissions_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    own_file(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("create table t (x)")
+        connection.execute("begin immediate")
+        own_file(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        other = subprocess.run(
+            [sys.executable, "-c", WRITES, str(path)], capture_output=True, text=True, check=False
+        )
+        assert "database is locked" in other.stderr
