@@ -148,7 +148,7 @@ def unapplied_advisories(
 
 @dataclass(frozen=True, slots=True)
 class KnownAdvisories:
-    """What the repositories of a snapshot tell of an image's packages; null where none has
+    """The facts that a snapshot's repositories have on an image's packages; null where none has
     updateinfo. `partial` are sentences on repositories without."""
 
     counts: Advisories | None = None

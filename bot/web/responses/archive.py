@@ -187,7 +187,7 @@ class Archive:
         )
 
     def retained(self, *, at_once: bool = False) -> Mapping[str, Retained] | None:
-        """What would leave with each package in all images together, by name.
+        """The packages that would leave with each package in all images together, by name.
 
         Null before it was computed for more images than a page can wait for, unless `at_once`.
         """

@@ -35,8 +35,8 @@ def retained_of_images(
     evaluations: Mapping[ImageKey, Evaluation],
     known: Mapping[ImageKey, ImageRetained],
 ) -> dict[ImageKey, ImageRetained]:
-    """What packages retain in each image, or did when it could last be installed; `known` ones of
-    the same closure are taken over. An image takes some milliseconds."""
+    """The bytes that packages retain in each image, or did when it could last be installed;
+    `known` ones of the same closure are taken over. An image takes some milliseconds."""
     found = {}
     for key, evaluation in evaluations.items():
         before = known.get(key)
