@@ -65,6 +65,9 @@ class Recorder:
     async def closed(self, key: PullRequestKey, sha: str) -> None:
         pass
 
+    async def decline(self, key: PullRequestKey, edit: str) -> None:
+        pass
+
     async def start_check(self, job: Any, urgency: str = "push") -> None:
         self.asked.append("check")
 
