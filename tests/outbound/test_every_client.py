@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import socket
 import ssl
@@ -27,7 +28,7 @@ from bot.forge.github.manifest import exchange_code
 from bot.forge.protocol import open_forges
 from bot.forge.sender import post_delivery
 from bot.git.mirror import open_mirror
-from bot.image.oci import push_layout
+from bot.image.oci import MANIFEST, push_layout
 from bot.outbound.authorities import CA_VARIABLE, tls_context
 from bot.settings.values import Settings
 from bot.telemetry.context import working_on
@@ -187,7 +188,12 @@ def webhook_send(url: str, folder: Path) -> None:
 
 
 def registry(url: str, folder: Path) -> None:
-    (folder / "index.json").write_text(json.dumps({"manifests": [{"digest": "sha256:0"}]}))
+    manifest = b"{}"
+    digest = hashlib.sha256(manifest).hexdigest()
+    top = {"digest": f"sha256:{digest}", "mediaType": MANIFEST}
+    (folder / "index.json").write_text(json.dumps({"manifests": [top]}))
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+    (folder / "blobs" / "sha256" / digest).write_bytes(manifest)
     push_layout(folder, f"{urlsplit(url).netloc}/web/nginx:1")
 
 
@@ -249,7 +255,6 @@ def test_a_client_refuses_an_authority_that_nobody_named(
     client: Client, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://{world.proxy}")
-    monkeypatch.setattr("bot.forge.github.client._ATTEMPTS", 1)
     ask(client, f"https://{NAME}", tmp_path, monkeypatch)
     assert world.tunnels
     assert world.answered == []

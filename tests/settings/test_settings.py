@@ -89,7 +89,7 @@ def test_the_shipped_example_loads() -> None:
         (GOOD + "engine:\n  builds: true\n", 8, "engine.builds"),
         (GOOD + "forges: {}\n", 7, "forges: is repeated"),
         (GOOD + "public_url: [\n", 8, ""),
-        (GOOD + "repositories: [{match: a/*, documents: [x], forge: gone}]\n", 1, "'gone'"),
+        (GOOD + "repositories: [{match: a/*, documents: [x], forge: gone}]\n", 1, "`gone`"),
         ("[]\n", 1, "expected fields"),
     ],
 )
