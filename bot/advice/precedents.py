@@ -37,12 +37,12 @@ def with_precedents(
 def _questions(advices: Sequence[ImageAdvice], pool: Pool) -> Iterator[tuple[_Place, Change]]:
     """The changes of which a pool can tell, each once."""
     own = pool.snapshot.document.id
-    asked: dict[_Place, Change] = {}
+    by_place: dict[_Place, Change] = {}
     for advice in advices:
         if advice.key.arch == pool.arch and advice.key.repository != own:
             for change in _changes(advice):
-                asked[_place(advice, change)] = change
-    yield from asked.items()
+                by_place[_place(advice, change)] = change
+    yield from by_place.items()
 
 
 def _changes(advice: ImageAdvice) -> Iterator[Change]:

@@ -12,6 +12,7 @@ from bot.check.requested import Requests
 from bot.check.target import Target
 from bot.closure.pool import Pool
 from bot.model.closure import Closure
+from bot.model.image import ImageRequest
 from bot.model.request import LineAdvice, LineKind
 from bot.model.spec import SpecLine
 from bot.requests.base_images import Place
@@ -34,9 +35,8 @@ class _Solved:
     lines: dict[str, SpecLine]
     place: Place
 
-    def closure(self, **changed: object) -> Closure:
-        """The image with other fields of its request."""
-        request = replace(self.image.request, **changed)  # type: ignore[arg-type]
+    def closure(self, request: ImageRequest) -> Closure:
+        """The image with another request."""
         overlay = self.target.sides[request.key.arch].head
         return self.pool.solve(request, overlay, settled=lambda _: True)
 
@@ -87,7 +87,9 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
     for install in solved.installs:
         command = install.command
         if request.weak and is_weak(install) and (known or command.weak):
-            yield solved.advice("weak-dependencies", install.line, solved.closure(weak=False))
+            yield solved.advice(
+                "weak-dependencies", install.line, solved.closure(replace(request, weak=False))
+            )
         if command.documentation is None and solved.place.documentation:
             yield solved.advice("documentation", install.line)
         if not install.cleaned:
@@ -97,7 +99,9 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
             if word.text in _PACKAGE_MANAGERS:
                 rest = tuple(r for r in request.requests if r != word.text)
                 line = solved.lines.get(word.text, install.line)
-                yield solved.advice("package-manager", line, solved.closure(requests=rest))
+                yield solved.advice(
+                    "package-manager", line, solved.closure(replace(request, requests=rest))
+                )
 
 
 def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:

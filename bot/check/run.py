@@ -343,10 +343,10 @@ def _images(
     remarks.broken = [package for _, broken in by_place for package in broken]
     affected = iter(images for images, _ in by_place)
     found: list[CheckedImage] = []
-    asked = images_of_requests(requests, targets, rules)
+    of_requests = images_of_requests(requests, targets, rules)
     for target in targets:
         own = [image for _ in target.sides for image in next(affected)]
-        own += [image for image in asked if image.result.key.repository == target.document.id]
+        own += [image for image in of_requests if image.result.key.repository == target.document.id]
         if not plan.narrowed:
             own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(image for image in own if not _undecided(target, image, remarks))

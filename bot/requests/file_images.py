@@ -98,12 +98,12 @@ def _add(
 def _same(before: WrittenImage, after: WrittenImage) -> bool:
     """Return whether two sides ask for the same, wherever in the file."""
 
-    def asked(image: WrittenImage) -> object:
+    def requested(image: WrittenImage) -> object:
         contents = [(entry.content, entry.arches) for entry in image.entries]
         why = [(one.line.text, one.why) for one in image.unread]
         return image.beneath, image.source, contents, why, [r for r, _ in image.repositories]
 
-    return asked(before) == asked(after)
+    return requested(before) == requested(after)
 
 
 def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Place | None:

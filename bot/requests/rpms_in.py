@@ -132,15 +132,15 @@ class _Reader:
     def _of_containerfile(self, named: Any) -> tuple[str, str, SpecLine, list[Unread]]:
         """The context of a stage of a Containerfile beside: what that is built on."""
         where = self.at("context", "containerfile")
-        said = named if isinstance(named, dict) else {"file": named}
-        if "imagePattern" in said:
+        stated = named if isinstance(named, dict) else {"file": named}
+        if "imagePattern" in stated:
             return "", "", where, [Unread(where, "`imagePattern` is not evaluated")]
-        path = joined_path(self.folder, str(said.get("file") or "Containerfile"))
-        number = str(said.get("stageNum") or "0")
+        path = joined_path(self.folder, str(stated.get("file") or "Containerfile"))
+        number = str(stated.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():
             return "", "", where, [Unread(where, f"`{path}` is not there")]
-        base = stage_base(content, str(said.get("stageName") or ""), int(number))
+        base = stage_base(content, str(stated.get("stageName") or ""), int(number))
         if not base:
             return "", "", where, [Unread(where, f"the base image in `{path}` is not known")]
         return base, base, where, []

@@ -81,8 +81,8 @@ def _read(tree: _Tree, path: str) -> None:
     reader = _File(path, text, text.data, line)
     # What a file says itself counts before what it includes.
     if "recommends" in text.data and tree.weak is None:
-        said = str(text.data["recommends"]).lower() != "false"
-        tree.weak = said, reader.at("recommends")
+        weak = str(text.data["recommends"]).lower() != "false"
+        tree.weak = weak, reader.at("recommends")
     tree.entries += reader.entries()
     tree.unread += reader.unread()
     for included, where in reader.includes():
