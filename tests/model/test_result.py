@@ -50,8 +50,8 @@ NEVRAS = st.builds(
     st.sampled_from(["x86_64", "noarch"]),
 )
 # A line has lines: two levels, as the bot writes them, not as deep as the strategy goes.
-FED_LINES = st.builds(SpecLine, TEXTS, st.integers(1), TEXTS, st.just(()))
-LINES = st.builds(SpecLine, TEXTS, st.integers(1), TEXTS, st.lists(FED_LINES, max_size=2).map(tuple))
+FEEDS = st.builds(SpecLine, TEXTS, st.integers(1), TEXTS, st.just(()))
+LINES = st.builds(SpecLine, TEXTS, st.integers(1), TEXTS, st.lists(FEEDS, max_size=2).map(tuple))
 PACKAGES = st.builds(Package, NEVRAS, TEXTS, TEXTS, installed_size=SIZES, download_size=SIZES)
 st.register_type_strategy(Nevra, NEVRAS)
 st.register_type_strategy(Package, PACKAGES)
