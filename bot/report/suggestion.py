@@ -33,7 +33,7 @@ def suggestion_markdown(suggestion: Suggestion) -> str:
     """The words above the line to write instead: what it saves, what speaks for it."""
     sentence = say.suggestion(
         saving=_saving(suggestion),
-        tested="its test still succeeds" if _tested(suggestion) else "",
+        tested="the image's test still succeeds" if _tested(suggestion) else "",
         line=f"/minimize decline {suggestion.edits[0]} REASON" if suggestion.edits else "",
     )
     return str(to_markdown(sentence))

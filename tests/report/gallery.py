@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape, unescape
@@ -14,7 +15,10 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from bot.engine.rendering import line_suggestion
+from bot.forge.values import suggestion_body
 from bot.report.render import render_comment, status_line
+from bot.report.suggestion import offered
 from tests.report.situations import SITUATIONS
 
 GALLERY = Path(__file__).parents[2] / "var" / "gallery"
@@ -42,6 +46,12 @@ def comment(name: str) -> str:
     return render_comment(
         SITUATIONS[name][1](), page_url=f"https://minimize.example/checks/{name}", chat=True
     )
+
+
+def comments_on_lines(name: str) -> tuple[str, ...]:
+    """The review comments of one situation, each a suggestion on its line of the diff."""
+    lines = map(line_suggestion, offered(SITUATIONS[name][1]()))
+    return tuple(suggestion_body(line, "suggestion") for line in lines)
 
 
 def rendered(text: str) -> str:
@@ -73,18 +83,24 @@ def write(folder: Path) -> dict[str, Cost]:
     folder.mkdir(parents=True, exist_ok=True)
     costs = {}
     for name, (words, make) in SITUATIONS.items():
-        text = comment(name)
+        text, *on_lines = texts = (comment(name), *comments_on_lines(name))
         costs[name] = cost_of(text)
-        (folder / f"{name}.md").write_text(text)
+        (folder / f"{name}.md").write_text("\n".join(texts))
         status = status_line(make())[0]
         for forge in FORGES:
-            (folder / f"{name}-{forge}.html").write_text(_page(forge, words, status, text))
+            page = _page(forge, words, status, text, on_lines)
+            (folder / f"{name}-{forge}.html").write_text(page)
     (folder / "index.html").write_text(_list(costs))
     return costs
 
 
-def _page(forge: str, words: str, status: str, text: str) -> str:
+def _page(forge: str, words: str, status: str, text: str, on_lines: Sequence[str]) -> str:
     body = rendered(text).replace("<details>", '<details class="fold">')
+    reviews = "".join(
+        f"<article><header><b>minimize</b> <span>commented on a line of the change</span></header>"
+        f'<div class="body">{rendered(one)}</div></article>'
+        for one in on_lines
+    )
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{escape(words)}, {forge}</title><style>{_STYLE}</style>
@@ -92,6 +108,7 @@ def _page(forge: str, words: str, status: str, text: str) -> str:
 <article><header><b>minimize</b> <span>commented just now</span></header>
 <div class="body">{body}</div></article>
 <p class="status"><b>minimize</b> {escape(status)}</p>
+{reviews}
 </main></body></html>
 """
 

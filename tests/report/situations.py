@@ -1,4 +1,4 @@
-"""Twenty situations of a pull request, as results: what the gallery shows and its test measures."""
+"""Situations of a pull request, as results: what the gallery shows and its test measures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from bot.model.advice import Evidence
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import (
     Edge,
@@ -35,7 +36,7 @@ from bot.model.result import (
     Without,
 )
 from bot.model.spec import SpecLine
-from bot.model.suggestion import Saving, Suggestion
+from bot.model.suggestion import DiffLine, Saving, Suggestion
 from bot.model.surface import Surface
 
 BASE, HEAD = "20622be1e6e6b22733a2d7cc942e0febb5c58767", "c4267a74fb756297d9e49fc83d9868d376de48e5"
@@ -46,7 +47,7 @@ MB = 1_000_000
 
 REQUIRES = SpecLine("nginx.spec", 19, "Requires:       perl")
 DEVEL = SpecLine("nginx.spec", 14, "BuildRequires:  libxslt-devel")
-PERL = {"perl-libs": 29.1, "perl-modules": 17.4, "perl-base": 7.4, "perl": 0.6, "libdb": 1.9}
+PERL = {"perl": 0.6, "perl-libs": 29.1, "perl-modules": 17.4, "perl-base": 7.4, "libdb": 1.9}
 XSLT = {"libxslt": 0.5, "libxml2": 1.8, "libicu": 37.0, "libstdc++": 2.3, "libgcrypt": 1.6}
 
 
@@ -74,10 +75,8 @@ def brought(
     for name, mb in packages.items():
         chain = (entry,)
         if name != first:
-            chain = (
-                entry,
-                Edge(nevra(first, arch), f"{name}.so.1()(64bit)", nevra(name, arch), "requires"),
-            )
+            needs = f"{name}.so.1()(64bit)" if name.startswith("lib") else name
+            chain = (entry, Edge(nevra(first, arch), needs, nevra(name, arch), "requires"))
         lines = (spec,) if spec is not None else ()
         found.append(
             Added(package(name, arch, mb), False, (chain,), spec, lines, generated=generated)
@@ -168,7 +167,7 @@ def xslt(arch: str) -> tuple[Added, ...]:
 
 def weaker(images: Sequence[ImageResult]) -> Suggestion:
     saves = tuple(Saving(i.key, 5, round(56.4 * MB)) for i in images)
-    return Suggestion(REQUIRES, "Recommends: perl", saves)
+    return Suggestion(REQUIRES, "Recommends: perl", saves, ("weaken:nginx:perl",))
 
 
 def one_image() -> CheckResult:
@@ -200,6 +199,14 @@ def predicted() -> CheckResult:
     return result(*images, stage="predicted", suggestions=(weaker(images),))
 
 
+def suggests_on_the_line() -> CheckResult:
+    """The files of what leaves were looked for in what stays, and the image's test ran."""
+    images = [image(arch, perl(arch)) for arch in ARCHITECTURES]
+    without_trace = Evidence(use=(), integrity=True, runs=True, looked_into="files")
+    offer = replace(weaker(images), evidence=without_trace, diff_line=DiffLine("nginx.spec", None))
+    return result(*images, suggestions=(offer,))
+
+
 def grows_within_limit() -> CheckResult:
     images = [
         objective(
@@ -216,7 +223,7 @@ def grows_within_limit() -> CheckResult:
 
 OPENSSL = SpecLine("openssl.spec", 31, "Requires: crypto-policies-scripts")
 # What a line brings to images that have more or less of it already.
-SCRIPTS = {"python3-libs": 32.2, "crypto-policies-scripts": 0.3, "python3": 0.1, "libffi": 0.1}
+SCRIPTS = {"crypto-policies-scripts": 0.3, "python3": 0.1, "python3-libs": 32.2, "libffi": 0.1}
 # fmt: off
 WORKLOADS = (
     "389-ds", "bind", "caddy", "chrony", "curl", "dhcp", "dovecot", "git", "go-toolset",
@@ -233,7 +240,7 @@ def library() -> CheckResult:
     for number, workload in enumerate(WORKLOADS):
         for arch in ARCHITECTURES:
             names = list(SCRIPTS)
-            there = names[:] if number % 3 else [names[1]] if number % 9 else names[1:3]
+            there = names[:] if number % 3 else names[:1] if number % 9 else names[:2]
             added = brought(arch, {n: SCRIPTS[n] for n in there}, "openssl", OPENSSL)
             base = 60 + 3.5 * number
             one = replace(image(arch, added, base, evidence="predicted"), key=key(arch, workload))
@@ -370,7 +377,7 @@ def alone() -> CheckResult:
     line = SpecLine("htop.spec", 9, "Requires: python3")
     images = [
         replace(
-            image(a, brought(a, {"python3-libs": 32.2, "python3": 0.1}, "htop", line)),
+            image(a, brought(a, {"python3": 0.1, "python3-libs": 32.2}, "htop", line)),
             key=key(a, "@self"),
         )
         for a in ARCHITECTURES
@@ -430,6 +437,7 @@ def configuration() -> CheckResult:
 SITUATIONS: dict[str, tuple[str, Callable[[], CheckResult]]] = {
     "one-image": ("A line and a linked library make one image larger than its limit", one_image),
     "predicted": ("The first answer, seconds after the push", predicted),
+    "suggestion": ("A line that could be weaker, with a click", suggests_on_the_line),
     "within-limit": ("An image grows, and stays within its limit", grows_within_limit),
     "library": ("A library in 34 images on four architectures", library),
     "unsolvable": ("Twelve images can no longer be installed", unsolvable),

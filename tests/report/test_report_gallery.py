@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from bot.report.render import status_line
-from tests.report.gallery import FORGES, comment, cost_of, rendered, seen_at_once, write
+from tests.report.gallery import (
+    FORGES,
+    comment,
+    comments_on_lines,
+    cost_of,
+    rendered,
+    seen_at_once,
+    write,
+)
 from tests.report.situations import SITUATIONS
 
 each = pytest.mark.parametrize("name", SITUATIONS)
@@ -43,6 +51,15 @@ def test_a_status_fits_and_has_no_markup(name: str) -> None:
     assert "**" not in title
 
 
+def test_a_suggestion_says_its_saving_and_its_evidence_in_one_line_above_the_click() -> None:
+    (one,) = comments_on_lines("suggestion")
+    above, block = rendered(one).split("<pre>")
+    assert "Saves 56 MB (5 packages) in nginx" in above and "No built file uses" in above
+    assert "/minimize decline weaken:nginx:perl REASON" in above
+    assert "Recommends: perl" in block
+    assert comments_on_lines("predicted") == ()
+
+
 @each
 def test_each_fold_opens_and_closes(name: str) -> None:
     html = rendered(comment(name))
@@ -64,4 +81,5 @@ def test_the_gallery_has_a_page_for_each_forge_and_a_list(tmp_path: Path) -> Non
             page = (tmp_path / f"{name}-{forge}.html").read_text()
             assert words in page
             assert rendered(comment(name)).split("<details>")[0] in page
+            assert all(rendered(one) in page for one in comments_on_lines(name))
     assert (tmp_path / "index.html").read_text().count("<tr><td>") == len(SITUATIONS)
