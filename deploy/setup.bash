@@ -114,6 +114,8 @@ module gi python3-gi - -
 module gi.repository.Modulemd gir1.2-modulemd-2.0 - -
 END
         fi
+        # A real Pagure, which only Debian and what is made from it have.
+        [ "$FAMILY" != apt ] || echo "module pagure pagure - -"
         # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.
         case "$SYSTEM_ID" in
             debian) printf '%s\n' "command chromium chromium - -" ;;

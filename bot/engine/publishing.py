@@ -37,6 +37,7 @@ from bot.report.render import (
     render_nothing_any_more,
 )
 from bot.report.suggestion import offered
+from bot.settings.forges import FORGE_TYPES
 from bot.settings.values import Settings
 
 D = TypeVar("D", bound=Desired)
@@ -126,11 +127,14 @@ class Publisher:
     async def comment(self, job: CheckJob, phase: Phase, result: str) -> None:
         """Record the comment of the result with this id.
 
-        None is made while no image changes; one from an earlier push is edited to say so.
+        None is made while no image changes; one from an earlier push is edited to say so. Where the
+        forge edits none, a check has its say once, at its end.
         """
         if self._silent(job.key, job.base_ref):
             return None
         found = await self._result(result)
+        if found.stage != "final" and not self._edits_comments(job.forge):
+            return None
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
         if job.narrowed:
             return await self._record(job, phase, job.answers, self._narrowed(job, found))
@@ -215,6 +219,10 @@ class Publisher:
 
     def _silent(self, key: PullRequestKey, base_ref: str) -> bool:
         return self._settings.mode_for(key.forge, key.repository, base_ref) == "silent"
+
+    def _edits_comments(self, forge: str) -> bool:
+        own = self._settings.forges.get(forge)
+        return own is None or FORGE_TYPES[own.type].edits_comments
 
     def _report(
         self,

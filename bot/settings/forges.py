@@ -164,6 +164,7 @@ class ForgeType:
     the public one, `api_path` where the API of another is on its host.
     `has_apps`: it takes an App's credential, and check runs. `guests`: its role `read` may not read
     the code of a private repository (https://docs.gitlab.com/user/permissions/, Guest).
+    `edits_comments`: its API does, so that a check may comment before it has ended.
     """
 
     package: str
@@ -172,6 +173,7 @@ class ForgeType:
     api_path: str
     has_apps: bool = False
     guests: bool = False
+    edits_comments: bool = True
 
 
 # A new forge is its package and its row here.
@@ -195,6 +197,13 @@ FORGE_TYPES: dict[str, ForgeType] = {
     ),
     "gitea": ForgeType(
         "bot.forge.forgejo", "https://gitea.com/api/v1", "https://gitea.com", "/api/v1", guests=True
+    ),
+    "pagure": ForgeType(
+        "bot.forge.pagure",
+        "https://pagure.io/api/0",
+        "https://pagure.io",
+        "/api/0",
+        edits_comments=False,
     ),
 }
 

@@ -265,3 +265,15 @@ async def test_a_declined_suggestion_is_taken_back_at_once(world: World) -> None
     await world.publisher.decline(world.job.key, "nginx:perl")
     await world.settle(reconciler)
     assert world.local.state.line_comments_of(world.pull) == []
+
+
+async def test_where_no_comment_is_edited_a_check_comments_at_its_end_alone(world: World) -> None:
+    own = world.settings.forges["gh"].model_copy(update={"type": "pagure"})
+    settings = world.settings.model_copy(update={"forges": {"gh": own}})
+    world.publisher = Publisher(world.outbox("other"), world.results, settings)
+    stored = world.results.add("c", result_of(world.job, "predicted", True))
+    await world.publisher.comment(world.job, Phase.WAITING, stored.id)
+    assert await world.reconciler().reconcile() == 0
+    await world.conclude()
+    await world.settle(world.reconciler("again"))
+    assert world.found() == (["success"], 1)

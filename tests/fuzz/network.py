@@ -28,13 +28,22 @@ from bot.store.history.history import open_history
 from bot.web.addresses import Parameters, image_url, window, with_date
 from bot.web.middlewares import LOG
 from tests.fuzz.parser import Parser, folder, in_file, text_of, with_descriptor
-from tests.fuzz.seeds import GITHUB, GITLAB
+from tests.fuzz.seeds import GITHUB, GITLAB, PAGURE
 from tests.web.sites import NGINX, application, prepare
 
 _SECRET = "s" * 40
+PAGURE_TOPICS = (
+    "pull-request.new", "pull-request.closed", "pull-request.comment.added",
+    "pull-request.comment.edited", "commit.flag.added", "git.receive", "git.branch.deletion",
+    "project.deleted",
+)  # fmt: skip
 _EVENTS: Mapping[str, tuple[tuple[str, bytes], ...]] = {
     "gitlab": tuple(
         (f"{kind} Hook", GITLAB) for kind in ("Merge Request", "Note", "Push", "Pipeline")
+    ),
+    "pagure": tuple(
+        (topic, b'{"topic": "%b", "msg_id": "1", "msg": %b}' % (topic.encode(), PAGURE))
+        for topic in PAGURE_TOPICS
     ),
 }
 _OF_GITHUB = ("pull_request", "issue_comment", "check_run", "push", "merge_group", "installation")

@@ -31,6 +31,7 @@ from bot.forge.events import MISSHAPEN
 from bot.forge.forgejo import events as forgejo
 from bot.forge.github import events as github
 from bot.forge.gitlab import events as gitlab
+from bot.forge.pagure import events as pagure
 from bot.image.listing import parse_listing
 from bot.image.lock import read_lock
 from bot.image.payload import read_payload
@@ -65,6 +66,7 @@ from tests.fuzz.seeds import (
     MESSAGES,
     METALINK,
     MODULES,
+    PAGURE,
     PRIMARY,
     REFUSED,
     REPOFILE,
@@ -279,6 +281,7 @@ def parsers() -> tuple[Parser, ...]:
             json_error,
             (GITHUB,),
         ),
+        Parser("pagure-event", _event(pagure, network.PAGURE_TOPICS), json_error, (PAGURE,)),
         Parser(
             "built-header",
             lambda content: with_descriptor(content, lambda d: checked_headers(1, d)),

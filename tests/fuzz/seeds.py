@@ -165,6 +165,48 @@ GITLAB = json.dumps(
         "commits": [],
     }
 ).encode()
+_PROJECT = {"id": 1, "fullname": "rpms/n", "full_url": "https://p.example/rpms/n"}
+_USER = {"name": "a"}
+PAGURE = json.dumps(
+    {
+        "pullrequest": {
+            "id": 1,
+            "branch": "main",
+            "commit_stop": "0" * 40,
+            "project": _PROJECT,
+            "status": "Merged",
+            "closed_at": "1795865472.555582",
+            "last_updated": "1795865472",
+            "full_url": "https://p.example/rpms/n/pull-request/1",
+            "comments": [
+                {
+                    "id": 1,
+                    "comment": "/minimize help",
+                    "user": _USER,
+                    "date_created": "1795865472.5",
+                    "edited_on": None,
+                    "editor": None,
+                    "notification": False,
+                }
+            ],
+        },
+        "comment": {
+            "id": 1,
+            "comment": "/minimize help",
+            "user": _USER,
+            "date_created": "1795865472",
+            "edited_on": "1795865473.5",
+            "editor": _USER,
+        },
+        "flag": {"username": "ci", "status": "success", "commit_hash": "0" * 40},
+        "repo": _PROJECT,
+        "project": _PROJECT,
+        "branch": "main",
+        "rev": "1" * 40,
+        "old_commit": "^" + "0" * 40,
+        "end_commit": "2" * 40,
+    }
+).encode()
 CONTAINERFILE = b"""# escape=\\
 ARG V=43
 FROM fedora:${V} AS base

@@ -1,0 +1,1 @@
+"""Pagure: webhooks, comments, flags of commits, roles and issues."""

@@ -1,0 +1,135 @@
+"""Our comments on pull requests, and our issues, where the API edits none of either.
+
+A comment stays as it was written. So another is written only where what a reader would act on has
+changed: the text without its folded parts, its last line of ids and times, and the addresses of its
+links. The newest is the one that counts; the flag of the commit is always of now.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from bot.forge.comments import Errors
+from bot.forge.events import Issue, Issues, IssueText
+from bot.forge.pagure.client import PagureApi
+from bot.forge.pagure.pulls import name_of
+from bot.forge.rest import quoted
+from bot.forge.values import Comment, PullRequestKey
+
+Api = Callable[[str], Awaitable[PagureApi]]
+Login = Callable[[], Awaitable[str]]
+# Pagure shows these tags as text; what is folded is on the page of the check, which a link names.
+_FOLDED = re.compile(r"<details>.*?</details>\n*", re.DOTALL)
+_SMALL = re.compile(r"^<sub>(.*)</sub>$", re.MULTILINE)
+# Hidden in the page; what stands before it in its line is of this very check.
+_OWN_LINE = "<!-- minimize:this-check -->"
+_OWN_LINES = re.compile(f"^.*{_OWN_LINE}$", re.MULTILINE)
+_ADDRESS = re.compile(r"\]\([^()\s]*\)")
+
+
+def as_written(body: str) -> str:
+    """The text of a comment in the Markdown that Pagure shows."""
+    return _SMALL.sub(rf"\1 {_OWN_LINE}", _FOLDED.sub("", body))
+
+
+def essence(written: str) -> str:
+    """The part of a written text that another comment is written for."""
+    return _ADDRESS.sub("]", _OWN_LINES.sub("", written)).strip()
+
+
+class PagureComments:
+    """`api` gives the API of a project, `login` our own account's name."""
+
+    def __init__(self, api: Api, login: Login, errors: Errors) -> None:
+        self._api = api
+        self._login = login
+        self._errors = errors
+
+    async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our newest comment with `marker`; other people's are never ours, whatever they hold."""
+        async with self._errors(f"looking for the comment on {key}"):
+            return await self._newest(await self._api(key.repository), key, marker)
+
+    async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Write another comment where the newest does not say the same; return the newest."""
+        if marker not in body:
+            raise ValueError("the comment does not hold its own marker")
+        async with self._errors(f"commenting on {key}"):
+            api = await self._api(key.repository)
+            known = await self._newest(api, key, marker)
+            text = as_written(body)
+            if known is not None and essence(known.body) == essence(text):
+                return known
+            await api.post(f"/pull-request/{key.number}/comment", {"comment": text})
+            made = await self._newest(api, key, marker)
+            if made is None:
+                raise LookupError("the comment is not in the list of comments")
+            return made
+
+    async def _newest(self, api: PagureApi, key: PullRequestKey, marker: str) -> Comment | None:
+        login, pull = await self._login(), await api.get(f"/pull-request/{key.number}")
+        own = [
+            Comment(str(one["id"]), f"{pull['full_url']}#comment-{one['id']}", one["comment"])
+            for one in pull["comments"]
+            if name_of(one["user"]) == login and marker in one["comment"]
+        ]
+        return max(own, key=lambda comment: int(comment.id), default=None)
+
+
+class PagureIssues(Issues):
+    """Issues as the API lets a user's token write them: created, commented on, closed, reopened.
+
+    Neither text nor title is edited (only a project's own token may): the newest of our texts with
+    the marker, the issue's or a comment's, is the one that counts.
+    """
+
+    def __init__(self, api: Api, login: Login, errors: Errors) -> None:
+        self._api = api
+        self._login = login
+        self._errors = errors
+
+    async def own(self, repository: str, marker: str) -> list[Issue]:
+        async with self._errors(f"looking for the issue in {repository}"):
+            login, api = await self._login(), await self._api(repository)
+            listed = api.pages(f"/issues?status=all&author={quoted(login)}", "issues")
+            found = [_issue(one, login, marker) async for one in listed if marker in one["content"]]
+            return sorted(found, key=lambda issue: int(issue.id))
+
+    async def create(self, repository: str, text: IssueText) -> Issue:
+        async with self._errors(f"writing the issue in {repository}"):
+            api, login = await self._api(repository), await self._login()
+            fields = {"title": text.title, "issue_content": text.body}
+            made = await api.post("/new_issue", fields)
+            return _issue(made["issue"], login, text.body)
+
+    async def edit(
+        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
+    ) -> Issue:
+        del surplus
+        async with self._errors(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            path = f"/issue/{int(issue.id)}"
+            if issue.body.strip() != text.body.strip():
+                await api.post(f"{path}/comment", {"comment": text.body})
+            state = text.state or issue.state
+            if state != issue.state:
+                await api.post(f"{path}/status", {"status": state.capitalize()})
+            return Issue(issue.id, issue.url, issue.title, text.body, state)
+
+
+def _issue(item: Mapping[str, Any], login: str, marker: str) -> Issue:
+    texts = [str(item["content"])]
+    texts += [
+        str(one["comment"])
+        for one in item["comments"]
+        if name_of(one["user"]) == login and marker in one["comment"]
+    ]
+    return Issue(
+        id=str(int(item["id"])),
+        url=str(item["full_url"]),
+        title=str(item["title"]),
+        body=texts[-1],
+        state="open" if item["status"] == "Open" else "closed",
+    )

@@ -1,0 +1,266 @@
+"""Pagure as a forge: comments, flags of commits, roles, where the commits are.
+
+https://pagure.io/api/0/, https://docs.pagure.org/pagure/. A token's owner writes. Its API edits no
+comment, lists no delivery, and shows the pull requests of public projects alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
+
+from bot.forge.bodies import Verification
+from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.pagure import people
+from bot.forge.pagure.client import HINT, PagureApi, PagureClient
+from bot.forge.pagure.comments import PagureComments, PagureIssues
+from bot.forge.pagure.events import parse_event, push_of, read_delivery, unedited
+from bot.forge.pagure.pulls import is_program, open_pull_of, pull_request_of
+from bot.forge.pagure.signatures import begin
+from bot.forge.pagure.status import checks_of_commit, put_flag
+from bot.forge.rate_limit import RateLimit
+from bot.forge.rest import Sessions, errors_of
+from bot.forge.values import (
+    Comment,
+    CommitCheck,
+    FailedDelivery,
+    ForgeFile,
+    ForgeGoneError,
+    LineSuggestion,
+    OpenPull,
+    PullRequest,
+    PullRequestKey,
+    Reaction,
+    Role,
+    Source,
+    StatusReport,
+)
+from bot.settings.forges import (
+    ForgeSettings,
+    Secret,
+    WatchedSecret,
+    WatchedSecrets,
+    secret_text,
+)
+from bot.store.records import NewDelivery
+
+# Of the pull requests that changed last, where a commit is looked for.
+_NEWEST = 20
+_COMMENTS = 100
+
+
+class Pagure:
+    """One Pagure with our token on it."""
+
+    def __init__(
+        self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
+    ) -> None:
+        """`secrets` are the webhook keys of its projects."""
+        self.name = name
+        self._settings = settings
+        self._token = token
+        self._secrets = secrets
+        self._sessions = Sessions()
+        self._rate_limit = RateLimit(PagureClient.forge)
+        self._login: str | None = None
+        self._errors = partial(errors_of, PagureClient.forge, HINT)
+        self.issues = PagureIssues(self._api, self._own_login, self._errors)
+        self._comments = PagureComments(self._api, self._own_login, self._errors)
+
+    @classmethod
+    def from_settings(cls, name: str, settings: ForgeSettings) -> Pagure:
+        """The forge that the settings describe; UsageError if a secret is not there."""
+        assert settings.token is not None  # the settings see to it
+        token, keys = WatchedSecret(settings.token), WatchedSecrets(settings.webhook_secrets)
+        return cls(name, settings, token=token, secrets=keys)
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it is signed with the key of a project and is what it says."""
+        checked = self.begin(headers)
+        checked.update(body)
+        checked.finish()
+        return self.read(headers, body)
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature."""
+        return begin(tuple(self._secrets), headers)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body, of which what Pagure announces is stored."""
+        return read_delivery(self.name, headers, body)
+
+    def event(self, event: str, body: bytes) -> Event:
+        """The event of an accepted delivery."""
+        return parse_event(self.name, event, json.loads(body))
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The pull request as it is now, with the tip of its branch."""
+        async with self._errors(f"reading {key}"):
+            api = await self._api(key.repository)
+            pull = await api.get(f"/pull-request/{key.number}?comments=false")
+            return pull_request_of(pull, await _branches(api), key)
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        """The files it changes, in one list."""
+        async with self._errors(f"listing the files of {key}"):
+            api = await self._api(key.repository)
+            found = await api.get(f"/pull-request/{key.number}/diffstats")
+            return tuple(_file(path, one["old_path"]) for path, one in found.items())
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our newest comment with `marker`: the older ones stay as they are."""
+        return await self._comments.find(key, marker)
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Write another comment, unless the newest of ours says what matters in `body`."""
+        return await self._comments.put(key, marker, body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Write none: nothing in a comment is applied by a click."""
+        del key, sha, suggestions
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """A flag of the commit in the base project, of a fork's commit too."""
+        page = f"{self._settings.clone_url}/{key.repository}/pull-request/{key.number}"
+        async with self._errors(f"flagging {sha[:12]} on {key}"):
+            await put_flag(await self._api(key.repository), sha, report, page)
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """The flags of the commit."""
+        async with self._errors(f"listing the flags of {sha[:12]} on {key}"):
+            return tuple(await checks_of_commit(await self._api(key.repository), sha))
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """The access of a user to the project, by name or by a group's."""
+        async with self._errors(f"asking for the role of {user} in {key.repository}"):
+            return await people.role(await self._api(key.repository), user)
+
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        """The owner of the fork, as nothing tells who pushed."""
+        async with self._errors(f"asking whose {sha[:12]} of {key} is"):
+            api = await self._api(key.repository)
+            pull = await api.get(f"/pull-request/{key.number}?comments=false")
+            return people.pusher(pull, key.repository)
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Return whether `user` is in a group of the instance."""
+        async with self._errors(f"asking whether {user} is in {group}"):
+            return await people.is_member(await self._api(key.repository), group, user)
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        """Decide by the name alone."""
+        del key
+        return is_program(user)
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """Do nothing: reactions are for people who are signed in to the pages."""
+        del key, comment, reaction
+
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
+        """The base project, which has the head's commits too, of forks as well (refs/pull)."""
+        return self._source(
+            key.repository, f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"
+        )
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        """The project itself."""
+        return self._source(repository, f"refs/heads/{branch}")
+
+    def _source(self, repository: str, *refs: str) -> Source:
+        # Whoever may read its pull requests may clone it: no token goes there.
+        return Source(f"{self._settings.clone_url}/{repository}.git", None, refs)
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """The pull request whose head was a commit, of those that were merged last."""
+        async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
+            api = await self._api(repository)
+            listed = await api.get(f"/pull-requests?status=Merged&per_page={_NEWEST}")
+            for pull in listed["requests"]:
+                if (pull["branch"], pull["commit_stop"]) == (branch, sha):
+                    return int(pull["id"])
+        return None
+
+    async def login(self) -> str:
+        """The token's user."""
+        async with self._errors("asking whose the token is"):
+            return await self._own_login()
+
+    async def repositories(self) -> tuple[str, ...]:
+        """None: a token may be good for all projects of the instance; announcements tell."""
+        return ()
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        """The open pull requests, over all pages; not those without a commit yet."""
+        async with self._errors(f"listing the pull requests of {repository}"):
+            api = await self._api(repository)
+            listed = api.pages("/pull-requests?status=Open", "requests")
+            return tuple([open_pull_of(one) async for one in listed if one["commit_stop"]])
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        """The first hundred since then, but those that were edited and the forge's own."""
+        async with self._errors(f"listing the comments on {key}"):
+            api = await self._api(key.repository)
+            pull = await api.get(f"/pull-request/{key.number}")
+            return tuple(islice(unedited(key, pull, since), _COMMENTS))
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """By the branches as they are now."""
+        try:
+            async with self._errors(f"asking where {branch} of {repository} is"):
+                api = await self._api(repository)
+                listed = await _branches(api)
+                after = listed["branches"].get(branch, before)
+                if after == before:
+                    return None
+                default, project = next(iter(listed["default"]), ""), await api.get("")
+                return push_of(self.name, project, branch, before, str(after), default)
+        except ForgeGoneError:
+            return None
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """None: nobody has a list of deliveries."""
+        del repository, hook, since
+        return ()
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Do nothing: no delivery is listed as failed."""
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota of our token, the same for every project."""
+        del repository
+        return self._rate_limit
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sessions.close()
+
+    async def _api(self, repository: str) -> PagureApi:
+        session, limit = self._sessions.get(), self._rate_limit
+        client = PagureClient(session, api_url=self._settings.api_url, rate_limit=limit)
+        return PagureApi(client, secret_text(self._token), repository)
+
+    async def _own_login(self) -> str:
+        if self._login is None:
+            api = await self._api("")
+            user = await api.client.post("/-/whoami", data=b"", oauth_token=api.token)
+            self._login = str(user["username"])
+        return self._login
+
+
+async def _branches(api: PagureApi) -> dict[str, dict[str, str]]:
+    """The field `branches` has the tip of each, `default` that of the default one."""
+    found: dict[str, dict[str, str]] = await api.get("/git/branches?with_commits=true")
+    return found
+
+
+def _file(path: str, old_path: str) -> ForgeFile:
+    return ForgeFile(path, old_path if old_path != path else None)
+
+
+open_forge = Pagure.from_settings

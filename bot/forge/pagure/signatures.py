@@ -1,0 +1,50 @@
+"""Signatures of Pagure's deliveries: verified, and made for fakes.
+
+https://docs.pagure.org/pagure/usage/using_webhooks.html: HMAC-SHA256 of the body in hexadecimal,
+under the key that each project has of its own. Making one shares nothing with verifying it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+
+from bot.forge.bodies import BodySignature, Verification
+from bot.forge.values import WebhookRefusedError
+
+_HEADER = "x-pagure-signature-256"
+
+
+def begin(keys: Sequence[str], headers: Mapping[str, str]) -> Verification:
+    """The check of a delivery's body; WebhookRefusedError 401 where no signature came."""
+    given = headers.get(_HEADER, "")
+    if not given:
+        raise WebhookRefusedError(401, "The header X-Pagure-Signature-256 is missing.")
+    refusal = "The signature fits none of the projects' webhook keys."
+    wanted = given.encode(errors="replace")
+
+    def fits(digests: Sequence[bytes]) -> bool:
+        found = [hmac.compare_digest(digest.hex().encode(), wanted) for digest in digests]
+        return any(found)
+
+    return BodySignature([key.encode() for key in keys], fits, refusal)
+
+
+def signed_headers(
+    event: str, body: bytes, secret: str, *, delivery: str | None = None
+) -> dict[str, str]:
+    """The headers of a delivery of `body`, as Pagure sends them; `event` is its topic.
+
+    Its id, here `delivery`, is in the body alone.
+    """
+    del delivery
+    key = secret.encode()
+    return {
+        "Content-Type": "application/json",
+        "X-Pagure": "https://pagure.example.org/",
+        "X-Pagure-project": "",
+        "X-Pagure-Signature": hmac.new(key, body, hashlib.sha1).hexdigest(),
+        "X-Pagure-Signature-256": hmac.new(key, body, hashlib.sha256).hexdigest(),
+        "X-Pagure-Topic": event,
+    }
