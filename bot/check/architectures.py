@@ -148,7 +148,11 @@ def _not_used(part: ArchitectureResult, first: ArchitectureResult | None) -> str
 
 
 def _lost(arch: str, why: str, first: ArchitectureResult | None) -> str:
-    fallback = "the prediction stands" if first is None else f"it is transferred from {first.arch}"
+    fallback = (
+        "its figures are still predictions"
+        if first is None
+        else f"it is transferred from {first.arch}"
+    )
     reason = why.strip().split("\n", maxsplit=1)[0].rstrip(".")
     return f"{arch}: not built, so {fallback}: {reason}."
 

@@ -247,16 +247,17 @@ def _evaluations(
 def build_problems(builds: Iterable[BuildNote]) -> list[str]:
     """A sentence for each build that gave nothing."""
     sentences = {
-        "base-failed": "The base does not build, so the prediction stands",
-        "head-failed": "This change does not build, so the prediction stands",
-        "missing-requirement": "A build requirement cannot be met, so the prediction stands",
-        "not-built": "Nothing was built, so the prediction stands",
+        "base-failed": "The base does not build",
+        "head-failed": "This change does not build",
+        "missing-requirement": "A build requirement is missing",
+        "not-built": "Nothing was built",
     }
-    return [
-        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}:"
-        f" {in_backticks(b.message.splitlines()[0])}."
-        if b.message
-        else f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}."
-        for b in builds
-        if b.outcome in sentences
-    ]
+    found = []
+    for build in builds:
+        if build.outcome in sentences:
+            first = f": {in_backticks(build.message.splitlines()[0])}" if build.message else ""
+            found.append(
+                f"{build.spec} ({build.side}, {build.arch}): {sentences[build.outcome]},"
+                f" so the figures are still predictions{first}."
+            )
+    return found

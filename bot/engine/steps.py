@@ -306,7 +306,10 @@ def rebuild_failed(result: CheckResult, problem: str) -> CheckResult:
     return replace(
         result,
         stage="final",
-        problems=(*result.problems, f"The prediction stands, the rebuild failed: {problem}"),
+        problems=(
+            *result.problems,
+            f"The figures are still predictions, the rebuild failed: {problem}",
+        ),
         verdict="failure" if result.judged == "failure" else "neutral",
         interrupted=True,
     )

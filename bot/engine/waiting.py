@@ -118,7 +118,7 @@ def build_missing(
     """The prediction as the final result, because the build elsewhere failed or came too late."""
     builds: tuple[BuildNote, ...] = ()
     if look.state == "failed":
-        problem = f"The build elsewhere failed, so the prediction stands: {look.text}."
+        problem = f"The build elsewhere failed, so the figures are still predictions: {look.text}."
         arches = sorted({place.arch for place in plan.places})
         builds = tuple(
             BuildNote("head", spec, arch, "head-failed", look.text, look.url or None)
@@ -127,8 +127,8 @@ def build_missing(
         )
     else:
         problem = (
-            f"The build elsewhere was not there by {clock(until)}, so the prediction stands:"
-            f" {look.text}."
+            f"The build elsewhere was not there by {clock(until)}, so the figures are still"
+            f" predictions: {look.text}."
         )
     problems = (*predicted.problems, problem)
     return replace(predicted, stage="final", problems=problems, builds=builds)

@@ -48,16 +48,17 @@ class Cause:
 
     @cached_property
     def sizes(self) -> dict[str, int | None]:
-        """The largest size of each package by its name, the largest first; null if not known."""
-        found: dict[str, list[int | None]] = {}
+        """The size of each package by its name, the largest first; null if not known.
+
+        It is that in the first of the images that get it: of the architecture that the report
+        leads with, where that is one of them.
+        """
+        found: dict[str, int | None] = {}
         for image, added in self.members:
-            name = short_name(added.package.nevra, image.key.arch)
-            found.setdefault(name, []).append(added.package.installed_size)
-        most = {
-            name: None if None in sizes else max(size or 0 for size in sizes)
-            for name, sizes in found.items()
-        }
-        return dict(sorted(most.items(), key=lambda item: (-(item[1] or 0), item[0])))
+            found.setdefault(
+                short_name(added.package.nevra, image.key.arch), added.package.installed_size
+            )
+        return dict(sorted(found.items(), key=lambda item: (-(item[1] or 0), item[0])))
 
     @cached_property
     def brought(self) -> tuple[int | None, ...]:

@@ -13,7 +13,7 @@ from bot.report.blocks import Detail, Section, bullets, section, table, truncate
 from bot.report.causes import why_unsolvable
 from bot.report.grouping import Row, arch_order, architecture_rows, lead_rows, row_phrase
 from bot.report.phrase import Phrase, capitalised, code, joined, link, listing, message, plain
-from bot.report.sizes import short_delta
+from bot.report.sizes import short_delta, short_size
 from bot.report.template import say, sentences
 
 _EVIDENCE = {
@@ -47,7 +47,8 @@ def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
 
     The first architecture is the one that the headline speaks of; of several images the sums.
     """
-    leads = lead_rows(row for row in rows if row.comparable or row.new)
+    rows = [row for row in rows if row.first.head.status == "ok"]
+    leads = lead_rows(rows)
     if not leads:
         return ()
     emulated = {build.arch for build in result.builds if build.emulated}
@@ -57,14 +58,17 @@ def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
         return "emulated" if built else image.evidence
 
     first = leads[0].lead
-    deltas: dict[str, list[int]] = {}
+    compared = any(row.comparable for row in rows)
+    moves: dict[str, list[int]] = {}
     evidence: dict[str, str] = {}
     for row in rows:
         for image in row.images:
-            if image.head.status == "ok":
-                deltas.setdefault(image.key.arch, []).append(image.known_delta)
-                evidence.setdefault(image.key.arch, kind_of(image))
-    sums = {arch: short_delta(sum(each)) for arch, each in deltas.items()}
+            # Images that are new or repaired have nothing to differ from: their sizes.
+            move = image.known_delta if compared else image.head.known_size or 0
+            moves.setdefault(image.key.arch, []).append(move)
+            evidence.setdefault(image.key.arch, kind_of(image))
+    write = short_delta if compared else short_size
+    sums = {arch: write(sum(each)) for arch, each in moves.items()}
     own = first.key.arch
     by_evidence: dict[str, list[str]] = {kind_of(first): []}
     for arch in sorted(sums.keys() - {own}, key=arch_order):
@@ -117,7 +121,7 @@ def builds(result: CheckResult, detail: Detail) -> Section | None:
     """The outcome of each side's build with its log, notes, and the age of the metadata."""
     ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
     rows = [
-        (code(build.spec), plain(build.side), _arch(build.arch), _outcome(build), _log(build))
+        (code(build.spec), plain(build.side), arch_phrase(build.arch), _outcome(build), _log(build))
         for build in ordered
     ]
     head = ("Spec", "Side", "Architecture", "Outcome", "Log")
@@ -133,7 +137,7 @@ def failed_builds(result: CheckResult, detail: Detail) -> Section | None:
     """The builds that failed, in the open, unless a problem says so already."""
     failed = [b for b in result.builds if b.outcome not in ("built", "cached")]
     items = [
-        say.failed_build(spec=b.spec, arch=_arch(b.arch), outcome=_outcome(b), log=_log(b))
+        say.failed_build(spec=b.spec, arch=arch_phrase(b.arch), outcome=_outcome(b), log=_log(b))
         for b in sorted(failed, key=lambda b: (b.spec, arch_order(b.arch), b.side))
     ]
     return section("", bullets(items if not result.problems else [], detail.lines, "build"))
@@ -144,7 +148,8 @@ def footer(result: CheckResult) -> tuple[Phrase, ...]:
     return (say.compared(base=result.merge_base, head=result.head), *_stale(result))
 
 
-def _arch(arch: str) -> Phrase:
+def arch_phrase(arch: str) -> Phrase:
+    """An architecture that a build names: a word where rpm knows it, otherwise as code."""
     return plain(arch) if arch in (*RPM_ARCHITECTURES, "noarch") else code(arch)
 
 

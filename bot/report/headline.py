@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median_low
 
-from bot.model.result import CheckResult, ImageResult
+from bot.model.result import BuildNote, CheckResult, ImageResult
 from bot.report.causes import why_broken
-from bot.report.evidence import not_before
+from bot.report.evidence import arch_phrase, not_before
 from bot.report.grouping import (
     Group,
     Row,
+    arch_order,
     architecture_rows,
     groups_of,
     lead_rows,
     on_architectures,
 )
 from bot.report.objectives import limit_sentence, newly_broken
-from bot.report.phrase import Phrase, capitalised, joined, listing, plain, shortened, to_text
+from bot.report.phrase import Phrase, capitalised, code, joined, listing, plain, shortened, to_text
 from bot.report.sizes import count_span, plural, short_delta, short_size, short_span
 from bot.report.template import Place, say, sentences, short_image
 
@@ -37,9 +38,8 @@ _NAMED = 2
 
 def headline(result: CheckResult) -> Phrase:
     """The glyph, the effect with its sizes, and the limit that it breaks."""
-    breaks = {(one.repository, one.nevra.name) for one in result.broken}
-    broken = say.repository_breaks(packages=len(breaks)) if breaks else ()
-    headline_sentences = sentences(_effect(result), limit_sentence(result), broken)
+    effect, limit = _effect(result), limit_sentence(result)
+    headline_sentences = sentences(_unbuilt(result), effect, limit, _repository_breaks(result))
     return sentences(plain(_glyph(result)), capitalised(headline_sentences))
 
 
@@ -50,7 +50,10 @@ def title(result: CheckResult, longest: int = 140) -> str:
     """
     if result.verdict == "action_required":
         return to_text(say.title_not_built(head=result.head))
-    phrase = sentences(_effect(result, short=True), limit_sentence(result, short=True))
+    effect, limit = _effect(result, short=True), limit_sentence(result, short=True)
+    phrase = sentences(effect, limit, _repository_breaks(result, short=True))
+    if _failed_builds(result):
+        phrase = say.title_no_build(title=phrase)
     proposed = result.configuration
     if proposed is not None and proposed.problems:
         phrase = say.title_configuration_wrong(path=proposed.path, title=phrase)
@@ -69,8 +72,35 @@ def title(result: CheckResult, longest: int = 140) -> str:
     return shortened(text, longest - len(mark)) + mark
 
 
+def _failed_builds(result: CheckResult) -> list[BuildNote]:
+    """The builds of the change that failed."""
+    return [build for build in result.builds if build.outcome == "head-failed"]
+
+
+def _unbuilt(result: CheckResult) -> Phrase:
+    """The first sentence where the change does not build: the figures are not of its packages."""
+    failed = _failed_builds(result)
+    if not failed:
+        return ()
+    arches = {build.arch for build in failed}
+    checked = {image.key.arch for image in result.images}
+    some = () if arches >= checked else sorted(arches, key=arch_order)
+    return say.does_not_build(arches=listing(map(arch_phrase, some)))
+
+
+def _repository_breaks(result: CheckResult, *, short: bool = False) -> Phrase:
+    """The number of the repositories' packages that the change makes uninstallable.
+
+    In a `short` sentence, which has no markup, the repositories are not named.
+    """
+    broken = {(one.repository, one.nevra.name) for one in result.broken}
+    repositories = sorted({repository for repository, _ in broken})
+    named = () if short else listing(map(code, repositories))
+    return say.repository_breaks(packages=len(broken), repositories=named) if broken else ()
+
+
 def _glyph(result: CheckResult) -> str:
-    if result.verdict == "success" and result.broken:
+    if result.verdict == "success" and (result.broken or _failed_builds(result)):
         return _GLYPHS["neutral"]
     grows = any(image.known_delta > 0 and image.changed for image in result.images)
     if result.verdict == "success" and grows and result.accepted is None:

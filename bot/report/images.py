@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.impact import Broken
-from bot.model.result import CheckResult, FileChange, ImageResult, Side
+from bot.model.nevra import Nevra
+from bot.model.result import ChangedPackage, CheckResult, FileChange, ImageResult, Side
 from bot.report.blocks import (
     Block,
     Bullets,
@@ -36,6 +37,8 @@ from bot.report.template import image_phrase, say, sentences, short_image
 
 # The images that are named with one cause or in one group; more are counted.
 _NAMED = 4
+# As the sentence above the folds says it.
+_EVIDENCE = {"transferred": "carried over", "external": "built elsewhere"}
 
 
 def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
@@ -46,7 +49,8 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
     if len(why) == 1 and len(why[0].images) == sum(len(row.images) for row in lost):
         named = [short_image(place, places, emphasis=True) for place in places]
         hit = say.images_hit(images=truncated_listing(named, detail.shown, "image"))
-        through = say.through(chain=why[0].way) if why[0].way else ()
+        alike = len(places) - 1
+        through = say.through(chain=why[0].way, others=alike) if why[0].way else ()
         place_words = sentences(hit if len(places) > 2 else (), through)
         return [Paragraph(place_words)] if place_words else []
     found = [(one.phrase, _hit(one, lost), one.way) for one in why]
@@ -127,9 +131,20 @@ def left(rows: Sequence[Row]) -> list[Block]:
         found = [say.leave(packages=len(sizes), size=total, names=named)]
     elif not image.added:
         grown = sorted(image.changed_packages, key=lambda c: -abs(c.delta or 0))
-        own = [say.own_change(package=c.name, size=c.delta) for c in grown if c.delta]
+        own = [_own_change(one) for one in grown if one.delta]
         found = [say.same_packages(changes=truncated_listing(own, 3, "package"))] if own else []
     return [Paragraph(phrase) for phrase in found]
+
+
+def _own_change(changed: ChangedPackage) -> Phrase:
+    """`nginx itself +4.2 MB (1.26.1-2 → 1.26.2-1)`; no versions where they stay."""
+    versions = (_version(changed.before), _version(changed.after))
+    before, after = versions if versions[0] != versions[1] else ("", "")
+    return say.own_change(package=changed.name, size=changed.delta, before=before, after=after)
+
+
+def _version(nevra: Nevra) -> str:
+    return f"{nevra.version}-{nevra.release}"
 
 
 def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
@@ -142,7 +157,7 @@ def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
             *(() if one_place else (image_phrase(row.place),)),
             plain(image.key.arch if apart else row_arches(row)),
             *_figures(image),
-            plain(image.evidence),
+            plain(_EVIDENCE.get(image.evidence, image.evidence)),
         )
         for row in changed
         for apart in [one_place or len(set(row.deltas)) > 1]

@@ -100,9 +100,23 @@ def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
         else (),
         value=metric_text(worst.metric, worst.value) if several else "",
         where="" if set(arches) == set(checked) else on_architectures(arches, checked),
-        others=0 if short else len({place_of_image(image) for image, _ in found}) - 1,
+        beyond=() if short else _beyond_too(result, image, found),
         before="before" if was_broken(worst) else "",
     )
+
+
+def _beyond_too(
+    result: CheckResult,
+    named: ImageResult,
+    found: Iterable[tuple[ImageResult, ObjectiveResult]],
+) -> Phrase:
+    """The one other image that is beyond a limit, or the number of them."""
+    others = sorted({place_of_image(image) for image, _ in found} - {place_of_image(named)})
+    if len(others) != 1:
+        return say.more_beyond_too(others=len(others)) if others else ()
+    (other,) = others
+    places = map(place_of_image, result.images)
+    return say.beyond_too(other=short_image(other, places, emphasis=True))
 
 
 def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:

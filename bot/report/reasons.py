@@ -136,8 +136,16 @@ def chains_graph(images: Iterable[ImageResult], most_nodes: int = 40) -> str:
         )
         for added in by_size:
             for chain in added.chains:
-                graph.add_chain(chain, came, image.key.arch, added.spec)
+                graph.add_chain(chain, came, image.key.arch, _lines_behind(added))
     return graph.source()
+
+
+def _lines_behind(added: Added) -> tuple[SpecLine, ...]:
+    """The spec lines that bring a package, each alone, or that made the build find it."""
+    if added.spec is not None:
+        return (added.spec, *added.alternatives)
+    found = added.generated
+    return (found.build_requires,) if found is not None and found.build_requires else ()
 
 
 def label(text: str) -> str:
@@ -156,15 +164,15 @@ class _Graph:
         self._left_out: set[str] = set()
 
     def add_chain(
-        self, chain: tuple[Edge, ...], came: set[Nevra], arch: str, spec: SpecLine | None
+        self, chain: tuple[Edge, ...], came: set[Nevra], arch: str, lines: tuple[SpecLine, ...]
     ) -> None:
         if not chain:
             return
         on_chain = [chain[0].source, *(edge.target for edge in chain)]
         names = [short_name(nevra, arch) for nevra in on_chain]
         wanted = {name for name in names if name not in self._nodes}
-        lines = 0 if spec is None or spec in self._lines else 1
-        if len(self._nodes) + len(self._lines) + len(wanted) + lines > self._most:
+        drawn = len(self._nodes) + len(self._lines.keys() | set(lines))
+        if drawn + len(wanted) > self._most:
             self._left_out.add(names[-1])
             return
         for nevra, name in zip(on_chain, names, strict=True):
@@ -172,8 +180,9 @@ class _Graph:
         for edge, source, target in zip(chain, names, names[1:], strict=False):
             self._edges.setdefault((source, target), {})[edge.capability] = None
         entry = next((n for v, n in zip(on_chain, names, strict=True) if v in came), None)
-        if spec is not None and entry is not None:
-            self._lines.setdefault(spec, {})[entry] = None
+        if entry is not None:
+            for line in lines:
+                self._lines.setdefault(line, {})[entry] = None
 
     def source(self) -> str:
         if not self._edges:

@@ -129,7 +129,10 @@ def test_a_lost_worker_is_told_and_nothing_built_at_all_is_neutral() -> None:
     )
     none = merged_result(PREDICTED, [], lost={**lost, "x86_64": "It took too long."})
     assert (none.verdict, none.interrupted, none.stage) == ("neutral", True, "final")
-    assert none.notes[-1] == "x86_64: not built, so the prediction stands: It took too long."
+    assert (
+        none.notes[-1]
+        == "x86_64: not built, so its figures are still predictions: It took too long."
+    )
 
 
 def test_a_head_that_does_not_build_on_one_architecture_is_not_transferred_there() -> None:

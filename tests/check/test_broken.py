@@ -15,8 +15,11 @@ def test_a_dropped_subpackage_breaks_what_needs_it_on_every_architecture(bench: 
     assert found == [(arch, "addon", "tool-extra", "tiny") for arch in ("aarch64", "x86_64")]
     assert check_from_json(check_to_json(result)).broken == result.broken
     text = render_comment(result)
-    assert "1 package of the repositories can no longer be installed." in text
-    assert "`addon` cannot be installed any more without `tool-extra`" in text
+    assert "1 other package of `repo` can no longer be installed." in text
+    assert (
+        "`addon` cannot be installed any more: with this change nothing provides `tool-extra`"
+        in text
+    )
     assert "(`repo`, x86_64, aarch64)" in text
 
 

@@ -254,7 +254,9 @@ async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> N
     last = bot.forge.statuses[-1][1]
     assert last.state == "neutral"
     found = bot.store.check(bot.checks()[0].id)
-    assert found.result["problems"] == ["The prediction stands, the rebuild failed: No buildroot."]
+    assert found.result["problems"] == [
+        "The figures are still predictions, the rebuild failed: No buildroot."
+    ]
     assert len(bot.forge.comments) == 2
     assert "No buildroot." in bot.forge.comments[-1][1]
 

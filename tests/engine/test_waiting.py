@@ -122,7 +122,7 @@ async def test_a_failed_build_leaves_the_prediction_and_says_so_with_a_link(wait
     assert found.stage == "final"
     assert found.images[0].evidence == "predicted"
     (problem,) = found.problems
-    assert "The build elsewhere failed, so the prediction stands" in problem
+    assert "The build elsewhere failed, so the figures are still predictions" in problem
     assert [(b.outcome, b.log) for b in found.builds] == [("head-failed", "https://b/log")]
     assert "https://b/log" in waiting.forge.comments[-1][1]
     assert waiting.forge.states(head)[-1] == "success"  # the prediction's own verdict

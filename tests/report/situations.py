@@ -414,8 +414,8 @@ def build_fails() -> CheckResult:
         12.0,
     )
     problem = (
-        "nginx.spec (head, x86_64): This change does not build, so the prediction stands:"
-        " `configure: error: no pcre`."
+        "nginx.spec (head, x86_64): This change does not build, so the figures are still"
+        " predictions: `configure: error: no pcre`."
     )
     return replace(predicted(), stage="final", builds=(failed,), problems=(problem,))
 

@@ -64,14 +64,14 @@ def test_an_acceptance_goes_through_json_and_back() -> None:
 def test_the_comment_says_who_accepted_it_when_and_why_and_still_what_is_over() -> None:
     text = render_comment(ACCEPTED)
     assert "allows 60 MB" in text
-    assert "**Accepted** for this commit by `maria` on 2026-11-24: worth it, `@everyone" in text
+    assert "**Accepted** for this commit by `maria` on 2026-11-24: “worth it, `@everyone" in text
 
 
 def test_the_status_says_that_it_was_accepted() -> None:
     title, summary = status_line(ACCEPTED)
     assert title.startswith("Accepted by `maria`: ")
     assert "“small” allows 60 MB" in summary
-    assert "**Accepted** for this commit by `maria` on 2026-11-24: worth it, `@everyone" in summary
+    assert "**Accepted** for this commit by `maria` on 2026-11-24: “worth it, `@everyone" in summary
     assert "Accepted" not in status_line(OVER)[0]
 
 
@@ -89,7 +89,9 @@ def test_a_change_that_nobody_allowed_says_so_first_and_with_which_line() -> Non
     title, summary = status_line(waiting)
     assert title == f"Not built: /minimize allow {'b' * 40}"
     for text in (summary, render_comment(waiting, chat=True)):
-        assert "**Not built**: the author of the change is not trusted here." in text
+        assert (
+            "**Not built yet**: a maintainer has to look at a change of this author first." in text
+        )
         assert f"`/minimize allow {'b' * 40}`" in text
         assert "allows 60 MB" in text
     assert check_from_json(check_to_json(waiting)) == waiting

@@ -66,7 +66,7 @@ def test_the_table_has_a_row_for_each_cause_the_largest_first(samples):
     assert xslt == [
         "BuildRequires: libxslt-devel, nginx.spec:14; /usr/sbin/nginx now links libxslt",
         "2 packages, 2.6 MB: libxml2 2, libxslt 0.6",
-        "build without it, or a subpackage: \N{MINUS SIGN}2.6 MB",
+        "build without it, or move the file into a subpackage: \N{MINUS SIGN}2.6 MB",
     ]
 
 
@@ -380,7 +380,7 @@ def test_how_it_is_known_and_the_commits_and_dates_are_named(samples):
     assert "x86_64, rebuilt. aarch64 +33 MB, ppc64le +34 MB, s390x +33 MB, carried over" in text
     assert f"{'e2' * 6} against {'1f' * 6}" in text
     assert "metadata of appstream 2024-05-07 and baseos 2024-05-06." in text
-    assert "The build follows, and edits this comment." in render_comment(samples.predicted())
+    assert "The build follows; then this comment is edited." in render_comment(samples.predicted())
 
 
 def test_repositories_whose_packages_run_unchecked_are_named(samples):

@@ -54,7 +54,10 @@ def test_a_status_fits_and_has_no_markup(name: str) -> None:
 def test_a_suggestion_says_its_saving_and_its_evidence_in_one_line_above_the_click() -> None:
     (one,) = comments_on_lines("suggestion")
     above, block = rendered(one).split("<pre>")
-    assert "Saves 56 MB (5 packages) in nginx" in above and "No built file uses" in above
+    assert (
+        "Saves 56 MB (5 packages) in nginx" in above
+        and "No file of the built packages uses" in above
+    )
     assert "/minimize decline weaken:nginx:perl REASON" in above
     assert "Recommends: perl" in block
     assert comments_on_lines("predicted") == ()

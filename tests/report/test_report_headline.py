@@ -263,7 +263,7 @@ def test_the_limit_that_is_exceeded_most_is_named_and_other_images_are_counted()
     ]
     assert to_plain(headline(report(*images, verdict="failure"))).endswith(
         "\N{LEFT DOUBLE QUOTATION MARK}small\N{RIGHT DOUBLE QUOTATION MARK} allows 60 MB; nginx has"
-        " 80 MB; 1 more image is beyond a limit too."
+        " 80 MB; curl is beyond a limit too."
     )
 
 
