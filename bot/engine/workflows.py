@@ -237,7 +237,7 @@ class _Run:
             await self._status(Phase.ACCEPTED, *report)
 
     async def finish(self, predicted: StoredResult) -> None:
-        """Rebuild, publish again, conclude. Where it fails, the figures stay predictions and the report says so."""
+        """Rebuild, publish again, conclude. Where it fails, the report says so."""
         steps, job = self._steps, self._job
         built = await self._do("build", "rebuilding", lambda: steps.finish(job))
         if not built.ok:
