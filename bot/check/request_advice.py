@@ -16,7 +16,7 @@ from bot.model.image import ImageRequest
 from bot.model.request import LineAdvice, LineKind
 from bot.model.spec import SpecLine
 from bot.requests.base_images import Place
-from bot.requests.containerfile import Install, is_weak
+from bot.requests.stages import Install, is_weak
 
 # Seconds for the smallest image of one request, and the images that it is looked for of.
 _SECONDS = 3.0

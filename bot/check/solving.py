@@ -129,5 +129,7 @@ def _content(request: ImageRequest) -> _Content:
         request.weak,
         request.placeholders,
         request.excludes,
+        request.removes,
+        request.swaps,
         request.beneath and _content(request.beneath),
     )

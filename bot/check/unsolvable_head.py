@@ -157,13 +157,28 @@ def undecided(
     It is so where head can be installed without its requirements for what spec files that could
     not be evaluated may make, and without those of their published packages; or with the change's
     packages of another architecture (i686), which the same build farm makes from the same spec
-    files and no overlay has.
+    files and no overlay has; or without what a command of its file removes.
     """
-    if pair.head.status != "unsolvable" or pair.base.status == "unsolvable":
+    if pair.head.status != "unsolvable":
+        return ""
+    if removed := _wants_removed(pool, request, sides):
+        return removed
+    if pair.base.status == "unsolvable":
         return ""
     return _wants_unevaluated(pool, request, pair, sides, tuple(unevaluated)) or _wants_foreign(
         pool, request, sides
     )
+
+
+def _wants_removed(pool: Pool, request: ImageRequest, sides: Sides) -> str:
+    """As `undecided`, of packages that a command of the image's file removes: dnf takes with them
+    what requires them, or fails, by the order of the commands."""
+    names = (*request.removes, *request.swaps)
+    whole = replace(request, removes=(), swaps=())
+    if not names or pool.solve(whole, sides.head, settled=lambda _: True).status != "ok":
+        return ""
+    listed = " and ".join(f"`{name}`" for name in names)
+    return f"It is not known what it holds: a command removes {listed}, which others need."
 
 
 def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:

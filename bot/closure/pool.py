@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from threading import RLock
@@ -16,6 +16,7 @@ from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
+from bot.closure.removal import without_packages
 from bot.closure.requests import View, Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import Solution, run
@@ -101,8 +102,8 @@ class Pool:
         `settled` gets the closure before its edges are looked for, most of the work; where it
         returns true they are left out.
         """
-        with self._lock, self._active(request, overlay, drop, exclude):
-            solved = self._solve(request)
+        with self._lock, self._active(request, overlay, drop, exclude) as beneath:
+            solved = self._solve(request, beneath)
             if solved.closure.status != "ok" or (settled is not None and settled(solved.closure)):
                 return solved.closure
             return replace(solved.closure, edges=self._edges_of(solved, weak=request.weak))
@@ -115,8 +116,8 @@ class Pool:
 
         The overlay is active, and no other thread uses the pool, for as long as it is open.
         """
-        with self._lock, self._active(request, overlay):
-            yield self._solve(request)
+        with self._lock, self._active(request, overlay) as beneath:
+            yield self._solve(request, beneath)
 
     @contextmanager
     def opened(
@@ -274,9 +275,8 @@ class Pool:
 
     # -- solving --------------------------------------------------------------------------------
 
-    def _solve(self, request: ImageRequest) -> SolvedImage:
+    def _solve(self, request: ImageRequest, beneath: Closure) -> SolvedImage:
         overlays = self._overlay_pool
-        beneath = self._beneath(request)
         requests = request.with_placeholders
         self._read_for(requests)
         wants, missing = self._wants(requests, request.groups)
@@ -316,12 +316,17 @@ class Pool:
             )
         return SolvedImage(overlays, wants, missing, answer, closure)
 
-    def _beneath(self, request: ImageRequest) -> Closure:
-        """The closure of the image that this one is built on; without packages where on none."""
+    def _beneath(self, request: ImageRequest, overlay: Overlay | None) -> Closure:
+        """The packages that are there before: of the image that this one is built on those that
+        are not removed; none where it is built on none."""
         if request.beneath is None:
             return Closure(request.key, self.state, "ok")
-        closure = self._solve(request.beneath).closure
-        return replace(closure, key=request.key)
+        with self._active(request.beneath, overlay) as lower:
+            solved = self._solve(request.beneath, lower)
+            closure = replace(solved.closure, key=request.key)
+            if request.removes and closure.status == "ok":
+                closure = replace(closure, edges=self._edges_of(solved, weak=False))
+        return without_packages(closure, request.removes, request.swaps)
 
     def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
         installed = solved.solution.installed
@@ -374,16 +379,23 @@ class Pool:
 
     # -- active overlays ---------------------------------------------------------------------------
 
+    @contextmanager
     def _active(
         self,
         request: ImageRequest,
         overlay: Overlay | None,
         drop: Collection[Requirement] = (),
         exclude: Collection[str] = (),
-    ) -> AbstractContextManager[None]:
-        """The packages that take part: the overlay's, and none that the request excludes."""
-        names = {*exclude, *self._overlay_pool.names_like(request.excludes)}
-        return self._active_overlays(overlay, request.placeholders, drop, names)
+    ) -> Iterator[Closure]:
+        """The packages that take part: the overlay's, and none that the request excludes or
+        removes; those that are there before. As with dnf, an exclude is none of what is there."""
+        beneath = self._beneath(request, overlay)
+        there = {package.nevra.name for package in beneath.packages}
+        gone = self._overlay_pool.names_like((*request.removes, *request.swaps))
+        excluded = self._overlay_pool.names_like(request.excludes)
+        names = {*exclude, *(n for n in excluded if n not in there), *gone}
+        with self._active_overlays(overlay, request.placeholders, drop, names):
+            yield beneath
 
     @contextmanager
     def _active_overlays(

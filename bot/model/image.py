@@ -86,7 +86,9 @@ class ImageRequest:
     `requests` are names, `name.arch`, name with version, capabilities or file paths, in the order
     of the documents without repeats; `groups` comps group ids. `weak` is true only if a document
     says `include-weak-deps`. `excludes` are globs of names that take no part, as dnf's `--exclude`.
-    `beneath` is the image that this one is built on: its packages are installed already, and stay.
+    `beneath` is the image that this one is built on: its packages are installed already, and stay,
+    but for those that globs of names take away: `removes` with what requires them, as dnf's
+    `remove`, `swaps` without, as its `swap`. Neither comes again.
     """
 
     key: ImageKey
@@ -96,6 +98,8 @@ class ImageRequest:
     placeholders: tuple[PlaceholderPackage, ...] = ()
     excludes: tuple[str, ...] = ()
     beneath: ImageRequest | None = None
+    removes: tuple[str, ...] = ()
+    swaps: tuple[str, ...] = ()
 
     @property
     def with_placeholders(self) -> tuple[str, ...]:

@@ -10,7 +10,13 @@ from bot.distro.images import self_request
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.spec import SpecLine
 from bot.requests.base_images import BaseImage, FileImage, Place, place_of
-from bot.requests.values import Entry, RequestedImage, WrittenImage, requested_image
+from bot.requests.values import (
+    Entry,
+    RequestedImage,
+    WrittenImage,
+    requested_image,
+    with_entries,
+)
 
 # The environment of an image that begins in an empty folder.
 SCRATCH = "scratch"
@@ -76,7 +82,13 @@ def _add(
         why = f"base's image is of `{places[0].repository}`, and head's of `{place.repository}`"
         found.problems.append(_sentence(after.source_line, why))
         return
+    if not after.documentation:
+        place = replace(place, documentation=False)
     found.places[after.name] = place
+    if after.onto:
+        found.notes.append(
+            f"{after.name}: sizes are those of the folder that is copied onto `{after.onto}`."
+        )
     if after.beneath:
         found.notes.append(
             f"{after.name}: sizes are those of its own layers. What `{after.beneath}` holds is"
@@ -101,7 +113,8 @@ def _same(before: WrittenImage, after: WrittenImage) -> bool:
     def requested(image: WrittenImage) -> object:
         contents = [(entry.content, entry.arches) for entry in image.entries]
         why = [(one.line.text, one.why) for one in image.unread]
-        return image.beneath, image.source, contents, why, [r for r, _ in image.repositories]
+        more = [text for text, _ in (*image.repositories, *image.streams)]
+        return image.beneath, image.source, contents, why, more, image.documentation
 
     return requested(before) == requested(after)
 
@@ -125,6 +138,12 @@ def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Pl
             why = f"the document `{place.repository}` has no repository `{id_}`"
             found.problems.append(_sentence(line, why))
             return None
+    enabled = choices.configuration.repositories[place.repository].modules
+    for stream, line in image.streams:
+        if stream not in enabled:
+            why = f"the document `{place.repository}` does not enable the module `{stream}`"
+            found.problems.append(_sentence(line, why))
+            return None
     return place
 
 
@@ -141,22 +160,11 @@ def _entries(image: WrittenImage, place: Place) -> Iterator[Entry]:
 
 def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices) -> ImageRequest:
     own = [entry for entry in _entries(image, place) if entry.counts_on(key.arch)]
-    texts: Mapping[str, list[str]] = {
-        kind: [entry.text for entry in own if entry.kind == kind]
-        for kind in ("package", "group", "exclude")
-    }
     beneath = None
     if place.environment is not None:
         where = (choices.configuration, place.environment, place.repository, key.arch)
         beneath = self_request(*where, [])
-    return ImageRequest(
-        key,
-        tuple(dict.fromkeys(texts["package"])),
-        tuple(dict.fromkeys(texts["group"])),
-        any(entry.kind == "weak" for entry in own),
-        excludes=tuple(dict.fromkeys(texts["exclude"])),
-        beneath=beneath,
-    )
+    return with_entries(ImageRequest(key, (), beneath=beneath), own)
 
 
 def with_images(configuration: Configuration, found: FileImages) -> Configuration:
@@ -175,7 +183,7 @@ def with_images(configuration: Configuration, found: FileImages) -> Configuratio
 
 
 def _options(place: Place) -> tuple[str, ...]:
-    return () if place.documentation is False else ("include-docs",)
+    return ("include-docs",) if place.documentation is not False else ()
 
 
 def _with(

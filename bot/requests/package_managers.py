@@ -20,20 +20,25 @@ MANAGERS = {
     "tdnf": False,
     "zypper": True,
 }
-Action = Literal["install", "clean", "other", "unread"]
+Action = Literal["install", "remove", "swap", "enable", "clean", "other", "unread"]
 _INSTALL = {"install", "in", "reinstall", "localinstall", "groupinstall", "install-n", "install-na"}
+_REMOVE = {"remove", "erase", "rm", "remove-n", "remove-na"}
 _CLEAN = {"clean", "cc"}
 # They install and remove nothing; the packages beneath are of the newest versions already.
 _OTHER = {
     "makecache", "refresh", "ref", "repolist", "lr", "list", "info", "search", "check-update",
     "repoquery", "--version", "--help", "provides", "history", "check", "mark", "deplist", "help",
+    "module list", "module info", "group list", "group info", "grouplist",
     "update", "upgrade", "up", "distro-sync", "dup", "upgrade-minimal", "patch",
 }  # fmt: skip
+# Those that decide which packages an image has.
+CHANGING: tuple[Action, ...] = ("install", "remove", "swap", "enable")
 _FLAGS = {
     "-y", "--assumeyes", "--yes", "-q", "--quiet", "-v", "--verbose", "--best", "--nobest",
     "--allowerasing", "--skip-broken", "--nogpgcheck", "--no-gpgchecks", "--refresh", "--noplugins",
     "-n", "--non-interactive", "-C", "--cacheonly", "--no-confirm", "--nodocs", "--no-recommends",
     "--recommends", "--use-host-config", "--gpg-auto-import-keys", "--auto-agree-with-licenses",
+    "--no-autoremove", "--clean-deps", "-u", "--no-clean-deps",
     "-l", "--no-refresh", "--skip-unavailable", "--no-best", "--ignorearch", "-b", "--noautoremove",
     "--no-gpg-checks", "--downloadonly", "--download-only", "--allow-downgrade",
     "--force-resolution",
@@ -48,6 +53,12 @@ _WITH_VALUE = {
     "-r", "--arch", "--enable-repo", "--disable-repo", "--disableexcludes", "--debuglevel",
     "--errorlevel", "--cachedir", "--comment", "--rpmverbosity", "--downloaddir",
 }  # fmt: skip
+_ACTIONS: dict[str, Action] = {
+    **dict.fromkeys(_INSTALL, "install"),
+    **dict.fromkeys(_REMOVE, "remove"),
+    "swap": "swap",
+    "module enable": "enable",
+}
 _REPOSITORY = {"--enablerepo", "--repo", "--repoid", "--from", "-r", "--enable-repo"}
 _ROOTS = {"--installroot", "--root", "-R"}
 _FALSE = {"0", "false", "no", "off"}
@@ -57,7 +68,8 @@ _FALSE = {"0", "false", "no", "off"}
 class ManagerLine:
     """A command of a package manager.
 
-    `packages` are what it installs, each with its line. `root` is the folder that it installs to,
+    `packages` are what it installs, `removes` what it removes, each with its line; `enable` has the
+    module streams as `packages`. `root` is the folder that it installs to,
     empty for the system itself; `weak` and `documentation` are null where the line does not say;
     `repositories` ids that it enables. Of `unread` `why` says what is not known, at `line`.
     """
@@ -66,6 +78,7 @@ class ManagerLine:
     manager: str
     line: int
     packages: tuple[Word, ...] = ()
+    removes: tuple[Word, ...] = ()
     excludes: tuple[Word, ...] = ()
     root: str = ""
     weak: bool | None = None
@@ -79,9 +92,9 @@ def manager_line(command: Command) -> ManagerLine | None:
     if command.name not in MANAGERS:
         return _hidden(command)
     found = _read(command)
-    if found.action == "install" and command.conditional:
+    if found.action in CHANGING and command.conditional:
         return _unread(command, "runs only under a condition")
-    if found.action == "install" and not found.packages and not found.why:
+    if found.action in CHANGING and not (found.packages or found.removes):
         return _unread(command, "names no package")
     return found
 
@@ -137,21 +150,21 @@ def _line(
 ) -> ManagerLine:
     if not plain:
         return ManagerLine("other", command.name, command.words[0].line)
-    action, packages = plain[0].text, list(plain[1:])
-    groups = action in ("group", "groups") and [w.text for w in packages[:1]] == ["install"]
-    if groups or action == "groupinstall":
-        packages = [Word(f"@{w.text}", w.line, w.known) for w in packages[1 if groups else 0 :]]
-        action = "install"
-    if plain[0].known and action not in _INSTALL and action in (*_CLEAN, *_OTHER):
-        kind: Action = "clean" if action in _CLEAN else "other"
+    verb, packages = _verb(plain)
+    if plain[0].known and verb in (*_CLEAN, *_OTHER):
+        kind: Action = "clean" if verb in _CLEAN else "other"
         return ManagerLine(kind, command.name, plain[0].line)
-    if (obstacle := _obstacle(command, action, plain[0], packages, options)) is not None:
+    action = _ACTIONS.get(verb, "unread")
+    word = Word(verb, plain[0].line, plain[0].known)
+    if (obstacle := _obstacle(command, action, word, packages, options)) is not None:
         return obstacle
+    removes = packages if action == "remove" else packages[:1] if action == "swap" else []
     return ManagerLine(
-        "install",
+        action,
         command.name,
         packages[0].line if packages else command.words[0].line,
-        tuple(packages),
+        tuple(packages[len(removes) :]),
+        tuple(removes),
         tuple(_split(options, {"--exclude", "-x", "--excludepkgs"})),
         next((w.text for name, w in options if name in _ROOTS), ""),
         _weak(options),
@@ -160,9 +173,20 @@ def _line(
     )
 
 
+def _verb(plain: Sequence[Word]) -> tuple[str, list[Word]]:
+    """The action's word, and the words that it is about; `group install` is `install` of groups."""
+    verb, words = plain[0].text, list(plain[1:])
+    second = words[0].text if words else ""
+    if verb in ("group", "groups", "module") and second:
+        verb, words = f"{verb.removesuffix('s')} {second}", words[1:]
+    if verb in ("group install", "groupinstall"):
+        return "install", [Word(f"@{w.text}", w.line, w.known) for w in words]
+    return verb, words
+
+
 def _obstacle(
     command: Command,
-    action: str,
+    action: Action,
     verb: Word,
     packages: Sequence[Word],
     options: Sequence[tuple[str, Word]],
@@ -173,11 +197,22 @@ def _obstacle(
     unknown = [w for w in (verb, *packages, *values) if not w.known]
     if unknown:
         return _unread(command, _unknown(unknown[0]), unknown[0].line)
-    if action not in _INSTALL:
-        return _unread(command, f"`{command.name} {action}` is not evaluated", verb.line)
+    if action == "unread":
+        return _unread(command, f"`{command.name} {verb.text}` is not evaluated", verb.line)
+    if action == "swap" and len(packages) != 2:
+        return _unread(command, "`swap` is of two packages", verb.line)
+    gone = packages if action == "remove" else packages[:1] if action == "swap" else ()
     for word in packages:
+        if word in gone and word.text.startswith("@"):
+            return _unread(command, f"removing the group `{word.text}` is not evaluated", word.line)
         if "://" in word.text or word.text.endswith(".rpm") or word.text.startswith("./"):
             return _unread(command, f"`{word.text}` is a package of no repository", word.line)
+    return _strange_repository(command, options)
+
+
+def _strange_repository(
+    command: Command, options: Sequence[tuple[str, Word]]
+) -> ManagerLine | None:
     if any(name == "--repofrompath" for name, _ in options):
         return _unread(command, "`--repofrompath` brings a repository of its own")
     return None

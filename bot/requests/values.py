@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.spec import SpecLine
 
-EntryKind = Literal["package", "group", "exclude", "weak"]
+EntryKind = Literal["package", "group", "exclude", "remove", "swap", "weak"]
+# The fields of a request that have the texts of entries, by the kind.
+_FIELDS: dict[EntryKind, str] = {
+    "package": "requests",
+    "group": "groups",
+    "exclude": "excludes",
+    "remove": "removes",
+    "swap": "swaps",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +25,9 @@ class Entry:
     """One thing that a line of a file asks for; without `arches` on every architecture.
 
     `package`: `text` is a package as dnf's `install` takes it; `group`: the id of a comps group;
-    `exclude`: a glob of names that take no part; `weak`: weak dependencies come too, `default`
-    where no word of the line says so.
+    `exclude`: a glob of names that take no part; `remove`: one of names that go, with what
+    requires them, `swap`: without; `weak`: weak dependencies come too, `default` where no word of
+    the line says so.
     """
 
     kind: EntryKind
@@ -51,7 +60,8 @@ class WrittenImage:
     `name` is its workload's: the path, and the stage where it is not the last. `beneath` is the
     reference of the image that it is built on, empty where it begins in an empty folder; `source`
     the one whose repositories its packages are of; `source_line` names it. `repositories` are ids
-    that its lines enable beside.
+    that its lines enable beside, `streams` modules (`name:stream`). `onto` is the reference of an
+    image that its folder is copied onto, `documentation` false where no line installs any.
     """
 
     name: str
@@ -62,6 +72,9 @@ class WrittenImage:
     entries: tuple[Entry, ...]
     unread: tuple[Unread, ...] = ()
     repositories: tuple[tuple[str, SpecLine], ...] = ()
+    streams: tuple[tuple[str, SpecLine], ...] = ()
+    onto: str = ""
+    documentation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,7 @@ class RequestedImage:
         """Base's request with one line of the change more."""
         if self.base is None:
             return self.without(frozenset(self.lines) - {line})
-        return _with(self.base, [entry for entry in self.entries if entry.line == line])
+        return with_entries(self.base, [entry for entry in self.entries if entry.line == line])
 
 
 def requested_image(
@@ -113,38 +126,46 @@ def _known(request: ImageRequest | None) -> ImageRequest:
 
 
 def _states(request: ImageRequest, entry: Entry) -> bool:
-    if entry.kind == "weak":
-        return request.weak
-    return entry.text in _texts(request, entry.kind)
+    return request.weak if entry.kind == "weak" else entry.text in _texts(request, entry.kind)
 
 
 def _texts(request: ImageRequest, kind: EntryKind) -> tuple[str, ...]:
-    if kind == "package":
-        return request.requests
-    return request.groups if kind == "group" else request.excludes
+    found: tuple[str, ...] = getattr(request, _FIELDS[kind])
+    return found
 
 
 def _without(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
     gone = {entry.content for entry in entries}
-    return replace(
-        request,
-        requests=tuple(r for r in request.requests if ("package", r) not in gone),
-        groups=tuple(g for g in request.groups if ("group", g) not in gone),
-        excludes=tuple(e for e in request.excludes if ("exclude", e) not in gone),
-        weak=request.weak and ("weak", "") not in gone,
-    )
+
+    def left(kind: EntryKind) -> tuple[str, ...]:
+        return tuple(text for text in _texts(request, kind) if (kind, text) not in gone)
+
+    return _filled(request, left, weak=request.weak and ("weak", "") not in gone)
 
 
-def _with(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
-    more: dict[EntryKind, list[str]] = {"package": [], "group": [], "exclude": [], "weak": []}
-    for entry in entries:
-        more[entry.kind].append(entry.text)
+def with_entries(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
+    """A request with entries behind what it has already."""
+    own = tuple(entries)
+
+    def joined(kind: EntryKind) -> tuple[str, ...]:
+        more = (entry.text for entry in own if entry.kind == kind)
+        return tuple(dict.fromkeys((*_texts(request, kind), *more)))
+
+    weak = request.weak or any(entry.kind == "weak" for entry in own)
+    return _filled(request, joined, weak=weak)
+
+
+def _filled(
+    request: ImageRequest, texts: Callable[[EntryKind], tuple[str, ...]], *, weak: bool
+) -> ImageRequest:
     return replace(
         request,
-        requests=tuple(dict.fromkeys((*request.requests, *more["package"]))),
-        groups=tuple(dict.fromkeys((*request.groups, *more["group"]))),
-        excludes=tuple(dict.fromkeys((*request.excludes, *more["exclude"]))),
-        weak=request.weak or bool(more["weak"]),
+        requests=texts("package"),
+        groups=texts("group"),
+        weak=weak,
+        excludes=texts("exclude"),
+        removes=texts("remove"),
+        swaps=texts("swap"),
     )
 
 

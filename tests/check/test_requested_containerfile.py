@@ -9,7 +9,7 @@ import pytest
 from bot.model.result import CheckResult, ImageResult
 from bot.report.render import render_comment
 from bot.requests.base_images import BaseImage
-from tests.check.tiny import Bench, documented
+from tests.check.tiny import DOCUMENTS, Bench, documented
 
 ImageOf = Callable[..., ImageResult]
 TABLE = (BaseImage("example.org/tiny:*", "repo", "minimal"),)
@@ -87,3 +87,35 @@ def test_install_lines_have_the_advice_of_the_talk(web: Bench) -> None:
     kinds = {(a.kind, a.line.line) for a in result.advice if a.key.arch == "x86_64"}
     assert kinds == {("caches", 2), ("documentation", 2)}
     assert "caches" in render_comment(result)
+
+
+def test_what_a_command_removes_leaves_with_its_line(web: Bench, image_of: ImageOf) -> None:
+    web.commit({"Containerfile": LAYERED.replace("tool", "tool perl", 1)})
+    text = LAYERED.replace("tool", "tool perl", 1) + "RUN dnf remove -y perl\n"
+    image = image_of(check(web, text))
+    assert sorted(p.nevra.name for p in image.removed) == ["perl", "perl-libs"]
+    assert (image.base.packages, image.head.packages) == (4, 2)
+
+
+def test_a_removed_package_that_others_need_makes_the_image_neutral(web: Bench) -> None:
+    result = check(web, LAYERED + "RUN dnf remove -y tool-libs\n")
+    assert result.verdict == "neutral"
+    assert any("a command removes `tool-libs`" in problem for problem in result.problems)
+
+
+def test_a_swapped_package_of_the_image_beneath_comes_into_the_layer(
+    tmp_path, tiny_repositories, image_of: ImageOf
+) -> None:
+    made = documented(tmp_path, tiny_repositories)
+    made.document("minimal", DOCUMENTS["minimal"].replace("[base]", "[base, perl]"))
+    made.start({"Containerfile": LAYERED})
+    image = image_of(check(made, LAYERED + "RUN dnf swap -y perl perl-libs\n"))
+    # perl-libs lies beneath already, and stays.
+    assert (image.base.packages, image.head.packages) == (2, 2)
+    assert check(made, LAYERED + "RUN dnf swap -y perl-libs addon\n").verdict == "neutral"
+
+
+def test_a_module_that_the_document_does_not_enable_is_named(web: Bench) -> None:
+    result = check(web, LAYERED.replace("dnf install", "dnf module enable -y x:1 && dnf install"))
+    assert (result.verdict, result.images) == ("neutral", ())
+    assert result.problems[0].endswith("does not enable the module `x:1`.")

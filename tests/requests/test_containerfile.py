@@ -88,7 +88,10 @@ def test_values_of_variables_and_here_documents_are_read() -> None:
         ("RUN [ -f y ] && dnf install -y a", "runs only under a condition"),
         ("RUN cat list | xargs dnf install -y", "`xargs` runs a package manager"),
         ("RUN dnf install -y https://example.org/a.rpm", "`https://example.org/a.rpm` is a"),
-        ("RUN dnf remove -y a", "`dnf remove` is not evaluated"),
+        ("RUN dnf autoremove -y", "`dnf autoremove` is not evaluated"),
+        ("RUN dnf module install -y a:1", "`dnf module install` is not evaluated"),
+        ("RUN dnf remove -y @core", "removing the group `@core` is not"),
+        ("RUN dnf swap -y a b c", "`swap` is of two packages"),
         ("RUN rpm -ivh a.rpm", "`rpm` installs or removes packages"),
         ("RUN dnf install -y --strange a", "the option `--strange` is not known"),
         ("RUN dnf install -y {a,b}-devel", "`{a,b}-devel…` holds what only a shell knows"),
@@ -119,3 +122,63 @@ def test_a_file_without_a_command_that_can_be_read_is_not_silent() -> None:
 def test_values_that_grow_without_end_are_not_known() -> None:
     doubled = "".join("X=$X$X; " for _ in range(60))
     assert unread(f"FROM x\nRUN X=aaaa; {doubled} dnf install -y $X\n")
+
+
+def kinds(text: str) -> list[tuple[str, str, int]]:
+    (image,) = images(text)
+    return [(e.kind, e.text, e.line.line) for e in image.written.entries if e.kind != "weak"]
+
+
+def test_what_a_later_command_removes_no_earlier_one_installs() -> None:
+    text = (
+        "FROM fedora\n"
+        "RUN dnf install -y a gcc\n"
+        "RUN dnf remove -y gcc 'perl*'\n"
+        "RUN dnf swap -y b c\n"
+    )
+    assert kinds(text) == [
+        ("package", "a", 2),
+        ("remove", "gcc", 3),
+        ("remove", "perl*", 3),
+        ("swap", "b", 4),
+        ("package", "c", 4),
+    ]
+    again = "FROM fedora\nRUN dnf remove -y a\nRUN microdnf install -y a\n"
+    assert kinds(again) == [("package", "a", 3)]
+
+
+def test_an_enabled_module_is_named_with_its_line() -> None:
+    (image,) = images("FROM ubi8\nRUN dnf module enable -y a:1 && dnf install -y a\n")
+    assert [(text, line.line) for text, line in image.written.streams] == [("a:1", 2)]
+    assert not image.written.unread
+
+
+FILLED = """\
+FROM fedora AS builder
+COPY --from=micro / /mnt/
+RUN dnf install -y --installroot /mnt --nodocs nginx
+FROM BASE
+COPY --from=builder /mnt /
+"""
+
+
+@pytest.mark.parametrize("base", ["scratch", "micro"])
+def test_a_folder_that_is_filled_from_an_image_stands_on_it(base: str) -> None:
+    (image,) = images(FILLED.replace("BASE", base))
+    written = image.written
+    assert (written.beneath, written.onto, written.documentation) == ("micro", "", False)
+    assert packages(image) == [("nginx", 3)]
+
+
+def test_a_folder_is_copied_onto_an_image_that_is_none_of_packages() -> None:
+    (image,) = images(FILLED.replace("COPY --from=micro / /mnt/\n", "").replace("BASE", "busybox"))
+    assert (image.written.beneath, image.written.onto) == ("", "busybox")
+    assert packages(image) == [("nginx", 2)]
+
+
+def test_packages_beside_a_folder_that_is_copied_are_named() -> None:
+    text = FILLED.replace("BASE", "fedora") + "RUN dnf install -y perl\n"
+    assert unread(text)[0] == (
+        4,
+        "packages are copied from another stage, and others installed beside them",
+    )

@@ -1,0 +1,201 @@
+"""The stages of a Containerfile: what they are built on, install, remove and copy, by line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.model.spec import SpecLine
+from bot.requests.instructions import Instruction, read_instructions
+from bot.requests.package_managers import CHANGING, MANAGERS, ManagerLine, manager_line
+from bot.requests.shell import read_commands
+from bot.requests.values import Unread
+
+_CONFIGURED = re.compile(r"/etc/(?:yum\.repos\.d|dnf|yum|zypp)\b")
+_VALUE = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)""", re.S)
+# What removes the caches of package managers.
+_CACHES = re.compile(r"/var/cache/(?:dnf|yum|libdnf5|zypp|tdnf)|/var/cache/?\*?(?:\s|$)")
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A command of a stage that changes packages.
+
+    `line` is where the command begins; `cleaned` that the same instruction takes the caches away.
+    """
+
+    line: SpecLine
+    command: ManagerLine
+    cleaned: bool
+
+
+@dataclass(slots=True)
+class BuildStage:
+    name: str
+    base: str
+    line: SpecLine
+    values: dict[str, str]
+    installs: list[Install] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    configured: SpecLine | None = None
+    copies: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class StageReader:
+    """The stages of one file."""
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self._path = path
+        self._lines = content.decode("utf-8", "replace").split("\n")
+        self._instructions = read_instructions(content)
+
+    def line(self, number: int) -> SpecLine:
+        """A line of the file, by its number from 1."""
+        text = self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+        return SpecLine(self._path, number, text.strip().removesuffix("\\").rstrip())
+
+    def stages(self) -> list[BuildStage]:
+        """The stages, in the order of the file."""
+        given: dict[str, str] = {}
+        found: list[BuildStage] = []
+        for one in self._instructions:
+            if one.name == "FROM":
+                found.append(self._stage(one, given, found))
+            elif one.name == "ARG" and not found:
+                given.update(_values(one.text, given))
+            elif found:
+                self._instruct(found[-1], one, given)
+        return found
+
+    def _stage(
+        self, one: Instruction, given: Mapping[str, str], before: list[BuildStage]
+    ) -> BuildStage:
+        words = one.words
+        text = words[0] if words else ""
+        base = _expanded(text, given)
+        name = words[2] if len(words) > 2 and words[1].lower() == "as" else str(len(before))
+        stage = BuildStage(name, base or "", self.line(one.line), {})
+        earlier = next((s for s in reversed(before) if s.name.lower() == stage.base.lower()), None)
+        if earlier is not None:
+            stage.values = dict(earlier.values)
+        if base is None:
+            stage.unread.append(Unread(stage.line, "the image has a variable without a value"))
+        return stage
+
+    def _instruct(self, stage: BuildStage, one: Instruction, given: Mapping[str, str]) -> None:
+        if one.name == "ENV":
+            stage.values.update(_values(one.text, stage.values))
+        elif one.name == "ARG":
+            for name in one.words:
+                if "=" not in name and name in given:
+                    stage.values[name] = given[name]
+            stage.values.update(
+                {n: v for n, v in _values(one.text, stage.values).items() if n in one.text}
+            )
+        elif one.name in ("COPY", "ADD"):
+            self._copy(stage, one)
+        elif one.name == "RUN":
+            self._run(stage, one)
+
+    def _copy(self, stage: BuildStage, one: Instruction) -> None:
+        *sources, target = one.words or [""]
+        if _CONFIGURED.search(target) and stage.configured is None:
+            stage.configured = self.line(one.line)
+        if from_ := one.option("from"):
+            stage.copies += [(from_, source, target) for source in sources]
+
+    def _run(self, stage: BuildStage, one: Instruction) -> None:
+        text, options = _without_options(one.text)
+        if _CONFIGURED.search(options) and stage.configured is None:
+            stage.configured = self.line(one.line)
+        cached = "type=cache" in options and "/var/cache" in options
+        scripts = [(text, one.line)] if not one.documents else []
+        scripts += [(document.text, document.line) for document in one.documents]
+        for script, line in scripts:
+            self._script(stage, _shell_of(script), line, cached=cached)
+
+    def _script(self, stage: BuildStage, script: str, line: int, *, cached: bool) -> None:
+        commands = read_commands(script, stage.values, line)
+        read = [manager_line(command) for command in commands]
+        cleaned = cached or _CACHES.search(script) is not None
+        cleaned = cleaned or any(one is not None and one.action == "clean" for one in read)
+        for command, one in zip(commands, read, strict=True):
+            touched = [w for w in command.words if _CONFIGURED.search(w.text)]
+            if touched and stage.configured is None:
+                stage.configured = self.line(touched[0].line)
+            if one is None:
+                continue
+            where = self.line(one.line)
+            if one.action in CHANGING:
+                begins = self.line(command.words[0].line)
+                stage.installs.append(Install(begins, one, cleaned))
+                if stage.configured is not None:
+                    why = "its repositories are changed before"
+                    stage.unread.append(Unread(stage.configured, why))
+            elif one.action == "unread":
+                stage.unread.append(Unread(where, one.why))
+
+
+def _values(text: str, known: Mapping[str, str]) -> dict[str, str]:
+    """The values that an ENV or ARG sets, those that are known; `ENV NAME value` too."""
+    text = text.replace("\\\n", " ").strip()
+    first = text.split(maxsplit=1)
+    if len(first) == 2 and "=" not in first[0]:
+        pairs = [(first[0], first[1])]
+    else:
+        pairs = [(m[1], m[2]) for m in _VALUE.finditer(text)]
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        quoted = value[:1] == value[-1:] and value[:1] in "\"'" and len(value) > 1
+        plain = _expanded(value[1:-1] if quoted else value.replace("\\ ", " "), {**known, **found})
+        if plain is not None:
+            found[name] = plain
+    return found
+
+
+def _expanded(text: str, known: Mapping[str, str]) -> str | None:
+    """A text with the values of its variables; null where one has none."""
+    commands = read_commands(f': "{text}"' if '"' not in text else f": {text}", known)
+    words = commands[0].words[1:] if commands else ()
+    return " ".join(w.text for w in words) if all(w.known for w in words) else None
+
+
+def _without_options(text: str) -> tuple[str, str]:
+    """The command of a RUN and its options (`--mount=…`); lines are as many as before."""
+    match = re.match(r"(?:\s|\\\n)*(?:--[a-z]+(?:=\S+)?(?:\s|\\\n)+)*", text)
+    options = match[0] if match is not None else ""
+    return "\\\n" * options.count("\n") + text[len(options) :], options
+
+
+def _shell_of(text: str) -> str:
+    """The text of a RUN for a shell; `["dnf", "install"]` as words in quotes."""
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        words = json.loads(text.replace("\\\n", " "))
+    except ValueError:
+        return text
+    if not (isinstance(words, list) and all(isinstance(w, str) for w in words)):
+        return text
+    if len(words) == 3 and words[0].rpartition("/")[2] in ("sh", "bash") and words[1] == "-c":
+        return str(words[2])
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+
+
+def chain_of(stages: list[BuildStage], number: int) -> list[BuildStage]:
+    """A stage and those that it is built on, the first one first."""
+    found = [stages[number]]
+    names = [stage.name.lower() for stage in stages]
+    while (base := found[0].base.lower()) in names[:number]:
+        number = max(at for at, name in enumerate(names[:number]) if name == base)
+        found.insert(0, stages[number])
+    return found
+
+
+def is_weak(install: Install) -> bool:
+    """Return whether a line installs weak dependencies: by its words, or its program's default."""
+    command = install.command
+    return MANAGERS[command.manager] if command.weak is None else command.weak
