@@ -35,11 +35,14 @@ def side_of(closure: Closure) -> Side:
         known = tuple(p for p in closure.problems if p not in missing)
         return Side("unsolvable", problems=known or missing, causes=closure.causes)
     sums = totals(closure)
+    sizes = [p.installed_size for p in closure.packages if p.nevra in closure.beneath]
     return Side(
         "ok",
         packages=sums.packages,
         installed_size=sums.installed_size,
         known_size=sums.known_size,
+        beneath_packages=len(sizes),
+        beneath_size=None if not sizes or None in sizes else sum(s for s in sizes if s is not None),
     )
 
 

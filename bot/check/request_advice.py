@@ -11,8 +11,11 @@ from bot.check.images import CheckedImage
 from bot.check.requested import Requests
 from bot.check.target import Target
 from bot.closure.pool import Pool
+from bot.distro.cache import Cache
+from bot.image.measure import NodocsSizes
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
+from bot.model.package import Package
 from bot.model.request import LineAdvice, LineKind
 from bot.model.spec import SpecLine
 from bot.requests.base_images import Place
@@ -21,7 +24,7 @@ from bot.requests.stages import Install, is_weak
 # Seconds for the smallest image of one request, and the images that it is looked for of.
 _SECONDS = 3.0
 _MOST = 4
-_PACKAGE_MANAGERS = ("dnf", "dnf5", "microdnf", "tdnf", "yum", "zypper")
+_PACKAGE_MANAGERS = ("dnf", "dnf5", "microdnf", "rpm", "tdnf", "yum", "zypper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,11 @@ class _Solved:
     image: CheckedImage
     pool: Pool
     target: Target
+    source_line: SpecLine
     installs: tuple[Install, ...]
     lines: dict[str, SpecLine]
     place: Place
+    nodocs: NodocsSizes
 
     def closure(self, request: ImageRequest) -> Closure:
         """The image with another request."""
@@ -48,23 +53,39 @@ class _Solved:
         if without is None:
             return LineAdvice(key, kind, line)
         head = self.image.pair.head
+        # An image that begins empty holds nothing but its own.
+        mine = head.own if kind != "empty-folder" else head.packages
         left = {p.nevra.name for p in without.own}
-        gone = tuple(sorted(p.nevra.name for p in head.own if p.nevra.name not in left))
+        gone = tuple(sorted(p.nevra.name for p in mine if p.nevra.name not in left))
         if without.status != "ok" or not gone:
             return None
-        return LineAdvice(key, kind, line, gone, (), _saved(head, without))
+        return LineAdvice(key, kind, line, gone, (), _saved(mine, without.own))
+
+    def documentation(self, line: SpecLine) -> LineAdvice | None:
+        """Advice with the bytes of documentation, where the headers of all packages are at hand;
+        null where there is none."""
+        saved = 0
+        for package in self.image.pair.head.own:
+            without = self.nodocs.of(package)
+            if without is None or package.installed_size is None:
+                return LineAdvice(self.image.result.key, "documentation", line)
+            saved += max(package.installed_size - without, 0)
+        key = self.image.result.key
+        return LineAdvice(key, "documentation", line, saves=saved) if saved else None
 
 
 def line_advice(
     images: Iterable[CheckedImage],
     targets: Iterable[Target],
     requests: Requests,
+    cache: Cache,
 ) -> tuple[LineAdvice, ...]:
     """The advice on the lines of the Containerfiles of these images, sorted."""
     by_name = {one.written.name: one for one in requests.container_images}
     documents = {target.document.id: target for target in targets}
     found: list[LineAdvice] = []
     searched = 0
+    nodocs = NodocsSizes(cache)
     for image in images:
         key = image.result.key
         one = by_name.get(key.workload)
@@ -72,8 +93,9 @@ def line_advice(
             continue
         target = documents[key.repository]
         lines = {e.text: e.line for e in one.written.entries if e.kind == "package"}
+        source = one.written.source_line
         pool, place = target.pools[key.arch], requests.places[key.workload]
-        solved = _Solved(image, pool, target, one.installs, lines, place)
+        solved = _Solved(image, pool, target, source, one.installs, lines, place, nodocs)
         found += [advice for advice in _of_lines(solved) if advice is not None]
         if searched < _MOST:
             found += _alternatives(solved)
@@ -84,6 +106,7 @@ def line_advice(
 def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
     request = solved.image.request
     known = solved.place.weak_dependencies is not None
+    yield _empty_folder(solved)
     for install in solved.installs:
         command = install.command
         if request.weak and is_weak(install) and (known or command.weak):
@@ -91,7 +114,7 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
                 "weak-dependencies", install.line, solved.closure(replace(request, weak=False))
             )
         if command.documentation is None and solved.place.documentation:
-            yield solved.advice("documentation", install.line)
+            yield solved.documentation(install.line)
         if not install.cleaned:
             yield solved.advice("caches", install.line)
         # What the image beneath holds is nothing of this line's.
@@ -102,6 +125,18 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
                 yield solved.advice(
                     "package-manager", line, solved.closure(replace(request, requests=rest))
                 )
+
+
+def _empty_folder(solved: _Solved) -> LineAdvice | None:
+    """Advice on the `FROM` of an image that stands on one with a package manager: what the request
+    brings into an empty folder is less, by solving."""
+    request, head = solved.image.request, solved.image.pair.head
+    beneath = {nevra.name for nevra in head.beneath}
+    if beneath.isdisjoint(_PACKAGE_MANAGERS):
+        return None
+    alone = solved.closure(replace(request, beneath=None, removes=(), swaps=()))
+    found = solved.advice("empty-folder", solved.source_line, alone)
+    return None if found is None or (found.saves or 0) <= 0 else found
 
 
 def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
@@ -121,8 +156,8 @@ def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
         )
 
 
-def _saved(head: Closure, without: Closure) -> int | None:
-    sizes = [[p.installed_size for p in closure.own] for closure in (head, without)]
+def _saved(head: Iterable[Package], without: Iterable[Package]) -> int | None:
+    sizes = [[p.installed_size for p in packages] for packages in (head, without)]
     if any(None in each for each in sizes):
         return None
     before, after = (sum(size for size in each if size is not None) for each in sizes)

@@ -111,7 +111,7 @@ def predict_check(
     measured = weighed(images, targets, rules, pools.cache, layers=False)
     images = measured.images
     remarks.notes.extend(measured.notes)
-    result = _result(parts, targets, images, remarks, (), "predicted", requests)
+    result = _result(parts, targets, images, remarks, (), "predicted", requests, pools.cache)
     found = Prediction(
         result, options, plan, rules, file, tuple(parts), targets, images, pools.cache, requests
     )
@@ -277,7 +277,9 @@ def built_check(
         )
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
-    result = _result(parts, targets, images, remarks, tuple(builds), "final", requests)
+    result = _result(
+        parts, targets, images, remarks, tuple(builds), "final", requests, prediction.cache
+    )
     found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
 
@@ -394,6 +396,7 @@ def _result(
     builds: tuple[BuildNote, ...],
     stage: Literal["predicted", "final"],
     requests: Requests,
+    cache: Cache,
 ) -> CheckResult:
     change, targets = parts[0].change, tuple(targets)
     failed = (*requests.refused, *(each for t in targets for each in t.unevaluated))
@@ -413,7 +416,7 @@ def _result(
             (f.savings for f in images),
             edits_of_lines(line for t in targets for s in t.sides.values() for line in s.lines),
         ),
-        advice=line_advice(images, targets, requests),
+        advice=line_advice(images, targets, requests, cache),
         broken=tuple(sorted(remarks.broken)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import solv
+
+from bot.model.closure import Requirement
+from bot.model.nevra import Nevra
 
 _STRONG_OR_WEAK = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE_SUPPLEMENTS)
 _WEAK = (solv.SOLVABLE_RECOMMENDS,)
@@ -19,9 +24,28 @@ class Taken(NamedTuple):
     before: Sequence[int]
 
 
-def take_requirements(solvable: Any, stays: Callable[[int], bool]) -> list[Taken]:
-    """Take those requirements, recommendations and supplements that do not stay."""
-    return _take(solvable, _STRONG_OR_WEAK, stays)
+def take_requirements(
+    pool: Any, drop: Iterable[Requirement], numbers: Callable[[Nevra], Iterable[int]]
+) -> list[Taken]:
+    """Take these requirements, recommendations and supplements from packages.
+
+    `numbers` has those of a NEVRA in the pool.
+    """
+    by_package: defaultdict[Nevra, set[str]] = defaultdict(set)
+    for item in drop:
+        by_package[item.nevra].add(item.capability)
+    return [
+        taken
+        for nevra, gone in by_package.items()
+        for number in numbers(nevra)
+        for taken in _take(
+            pool.id2solvable(number), _STRONG_OR_WEAK, partial(_is_other, pool, gone)
+        )
+    ]
+
+
+def _is_other(pool: Any, gone: Collection[str], dependency: int) -> bool:
+    return pool.dep2str(dependency) not in gone
 
 
 def take_recommendations(solvables: Iterable[Any]) -> list[Taken]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
 from bot.closure.dependencies import Taken, put_back, take_recommendations, take_requirements
@@ -430,15 +429,7 @@ class Pool:
 
     def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
         """Takes requirements from packages; what to put back."""
-        pool = self._overlay_pool.pool
-        by_package: dict[Nevra, set[str]] = {}
-        for item in drop:
-            by_package.setdefault(item.nevra, set()).add(item.capability)
-        undo: list[Taken] = []
-        for nevra, gone in by_package.items():
-            kept = partial(_is_other, pool, gone)
-            for number in self._find(nevra):
-                undo += take_requirements(pool.id2solvable(number), kept)
+        undo = take_requirements(self._overlay_pool.pool, drop, self._find)
         self._finder().forget({taken.solvable.id for taken in undo})
         return undo
 
@@ -456,7 +447,3 @@ class Pool:
                 and overlays.package(number).nevra == nevra
             )
         return known[nevra]
-
-
-def _is_other(pool: Any, gone: Collection[str], dependency: int) -> bool:
-    return pool.dep2str(dependency) not in gone

@@ -48,6 +48,8 @@ class LayerSize:
 class Side:
     """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until it
     is composed. `problems` are the solver's texts; `causes` say the same, the root first.
+    `beneath_packages` and `beneath_size` (bytes, null if not known) are those of the image that it
+    is built on, which are in no other figure.
     """
 
     status: Literal["ok", "unsolvable", "absent"]
@@ -57,6 +59,8 @@ class Side:
     packages: int | None = None
     installed_size: int | None = None
     known_size: int | None = None
+    beneath_packages: int = 0
+    beneath_size: int | None = None
     layer: LayerSize | None = None
     surface: Surface | None = None
 

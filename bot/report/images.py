@@ -232,8 +232,10 @@ def _figures(image: ImageResult) -> tuple[Phrase, ...]:
 
 
 def _size(side: Side) -> str:
+    """Its own layer's size, and that of the image that it is built on."""
     known = side.installed_size is not None
-    return format_size(side.known_size) if known else f"{format_size(side.known_size)} known"
+    size = format_size(side.known_size) if known else f"{format_size(side.known_size)} known"
+    return size if side.beneath_size is None else f"{size} on {format_size(side.beneath_size)}"
 
 
 def _before_and_after(*sides: str) -> Phrase:

@@ -43,6 +43,8 @@ def _words(one: LineAdvice) -> Phrase:
         return say.advice_caches()
     if one.kind == "package-manager":
         return say.advice_manager(names=names)
+    if one.kind == "empty-folder":
+        return say.advice_folder(names=names)
     return say.advice_alternative(take=_named(one.take), names=names)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bot.demo.distribution.reference import write_repository
 from bot.model.request import LineAdvice
 from bot.requests.base_images import BaseImage
-from tests.check.tiny import ARCHES, BASE, build, documented
+from tests.check.tiny import ARCHES, BASE, DOCUMENTS, build, documented
 
 WORLD = (
     BASE
@@ -23,6 +23,7 @@ Requires: dnf-data
 Summary: d
 %description -n dnf-data
 %files -n dnf-data
+%doc %{_datadir}/words
 %package -n tool
 Summary: t
 Requires: fetcher
@@ -48,7 +49,8 @@ Provides: fetcher
 ).replace(
     "%description\n",
     "%description\n%install\nmkdir -p %{buildroot}/usr/share\n"
-    "head -c 500000 /dev/zero > %{buildroot}/usr/share/full\n",
+    "head -c 500000 /dev/zero > %{buildroot}/usr/share/full\n"
+    "head -c 7000 /dev/zero > %{buildroot}/usr/share/words\n",
     1,
 )
 EMPTY = """\
@@ -68,11 +70,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def advice(tmp_path: Path, world: Path, text: str, **table: bool) -> dict[str, LineAdvice]:
+def advice(
+    tmp_path: Path, world: Path, text: str, environment: str = "minimal", **table: bool
+) -> dict[str, LineAdvice]:
     """The advice on a Containerfile that a change adds `tool` to, by kind, on x86_64."""
-    made = documented(tmp_path, world)
+    managed = DOCUMENTS["minimal"].replace("[base]", "[base, dnf]")
+    made = documented(tmp_path, world, managed=managed)
     made.start({"Containerfile": text.replace(" tool", " base")})
-    images = (BaseImage("example.org/tiny:*", "repo", "minimal", **table),)
+    images = (BaseImage("example.org/tiny:*", "repo", environment, **table),)
     result = made.check({"Containerfile": text}, base_images=images)
     assert result.problems == ()
     return {a.kind: a for a in result.advice if a.key.arch == "x86_64"}
@@ -105,3 +110,19 @@ def test_a_package_manager_in_the_result_is_named_with_what_it_brings(
     options = "--setopt=install_weak_deps=False --nodocs dnf"
     found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
     assert found["package-manager"].packages == ("dnf", "dnf-data")
+
+
+def test_documentation_is_named_with_its_bytes(tmp_path: Path, world: Path) -> None:
+    options = "--setopt=install_weak_deps=False dnf-data"
+    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert found["documentation"].saves == 7000
+
+
+def test_an_image_beneath_with_a_package_manager_is_named_with_what_stays_out(
+    tmp_path: Path, world: Path
+) -> None:
+    text = "FROM example.org/tiny:1\nRUN dnf install -y --nodocs tool && dnf clean all\n"
+    found = advice(tmp_path, world, text, environment="managed")
+    one = found["empty-folder"]
+    assert (one.line.line, one.saves) == (1, 7000)
+    assert one.packages == ("base", "dnf", "dnf-data")
