@@ -160,8 +160,7 @@ def _images_of_files(
         [
             image
             for one in files.changed
-            for path in [one.base_path if side is files.base else one.head_path]
-            if path is not None
+            for path in [(one.base_path if side is files.base else one.head_path) or one.path]
             for image in images_of(one.kind, path, side)
         ]
         for side in (files.base, files.head)

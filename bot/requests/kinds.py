@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.requests.blueprint import is_blueprint, may_be_blueprint, read_blueprint
 from bot.requests.containerfile import is_containerfile, may_be_containerfile, read_containerfile
 from bot.requests.documents import is_document
+from bot.requests.kiwi import is_kiwi, may_be_kiwi, read_kiwi
+from bot.requests.mkosi import is_mkosi, may_be_mkosi, read_mkosi, root_of
 from bot.requests.rpms_in import is_rpms_in, read_rpms_in
 from bot.requests.treefile import is_treefile, may_be_treefile, read_treefile
 from bot.requests.values import WrittenImage
 
-RequestKind = Literal["containerfile", "document", "rpms.in", "treefile"]
+RequestKind = Literal[
+    "blueprint", "containerfile", "document", "kiwi", "mkosi", "rpms.in", "treefile"
+]
 Images = Callable[[str, Mapping[str, bytes]], tuple[WrittenImage, ...]]
 
 
@@ -21,7 +26,8 @@ class FileKind:
     """A kind of file: `may_be` looks at a path alone, `is_one` at the file's bytes too.
 
     `beside` tells of the paths of a tree those that a file of this kind is read with, `images` what
-    it asks for; null where that takes more than one file to tell.
+    it asks for; null where that takes more than one file to tell. `root` is the path of the file
+    whose images a file is part of.
     """
 
     name: RequestKind
@@ -29,6 +35,7 @@ class FileKind:
     is_one: Callable[[str, bytes], bool]
     beside: Callable[[str, Iterable[str]], Iterable[str]]
     images: Images | None = None
+    root: Callable[[str], str] = lambda path: path
 
 
 def _same_folder(path: str, paths: Iterable[str]) -> Iterable[str]:
@@ -48,6 +55,14 @@ def _with_containerfiles(path: str, paths: Iterable[str]) -> Iterable[str]:
     return (path, *(p for p in paths if "ontainerfile" in p or "ockerfile" in p))
 
 
+def _kiwis(path: str, paths: Iterable[str]) -> Iterable[str]:
+    return (path, *(p for p in paths if may_be_kiwi(p)))
+
+
+def _mkosis(path: str, paths: Iterable[str]) -> Iterable[str]:
+    return (root_of(path), *(p for p in paths if p.endswith(".conf")))
+
+
 def _of_containerfile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
     return tuple(image.written for image in read_containerfile(path, files[path]))
 
@@ -65,6 +80,9 @@ KINDS = (
     FileKind(
         "rpms.in", _is_yaml, is_rpms_in, _with_containerfiles, read_rpms_in,
     ),
+    FileKind("mkosi", may_be_mkosi, is_mkosi, _mkosis, read_mkosi, root_of),
+    FileKind("kiwi", may_be_kiwi, is_kiwi, _kiwis, read_kiwi),
+    FileKind("blueprint", may_be_blueprint, is_blueprint, _alone, read_blueprint),
     FileKind("treefile", may_be_treefile, is_treefile, _treefiles, read_treefile),
 )  # fmt: skip
 
@@ -84,9 +102,10 @@ def read_with(name: RequestKind, path: str, paths: Iterable[str]) -> Iterable[st
 
 
 def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The images that a file of a kind asks for; none where the side has no such file."""
-    read = _named(name).images
-    return read(path, files) if read is not None and path in files else ()
+    """The images that a file of a kind is part of; none where the side has no such file."""
+    kind = _named(name)
+    root = kind.root(path)
+    return kind.images(root, files) if kind.images is not None and root in files else ()
 
 
 def _named(name: RequestKind) -> FileKind:

@@ -39,7 +39,10 @@ from bot.image.rpmheader import RefusedPackageError, header_bytes
 from bot.limited.forker import UnreadableError
 from bot.model.capability import capabilities_in, names_in, parse_rich, split_capability
 from bot.model.nevra import parse_evr, parse_nevra, source_name
+from bot.requests.blueprint import read_blueprint
 from bot.requests.containerfile import read_containerfile
+from bot.requests.kiwi import read_kiwi
+from bot.requests.mkosi import read_mkosi
 from bot.requests.rpms_in import read_rpms_in
 from bot.requests.treefile import read_treefile
 from bot.spec.answer import Answer
@@ -56,6 +59,7 @@ from tests.fuzz import files, network
 from tests.fuzz.parser import Parser, folder, in_file, text_of, with_descriptor
 from tests.fuzz.seeds import (
     ANSWER,
+    BLUEPRINT,
     BUILT,
     COMMENT,
     COMPS,
@@ -63,8 +67,10 @@ from tests.fuzz.seeds import (
     FILELISTS,
     GITHUB,
     GITLAB,
+    KIWI,
     MESSAGES,
     METALINK,
+    MKOSI,
     MODULES,
     PAGURE,
     PRIMARY,
@@ -91,6 +97,18 @@ def _rpms_in(content: bytes) -> object:
 
 def _treefile(content: bytes) -> object:
     return read_treefile("manifest.yaml", {"manifest.yaml": content, "base.yaml": content})
+
+
+def _mkosi(content: bytes) -> object:
+    return read_mkosi("mkosi.conf", {"mkosi.conf": content, "mkosi.conf.d/a.conf": content})
+
+
+def _kiwi(content: bytes) -> object:
+    return read_kiwi("config.xml", {"config.xml": content, "part.xml": content})
+
+
+def _blueprint(content: bytes) -> object:
+    return read_blueprint("b.toml", {"b.toml": content})
 
 
 def _rpm() -> bytes:
@@ -233,6 +251,9 @@ def parsers() -> tuple[Parser, ...]:
         Parser("containerfile", _containerfile, (), (CONTAINERFILE,)),
         Parser("rpms-in", _rpms_in, (), (RPMS_IN,)),
         Parser("treefile", _treefile, (), (TREEFILE,)),
+        Parser("mkosi", _mkosi, (), (MKOSI,)),
+        Parser("kiwi", _kiwi, (), (KIWI,)),
+        Parser("blueprint", _blueprint, (), (BLUEPRINT,)),
         Parser("messages", _messages, (), (MESSAGES,)),
         Parser(
             "capabilities", _capabilities, (), (b"a >= 1, (b or c if (d and e)), perl(F) = 1:2-3",)

@@ -232,6 +232,37 @@ repo-packages: [{repo: r, packages: [d]}]
 exclude-packages: [e*]
 recommends: false
 """
+MKOSI = b"""[Distribution]
+Distribution=fedora
+Release=43
+[Match]
+Architecture=!arm64
+[Content]
+WithDocs=no
+Include=other
+Packages=
+    a # one
+    b,c
+RemovePackages=d
+"""
+KIWI = b"""<image schemaversion="7.4"><profiles><profile name="p" import="true">
+<requires profile="q"/></profile><profile name="q"/></profiles><preferences>
+<packagemanager>dnf5</packagemanager><type image="docker" derived_from="obs://a"/></preferences>
+<packages type="image" profiles="p,q" patternType="plusRecommended"><package name="a" arch="s390x"/>
+<namedCollection name="c"/><ignore name="i"/></packages><include from="this://part.xml"/>
+<packages type="delete"><package name="b"/></packages></image>
+"""
+BLUEPRINT = b"""name = "a"
+distro = "rhel-9"
+[[packages]]
+name = "b"
+version = "1.*"
+[[groups]]
+name = "core"
+[[enabled_modules]]
+name = "m"
+stream = "1"
+"""
 REPOMD = (
     b'<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>9</revision>'
     b'<data type="primary"><checksum type="sha256">00ff</checksum><size>10</size>'

@@ -1,0 +1,125 @@
+"""Blueprints of image-builder: what they add to an image type's own packages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bot import limits
+from bot.model.spec import SpecLine
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
+
+_LISTED = re.compile(
+    rb"^\s*(?:\[\[(?:packages|modules|groups)\]\]|(?:packages|modules|groups)\s*=\s*\[)", re.M
+)
+_NAMED = re.compile(rb"^\s*name\s*=", re.M)
+# Other formats with `packages` of their own: lock files of Python.
+_OTHERS = re.compile(rb"^\s*(?:lock-version|created-by|requires-python)\s*=", re.M)
+# The lists of a blueprint, and the kinds of their entries.
+_LISTS: tuple[tuple[str, EntryKind], ...] = (
+    ("packages", "package"),
+    ("modules", "package"),
+    ("groups", "group"),
+)
+# The image that a blueprint adds to, by the type that the builder is called with.
+IMAGE_TYPE = "image type"
+
+
+def may_be_blueprint(path: str) -> bool:
+    """Return whether a file's name may be one of a blueprint."""
+    return path.endswith(".toml")
+
+
+def is_blueprint(path: str, content: bytes) -> bool:
+    """Return whether a file is a blueprint that adds packages."""
+    return (
+        may_be_blueprint(path)
+        and _LISTED.search(content) is not None
+        and _NAMED.search(content) is not None
+        and _OTHERS.search(content) is None
+    )
+
+
+def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The image of a blueprint: it stands on that of an image type, which something must map.
+
+    `files` has the bytes of it.
+    """
+    reader = _Reader(path, files[path])
+    where = reader.line(1)
+    try:
+        data = reader.data()
+    # tomllib follows nested values as deep as they go.
+    except (ValueError, RecursionError) as error:
+        unread = Unread(where, f"it is no TOML: {error}")
+        return (WrittenImage(path, path, "", "", where, (), (unread,)),)
+    distribution = str(data.get("distro") or "")
+    beneath = f"{distribution} {IMAGE_TYPE}".strip()
+    return (
+        WrittenImage(
+            name=path,
+            path=path,
+            beneath=beneath,
+            source=beneath,
+            source_line=reader.line_of("distro", distribution) if distribution else where,
+            entries=tuple(reader.entries(data)),
+            unread=tuple(reader.unread(data)),
+            streams=tuple(reader.streams(data)),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    path: str
+    content: bytes
+
+    def data(self) -> Mapping[str, object]:
+        """The values of the file. Raises ValueError where it is no TOML, or too large."""
+        if len(self.content) > limits.REQUEST_FILE:
+            raise ValueError(f"the file is larger than {limits.REQUEST_FILE} bytes")
+        return tomllib.loads(self.content.decode("utf-8"))
+
+    def line(self, number: int) -> SpecLine:
+        """A line of the file, by its number from 1."""
+        lines = self.content.decode("utf-8", "replace").split("\n")
+        return SpecLine(self.path, number, lines[number - 1].strip())
+
+    def line_of(self, field: str, value: str) -> SpecLine:
+        """The line where a field has a value; the first one where none has it in plain text."""
+        text = self.content.decode("utf-8", "replace")
+        found = re.search(rf"\b{field}\s*=\s*[\"']{re.escape(value)}[\"']", text)
+        return self.line(text.count("\n", 0, found.start()) + 1 if found is not None else 1)
+
+    def entries(self, data: Mapping[str, object]) -> Iterator[Entry]:
+        """The packages and groups, each with the version that it asks for."""
+        for field, kind in _LISTS:
+            for one in _maps(data.get(field)):
+                name, version = str(one.get("name") or ""), str(one.get("version") or "*")
+                text = name if version == "*" or kind == "group" else f"{name}-{version}"
+                if name:
+                    yield Entry(kind, text, self.line_of("name", name))
+
+    def streams(self, data: Mapping[str, object]) -> Iterator[tuple[str, SpecLine]]:
+        """The module streams that it enables."""
+        for one in _maps(data.get("enabled_modules")):
+            name = str(one.get("name") or "")
+            yield f"{name}:{one.get('stream')}", self.line_of("name", name)
+
+    def unread(self, data: Mapping[str, object]) -> Iterator[Unread]:
+        """The lists that are none of packages."""
+        for field, _ in _LISTS:
+            listed = data.get(field, [])
+            wrong = not isinstance(listed, list)
+            if wrong or any(not isinstance(one, dict) or "name" not in one for one in _all(listed)):
+                yield Unread(self.line(1), f"`{field}` is no list of packages")
+
+
+def _all(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _maps(value: object) -> list[Mapping[str, object]]:
+    return [one for one in _all(value) if isinstance(one, dict)]

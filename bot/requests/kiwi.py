@@ -1,0 +1,213 @@
+"""kiwi's image descriptions: `config.xml` and `*.kiwi`, with what they include."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from bot import limits
+from bot.model.spec import SpecLine
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
+
+_IMAGE = re.compile(rb"<image\b[^>]*>.*<packages\b", re.S)
+# The types of sections of which the packages leave the image.
+_LEFT = ("delete", "uninstall")
+_MANAGERS = {"dnf4", "dnf5", "dnf", "microdnf", "zypper", "yum"}
+_MOST_INCLUDED = 200
+
+
+def may_be_kiwi(path: str) -> bool:
+    """Return whether a file's name may be one of an image description or a part of one."""
+    return path.endswith((".kiwi", ".xml"))
+
+
+def is_kiwi(path: str, content: bytes) -> bool:
+    """Return whether a file is an image description or a part of one."""
+    return may_be_kiwi(path) and _IMAGE.search(content) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A `<packages>`; without `profiles` it is of every image."""
+
+    type: str
+    profiles: tuple[str, ...]
+    weak: bool
+    line: SpecLine
+
+
+@dataclass(slots=True)
+class _Description:
+    """A description as it is read; `entries` have the profiles that they are for."""
+
+    files: Mapping[str, bytes]
+    entries: list[tuple[Entry, tuple[str, ...]]] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)
+    unread: list[Unread] = field(default_factory=list)
+    profiles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    imported: list[str] = field(default_factory=list)
+    manager: str = ""
+    beneath: str = ""
+    source: SpecLine | None = None
+    documentation: bool = True
+    seen: set[str] = field(default_factory=set)
+
+
+def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The images of a description: one for each of its profiles, or one without.
+
+    `files` has the bytes of it and of what it may include.
+    """
+    found = _Description(files)
+    _FileReader(found, path).read()
+    where = found.source or SpecLine(path, 1, "")
+    if not found.manager:
+        found.unread.append(Unread(where, "no `packagemanager` installs its packages"))
+    elif found.manager not in _MANAGERS:
+        found.unread.append(Unread(where, f"`{found.manager}` installs no RPM packages"))
+    own = [name for name in found.profiles if not _is_required(name, found.profiles)]
+    images = [(f"{path}:{name}", _with_required(name, found.profiles)) for name in own]
+    if found.imported or not images:
+        images.insert(0, (path, frozenset(found.imported)))
+    return tuple(_written(found, path, name, chosen, where) for name, chosen in images)
+
+
+def _written(
+    found: _Description, path: str, name: str, chosen: frozenset[str], where: SpecLine
+) -> WrittenImage:
+    own = [e for e, profiles in found.entries if not profiles or not chosen.isdisjoint(profiles)]
+    return WrittenImage(
+        name=name,
+        path=path,
+        beneath=found.beneath,
+        source=found.beneath,
+        source_line=where,
+        entries=tuple(e for e in own if e.text not in found.ignored),
+        unread=tuple(dict.fromkeys(found.unread)),
+        documentation=found.documentation,
+    )
+
+
+def _is_required(name: str, profiles: Mapping[str, tuple[str, ...]]) -> bool:
+    return any(name in required for required in profiles.values())
+
+
+def _with_required(name: str, profiles: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    found: set[str] = set()
+    left = [name]
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left += profiles.get(one, ())
+    return frozenset(found)
+
+
+class _FileReader:
+    """The elements of one file, taken into a description."""
+
+    def __init__(self, found: _Description, path: str) -> None:
+        self._found = found
+        self._path = path
+        content = found.files[path]
+        self._content = content
+        self._lines = content.decode("utf-8", "replace").split("\n")
+        self._parser = expat.ParserCreate()
+        self._section: _Section | None = None
+        self._profile = ""
+        self._text: list[str] = []
+
+    def read(self) -> None:
+        """Take the file in; what is wrong with it is named."""
+        self._found.seen.add(self._path)
+        if len(self._content) > limits.REQUEST_FILE:
+            self._unread(f"the file is larger than {limits.REQUEST_FILE} bytes", 1)
+            return
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text.append
+        self._parser.EntityDeclHandler = self._entity
+        try:
+            self._parser.Parse(self._content, True)
+        # Of an encoding that Python does not know expat raises LookupError or ValueError.
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            self._unread(f"it is no XML: {error}", self._parser.CurrentLineNumber)
+
+    def _line(self, number: int | None = None) -> SpecLine:
+        at = self._parser.CurrentLineNumber if number is None else number
+        text = self._lines[at - 1].strip() if 0 < at <= len(self._lines) else ""
+        return SpecLine(self._path, max(at, 1), text)
+
+    def _unread(self, why: str, number: int | None = None) -> None:
+        self._found.unread.append(Unread(self._line(number), why))
+
+    def _entity(self, *_: object) -> None:
+        raise ValueError("it declares an entity")
+
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._text.clear()
+        name = attributes.get("name", "")
+        if tag == "packages":
+            profiles = tuple(filter(None, attributes.get("profiles", "").split(",")))
+            weak = attributes.get("patternType") == "plusRecommended"
+            self._section = _Section(attributes.get("type", ""), profiles, weak, self._line())
+            if weak and self._section.type not in _LEFT:
+                self._add("weak", "", "")
+        elif tag == "profile":
+            self._profile = name
+            self._found.profiles.setdefault(name, ())
+            if attributes.get("import") == "true":
+                self._found.imported.append(name)
+        elif tag == "requires" and self._profile:
+            known = self._found.profiles[self._profile]
+            self._found.profiles[self._profile] = (*known, attributes.get("profile", ""))
+        elif tag == "include":
+            self._include(attributes.get("from", ""))
+        elif tag == "type" and "derived_from" in attributes:
+            self._found.beneath = attributes["derived_from"]
+            self._found.source = self._line()
+        elif self._section is not None:
+            self._in_section(tag, name, attributes.get("arch", ""))
+
+    def _in_section(self, tag: str, name: str, arches: str) -> None:
+        assert self._section is not None
+        leaves = self._section.type in _LEFT
+        if tag == "ignore":
+            self._found.ignored.add(name)
+        elif tag == "package":
+            self._add("remove" if leaves else "package", name, arches)
+        elif tag in ("namedCollection", "opensusePattern") and not leaves:
+            if self._found.manager == "zypper":
+                self._unread(f"the pattern `{name}` is not evaluated")
+            else:
+                self._add("group", name, arches)
+        elif tag in ("archive", "product", "collectionModule"):
+            self._unread(f"`{tag}` is not evaluated")
+
+    def _end(self, tag: str) -> None:
+        text = "".join(self._text).strip()
+        if tag == "packages":
+            self._section = None
+        elif tag == "profile":
+            self._profile = ""
+        elif tag == "packagemanager":
+            self._found.manager = text
+            self._found.source = self._found.source or self._line()
+        elif tag == "rpm-excludedocs":
+            self._found.documentation = text != "true"
+        self._text.clear()
+
+    def _add(self, kind: EntryKind, text: str, arches: str) -> None:
+        assert self._section is not None
+        names = tuple(filter(None, arches.split(",")))
+        self._found.entries.append((Entry(kind, text, self._line(), names), self._section.profiles))
+
+    def _include(self, place: str) -> None:
+        """Take in a file that `this://` names, from beside the description."""
+        path = joined_path(self._path.rpartition("/")[0], place.removeprefix("this://").lstrip("/"))
+        if not place.startswith("this://") or path not in self._found.files:
+            self._unread(f"it includes `{place}`, which is not there")
+        elif path not in self._found.seen and len(self._found.seen) < _MOST_INCLUDED:
+            _FileReader(self._found, path).read()

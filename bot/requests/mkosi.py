@@ -1,0 +1,248 @@
+"""mkosi's configurations: `mkosi.conf` with the files of `mkosi.conf.d` that match a distribution.
+
+By mkosi's manual: settings of lists are separated by commas or stand on indented lines, an empty
+value empties the list; a file whose `[Match]` does not hold is left out with all below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from bot import limits
+from bot.model.spec import SpecLine
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
+
+MAIN = "mkosi.conf"
+# Those that are made of RPM packages.
+_DISTRIBUTIONS = {
+    "fedora", "centos", "rhel", "rhel-ubi", "alma", "rocky", "opensuse", "mageia", "openmandriva",
+    "azure",
+}  # fmt: skip
+_ARCHES = {"x86-64": "x86_64", "arm64": "aarch64", "ppc64-le": "ppc64le", "s390x": "s390x"}
+_SETTING = re.compile(r"\??([A-Za-z]+)\s*=(.*)")
+# Settings that decide packages and that nothing here evaluates.
+_NOT_EVALUATED = ("BaseTrees", "Profiles", "PackageDirectories", "SandboxTrees")
+_MOST_FILES = 200
+
+
+def may_be_mkosi(path: str) -> bool:
+    """Return whether a file's name may be one of mkosi's."""
+    return path == root_of(path) or (path.endswith(".conf") and "mkosi.conf.d/" in path)
+
+
+def is_mkosi(path: str, content: bytes) -> bool:
+    """Return whether a file is a configuration of mkosi."""
+    return may_be_mkosi(path) and b"=" in content
+
+
+def root_of(path: str) -> str:
+    """The `mkosi.conf` that a file of `mkosi.conf.d` is part of; of another file itself."""
+    folder, found, _ = f"/{path}".partition("/mkosi.conf.d/")
+    return f"{folder}/{MAIN}".lstrip("/") if found else path if path.endswith(MAIN) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    section: str
+    name: str
+    line: SpecLine
+    words: tuple[tuple[str, SpecLine], ...]
+
+    @property
+    def value(self) -> str:
+        return self.words[0][0] if self.words else ""
+
+    @property
+    def is_on(self) -> bool:
+        return self.value.lower() in ("yes", "true", "1", "on", "y", "t")
+
+
+@dataclass(slots=True)
+class _Image:
+    """One image as its files are read; `release` is empty where none is named."""
+
+    files: Mapping[str, bytes]
+    distribution: str
+    release: str
+    lists: dict[EntryKind, list[Entry]] = field(
+        default_factory=lambda: {"package": [], "remove": []}
+    )
+    unread: list[Unread] = field(default_factory=list)
+    weak: list[Entry] = field(default_factory=list)
+    documentation: bool = True
+    seen: set[str] = field(default_factory=set)
+
+
+def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
+    """The images of a `mkosi.conf`: of the distribution that it names, else of each that a file
+    beside it matches.
+
+    `files` has the bytes of it and of all beside and below.
+    """
+    settings = _settings(path, files[path])
+    above = _of_distribution(settings)
+    upper, found, _ = f"/{path}".partition("/mkosi.images/")
+    main = f"{upper}/{MAIN}".lstrip("/")
+    if found and main in files:
+        above = {**_of_distribution(_settings(main, files[main])), **above}
+    release = above["Release"].value if "Release" in above else ""
+    where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    if (named := above.get("Distribution")) is not None:
+        if named.value not in _DISTRIBUTIONS:
+            why = f"`{named.value}` is no distribution of RPM packages"
+            return (WrittenImage(path, path, "", "", named.line, (), (Unread(named.line, why),)),)
+        image = _Image(files, named.value, release)
+        return (_written(image, path, path, named.line),)
+    matched = sorted(set(_matched(path, files)) & _DISTRIBUTIONS)
+    if not matched:
+        why = "no `Distribution=` says which packages it is made of"
+        return (WrittenImage(path, path, "", "", where, (), (Unread(where, why),)),)
+    images = (_Image(files, name, release) for name in matched)
+    return tuple(_written(one, path, f"{path}:{one.distribution}", where) for one in images)
+
+
+def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenImage:
+    _read(image, path, ())
+    entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
+    return WrittenImage(
+        name=name,
+        path=path,
+        beneath="",
+        source=f"{image.distribution}:{image.release}" if image.release else image.distribution,
+        source_line=where,
+        entries=tuple(entries),
+        unread=tuple(dict.fromkeys(image.unread)),
+        documentation=image.documentation,
+    )
+
+
+def _read(image: _Image, path: str, arches: tuple[str, ...]) -> None:
+    """Take one file in, and what stands below it, where it matches the image."""
+    if path in image.seen or len(image.seen) == _MOST_FILES:
+        return
+    image.seen.add(path)
+    settings = _settings(path, image.files[path])
+    if not _matches(image, settings, arches):
+        return
+    arches = _arches(settings) or arches
+    for setting in settings:
+        _take(image, setting, arches)
+        if setting.name == "Include":
+            for text, line in setting.words:
+                _include(image, path, text, line, arches)
+    for below in _below(path, image.files):
+        _read(image, below, arches)
+
+
+def _take(image: _Image, setting: _Setting, arches: tuple[str, ...]) -> None:
+    if setting.name in ("Packages", "RemovePackages"):
+        kind: EntryKind = "package" if setting.name == "Packages" else "remove"
+        if not setting.words:
+            image.lists[kind] = []
+        for text, line in setting.words:
+            image.lists[kind].append(Entry(kind, text, line, arches))
+            if "%" in text:
+                image.unread.append(Unread(line, f"`{text}` has a specifier"))
+    elif setting.name == "WithDocs":
+        image.documentation = setting.is_on
+    elif setting.name == "WithRecommends":
+        image.weak = [Entry("weak", "", setting.line)] if setting.is_on else []
+    elif setting.name in _NOT_EVALUATED and setting.words:
+        image.unread.append(Unread(setting.line, f"`{setting.name}=` is not evaluated"))
+
+
+def _include(image: _Image, path: str, text: str, line: SpecLine, arches: tuple[str, ...]) -> None:
+    named = joined_path(path.rpartition("/")[0], text)
+    found = next((p for p in (named, f"{named}/{MAIN}") if p in image.files), None)
+    if found is None:
+        image.unread.append(Unread(line, f"it includes `{text}`, which is not there"))
+    else:
+        _read(image, found, arches)
+
+
+def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...]) -> bool:
+    """Return whether a file's `[Match]` holds; what only a build tells is named, where the file
+    has packages, and holds not."""
+    unknown: list[_Setting] = []
+    for setting in settings:
+        if setting.section not in ("Match", "TriggerMatch"):
+            continue
+        known = {"Distribution": image.distribution, "Release": image.release}.get(setting.name)
+        plain = setting.section == "Match" and not setting.value.startswith("|")
+        if plain and setting.name == "Architecture" and not arches:
+            continue
+        if not (plain and known):
+            unknown.append(setting)
+        elif not _holds(setting.value, known):
+            return False
+    if unknown and any(s.name in ("Packages", "RemovePackages", "Include") for s in settings):
+        one = unknown[0]
+        why = f"whether it counts depends on `{one.name}={one.value}`"
+        image.unread.append(Unread(one.line, why))
+    return not unknown
+
+
+def _holds(condition: str, value: str) -> bool:
+    return (condition.removeprefix("!") == value) is not condition.startswith("!")
+
+
+def _arches(settings: Iterable[_Setting]) -> tuple[str, ...]:
+    """The architectures that a file's `[Match]` is for; empty for all."""
+    stated = [s.value for s in settings if (s.section, s.name) == ("Match", "Architecture")]
+    if not stated:
+        return ()
+    return tuple(rpm for name, rpm in _ARCHES.items() if all(_holds(one, name) for one in stated))
+
+
+def _below(path: str, files: Mapping[str, bytes]) -> list[str]:
+    """The files and folders of the `mkosi.conf.d` beside a `mkosi.conf`, in mkosi's order."""
+    if path.rpartition("/")[2] != MAIN:
+        return []
+    start = f"{path.removesuffix(MAIN)}mkosi.conf.d/"
+    found = []
+    for one in files:
+        rest = one.removeprefix(start) if one.startswith(start) else ""
+        folder, _, name = rest.partition("/")
+        if rest and ((not name and rest.endswith(".conf")) or name == MAIN):
+            found.append((folder, one))
+    return [one for _, one in sorted(found)]
+
+
+def _matched(path: str, files: Mapping[str, bytes]) -> Iterator[str]:
+    """The distributions that the files below a `mkosi.conf` match."""
+    for below in _below(path, files):
+        for setting in _settings(below, files[below]):
+            if (setting.section, setting.name) == ("Match", "Distribution"):
+                yield setting.value.removeprefix("|")
+
+
+def _of_distribution(settings: Iterable[_Setting]) -> dict[str, _Setting]:
+    return {s.name: s for s in settings if s.section == "Distribution" and s.words}
+
+
+def _settings(path: str, content: bytes) -> list[_Setting]:
+    """The settings of one file, in order; those of a file that is too large are none."""
+    found: list[_Setting] = []
+    section = ""
+    lines = content[: limits.REQUEST_FILE].decode("utf-8", "replace").split("\n")
+    for number, text in enumerate(lines, 1):
+        stripped = re.sub(r"(^|\s)[#;].*", "", text).strip()
+        line = SpecLine(path, number, text.strip())
+        if not stripped:
+            continue
+        if text[0] in " \t" and found:
+            last = found[-1]
+            found[-1] = replace(last, words=(*last.words, *_words(stripped, line)))
+        elif stripped.startswith("["):
+            section = stripped.strip("[]")
+        elif (match := _SETTING.match(stripped)) is not None:
+            found.append(_Setting(section, match[1], line, tuple(_words(match[2], line))))
+    return found
+
+
+def _words(text: str, line: SpecLine) -> Iterator[tuple[str, SpecLine]]:
+    for word in re.split(r"[,\s]+", text.strip()):
+        if word:
+            yield word.strip('"'), line
