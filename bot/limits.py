@@ -84,6 +84,7 @@ REPOFILE = 1_000_000
 
 # Of one file that says what an image asks for, and of a value of its variables.
 REQUEST_FILE = 1_000_000
+RPMS_LOCK = 4_000_000
 REQUEST_VALUE = 64 * 1024  # characters
 
 # Comments: characters of one, of its lines and words, and the commands in it.

@@ -73,7 +73,7 @@ def compare(
         )
         removed = tuple(before[key] for key in sorted(before.keys() - after.keys()))
         changed = tuple(
-            _changed(before[key], after[key])
+            changed_package(before[key], after[key])
             for key in sorted(before.keys() & after.keys())
             if _differs(before[key], after[key])
         )
@@ -101,7 +101,8 @@ def _moved(base: Side, head: Side, thresholds: Thresholds) -> bool:
     return delta > thresholds.size and delta * 100 > thresholds.percent * base.known_size
 
 
-def _changed(before: Package, after: Package) -> ChangedPackage:
+def changed_package(before: Package, after: Package) -> ChangedPackage:
+    """Both sides of a package that changed, with the bytes that it gains."""
     delta = None
     if before.installed_size is not None and after.installed_size is not None:
         delta = after.installed_size - before.installed_size

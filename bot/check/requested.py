@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.check.change import Change
 from bot.check.images import CheckedImage, Rules, requested_images
+from bot.check.locked import Locked, locked_images
 from bot.check.plan import CheckOptions
 from bot.check.processes import FEW, in_processes
 from bot.check.repository_file import RepositoryFile
@@ -57,13 +58,16 @@ class Requests:
     undecided: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
     container_images: tuple[ContainerImage, ...] = ()
+    locked: Locked = field(default_factory=Locked)
 
     @property
     def arches(self) -> Mapping[str, tuple[str, ...]]:
         """The architectures of the images by the ids of their repository documents."""
         found: dict[str, dict[str, None]] = {}
-        for image in self.images:
-            found.setdefault(image.key.repository, {})[image.key.arch] = None
+        known = self.configuration.repositories
+        locked = [one.key for one in self.locked.images if one.key.repository in known]
+        for key in (*(image.key for image in self.images), *locked):
+            found.setdefault(key.repository, {})[key.arch] = None
         return {id_: tuple(arches) for id_, arches in found.items()}
 
     def of(self, repository: str, arch: str) -> tuple[RequestedImage, ...]:
@@ -124,6 +128,8 @@ def requests_of(
     found = [image for base, head in trees for image in changed_images(base, head, choice)]
     own = with_documents(configuration, (head for _, head in trees))
     of_files = _images_of_files(change, file, options, own)
+    solved = {image.key.workload for image in of_files.images}
+    locked = locked_images(files, file.images, options.base_images, solved)
     images = tuple(
         sorted((i for i in (*found, *of_files.images) if i.head is not None), key=lambda i: i.key)
     )
@@ -143,11 +149,12 @@ def requests_of(
         tuple(sorted({one.path for one in files.changed})),
         _edited_repositories(trees),
         refused,
-        (*(_sentence(each) for each in refused), *unknown, *of_files.problems),
+        (*(_sentence(each) for each in refused), *unknown, *of_files.problems, *locked.problems),
         (*_gone([*gone, *of_files.gone]), *of_files.notes),
-        undecided=bool(unknown or of_files.problems),
+        undecided=bool(unknown or of_files.problems or locked.problems),
         places=of_files.places,
         container_images=_container_images(change),
+        locked=locked,
     )
 
 

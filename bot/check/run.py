@@ -14,6 +14,7 @@ from bot.check.change import Change
 from bot.check.evidence import raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
+from bot.check.locked import with_locked
 from bot.check.measure import Layers, weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.processes import FEW, in_processes
@@ -112,6 +113,7 @@ def predict_check(
     images = measured.images
     remarks.notes.extend(measured.notes)
     result = _result(parts, targets, images, remarks, (), "predicted", requests, pools.cache)
+    result = with_locked(result, requests.locked, targets, plan.thresholds)
     found = Prediction(
         result, options, plan, rules, file, tuple(parts), targets, images, pools.cache, requests
     )
@@ -280,6 +282,7 @@ def built_check(
     result = _result(
         parts, targets, images, remarks, tuple(builds), "final", requests, prediction.cache
     )
+    result = with_locked(result, requests.locked, targets, prediction.plan.thresholds)
     found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
 

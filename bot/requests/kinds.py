@@ -12,11 +12,19 @@ from bot.requests.documents import is_document
 from bot.requests.kiwi import is_kiwi, may_be_kiwi, read_kiwi
 from bot.requests.mkosi import is_mkosi, may_be_mkosi, read_mkosi, root_of
 from bot.requests.rpms_in import is_rpms_in, read_rpms_in
+from bot.requests.rpms_lock import is_rpms_lock, request_of
 from bot.requests.treefile import is_treefile, may_be_treefile, read_treefile
 from bot.requests.values import WrittenImage
 
 RequestKind = Literal[
-    "blueprint", "containerfile", "document", "kiwi", "mkosi", "rpms.in", "treefile"
+    "blueprint",
+    "containerfile",
+    "document",
+    "kiwi",
+    "mkosi",
+    "rpms.in",
+    "rpms.lock",
+    "treefile",
 ]
 Images = Callable[[str, Mapping[str, bytes]], tuple[WrittenImage, ...]]
 
@@ -55,6 +63,11 @@ def _with_containerfiles(path: str, paths: Iterable[str]) -> Iterable[str]:
     return (path, *(p for p in paths if "ontainerfile" in p or "ockerfile" in p))
 
 
+def _with_request(path: str, paths: Iterable[str]) -> Iterable[str]:
+    request = request_of(path)
+    return (path, *(p for p in paths if p == request), *_with_containerfiles(path, paths))
+
+
 def _kiwis(path: str, paths: Iterable[str]) -> Iterable[str]:
     return (path, *(p for p in paths if may_be_kiwi(p)))
 
@@ -80,6 +93,7 @@ KINDS = (
     FileKind(
         "rpms.in", _is_yaml, is_rpms_in, _with_containerfiles, read_rpms_in,
     ),
+    FileKind("rpms.lock", _is_yaml, is_rpms_lock, _with_request),
     FileKind("mkosi", may_be_mkosi, is_mkosi, _mkosis, read_mkosi, root_of),
     FileKind("kiwi", may_be_kiwi, is_kiwi, _kiwis, read_kiwi),
     FileKind("blueprint", may_be_blueprint, is_blueprint, _alone, read_blueprint),

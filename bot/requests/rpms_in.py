@@ -1,4 +1,4 @@
-"""Konflux's `rpms.in.yaml` and `rpms.lock.yaml` (rpm-lockfile-prototype's formats)."""
+"""Konflux's `rpms.in.yaml` (rpm-lockfile-prototype's format)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ def is_rpms_in(path: str, _content: bytes) -> bool:
     """Return whether a file is one of packages to lock."""
     name = path.rpartition("/")[2]
     return name.startswith("rpms") and name.endswith((".in.yaml", ".in.yml"))
-
-
-def is_rpms_lock(path: str, _content: bytes) -> bool:
-    """Return whether a file is one of locked packages."""
-    name = path.rpartition("/")[2]
-    return name.startswith("rpms") and name.endswith((".lock.yaml", ".lock.yml"))
 
 
 def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:

@@ -26,7 +26,7 @@ from bot.distro.metadata import unpacked
 from bot.distro.mirrors import _parse_metalink
 from bot.distro.repofile import Chosen, RepofileError, read_repofile
 from bot.distro.repomd import Record, RepomdError, parse_repomd
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import ChangeError, SurroundingsError, UsageError
 from bot.forge.events import MISSHAPEN
 from bot.forge.forgejo import events as forgejo
 from bot.forge.github import events as github
@@ -44,6 +44,7 @@ from bot.requests.containerfile import read_containerfile
 from bot.requests.kiwi import read_kiwi
 from bot.requests.mkosi import read_mkosi
 from bot.requests.rpms_in import read_rpms_in
+from bot.requests.rpms_lock import read_rpms_lock
 from bot.requests.treefile import read_treefile
 from bot.spec.answer import Answer
 from bot.spec.inside.markers import mark
@@ -78,6 +79,7 @@ from tests.fuzz.seeds import (
     REPOFILE,
     REPOMD,
     RPMS_IN,
+    RPMS_LOCK,
     SPEC,
     TREEFILE,
     YAML,
@@ -97,6 +99,10 @@ def _rpms_in(content: bytes) -> object:
 
 def _treefile(content: bytes) -> object:
     return read_treefile("manifest.yaml", {"manifest.yaml": content, "base.yaml": content})
+
+
+def _rpms_lock(content: bytes) -> object:
+    return read_rpms_lock("rpms.lock.yaml", content)
 
 
 def _mkosi(content: bytes) -> object:
@@ -251,6 +257,7 @@ def parsers() -> tuple[Parser, ...]:
         Parser("containerfile", _containerfile, (), (CONTAINERFILE,)),
         Parser("rpms-in", _rpms_in, (), (RPMS_IN,)),
         Parser("treefile", _treefile, (), (TREEFILE,)),
+        Parser("rpms-lock", _rpms_lock, (ChangeError,), (RPMS_LOCK,)),
         Parser("mkosi", _mkosi, (), (MKOSI,)),
         Parser("kiwi", _kiwi, (), (KIWI,)),
         Parser("blueprint", _blueprint, (), (BLUEPRINT,)),

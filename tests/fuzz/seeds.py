@@ -224,6 +224,13 @@ RPMS_IN = b"""packages: [a, {name: b, arches: {only: [x86_64], not: s390x}}, "@c
 context: {containerfile: {file: Containerfile, stageNum: 1}}
 installWeakDeps: true
 """
+RPMS_LOCK = b"""lockfileVersion: 1
+arches:
+- arch: x86_64
+  packages:
+  - {url: "https://example.org/a-1-1.noarch.rpm", size: 7, name: a, evr: "1:1-1", sourcerpm: a.rpm}
+- {arch: s390x, packages: []}
+"""
 TREEFILE = b"""ref: x
 include: base.yaml
 packages: ["a 'b >= 1'"]

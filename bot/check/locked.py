@@ -1,0 +1,137 @@
+"""Locked images of a change: exact packages, compared and not solved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bot.check.compare import Thresholds, changed_package, compare
+from bot.check.request_files import RequestFiles
+from bot.check.target import Target
+from bot.closure.pool import Pool
+from bot.errors import ChangeError
+from bot.model.closure import Closure, ClosurePair, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.package import Package
+from bot.model.result import CheckResult, ImageResult
+from bot.requests.base_images import BaseImage, FileImage, place_of
+from bot.requests.rpms_in import read_rpms_in
+from bot.requests.rpms_lock import read_rpms_lock, request_of
+from bot.requests.values import Entry
+
+# The environment of images whose packages are locked.
+LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """The packages of one architecture of a lock file on both sides; null where one has none.
+
+    `repository` of the key is the document that its `rpms.in.yaml` stands on, or `locked`;
+    `entries` are those of that file.
+    """
+
+    key: ImageKey
+    base: tuple[Package, ...] | None
+    head: tuple[Package, ...]
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The locked images of a change, and sentences on the files that could not be read."""
+
+    images: tuple[LockedImage, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def locked_images(
+    files: RequestFiles, own: Sequence[FileImage], table: Sequence[BaseImage], solved: Iterable[str]
+) -> Locked:
+    """The images of the changed lock files; none of a request that is solved itself (`solved`)."""
+    images: list[LockedImage] = []
+    problems: list[str] = []
+    for one in files.changed:
+        if one.kind != "rpms.lock" or one.head_path is None or request_of(one.path) in solved:
+            continue
+        try:
+            after = read_rpms_lock(one.path, files.head[one.path]).packages
+            before: Mapping[str, tuple[Package, ...]] = {}
+            if one.base_path is not None:
+                before = read_rpms_lock(one.base_path, files.base[one.base_path]).packages
+        except ChangeError as error:
+            problems.append(f"{error.what}; it was not compared.")
+            continue
+        repository, entries = _request(one.path, files.head, own, table)
+        images += [
+            LockedImage(
+                ImageKey(one.path, LOCKED, repository, arch), before.get(arch), after[arch], entries
+            )
+            for arch in sorted(after)
+        ]
+    return Locked(tuple(images), tuple(problems))
+
+
+def _request(
+    path: str,
+    files: Mapping[str, bytes],
+    own: Sequence[FileImage],
+    table: Sequence[BaseImage],
+) -> tuple[str, tuple[Entry, ...]]:
+    """The repository document and the entries of the `rpms.in.yaml` beside a lock file."""
+    request = request_of(path)
+    if request not in files:
+        return LOCKED, ()
+    (image,) = read_rpms_in(request, files)
+    place = place_of(image, own, table)
+    return (place.repository if place is not None else LOCKED), image.entries
+
+
+def with_locked(
+    result: CheckResult, locked: Locked, targets: Iterable[Target], thresholds: Thresholds
+) -> CheckResult:
+    """A result with the locked images beside the others."""
+    pools = {(t.document.id, arch): pool for t in targets for arch, pool in t.pools.items()}
+    more = [
+        _compared(one, pools.get((one.key.repository, one.key.arch)), thresholds)
+        for one in locked.images
+    ]
+    images = sorted((*result.images, *more), key=lambda image: image.key)
+    return replace(result, images=tuple(images))
+
+
+def _compared(one: LockedImage, pool: Pool | None, thresholds: Thresholds) -> ImageResult:
+    """One locked image; installed sizes are those of the repositories' metadata, where one is."""
+    state = pool.state if pool is not None else SnapshotState("", ())
+    head = _closure(one, state, _sized(one.head, pool))
+    base = Closure(one.key, state, "absent")
+    if one.base is not None:
+        base = _closure(one, state, _sized(one.base, pool))
+    image = compare(ClosurePair(base, head, "requested"), thresholds)
+    lines = {
+        e.text: e.line for e in one.entries if e.kind == "package" and e.counts_on(one.key.arch)
+    }
+    added = (replace(a, spec=lines.get(a.package.nevra.name)) for a in image.added)
+    before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
+    # Of exact packages another release is a change too.
+    changed = [
+        changed_package(old, p)
+        for p in head.packages
+        if (old := before.get((p.nevra.name, p.nevra.arch))) is not None and old.nevra != p.nevra
+    ]
+    moved = bool(image.changed or changed)
+    return replace(image, added=tuple(added), changed=moved, changed_packages=tuple(changed))
+
+
+def _closure(one: LockedImage, state: SnapshotState, packages: Iterable[Package]) -> Closure:
+    names = {entry.text for entry in one.entries if entry.kind == "package"}
+    own = tuple(packages)
+    requested = frozenset(p.nevra for p in own if p.nevra.name in names)
+    return Closure(one.key, state, "ok", packages=own, requested=requested)
+
+
+def _sized(packages: Iterable[Package], pool: Pool | None) -> Iterator[Package]:
+    for package in packages:
+        known = pool.candidates(str(package.nevra)) if pool is not None else ()
+        published = next((p for p in known if p.nevra == package.nevra), None)
+        yield package if published is None else replace(published, dependencies=())
