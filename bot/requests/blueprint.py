@@ -11,8 +11,10 @@ from bot import limits
 from bot.model.spec import SpecLine
 from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
 
+# A list as tables, or in a line before the first table.
 _LISTED = re.compile(
-    rb"^\s*(?:\[\[(?:packages|modules|groups)\]\]|(?:packages|modules|groups)\s*=\s*\[)", re.M
+    rb"^\s*\[\[(?:packages|modules|groups)\]\]|\A(?:(?!^\s*\[).)*^\s*(?:packages|groups)\s*=\s*\[",
+    re.M | re.S,
 )
 _NAMED = re.compile(rb"^\s*name\s*=", re.M)
 # Other formats with `packages` of their own: lock files of Python.
@@ -109,7 +111,9 @@ class _Reader:
             yield f"{name}:{one.get('stream')}", self.line_of("name", name)
 
     def unread(self, data: Mapping[str, object]) -> Iterator[Unread]:
-        """The lists that are none of packages."""
+        """The lists that are none of packages, and a blueprint without any."""
+        if not any(data.get(field) for field, _ in _LISTS):
+            yield Unread(self.line(1), "it adds no package")
         for field, _ in _LISTS:
             listed = data.get(field, [])
             wrong = not isinstance(listed, list)

@@ -116,10 +116,11 @@ def read_with(name: RequestKind, path: str, paths: Iterable[str]) -> Iterable[st
 
 
 def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The images that a file of a kind is part of; none where the side has no such file."""
+    """The images that a file of a kind is part of; none where the side has nothing of them."""
     kind = _named(name)
     root = kind.root(path)
-    return kind.images(root, files) if kind.images is not None and root in files else ()
+    there = root in files or path in files
+    return kind.images(root, files) if kind.images is not None and there else ()
 
 
 def _named(name: RequestKind) -> FileKind:

@@ -77,10 +77,11 @@ class _Image:
 
 def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
     """The images of a `mkosi.conf`: of the distribution that it names, else of each that a file
-    beside it matches.
+    beside it matches. The file itself may not be there.
 
     `files` has the bytes of it and of all beside and below.
     """
+    files = {path: b"", **files}
     settings = _settings(path, files[path])
     above = _of_distribution(settings)
     upper, found, _ = f"/{path}".partition("/mkosi.images/")
@@ -106,6 +107,8 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
 def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenImage:
     _read(image, path, ())
     entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
+    if not (image.lists["package"] or image.unread):
+        image.unread.append(Unread(where, "no `Packages=` that counts names what it is made of"))
     return WrittenImage(
         name=name,
         path=path,
@@ -164,19 +167,32 @@ def _include(image: _Image, path: str, text: str, line: SpecLine, arches: tuple[
 
 def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...]) -> bool:
     """Return whether a file's `[Match]` holds; what only a build tells is named, where the file
-    has packages, and holds not."""
+    has packages, and holds not.
+
+    Of the conditions that begin with `|`, and of those of `[TriggerMatch]`, one must hold.
+    """
     unknown: list[_Setting] = []
+    triggers: list[tuple[_Setting, bool | None]] = []
     for setting in settings:
         if setting.section not in ("Match", "TriggerMatch"):
             continue
         known = {"Distribution": image.distribution, "Release": image.release}.get(setting.name)
-        plain = setting.section == "Match" and not setting.value.startswith("|")
-        if plain and setting.name == "Architecture" and not arches:
+        triggering = setting.section == "TriggerMatch" or setting.value.startswith("|")
+        value = setting.value.removeprefix("|")
+        if setting.name == "Architecture" and not (triggering or arches):
             continue
-        if not (plain and known):
+        held = _holds(value, known) if known else None
+        if triggering:
+            triggers.append((setting, held))
+        elif held is None:
             unknown.append(setting)
-        elif not _holds(setting.value, known):
+        elif not held:
             return False
+    if triggers and not any(held for _, held in triggers):
+        undecided = [setting for setting, held in triggers if held is None]
+        if not undecided:
+            return False
+        unknown += undecided
     if unknown and any(s.name in ("Packages", "RemovePackages", "Include") for s in settings):
         one = unknown[0]
         why = f"whether it counts depends on `{one.name}={one.value}`"

@@ -8,13 +8,16 @@ reader fail or where nothing at all is found in one.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.errors import ChangeError
 from bot.requests.kinds import images_of, kind_of
+from bot.requests.rpms_lock import read_rpms_lock
 from bot.requests.values import WrittenImage
 
 
@@ -39,6 +42,8 @@ def outcomes(folder: Path) -> Iterator[Outcome]:
         }
         for path, content in files.items():
             kind = kind_of(path, [files])
+            if kind is not None and kind.name == "rpms.lock":
+                yield Outcome(repository.name, path, kind.name, *_locked(path, content))
             if kind is None or kind.images is None:
                 continue
             try:
@@ -47,6 +52,14 @@ def outcomes(folder: Path) -> Iterator[Outcome]:
                 yield Outcome(repository.name, path, kind.name, "failed", repr(error))
                 continue
             yield Outcome(repository.name, path, kind.name, *_state(images, path, content))
+
+
+def _locked(path: str, content: bytes) -> tuple[str, str]:
+    try:
+        found = read_rpms_lock(path, content).packages
+    except ChangeError as error:
+        return ("neutral" if re.match(r".+:\d+: ", error.what) else "failed"), error.what
+    return ("read", "") if found else ("nothing", path)
 
 
 def _state(images: tuple[WrittenImage, ...], path: str, content: bytes) -> tuple[str, str]:

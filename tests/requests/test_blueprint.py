@@ -60,4 +60,6 @@ def test_what_is_no_list_of_packages_is_named() -> None:
 def test_other_files_with_packages_are_none() -> None:
     assert is_blueprint("b.toml", TEXT.encode())
     assert not is_blueprint("pylock.toml", b"lock-version = '1'\n[[packages]]\nname = 'a'\n")
+    assert is_blueprint("b.toml", b"name = 'a'\npackages = [{name = 'b'}]\n")
+    assert not is_blueprint("pyproject.toml", b"[tool.poetry]\nname = 'a'\npackages = [{a = 1}]\n")
     assert not is_blueprint("Cargo.toml", b"[package]\nname = 'a'\n")

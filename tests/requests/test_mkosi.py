@@ -83,6 +83,29 @@ def test_what_only_a_build_tells_is_named() -> None:
     assert image.unread[0].line.line == 1
 
 
+def test_one_of_several_triggers_must_hold() -> None:
+    either = b"[Match]\nDistribution=|centos\nDistribution=|fedora\n[Content]\nPackages=dnf\n"
+    (image,) = read({"mkosi.conf": MAIN, "mkosi.conf.d/a.conf": either})
+    assert "dnf" in [e.text for e in image.entries] and not image.unread
+    neither = either.replace(b"fedora", b"azure")
+    (image,) = read({"mkosi.conf": MAIN, "mkosi.conf.d/a.conf": neither})
+    assert "dnf" not in [e.text for e in image.entries] and not image.unread
+    (image,) = read(
+        {"mkosi.conf": MAIN, "mkosi.conf.d/a.conf": neither + b"[Match]\nFormat=|disk\n"}
+    )
+    assert image.unread[0].why == "whether it counts depends on `Format=|disk`"
+
+
+def test_the_main_file_may_not_be_there_and_packages_must() -> None:
+    only = "mkosi.conf.d/a.conf"
+    (image,) = images_of(
+        "mkosi", only, {only: FEDORA.replace(b"[Content]", b"[Distribution]\n[Content]")}
+    )
+    assert (image.name, [e.text for e in image.entries][:1]) == ("mkosi.conf:fedora", ["dnf5"])
+    (image,) = read({"mkosi.conf": b"[Distribution]\nDistribution=fedora\n"})
+    assert image.unread[0].why.startswith("no `Packages=` that counts")
+
+
 def test_an_included_file_is_read_and_a_part_names_its_image() -> None:
     main = MAIN + b"Include=../common\n"
     files = {"x/mkosi.conf": main, "common/mkosi.conf": b"[Content]\nPackages=vim\n"}
