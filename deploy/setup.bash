@@ -116,6 +116,8 @@ END
         fi
         # A real Pagure, which only Debian and what is made from it have.
         [ "$FAMILY" != apt ] || echo "module pagure pagure - -"
+        # A broker, which the tests start themselves.
+        [ "$FAMILY" != apt ] || echo "file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server - -"
         # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.
         case "$SYSTEM_ID" in
             debian) printf '%s\n' "command chromium chromium - -" ;;

@@ -164,7 +164,8 @@ class ForgeType:
     the public one, `api_path` where the API of another is on its host.
     `has_apps`: it takes an App's credential, and check runs. `guests`: its role `read` may not read
     the code of a private repository (https://docs.gitlab.com/user/permissions/, Guest).
-    `edits_comments`: its API does, so that a check may comment before it has ended.
+    `edits_comments`: its API does, so that a check may comment before it has ended. `announces`:
+    its package has a module `messages`, for brokers.
     """
 
     package: str
@@ -174,6 +175,7 @@ class ForgeType:
     has_apps: bool = False
     guests: bool = False
     edits_comments: bool = True
+    announces: bool = False
 
 
 # A new forge is its package and its row here.
@@ -194,6 +196,7 @@ FORGE_TYPES: dict[str, ForgeType] = {
         "https://codeberg.org",
         "/api/v1",
         guests=True,
+        announces=True,
     ),
     "gitea": ForgeType(
         "bot.forge.forgejo", "https://gitea.com/api/v1", "https://gitea.com", "/api/v1", guests=True
@@ -204,6 +207,7 @@ FORGE_TYPES: dict[str, ForgeType] = {
         "https://pagure.io",
         "/api/0",
         edits_comments=False,
+        announces=True,
     ),
 }
 
@@ -215,8 +219,27 @@ class GitHubApp(Strict):
     private_key: SecretReference
 
 
+class MessageSettings(Strict):
+    """Where a forge announces what happens: topics of a broker that speaks AMQP 0-9-1, as
+    fedora-messaging's do.
+
+    `url` is a reference, as a broker's URL may have a password. A queue that is not `durable` is
+    gone with the connection. `ca_file`, `certificate` and `key` (PEM) are for amqps.
+    """
+
+    url: SecretReference
+    queue: Annotated[str, Field(min_length=1, max_length=255)]
+    topics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    durable: bool = True
+    ca_file: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
 class ForgeSettings(Strict):
     """One forge. `web_url` is where its pages and repositories are, if not the usual place.
+
+    `messages` are a source of events beside webhooks, or instead: then `webhook_secrets` is empty.
 
     `app` and `check_runs` are GitHub's alone. On pull requests of bots there is no comment, only
     the status, unless `comment_on_bots`.
@@ -227,7 +250,8 @@ class ForgeSettings(Strict):
     web_url: Url | None = None
     token: SecretReference | None = None
     app: GitHubApp | None = None
-    webhook_secrets: Annotated[tuple[SecretReference, ...], Field(strict=False, min_length=1)]
+    messages: MessageSettings | None = None
+    webhook_secrets: Annotated[tuple[SecretReference, ...], Field(strict=False)]
     check_runs: Literal["auto", "always", "never"] = "auto"
     comment_on_bots: bool = False
 
@@ -247,6 +271,22 @@ class ForgeSettings(Strict):
                 f"no forge of this type is built in; there is: {', '.join(FORGE_TYPES)}"
             )
         return value
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _some_source_of_events(
+        cls, value: tuple[SecretReference, ...], info: ValidationInfo
+    ) -> tuple[SecretReference, ...]:
+        # Messages that are wrong are missing here, and have an error of their own.
+        if not value and info.data.get("messages", ...) is None:
+            raise ValueError("is empty, and there are no messages")
+        return value
+
+    @model_validator(mode="after")
+    def _messages_of_those_that_announce(self) -> ForgeSettings:
+        if self.messages is not None and not self._kind.announces:
+            raise ValueError(f"messages are not {self.type}'s; it takes webhook_secrets")
+        return self
 
     @model_validator(mode="after")
     def _one_credential(self) -> ForgeSettings:

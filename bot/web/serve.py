@@ -32,7 +32,7 @@ from bot.engine.resync import Resync
 from bot.engine.retention import Retention, ServerRetention
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
-from bot.forge.protocol import open_forges
+from bot.forge.protocol import forge_module, open_forges
 from bot.sandbox.user_ids import check_user_ids
 from bot.sandbox.values import SandboxError
 from bot.settings.values import Settings
@@ -45,6 +45,7 @@ from bot.telemetry.traces import start_traces, stop_traces
 from bot.temporary import sweep_temporary_directories
 from bot.web.application import make_application
 from bot.web.health import Health, probes_of
+from bot.web.messages import Messages
 from bot.web.metrics import Metrics, start_metrics_listener
 
 LOG = logging.getLogger(__name__)
@@ -89,6 +90,13 @@ class Bot:
             on_settled=partial(self._metrics.settled, self._store),
         )
         self._resync = Resync(self._store, self._forges, settings, self._dispatcher.wake)
+        self._messages = [
+            Messages(
+                name, own.messages, forge_module(own.type, "messages").read_message, self._writer
+            )
+            for name, own in settings.forges.items()
+            if own.messages is not None
+        ]
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -102,6 +110,8 @@ class Bot:
         self._begin("reconciler", self._reconciler.run())
         self._begin("upkeep", self._upkeep())
         self._begin("resync", self._resync.run())
+        for messages in self._messages:
+            self._begin("messages", messages.run())
         by_type: dict[str, list[Any]] = {}
         for name, forge in self._settings.forges.items():
             by_type.setdefault(forge.type, []).append(self._forges[name])

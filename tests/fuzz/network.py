@@ -19,6 +19,7 @@ from bot.engine.links import LINK_FIELD, LinkKeys
 from bot.errors import UsageError
 from bot.forge.bodies import reduced
 from bot.forge.events import MISSHAPEN
+from bot.forge.messages import message_of
 from bot.forge.protocol import Forge, forge_module
 from bot.forge.values import WebhookRefusedError
 from bot.limited.forker import UnreadableError
@@ -199,6 +200,16 @@ def _reduced(form: bool, body: bytes) -> bytes:
         return b""
 
 
+def _message(kind: str) -> Callable[[bytes], object]:
+    """Reads a message of the broker, under each topic of the forge's."""
+    read, topics = forge_module(kind, "messages").read_message, PAGURE_TOPICS
+
+    def all_of(content: bytes) -> object:
+        return [read("forge", message_of(f"org.x.{kind}.{one}", "1", content)) for one in topics]
+
+    return all_of
+
+
 def _delivery_seeds(kind: str) -> tuple[bytes, ...]:
     signed = forge_module(kind, "signatures").signed_headers
     found = []
@@ -276,6 +287,20 @@ def parsers() -> tuple[Parser, ...]:
         *(
             Parser(f"{kind}-delivery", _delivery(_opened(kind)), (), _delivery_seeds(kind))
             for kind in FORGE_TYPES
+        ),
+        *(
+            Parser(
+                f"{kind}-message",
+                _message(kind),
+                (WebhookRefusedError,),
+                (
+                    PAGURE,
+                    b'{"headers": {"x-gitea-event": "push", "x-gitea-delivery": "1"}, "body": %b}'
+                    % GITHUB,
+                ),
+            )
+            for kind, row in FORGE_TYPES.items()
+            if row.announces
         ),
         Parser(
             "ci-event",
