@@ -159,8 +159,8 @@ def test_a_check_has_the_fields_of_the_contract(samples):
     )
     assert image["evidence"] == "rebuilt"
     assert set(image["base"]) == {
-        "status", "problems", "causes", "packages", "installed_size", "known_size", "layer",
-        "surface",
+        "status", "problems", "causes", "packages", "installed_size", "known_size",
+        "beneath_packages", "beneath_size", "layer", "surface",
     }  # fmt: skip
     assert image["head"]["layer"] is None
     added = {a["nevra"]: a for a in image["added"]}
