@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from bot import limits
 from bot.errors import SurroundingsError
@@ -28,14 +28,22 @@ from bot.store.records import NewDelivery
 from bot.store.store import now
 from bot.web.metrics import Metrics
 
-# A forge gives up after ten seconds.
+# A body may stand still for so many seconds in all, of which so many bytes give one back. The time
+# that it waits for us does not count.
 _BODY_SECONDS = 9.0
-# Larger bodies go to a file while they come, some at a time; the limit counts bytes.
+_BYTES_A_SECOND = 128 * 1024
+# Larger bodies go to a file while they come, some at a time; so many more wait, unread.
 _IN_MEMORY = 64 * 1024
 _FILES = 8
+_WAITING = 64
+_WAITING_SECONDS = 120.0
 _CHUNK = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
-_READING = CallLimits(seconds=_BODY_SECONDS, memory=1024 * 1024 * 1024)
+_READING = CallLimits(seconds=9.0, memory=1024 * 1024 * 1024)
+
+
+class CrowdedError(Exception):
+    """More large bodies come at once than are taken."""
 
 
 class Webhooks:
@@ -59,7 +67,7 @@ class Webhooks:
         self._metrics = metrics
         self._most = most_bytes
         self._spool = spool
-        self._files = asyncio.Semaphore(_FILES)
+        self._files = _Places(_FILES, _WAITING, _WAITING_SECONDS)
         self._reading = asyncio.Semaphore(1)
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -70,8 +78,7 @@ class Webhooks:
             return _answer(404, error=f"No forge of the type {kind} is configured.")
         started = time.monotonic()
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                new = await self._delivery(forges, request)
+            new = await self._delivery(forges, request)
             started = time.monotonic()
             receipt = await self._writer.write(lambda db: add_delivery(db, new, now()))
             word = "repeat" if receipt.repeat else "accepted"
@@ -79,10 +86,9 @@ class Webhooks:
         except WebhookRefusedError as error:
             answer = _answer(error.status, error=str(error))
         except TimeoutError:
-            if request.content.at_eof():
-                answer = _later("Others are before it.")
-            else:
-                answer = _answer(408, error="The body did not come in time.")
+            answer = _answer(408, error="The body did not come in time.")
+        except CrowdedError:
+            answer = _later("Too many large deliveries come at once.")
         except SurroundingsError:
             # The log has it; the forge or an operator may send the delivery again.
             answer = _later("The delivery cannot be stored at the moment.")
@@ -113,16 +119,19 @@ class Webhooks:
     async def _body(
         self, request: web.Request, verifications: Sequence[Verification]
     ) -> AsyncIterator[IO[bytes]]:
-        """The whole body, in memory or in a file, once each of `verifications` has had it."""
+        """The whole body, in memory or in a file, once each of `verifications` has had it.
+
+        TimeoutError where it does not come on.
+        """
         async with AsyncExitStack() as stack:
             held: IO[bytes] = BytesIO()
             size = 0
-            async for part in request.content.iter_chunked(_CHUNK):
+            async for part in _parts(request.content):
                 size += len(part)
                 if size > self._most:
                     raise self._too_large()
                 if size > _IN_MEMORY and isinstance(held, BytesIO):
-                    await stack.enter_async_context(self._files)
+                    await stack.enter_async_context(self._files.one())
                     small = held
                     held = stack.enter_context(TemporaryFile(dir=self._spool))  # noqa: SIM115 - the stack closes it
                     held.write(small.getbuffer())
@@ -153,6 +162,48 @@ class Webhooks:
 
     def _too_large(self) -> WebhookRefusedError:
         return WebhookRefusedError(413, f"More than {self._most} bytes.")
+
+
+class _Places:
+    """Places that some have at a time, while some others wait; CrowdedError for the rest."""
+
+    def __init__(self, count: int, waiting: int, seconds: float) -> None:
+        """`seconds`: how long one may wait."""
+        self._free = asyncio.Semaphore(count)
+        self._may_wait = waiting
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """A place, once it is there."""
+        if self._free.locked() and not self._may_wait:
+            raise CrowdedError
+        self._may_wait -= 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise CrowdedError from error
+        finally:
+            self._may_wait += 1
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
+    """The parts of a body while it comes on; TimeoutError once it is slower than it may be."""
+    left = _BODY_SECONDS
+    while True:
+        started = time.monotonic()
+        async with asyncio.timeout(left):
+            part = await content.read(_CHUNK)
+        if not part:
+            return
+        spent = time.monotonic() - started
+        left = min(_BODY_SECONDS, left - spent + len(part) / _BYTES_A_SECOND)
+        yield part
 
 
 def _begun(

@@ -4,7 +4,11 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -12,6 +16,7 @@ import pytest
 
 from bot.settings.values import load_settings
 from bot.store.store import open_store
+from bot.web import webhooks
 from bot.web.serve import Bot
 from tests.engine.threads import InThread
 from tests.web.conftest import SETTINGS, Client
@@ -106,3 +111,99 @@ async def test_too_large_is_413_also_where_no_length_is_given(client: Client, bo
         await writer.drain()
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 60)
     writer.close()
+
+
+class Body:
+    """A body of parts that come one by one."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._left = [*parts, b""]
+
+    async def read(self, _: int) -> bytes:
+        await asyncio.sleep(0)
+        return self._left.pop(0)
+
+
+@pytest.fixture
+def slow_clock(monkeypatch) -> None:
+    """Each part of a body takes four seconds."""
+    ticks: Iterator[int] = count(0, 4)
+    monkeypatch.setattr(webhooks, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+
+
+async def test_a_body_that_comes_on_may_take_minutes(slow_clock: None) -> None:
+    body = Body(*[b"x" * 1_000_000] * 24)
+    assert sum([len(part) async for part in webhooks._parts(body)]) == 24_000_000
+
+
+async def test_a_body_that_hardly_comes_on_is_given_up(slow_clock: None) -> None:
+    body, came = Body(*[b"x" * 1000] * 24), 0
+    with pytest.raises(TimeoutError):
+        async for _ in webhooks._parts(body):
+            came += 1
+    assert came == 3
+
+
+async def test_a_body_that_stands_still_is_408(bot: Bot, monkeypatch) -> None:
+    monkeypatch.setattr(webhooks, "_BODY_SECONDS", 0.1)
+    where = urlsplit(bot.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(
+        b"POST /webhook/github HTTP/1.1\r\nHost: bot\r\nContent-Length: 3000000\r\n"
+        b"X-Hub-Signature-256: sha256=" + b"0" * 64 + b"\r\n\r\n" + b"x" * 1000
+    )
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 60)
+    writer.close()
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch) -> None:
+    """One large body comes at a time, and may stand still for two seconds."""
+    monkeypatch.setattr(webhooks, "_FILES", 1)
+    monkeypatch.setattr(webhooks, "_BODY_SECONDS", 2.0)
+
+
+async def test_large_bodies_wait_for_each_other_without_losing_their_time(
+    one_at_a_time: None, client: Client, monkeypatch
+) -> None:
+    """The first is being read when the second comes, for longer than a body may stand still."""
+    begun, over, read = threading.Event(), threading.Event(), webhooks.call_limited
+
+    def slow(*arguments: Any, **more: Any) -> Any:
+        begun.set()
+        over.wait(60)
+        return read(*arguments, **more)
+
+    monkeypatch.setattr(webhooks, "call_limited", slow)
+
+    def post(name: str) -> asyncio.Task[Any]:
+        named = {"X_GitHub_Event": "push", "X_GitHub_Delivery": name}
+        return asyncio.create_task(client.post(push(after=name * 40), **named))
+
+    posts = [post("1")]
+    await asyncio.to_thread(begun.wait, 60)
+    posts.append(post("2"))
+    await asyncio.sleep(2.5)
+    over.set()
+    assert [status for status, _ in await asyncio.gather(*posts)] == [202, 202]
+
+
+async def test_of_more_large_bodies_than_may_wait_the_last_comes_again_later() -> None:
+    places = webhooks._Places(1, 1, 60.0)
+    async with places.one():
+        second = asyncio.create_task(places.one().__aenter__())
+        await asyncio.sleep(0)
+        with pytest.raises(webhooks.CrowdedError):
+            async with places.one():
+                pass
+    await second
+
+
+async def test_who_waits_too_long_comes_again_later() -> None:
+    places = webhooks._Places(1, 1, 0.01)
+    async with places.one():
+        with pytest.raises(webhooks.CrowdedError):
+            async with places.one():
+                pass
+    async with places.one():
+        pass
