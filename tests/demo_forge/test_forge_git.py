@@ -4,20 +4,21 @@ import asyncio
 import os
 from pathlib import Path
 
-from bot.demo.forge.gitstore import git_environment
+from bot.demo.forge import gitstore
+from bot.demo.forge.gitstore import BareRepository, git_environment, run_git
 
 SPEC_PATH = "nginx.spec"
+AUTHOR = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"))
+}
 
 
 async def git(*arguments: str, cwd: Path | None = None) -> tuple[int, str]:
     """Runs git beside the forge's own event loop."""
-    identity = {
-        f"GIT_{role}_{what}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"))
-    }
     process = await asyncio.create_subprocess_exec(
-        "git", *arguments, cwd=cwd, env={**os.environ, **git_environment(identity)},
+        "git", *arguments, cwd=cwd, env={**os.environ, **git_environment(AUTHOR)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -108,3 +109,49 @@ def test_the_same_commit_has_the_same_id_everywhere(tmp_path):
         for name in ("one", "two")
     }
     assert len(made) == 1
+
+
+def test_the_files_of_a_change_have_the_patches_that_git_shows_of_each(tmp_path, monkeypatch):
+    made = BareRepository.create(tmp_path / "r.git")
+    start = {
+        "a name.txt": "".join(f"{n}\n" for n in range(20)),
+        "dropped": "x\n",
+        "link": "target\n",
+        "text": "1\ndiff --git a/text b/text\n3\n",
+        "zoë": "1\n",
+    }
+    before = made.commit("main", start, "Start")
+    changed = {"a name.txt": None, "moved": start["a name.txt"] + "20\n", "dropped": None}
+    changed |= {"text": "1\ndiff --git a/b b/b\n3\n", "zoë": "2", "data": b"\0", "empty": ""}
+    after = made.commit("main", changed, "Change")
+    blob = made.git("hash-object", "-w", "--stdin", stdin=b"target").decode().strip()
+    index = {"GIT_INDEX_FILE": str(tmp_path / "index")}
+    made.git("read-tree", after, env=index)
+    made.git("update-index", "--cacheinfo", f"120000,{blob},link", env=index)
+    tree = made.git("write-tree", env=index).decode().strip()
+    after = made.git("commit-tree", tree, "-m", "Link", env=AUTHOR).decode().strip()
+    called = []
+    monkeypatch.setattr(gitstore, "run_git", lambda *a, **k: called.append(a) or run_git(*a, **k))
+    found = {change.path: change for change in made.changes(before, after)}
+    assert len(called) == 2
+    assert set(found) == {"moved", "dropped", "link", "text", "zoë", "data", "empty"}
+    assert (found["moved"].previous, found["moved"].additions) == ("a name.txt", 1)
+    assert found["data"].patch is None and found["empty"].patch is None
+    for path, change in found.items():
+        paths = {path, change.previous or path}
+        text = run_git(
+            f"--git-dir={made.path}", "diff", "--find-renames", before, after, "--", *paths
+        ).decode()
+        _, hunks, rest = text.partition("\n@@")
+        assert (change.patch or "") == hunks[1:] + rest.rstrip("\n"), path
+
+
+def test_a_commit_of_many_files_takes_as_many_calls_of_git_as_one_of_one(tmp_path, monkeypatch):
+    made = BareRepository.create(tmp_path / "r.git")
+    called = []
+    monkeypatch.setattr(gitstore, "run_git", lambda *a, **k: called.append(a) or run_git(*a, **k))
+    made.commit("one", {"a": "a\r\n"}, "Start")
+    one = len(called)
+    made.commit("many", {f"f{n}": f"{n % 5}" for n in range(50)}, "Start")
+    assert len(called) == 2 * one
+    assert made.file("one", "a") == b"a\r\n" and made.file("many", "f49") == b"4"

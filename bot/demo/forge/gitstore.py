@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from bot.errors import SurroundingsError
@@ -120,14 +121,11 @@ class BareRepository:
             index = {"GIT_INDEX_FILE": f"{scratch}/index"}
             if parent:
                 self.git("read-tree", parent, env=index)
-            lines = []
-            for path, content in files.items():
-                if content is None:
-                    lines.append(f"0 {ZERO}\t{path}")
-                    continue
-                data = content.encode() if isinstance(content, str) else content
-                blob = self.git("hash-object", "-w", "--stdin", stdin=data).decode().strip()
-                lines.append(f"100644 {blob}\t{path}")
+            blobs = self._blobs(files, scratch)
+            lines = [
+                f"100644 {blobs[path]}\t{path}" if path in blobs else f"0 {ZERO}\t{path}"
+                for path in files
+            ]
             self.git(
                 "update-index",
                 "-z",
@@ -141,6 +139,16 @@ class BareRepository:
         sha = made.decode().strip()
         self.set_ref(f"refs/heads/{branch}", sha)
         return sha
+
+    def _blobs(self, files: Mapping[str, bytes | str | None], scratch: Path) -> dict[str, str]:
+        """The ids of the files' contents, by path, written to the repository by one git."""
+        there = {path: content for path, content in files.items() if content is not None}
+        for number, content in enumerate(there.values()):
+            data = content.encode() if isinstance(content, str) else content
+            (scratch / str(number)).write_bytes(data)
+        names = "".join(f"{scratch / str(number)}\n" for number in range(len(there)))
+        made = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode())
+        return dict(zip(there, made.decode().split(), strict=True))
 
     def merge_base(self, one: str, other: str) -> str | None:
         try:
@@ -163,6 +171,9 @@ class BareRepository:
         """The files that differ between two commits, by path, as a pull request lists them."""
         options = ("--find-renames", "--no-ext-diff", "--no-color", before, after, "--")
         raw = self.git("diff", "--raw", "-z", "--abbrev=40", *options).decode(errors="replace")
+        text = self.git("diff", *options).decode(errors="replace")
+        # In the order of --raw. Lines of a file begin with a sign or a space.
+        patches = iter(re.split(r"^(?=diff --git )", text, flags=re.MULTILINE)[1:])
         fields = raw.split("\0")
         changes = []
         position = 0
@@ -173,7 +184,8 @@ class BareRepository:
             if letter[0] in "RC":
                 path = fields[position]
                 position += 1
-            patch = self._patch(before, after, {previous, path})
+            # A file that becomes a link goes, and a link comes.
+            patch = _hunks("".join(islice(patches, 2 if letter[0] == "T" else 1)))
             added = removed = 0
             for line in patch.splitlines() if patch else ():
                 added += line.startswith("+")
@@ -185,13 +197,6 @@ class BareRepository:
                 )
             )  # fmt: skip
         return tuple(sorted(changes, key=lambda change: change.path))
-
-    def _patch(self, before: str, after: str, paths: set[str]) -> str | None:
-        text = self.git(
-            "diff", "--find-renames", "--no-ext-diff", "--no-color", before, after, "--", *paths
-        ).decode(errors="replace")
-        start = text.find("\n@@")
-        return text[start + 1 :].rstrip("\n") if start >= 0 else None
 
     def diff(self, before: str, after: str) -> bytes:
         return self.git("diff", "--no-ext-diff", "--no-color", before, after, "--")
@@ -206,6 +211,12 @@ class BareRepository:
     def fetch_from(self, other: BareRepository, source: str, target: str) -> None:
         """Copies a ref of another repository (a fork) into this one."""
         self.git("fetch", "--quiet", str(other.path), f"+{source}:{target}")
+
+
+def _hunks(text: str) -> str | None:
+    """The patch of a file from its first hunk on; None where it has none."""
+    start = text.find("\n@@")
+    return text[start + 1 :].rstrip("\n") if start >= 0 else None
 
 
 def run_git(
