@@ -14,10 +14,13 @@ import click
 
 from bot.cli.options import Places, placed
 from bot.errors import MinimizeError, UsageError
+from bot.report.phrase import printable, visible
 
 if TYPE_CHECKING:
     from bot.settings.values import Settings
     from bot.settings.writing import Answers, ForgeAnswers
+
+_LONGEST = 1000  # characters of what a forge or a machine answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,9 @@ def setup(file: Path | None, places: Places) -> int:
         mark = (
             click.style("ok     ", fg="green") if trial.done else click.style("missing", fg="red")
         )
-        click.echo(f"{mark}  {trial.name}: {trial.detail}")
+        click.echo(f"{mark}  {trial.name}: {visible(trial.detail, _LONGEST)}")
         if trial.remedy:
-            click.echo(f"         {trial.remedy}")
+            click.echo(f"         {visible(trial.remedy, _LONGEST)}")
     click.echo(f"Start it with: minimize serve --settings {path}")
     return 0 if all(trial.done for trial in trials) else 1
 
@@ -87,7 +90,7 @@ class _Terminal:
         return answer
 
     def show(self, text: str) -> None:
-        click.echo(text)
+        click.echo(printable(text))
 
 
 def _answers(path: Path, places: Places, *, root: bool) -> Answers:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -33,6 +34,7 @@ from bot.report.annotations import annotations_of
 from bot.report.reasons import chains_graph
 from bot.report.render import render_check_html, render_comment, status_line
 from bot.report.text import print_check
+from tests.check.tiny import documented
 from tests.report.test_report_hostile import assert_harmless, hostile_file
 from tests.report.test_report_hostile_many import PAGE, full
 from tests.report.test_report_hostile_many import inert as inert_markdown
@@ -217,6 +219,38 @@ def test_doctor_shows_nothing_that_is_not_seen(monkeypatch, capsys) -> None:
         doctor._print(Isolation(parts, "refused"))
         doctor._print_architectures([doctor._Architecture("s390x", None, True, text, text)])
     assert not unseen(capsys.readouterr().out)
+
+
+def test_setup_shows_nothing_that_is_not_seen(monkeypatch, tmp_path) -> None:
+    """What a forge, a server and the machine answer is printed without what acts on a terminal."""
+    from bot.cli import cli
+    from bot.errors import SurroundingsError
+    from bot.forge.gitlab.forge import GitLab
+    from bot.sandbox import isolation
+    from bot.sandbox.isolation import Isolation, Part
+
+    monkeypatch.chdir(tmp_path)
+    documents = documented(tmp_path, tmp_path).config
+    arguments = ["setup", "bot.yaml", "--config", str(documents)]
+    server, forge = ("http://a", "", "1", "d", "c", ""), ("gitlab", "http://127.0.0.1:9", "t")
+    answers = "\n".join((*server, *forge, "*", "repo", ""))
+    parts = tuple(Part("disk", False, f"no room at {text}", text) for text in PIECES)
+    refused = Isolation(parts, "refused")
+    monkeypatch.setattr(isolation, "inspect_isolation", lambda *_, **__: refused)
+    text = "".join(PIECES[-8:])
+
+    async def login(_: object) -> str:
+        return text
+
+    async def refuse(_: object) -> str:
+        raise SurroundingsError(text, text)
+
+    for answer in (login, refuse):
+        monkeypatch.setattr(GitLab, "login", answer)
+        done = CliRunner().invoke(cli, arguments, input=answers)
+        (tmp_path / "bot.yaml").unlink()
+        assert done.output.count("missing  disk") == len(parts), done.output
+        assert not unseen(done.output)
 
 
 def test_these_tests_see_what_acts() -> None:
