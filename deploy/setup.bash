@@ -208,12 +208,14 @@ make_virtual_environment() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
-# GitHub's own description of its API and examples of its webhooks, for the tests alone. They are
-# in npm; the tests that want them are skipped where npm does not answer. Lines: package, file in
-# it, and the SHA-512 of the whole (npm's dist.integrity).
+# GitHub's own description of its API and examples of its webhooks, and the schema of SARIF as
+# Microsoft's matchers carry it, for the tests alone. They are in npm; the tests that want them are
+# skipped where npm does not answer. Lines: package, file in it, and the
+# SHA-512 of the whole (npm's dist.integrity).
 FORGE_DESCRIPTIONS=(
     "@octokit/openapi@23.0.2 package/generated/api.github.com.json pV8M7L9GY23AybNvTmo2nyjmpmnt6+2sRE/tqr0ZLQcPS4lnw7u5eZGNmwRNkBC3D7gZXbFx5AHzLUVRBXGDhg=="
     "@octokit/webhooks-examples@7.6.1 package/api.github.com/index.json De6U3XB6O3DtCa7bKgCMzTHdeopqqZ6SNivMYJnK65ierKL1AnNIA0tkRYCRS7lwGT792d+Ps1WbfHlso6MynQ=="
+    "@microsoft/jest-sarif@1.0.0-beta.0 package/lib/schemas/sarif-2.1.0-rtm.5.json A1fOhPd6Ic5iDk4F9YPw1qNB4XF+7+IviR7xl8r2F6QzQkx5cpY9LsGk2rExiFIEcBbjpVnSmwWGBukASkiQ9A=="
 )
 
 # Whether a file has this SHA-512, in base64.

@@ -1,0 +1,182 @@
+"""What `minimize check --ci` writes, by the schemas of those that read it.
+
+SARIF by its own schema (npm's `@microsoft/jest-sarif` carries it; deploy/test gets it); GitLab's
+code quality report by a schema of the fields that its documentation names; workflow commands by a
+reader like that of GitHub's runner; JUnit by the elements and attributes that its readers know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from jsonschema import Draft4Validator
+
+from bot.ci import reports
+from bot.model.result import CheckResult
+from bot.report.annotations import annotations_of
+from tests.report.conftest import bad_spec, predicted, rebuilt, shrinks, unsolvable
+from tests.report.test_report_hostile_many import full
+
+SARIF = next((Path(sys.prefix) / "forge-descriptions/@microsoft").glob("jest-sarif@*.json"), None)
+
+# https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
+CODE_QUALITY = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "additionalProperties": False,
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "minLength": 1},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    # Relative, without a `./` before it.
+                    "path": {"type": "string", "pattern": r"^(?!/|\./)."},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+# The elements that readers of JUnit know: their attributes, required ones with a mark, and their
+# elements (https://github.com/testmoapp/junitxml).
+COUNTS = {"tests": "!", "failures": "", "errors": "", "skipped": "", "time": "", "disabled": ""}
+JUNIT = {
+    "testsuites": (COUNTS | {"name": ""}, {"testsuite"}),
+    "testsuite": (COUNTS | {"name": "!"}, {"testcase"}),
+    "testcase": (
+        {"name": "!", "classname": "!", "time": "", "file": "", "line": ""},
+        {"failure", "skipped"},
+    ),
+    "failure": ({"message": "!", "type": ""}, set()),
+    "skipped": ({"message": "", "type": ""}, set()),
+}
+
+RESULTS: dict[str, CheckResult] = {
+    "predicted": predicted(),
+    "rebuilt": rebuilt(),
+    "smaller": shrinks(),
+    "unsolvable": unsolvable(),
+    "a spec that is invalid": bad_spec(),
+    "neutral": replace(bad_spec(), verdict="neutral"),
+    "a stranger's": replace(predicted(), verdict="action_required"),
+    "hostile words": full("a\x1b[31m\n::error::]]>&<b> %0A,:[x](y)"),
+}
+every = pytest.mark.parametrize("name", RESULTS)
+
+
+@pytest.mark.skipif(SARIF is None, reason="npm has not given SARIF's schema: deploy/test gets it")
+@every
+def test_sarif_is_by_its_schema(name: str) -> None:
+    assert SARIF is not None
+    # Its pattern of a language has a bracket too many, which jsonschema-rs refuses.
+    schema = Draft4Validator(json.loads(SARIF.read_text()))
+    log = json.loads(reports.sarif(RESULTS[name]))
+    assert [f"{one.json_path}: {one.message}" for one in schema.iter_errors(log)] == []
+    log["runs"][0]["results"] = [{"level": "fatal"}]
+    assert not schema.is_valid(log)
+
+
+@every
+def test_code_quality_is_by_what_gitlab_documents(name: str) -> None:
+    schema = jsonschema_rs.validator_for(CODE_QUALITY)
+    report = json.loads(reports.code_quality(RESULTS[name]))
+    assert [f"{one.instance_path}: {one.message}" for one in schema.iter_errors(report)] == []
+    prints = [one["fingerprint"] for one in report]
+    assert len(set(prints)) == len(prints)
+
+
+def command_of(line: str) -> tuple[str, dict[str, str], str]:
+    """A line as the runner reads it (ActionCommand.TryParseV2): command, properties, data."""
+
+    def unescaped(text: str, *more: tuple[str, str]) -> str:
+        for code, sign in (*more, ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
+            text = text.replace(code, sign)
+        return text
+
+    assert line.startswith("::")
+    information, _, data = line[2:].partition("::")
+    name, _, rest = information.partition(" ")
+    pairs = [one.strip().split("=", 1) for one in rest.split(",")]
+    properties = {
+        key: unescaped(value, ("%3A", ":"), ("%2C", ",")) for key, value in pairs if value
+    }
+    return name, properties, unescaped(data)
+
+
+@every
+def test_workflow_commands_are_read_as_they_were_meant(name: str) -> None:
+    result = RESULTS[name]
+    lines = list(reports.workflow_commands(result))
+    for line, remark in zip(lines, annotations_of(result), strict=True):
+        command, properties, data = command_of(line)
+        assert command in ("notice", "warning", "error")
+        assert set(properties) == {"file", "line", "title"}
+        assert (properties["file"], int(properties["line"])) == (remark.path, remark.line)
+        assert (properties["title"], data) == (remark.title, remark.message)
+
+
+def problems_of(element: ET.Element) -> list[str]:
+    """What of an element and those in it JUnit's readers do not know, or lack."""
+    if element.tag not in JUNIT:
+        return [f"<{element.tag}>"]
+    attributes, children = JUNIT[element.tag]
+    found = [f"{element.tag} {one}" for one in set(element.attrib) - set(attributes)]
+    needed = {one for one, mark in attributes.items() if mark}
+    found += [f"{element.tag} lacks {one}" for one in needed - set(element.attrib)]
+    for one in set(element.attrib) & set(COUNTS):
+        if not re.fullmatch(r"\d+(\.\d+)?", element.attrib[one]):
+            found.append(f"{element.tag} {one}={element.attrib[one]}")
+    found += [f"{element.tag} has {one.tag}" for one in element if one.tag not in children]
+    return found + [problem for one in element for problem in problems_of(one)]
+
+
+@every
+def test_junit_has_what_its_readers_know_and_counts_it(name: str) -> None:
+    root = ET.fromstring(reports.junit(RESULTS[name]))
+    assert root.tag == "testsuites"
+    assert problems_of(root) == []
+    counted: dict[str, Any] = {"tests": "testcase", "failures": "failure", "skipped": "skipped"}
+    for element in (root, *root.iter("testsuite")):
+        for attribute, tag in counted.items():
+            if attribute in element.attrib:
+                cases = list(element.iter("testcase"))
+                if tag != "testcase":
+                    cases = [one for one in cases if one.find(tag) is not None]
+                assert int(element.attrib[attribute]) == len(cases), attribute
+    for case in root.iter("testcase"):
+        assert len(case) <= 1, case.attrib
+
+
+def test_these_readers_see_what_is_wrong() -> None:
+    wrong = ET.fromstring("<testsuites tests='x'><testcase name='a' made='up'/></testsuites>")
+    assert set(problems_of(wrong)) == {
+        "testsuites tests=x", "testsuites has testcase", "testcase made",
+        "testcase lacks classname",
+    }  # fmt: skip
+    schema = jsonschema_rs.validator_for(CODE_QUALITY)
+    (good,) = json.loads(reports.code_quality(rebuilt()))
+    for path, severity in (("./a", "major"), ("/a", "major"), ("a", "bad")):
+        place = {"path": path, "lines": {"begin": 1}}
+        assert not schema.is_valid([good | {"severity": severity, "location": place}])
+    assert command_of("::error file=a%2Cb,line=3,title=x%3Ay::b%25%0A")[1:] == (
+        {"file": "a,b", "line": "3", "title": "x:y"}, "b%\n",
+    )  # fmt: skip
