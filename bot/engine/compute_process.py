@@ -220,13 +220,13 @@ def _serve(
     while True:
         try:
             context, work = connection.recv()
-        except EOFError:
-            return
-        working.set()
-        with working_on(context):
-            answer = _answer(work, checker)
-        working.clear()
-        connection.send_bytes(answer)
+            working.set()
+            with working_on(context):
+                answer = _answer(work, checker)
+            working.clear()
+            connection.send_bytes(answer)
+        except (EOFError, ConnectionError):
+            return  # nobody is there any more who would read it
 
 
 def _answer(work: Callable[[Checker], object], checker: Checker) -> bytes:
