@@ -154,7 +154,7 @@ class Outbox:
         kind = type(empty)
         while True:
             row = self._row(subject)
-            before = empty if row is None else desired_from_json(subject.kind, row.body)
+            before = empty if row is None else _read(subject, row.body, empty)
             assert isinstance(before, kind)
             after = change(before)
             if row is not None and after == before:
@@ -219,14 +219,18 @@ class Outbox:
 
     # Writing to the forge
 
-    def claim(self, most: int, *, without: Collection[str] = ()) -> list[Claim]:
+    def claim(
+        self, most: int, *, without: Collection[str] = (), in_hand: Collection[str] = ()
+    ) -> list[Claim]:
         """Claim up to `most` rows that their forge does not have yet, the longest due first; none
-        of the forges `without`."""
+        of the forges `without`, nor of the subjects `in_hand`: a claim that ended while its holder
+        writes must not make a second writer of the same process."""
         free = _OUTBOX.c.held_until < self._now
         # No lease is longer: it was written before the clock was set back.
         free |= _OUTBOX.c.held_until > self._now + 2 * self._lease
         due = (_OUTBOX.c.due <= self._now) | (_OUTBOX.c.due > self._now + _LONGEST_PAUSE)
         wanted = _unseen() & due & free & _OUTBOX.c.forge.not_in(list(without))
+        wanted &= _OUTBOX.c.id.not_in(list(in_hand))
         query = sa.select(_OUTBOX.c.id).where(wanted).order_by(_OUTBOX.c.due).limit(most)
         with self._begin() as connection:
             ids = list(connection.execute(query).scalars())
@@ -248,9 +252,21 @@ class Outbox:
         if row is None:
             return None  # another process has it
         subject = Subject(row.kind, row.forge, row.repository, row.number, row.name)
+        try:
+            desired = desired_from_json(row.kind, row.body)
+        except ValueError:
+            # One row of another release must not stop the others.
+            LOG.exception("%s cannot be read, and is not written", row.id)
+            this = _OUTBOX.c.id == row.id
+            unread = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
+            with self._begin() as connection:
+                connection.execute(
+                    sa.update(_OUTBOX).where(this).values(**unread, holder=None, held_until=0.0)
+                )
+            return None
         return Claim(
             subject,
-            desired_from_json(row.kind, row.body),
+            desired,
             row.version,
             row.attempts,
             row.failing,
@@ -369,6 +385,15 @@ class Outbox:
         with self._begin() as connection:
             query = sa.select(_OUTBOX.c.problem).where(_OUTBOX.c.id == subject.id)
             return connection.execute(query).scalar() or ""
+
+
+def _read(subject: Subject, body: str, empty: D) -> Desired:
+    """The desired state in a row; `empty` for one of another release that cannot be read."""
+    try:
+        return desired_from_json(subject.kind, body)
+    except ValueError:
+        LOG.exception("%s cannot be read, and begins anew", subject.id)
+        return empty
 
 
 def _unseen() -> sa.ColumnElement[bool]:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +41,7 @@ from bot.telemetry.metrics import FORGE_WRITES
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
-_AT_ONCE = 8
+_AT_ONCE = 8  # rows that are being written to one forge
 _LONGEST_WAIT = 4000.0  # seconds that a forge is believed when it says how long to wait
 _HOUR = 3600.0
 # Refusals, each a day after the one before, after which a version is given up.
@@ -118,7 +118,8 @@ class Reconciler:
                 self._woken.clear()
                 try:
                     started = await self._start()
-                except MinimizeError:
+                except Exception:
+                    # The next look may succeed, and must come.
                     LOG.exception("the outbox cannot be read; it is tried again")
                     started = 0
                 if not started:
@@ -136,24 +137,30 @@ class Reconciler:
         return started
 
     async def _start(self) -> int:
-        room = _AT_ONCE - len(self._writing)
-        if room <= 0:
-            await asyncio.wait(
-                [task for _, task in self._writing.values()], return_when=asyncio.FIRST_COMPLETED
-            )
-            return 1
+        """Begin what is due beside what is being written; return the number of rows.
+
+        Each forge has places of its own: one that hangs must not hold up the others.
+        """
         if not self._writing:
             self._locks.clear()
-        held = [forge for forge, until in self._held.items() if until > time.monotonic()]
-        claims = await asyncio.to_thread(self._outbox.claim, room, without=held)
+        writing = Counter(claim.subject.forge for claim, _ in self._writing.values())
+        full = {forge for forge, count in writing.items() if count >= _AT_ONCE}
+        held = {forge for forge, until in self._held.items() if until > time.monotonic()}
+        room = _AT_ONCE - max((n for forge, n in writing.items() if forge not in full), default=0)
+        claims = await asyncio.to_thread(
+            self._outbox.claim, room, without=full | held, in_hand=list(self._writing)
+        )
         for claim in claims:
             task = asyncio.create_task(self._write(claim))
             self._writing[claim.subject.id] = claim, task
-            task.add_done_callback(partial(self._ended, claim.subject.id))
+            task.add_done_callback(partial(self._ended, claim))
         return len(claims)
 
-    def _ended(self, subject: str, _: asyncio.Task[None]) -> None:
-        self._writing.pop(subject, None)
+    def _ended(self, claim: Claim, _: asyncio.Task[None]) -> None:
+        writing = [other.subject.forge for other, _ in self._writing.values()]
+        del self._writing[claim.subject.id]
+        if writing.count(claim.subject.forge) >= _AT_ONCE:
+            self._woken.set()
 
     async def _renew(self) -> None:
         """Keep the claims of writes that take long; stop those whose claim was lost."""

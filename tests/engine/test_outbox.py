@@ -27,9 +27,11 @@ def opened(url: str, holder: str = "one") -> Outbox:
     return Outbox(url, holder)
 
 
-def record(outbox: Outbox, title: str, phase: Phase = Phase.CONCLUDED, number: int = 7) -> bool:
+def record(
+    outbox: Outbox, title: str, phase: Phase = Phase.CONCLUDED, number: int = 7, sha: str = SHA
+) -> bool:
     wanted = DesiredStatus(number, "c", phase, StatusReport("c", "success", title))
-    subject = Subject.status(PullRequestKey("gh", "o/r", number), SHA)
+    subject = Subject.status(PullRequestKey("gh", "o/r", number), sha)
     return outbox.change(subject, DesiredStatuses(), lambda known: known.recorded(wanted))
 
 
@@ -192,6 +194,35 @@ def test_a_held_forge_is_left_alone(url) -> None:
     record(outbox, "fine")
     assert outbox.claim(9, without=["gh"]) == []
     assert len(outbox.claim(9, without=["gl"])) == 1
+    outbox.close()
+
+
+def test_a_claim_that_ended_makes_no_second_writer_of_its_own_process(url) -> None:
+    outbox = opened(url)
+    record(outbox, "fine")
+    (claim,) = outbox.claim(9)
+    shift(url, 21)
+    assert outbox.claim(9, in_hand=[claim.subject.id]) == []
+    assert len(outbox.claim(9)) == 1
+    outbox.close()
+
+
+def test_a_row_that_cannot_be_read_stops_no_other(url, caplog) -> None:
+    outbox = opened(url)
+    record(outbox, "fine")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("update minimize_outbox set body = '{\"statuses\": 1}'"))
+    engine.dispose()
+    record(outbox, "other", number=8, sha="f" * 40)
+    (claim,) = outbox.claim(9)
+    assert claim.desired.shown.report.title == "other"
+    assert "cannot be read" in caplog.text
+    outbox.settle(claim)
+    assert outbox.settled()
+    record(outbox, "newer")
+    (claim,) = outbox.claim(9)
+    assert claim.desired.shown.report.title == "newer"
     outbox.close()
 
 
