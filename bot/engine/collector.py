@@ -21,15 +21,16 @@ from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
 from bot.engine.values import Progress
 from bot.store.commands import Commands
-from bot.store.records import CheckRecord
+from bot.store.records import NEVER_STARTED, CheckRecord
 from bot.store.store import Store, now, utc_text
 
 LOG = logging.getLogger(__name__)
 _BUSY = 0.3
 _IDLE = 1.0
-# The problem of a check that a crash left without a run.
-NEVER_STARTED = "The run was never started."
+_BROKE = "The run broke; the bot's log has the reason."
 _STRAY = 120.0  # seconds after which a record without a run is one that a crash left
+# Seconds for who cancelled a run to say so; after a crash nobody else would.
+_CANCELLED = 5.0
 
 
 class Collector:
@@ -48,7 +49,8 @@ class Collector:
         self._commands = Commands(store)
         self._observe = observe
         self._seen: dict[str, dict[str, Any]] = {}
-        self._unknown_since: dict[str, float] = {}
+        # By the monotonic clock: since when a check has no run, or a cancelled one.
+        self._left_since: dict[str, float] = {}
 
     async def run(self) -> None:
         """Follow open checks, without end."""
@@ -66,18 +68,24 @@ class Collector:
         records = await asyncio.to_thread(self._store.open_checks)
         known = await self._engine.running([record.id for record in records])
         for record in records:
-            await self._collect_check(record, known[record.id])
+            try:
+                await self._collect_check(record, known[record.id])
+            except Exception:
+                # One that cannot be stored must not stop the others.
+                LOG.exception("the progress of %s could not be stored", record.id)
         still_open = {record.id for record in records}
         self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
-        for check in set(self._unknown_since) - still_open:
-            del self._unknown_since[check]
+        left = {one for one in still_open if known[one].status is None or known[one].cancelled}
+        self._left_since = {c: since for c, since in self._left_since.items() if c in left}
         return len(records)
 
     async def _collect_check(self, record: CheckRecord, running: Running) -> None:
         changes = _reported(running.progress)
+        if running.cancelled and not self._is_left(record.id, _CANCELLED):
+            return
         if running.over:
-            changes |= self._ended(running, changes)
-        elif running.status is None and self._strays(record.id):
+            changes |= _ended(record, running)
+        elif running.status is None and self._is_left(record.id, _STRAY):
             changes |= {"open": False, "stage": "stopped", "problem": NEVER_STARTED}
         if not changes or self._seen.get(record.id) == changes:
             return
@@ -90,7 +98,7 @@ class Collector:
         await asyncio.to_thread(self._store.store_steps, record.id, steps)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
-            await self._after(record, running)
+            await self._after(record)
 
     async def _write(self, record: CheckRecord, running: Running, changes: dict[str, Any]) -> bool:
         """Store the changes of an open check, with an acceptance of one that ended; False if it was
@@ -103,6 +111,8 @@ class Collector:
             ended = replace(record, result=known, **changes)
         if ended is not None:
             # Before the record is closed, or a crash here would lose it.
+            if not running.progress.done:
+                await self._conclude_broken(record, ended.problem or "")
             changes = {**changes, **await self._accepted(ended)}
             await asyncio.to_thread(self._merged_changes.ended, ended)
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
@@ -116,17 +126,14 @@ class Collector:
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
 
-    async def _after(self, record: CheckRecord, running: Running) -> None:
-        """Call the observer; a failed run has its commit's status set here."""
+    async def _after(self, record: CheckRecord) -> None:
+        """Call the observer."""
         after = await asyncio.to_thread(self._store.check, record.id)
         if after is not None:
             if record.predicted is None and after.predicted is not None:
                 self._observe("predicted", after)
             if not after.open:
                 self._observe("finished", after)
-        done = running.progress.done or running.status == "CANCELLED"
-        if running.over and not done:
-            await self._conclude_broken(record)
 
     async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
         """The changes to an ended check whose broken limit somebody accepted."""
@@ -137,30 +144,34 @@ class Collector:
             else await accepted_changes(self._engine.publisher, record, decision)
         )
 
-    def _strays(self, check: str) -> bool:
-        """Return whether the engine has not known of this record for long: a crash came between
-        them."""
-        since = self._unknown_since.setdefault(check, time.monotonic())
-        return time.monotonic() - since > _STRAY
+    def _is_left(self, check: str, seconds: float) -> bool:
+        """Return whether a check has been without a run, or with a cancelled one, for long: a crash
+        came before what should have followed."""
+        since = self._left_since.setdefault(check, time.monotonic())
+        return time.monotonic() - since >= seconds
 
-    def _ended(self, running: Running, changes: dict[str, Any]) -> dict[str, Any]:
-        ended: dict[str, Any] = {"open": False, "finished": now()}
-        if not running.progress.done:
-            ended["stage"] = "stopped"
-            if running.status == "CANCELLED" or running.final == "CANCELLED":
-                ended["problem"] = changes.get("problem") or "The run was cancelled."
-            else:
-                ended["problem"] = "The run broke; the bot's log has the reason."
-        return ended
-
-    async def _conclude_broken(self, record: CheckRecord) -> None:
+    async def _conclude_broken(self, record: CheckRecord, problem: str) -> None:
         """Report a run that ended without a result: its commit must not stay pending, and a
-        narrowed check must have an answer."""
-        LOG.error("the run %s ended without a result", record.id)
+        narrowed check must have an answer. Reported twice, the first counts."""
         job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
-        if job is not None:
-            reason = f"The bot's log has the reason, under {record.id}."
-            await self._engine.withdraw(job, "The check broke", reason)
+        if job is None:
+            return
+        if problem != _BROKE:
+            await self._engine.withdraw(job, "Stopped", problem)
+            return
+        LOG.error("the run %s ended without a result", record.id)
+        reason = f"The bot's log has the reason, under {record.id}."
+        await self._engine.withdraw(job, "The check broke", reason)
+
+
+def _ended(record: CheckRecord, running: Running) -> dict[str, Any]:
+    """The fields of a check whose run is over."""
+    ended: dict[str, Any] = {"open": False, "finished": now()}
+    if not running.progress.done:
+        # Who cancelled it may have left the reason (`bot.engine.runs`).
+        reason = running.progress.problem or record.problem or "The run was cancelled."
+        ended |= {"stage": "stopped", "problem": reason if running.cancelled else _BROKE}
+    return ended
 
 
 def _reported(progress: Progress) -> dict[str, Any]:

@@ -9,18 +9,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from bot.engine.changed_files import changed_files
+import sqlalchemy as sa
+
 from bot.engine.conversation import Conversation
-from bot.engine.desired import Phase
 from bot.engine.engine import Engine
-from bot.engine.found import FOUND_EVENT, FOUND_EVENTS, found_event
-from bot.engine.job import job_of_head, run_id
+from bot.engine.found import FOUND_EVENTS, found_event
 from bot.engine.merged import MergedChanges, Pushes
 from bot.engine.moved_base import MovedBases
 from bot.engine.other_events import (
@@ -29,7 +27,8 @@ from bot.engine.other_events import (
     rerun_of,
     wake_waiting,
 )
-from bot.engine.quotas import Excess, QuotaError, Quotas
+from bot.engine.pull_events import PullEvents, age_of
+from bot.engine.quotas import QuotaError
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge.events import (
@@ -48,7 +47,6 @@ from bot.forge.values import (
     ForgeGoneError,
     ForgeRefusedError,
     IgnoredEvent,
-    PullRequest,
     PullRequestEvent,
     PullRequestKey,
 )
@@ -69,10 +67,7 @@ _ATTEMPTS = 8
 # Misses, each a day apart, after which what a delivery is about is gone.
 _MISSES = 3
 _LONGEST_REFUSED = 6 * 3600.0  # seconds between tries of what a forge refuses
-_AT_ONCE = 50  # deliveries in hand
-# Actions that start no check of a head that has one with a result.
-_NO_NEWS = ("ready_for_review", "found", "base moved")
-_FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
+_AT_ONCE = 50  # deliveries of one forge that are in hand
 
 
 class Dispatcher:
@@ -96,19 +91,20 @@ class Dispatcher:
         self._forges = forges
         self._engine = engine
         self._runs = Runs(store, engine, settings)
-        self._quotas = Quotas(store, settings.limits)
         self._conversation = Conversation(store, engine, self._runs, settings)
-        self._merged_changes = merged_changes
-        self._settings = settings
         self._pushes = Pushes(settings, merged_changes)
         self._moved_bases = MovedBases(store, settings)
         self._repositories = Repositories(store)
         # By the monotonic clock: when a forge last had what a delivery was about.
         self._answered: dict[str, float] = {}
-        self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pull_events = PullEvents(
+            store, engine, self._runs, settings, merged_changes, self._locks, lag=lag
+        )
         self._handling: dict[int, asyncio.Task[None]] = {}
+        # The number of those in hand, by their forges.
+        self._in_hand: Counter[str] = Counter()
 
     def wake(self) -> None:
         """Signal that a delivery has been stored."""
@@ -142,32 +138,40 @@ class Dispatcher:
         return started
 
     async def _start_new(self) -> int:
-        """Begins with what is due, beside what is in hand: a forge that is slow must not hold up
-        the others. How many were begun."""
+        """Begin what is due beside what is in hand; return the number.
+
+        Each forge has places of its own: one that is slow must not hold up the others.
+        """
         if not self._handling:
             # Nobody waits for one now.
             self._locks.clear()
-        most = _AT_ONCE - len(self._handling)
-        if most <= 0:
-            return 0
+        full = {forge for forge, count in self._in_hand.items() if count >= _AT_ONCE}
+        open_ = (count for forge, count in self._in_hand.items() if forge not in full)
+        most = _AT_ONCE - max(open_, default=0)
         # What ends while the store is read may still be listed.
         in_hand = set(self._handling)
-        fresh = await asyncio.to_thread(self._store.new_deliveries, most, without=in_hand)
+        fresh = await asyncio.to_thread(
+            self._store.new_deliveries, most, without=in_hand, without_forges=full
+        )
         for delivery in fresh:
             task = asyncio.create_task(self._handle(delivery))
             self._handling[delivery.id] = task
-            task.add_done_callback(partial(self._over, delivery.id))
+            self._in_hand[delivery.forge] += 1
+            task.add_done_callback(partial(self._over, delivery))
         return len(fresh)
 
-    def _over(self, delivery: int, task: asyncio.Task[None]) -> None:
+    def _over(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             # The store does not have its outcome: again, and not at once.
-            LOG.error("delivery %d could not be settled", delivery, exc_info=task.exception())
-            asyncio.get_running_loop().call_later(_IDLE, self._handling.pop, delivery, None)
-            return
-        full = len(self._handling) >= _AT_ONCE
-        self._handling.pop(delivery, None)
-        if full:
+            LOG.error("delivery %d could not be settled", delivery.id, exc_info=task.exception())
+            asyncio.get_running_loop().call_later(_IDLE, self._forget, delivery)
+        else:
+            self._forget(delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
+        del self._handling[delivery.id]
+        self._in_hand[delivery.forge] -= 1
+        if self._in_hand[delivery.forge] == _AT_ONCE - 1:
             self.wake()
 
     async def _give_back(self) -> None:
@@ -198,10 +202,14 @@ class Dispatcher:
             )
         except ForgeError as error:
             # Who comes back is asked soon, in the first hour.
-            longest = 20.0 if _age(delivery) < 3600 else 300.0
+            longest = 20.0 if age_of(delivery) < 3600 else 300.0
             await self._again(delivery, str(error), error.wait, longest=longest, over=False)
         except MinimizeError as error:
             await self._again(delivery, str(error), over=False)
+        except sa.exc.OperationalError as error:
+            # The engine's database is locked, full or away: it is back some day.
+            reason = f"The engine's database does not answer: {error.orig}."
+            await self._again(delivery, reason, over=False)
         except Exception:
             # One bad delivery must not stop the others.
             LOG.exception("delivery %s could not be handled", delivery.delivery)
@@ -266,49 +274,10 @@ class Dispatcher:
             return False, f"The settings no longer have a forge {delivery.forge}."
         event = _event(forge, delivery)
         if isinstance(event, PullRequestEvent):
-            return await self._about_pull(forge, event, delivery)
+            return await self._pull_events.take(forge, event, delivery)
         if isinstance(event, ChecksEvent):
             return await wake_waiting(self._store, self._engine, event, delivery.delivery)
         return await self._about_other(forge, event, delivery)
-
-    async def _about_pull(
-        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
-    ) -> tuple[bool, str]:
-        if event.wish == "stop":
-            async with self._locks[event.key]:
-                if event.merged:
-                    return await self._merged(forge, await forge.pull_request(event.key))
-                stopped = await self._closed(event.key, event.head_sha)
-                return True, f"{event.key} was closed: {stopped} runs stopped."
-        # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
-        pull = await self._as_it_is_now(forge, event, delivery)
-        lock = self._locks[event.key]
-        behind = lock.locked()
-        async with lock:
-            if behind:
-                pull = await forge.pull_request(event.key)
-            if pull.merged:
-                return await self._merged(forge, pull)
-            if event.base_sha:
-                # The forge's own may be that of the last push to the pull request.
-                pull = replace(pull, base_sha=event.base_sha)
-            return await self._check(event, delivery, pull)
-
-    async def _closed(self, key: PullRequestKey, sha: str) -> int:
-        """Stop the runs of a pull request that was closed; return their number."""
-        await self._engine.publisher.closed(key, sha)
-        stopped = await self._runs.stop(key, "The pull request was closed.")
-        await asyncio.to_thread(self._repositories.over, *key.parts)
-        return stopped
-
-    async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
-        """Record a merge. A check of its head goes on: it measures the merged change."""
-        await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
-        files = await changed_files(forge, pull, self._settings)
-        await asyncio.to_thread(self._repositories.over, *pull.key.parts)
-        if await asyncio.to_thread(self._merged_changes.merged, pull, files):
-            return True, f"{pull.key} was merged: recorded as {pull.merge_sha[:12]}."
-        return False, f"{pull.key} was merged, and changed no package."
 
     async def _about_other(
         self, forge: Forge, event: Event, delivery: Delivery
@@ -333,59 +302,13 @@ class Dispatcher:
         again = await rerun_of(self._store, forge, event)
         if again is None:
             return False, f"No check of {event.repository} is the one to run again."
-        return await self._about_pull(forge, again, delivery)
+        return await self._pull_events.take(forge, again, delivery)
 
     async def _pushed(self, forge: Forge, event: PushEvent, delivery: Delivery) -> tuple[bool, str]:
         begun = await self._moved_bases.take(forge, event)
         done, sentence = await self._pushes.take(forge, event, delivery.received)
         checks = f" {begun} checks begin again." if begun else ""
         return done or begun > 0, sentence + checks
-
-    async def _check(
-        self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
-    ) -> tuple[bool, str]:
-        key = event.key
-        if not pull.open:
-            stopped = await self._closed(key, pull.head_sha)
-            return stopped > 0, f"{key} is closed by now."
-        await asyncio.to_thread(self._repositories.back, key.forge, key.repository)
-        check = run_id(key, pull.head_sha, delivery.delivery)
-        pusher = event.pusher if event.head_sha == pull.head_sha else ""
-        for other in await self._runs.of(key):
-            same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
-            # One that began before it was known who pushed may have trusted somebody else.
-            same = same and pusher in ("", other.pusher, pull.author)
-            same = same and event.base_sha in ("", other.base_sha)
-            settled = other.stage != "stopped" and event.action in _NO_NEWS
-            if other.id != check and same and (other.open or settled):
-                return False, f"{other.id} has this head commit already."
-        excess = await asyncio.to_thread(self._quotas.of_check, pull)
-        if excess is not None:
-            await self._hold(pull, check, excess)
-        job = await self._runs.start(pull, delivery.delivery, delivery.received, pusher=pusher)
-        return True, f"{job.id} started."
-
-    async def _hold(self, pull: PullRequest, check: str, excess: Excess) -> None:
-        """Say in the status that the check waits for room; QuotaError until there is some."""
-        # Looked at again then: a newer commit that came meanwhile is the one that is checked.
-        job, publisher = job_of_head(check, pull.key, pull), self._engine.publisher
-        await publisher.begin(job)
-        await publisher.status(job, Phase.QUEUED, "pending", excess.sentence, excess.sentence)
-        raise QuotaError(excess)
-
-    async def _as_it_is_now(
-        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
-    ) -> PullRequest:
-        """The forge's pull request, requested again if it may be older than the event."""
-        pull = await forge.pull_request(event.key)
-        for _ in range(0 if delivery.event == FOUND_EVENT else 2):
-            age = _age(delivery)
-            same_base = event.base_ref in ("", pull.base_ref)
-            if (pull.head_sha == event.head_sha and same_base) or age > _FRESH:
-                break
-            await asyncio.sleep(self._lag)
-            pull = await forge.pull_request(event.key)
-        return pull
 
 
 def repository_of(forge: Forge, delivery: Delivery) -> str:
@@ -399,8 +322,3 @@ def _event(forge: Forge, delivery: Delivery) -> Event:
     if delivery.event in FOUND_EVENTS:
         return found_event(forge.name, delivery.event, delivery.body)
     return forge.event(delivery.event, delivery.body)
-
-
-def _age(delivery: Delivery) -> float:
-    """Seconds since a delivery was received."""
-    return time.time() - datetime.fromisoformat(delivery.received).timestamp()

@@ -86,6 +86,11 @@ class Running:
             return False
         return self.progress.done or self.final in _OVER or self.status != "SUCCESS"
 
+    @property
+    def cancelled(self) -> bool:
+        """Return whether it was cancelled before it had concluded."""
+        return "CANCELLED" in (self.status, self.final) and not self.progress.done
+
 
 class Engine:
     """DBOS with the checks' workflows. One at a time in a process: DBOS is a singleton."""

@@ -105,6 +105,19 @@ class Publisher:
         wanted = DesiredStatus(job.number, job.id, Phase.WITHDRAWN, report)
         await self._statuses(job.key, job.head_sha, lambda all_: all_.withdrawn(wanted))
 
+    async def end_hold(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
+        """Record the status of a check that waited for room and comes no more; nothing where the
+        commit has none of it."""
+        if self._silent(job.key, job.base_ref):
+            return
+        report = self._report(job, state, title, summary)
+        wanted = DesiredStatus(job.number, job.id, Phase.WITHDRAWN, report)
+        await self._statuses(
+            job.key,
+            job.head_sha,
+            lambda all_: all_ if all_.of(job.number) is None else all_.withdrawn(wanted),
+        )
+
     async def closed(self, key: PullRequestKey, sha: str) -> None:
         """Let a pull request that was closed count no more for a commit that others have too."""
         await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))

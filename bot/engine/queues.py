@@ -19,6 +19,7 @@ from bot.engine.database import SCHEMA
 from bot.engine.job import CheckJob, Urgency, run_prefix
 from bot.engine.takeover import APPLICATION, engine_client
 from bot.engine.wakeups import QUEUED, Wakeups
+from bot.errors import SurroundingsError
 
 # More than a forge has open changes of one server's repositories; each mostly sleeps.
 MOST_WAITING = 1000
@@ -116,8 +117,13 @@ class Queues:
         )
 
         def look() -> int:
-            with self._database.connect() as connection:
-                first, last = connection.execute(waiting).one()
+            try:
+                with self._database.connect() as connection:
+                    first, last = connection.execute(waiting).one()
+            except sa.exc.SQLAlchemyError as error:
+                raise SurroundingsError(
+                    f"The engine's database does not answer: {error}."
+                ) from error
             return min(max(first or low, (last or low - 1) + 1), high)
 
         return await asyncio.to_thread(look)

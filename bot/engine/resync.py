@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from bot.engine.collector import NEVER_STARTED
 from bot.engine.found import found_delivery
 from bot.engine.missed_events import MissedEvents
 from bot.errors import MinimizeError
@@ -27,7 +26,7 @@ from bot.forge.values import (
     PullRequestKey,
 )
 from bot.settings.values import Settings
-from bot.store.records import NewDelivery
+from bot.store.records import NEVER_STARTED, NewDelivery
 from bot.store.repositories import KnownRepository, NewestCheck, Repositories
 from bot.store.store import Store
 

@@ -84,7 +84,9 @@ class Runs:
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
         # The record first: an engine's run without one would never be seen to end.
-        await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))
+        if not await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received)):
+            # An earlier try got no further, and may be long ago.
+            await asyncio.to_thread(self._store.reopen_check, job.id)
         await self._engine.publisher.begin(job)
         unpredicted = [check for check in open_checks if check.predicted is None]
         if part is None and len(unpredicted) >= max(self._settings.engine.predictions, 1):
@@ -115,6 +117,8 @@ class Runs:
         stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, but)]
         stopped = 0
         for record in stopping:
+            # For the collector, which concludes it if a crash comes before the rest of this.
+            await asyncio.to_thread(self._store.update_open_check, record.id, problem=reason)
             await self._engine.cancel_check(record.id)
             # Looked at when nothing more can come: who follows the runs closes the record.
             if (await self._engine.running([record.id]))[record.id].progress.done:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 CheckStage = Literal["waiting", "predicted", "final", "stopped"]
+# The problem of a check that a crash left without a run.
+NEVER_STARTED = "The run was never started."
 DeliveryState = Literal["new", "done", "ignored", "failed"]
 
 

@@ -32,6 +32,7 @@ from bot.store.deliveries import (
 )
 from bot.store.records import (
     HIDDEN,
+    NEVER_STARTED,
     CheckRecord,
     CommentRecord,
     Delivery,
@@ -138,16 +139,28 @@ class Store:
         with self.writing() as db:
             return [add_delivery(db, delivery, now()) for delivery in deliveries]
 
-    def new_deliveries(self, limit: int = 50, *, without: Collection[int] = ()) -> list[Delivery]:
-        """Deliveries that wait to be handled and are due, oldest first; none of the ids
-        `without`."""
+    def new_deliveries(
+        self,
+        limit: int = 50,
+        *,
+        without: Collection[int] = (),
+        without_forges: Collection[str] = (),
+    ) -> list[Delivery]:
+        """Deliveries that wait to be handled and are due, oldest first; none of the ids `without`,
+        nor of the forges `without_forges`."""
         # The rows' numbers first: sorting rows with their bodies takes long in a backlog.
         rows = self.rows(
             "select id, forge, event, delivery, received, body, state, reason, attempts, misses"
             " from deliveries where id in (select id from deliveries where state = 'new'"
             " and due not between ? and ? and id not in (select value from json_each(?))"
-            " order by id limit ?) order by id",
-            [time.time(), time.time() + LONGEST_PAUSE, json.dumps(list(without)), limit],
+            " and forge not in (select value from json_each(?)) order by id limit ?) order by id",
+            [
+                time.time(),
+                time.time() + LONGEST_PAUSE,
+                json.dumps(list(without)),
+                json.dumps(list(without_forges)),
+                limit,
+            ],
         )
         return [Delivery(**row) for row in rows]
 
@@ -201,6 +214,15 @@ class Store:
                 list(row.values()),
             )
             return cursor.rowcount == 1
+
+    def reopen_check(self, check: str) -> None:
+        """Open a check again that was closed because it had never been started."""
+        with self.writing() as db:
+            db.execute(
+                "update checks set open = 1, stage = 'waiting', problem = null, finished = null"
+                " where id = ? and open = 0 and problem = ?",
+                [check, NEVER_STARTED],
+            )
 
     def update_check(self, check: str, **changes: Any) -> None:
         """Change the named fields of one check."""

@@ -467,9 +467,13 @@ class Bot:
         self.history = open_history(self.store)
         self.deliveries = 0
         self.writes = Writes()
+        self.outbox: Any = None
         self.make()
 
     def make(self) -> None:
+        """Makes the parts anew, with the settings of now."""
+        if self.outbox is not None:
+            self.outbox.close()
         forges: Any = {"gh": self.forge}
         self.outbox = Outbox(prepared_url(self.settings), "tester")
         self.publisher = EagerPublisher(self)

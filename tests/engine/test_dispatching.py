@@ -78,6 +78,19 @@ async def test_a_slow_forge_holds_up_no_other_delivery(world: World) -> None:
     await until(lambda: world.store.delivery_counts() == {"done": 4})
 
 
+async def test_a_forge_whose_deliveries_hang_holds_up_no_other_forge(world: World) -> None:
+    numbers = list(range(1, 131))
+    world.held = {n: asyncio.Event() for n in numbers}
+    world.deliver(*numbers)
+    await until(lambda: len(world.begun) == module._AT_ONCE)
+    world.store.add_deliveries([NewDelivery("gl", "x", "guid-other", b"1000")])
+    world.dispatcher.wake()
+    await until(lambda: world.seen == [1000])
+    for event in world.held.values():
+        event.set()
+    await until(lambda: world.store.delivery_counts() == {"done": 131})
+
+
 async def test_many_are_begun_once_each_and_not_all_at_once(world: World) -> None:
     numbers = list(range(1, 131))
     world.held = {n: asyncio.Event() for n in numbers}

@@ -102,6 +102,27 @@ async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
     assert bot.forge.states(second)[-1] == "success"
 
 
+@pytest.mark.parametrize("end", ["push", "close"])
+async def test_what_waited_for_room_and_comes_no_more_is_pending_no_more(limited, end) -> None:
+    bot = limited(author_checks=1)
+    await bot.engine.launch()
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    waiting = bot.push({**SPEC, "more": "x"})
+    await bot.deliver()
+    assert bot.forge.states(waiting) == ["pending"]
+    if end == "push":
+        newest = bot.push({**SPEC, "more": "y"})
+        await bot.deliver()
+        assert bot.forge.states(newest) == ["pending"]
+    else:
+        bot.show(waiting, open=False)
+    bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+    await bot.dispatcher.handle_new()
+    await bot.until(lambda: bot.forge.states(waiting)[-1] == "neutral")
+
+
 async def test_a_question_too_many_is_answered_with_when_to_ask_again(limited) -> None:
     bot = limited(user_questions=1)
     await bot.engine.launch()

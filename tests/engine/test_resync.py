@@ -14,13 +14,12 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
-from bot.engine.collector import NEVER_STARTED
 from bot.engine.found import found_event
 from bot.engine.resync import Resync, Turns, is_missed
 from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.values import ForgeGoneError, OpenPull
 from bot.store.history.history import open_history
-from bot.store.records import CheckRecord, NewDelivery
+from bot.store.records import NEVER_STARTED, CheckRecord, NewDelivery
 from bot.store.repositories import KnownRepository, NewestCheck, Repositories
 from bot.store.store import Store, open_store, utc_text
 from tests.engine.conftest import settings_in

@@ -1,0 +1,193 @@
+"""Events about pull requests: checks start, stop or wait for room, and merges are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from bot.engine.desired import Phase
+from bot.engine.engine import Engine
+from bot.engine.found import FOUND_EVENT
+from bot.engine.job import job_of_head, run_id
+from bot.engine.merged import MergedChanges, mirror_of
+from bot.engine.quotas import Excess, QuotaError, Quotas
+from bot.engine.runs import Runs
+from bot.forge.protocol import Forge
+from bot.forge.values import (
+    ForgeFile,
+    ForgeTooLargeError,
+    PullRequest,
+    PullRequestEvent,
+    PullRequestKey,
+)
+from bot.settings.values import Settings
+from bot.store.records import Delivery
+from bot.store.repositories import Repositories
+from bot.store.store import Store
+
+LOG = logging.getLogger(__name__)
+# Actions that start no check of a head that has one with a result.
+_NO_NEWS = ("ready_for_review", "found", "base moved")
+_FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
+Locks = Mapping[PullRequestKey, asyncio.Lock]
+
+
+class PullEvents:
+    """Handler of events about pull requests, one at a time for each: `locks` has its lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        runs: Runs,
+        settings: Settings,
+        merged_changes: MergedChanges,
+        locks: Locks,
+        *,
+        lag: float,
+    ) -> None:
+        """`lag` is the seconds after which a forge is asked again."""
+        self._engine = engine
+        self._runs = runs
+        self._settings = settings
+        self._merged_changes = merged_changes
+        self._locks = locks
+        self._lag = lag
+        self._quotas = Quotas(store, settings.limits)
+        self._repositories = Repositories(store)
+
+    async def take(
+        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+    ) -> tuple[bool, str]:
+        """Handle an event; return whether it had an effect, and a sentence for the log.
+
+        QuotaError while its check has to wait for room.
+        """
+        if event.wish == "stop":
+            async with self._locks[event.key]:
+                if event.merged:
+                    return await self._merged(forge, await forge.pull_request(event.key))
+                stopped = await self._closed(event.key, event.head_sha)
+                return True, f"{event.key} was closed: {stopped} runs stopped."
+        # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
+        pull = await self._as_it_is_now(forge, event, delivery)
+        lock = self._locks[event.key]
+        behind = lock.locked()
+        async with lock:
+            if behind:
+                pull = await forge.pull_request(event.key)
+            await self._end_hold(event, delivery, pull)
+            if pull.merged:
+                return await self._merged(forge, pull)
+            if event.base_sha:
+                # The forge's own may be that of the last push to the pull request.
+                pull = replace(pull, base_sha=event.base_sha)
+            return await self._check(event, delivery, pull)
+
+    async def _closed(self, key: PullRequestKey, sha: str) -> int:
+        """Stop the runs of a pull request that was closed; return their number."""
+        await self._engine.publisher.closed(key, sha)
+        stopped = await self._runs.stop(key, "The pull request was closed.")
+        await asyncio.to_thread(self._repositories.over, *key.parts)
+        return stopped
+
+    async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
+        """Record a merge. A check of its head goes on: it measures the merged change."""
+        await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
+        files = await changed_files(forge, pull, self._settings)
+        await asyncio.to_thread(self._repositories.over, *pull.key.parts)
+        if await asyncio.to_thread(self._merged_changes.merged, pull, files):
+            return True, f"{pull.key} was merged: recorded as {pull.merge_sha[:12]}."
+        return False, f"{pull.key} was merged, and changed no package."
+
+    async def _check(
+        self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
+    ) -> tuple[bool, str]:
+        key = event.key
+        if not pull.open:
+            stopped = await self._closed(key, pull.head_sha)
+            return stopped > 0, f"{key} is closed by now."
+        await asyncio.to_thread(self._repositories.back, key.forge, key.repository)
+        check = run_id(key, pull.head_sha, delivery.delivery)
+        pusher = event.pusher if event.head_sha == pull.head_sha else ""
+        for other in await self._runs.of(key):
+            same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
+            # One that began before it was known who pushed may have trusted somebody else.
+            same = same and pusher in ("", other.pusher, pull.author)
+            same = same and event.base_sha in ("", other.base_sha)
+            settled = other.stage != "stopped" and event.action in _NO_NEWS
+            if other.id != check and same and (other.open or settled):
+                return False, f"{other.id} has this head commit already."
+        excess = await asyncio.to_thread(self._quotas.of_check, pull)
+        if excess is not None:
+            await self._hold(pull, check, excess)
+        job = await self._runs.start(pull, delivery.delivery, delivery.received, pusher=pusher)
+        return True, f"{job.id} started."
+
+    async def _hold(self, pull: PullRequest, check: str, excess: Excess) -> None:
+        """Say in the status that the check waits for room; QuotaError until there is some."""
+        # Looked at again then: a newer commit that came meanwhile is the one that is checked.
+        job, publisher = job_of_head(check, pull.key, pull), self._engine.publisher
+        await publisher.begin(job)
+        await publisher.status(job, Phase.QUEUED, "pending", excess.sentence, excess.sentence)
+        raise QuotaError(excess)
+
+    async def _end_hold(
+        self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
+    ) -> None:
+        """Conclude the status of a commit whose check waited for room, where it comes no more."""
+        newest = event.head_sha in ("", pull.head_sha)
+        # One that was never postponed did not wait.
+        if delivery.reason is None or (newest and pull.open):
+            return
+        held = replace(pull, head_sha=event.head_sha or pull.head_sha)
+        check = run_id(event.key, held.head_sha, delivery.delivery)
+        title, reason = "Superseded", f"{pull.head_sha[:12]} is the head now."
+        if newest:
+            title, reason = "Not checked", "The pull request is not open any more."
+        job = job_of_head(check, event.key, held)
+        await self._engine.publisher.end_hold(job, "neutral", title, reason)
+
+    async def _as_it_is_now(
+        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+    ) -> PullRequest:
+        """The forge's pull request, requested again if it may be older than the event."""
+        pull = await forge.pull_request(event.key)
+        for _ in range(0 if delivery.event == FOUND_EVENT else 2):
+            same_base = event.base_ref in ("", pull.base_ref)
+            if (pull.head_sha == event.head_sha and same_base) or age_of(delivery) > _FRESH:
+                break
+            await asyncio.sleep(self._lag)
+            pull = await forge.pull_request(event.key)
+        return pull
+
+
+def age_of(delivery: Delivery) -> float:
+    """Seconds since a delivery was received."""
+    return time.time() - datetime.fromisoformat(delivery.received).timestamp()
+
+
+async def changed_files(
+    forge: Forge, pull: PullRequest, settings: Settings
+) -> tuple[ForgeFile, ...]:
+    """The files of `pull` from where it left its base branch to its head.
+
+    Where the forge lists none, the commits are fetched; raises the errors of both.
+    """
+    try:
+        return await forge.changed_files(pull.key)
+    except ForgeTooLargeError as error:
+        LOG.info("%s Git lists them.", error)
+    source = await forge.source(pull.key, pull.base_ref)
+    mirror = mirror_of(source, settings)
+
+    def look() -> Iterable[ForgeFile]:
+        base = mirror.fetch(pull.head_sha, pull.base_sha, refs=source.refs)
+        for file in mirror.changed_files(base, pull.head_sha):
+            yield ForgeFile(file.path, file.old_path)
+
+    return await asyncio.to_thread(lambda: tuple(look()))
