@@ -133,6 +133,18 @@ class Killing:
         runs = self.fleet.forge.state.runs_of(self.fleet.repository, head)
         return any(GIVEN_UP in str(run.fields.get("output")) for run in runs)
 
+    def unfinished(self) -> list[str]:
+        """Each head whose status is not concluded, with what the status says."""
+        runs_of = self.fleet.forge.state.runs_of
+        return [
+            f"#{pull.number} {head[:12]}{'' if head == pull.head_sha else ' (not the newest)'}:"
+            f" {run.status}, {run.fields.get('output')}"
+            for pull in self.pulls
+            for head in self.heads[pull.number]
+            for run in runs_of(pull.repository, head)
+            if run.status != "completed"
+        ]
+
     def report(self, kind: str, settled: float) -> None:
         """Print the table."""
         heads = [head for all_ in self.heads.values() for head in all_]
@@ -141,6 +153,8 @@ class Killing:
         print("  kills: " + ", ".join(f"{what} {n}" for what, n in sorted(self.kills.items())))
         print(f"  right {settled:.0f} s after the last kill; ended in words {words}")
         print("  " + ", ".join(f"{what} {n}" for what, n in self.found().items()), flush=True)
+        for line in self.unfinished():
+            print(f"  {line}", flush=True)
 
     async def settle(self) -> float:
         """Wait until all is as it should be, for some minutes at most; return the seconds."""
