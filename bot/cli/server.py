@@ -40,7 +40,7 @@ _LOG_FORMAT = click.option(
 def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Settings:
     """The settings of a file; options of the command line override them."""
     from bot.outbound.authorities import trust_also
-    from bot.settings.telemetry import LogSettings
+    from bot.settings.operation import LogSettings
     from bot.settings.values import load_settings
 
     chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}

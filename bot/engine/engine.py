@@ -1,4 +1,4 @@
-"""DBOS: start and stop, queues, runs by id, and recovery of a dead worker's runs.
+"""DBOS: start and stop, queues, and runs by id.
 
 Only the MIT core is used: no Conductor, no telemetry. What was learnt is beside each line.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,8 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
-from bot.engine.abandoned_builds import move_abandoned
-from bot.engine.build_places import BuildPlace, build_id, places_here
+from bot.engine.build_places import BuildPlace, places_here
 from bot.engine.database import (
     database_engine,
     lock_data,
@@ -31,30 +30,26 @@ from bot.engine.job import CheckJob, Reply
 from bot.engine.leases import Leases
 from bot.engine.outcome import AWAY_TRIES, RetryPolicy
 from bot.engine.queues import MOST_WAITING, WITHDRAW_PRIORITY, Queues
+from bot.engine.recovery import Recovery, builds_of
 from bot.engine.results import older_job, older_progress
+from bot.engine.run_reports import PROGRESS
 from bot.engine.steps import CheckSteps
 from bot.engine.takeover import (
     APPLICATION,
     CHECKS,
     STRANGERS,
     WAITS,
-    LongKnown,
-    orphans,
-    requeue_runs,
-    stranded_runs,
-    unfinished_claims,
 )
 from bot.engine.values import Progress, ValueSerializer
 from bot.engine.waiting import LOOK
 from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
 from bot.engine.workflows import (
-    PROGRESS,
     WORKFLOW_VERSION,
     Part,
     Workflows,
     part_id,
 )
-from bot.errors import MinimizeError, SurroundingsError, UsageError
+from bot.errors import MinimizeError, SurroundingsError
 from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 from bot.store.records import StepRecord
@@ -63,8 +58,6 @@ LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]
 # The workflows of a check beside its first, in their order.
 _PARTS: tuple[Part, ...] = ("wait", "final")
-# Seconds between two looks for lost processes.
-_WATCH = 2.0
 _LENGTHS = (3, 30, 300)
 _BATCH = _LENGTHS[-1]
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -138,10 +131,17 @@ class Engine:
         policy = RetryPolicy(settings.engine.attempts, pause, away)
         self._leases = Leases(self._database, self._executor, self._version)
         self._workflows = Workflows(steps, policy, self._queues, self._leases.built)
-        self._orphans = LongKnown(self._leases.lease)
-        self._abandoned = LongKnown(settings.engine.wait_for_worker)
-        self._dropped = LongKnown(self._leases.lease)
-        self._watch: asyncio.Task[None] | None = None
+        self.recovery = Recovery(
+            settings,
+            self._database,
+            self._leases,
+            self._queues,
+            self.results,
+            self._workflows.in_progress,
+            lambda run, turn: self._enqueue(run.name, run.run, turn, run.job, *run.args),
+            moves_builds=role == "server",
+        )
+        self._recovering: asyncio.Task[None] | None = None
         self._stopped = False
 
     def _made_wakeups(self) -> Wakeups:
@@ -192,17 +192,17 @@ class Engine:
         # It blocks for up to a third of a second, so not on the event loop.
         await asyncio.to_thread(DBOS.launch)
         self._wakeups.start(self._woken)
-        await self.take_over()
-        self._watch = asyncio.create_task(self._take_over_forever(), name="takeover")
+        await self.recovery.take_over()
+        self._recovering = asyncio.create_task(self.recovery.run(), name="recovery")
 
     async def stop(self, seconds: int = 0) -> None:
         """Stop; runs in flight go on after the next start. `seconds` to wait for them."""
         if self._stopped:
             return
         self._stopped = True
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.wait([self._recovering])
         await asyncio.to_thread(self._wakeups.stop)
         await asyncio.to_thread(self._leases.stop)
         await asyncio.to_thread(
@@ -245,20 +245,12 @@ class Engine:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
         parts = [part_id(check, part) for part in _PARTS]
-        await DBOS.cancel_workflows_async([check, *parts, *await self._builds_of(check)])
+        await DBOS.cancel_workflows_async([check, *parts, *await builds_of(check)])
         await asyncio.to_thread(self._computing.end, check)
         await asyncio.to_thread(self._wakeups.send, f"{STOPPED}{check}")
         if waiting is not None:
             # It sleeps, and sees that it was cancelled when it wakes.
             await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
-
-    @staticmethod
-    async def _builds_of(check: str) -> list[str]:
-        """The ids of a check's builds for single architectures."""
-        found = await DBOS.list_workflows_async(
-            workflow_id_prefix=build_id(check), load_input=False, load_output=False
-        )
-        return [one.workflow_id for one in found]
 
     async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
         """Wake a check that waits for a check of one of these names (none: of any).
@@ -350,80 +342,6 @@ class Engine:
         """The steps of a check, as far as they are recorded."""
         run = await asyncio.to_thread(run_with_steps, DBOS, check)
         return () if run is None else run.steps
-
-    async def requeue(self, executor: str) -> int:
-        """Queue the runs that `executor` had claimed and never finished; return their number."""
-        if executor == self._executor:
-            raise UsageError(
-                f"{executor} is this process itself.", "A restart goes on with its own runs."
-            )
-        count = await asyncio.to_thread(requeue_runs, self._settings, executor)
-        self._queues.queued()
-        return count
-
-    async def take_over(self) -> list[str]:
-        """Queue again the runs of every process that was lost; return the processes.
-
-        Runs of another release that nobody will run begin again, from their jobs; builds that wait
-        where nobody builds any more go to another place, or end.
-        """
-        lost = []
-        for executor in await asyncio.to_thread(self._leases.lost):
-            with self._leases.taking_over(executor) as ours:
-                if ours:
-                    await self._requeue_lost(executor)
-                    lost.append(executor)
-        living = await asyncio.to_thread(self._leases.living)
-        claims = await asyncio.to_thread(unfinished_claims, self._database)
-        for executor in self._orphans.of(orphans(claims, self._executor, living)):
-            await self._requeue_lost(executor)
-            lost.append(executor)
-        if any(claim.claimed and claim.executor == self._executor for claim in claims):
-            await self._requeue_dropped()
-        if self._role == "server":
-            await move_abandoned(self._database, self._abandoned, self._leases.built, self._queues)
-        if any(claim.version != self._version for claim in claims):
-            await self._begin_again(living)
-        return lost
-
-    async def _requeue_dropped(self) -> None:
-        """Queue again the runs that are this process's, and that it does not run: the database did
-        not answer, or the disk was full, when one was begun or recorded a step."""
-        claimed = await DBOS.list_workflows_async(
-            status="PENDING",
-            executor_id=self._executor,
-            app_version=self._version,
-            load_input=False,
-            load_output=False,
-        )
-        idle = {one.workflow_id for one in claimed} - self._workflows.in_progress
-        dropped = self._dropped.of(idle)
-        if dropped:
-            LOG.warning("runs that had stopped are queued again: %s", ", ".join(dropped))
-            await asyncio.to_thread(requeue_runs, self._settings, self._executor, dropped)
-            self._queues.queued()
-
-    async def _begin_again(self, living: Mapping[str, str]) -> None:
-        stranded = await stranded_runs(self._executor, self._version, living, self.results)
-        for run in stranded:
-            LOG.info("%s of another release begins again", run.run)
-            builds = await self._builds_of(run.job.id) if run.name == "check" else []
-            await DBOS.delete_workflows_async([*run.parts, *builds])
-            priority = await self._queues.turn(CHECKS, run.job.urgency, run.job)
-            await self._enqueue(run.name, run.run, priority, run.job, *run.args)
-
-    async def _requeue_lost(self, executor: str) -> None:
-        count = await self.requeue(executor)
-        LOG.warning("%s is lost: %d of its runs are queued again", executor, count)
-
-    async def _take_over_forever(self) -> None:
-        while True:
-            await asyncio.sleep(_WATCH)
-            try:
-                await self.take_over()
-            except Exception:
-                # The database may be back at the next look, which must come.
-                LOG.exception("lost processes could not be looked for")
 
 
 def even_batches(ids: Sequence[str]) -> Iterator[list[str]]:

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
@@ -23,6 +22,7 @@ from bot.engine.desired import (
     desired_from_json,
     desired_to_json,
 )
+from bot.engine.outbox_rows import METADATA, OUTBOX, Backlog, Claim, StoredRow
 from bot.errors import SurroundingsError
 from bot.settings.values import Settings
 
@@ -35,68 +35,6 @@ SETTLED = 60.0
 _DAY = 86_400.0
 # More than any pause: a row that is due later than this was written before the clock was set back.
 _LONGEST_PAUSE = 25_200.0
-
-_METADATA = sa.MetaData()
-_OUTBOX = sa.Table(
-    "minimize_outbox",
-    _METADATA,
-    sa.Column("id", sa.Text, primary_key=True),
-    *(sa.Column(n, sa.Text, nullable=False) for n in ("kind", "forge", "repository", "name")),
-    sa.Column("number", sa.Integer, nullable=False),
-    # The desired state as JSON. `revision` counts its changes, `version` those that are to be seen,
-    # `seen` is the version that the forge had at `seen_at`.
-    sa.Column("body", sa.Text, nullable=False),
-    *(sa.Column(n, sa.Integer, nullable=False) for n in ("revision", "version", "seen")),
-    sa.Column("changed_at", sa.Double, nullable=False),
-    sa.Column("seen_at", sa.Double),
-    # Not null: to be compared with the forge again from then on, changed or not.
-    sa.Column("look_at", sa.Double),
-    sa.Column("due", sa.Double, nullable=False),
-    # Failed tries in a row, since when, and refusals that were a day apart.
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("failing_since", sa.Double),
-    sa.Column("refusals", sa.Integer, nullable=False),
-    sa.Column("refused_at", sa.Double),
-    sa.Column("problem", sa.Text),
-    sa.Column("holder", sa.Text),
-    sa.Column("held_until", sa.Double, nullable=False),
-    sa.Index("minimize_outbox_due", "due"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A row that this process alone may write to the forge, until its lease ends.
-
-    `attempts` have failed before, for `failing` seconds; `refusals` of them a day apart.
-    `taken_over`: from a holder that was lost, who may have something on its way.
-    """
-
-    subject: Subject
-    desired: Desired
-    version: int
-    attempts: int = 0
-    failing: float = 0.0
-    refusals: int = 0
-    problem: str = ""
-    taken_over: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A desired state as JSON, the number of its changes, and of those that are to be seen."""
-
-    body: str
-    revision: int
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Rows of a forge that it does not say yet: how many, and for how many seconds the oldest."""
-
-    waiting: int
-    seconds: float
 
 
 class Outbox:
@@ -129,7 +67,7 @@ class Outbox:
             if postgres:
                 # Two processes that start at once would both make the table.
                 connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
-            _METADATA.create_all(connection, checkfirst=True)
+            METADATA.create_all(connection, checkfirst=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -165,19 +103,19 @@ class Outbox:
                     self.on_change()
                 return True
 
-    def _row(self, subject: Subject) -> _Stored | None:
-        columns = (_OUTBOX.c.body, _OUTBOX.c.revision, _OUTBOX.c.version)
+    def _row(self, subject: Subject) -> StoredRow | None:
+        columns = (OUTBOX.c.body, OUTBOX.c.revision, OUTBOX.c.version)
         with self._begin() as connection:
             found = connection.execute(
-                sa.select(*columns).where(_OUTBOX.c.id == subject.id)
+                sa.select(*columns).where(OUTBOX.c.id == subject.id)
             ).one_or_none()
-        return None if found is None else _Stored(*found)
+        return None if found is None else StoredRow(*found)
 
     def _write(
         self,
         subject: Subject,
         desired: Desired,
-        row: _Stored | None,
+        row: StoredRow | None,
         *,
         shown: bool,
     ) -> bool:
@@ -190,9 +128,9 @@ class Outbox:
             values |= {"revision": row.revision + 1, "number": subject.number}
             if shown:
                 values["version"] = row.version + 1
-            same = (_OUTBOX.c.id == subject.id) & (_OUTBOX.c.revision == row.revision)
+            same = (OUTBOX.c.id == subject.id) & (OUTBOX.c.revision == row.revision)
             with self._begin() as connection:
-                done = connection.execute(sa.update(_OUTBOX).where(same).values(values))
+                done = connection.execute(sa.update(OUTBOX).where(same).values(values))
                 return bool(done.rowcount)
         names = ("kind", "forge", "repository", "number", "name")
         values |= {name: getattr(subject, name) for name in names}
@@ -200,7 +138,7 @@ class Outbox:
         values |= {"changed_at": self._now, "due": self._now, "attempts": 0, "refusals": 0}
         try:
             with self._engine.begin() as connection:
-                connection.execute(sa.insert(_OUTBOX).values(**values, held_until=0.0))
+                connection.execute(sa.insert(OUTBOX).values(**values, held_until=0.0))
         except sa.exc.IntegrityError:
             return False
         except sa.exc.SQLAlchemyError as error:
@@ -209,11 +147,11 @@ class Outbox:
 
     def look_again(self, subject: Subject) -> None:
         """Compare what the forge has with a desired state once more, unless it was seen today."""
-        old = sa.func.coalesce(_OUTBOX.c.seen_at, 0.0) < self._now - _DAY
+        old = sa.func.coalesce(OUTBOX.c.seen_at, 0.0) < self._now - _DAY
         with self._begin() as connection:
             connection.execute(
-                sa.update(_OUTBOX)
-                .where(_OUTBOX.c.id == subject.id, old)
+                sa.update(OUTBOX)
+                .where(OUTBOX.c.id == subject.id, old)
                 .values(look_at=self._now, due=self._now)
             )
 
@@ -225,13 +163,13 @@ class Outbox:
         """Claim up to `most` rows that their forge does not have yet, the longest due first; none
         of the forges `without`, nor of the subjects `in_hand`: a claim that ended while its holder
         writes must not make a second writer of the same process."""
-        free = _OUTBOX.c.held_until < self._now
+        free = OUTBOX.c.held_until < self._now
         # No lease is longer: it was written before the clock was set back.
-        free |= _OUTBOX.c.held_until > self._now + 2 * self._lease
-        due = (_OUTBOX.c.due <= self._now) | (_OUTBOX.c.due > self._now + _LONGEST_PAUSE)
-        wanted = _unseen() & due & free & _OUTBOX.c.forge.not_in(list(without))
-        wanted &= _OUTBOX.c.id.not_in(list(in_hand))
-        query = sa.select(_OUTBOX.c.id).where(wanted).order_by(_OUTBOX.c.due).limit(most)
+        free |= OUTBOX.c.held_until > self._now + 2 * self._lease
+        due = (OUTBOX.c.due <= self._now) | (OUTBOX.c.due > self._now + _LONGEST_PAUSE)
+        wanted = _unseen() & due & free & OUTBOX.c.forge.not_in(list(without))
+        wanted &= OUTBOX.c.id.not_in(list(in_hand))
+        query = sa.select(OUTBOX.c.id).where(wanted).order_by(OUTBOX.c.due).limit(most)
         with self._begin() as connection:
             ids = list(connection.execute(query).scalars())
         return [claim for one in ids if (claim := self._claim(one, wanted)) is not None]
@@ -240,14 +178,14 @@ class Outbox:
         mine = {"holder": self._holder, "held_until": self._now + self._lease}
         with self._begin() as connection:
             before = connection.execute(
-                sa.select(_OUTBOX.c.holder).where(_OUTBOX.c.id == row_id)
+                sa.select(OUTBOX.c.holder).where(OUTBOX.c.id == row_id)
             ).scalar()
-            failing = sa.func.coalesce(self._now - _OUTBOX.c.failing_since, 0.0)
+            failing = sa.func.coalesce(self._now - OUTBOX.c.failing_since, 0.0)
             row = connection.execute(
-                sa.update(_OUTBOX)
-                .where(_OUTBOX.c.id == row_id, wanted)
+                sa.update(OUTBOX)
+                .where(OUTBOX.c.id == row_id, wanted)
                 .values(mine)
-                .returning(_OUTBOX, failing.label("failing"))
+                .returning(OUTBOX, failing.label("failing"))
             ).one_or_none()
         if row is None:
             return None  # another process has it
@@ -257,11 +195,11 @@ class Outbox:
         except ValueError:
             # One row of another release must not stop the others.
             LOG.exception("%s cannot be read, and is not written", row.id)
-            this = _OUTBOX.c.id == row.id
+            this = OUTBOX.c.id == row.id
             unread = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
             with self._begin() as connection:
                 connection.execute(
-                    sa.update(_OUTBOX).where(this).values(**unread, holder=None, held_until=0.0)
+                    sa.update(OUTBOX).where(this).values(**unread, holder=None, held_until=0.0)
                 )
             return None
         return Claim(
@@ -278,13 +216,13 @@ class Outbox:
     def renew(self, claims: Collection[Claim]) -> set[str]:
         """Renew claims; return the ids of the subjects whose claim is still this process's."""
         ids = [claim.subject.id for claim in claims]
-        mine = _OUTBOX.c.id.in_(ids) & (_OUTBOX.c.holder == self._holder)
+        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.holder == self._holder)
         with self._begin() as connection:
             renewed = connection.execute(
-                sa.update(_OUTBOX)
-                .where(mine, _OUTBOX.c.held_until >= self._now)
+                sa.update(OUTBOX)
+                .where(mine, OUTBOX.c.held_until >= self._now)
                 .values(held_until=self._now + self._lease)
-                .returning(_OUTBOX.c.id)
+                .returning(OUTBOX.c.id)
             ).scalars()
             return set(renewed)
 
@@ -306,8 +244,8 @@ class Outbox:
     def postpone(self, claim: Claim, problem: str, pause: float) -> None:
         """Record a failed try, and release the claim for another in `pause` seconds."""
         tried: dict[str, object] = {
-            "attempts": _OUTBOX.c.attempts + 1,
-            "failing_since": sa.func.coalesce(_OUTBOX.c.failing_since, self._now),
+            "attempts": OUTBOX.c.attempts + 1,
+            "failing_since": sa.func.coalesce(OUTBOX.c.failing_since, self._now),
             "problem": problem,
         }
         if pause:
@@ -316,13 +254,13 @@ class Outbox:
 
     def refuse(self, claim: Claim, problem: str, pause: float) -> None:
         """Record a refusal as `postpone` does; it counts where the last that did is a day old."""
-        day_old = sa.func.coalesce(_OUTBOX.c.refused_at, 0.0) < self._now - _DAY
-        mine = (_OUTBOX.c.id == claim.subject.id) & (_OUTBOX.c.holder == self._holder)
+        day_old = sa.func.coalesce(OUTBOX.c.refused_at, 0.0) < self._now - _DAY
+        mine = (OUTBOX.c.id == claim.subject.id) & (OUTBOX.c.holder == self._holder)
         with self._begin() as connection:
             connection.execute(
-                sa.update(_OUTBOX)
+                sa.update(OUTBOX)
                 .where(mine, day_old)
-                .values(refusals=_OUTBOX.c.refusals + 1, refused_at=self._now)
+                .values(refusals=OUTBOX.c.refusals + 1, refused_at=self._now)
             )
         self.postpone(claim, problem, pause)
 
@@ -331,59 +269,59 @@ class Outbox:
         self._release(claim, {"look_at": self._now, "due": self._now})
 
     def _release(self, claim: Claim, values: dict[str, object]) -> None:
-        this = _OUTBOX.c.id == claim.subject.id
+        this = OUTBOX.c.id == claim.subject.id
         # A newer version is due already: the pause is for what was tried.
         if "due" in values:
-            newer = _OUTBOX.c.version > claim.version
-            values["due"] = sa.case((newer, _OUTBOX.c.due), else_=values["due"])
+            newer = OUTBOX.c.version > claim.version
+            values["due"] = sa.case((newer, OUTBOX.c.due), else_=values["due"])
         with self._begin() as connection:
             done = connection.execute(
-                sa.update(_OUTBOX)
-                .where(this, _OUTBOX.c.holder == self._holder)
+                sa.update(OUTBOX)
+                .where(this, OUTBOX.c.holder == self._holder)
                 .values(**values, holder=None, held_until=0.0)
             )
             if done.rowcount == 0:
                 # The lease had ended, and what this process wrote may have come after another's.
                 LOG.warning("%s: the claim was lost while it was written", claim.subject.id)
                 later = {"look_at": self._now + 1.0, "due": self._now + 1.0}
-                connection.execute(sa.update(_OUTBOX).where(this).values(later))
+                connection.execute(sa.update(OUTBOX).where(this).values(later))
 
     # What is left
 
     def forget(self, days: float) -> int:
         """Delete what the forges have had for `days`; return the number."""
-        old = (_OUTBOX.c.version <= _OUTBOX.c.seen) & _OUTBOX.c.look_at.is_(None)
-        old &= _OUTBOX.c.changed_at < self._now - days * _DAY
+        old = (OUTBOX.c.version <= OUTBOX.c.seen) & OUTBOX.c.look_at.is_(None)
+        old &= OUTBOX.c.changed_at < self._now - days * _DAY
         with self._begin() as connection:
-            return int(connection.execute(sa.delete(_OUTBOX).where(old)).rowcount)
+            return int(connection.execute(sa.delete(OUTBOX).where(old)).rowcount)
 
     def forget_repository(self, forge: str, repository: str) -> int:
         """Delete all of a repository that is no longer there for us; return the number."""
-        these = (_OUTBOX.c.forge == forge) & (_OUTBOX.c.repository == repository)
+        these = (OUTBOX.c.forge == forge) & (OUTBOX.c.repository == repository)
         with self._begin() as connection:
-            return int(connection.execute(sa.delete(_OUTBOX).where(these)).rowcount)
+            return int(connection.execute(sa.delete(OUTBOX).where(these)).rowcount)
 
     def backlog(self) -> dict[str, Backlog]:
         """The rows of each forge that it does not say yet."""
-        oldest = self._now - sa.func.min(_OUTBOX.c.changed_at)
+        oldest = self._now - sa.func.min(OUTBOX.c.changed_at)
         query = (
-            sa.select(_OUTBOX.c.forge, sa.func.count(), oldest)
-            .where(_OUTBOX.c.version > _OUTBOX.c.seen)
-            .group_by(_OUTBOX.c.forge)
+            sa.select(OUTBOX.c.forge, sa.func.count(), oldest)
+            .where(OUTBOX.c.version > OUTBOX.c.seen)
+            .group_by(OUTBOX.c.forge)
         )
         with self._begin() as connection:
             return {forge: Backlog(n, age) for forge, n, age in connection.execute(query)}
 
     def settled(self) -> bool:
         """Return whether every forge says all that it should, as far as is known now."""
-        now = (_OUTBOX.c.version > _OUTBOX.c.seen) | (_OUTBOX.c.look_at <= self._now)
+        now = (OUTBOX.c.version > OUTBOX.c.seen) | (OUTBOX.c.look_at <= self._now)
         with self._begin() as connection:
-            return connection.execute(sa.select(_OUTBOX.c.id).where(now).limit(1)).first() is None
+            return connection.execute(sa.select(OUTBOX.c.id).where(now).limit(1)).first() is None
 
     def problem(self, subject: Subject) -> str:
         """The problem of the last try about `subject`, or nothing."""
         with self._begin() as connection:
-            query = sa.select(_OUTBOX.c.problem).where(_OUTBOX.c.id == subject.id)
+            query = sa.select(OUTBOX.c.problem).where(OUTBOX.c.id == subject.id)
             return connection.execute(query).scalar() or ""
 
 
@@ -397,7 +335,7 @@ def _read(subject: Subject, body: str, empty: D) -> Desired:
 
 
 def _unseen() -> sa.ColumnElement[bool]:
-    return (_OUTBOX.c.version > _OUTBOX.c.seen) | _OUTBOX.c.look_at.is_not(None)
+    return (OUTBOX.c.version > OUTBOX.c.seen) | OUTBOX.c.look_at.is_not(None)
 
 
 def holder_name(executor: str) -> str:

@@ -23,7 +23,8 @@ from bot.engine.desired import (
     DesiredStatuses,
     DesiredSuggestions,
 )
-from bot.engine.outbox import LEASE, Claim, Outbox
+from bot.engine.outbox import LEASE, Outbox
+from bot.engine.outbox_rows import Claim
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
 from bot.forge.values import (

@@ -17,8 +17,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from bot import limits
 from bot.errors import UsageError
 from bot.settings.forges import ForgeSettings, PlaceOfRepositories, SecretReference, Strict, Url
-from bot.settings.retention import Kept, RetentionSettings
-from bot.settings.telemetry import LogSettings, MetricsSettings, TraceSettings
+from bot.settings.operation import (
+    Kept,
+    LogSettings,
+    MetricsSettings,
+    RetentionSettings,
+    TraceSettings,
+)
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]

@@ -8,13 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +19,8 @@ from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from bot.errors import SurroundingsError
 from bot.store.deliveries import (
     LONGEST_PAUSE,
-    Change,
     add_delivery,
     postpone_delivery,
     settle_delivery,
@@ -42,95 +37,13 @@ from bot.store.records import (
     StepRecord,
 )
 from bot.store.schema import MIGRATION_NAMES, migrations
+from bot.store.transactions import StoreError, Transactions
 
 _BUSY_MS = 30_000
 
-LOG = logging.getLogger(__name__)
 
-
-class StoreError(SurroundingsError):
-    """The store cannot be read or written: a full disk, a broken file, no permission."""
-
-
-class Store:
+class Store(Transactions):
     """The open store; `open_store` makes one."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._db = Database(connection)
-        self._lock = threading.RLock()
-
-    def vacuum(self) -> None:
-        """Write the file anew without its free pages; StoreError if the disk cannot hold it."""
-        with self._lock:
-            try:
-                self._db.execute("vacuum")
-            except sqlite3.Error as error:
-                raise StoreError(f"The store {self.path} cannot be packed: {error}.") from error
-
-    def close(self) -> None:
-        """Close the file. The store must not be used afterwards."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[Database]:
-        """Open a transaction as the only writer of all threads and processes, applied whole or not.
-
-        StoreError when the disk cannot keep it; then nothing of it was written.
-        """
-        with self._lock:
-            connection = self._db.conn
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise StoreError(
-                    f"The store {self.path} cannot be written: {error}.",
-                    "See that its disk has room and that the bot may write there.",
-                ) from error
-
-    def write_together(self, changes: Sequence[Change[Any]]) -> list[Any]:
-        """Make changes in one transaction; return what each returns, or the error that it raises.
-
-        One that raises is undone alone. StoreError when the disk cannot keep them: then none is.
-        """
-        try:
-            with self.writing() as db:
-                return [change(db) for change in changes]
-        except StoreError as error:
-            if isinstance(error.__cause__, sqlite3.OperationalError):
-                raise  # the disk, not one of them
-        except Exception as error:  # noqa: BLE001 - each is answered with its own below
-            LOG.debug("%d changes are made one by one: %s", len(changes), error)
-        with self.writing() as db:
-            return [self._one_of_many(db, change) for change in changes]
-
-    def _one_of_many(self, db: Database, change: Change[Any]) -> Any:
-        db.execute("savepoint change")
-        try:
-            result = change(db)
-        except sqlite3.OperationalError:
-            raise  # the disk, not this change
-        except Exception as error:  # noqa: BLE001 - it is given to who asked for this change
-            db.execute("rollback to change")
-            result = error
-        db.execute("release change")
-        return result
-
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """The rows of a query; StoreError if the file cannot be read."""
-        with self._lock:
-            try:
-                return list(self._db.query(sql, values))
-            except sqlite3.Error as error:
-                raise StoreError(f"The store {self.path} cannot be read: {error}.") from error
 
     # Deliveries
 

@@ -8,7 +8,7 @@ endpoint is set, and nowhere else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 Attribute = str | int | float | bool
 
@@ -73,15 +74,30 @@ def start_traces(
             "Run pip install 'minimize[traces]', or take traces out of the settings.",
         ) from error
     from bot.outbound.sessions import outbound_session
-    from bot.telemetry.span_ids import given_ids
 
     named = {"service.name": "minimize", "service.instance.id": process}
-    provider = TracerProvider(resource=Resource.create(named), id_generator=given_ids(_next_ids))
+    provider = TracerProvider(resource=Resource.create(named), id_generator=_given_ids(_next_ids))
     sending = exporter or OTLPSpanExporter(
         endpoint=endpoint, headers=dict(headers or {}), session=outbound_session()
     )
     provider.add_span_processor(BatchSpanProcessor(sending))
     _PROVIDER = provider
+
+
+def _given_ids(given: Callable[[], tuple[int, int] | None]) -> IdGenerator:
+    """A generator of the ids (trace, span) that `given` returns; of random ones for null."""
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+    class GivenIds(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            ids = given()
+            return ids[0] if ids else super().generate_trace_id()
+
+        def generate_span_id(self) -> int:
+            ids = given()
+            return ids[1] if ids else super().generate_span_id()
+
+    return GivenIds()
 
 
 def stop_traces() -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from bot.engine.desired import Desired, DesiredComment, DesiredStatuses
 from bot.engine.inspection import EngineFigures
-from bot.engine.outbox import Backlog
+from bot.engine.outbox_rows import Backlog
 from bot.errors import SurroundingsError
 from bot.model.result import check_from_json
 from bot.store.records import CheckRecord

@@ -115,12 +115,12 @@ async def test_the_runs_of_a_worker_that_never_came_back_are_queued_again(bot) -
         )
     database.dispose()
     bot.store.update_check(bot.checks()[0].id, open=True)
-    assert await bot.engine.requeue("nobody") == 0
+    assert await bot.engine.recovery.requeue("nobody") == 0
     # From outside (`minimize requeue`), beside the running bot.
     assert await asyncio.to_thread(requeue_runs, bot.settings, "lost") == 1
     await bot.settled()
     # All its steps were recorded, so nothing was done twice.
     assert bot.checker.calls.count(("finish", head)) == 1
-    assert await bot.engine.requeue("lost") == 0
+    assert await bot.engine.recovery.requeue("lost") == 0
     with pytest.raises(UsageError, match="this process itself"):
-        await bot.engine.requeue("tester")
+        await bot.engine.recovery.requeue("tester")

@@ -13,7 +13,8 @@ from bot.engine import dispatcher as module
 from bot.engine.dispatcher import Dispatcher
 from bot.forge.values import IgnoredEvent
 from bot.store.records import NewDelivery
-from bot.store.store import Store, StoreError, open_store
+from bot.store.store import Store, open_store
+from bot.store.transactions import StoreError
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import Recorder
 

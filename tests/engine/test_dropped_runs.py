@@ -25,12 +25,12 @@ async def test_a_run_that_stopped_without_an_end_is_queued_again(bot, monkeypatc
         return await plain(job)
 
     monkeypatch.setattr(bot.engine._workflows.steps, "fetch", fetch)
-    monkeypatch.setattr(bot.engine, "_dropped", LongKnown(0.2))
+    monkeypatch.setattr(bot.engine.recovery, "dropped", LongKnown(0.2))
     head = bot.push(SPEC)
     await bot.deliver()
     async with asyncio.timeout(60):
         while "queued again" not in caplog.text:
-            await bot.engine.take_over()
+            await bot.engine.recovery.take_over()
             await asyncio.sleep(0.05)
     await bot.settled()
     assert bot.forge.states(head)[-1] == "success"
@@ -47,12 +47,12 @@ async def test_a_run_that_takes_long_is_not_queued_again(bot, monkeypatch, caplo
         return await plain(job)
 
     monkeypatch.setattr(bot.engine._workflows.steps, "fetch", fetch)
-    monkeypatch.setattr(bot.engine, "_dropped", LongKnown(0.0))
+    monkeypatch.setattr(bot.engine.recovery, "dropped", LongKnown(0.0))
     head = bot.push(SPEC)
     await bot.deliver()
     await asyncio.wait_for(started.wait(), 60)
     for _ in range(3):
-        await bot.engine.take_over()
+        await bot.engine.recovery.take_over()
     go_on.set()
     await bot.settled()
     assert "queued again" not in caplog.text

@@ -10,7 +10,8 @@ from bot.engine.merged import MergedChanges
 from bot.forge.values import ForgeFile, ForgeTooLargeError
 from bot.model.image import ImageKey
 from bot.store.commands import Commands, Decision
-from bot.store.store import StoreError, now
+from bot.store.store import now
+from bot.store.transactions import StoreError
 
 MERGED = {"merged": "2026-11-01T10:00:00Z", "merge_sha": "c" * 40, "open": False}
 IMAGE = ImageKey("nginx", "minimal", "demo", "x86_64")

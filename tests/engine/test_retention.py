@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.engine.retention import EVERY, Retention, ServerRetention
-from bot.settings.retention import RetentionSettings
+from bot.settings.operation import RetentionSettings
 from tests.engine.conftest import Bot
 
 SPEC = {"nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -226,8 +226,8 @@ async def test_a_run_of_an_older_release_begins_again_and_ends(stopped_bot, clai
     if claimed == "by another":
         assert (await bot.engine.running(["c"]))["c"].status == "PENDING"
         bot.engine._leases.lease = 0.0
-        bot.engine._orphans = LongKnown(0.0)
-        assert await bot.engine.take_over() == ["another"]
+        bot.engine.recovery.orphans = LongKnown(0.0)
+        assert await bot.engine.recovery.take_over() == ["another"]
     await bot.settled()
     assert bot.store.check("c").stage == "final"
     assert bot.checker.calls == [("predict", head), ("finish", head)]

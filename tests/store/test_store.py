@@ -18,7 +18,8 @@ from bot.store.records import (
     pull_request_is_hidden,
     repository_is_hidden,
 )
-from bot.store.store import Store, StoreError, open_store, own_file
+from bot.store.store import Store, open_store, own_file
+from bot.store.transactions import StoreError
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from bot.store.deliveries import GroupWriter, add_delivery, settle_delivery
 from bot.store.records import NewDelivery
-from bot.store.store import StoreError, now, open_store
+from bot.store.store import now, open_store
+from bot.store.transactions import StoreError
 
 
 def adding(new: NewDelivery) -> Any:

@@ -17,7 +17,8 @@ from bot.store.history.recording import Recorder
 from bot.store.history.rows import KEY, key_of
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
 from bot.store.history.values import Curve, Figures, Moves, Row
-from bot.store.store import Store, StoreError, open_store
+from bot.store.store import Store, open_store
+from bot.store.transactions import StoreError
 
 _SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
 # The figures whose deltas are stored with the steps, and their columns.

@@ -26,7 +26,7 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.surface import Surface
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Row, Run
-from bot.store.store import StoreError
+from bot.store.transactions import StoreError
 
 KEY = "images.workload, images.environment, images.repository, images.arch"
 # An image's number by `key_values`.

@@ -1,0 +1,150 @@
+"""The look for runs that nobody runs: of lost processes, of other releases, and dropped ones.
+
+Each process of an engine looks, every two seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+import sqlalchemy as sa
+from dbos import DBOS
+
+from bot.engine.abandoned_builds import move_abandoned
+from bot.engine.build_places import build_id
+from bot.engine.leases import Leases
+from bot.engine.queues import Queues
+from bot.engine.results import Results
+from bot.engine.takeover import (
+    CHECKS,
+    LongKnown,
+    StrandedRun,
+    orphans,
+    requeue_runs,
+    stranded_runs,
+    unfinished_claims,
+)
+from bot.errors import UsageError
+from bot.settings.values import Settings
+
+LOG = logging.getLogger(__name__)
+# Seconds between two looks.
+_WATCH = 2.0
+# Queues a run with this priority, under its own id.
+Enqueue = Callable[[StrandedRun, int], Awaitable[None]]
+
+
+class Recovery:
+    """The look of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: sa.Engine,
+        leases: Leases,
+        queues: Queues,
+        results: Results,
+        in_progress: Collection[str],
+        enqueue: Enqueue,
+        *,
+        moves_builds: bool,
+    ) -> None:
+        """`in_progress` are the ids of the workflows that this process runs, as they come and go;
+        `moves_builds`: it is the one that moves builds from places where nobody builds."""
+        self._settings = settings
+        self._database = database
+        self._leases = leases
+        self._queues = queues
+        self._results = results
+        self._in_progress = in_progress
+        self._enqueue = enqueue
+        self._moves_builds = moves_builds
+        self.orphans = LongKnown(leases.lease)
+        self.abandoned = LongKnown(settings.engine.wait_for_worker)
+        self.dropped = LongKnown(leases.lease)
+
+    async def run(self) -> None:
+        """Look without end."""
+        while True:
+            await asyncio.sleep(_WATCH)
+            try:
+                await self.take_over()
+            except Exception:
+                # The database may be back at the next look, which must come.
+                LOG.exception("lost processes could not be looked for")
+
+    async def take_over(self) -> list[str]:
+        """Queue again the runs of every process that was lost; return the processes.
+
+        Runs of another release that nobody will run begin again, from their jobs; builds that wait
+        where nobody builds any more go to another place, or end.
+        """
+        lost = []
+        executor, version = self._leases.executor, self._leases.version
+        for other in await asyncio.to_thread(self._leases.lost):
+            with self._leases.taking_over(other) as ours:
+                if ours:
+                    await self._requeue_lost(other)
+                    lost.append(other)
+        living = await asyncio.to_thread(self._leases.living)
+        claims = await asyncio.to_thread(unfinished_claims, self._database)
+        for other in self.orphans.of(orphans(claims, executor, living)):
+            await self._requeue_lost(other)
+            lost.append(other)
+        if any(claim.claimed and claim.executor == executor for claim in claims):
+            await self._requeue_dropped()
+        if self._moves_builds:
+            await move_abandoned(self._database, self.abandoned, self._leases.built, self._queues)
+        if any(claim.version != version for claim in claims):
+            await self._begin_again(living)
+        return lost
+
+    async def requeue(self, executor: str) -> int:
+        """Queue the runs that `executor` had claimed and never finished; return their number."""
+        if executor == self._leases.executor:
+            raise UsageError(
+                f"{executor} is this process itself.", "A restart goes on with its own runs."
+            )
+        count = await asyncio.to_thread(requeue_runs, self._settings, executor)
+        self._queues.queued()
+        return count
+
+    async def _requeue_lost(self, executor: str) -> None:
+        count = await self.requeue(executor)
+        LOG.warning("%s is lost: %d of its runs are queued again", executor, count)
+
+    async def _requeue_dropped(self) -> None:
+        """Queue again the runs that are this process's, and that it does not run: the database did
+        not answer, or the disk was full, when one was begun or recorded a step."""
+        executor = self._leases.executor
+        claimed = await DBOS.list_workflows_async(
+            status="PENDING",
+            executor_id=executor,
+            app_version=self._leases.version,
+            load_input=False,
+            load_output=False,
+        )
+        idle = {one.workflow_id for one in claimed}.difference(self._in_progress)
+        dropped = self.dropped.of(idle)
+        if dropped:
+            LOG.warning("runs that had stopped are queued again: %s", ", ".join(dropped))
+            await asyncio.to_thread(requeue_runs, self._settings, executor, dropped)
+            self._queues.queued()
+
+    async def _begin_again(self, living: Mapping[str, str]) -> None:
+        executor, version = self._leases.executor, self._leases.version
+        for run in await stranded_runs(executor, version, living, self._results):
+            LOG.info("%s of another release begins again", run.run)
+            builds = await builds_of(run.job.id) if run.name == "check" else []
+            await DBOS.delete_workflows_async([*run.parts, *builds])
+            await self._enqueue(run, await self._queues.turn(CHECKS, run.job.urgency, run.job))
+
+
+async def builds_of(check: str) -> list[str]:
+    """The ids of a check's builds for single architectures."""
+    found = await DBOS.list_workflows_async(
+        workflow_id_prefix=build_id(check), load_input=False, load_output=False
+    )
+    return [one.workflow_id for one in found]

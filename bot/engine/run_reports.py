@@ -1,0 +1,143 @@
+"""The steps with which every run of a check reports: status, comment, answer, progress, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from dbos import DBOS
+
+from bot.engine.desired import Phase
+from bot.engine.job import CheckJob
+from bot.engine.outcome import RetryPolicy, attempt
+from bot.engine.steps import CheckSteps, concluded, rebuild_failed
+from bot.engine.values import Outcome, Progress, StoredResult
+from bot.forge.values import StatusState
+from bot.model.result import CheckResult, Verdict
+from bot.report.render import not_built, sentence_markdown
+
+PROGRESS = "progress"
+T = TypeVar("T")
+
+
+class RunReports:
+    """One workflow in progress, as far as it reports."""
+
+    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, job: CheckJob) -> None:
+        self._steps = steps
+        self._retry_policy = retry_policy
+        self._job = job
+        self._progress = Progress()
+
+    async def _conclude_failed(self, predicted: StoredResult, failed: Outcome[Any]) -> None:
+        """Conclude with the prediction, because the rebuild failed."""
+        await self._conclude(
+            await self._conclude_prediction(predicted, lambda r: rebuild_failed(r, failed.sentence))
+        )
+
+    async def _conclude_prediction(
+        self,
+        predicted: StoredResult,
+        change: Callable[[CheckResult], CheckResult],
+        trusted: bool | None = None,
+    ) -> Outcome[StoredResult]:
+        """Store the final result without a build; `trusted` is asked for where it is not known."""
+        counts = await self._trusted() if trusted is None else trusted
+        return await self._do(
+            "conclude",
+            "concluding",
+            lambda: self._steps.conclude(
+                self._job, predicted.id, lambda r: concluded(change(r), trusted=counts)
+            ),
+        )
+
+    async def _trusted(self) -> bool:
+        """Return whether what is known without a build counts; not where nobody can tell."""
+        job = self._job
+        found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
+        return found.ok and found.returned.trusted
+
+    async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> Verdict:
+        """Record the status of a run that ends without a result: neutral, never for a stranger's.
+
+        `withdrawn`: it was stopped, and a result that its commit has stays.
+        """
+        publisher, job = self._steps.publisher, self._job
+        if job.narrowed:
+            return "neutral"
+        text = sentence_markdown(summary)
+        state: Verdict = "neutral"
+        if not await self._trusted():
+            title, text = not_built(job.head_sha, title, text)
+            state = "action_required"
+        if not withdrawn:
+            await self._status(Phase.CONCLUDED, state, title, text)
+            return state
+        withdraw = partial(publisher.withdraw, job, state, title, text)
+        await self._do("status", "recording that it was stopped", withdraw)
+        return state
+
+    async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
+        """Write the comment, then the status."""
+        if not concluded.ok:
+            return await self._give_up(concluded)
+        result = concluded.returned
+        await self._report(
+            stage="final", verdict=result.verdict, summary=result.title, result=result.id
+        )
+        await self._publish(Phase.CONCLUDED, result)
+        report = (result.verdict, result.title, result.summary, result.id)
+        await self._status(Phase.CONCLUDED, *report)
+        await self._end()
+
+    async def _status(
+        self,
+        phase: Phase,
+        state: StatusState,
+        title: str,
+        summary: str = "",
+        result: str | None = None,
+    ) -> None:
+        """Record the status of the head commit."""
+        publisher, job = self._steps.publisher, self._job
+        await self._do(
+            "status",
+            "recording the status",
+            lambda: publisher.status(job, phase, state, title, summary, result),
+        )
+
+    async def _answer(self, text: str) -> None:
+        """Record a sentence as the answer of a narrowed check; others have their status for it."""
+        publisher, job = self._steps.publisher, self._job
+        if job.narrowed:
+            await self._do("comment", "answering", lambda: publisher.answer(job, text))
+
+    async def _publish(self, phase: Phase, result: StoredResult) -> None:
+        """Record the comment of a result."""
+        publisher, job = self._steps.publisher, self._job
+        await self._do(
+            "comment", "recording the comment", lambda: publisher.comment(job, phase, result.id)
+        )
+
+    async def _give_up(self, outcome: Outcome[Any]) -> None:
+        """Conclude without a result, with the sentence of the error."""
+        verdict: Verdict = "neutral"
+        if outcome.kind != "gone":
+            verdict = await self._unjudged(outcome.what, outcome.sentence)
+            await self._answer(outcome.sentence)
+        await self._end(
+            stage="final", verdict=verdict, summary=outcome.what, problem=outcome.sentence
+        )
+
+    async def _do(self, name: str, doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
+        return await attempt(name, f"{doing} for {self._job.id}", self._retry_policy, call)
+
+    async def _report(self, **changes: Any) -> None:
+        """Publish progress for the server's collector, which writes it to the store."""
+        self._progress = replace(self._progress, **changes)
+        await DBOS.set_event_async(PROGRESS, self._progress)
+
+    async def _end(self, **changes: Any) -> None:
+        await self._report(**changes, done=True)
