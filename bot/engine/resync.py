@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from bot.engine.found import found_delivery
@@ -102,10 +102,10 @@ class Resync:
     async def step(self, forge: Forge, turns: Turns) -> float:
         """Do what is due first; return the seconds to wait before the next."""
         if turns.listing_due():
-            await self.list_repositories(forge)
+            await _unless_refused(self.list_repositories(forge))
             turns.listed()
         if turns.deliveries_due():
-            await self.send_again(forge, None)
+            await _unless_refused(self.send_again(forge, None))
             turns.sent_again()
         known = await asyncio.to_thread(self._repositories.known, forge.name)
         one = turns.next(known)
@@ -118,7 +118,7 @@ class Resync:
         turns.looked(one)
         if await self.compare(forge, one):
             turns.look_soon(one)
-        await self.send_again(forge, one.name)
+        await _unless_refused(self.send_again(forge, one.name))
         return 0.0
 
     async def list_repositories(self, forge: Forge) -> None:
@@ -193,10 +193,23 @@ class Resync:
             # One whose answer was lost came all the same.
             if await asyncio.to_thread(self._store.has_delivery, forge.name, one.delivery):
                 continue
-            await forge.send_again(one)
-            LOG.info("the delivery %s is sent again", one.delivery)
-            sent += 1
+            # One that is refused, as after the hook's address changed, must not hold up the others.
+            if await _unless_refused(forge.send_again(one)):
+                LOG.info("the delivery %s is sent again", one.delivery)
+                sent += 1
         return sent
+
+
+async def _unless_refused(asking: Awaitable[object]) -> bool:
+    """Ask the forge for something that others do not depend on; return whether it was done."""
+    try:
+        await asking
+    except (ForgeGoneError, ForgeRefusedError) as error:
+        if error.wait:
+            raise
+        LOG.info("left until its next turn: %s", error)
+        return False
+    return True
 
 
 class Turns:

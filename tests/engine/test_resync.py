@@ -17,7 +17,7 @@ from bot.demo.forge.values import Pull
 from bot.engine.found import found_event
 from bot.engine.resync import Resync, Turns, is_missed
 from bot.forge.events import CommentEvent, PushEvent
-from bot.forge.values import ForgeGoneError, OpenPull
+from bot.forge.values import FailedDelivery, ForgeGoneError, ForgeRefusedError, OpenPull
 from bot.store.history.history import open_history
 from bot.store.records import NEVER_STARTED, CheckRecord, NewDelivery
 from bot.store.repositories import KnownRepository, NewestCheck, Repositories
@@ -220,6 +220,36 @@ async def test_deliveries_that_nobody_took_are_sent_again(world: World) -> None:
     world.ahead = 3600.0
     world.store.add_deliveries([NewDelivery("gh", "x", name, b"{}") for name in names])
     assert await world.resync.send_again(world.forge, of) == 0
+
+
+async def test_a_delivery_that_cannot_be_sent_again_holds_up_no_comparison(world: World) -> None:
+    refused = [ForgeRefusedError("422 The hook URL has changed")]
+    one = FailedDelivery("guid-1", "/nowhere", 1, 0.0)
+    sent: list[str] = []
+
+    async def failed(repository: str | None, *_: Any) -> Any:
+        return (one, replace(one, delivery="guid-2")) if repository is None else ()
+
+    async def send(delivery: FailedDelivery) -> None:
+        if refused:
+            raise refused.pop()
+        sent.append(delivery.delivery)
+
+    async def listed() -> Any:
+        raise ForgeRefusedError("403 Resource not accessible")
+
+    world.forge.failed_deliveries, world.forge.send_again = failed, send
+    world.forge.repositories = listed
+
+    async def compare(_: Any, repository: KnownRepository) -> bool:
+        compared.append(repository.name)
+        return False
+
+    compared: list[str] = []
+    world.resync.compare = compare  # type: ignore[method-assign]
+    Repositories(world.store).add("gh", [NAME])
+    await world.resync.step(world.forge, Turns())
+    assert (sent, compared) == (["guid-2"], [NAME])
 
 
 async def test_repositories_of_the_app_are_learnt_and_tokens_tell_none(world: World) -> None:

@@ -1,6 +1,7 @@
 """GitLab's list of a project hook's deliveries, for its maintainers, and sending them again.
 
 https://docs.gitlab.com/api/project_webhooks/ (events of seven days; five are sent again a minute).
+Its example of an event, as older releases answer, has no `created_at`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from bot.forge.values import FailedDelivery
 _NOT_FOR_US = (401, 403, 404)
 # Of the events of a hook that is called all the time.
 _MOST = 500
+# Tries of an event of which it is not known when it was: it is due at each look.
+_UNTIMED = 8
 
 
 def failed_of_project(
@@ -41,16 +44,18 @@ def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelive
     attempts: dict[str, list[dict[str, Any]]] = {}
     listed = client.http_list(f"{path}/events", iterator=True, per_page=100)
     for number, event in enumerate(listed):  # newest first
-        if number >= _MOST or _seconds(event) < since:
+        at = _seconds(event)
+        if number >= _MOST or (at is not None and at < since):
             break
         headers = {str(k).lower(): str(v) for k, v in (event.get("request_headers") or {}).items()}
         attempts.setdefault(delivery_id(headers, b""), []).append(event)
     return [
         FailedDelivery(
-            name, f"{path}/events/{int(tried[0]['id'])}/resend", len(tried), _seconds(tried[0])
+            name, f"{path}/events/{int(tried[0]['id'])}/resend", len(tried), _seconds(tried[0]) or 0
         )
         for name, tried in attempts.items()
         if not any(_taken(one) for one in tried)
+        and (_seconds(tried[0]) is not None or len(tried) < _UNTIMED)
     ]
 
 
@@ -60,6 +65,7 @@ def _taken(event: dict[str, Any]) -> bool:
     return status.startswith("2") or status in ("400", "404", "413")
 
 
-def _seconds(event: dict[str, Any]) -> float:
+def _seconds(event: dict[str, Any]) -> float | None:
+    """When it was; null where this GitLab does not tell."""
     at = str(event.get("created_at") or "")
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else float("inf")
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else None
