@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import gc
 import logging
@@ -146,8 +145,8 @@ class Bot:
         # The writer last: its deliveries are on disk before it ends.
         for task in reversed(self._tasks):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # One that had failed was logged, and must not keep the rest from its end.
+            await asyncio.wait([task])
         for forge in self._forges.values():
             await forge.close()
         await self._engine.stop()
@@ -162,18 +161,22 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """Warm up; then for ever have old data leave, and end idle processes."""
+        """Keep up the server's data and processes."""
         server = ServerRetention(self._store, self._engine, self._outbox)
-        retention = Retention(self._settings, server)
-        await _warm_up(self._computing)
-        while True:
-            try:
-                await retention.sweep_if_due()
-                await asyncio.to_thread(_drop_unused, self._computing, self._settings)
-            except Exception:
-                # The next round may succeed.
-                LOG.exception("the upkeep failed")
-            await asyncio.sleep(_UPKEEP)
+        await _keep_up(self._computing, self._settings, Retention(self._settings, server))
+
+
+async def _keep_up(computing: Computing, settings: Settings, retention: Retention) -> None:
+    """Warm up; then for ever have old data leave, and end idle processes."""
+    await _warm_up(computing)
+    while True:
+        try:
+            await retention.sweep_if_due()
+            await asyncio.to_thread(_drop_unused, computing, settings)
+        except Exception:
+            # The next round may succeed.
+            LOG.exception("the upkeep failed")
+        await asyncio.sleep(_UPKEEP)
 
 
 async def _warm_up(computing: Computing) -> None:
@@ -182,6 +185,9 @@ async def _warm_up(computing: Computing) -> None:
         await computing.warm_up()
     except MinimizeError as error:
         LOG.warning("warming up: %s", error)
+    except Exception:
+        # Checks may do without; and this is no reason to keep old data for ever.
+        LOG.exception("warming up")
 
 
 def _drop_unused(computing: Computing, settings: Settings) -> None:
@@ -266,16 +272,12 @@ async def _work(settings: Settings) -> None:
         listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
     print(f"minimize works as {engine.executor_id}{engine.builds}", file=sys.stderr, flush=True)
-    retention = Retention(settings)
+    upkeep = asyncio.create_task(_keep_up(computing, settings, Retention(settings)))
     try:
-        await _warm_up(computing)
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UPKEEP):
-                    await stop.wait()
-            await asyncio.to_thread(_drop_unused, computing, settings)
-            await retention.sweep_if_due()
+        await stop.wait()
     finally:
+        upkeep.cancel()
+        await asyncio.wait([upkeep])
         for forge in forges.values():
             await forge.close()
         await engine.stop()
