@@ -44,19 +44,16 @@ async def test_a_stop_that_is_cut_off_after_the_cancellation_is_concluded(bot, m
 
 async def test_a_broken_run_is_concluded_before_its_record_is_closed(bot, monkeypatch) -> None:
     head = bot.push(SPEC)
-    plain = bot.store.update_open_check
 
     async def broken(*_: Any) -> None:
         raise RuntimeError("a mistake")
 
-    def killed(check: str, **changes: Any) -> bool:
-        if changes.get("open") is False:
-            raise Killed
-        return bool(plain(check, **changes))
+    async def killed(*_: Any) -> None:
+        raise Killed
 
     monkeypatch.setattr(bot.engine._workflows.steps, "fetch", broken)
     monkeypatch.setattr(bot.publisher, "status", broken)
-    monkeypatch.setattr(bot.store, "update_open_check", killed)
+    monkeypatch.setattr(bot.engine, "withdraw", killed)
     monkeypatch.setattr("bot.engine.workflows._Run._give_up", broken)
     await bot.deliver()
     with pytest.raises(Killed):
