@@ -14,6 +14,7 @@ from bot.engine.job import CheckJob, OtherHead, PredictedCheck
 from bot.errors import UsageError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
+from bot.sandbox.priority import patience
 from bot.settings.values import Settings
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class LocalChecker:
         from bot.check.plan import CheckOptions
         from bot.check.run import predict_check
         from bot.requests.base_images import BaseImage
+        from bot.spec.evaluate import SPEC_LIMITS
 
         configuration = self._loaded()
         options = CheckOptions(
@@ -153,6 +155,7 @@ class LocalChecker:
             arches=job.arches,
             documents=job.documents,
             base_images=tuple(BaseImage(**dict(row)) for row in self._settings.base_images),
+            limits=replace(SPEC_LIMITS, seconds=SPEC_LIMITS.seconds * patience()),
         )
         with ExitStack() as stack:
 
