@@ -39,6 +39,7 @@ from bot.demo.run.setup import (
     OWNER,
     BotPlaces,
     BotProcess,
+    DemoSetup,
     begin_updates,
     free_port,
     github_settings,
@@ -82,6 +83,34 @@ async def _play(
 ) -> int:
     end_on_sigterm()
     started = time.monotonic()
+    async with running_bots(distribution, cache, home, database, console) as (stage, watch, bot):
+        pull, delivery = await stage.open_pull()
+        console.print(f'{pull.user.login} opens "{pull.title}"', markup=False)
+
+        def line(second: float, text: str) -> None:
+            timeline_line(console, second, text)
+
+        async with failures(bot, console) as failed:
+            seen = await watch.until_done(pull, delivery.at, bot, line, texts=_EDITS)
+            await stage.forge.settled()
+            result = await check_result(bot.places.url, seen)
+            _show(console, seen, result)
+            failed.extend(_problems(seen, result))
+        console.print(f"The whole took {time.monotonic() - started:.1f} s.")
+        return 1 if failed else 0
+
+
+@asynccontextmanager
+async def running_bots(
+    distribution: ReferenceDistribution,
+    cache: Path,
+    home: Path,
+    database: str,
+    console: Console,
+    *,
+    emulating: bool = True,
+) -> AsyncIterator[tuple[DemoSetup, Watch, BotProcess]]:
+    """A server that works on a forge of its own and, where `emulating`, the second worker."""
     config = begin_updates(distribution, home).config
     places = BotPlaces(home, config, cache, free_port())
     async with LocalForge(home / "forge") as forge:
@@ -93,22 +122,11 @@ async def _play(
         watch = Watch(forge)
         async with BotProcess(places, serve_command(places)) as bot:
             await bot.ready()
-            async with _worker(places, forge.port) as worker:
-                console.print(await _began(worker), markup=False, soft_wrap=True)
-                pull, delivery = await stage.open_pull()
-                console.print(f'{pull.user.login} opens "{pull.title}"', markup=False)
-
-                def line(second: float, text: str) -> None:
-                    timeline_line(console, second, text)
-
-                async with failures(bot, console) as failed:
-                    seen = await watch.until_done(pull, delivery.at, bot, line, texts=_EDITS)
-                    await forge.settled()
-                    result = await check_result(places.url, seen)
-                    _show(console, seen, result)
-                    failed.extend(_problems(seen, result))
-                console.print(f"The whole took {time.monotonic() - started:.1f} s.")
-                return 1 if failed else 0
+            async with contextlib.AsyncExitStack() as stack:
+                if emulating:
+                    worker = await stack.enter_async_context(_worker(places, forge.port))
+                    console.print(await _began(worker), markup=False, soft_wrap=True)
+                yield stage, watch, bot
 
 
 def _engine(home: Path, database: str) -> dict[str, Any]:
