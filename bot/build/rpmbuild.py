@@ -132,7 +132,7 @@ class RpmbuildBuilder(CachingBuilder):
         """How the build ended, within which limits: larger ones where it ran out of memory."""
 
         def run(limits: Limits) -> Finished:
-            for directory in (top, *(top.with_name(f"{top.name}-{n}") for n in ("var", "inputs"))):
+            for directory in _folders(top):
                 if directory.exists():
                     remove_tree(directory)
             return self._rpmbuild("-bb", prepared, root, top, log, limits)
@@ -173,14 +173,14 @@ class RpmbuildBuilder(CachingBuilder):
     def _rpmbuild(
         self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path, limits: Limits
     ) -> Finished:
-        checkout = top.with_name(f"{top.name}-checkout")
-        for directory in (top, top.with_name(f"{top.name}-var"), checkout):
+        _, var, checkout = _folders(top)
+        for directory in (top, var, checkout):
             directory.mkdir(parents=True)
         specs, sources = prepared.folders
         prepared.tree.put_into(checkout / specs, checkout / sources)
         binds = [
             Bind(top, BUILD_DIRECTORY, writable=True),
-            Bind(top.with_name(f"{top.name}-var"), "/var/tmp", writable=True),
+            Bind(var, "/var/tmp", writable=True),
             Bind(checkout, "/checkout"),
         ]
         command = rpmbuild_command(
@@ -208,3 +208,8 @@ class RpmbuildBuilder(CachingBuilder):
             return BuildFailed(kind, limit_message(finished, limits), cached)
         output = finished.stdout.decode("utf-8", "replace")
         return BuildFailed("failed", failure_message(finished.returncode, output), cached)
+
+
+def _folders(top: Path) -> tuple[Path, Path, Path]:
+    """The folders of one run of rpmbuild: its own, its /var/tmp and the checkout that it reads."""
+    return top, top.with_name(f"{top.name}-var"), top.with_name(f"{top.name}-checkout")
