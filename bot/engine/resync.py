@@ -205,7 +205,7 @@ async def _unless_refused(asking: Awaitable[object]) -> bool:
     try:
         await asking
     except (ForgeGoneError, ForgeRefusedError) as error:
-        if error.wait:
+        if isinstance(error, ForgeRefusedError) and error.wait:
             raise
         LOG.info("left until its next turn: %s", error)
         return False
