@@ -14,7 +14,7 @@ from bot.engine.job import CheckJob, OtherHead, PredictedCheck
 from bot.errors import UsageError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
-from bot.sandbox.priority import patience
+from bot.sandbox.priority import time_factor
 from bot.settings.values import Settings
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class LocalChecker:
             arches=job.arches,
             documents=job.documents,
             base_images=tuple(BaseImage(**dict(row)) for row in self._settings.base_images),
-            limits=replace(SPEC_LIMITS, seconds=SPEC_LIMITS.seconds * patience()),
+            limits=replace(SPEC_LIMITS, seconds=SPEC_LIMITS.seconds * time_factor()),
         )
         with ExitStack() as stack:
 

@@ -15,7 +15,7 @@ from pathlib import Path
 _LOW = 15
 # A process of the usual priority gets 28 times the share of a low one (the kernel's
 # sched_prio_to_weight): at a load of 26 on two cores, a second's work took longer than 20 s.
-_PATIENCE = 6
+_FACTOR = 6
 _GROUP = "/proc/self/autogroup"
 # $1 is the priority, the rest the command. The kernel takes it ten times a second from all who are
 # not root together, so it is tried again.
@@ -40,10 +40,10 @@ def lower_priority() -> None:
         Path(_GROUP).write_text(str(_LOW))
 
 
-def patience() -> int:
+def time_factor() -> int:
     """How many times as long as at the usual priority work may take at this process's own: what
     has a low one may wait for most of the time on a busy machine."""
-    return _PATIENCE if os.getpriority(os.PRIO_PROCESS, 0) >= _LOW else 1
+    return _FACTOR if os.getpriority(os.PRIO_PROCESS, 0) >= _LOW else 1
 
 
 def at_own_priority(argv: Sequence[str]) -> list[str]:

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 _ASK = (
-    "from bot.sandbox.priority import lower_priority, patience;"
-    "before = patience(); lower_priority(); print(before, patience())"
+    "from bot.sandbox.priority import lower_priority, time_factor;"
+    "before = time_factor(); lower_priority(); print(before, time_factor())"
 )
 
 
