@@ -237,6 +237,8 @@ def _with_files(
     files = {
         (p.nevra, d.kind, d.capability): d.files
         for p in head.packages
+        # Only of built packages it is known what a generator made a requirement for.
+        if p.repository == "overlay"
         for d in p.dependencies
         if d.files
     }

@@ -115,18 +115,13 @@ def _with_set(
 ) -> Added:
     """A package that leaves when the lines `together` go: which of them bring it."""
     name = added.package.nevra.name, added.package.nevra.arch
+    lines = stated.lines_of(added.chains, added.package.nevra)
     if len(together) == 1:
         # Of several lines that each take it out, the nearest one says most.
-        near = (
-            x
-            for x in stated.lines_of(added.chains, added.package.nevra)
-            if search.takes_out(x, name)
-        )
+        near = (line for line in lines if search.takes_out(line, name))
         together = (next(near, together[0]),)
     enough = [line for line in together if search.brings(line, name)]
-    on_chain = [
-        line for line in stated.lines_of(added.chains, added.package.nevra) if line in together
-    ]
+    on_chain = [line for line in lines if line in together]
     spec = next(iter([*on_chain, *enough, *together]))
     return replace(
         added,

@@ -335,8 +335,15 @@ def _images(
         if target.sides[arch].sources
     }
 
-    def of(place: tuple[Target, str]) -> tuple[tuple[CheckedImage, ...], tuple[Broken, ...]]:
-        target, arch = place
+    # A process for a place where nothing is to be solved would be one for nothing.
+    busy = [
+        number
+        for number, (target, arch) in enumerate(places)
+        if keys.get((target.document.id, arch)) or target.sides[arch].drop_something
+    ]
+
+    def of(number: int) -> tuple[tuple[CheckedImage, ...], tuple[Broken, ...]]:
+        target, arch = places[number]
         pool, sides = target.pools[arch], target.sides[arch]
         own = keys.get((target.document.id, arch), ())
         broken = broken_by(pool, sides.base, sides.head) if sides.drop_something else ()
@@ -344,9 +351,9 @@ def _images(
 
     LOG.debug("Solving %d images on both sides", sum(map(len, keys.values())))
     few = sum(map(len, keys.values())) < FEW
-    by_place = list(map(of, places)) if few else in_processes(of, places)
-    remarks.broken = [package for _, broken in by_place for package in broken]
-    affected = iter(images for images, _ in by_place)
+    by_place = dict(zip(busy, map(of, busy) if few else in_processes(of, busy), strict=True))
+    remarks.broken = [package for _, broken in by_place.values() for package in broken]
+    affected = iter(by_place.get(number, ((), ()))[0] for number in range(len(places)))
     found: list[CheckedImage] = []
     of_requests = images_of_requests(requests, targets, rules)
     for target in targets:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -10,8 +9,8 @@ from functools import cached_property
 from bot.check.evidence import Sides
 from bot.check.generated import Generated, generated_requirements, overlay_without_generated
 from bot.check.stated_lines import overlay_with, overlay_without
+from bot.closure.added import AddedChains
 from bot.closure.pool import Pool
-from bot.closure.why import added_chains
 from bot.model.closure import Closure, Edge, GeneratedRequirement
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
@@ -44,25 +43,21 @@ class Solver:
         self.pool = pool
         self._base_pool = base_pool
         self.sides = sides
-        requests = tuple(requests)
-        counted = Counter(map(_content, requests))
-        self._repeated = {content for content, times in counted.items() if times > 1}
         self._solved: dict[tuple[_Content, int], Closure] = {}
         self._chains: dict[tuple[_Content, _Content, int], Chains] = {}
+        self._added = AddedChains(pool, base_pool)
         self._with: dict[SpecLine, Overlay] = {}
         self._without: dict[frozenset[SpecLine], Overlay] = {}
         self._built_without: dict[tuple[frozenset[SpecLine], Generated], Overlay] = {}
-        pool.hold((sides.base, sides.head), requests)
+        pool.hold((sides.base, sides.head), tuple(requests))
 
     def solve(self, request: ImageRequest, overlay: Overlay) -> Closure:
         """The closure of an image with an overlay of this solver, without its edges."""
-        content = _content(request)
-        if content not in self._repeated:
-            return self.pool.solve(request, overlay, settled=lambda _: True)
-        known = self._solved.get((content, id(overlay)))
+        content = _content(request), id(overlay)
+        known = self._solved.get(content)
         if known is None:
             known = self.pool.solve(request, overlay, settled=lambda _: True)
-            self._solved[content, id(overlay)] = known
+            self._solved[content] = known
         return replace(known, key=request.key)
 
     def solve_base(self, request: ImageRequest) -> Closure:
@@ -80,10 +75,8 @@ class Solver:
         """The chains to what `after`, solved with an overlay of this solver, has more than base."""
         found = (*before, self.sides.base), (*after, overlay)
         content = _content(before[0]), _content(after[0]), id(overlay)
-        if content[1] not in self._repeated:
-            return added_chains(self.pool, *found, self._base_pool)
         if content not in self._chains:
-            self._chains[content] = added_chains(self.pool, *found, self._base_pool)
+            self._chains[content] = self._added.find(*found)
         return self._chains[content]
 
     def without(self, lines: frozenset[SpecLine]) -> Overlay:
@@ -99,7 +92,10 @@ class Solver:
     def _made_without(self, lines: frozenset[SpecLine]) -> Overlay:
         if lines not in self._without:
             made = overlay_without(self.sides.head, self.sides.lines, lines)
-            self._without[lines] = made
+            base = self.sides.base
+            # Where the lines are all that changed, it is base, whose closures are known.
+            same = (made.packages, made.sources) == (base.packages, base.sources)
+            self._without[lines] = base if same else made
         return self._without[lines]
 
     @cached_property

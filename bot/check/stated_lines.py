@@ -238,7 +238,9 @@ class Stated:
         """The lines that state requirements of chains to `end`, the nearest to it first, and those
         that request the packages at which the chains begin."""
         chains = tuple(chains)
-        found = [self.line_of_edge(edge) for chain in chains for edge in reversed(chain)]
+        # Chains have most of their edges in common.
+        edges = {id(edge): edge for chain in chains for edge in reversed(chain)}
+        found = [self.line_of_edge(edge) for edge in edges.values()]
         roots = [end, *(chain[0].source for chain in chains if chain)]
         found += [line for root in roots for line in self._roots.get(root, ())]
         return tuple(dict.fromkeys(line for line in found if line is not None))

@@ -42,7 +42,7 @@ def with_base_of_spec(
     lacking = _lacking(pair.head)
     if lacking is None or not lacking:
         return pair
-    own = pool.solve(request, sides.base_spec)
+    own = pool.solve(request, sides.base_spec, settled=lambda _: True)
     if own.status != "unsolvable" or not lacking <= (_lacking(own) or set()):
         return pair
     named = " and ".join(sorted(lacking))
@@ -258,7 +258,7 @@ def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Over
     not."""
     if not pair.base.status == pair.head.status == "unsolvable":
         return pair
-    published = pool.solve(request)
+    published = pool.solve(request, settled=lambda _: True)
     if published.status != "ok":
         return pair
     return replace(pair, reason=_reason(published, base, pool.arch))

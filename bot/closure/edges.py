@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import solv
 
 from bot.closure.requests import dependency_id
 from bot.model.capability import Node, Rich, is_rich, parse_rich, split_capability
-from bot.model.closure import Edge, EdgeKind, Link
+from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
 
 _BOTH = 0  # before and after the marker of prerequisites
 _KINDS: tuple[tuple[EdgeKind, int], ...] = (
     ("requires", solv.SOLVABLE_REQUIRES),
     ("recommends", solv.SOLVABLE_RECOMMENDS),
-    ("supplements", solv.SOLVABLE_SUPPLEMENTS),
 )
 
 
-class _Need(NamedTuple):
-    """A dependency of a package: its text, and who provides it (nobody known of a rich one)."""
+# A requirement of a package: its capability, and its kind.
+Stated = tuple[str, EdgeKind]
+# The requirements of one package, sorted, by who satisfies them.
+Links = Mapping[int, tuple[Stated, ...]]
 
-    text: str
-    rich: bool
-    providers: tuple[int, ...]
+
+class _Needs(NamedTuple):
+    """The dependencies of a package, of whatever closure: the plain ones by the packages that
+    provide them, the texts of the rich ones."""
+
+    plain: tuple[tuple[int, tuple[Stated, ...]], ...]
+    rich: tuple[Stated, ...]
 
 
 class EdgeFinder:
@@ -38,7 +43,7 @@ class EdgeFinder:
     def __init__(self, pool: Any, providers: Callable[[int], tuple[int, ...]]) -> None:
         self._pool = pool
         self._providers = providers
-        self._needs: dict[tuple[int, int], tuple[_Need, ...]] = {}
+        self._needs: dict[tuple[int, bool], _Needs] = {}
         self._plain: dict[str, tuple[int, ...]] = {}
         self._trees: dict[str, Node | None] = {}
 
@@ -48,57 +53,90 @@ class EdgeFinder:
             self._needs.clear()
             self._plain.clear()
         for number in numbers or ():
-            for _, key in _KINDS:
-                self._needs.pop((number, key), None)
+            self._needs.pop((number, False), None)
+            self._needs.pop((number, True), None)
 
     def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
         """All edges among `members` (package numbers and their NEVRAs), sorted."""
         nevras, links = self.links(members, weak=weak)
+        # Places in the order of NEVRAs compare as they do, and much quicker.
+        found = sorted(
+            (source, capability, target, kind)
+            for source, targets in enumerate(links)
+            for target, stated in targets.items()
+            for capability, kind in stated
+        )
         return tuple(
-            Edge(nevras[link.source], link.capability, nevras[link.target], kind)
-            for link in links
-            for kind in (cast(EdgeKind, link.kind),)
+            Edge(nevras[source], capability, nevras[target], kind)
+            for source, capability, target, kind in found
         )
 
     def links(
         self, members: Mapping[int, Nevra], *, weak: bool
-    ) -> tuple[tuple[Nevra, ...], tuple[Link, ...]]:
-        """The NEVRAs of `members`, sorted, and all links among them by their places there, sorted.
+    ) -> tuple[tuple[Nevra, ...], Sequence[Links]]:
+        """The NEVRAs of `members`, sorted, and the requirements of each that others of them
+        satisfy, by the places of these.
 
-        With `weak` also those of recommends and supplements; a supplement's link runs from the
-        package that it names to the one that has it: that is why it came in.
+        With `weak` also those of recommends and supplements; a supplement leads from the package
+        that it names to the one that has it: that is why it came in.
         """
-        # Numbers in the order of NEVRAs compare as they do, and much quicker.
-        nevras = tuple(sorted(set(members.values())))
+        # A closure's packages are in this order already.
+        nevras = tuple(sorted(dict.fromkeys(members.values())))
         places = {nevra: place for place, nevra in enumerate(nevras)}
         ranks = {number: places[nevra] for number, nevra in members.items()}
-        found: set[Link] = set()
-        for kind, key in _KINDS if weak else _KINDS[:1]:
-            for number, own in ranks.items():
-                for text, rich, providers in self._needs_of(number, key):
-                    for each in self._rich(text, members) if rich else providers:
-                        other = ranks.get(each, own)
-                        if other != own and kind == "supplements":
-                            found.add(Link(other, text, own, kind))
-                        elif other != own:
-                            found.add(Link(own, text, other, kind))
-        return nevras, tuple(sorted(found))
+        found: list[dict[int, tuple[Stated, ...]]] = [{} for _ in nevras]
+        for number, own in ranks.items():
+            needs = self._needs_of(number, weak)
+            targets = found[own]
+            for provider, stated in needs.plain:
+                other = ranks.get(provider, own)
+                if other != own:
+                    targets[other] = _together(targets.get(other), stated)
+            for capability, kind in needs.rich:
+                for provider in self._rich(capability, members):
+                    if (other := ranks[provider]) != own:
+                        targets[other] = _together(targets.get(other), ((capability, kind),))
+        if weak:
+            self._supplement(ranks, members, found)
+        return nevras, found
 
-    def _needs_of(self, number: int, key: int) -> tuple[_Need, ...]:
-        found = self._needs.get((number, key))
+    def _supplement(
+        self,
+        ranks: Mapping[int, int],
+        members: Mapping[int, Nevra],
+        found: Sequence[dict[int, tuple[Stated, ...]]],
+    ) -> None:
+        for number, own in ranks.items():
+            for text, providers in self._dependencies(number, solv.SOLVABLE_SUPPLEMENTS):
+                named = self._rich(text, members) if providers is None else providers
+                for other in {ranks.get(each, own) for each in named} - {own}:
+                    stated: Stated = (text, "supplements")
+                    found[other][own] = _together(found[other].get(own), (stated,))
+
+    def _needs_of(self, number: int, weak: bool) -> _Needs:
+        found = self._needs.get((number, weak))
         if found is None:
-            numbers = self._pool.id2solvable(number).lookup_idarray(key, _BOTH)
-            found = tuple(
-                _Need(text, rich, () if rich else self._providers(dependency))
-                for dependency in dict.fromkeys(numbers)
-                if dependency != solv.SOLVABLE_PREREQMARKER
-                for text in (self._pool.dep2str(dependency),)
-                for rich in (is_rich(text),)
-            )
-            self._needs[number, key] = found
+            plain: dict[int, set[Stated]] = {}
+            rich: dict[Stated, None] = {}
+            for kind, key in _KINDS if weak else _KINDS[:1]:
+                for text, providers in self._dependencies(number, key):
+                    if providers is None:
+                        rich[text, kind] = None
+                    for each in providers or ():
+                        plain.setdefault(each, set()).add((text, kind))
+            sorted_ = tuple((each, tuple(sorted(stated))) for each, stated in plain.items())
+            found = self._needs[number, weak] = _Needs(sorted_, tuple(rich))
         return found
 
-    def met(self, capability: str, members: Mapping[int, Nevra]) -> bool:
+    def _dependencies(self, number: int, key: int) -> Iterable[tuple[str, tuple[int, ...] | None]]:
+        """The texts of a package's dependencies and who provides them; null of a rich one."""
+        numbers = self._pool.id2solvable(number).lookup_idarray(key, _BOTH)
+        for dependency in dict.fromkeys(numbers):
+            if dependency != solv.SOLVABLE_PREREQMARKER:
+                text = self._pool.dep2str(dependency)
+                yield text, None if is_rich(text) else self._providers(dependency)
+
+    def met(self, capability: str, members: Collection[int]) -> bool:
         """Return whether packages of `members` satisfy a capability; a rich one must ask for
         something.
 
@@ -118,7 +156,7 @@ class EdgeFinder:
             found = self._plain[capability] = self._providers(number) if number else ()
         return found
 
-    def _is_true(self, tree: Node, members: Mapping[int, Nevra]) -> bool:
+    def _is_true(self, tree: Node, members: Collection[int]) -> bool:
         if isinstance(tree, str) or tree.operator in ("with", "without"):
             return bool(self._makes_true(tree, members))
         left, right = self._is_true(tree.left, members), self._is_true(tree.right, members)
@@ -130,13 +168,13 @@ class EdgeFinder:
             return left
         return tree.otherwise is not None and self._is_true(tree.otherwise, members)
 
-    def _rich(self, text: str, members: Mapping[int, Nevra]) -> set[int]:
+    def _rich(self, text: str, members: Collection[int]) -> set[int]:
         if text not in self._trees:
             self._trees[text] = parse_rich(text)
         tree = self._trees[text]
         return self._makes_true(tree, members) if tree is not None else set()
 
-    def _makes_true(self, tree: Node, members: Mapping[int, Nevra]) -> set[int]:
+    def _makes_true(self, tree: Node, members: Collection[int]) -> set[int]:
         """The members that make a rich dependency true; none if it asks for nothing."""
         if isinstance(tree, str):
             return self._providing(tree, members)
@@ -148,7 +186,7 @@ class EdgeFinder:
             return left & right
         return left - right if tree.operator == "without" else left | right
 
-    def _providing(self, capability: str, members: Mapping[int, Nevra]) -> set[int]:
+    def _providing(self, capability: str, members: Collection[int]) -> set[int]:
         name, relation, _ = split_capability(capability)
         number = self._pool.str2id(name, False)
         found = {n for n in self._providers(number) if n in members} if number else set()
@@ -164,7 +202,7 @@ class EdgeFinder:
         )
 
     def _conditional(
-        self, tree: Rich, left: set[int], right: set[int], members: Mapping[int, Nevra]
+        self, tree: Rich, left: set[int], right: set[int], members: Collection[int]
     ) -> set[int]:
         otherwise = (
             self._makes_true(tree.otherwise, members) if tree.otherwise is not None else set()
@@ -175,6 +213,10 @@ class EdgeFinder:
         if right and tree.otherwise is not None:
             return left | right
         return left if right else otherwise
+
+
+def _together(before: tuple[Stated, ...] | None, stated: tuple[Stated, ...]) -> tuple[Stated, ...]:
+    return stated if before is None else tuple(sorted({*before, *stated}))
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -60,7 +60,6 @@ class PackageGraph(Generic[N, E]):
     def __init__(self, roots: Iterable[N], edges: Iterable[E], packages: Iterable[N] = ()) -> None:
         self.roots: tuple[N, ...] = tuple(roots)
         self._packages: tuple[N, ...] = tuple(packages)
-        self._ordered: dict[N, list[E]] = {}
         self._from: dict[N, list[E]] = {}
         self._to: dict[N, list[E]] = {}
         for edge in edges:
@@ -90,44 +89,6 @@ class PackageGraph(Generic[N, E]):
             for root in self.roots
             if root in distances and root != target
         )
-
-    def chains_to(self, targets: Collection[N]) -> dict[N, tuple[tuple[E, ...], ...]]:
-        """The chains to each of several packages: as `chains`, in one walk from each root where
-        there are fewer roots than targets."""
-        if len(self.roots) >= len(targets):
-            return {target: self.chains(target) for target in targets}
-        found: dict[N, list[tuple[E, ...]]] = {target: [] for target in targets}
-        for root in self.roots:
-            into = self._first_ways(root, set(targets))
-            for target in targets:
-                if target in into and target != root:
-                    found[target].append(_way_back(into, target))
-        return {target: tuple(chains) for target, chains in found.items()}
-
-    def _first_ways(self, root: N, targets: set[N]) -> dict[N, E | None]:
-        """The last edge of the first shortest way from `root` to each package, until all `targets`
-        have theirs.
-
-        Packages come up in the order of their ways, so the first edge into one is of the first way.
-        """
-        into: dict[N, E | None] = {root: None}
-        left = targets - {root}
-        todo = deque([root])
-        while todo and left:
-            for edge in self._ordered_from(todo.popleft()):
-                if edge.target not in into:
-                    into[edge.target] = edge
-                    left.discard(edge.target)
-                    todo.append(edge.target)
-        return into
-
-    def _ordered_from(self, source: N) -> Sequence[E]:
-        found = self._ordered.get(source)
-        if found is None:
-            edges = self._from.get(source, ())
-            found = sorted(edges, key=lambda x: (x.target, x.capability, x.kind))
-            self._ordered[source] = found
-        return found
 
     def _distances(self, target: N) -> dict[N, int]:
         """How many edges each package that leads there is away."""
@@ -269,16 +230,6 @@ class PackageGraph(Generic[N, E]):
                     seen.add(edge.target)
                     path.append((edge.target, iter(self._from.get(edge.target, ()))))
         return order
-
-
-def _way_back(into: Mapping[N, E | None], target: N) -> tuple[E, ...]:
-    """The edges of the way that ends at a package, from its root on."""
-    chain: list[E] = []
-    edge = into[target]
-    while edge is not None:
-        chain.append(edge)
-        edge = into[edge.source]
-    return tuple(reversed(chain))
 
 
 def _common(first: int, second: int, above: Mapping[int, int]) -> int:

@@ -52,13 +52,14 @@ class LayerSpec(NamedTuple):
 
 @dataclass(slots=True)
 class Layer:
-    """A layer in the pool."""
+    """A layer in the pool; `numbers` are those of its packages, by Python's identity of them."""
 
     spec: LayerSpec
     repo: Any
     ids: tuple[int, ...]
     packages: dict[int, Package]
     files: dict[int, frozenset[str]]
+    numbers: dict[int, int] = field(default_factory=dict)
     obsoletes: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -92,6 +93,7 @@ class OverlayPool:
         self.active_key: tuple[Hashable, ...] = ()
         self._hidden: frozenset[int] = frozenset()
         self._published: dict[int, Package] = {}
+        self._numbers: dict[int, int] = {}
         self._contents: dict[int, tuple[str, ...]] = {}
         self._providers: dict[int, tuple[int, ...]] = {}
         self._one_of: dict[tuple[int, ...], int] = {}
@@ -227,7 +229,17 @@ class OverlayPool:
             if number in self._hidden:
                 self._take_out((number,))
             self._published[number] = found
+            self._numbers[id(found)] = number
         return found
+
+    def number(self, package: Package) -> int | None:
+        """The number of a package that this pool made and that no active layer hides; null where
+        it is another's."""
+        found = self._numbers.get(id(package))
+        if found is None:
+            for layer in self._active_overlays or ():
+                found = layer.numbers.get(id(package), found)
+        return None if found in self._hidden else found
 
     def overlaid(self, number: int) -> Package | None:
         """The package of an active layer; null for a published one."""
@@ -396,6 +408,7 @@ class OverlayPool:
         for package in spec.packages:
             solvable = add_package(self.pool, repo, package)
             layer.packages[solvable.id] = package
+            layer.numbers[id(package)] = solvable.id
             paths = paths_in(package)
             layer.files[solvable.id] = paths
             provide_files(self.pool, solvable, sorted(paths & self._wanted))

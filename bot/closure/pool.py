@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
 from bot.closure.dependencies import Taken, put_back, take_recommendations, take_requirements
-from bot.closure.edges import EdgeFinder
+from bot.closure.edges import Links
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
 from bot.closure.removal import without_packages
-from bot.closure.requests import View, Want, best_solution, dependency_id, wants_of
+from bot.closure.requests import Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import Solution, run
+from bot.closure.views import Views
 from bot.model.architecture import native_arches
-from bot.model.closure import Closure, Edge, Link, Requirement, SnapshotState
+from bot.model.closure import Closure, Edge, Requirement, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from bot.distro.snapshot import Snapshot
 
 _DEBUG = ("-debuginfo", "-debugsource")
+# The order of NEVRAs, without a comparison of ours for each pair.
+_IN_ORDER = attrgetter(*(f"nevra.{field.name}" for field in fields(Nevra)))
 
 
 @timed("load")
@@ -61,13 +65,6 @@ class SolvedImage(NamedTuple):
     closure: Closure
 
 
-class _Sight(NamedTuple):
-    """A view with some overlays active, and the numbers of packages that were looked up in it."""
-
-    view: View
-    numbers: dict[Nevra, tuple[int, ...]]
-
-
 class Pool:
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
 
@@ -79,10 +76,8 @@ class Pool:
         self._file_of = file_of
         self._lock = RLock()
         self._comps: Comps | None = None
-        self._edges = EdgeFinder(overlays.pool, overlays.providers)
+        self._views = Views(overlays)
         self._hidden: dict[frozenset[str], frozenset[int]] = {}
-        self._generation = overlays.generation
-        self._sights: dict[tuple[Hashable, ...], _Sight] = {}
 
     @timed("solve")
     def solve(
@@ -193,7 +188,7 @@ class Pool:
         self,
         request: ImageRequest,
         overlay: Overlay | None,
-        members: Iterable[Nevra],
+        members: Iterable[Package],
         capabilities: Iterable[str],
     ) -> frozenset[str]:
         """Those of `capabilities` that the packages `members` of an image satisfy, rich ones too.
@@ -201,23 +196,18 @@ class Pool:
         `request` and `overlay` are those that the closure with these packages was solved with.
         """
         with self._lock, self._active(request, overlay):
-            numbers = {number: nevra for nevra in members for number in self._find(nevra)}
-            return frozenset(c for c in capabilities if self._finder().met(c, numbers))
+            numbers = frozenset(self._views.numbers_of(members))
+            return frozenset(c for c in capabilities if self._views.finder().met(c, numbers))
 
     def links(
         self, request: ImageRequest, overlay: Overlay | None, closure: Closure
-    ) -> tuple[tuple[Nevra, ...], tuple[Link, ...]]:
-        """The edges of a closure that was solved with `request` and `overlay`, by the places of its
-        packages, whose NEVRAs stand beside.
+    ) -> tuple[tuple[Nevra, ...], Sequence[Links]]:
+        """The requirements that packages of a closure satisfy for each other, by their places; the
+        NEVRAs stand beside. The closure was solved with `request` and `overlay`.
         """
         with self._lock, self._active(request, overlay):
-            members = {
-                number: package.nevra
-                for package in closure.packages
-                for number in self._find(package.nevra)
-                if self._overlay_pool.package(number).repository == package.repository
-            }
-            return self._finder().links(members, weak=request.weak)
+            members = self._views.numbers_of(closure.packages)
+            return self._views.finder().links(members, weak=request.weak)
 
     @property
     def packages(self) -> int:
@@ -227,13 +217,13 @@ class Pool:
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
         """The packages that a request could mean, sorted; none if it matches nothing."""
         with self._lock, self._active_overlays(overlay, (), ()):
-            found, _ = best_solution(self._view(), request, with_sources=False)
+            found, _ = best_solution(self._views.view(), request, with_sources=False)
             return tuple(sorted(self._overlay_pool.package(number).nevra for number in found))
 
     def candidates(self, request: str) -> tuple[Package, ...]:
         """The newest package of each name that a request could mean, with its dependencies."""
         with self._lock, self._active_overlays(None, (), ()):
-            found, _ = best_solution(self._view(), request, with_sources=False)
+            found, _ = best_solution(self._views.view(), request, with_sources=False)
             return newest([self._overlay_pool.package(number) for number in found], self.arch)
 
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
@@ -286,7 +276,7 @@ class Pool:
             wants, missing = self._wants(requests, request.groups)
         if beneath.status == "unsolvable":
             return SolvedImage(overlays, wants, missing, Solution(()), beneath)
-        below = [number for p in beneath.packages for number in self._find(p.nevra)]
+        below = [number for p in beneath.packages for number in self._views.find(p.nevra)]
         wants = [*(Want((number,)) for number in below), *wants]
         taken = take_recommendations(map(overlays.pool.id2solvable, below if request.weak else ()))
         answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
@@ -309,7 +299,7 @@ class Pool:
                 request.key,
                 self.state,
                 "ok",
-                packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
+                packages=tuple(sorted(packages.values(), key=_IN_ORDER)),
                 requested=frozenset(p.nevra for n, p in packages.items() if n in chosen),
                 beneath=frozenset(p.nevra for p in beneath.packages),
             )
@@ -330,35 +320,12 @@ class Pool:
     def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
         installed = solved.solution.installed
         members = {number: self._overlay_pool.package(number).nevra for number in installed}
-        return self._finder().edges(members, weak=weak)
+        return self._views.finder().edges(members, weak=weak)
 
     def _wants(
         self, requests: Sequence[str], groups: Sequence[str]
     ) -> tuple[list[Want], list[str]]:
-        return wants_of(self._view(), requests, groups, self._read_comps, self.arch)
-
-    def _view(self) -> View:
-        return self._sight().view
-
-    def _sight(self) -> _Sight:
-        """The view with the active overlays; it stays while numbers and provides are the same."""
-        overlays = self._overlay_pool
-        self._renew()
-        found = self._sights.get(overlays.active_key)
-        if found is None:
-            view = View(overlays.pool, overlays.enabled, overlays.obsoleters, overlays.owners, {})
-            found = self._sights[overlays.active_key] = _Sight(view, {})
-        return found
-
-    def _finder(self) -> EdgeFinder:
-        self._renew()
-        return self._edges
-
-    def _renew(self) -> None:
-        if self._generation != self._overlay_pool.generation:
-            self._generation = self._overlay_pool.generation
-            self._sights.clear()
-            self._edges.forget()
+        return wants_of(self._views.view(), requests, groups, self._read_comps, self.arch)
 
     def _read_for(self, capabilities: Iterable[str]) -> None:
         """Reads filelists.xml if one of these is a path that it alone can answer."""
@@ -417,7 +384,7 @@ class Pool:
             yield
         finally:
             put_back(undo)
-            self._edges.forget({taken.solvable.id for taken in undo})
+            self._views.finder().forget({taken.solvable.id for taken in undo})
 
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)
@@ -429,21 +396,6 @@ class Pool:
 
     def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
         """Takes requirements from packages; what to put back."""
-        undo = take_requirements(self._overlay_pool.pool, drop, self._find)
-        self._finder().forget({taken.solvable.id for taken in undo})
+        undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
+        self._views.finder().forget({taken.solvable.id for taken in undo})
         return undo
-
-    def _find(self, nevra: Nevra) -> tuple[int, ...]:
-        """The packages of a NEVRA that no active overlay hides, those of others left out."""
-        known = self._sight().numbers
-        if nevra not in known:
-            overlays = self._overlay_pool
-            name = overlays.pool.str2id(nevra.name)
-            known[nevra] = tuple(
-                number
-                for number in overlays.providers(name)
-                if not overlays.hidden(number)
-                and overlays.pool.id2solvable(number).nameid == name
-                and overlays.package(number).nevra == nevra
-            )
-        return known[nevra]

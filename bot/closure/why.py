@@ -1,14 +1,13 @@
-"""Why a package is in an image or came with a change, and what would take it out."""
+"""Why a package is in an image, and what would take it out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Collection, Iterable
 
 from bot.closure.graph import PackageGraph, closure_graph, holder
 from bot.closure.pool import Pool
-from bot.model.capability import is_rich, names_in
-from bot.model.closure import Closure, Edge, EdgeKind, Link, Requirement, WhatIf, Why
+from bot.model.capability import names_in
+from bot.model.closure import Closure, Edge, Requirement, WhatIf, Why
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
@@ -103,100 +102,6 @@ def leaves_with(
 def _holds(closure: Closure, nevra: Nevra) -> bool:
     """Return whether a closure has the package, in whatever version."""
     return any((p.nevra.name, p.nevra.arch) == (nevra.name, nevra.arch) for p in closure.packages)
-
-
-def added_chains(
-    pool: Pool,
-    before: tuple[ImageRequest, Closure, Overlay | None],
-    after: tuple[ImageRequest, Closure, Overlay | None],
-    base_pool: Pool | None = None,
-) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
-    """The chains to each package that `after` has and `before` has not, by name and architecture.
-
-    Each side is a request, its closure and the overlay that it was solved with, `before` in
-    `base_pool` where that is another. A chain goes from a
-    requested package over packages that both sides have, by whatever requirement, and then over
-    added ones, each reached by a *new* requirement. New is what the packages of `before` do not
-    satisfy: not whatever else they require, and not what an added package requires that one of them
-    provides all along (`rtld(GNU_HASH)` of glibc.x86_64 brings no glibc.i686). What the packages
-    that both sides have satisfy on the side `after` is not new either.
-
-    A requirement that other added packages satisfy too is passed over where a chain goes without:
-    what meets it already needs no second one. A package to which no such chain leads has none: the
-    solver chose it, be it in the place of one that left, or it is requested itself. A supplement is
-    always new.
-    """
-    old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
-    packages = [p.nevra for p in after[1].packages]
-    common = [nevra for nevra in packages if (nevra.name, nevra.arch) in old]
-    if len(common) == len(packages) or not before[1].status == after[1].status == "ok":
-        return {}
-    nevras, links = pool.links(after[0], after[2], after[1])
-    places = {nevra: place for place, nevra in enumerate(nevras)}
-    added = set(range(len(nevras))).difference(places[nevra] for nevra in common)
-    entering = {link.capability for link in links if link.target in added}
-    unmet = entering - pool.met(after[0], after[2], common, entering)
-    met_before = (base_pool or pool).met(
-        before[0], before[2], [p.nevra for p in before[1].packages], unmet
-    )
-    new = unmet - met_before
-    fresh = [
-        link
-        for link in links
-        if link.target not in added or link.kind == "supplements" or link.capability in new
-    ]
-    spare = _spare(pool, after, nevras, added, fresh)
-    alone = [link for link in fresh if (link.capability, link.target) not in spare]
-    roots = sorted(places[nevra] for nevra in after[1].requested)
-    found = PackageGraph(roots, alone).chains_to(sorted(added))
-    left = [place for place in sorted(added) if not found[place]] if len(alone) < len(fresh) else ()
-    if left:
-        found.update(PackageGraph(roots, fresh).chains_to(left))
-    edges = _Edges(nevras)
-    return {
-        nevras[place]: tuple(tuple(map(edges.of, chain)) for chain in found[place])
-        for place in sorted(added)
-    }
-
-
-class _Edges:
-    """The edges of links, each made once: chains share most of theirs."""
-
-    def __init__(self, nevras: Sequence[Nevra]) -> None:
-        self._nevras = nevras
-        self._made: dict[Link, Edge] = {}
-
-    def of(self, link: Link) -> Edge:
-        edge = self._made.get(link)
-        if edge is None:
-            source, target = self._nevras[link.source], self._nevras[link.target]
-            edge = Edge(source, link.capability, target, cast(EdgeKind, link.kind))
-            self._made[link] = edge
-        return edge
-
-
-def _spare(
-    pool: Pool,
-    after: tuple[ImageRequest, Closure, Overlay | None],
-    nevras: Sequence[Nevra],
-    added: Collection[int],
-    links: Iterable[Link],
-) -> set[tuple[str, int]]:
-    """The capabilities, each with an added package, that are satisfied without that package too."""
-    targets: dict[str, set[int]] = {}
-    for link in links:
-        if link.target in added and link.kind != "supplements":
-            targets.setdefault(link.capability, set()).add(link.target)
-    found: set[tuple[str, int]] = set()
-    for capability, several in targets.items():
-        if len(several) > 1 and not is_rich(capability):
-            found.update((capability, target) for target in several)
-        # A rich one may need more than one of them: `(a and b)`.
-        for target in several if len(several) > 1 and is_rich(capability) else ():
-            others = [nevra for place, nevra in enumerate(nevras) if place != target]
-            if pool.met(after[0], after[2], others, [capability]):
-                found.add((capability, target))
-    return found
 
 
 def what_if(

@@ -142,15 +142,17 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
     keys = {image.key for image in images_}
     if keys >= in_all:
         return say.everywhere()
-    if len({place_of(key) for key in in_all}) == 1:
+    checked: dict[Place, set[str]] = {}
+    for key in in_all:
+        checked.setdefault(place_of(key), set()).add(key.arch)
+    if len(checked) == 1:
         return plain(arch_names(keys))
     places: dict[Place, list[str]] = {}
     for image in images_:
         places.setdefault(place_of(image.key), []).append(image.key.arch)
     phrases = []
     for place, arches in places.items():
-        everywhere = {key.arch for key in in_all if place_of(key) == place}
-        some = "" if set(arches) == everywhere else ", ".join(arches)
+        some = "" if set(arches) == checked.get(place) else ", ".join(arches)
         workload = workload_name(place[0])
         phrases.append(say.where(workload=workload, environment=place[1], arches=some))
     return joined(truncated(phrases, 3, "image"), "; ")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bot.check.compare import Thresholds, compare
 from bot.check.lines import Solving, explain
 from bot.check.stated_lines import AddedDependency, overlay_with, overlay_without
-from bot.closure.why import added_chains
+from bot.closure.added import added_chains
 from bot.model.closure import ClosurePair
 from bot.model.package import Dependency
 from bot.model.spec import SpecLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.closure.why import added_chains
+from bot.closure.added import added_chains
 
 
 def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:

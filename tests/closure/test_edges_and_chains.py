@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.closure.added import ways_to
 from bot.closure.graph import PackageGraph, closure_graph
 from bot.closure.packages import totals
 from bot.model.closure import Closure, Link
@@ -97,12 +100,17 @@ def test_a_sum_with_an_unknown_part_is_not_known(diamond):
 
 
 _NODES = st.integers(0, 7)
-_LINKS = st.lists(
-    st.builds(Link, _NODES, st.sampled_from("xyz"), _NODES, st.just("requires")), max_size=30
-)
+_LINKS = st.lists(st.builds(Link, _NODES, st.just("x"), _NODES, st.just("requires")), max_size=30)
 
 
-@given(_LINKS, st.sets(_NODES, max_size=4), st.sets(_NODES, min_size=1))
-def test_one_walk_from_each_root_gives_the_chains_of_each_target(links, roots, targets):
+@given(_LINKS, st.sets(_NODES, max_size=8), st.sets(_NODES, min_size=1))
+def test_the_ways_to_several_packages_are_the_chains_to_each(links, roots, targets):
     graph = PackageGraph(sorted(roots), links)
-    assert graph.chains_to(targets) == {target: graph.chains(target) for target in targets}
+    chains = {target: graph.chains(target) for target in targets}
+    ways = ways_to(
+        [{x.target for x in links if x.source == n} for n in range(8)], sorted(roots), targets
+    )
+    assert {target: [list(pairwise(way)) for way in each] for target, each in ways.items()} == {
+        target: [[(x.source, x.target) for x in chain] for chain in each]
+        for target, each in chains.items()
+    }

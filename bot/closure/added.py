@@ -1,0 +1,226 @@
+"""The chains to the packages that a change adds to an image."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from bot.closure.edges import Links, Stated
+from bot.closure.pool import Pool
+from bot.model.capability import is_rich
+from bot.model.closure import Closure, Edge
+from bot.model.image import ImageRequest
+from bot.model.nevra import Nevra
+from bot.model.package import Overlay
+
+# An image as it is solved: what is requested, the answer, and the overlay that it was solved with.
+SolvedSide = tuple[ImageRequest, Closure, Overlay | None]
+# A way over packages by their places in the order of NEVRAs, from a requested one on.
+Way = tuple[int, ...]
+
+
+class AddedChains:
+    """Finds chains, in `pool`; in `base_pool` where base's repositories are other ones.
+
+    Images share most of their chains: the same edges, and the same chains of them, are the same
+    objects.
+    """
+
+    def __init__(self, pool: Pool, base_pool: Pool | None = None) -> None:
+        self._pool = pool
+        self._base_pool = base_pool or pool
+        self._edges: dict[tuple[Nevra, Stated, Nevra], Edge] = {}
+        self._chains: dict[tuple[int, ...], tuple[Edge, ...]] = {}
+
+    def find(
+        self, before: SolvedSide, after: SolvedSide
+    ) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
+        """The chains to each package that `after` has and `before` has not, by name and
+        architecture.
+
+        A chain goes from a requested package over packages that both sides have, by whatever
+        requirement, and then over added ones, each reached by a *new* requirement. New is what the
+        packages of `before` do not satisfy: not whatever else they require, and not what an added
+        package requires that one of them provides all along (`rtld(GNU_HASH)` of glibc.x86_64
+        brings no glibc.i686). What the packages that both sides have satisfy on the side `after` is
+        not new either.
+
+        A requirement that other added packages satisfy too is passed over where a chain goes
+        without: what meets it already needs no second one. A package to which no such chain leads
+        has none: the solver chose it, be it in the place of one that left, or it is requested
+        itself. A supplement is always new.
+        """
+        old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
+        packages = after[1].packages
+        common = [p for p in packages if (p.nevra.name, p.nevra.arch) in old]
+        if len(common) == len(packages) or not before[1].status == after[1].status == "ok":
+            return {}
+        nevras, links = self._pool.links(*after[::2], after[1])
+        places = {nevra: place for place, nevra in enumerate(nevras)}
+        added = set(range(len(nevras))).difference(places[p.nevra] for p in common)
+        into = [(s, t, links[s][t]) for s in range(len(nevras)) for t in links[s].keys() & added]
+        entering = {capability for _, _, stated in into for capability, _ in stated}
+        unmet = entering - self._pool.met(*after[::2], common, entering)
+        new = unmet - self._base_pool.met(*before[::2], before[1].packages, unmet)
+        fresh = [
+            (source, target, tuple(s for s in stated if s[1] == "supplements" or s[0] in new))
+            for source, target, stated in into
+        ]
+        spare = self._spare(after, nevras, fresh)
+        alone = [
+            (source, target, tuple(s for s in stated if (s[0], target) not in spare))
+            for source, target, stated in fresh
+        ]
+        roots = sorted(places[nevra] for nevra in after[1].requested)
+        found = self._between(nevras, _usable(links, added, alone), roots, added)
+        left = {target for target in added if not found[target]} if spare else set()
+        if left:
+            found |= self._between(nevras, _usable(links, added, fresh), roots, left)
+        return {nevras[target]: found[target] for target in sorted(added)}
+
+    def _between(
+        self,
+        nevras: Sequence[Nevra],
+        links: Sequence[Links],
+        roots: Sequence[int],
+        targets: Collection[int],
+    ) -> dict[int, tuple[tuple[Edge, ...], ...]]:
+        made: dict[tuple[int, int], Edge] = {}
+
+        def chain(way: Way) -> tuple[Edge, ...]:
+            steps = list(pairwise(way))
+            for source, target in steps:
+                if (source, target) not in made:
+                    edge = self._edge(nevras[source], links[source][target][0], nevras[target])
+                    made[source, target] = edge
+            edges = tuple(made[step] for step in steps)
+            return self._chains.setdefault(tuple(map(id, edges)), edges)
+
+        ways = ways_to(links, roots, targets)
+        return {target: tuple(map(chain, ways[target])) for target in targets}
+
+    def _edge(self, source: Nevra, stated: Stated, target: Nevra) -> Edge:
+        key = source, stated, target
+        found = self._edges.get(key)
+        if found is None:
+            capability, kind = stated
+            found = self._edges[key] = Edge(source, capability, target, kind)
+        return found
+
+    def _spare(
+        self,
+        after: SolvedSide,
+        nevras: Sequence[Nevra],
+        into: Iterable[tuple[int, int, tuple[Stated, ...]]],
+    ) -> set[tuple[str, int]]:
+        """The capabilities, each with the place of an added package, that are satisfied without
+        that package too."""
+        targets: dict[str, set[int]] = {}
+        for _, target, stated in into:
+            for capability, kind in stated:
+                if kind != "supplements":
+                    targets.setdefault(capability, set()).add(target)
+        found: set[tuple[str, int]] = set()
+        for capability, several in targets.items():
+            if len(several) > 1 and not is_rich(capability):
+                found.update((capability, target) for target in several)
+            # A rich one may need more than one of them: `(a and b)`.
+            for target in several if len(several) > 1 and is_rich(capability) else ():
+                others = [p for p in after[1].packages if p.nevra != nevras[target]]
+                if self._pool.met(*after[::2], others, [capability]):
+                    found.add((capability, target))
+        return found
+
+
+def _usable(
+    links: Sequence[Links],
+    added: Collection[int],
+    into: Sequence[tuple[int, int, tuple[Stated, ...]]],
+) -> list[Links]:
+    """The requirements by which a chain may go from each package to another: any to one that both
+    sides have, to an added one those of `into`."""
+    found = list(links)
+    for source in {source for source, _, _ in into}:
+        steps = links[source].items()
+        found[source] = {
+            **{target: stated for target, stated in steps if target not in added},
+            **{target: stated for other, target, stated in into if other == source and stated},
+        }
+    return found
+
+
+def ways_to(
+    links: Sequence[Collection[int]], roots: Sequence[int], targets: Collection[int]
+) -> dict[int, tuple[Way, ...]]:
+    """The shortest way to each of `targets` from each root that leads there, in the roots' order.
+
+    `links` are by place the places that are one step away. Of equally short ways the first by
+    place at each step. None leads to a root from itself. One walk from each root, or back from each
+    target, where there are fewer of them.
+    """
+    if len(roots) < len(targets):
+        return _forward(links, roots, targets)
+    back: list[list[int]] = [[] for _ in links]
+    for source, steps in enumerate(links):
+        for target in steps:
+            back[target].append(source)
+    return {target: _backward(links, back, roots, target) for target in targets}
+
+
+def _forward(
+    links: Sequence[Collection[int]], roots: Sequence[int], targets: Collection[int]
+) -> dict[int, tuple[Way, ...]]:
+    ordered: list[Sequence[int] | None] = [None] * len(links)
+    found: dict[int, list[Way]] = {target: [] for target in targets}
+    for root in roots:
+        # Packages come up in the order of their ways: the first step into one is of the first way.
+        before = {root: root}
+        left = set(targets) - before.keys()
+        todo = deque([root])
+        while todo and left:
+            source = todo.popleft()
+            steps = ordered[source]
+            if steps is None:
+                steps = ordered[source] = sorted(links[source])
+            for target in steps:
+                if target not in before:
+                    before[target] = source
+                    left.discard(target)
+                    todo.append(target)
+        for target in found.keys() & before.keys() - {root}:
+            way = [target]
+            while way[-1] != root:
+                way.append(before[way[-1]])
+            found[target].append(tuple(reversed(way)))
+    return {target: tuple(ways) for target, ways in found.items()}
+
+
+def _backward(
+    links: Sequence[Collection[int]], back: Sequence[Sequence[int]], roots: Sequence[int], end: int
+) -> tuple[Way, ...]:
+    distances = {end: 0}
+    todo = deque([end])
+    while todo:
+        target = todo.popleft()
+        for source in back[target]:
+            if source not in distances:
+                distances[source] = distances[target] + 1
+                todo.append(source)
+    ways: list[Way] = []
+    for root in roots:
+        if root not in distances or root == end:
+            continue
+        way = [root]
+        while way[-1] != end:
+            nearer = distances[way[-1]] - 1
+            way.append(min(step for step in links[way[-1]] if distances.get(step) == nearer))
+        ways.append(tuple(way))
+    return tuple(ways)
+
+
+def added_chains(
+    pool: Pool, before: SolvedSide, after: SolvedSide
+) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
+    """The chains to what one image has more than before (`AddedChains.find`)."""
+    return AddedChains(pool).find(before, after)
