@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -151,6 +156,44 @@ def test_other_documents_that_do_without_a_requirement_are_precedents(run, tiny,
     # What the cache does not have is not fetched for it.
     assert found == {"web": [{"repository": "newer", "nevra": "app-0:2-1.x86_64"}]}
     assert "in newer\n" in run("app")[1]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL that it has while the test runs."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_precedents_of_what_the_cache_lacks_are_fetched_where_the_option_says_so(
+    run, tiny, tmp_path, served
+):
+    folder, url = served
+    newer = tiny.repository("newer")
+    newer.package("app-0:2-1.x86_64")
+    newer.write()
+    shutil.copytree(newer.root, folder / "newer")
+    source = {
+        "repos": {"newer": {"name": "newer", "baseurl": f"{url}/newer/"}},
+        "releasever": "10",
+        "architectures": ["x86_64"],
+    }
+    document(tmp_path, "newer", "repository", source=source)
+
+    def precedents(*words: str) -> list[list[str]]:
+        (image,) = json.loads(run("app", "--format", "json", *words)[1])["images"]
+        changes = [change for plan in image["plans"] for change in plan["changes"]]
+        return [[p["nevra"] for p in change["evidence"]["precedent"]] for change in changes]
+
+    assert precedents() == [[]]
+    assert precedents("--precedent") == [["app-0:2-1.x86_64"]]
+    # It is in the cache from then on.
+    assert precedents() == [["app-0:2-1.x86_64"]]
 
 
 def test_a_checkouts_minimize_yaml_names_maintainers(run, tmp_path):
