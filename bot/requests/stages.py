@@ -14,7 +14,7 @@ from bot.requests.shell import read_commands
 from bot.requests.values import Unread
 
 _CONFIGURED = re.compile(r"/etc/(?:yum\.repos\.d|dnf|yum|zypp)\b")
-_VALUE = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)""", re.S)
+_VALUE = re.compile(r"""(?<!\w)(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)""", re.S)
 # What removes the caches of package managers.
 _CACHES = re.compile(r"/var/cache/(?:dnf|yum|libdnf5|zypp|tdnf)|/var/cache/?\*?(?:\s|$)")
 SCRATCH = "scratch"

@@ -182,3 +182,9 @@ def test_packages_beside_a_folder_that_is_copied_are_named() -> None:
         4,
         "packages are copied from another stage, and others installed beside them",
     )
+
+
+def test_a_word_of_a_megabyte_takes_no_longer_than_its_length() -> None:
+    """A search for NAME= that began at each letter took hours."""
+    text = b"FROM scratch\nARG V=1 " + b"a" * 900_000 + b"\nRUN dnf -y install nginx\n"
+    read_containerfile("Containerfile", text)
