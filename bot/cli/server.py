@@ -160,7 +160,9 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 
 
 @click.command()
-@click.option("--forge", type=click.Choice(["github", "gitlab", "forgejo"]), default="github")
+@click.option(
+    "--forge", type=click.Choice(["github", "gitlab", "forgejo", "pagure"]), default="github"
+)
 @click.option(
     "--workers",
     is_flag=True,

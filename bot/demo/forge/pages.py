@@ -121,6 +121,7 @@ async def repository(request: web.Request) -> web.Response:
 
 @routes.get("/{owner}/{repo}/pull/{number:[0-9]+}")
 @routes.get("/{owner}/{repo}/pulls/{number:[0-9]+}")
+@routes.get("/{owner}/{repo}/pull-request/{number:[0-9]+}")
 @routes.get("/{path:.+}/-/merge_requests/{number:[0-9]+}")
 async def pull(request: web.Request) -> web.Response:
     """The pull request: description, checks, comments with their earlier versions, the diff."""

@@ -1,4 +1,4 @@
-"""The local forge: the REST APIs of GitHub, GitLab and Forgejo, git over HTTP, webhooks and pages.
+"""The local forge: the REST APIs of four forges, git over HTTP, webhooks and pages.
 
     async with LocalForge(directory) as forge:
         repository = forge.add_repository("rpms/nginx")
@@ -9,8 +9,8 @@
         pull = await forge.open_pull(repository, "xslt", user="alice", title="Switch on XSLT")
 
 What a pull request, a push or a comment causes is delivered to the installed Apps as GitHub does
-it, and to the hooks of `forge.gitlab` and `forge.forgejo` as those do it: the bot's own comments
-too.
+it, and to the hooks of `forge.gitlab`, `forge.forgejo` and `forge.pagure` as those do it: the bot's
+own comments too.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ from bot.demo.forge.gitlab.hooks import GitLabHooks
 from bot.demo.forge.gitlab.shapes import GitLabShapes
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.lines import applied
+from bot.demo.forge.pagure import rest as pagure_rest
+from bot.demo.forge.pagure.hooks import PagureHooks
+from bot.demo.forge.pagure.shapes import PagureShapes
 from bot.demo.forge.state import State
 from bot.demo.forge.traffic import (
     DELIVERER,
@@ -93,7 +96,8 @@ class LocalForge:
         self.github = GitHubHooks(Shapes(self.state, self.url, self.api_url), self.deliverer)
         self.gitlab = GitLabHooks(GitLabShapes(self.state, self.url), self.deliverer)
         self.forgejo = ForgejoHooks(ForgejoShapes(self.state, self.url), self.deliverer)
-        self._hooks = (self.github, self.gitlab, self.forgejo)
+        self.pagure = PagureHooks(PagureShapes(self.state, self.url), self.deliverer)
+        self._hooks = (self.github, self.gitlab, self.forgejo, self.pagure)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -117,6 +121,9 @@ class LocalForge:
         application.add_subapp(GITHUB_PREFIX, github)
         application.add_subapp(GITLAB_PREFIX, gitlab)
         application.add_subapp(FORGEJO_PREFIX, forgejo)
+        pagure = self._application(pagure_rest.routes, middlewares=[pagure_rest.pagure_middleware])
+        pagure[pagure_rest.SHAPES] = self.pagure.shapes
+        application.add_subapp(pagure_rest.API_PREFIX, pagure)
         application.router.add_routes(http_git.routes)
         application.router.add_routes(pages.routes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

@@ -58,12 +58,13 @@ from bot.demo.run.watch import (
 )
 from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError
+from bot.settings.forges import FORGE_TYPES
 
 RESULT_SECONDS = 5.0
 LOG_CHARACTERS = 20_000
 # Some minutes with a slow network and a cold cache; what takes longer hangs.
 WHOLE_SECONDS = 30 * 60.0
-_FORGES = ("github", "gitlab", "forgejo")  # that the local forge speaks as
+_FORGES = ("github", "gitlab", "forgejo", "pagure")  # that the local forge speaks as
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 
@@ -166,7 +167,7 @@ async def _play(
         files = nginx_repository_files(distribution)
         stage = set_stage(forge, files, places.url, options.forge)
         write_settings(places, _forge_settings(stage, places), FULL_NAME)
-        watch = Watch(forge)
+        watch = Watch(forge, edits=FORGE_TYPES[options.forge].edits_comments)
         async with BotProcess(places, serve_command(places)) as bot:
             await bot.ready()
             await run_track(places)
@@ -193,7 +194,7 @@ async def _play(
                 result = await check_result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
-                if stage.kind != "forgejo":  # which has no suggestions that a click applies
+                if stage.kind in ("github", "gitlab"):  # whose suggestions a click applies
                     failed.extend(await _show_suggestions(forge, pull, result, page, console))
                 if not failed:
                     failed.extend(
@@ -262,7 +263,8 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
         return
     (first_at, first), (last_at, last) = seen.texts[0], seen.texts[-1]
     console.print()
-    console.print(comment_panel(f"The comment after {first_at:.1f} s, predicted", first))
+    kind = "predicted" if seen.edits else "rebuilt"
+    console.print(comment_panel(f"The comment after {first_at:.1f} s, {kind}", first))
     if last != first:
         console.print(comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
     found = only_built(result, IMAGE.arch, IMAGE.workload, first)

@@ -238,6 +238,8 @@ class DemoSetup:
         """The page of the pull request, by the path that the forge gives it."""
         if self.kind == "gitlab":
             return self.forge.gitlab.shapes.merge_url(pull)
+        if self.kind == "pagure":
+            return self.forge.pagure.shapes.pull_page(pull)
         if self.kind == "forgejo":
             return self.forge.forgejo.shapes.pull_page(pull)
         return f"{self.forge.url}/{self.repository.full_name}/pull/{pull.number}"
@@ -286,6 +288,9 @@ def set_stage(
         # Administrator: whose role may be asked for is theirs to say.
         forge.set_role(repository, BOT, "admin")
         hook = forge.forgejo.add_hook(f"{bot_url}/webhook/forgejo", place=OWNER)
+        return DemoSetup(kind, forge, repository, None, hook, files)
+    if kind == "pagure":
+        hook = forge.pagure.add_hook(f"{bot_url}/webhook/pagure", place=OWNER)
         return DemoSetup(kind, forge, repository, None, hook, files)
     app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
     forge.install(app, OWNER)

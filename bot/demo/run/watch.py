@@ -37,7 +37,8 @@ Timeline = Callable[[float, str], None]
 class Watched:
     """The observations: each comment text with its second, and the status at the end.
 
-    Seconds are counted from the webhook.
+    Seconds are counted from the webhook. Without `edits` the forge's API edits no comment: there is
+    one, at the end.
     """
 
     start: datetime
@@ -46,6 +47,7 @@ class Watched:
     run: CheckRun | CommitStatus | None = None
     done: float | None = None
     status: str = ""
+    edits: bool = True
 
     @property
     def conclusion(self) -> str | None:
@@ -73,7 +75,8 @@ def headline(comment: str) -> str:
 class Watch:
     """Collects what happens on the forge from its making on, in order."""
 
-    def __init__(self, forge: LocalForge) -> None:
+    def __init__(self, forge: LocalForge, *, edits: bool = True) -> None:
+        self._edits = edits
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._forge = forge
         forge.state.listeners.append(self._changes.put_nowait)
@@ -86,7 +89,7 @@ class Watch:
 
         Raises SurroundingsError if the bot ends, or if nothing of it comes for too long.
         """
-        seen = Watched(start)
+        seen = Watched(start, edits=self._edits)
         while True:
             limit = self._limit(seen)
             elapsed = (datetime.now(start.tzinfo) - start).total_seconds()
@@ -101,7 +104,7 @@ class Watch:
                 bot.check()
                 continue
             self._take(change, pull, seen, line)
-            if seen.done is not None and len(seen.texts) >= texts:
+            if seen.done is not None and len(seen.texts) >= (texts if self._edits else 1):
                 return seen
 
     @staticmethod
@@ -123,6 +126,8 @@ class Watch:
                 return
             seen.texts.append((second, subject.body))
             what = "first comment (predicted)" if first else "comment edited (rebuilt)"
+            if not seen.edits:
+                what = "comment (rebuilt)"
             line(second, f"{what}: {headline(subject.body)}")
         elif isinstance(subject, CheckRun) and subject.name == STATUS:
             title = (subject.fields.get("output") or {}).get("title") or ""
@@ -154,9 +159,11 @@ def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
     first, last = seen.texts[0][1], seen.texts[-1][1]
     if REQUIRED not in first:
         problems.append(f"The predicted comment does not name {REQUIRED}.")
-    if LINKED in first:
+    if not seen.edits and LINKED not in last:
+        problems.append(f"The comment does not name {LINKED}.")
+    elif seen.edits and LINKED in first:
         problems.append(f"The predicted comment names {LINKED}, which only a build can find.")
-    if len(seen.texts) == 1:
+    if len(seen.texts) == 1 and seen.edits:
         problems.append("The comment was not edited after the rebuild.")
     elif REQUIRED not in last:
         problems.append(f"The rebuilt comment does not name {REQUIRED}.")

@@ -1,0 +1,1 @@
+"""Pagure's REST API and webhooks on the local forge."""

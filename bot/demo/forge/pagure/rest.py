@@ -1,0 +1,271 @@
+"""Pagure's REST API on the local forge: projects, pull requests, flags, issues, people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.pagure.shapes import PagureShapes
+from bot.demo.forge.state import State
+from bot.demo.forge.traffic import TRAFFIC, Handler, slice_of
+from bot.demo.forge.values import ROLES, Json, Pull, Repository, User
+
+API_PREFIX = "/api/0"
+SHAPES: web.AppKey[PagureShapes] = web.AppKey("pagure-shapes", PagureShapes)
+_PER_PAGE = 20
+_FLAGS = ("success", "failure", "error", "pending", "canceled")
+_REFUSED = "Invalid or expired token. Please visit settings#nav-api-tab to renew it: Invalid token"
+routes = web.RouteTableDef()
+
+
+@web.middleware
+async def pagure_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in Pagure's shape, faults for tests, and the record."""
+    traffic = request.app[TRAFFIC]
+    try:
+        traffic.meet_fault(request)
+        response = await handler(request)
+    except ApiError as error:
+        body = {"error": error.message, "error_code": "ENOCODE"}
+        response = web.json_response(body, status=error.status, headers=error.headers)
+    traffic.requests.append((request.method, request.path_qs, response.status))
+    return response
+
+
+def gone(what: str) -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, f"{what} not found")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request about a project; `user` is who calls, if somebody is signed in."""
+
+    request: web.Request
+    repository: Repository
+    user: User | None
+    body: Json
+
+    @property
+    def state(self) -> State:
+        return self.request.app[STATE]
+
+    @property
+    def shapes(self) -> PagureShapes:
+        return self.request.app[SHAPES]
+
+    @property
+    def writer(self) -> User:
+        """The account in whose name something is written."""
+        assert self.user is not None  # a POST has a token
+        return self.user
+
+    @property
+    def pull(self) -> Pull:
+        """The pull request that the path names; ApiError 404."""
+        number = int(self.request.match_info["number"])
+        found = self.state.pull(self.repository, number)
+        if found is None:
+            raise gone("Pull-Request")
+        return found
+
+    def page(self, key: str, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
+        """One page of a list."""
+        query = self.request.query
+        page, most = int(query.get("page", 1)), int(query.get("per_page", _PER_PAGE))
+        shown, last = slice_of(items, page, most)
+        pages = {"page": page, "pages": last, "per_page": most}
+        return web.json_response({key: [shape(one) for one in shown], "pagination": pages})
+
+
+Endpoint = Callable[[Call], Awaitable[web.Response]]
+
+
+def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
+    """Serves a call below a project's path, or a fork's; to write takes a token."""
+
+    def decorate(function: Endpoint) -> Endpoint:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            user = caller_user(request)
+            if method == "POST" and user is None:
+                raise ApiError(HTTPStatus.UNAUTHORIZED, _REFUSED)
+            match = request.match_info
+            name = f"{match.get('fork') or match['namespace']}/{match['name']}"
+            found = request.app[STATE].repository(name)
+            # The API shows nothing of private projects.
+            if found is None or found.private:
+                raise gone("Project")
+            sent = await request.read()
+            return await function(Call(request, found, user, json.loads(sent) if sent else {}))
+
+        routes.route(method, "/fork/{fork}/{namespace}/{name}" + path)(handle)
+        routes.route(method, "/{namespace}/{name}" + path)(handle)
+        return function
+
+    return decorate
+
+
+def caller_user(request: web.Request) -> User | None:
+    """The user of the token; ApiError 401 for one that does not work."""
+    try:
+        return caller_of(request).user
+    except ApiError:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, _REFUSED) from None
+
+
+# People
+
+
+@routes.post("/-/whoami")
+async def whoami(request: web.Request) -> web.Response:
+    user = caller_user(request)
+    if user is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, _REFUSED)
+    return web.json_response({"username": user.login})
+
+
+@routes.get("/user/{login}")
+async def one_user(request: web.Request) -> web.Response:
+    user = request.app[STATE].users.get(request.match_info["login"])
+    if user is None:
+        raise ApiError(HTTPStatus.NOT_FOUND, "No such user found")
+    return web.json_response({"user": request.app[SHAPES].user(user), "repos": [], "forks": []})
+
+
+@routes.get("/group/{group}")
+async def one_group(_: web.Request) -> web.Response:
+    """None: this forge has no groups."""
+    raise gone("Group")
+
+
+# Pull requests
+
+
+@endpoint("GET", "/git/branches")
+async def branches(call: Call) -> web.Response:
+    git, default = call.repository.git, call.repository.default_branch
+    text = git.git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+    found = dict(line.split(" ") for line in text.decode().splitlines())
+    shown = {default: found[default]} if default in found else {}
+    return web.json_response({"branches": found, "default": shown, "total_branches": len(found)})
+
+
+@endpoint("GET", "/pull-requests")
+async def pulls(call: Call) -> web.Response:
+    """Those in a status, newest first."""
+    wanted = call.request.query.get("status", "Open")
+    found = [
+        one
+        for one in reversed(call.state.pulls)
+        if one.repository is call.repository and call.shapes.status_of(one) == wanted
+    ]
+    return call.page("requests", found, call.shapes.pull)
+
+
+@endpoint("GET", "/pull-request/{number:[0-9]+}")
+async def pull(call: Call) -> web.Response:
+    whole = call.request.query.get("comments") != "false"
+    return web.json_response(call.shapes.pull(call.pull, comments=whole))
+
+
+@endpoint("GET", "/pull-request/{number:[0-9]+}/diffstats")
+async def diffstats(call: Call) -> web.Response:
+    git, wanted = call.repository.git, call.pull
+    base = git.merge_base(wanted.base_sha, wanted.head_sha) or wanted.base_sha
+    return web.json_response(
+        {
+            one.path: {
+                "lines_added": one.additions,
+                "lines_removed": one.deletions,
+                "new_id": one.blob,
+                "old_id": one.blob,
+                "old_path": one.previous or one.path,
+                "status": one.state[0].upper(),
+            }
+            for one in git.changes(base, wanted.head_sha)
+        }
+    )
+
+
+@endpoint("POST", "/pull-request/{number:[0-9]+}/comment")
+async def create_comment(call: Call) -> web.Response:
+    call.state.add_comment(call.pull, call.writer, _needed(call, "comment"))
+    return web.json_response({"message": "Comment added"})
+
+
+# Flags
+
+
+@endpoint("GET", "/c/{sha:[0-9a-f]{40}}/flag")
+async def flags(call: Call) -> web.Response:
+    """The newest of each id, the newest last."""
+    sha = call.request.match_info["sha"]
+    newest = {one.context: one for one in call.state.statuses_of(call.repository, sha)}
+    shown = [call.shapes.flag(one) for one in sorted(newest.values(), key=lambda one: one.id)]
+    return web.json_response({"flags": shown, "total_flags": len(shown)})
+
+
+@endpoint("POST", "/c/{sha:[0-9a-f]{40}}/flag")
+async def set_flag(call: Call) -> web.Response:
+    name, text, word, url = (_needed(call, one) for one in ("username", "comment", "status", "url"))
+    if word not in _FLAGS:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "Invalid or incomplete input submitted")
+    made = call.state.add_status(
+        call.repository, call.request.match_info["sha"], word, name, call.writer,
+        description=text, target_url=url,
+    )  # fmt: skip
+    call.state.announce("status.created", made)
+    shape = {"message": "Flag added", "uid": call.body.get("uid"), "flag": call.shapes.flag(made)}
+    return web.json_response(shape)
+
+
+# Issues
+
+
+@endpoint("GET", "/issues")
+async def issues(call: Call) -> web.Response:
+    author = call.request.query.get("author")
+    found = call.state.issues_of(call.repository, "all", author, rising=False)
+    return call.page("issues", found, call.shapes.issue)
+
+
+@endpoint("POST", "/new_issue")
+async def create_issue(call: Call) -> web.Response:
+    texts = _needed(call, "title"), _needed(call, "issue_content")
+    made = call.state.add_issue(call.repository, call.writer, *texts)
+    return web.json_response({"message": "Issue created", "issue": call.shapes.issue(made)})
+
+
+@endpoint("POST", "/issue/{number:[0-9]+}/{what:comment|status}")
+async def change_issue(call: Call) -> web.Response:
+    """A comment, which everybody may write, or a status, which takes the access `ticket`."""
+    what = call.request.match_info["what"]
+    issue = call.state.issue(call.repository, int(call.request.match_info["number"]))
+    if issue is None:
+        raise gone("Issue")
+    text = _needed(call, what)
+    if what == "comment":
+        issue.change(issue.title, text, issue.state)
+        return web.json_response({"message": "Comment added"})
+    if ROLES.index(call.repository.role(call.user)) < ROLES.index("triage"):
+        raise ApiError(HTTPStatus.FORBIDDEN, "You are not allowed to view this issue")
+    issue.change(issue.title, issue.body, "open" if text == "Open" else "closed")
+    return web.json_response({"message": ["Issue status updated"]})
+
+
+@endpoint("GET", "")
+async def project(call: Call) -> web.Response:
+    return web.json_response(call.shapes.project(call.repository))
+
+
+def _needed(call: Call, name: str) -> str:
+    """A field of the body; ApiError 400 where it is missing or empty."""
+    text = call.body.get(name)
+    if not isinstance(text, str) or not text.strip():
+        raise ApiError(HTTPStatus.BAD_REQUEST, "Invalid or incomplete input submitted")
+    return text

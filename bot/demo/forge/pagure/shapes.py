@@ -1,0 +1,167 @@
+"""The JSON objects of Pagure's REST API and webhooks.
+
+Field names and types are those of Pagure 5.14, which a test compares them with; what this forge
+does not have (tags, milestones, close statuses) has its empty value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.demo.forge.state import State
+from bot.demo.forge.values import Comment, CommitStatus, Issue, Json, Pull, Repository, User
+
+# What Pagure calls the roles of this forge; whoever has none of them may read what is public.
+ACCESS = {"triage": "ticket", "write": "commit", "maintain": "commit", "admin": "admin"}
+_LEVELS = ("admin", "commit", "collaborator", "ticket")
+
+
+def stamp(at: datetime | None) -> str | None:
+    """Seconds since 1970 as text, with a fraction as newer versions have it."""
+    return f"{at.timestamp():.6f}" if at else None
+
+
+def full_name(repository: Repository) -> str:
+    """A project's whole name: a fork's begins with `forks` and its owner."""
+    parent = repository.parent
+    if parent is None:
+        return repository.full_name
+    return f"forks/{repository.owner.login}/{parent.full_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PagureShapes:
+    """Makes the objects; `web` is the forge's address."""
+
+    state: State
+    web: str
+
+    def user(self, user: User) -> Json:
+        path = f"user/{user.login}"
+        return {
+            "name": user.login,
+            "fullname": user.login.title(),
+            "url_path": path,
+            "full_url": f"{self.web}/{path}",
+        }
+
+    def project(self, repository: Repository) -> Json:
+        name = full_name(repository)
+        path = name.replace("forks/", "fork/", 1) if repository.parent else name
+        users: dict[str, list[str]] = {level: [] for level in _LEVELS}
+        for login, role in repository.roles.items():
+            if role in ACCESS:
+                users[ACCESS[role]].append(login)
+        made = stamp(repository.created_at)
+        return {
+            "id": repository.id,
+            "name": repository.name,
+            "fullname": name,
+            "url_path": path,
+            "full_url": f"{self.web}/{path}",
+            "description": repository.name,
+            "namespace": (repository.parent or repository).owner.login,
+            "parent": self.project(repository.parent) if repository.parent else None,
+            "date_created": made,
+            "date_modified": made,
+            "user": self.user(repository.owner),
+            "access_users": {"owner": [repository.owner.login], **users},
+            "access_groups": {level: [] for level in _LEVELS},
+            "tags": [],
+            "priorities": {},
+            "custom_keys": [],
+            "close_status": [],
+            "milestones": {},
+        }
+
+    def pull_page(self, pull: Pull) -> str:
+        return f"{self.web}/{full_name(pull.repository)}/pull-request/{pull.number}"
+
+    def pull(self, pull: Pull, *, comments: bool = True) -> Json:
+        source = pull.head_repository
+        listed = self.state.comments_of(pull) if comments else []
+        return {
+            "id": pull.number,
+            "uid": f"{pull.id:032x}",
+            "title": pull.title,
+            "branch": pull.base_branch,
+            "project": self.project(pull.repository),
+            "branch_from": pull.head_branch,
+            "repo_from": self.project(source) if source else None,
+            "remote_git": None,
+            "date_created": stamp(pull.created_at),
+            "updated_on": stamp(pull.updated_at),
+            "last_updated": stamp(pull.updated_at),
+            "closed_at": stamp(pull.closed_at),
+            "user": self.user(pull.user),
+            "assignee": None,
+            "status": self.status_of(pull),
+            "commit_start": pull.head_sha,
+            "commit_stop": pull.head_sha,
+            "closed_by": None,
+            "initial_comment": pull.body,
+            "cached_merge_status": "unknown",
+            "threshold_reached": None,
+            "tags": [],
+            "full_url": self.pull_page(pull),
+            "comments": [self.comment(one) for one in listed],
+        }
+
+    @staticmethod
+    def status_of(pull: Pull) -> str:
+        if pull.state == "open":
+            return "Open"
+        return "Merged" if pull.merged else "Closed"
+
+    def comment(self, comment: Comment) -> Json:
+        first, newest = comment.versions[0], comment.versions[-1]
+        edited = first is not newest
+        return {
+            "id": comment.id,
+            "commit": None,
+            "tree": None,
+            "filename": None,
+            "line": None,
+            "comment": newest.body,
+            "parent": None,
+            "date_created": stamp(first.at),
+            "user": self.user(comment.user),
+            "edited_on": stamp(newest.at) if edited else None,
+            "editor": self.user(newest.by) if edited else None,
+            "notification": False,
+            "reactions": {},
+        }
+
+    def flag(self, status: CommitStatus) -> Json:
+        at = stamp(status.at)
+        return {
+            "commit_hash": status.sha,
+            "username": status.context,
+            "percent": None,
+            "comment": status.description,
+            "status": status.state,
+            "url": status.target_url,
+            "date_created": at,
+            "date_updated": at,
+            "user": self.user(status.creator),
+        }
+
+    def issue(self, issue: Issue) -> Json:
+        """An issue; texts after its first one are comments, as the API edits none."""
+        texts = list(dict.fromkeys(body for _, body, _ in issue.versions))
+        written = stamp(issue.updated_at)
+        return {
+            "id": issue.number,
+            "title": issue.title,
+            "content": texts[0],
+            "status": "Open" if issue.state == "open" else "Closed",
+            "user": self.user(issue.user),
+            "date_created": stamp(issue.created_at),
+            "last_updated": written,
+            "full_url": f"{self.web}/{full_name(issue.repository)}/issue/{issue.number}",
+            "comments": [
+                {"comment": text, "user": self.user(issue.user), "notification": False}
+                for text in texts[1:]
+            ],
+        }

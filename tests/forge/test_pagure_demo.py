@@ -1,0 +1,202 @@
+"""The local forge as Pagure: held against a real one's answers and webhooks, and met by the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Pull
+from bot.forge.events import CommentEvent, IssueText, PushEvent
+from bot.forge.pagure.forge import Pagure
+from bot.forge.values import (
+    ForgeDeniedError,
+    ForgeGoneError,
+    IgnoredEvent,
+    PullRequestEvent,
+    PullRequestKey,
+    StatusReport,
+)
+from bot.settings.forges import ForgeSettings
+from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer, running_pagure
+from tests.forge.test_pagure import BODY, MARKER, Hook
+
+pytestmark = pytest.mark.xdist_group("pagure")
+NAME, KEY = "rpms/nginx", "k" * 40
+
+
+@dataclass
+class World:
+    local: LocalForge
+    pull: Pull
+    forge: Pagure
+
+    @property
+    def key(self) -> PullRequestKey:
+        return PullRequestKey("it", NAME, self.pull.number)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository(NAME)
+        local.set_role(repository, OWNER, "admin")
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        fork = local.add_repository(f"{ANN}/nginx", parent=repository, owner_kind="User")
+        local.commit(fork, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        local.pagure.add_hook("http://127.0.0.1:9/", KEY, place="rpms")
+        pull = await local.open_pull(repository, "topic", user=ANN, title="t", head_repository=fork)
+        fields = {"type": "pagure", "api_url": f"{local.url}/api/0", "token": {"env": "X"}}
+        settings = ForgeSettings.model_validate({**fields, "webhook_secrets": [{"env": "X"}]})
+        forge = Pagure("it", settings, token=local.token(BOT), secrets=(KEY,))
+        yield World(local, pull, forge)
+        await forge.close()
+
+
+def events(world: World) -> list[Any]:
+    """The events of the deliveries so far, but those that ask nothing."""
+    found = []
+    for sent in world.local.deliveries:
+        headers = {name.lower(): text for name, text in sent.headers.items()}
+        new = world.forge.accept(headers, sent.body)
+        found.append(world.forge.event(new.event, new.body))
+    return [one for one in found if not isinstance(one, IgnoredEvent)]
+
+
+async def test_the_bot_on_the_local_forge(world: World) -> None:
+    forge, key = world.forge, world.key
+    pull = await forge.pull_request(key)
+    assert (pull.head_sha, pull.head_repository) == (world.pull.head_sha, f"forks/{ANN}/{NAME}")
+    assert [one.path for one in await forge.changed_files(key)] == ["nginx.spec"]
+    report = StatusReport("c", "failure", "+3 MB", url="https://m.example.org/c/1")
+    for _ in range(2):
+        await forge.set_status(key, pull.head_sha, report)
+    assert [one.state for one in await forge.checks_of(key, pull.head_sha)] == ["failure"]
+    assert len(world.local.state.statuses_of(world.pull.repository, pull.head_sha)) == 1
+    first = await forge.put_comment(key, MARKER, BODY)
+    assert await forge.put_comment(key, MARKER, BODY.replace("2222222", "3")) == first
+    assert await forge.put_comment(key, MARKER, BODY.replace("3 MB", "4 MB")) != first
+    roles = [await forge.role_of(key, user) for user in (OWNER, ANN, "nobody")]
+    assert roles == ["admin", "read", "none"]
+    assert await forge.pusher_of(key, pull.head_sha) == ANN
+    with pytest.raises(ForgeGoneError, match="Pull-Request not found"):
+        await forge.pull_request(replace(key, number=99))
+    forge._token = "no-such"
+    with pytest.raises(ForgeDeniedError, match="Invalid token"):
+        await forge.put_comment(key, MARKER, BODY)
+
+
+async def test_issues_on_the_local_forge(world: World) -> None:
+    world.local.set_role(world.pull.repository, BOT, "triage")
+    text = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")
+    first = await world.forge.issues.put(NAME, MARKER, text)
+    assert first is not None
+    larger = replace(text, body=f"{MARKER}\nIt is 72 MB.", state="closed")
+    await world.forge.issues.put(NAME, MARKER, larger)
+    found = await world.forge.issues.find(NAME, MARKER)
+    assert found == replace(first, body=larger.body, state="closed")
+
+
+async def test_what_the_local_forge_announces(world: World) -> None:
+    local, pull = world.local, world.pull
+    opened = PullRequestEvent(world.key, "check", pull.head_sha, "opened", base_ref="main")
+    assert events(world) == [opened]
+    assert pull.head_repository is not None
+    await local.push(pull.head_repository, "topic", {"a": "1"}, "1", user=ANN)
+    pushed = replace(opened, head_sha=pull.head_sha, action="synchronize")
+    assert events(world)[1:] == [pushed]
+    await local.comment(pull, "/minimize help", user=EVE)
+    comment = events(world)[-1]
+    assert isinstance(comment, CommentEvent)
+    assert (comment.sender, comment.body) == (EVE, "/minimize help")
+    assert await world.forge.comments_since(world.key, "2020-01-01T00:00:00Z") == (comment,)
+    await local.merge_pull(pull, user=OWNER)
+    push, stopped = events(world)[-2:]
+    assert isinstance(push, PushEvent)
+    assert (push.branch, push.after) == ("main", pull.head_sha)
+    merged = await world.forge.pull_request(world.key)
+    assert stopped == PullRequestEvent(
+        world.key, "stop", pull.head_sha, "closed", merged=merged.merged
+    )
+    assert await world.forge.pull_of(NAME, "main", pull.head_sha) == pull.number
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagureServer]:
+    with running_pagure(tmp_path_factory.mktemp("pagure")) as made:
+        yield made
+
+
+def shape(value: object) -> object:
+    """The keys and types of an answer; a list has its first item's, an empty one none."""
+    if isinstance(value, dict):
+        return {name: shape(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value[:1]]
+    return type(value).__name__
+
+
+def misfits(here: object, real: object, place: str = "") -> list[str]:
+    """Where an answer of ours has other keys or types than a real one; what is null or empty in
+    either may be anything in the other."""
+    if isinstance(here, dict) and isinstance(real, dict):
+        odd = sorted(here.keys() - real.keys())
+        found = [f"{place}/{name}" for name in odd if not place.endswith("diffstats")]
+        for name in sorted(here.keys() & real.keys()):
+            found += misfits(here[name], real[name], f"{place}/{name}")
+        return found
+    if isinstance(here, list) and isinstance(real, list):
+        return misfits(here[0], real[0], f"{place}[]") if here and real else []
+    return [] if here == real or "NoneType" in (here, real) else [place]
+
+
+async def test_answers_and_webhooks_have_the_shape_of_a_real_ones(
+    server: PagureServer, world: World
+) -> None:
+    hook = Hook()
+    name = server.project("nginx")
+    server.hook(name, hook.url)
+    fork = server.fork(name)
+    head = server.push(fork, "topic", {"nginx.spec": "Name: n\n"}, user=ANN)
+    number = server.open_pull(name, "topic", user=ANN)
+    server.api(f"{name}/pull-request/{number}/comment", EVE, comment="c")
+    server.push(name, "main", {"other": "1"}, user=OWNER)
+    server.settle()
+    flag = {"username": "ci", "comment": "x", "url": "https://ci.example.org/", "status": "success"}
+    real_flag = server.api(f"{name}/c/{head}/flag", EVE, **flag)
+    await world.local.comment(world.pull, "c", user=EVE)
+    await world.local.push(world.pull.repository, "main", {"other": "1"}, "1", user=OWNER)
+    token = world.local.token(EVE)
+
+    def ask(path: str, **fields: object) -> Any:
+        ours = PagureServer(server.folder, world.local.url, {EVE: token})
+        return ours.api(path, EVE, **fields)
+
+    here = await asyncio.to_thread(ask, f"{NAME}/c/{world.pull.head_sha}/flag", **flag)
+    assert misfits(shape(here), shape(real_flag)) == []
+    pull, ours = f"pull-request/{number}", f"pull-request/{world.pull.number}"
+    for path, own in (
+        ("", ""), ("/git/branches?with_commits=true", "/git/branches?with_commits=true"),
+        (f"/{pull}", f"/{ours}"), (f"/{pull}/diffstats", f"/{ours}/diffstats"),
+        ("/pull-requests", "/pull-requests"), (f"/c/{head}/flag", f"/c/{world.pull.head_sha}/flag"),
+        ("/issues", "/issues"),
+    ):  # fmt: skip
+        real = server.api(f"{name}{path}")
+        here = await asyncio.to_thread(ask, f"{NAME}{own}")
+        assert misfits(shape(here), shape(real), path) == []
+    announced = {json.loads(body)["topic"]: json.loads(body) for _, body in hook.came}
+    compared = 0
+    for sent in world.local.deliveries:
+        body = json.loads(sent.body)
+        real = announced.get(body["topic"])
+        if real is not None:
+            assert misfits(shape(body), shape(real), body["topic"]) == []
+            compared += 1
+    assert compared >= 3
+    hook.close()
