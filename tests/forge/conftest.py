@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from bot.forge.github.app import AppAuth, TokenAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.settings.forges import ForgeSettings
+from tests.forge.pagure_server import PagureServer, running_pagure
 
 # What a status of either forge means: nothing is there any more, or it refuses.
 REFUSALS: tuple[tuple[int, type[ForgeError]], ...] = (
@@ -71,6 +72,13 @@ class TinyGitHub:
             headers["Link"] = f'<{following}>; rel="next"'
         key = "check_runs" if request.path.endswith("/check-runs") else None
         return web.json_response({key: part} if key else part, headers=headers)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagureServer]:
+    """A real Pagure, one for all that want it: their files are of one group of xdist's."""
+    with running_pagure(tmp_path_factory.mktemp("pagure")) as made:
+        yield made
 
 
 @pytest.fixture

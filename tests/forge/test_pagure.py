@@ -27,7 +27,7 @@ from bot.forge.values import (
     WebhookRefusedError,
 )
 from bot.store.records import NewDelivery
-from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer, running_pagure
+from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer
 
 # One server for all of them, whoever runs them.
 pytestmark = pytest.mark.xdist_group("pagure")
@@ -45,12 +45,6 @@ See [the page](https://m.example.org/c/1).
 
 <sub>1111111..2222222 · [full report](https://m.example.org/c/1)</sub>
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagureServer]:
-    with running_pagure(tmp_path_factory.mktemp("pagure")) as made:
-        yield made
 
 
 @dataclass

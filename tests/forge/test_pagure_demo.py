@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.settings.forges import ForgeSettings
-from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer, running_pagure
+from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer
 from tests.forge.test_pagure import BODY, MARKER, Hook
 
 pytestmark = pytest.mark.xdist_group("pagure")
@@ -127,12 +127,6 @@ async def test_what_the_local_forge_announces(world: World) -> None:
     assert await world.forge.pull_of(NAME, "main", pull.head_sha) == pull.number
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagureServer]:
-    with running_pagure(tmp_path_factory.mktemp("pagure")) as made:
-        yield made
-
-
 def shape(value: object) -> object:
     """The keys and types of an answer; a list has its first item's, an empty one none."""
     if isinstance(value, dict):
@@ -160,7 +154,7 @@ async def test_answers_and_webhooks_have_the_shape_of_a_real_ones(
     server: PagureServer, world: World
 ) -> None:
     hook = Hook()
-    name = server.project("nginx")
+    name = server.project("compared")
     server.hook(name, hook.url)
     fork = server.fork(name)
     head = server.push(fork, "topic", {"nginx.spec": "Name: n\n"}, user=ANN)
