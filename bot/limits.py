@@ -53,6 +53,7 @@ LISTING_ANSWER = 4 * MEBIBYTE
 LISTING_TEXT = 4096  # characters of one element or attribute
 LISTING_DEPTH = 20  # elements in each other; primary.xml has six
 EXTERNAL = 4_000_000_000  # all packages together
+HUB_ANSWER = 4 * MEBIBYTE  # of Koji's hub, or of Copr's API
 
 # Webhooks, whose bodies the settings limit: a larger one than WEBHOOK_WHOLE is decoded in a process
 # of its own, and of its lists and texts the beginnings are taken. Of a large body no event needs

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from bot import limits
 from bot.build.build_cache import BuildCache, CachedBuild
 from bot.build.builder import Built
-from bot.build.headers import HeaderError, packages_of
+from bot.build.copr import find_copr_builds
+from bot.build.headers import HeaderError, check_digests, packages_of
+from bot.build.koji import find_koji_packages
 from bot.build.listing import Listed, newest_build, packed_listing
+from bot.build.service_builds import FoundPackages, ServiceBuild
 from bot.build.tree import scratch_directory
 from bot.distro.failover import AbsentError, FetchError, RefusedFileError, RetryPolicy
 from bot.distro.repomd import Record, RepomdError, parse_repomd
 from bot.distro.transfer import check_file, local_path, read_local
-from bot.errors import UsageError
 from bot.limited.forker import UnreadableError
 from bot.limits import LISTING, LISTING_PACKED
+from bot.model.nevra import Nevra
 from bot.model.package import Package
+from bot.settings.services import BuildService
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -40,6 +42,8 @@ class ExternalPlace:
     """Where the packages of `sources` for one repository document and architecture are to be.
 
     `url` is the repository's, with a slash at its end, `base` that of the base's packages, or null.
+    Of a build service called `service` in the settings, `url` is the address of its pages, and
+    `chroot` and `project` are as ServiceBuild has them.
     """
 
     document: str
@@ -47,54 +51,100 @@ class ExternalPlace:
     url: str
     sources: tuple[str, ...]
     base: str | None = None
+    service: str = ""
+    chroot: str = ""
+    project: str = ""
 
 
 class ExternalBuilds:
-    """Others' builds, within `places` (URLs that end with a slash) and nowhere else."""
+    """Others' builds, within `places` (URLs that end with a slash), of `services`, and nowhere
+    else."""
 
-    def __init__(self, cache: Cache, places: Sequence[str]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        places: Sequence[str],
+        services: Mapping[str, BuildService] | None = None,
+    ) -> None:
         self._cache = cache
         self._cached = BuildCache(cache)
-        self._places = tuple(places)
+        self._services = services or {}
+        self._places = (*places, *(one.files_url for one in self._services.values()))
 
-    def look(self, url: str, arch: str, sources: Sequence[str]) -> tuple[Listed, ...]:
-        """The packages of the newest build of each source, all sources of them.
+    def look(
+        self, url: str, arch: str, sources: Sequence[str], build: ServiceBuild | None = None
+    ) -> FoundPackages:
+        """The packages of the newest build of each source, all sources of them: of the repository
+        at `url`, or of `build`.
 
-        Raises AbsentError where the repository or a source is not there (yet), RefusedFileError or
-        a SurroundingsError where it is half written or cannot be read.
+        Raises AbsentError where the repository, a build or a source is not there (yet),
+        BuildFailedElsewhereError where a build failed, RefusedFileError or a SurroundingsError
+        where something is half written or cannot be read.
         """
+        if build is None:
+            return FoundPackages(url, self._of_repository(url, arch, sources))
+        service = self._services[build.service]
+        if service.type == "koji":
+            return find_koji_packages(service, build, arch, sources)
+        made = find_copr_builds(service, build, sources)
+        listed: list[Listed] = []
+        for one in made:
+            # The repository may be behind the build, and has others beside it.
+            folder = one.url.removeprefix(service.files_url)
+            found = self._of_repository(one.url, arch, [one.source], one.nevras)
+            listed += [replace(package, href=folder + package.href) for package in found]
+        return FoundPackages(service.files_url, tuple(listed), made[0].page)
+
+    def _of_repository(
+        self,
+        url: str,
+        arch: str,
+        sources: Sequence[str],
+        among: frozenset[Nevra] = frozenset(),
+    ) -> tuple[Listed, ...]:
         with scratch_directory(self._cache) as folder:
             listed = self._listing(url, arch, sources, folder)
         found: list[Listed] = []
         for source in sources:
-            build = newest_build(one for one in listed if one.source == source)
+            build = newest_build(
+                one for one in listed if one.source == source and (not among or one.nevra in among)
+            )
             if not build:
                 raise AbsentError(f"{url} has no packages of {source} for {arch}.")
             found.extend(build)
         return tuple(found)
 
-    def take(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built:
+    def take(
+        self,
+        url: str,
+        arch: str,
+        sources: Sequence[str],
+        commit: str,
+        build: ServiceBuild | None = None,
+    ) -> Built:
         """The packages of all sources as `look` finds them, taken into the cache.
 
         `commit` is what they were built from; `cached` finds them by it afterwards. Raises as
         `look`, and HeaderError where a file is not the package that was listed.
         """
         start = time.monotonic()
-        listed = self.look(url, arch, sources)
+        found = self.look(url, arch, sources, build)
+        listed, summary = found.listed, _summary(found)
         if sum(one.size for one in listed) > limits.EXTERNAL:
             raise RefusedFileError(url, f"its packages have more than {limits.EXTERNAL} bytes")
         key = _key(url, arch, sources, commit)
         known = self._cached.get(key)
-        if isinstance(known, CachedBuild) and _checksums(known) == {one.checksum for one in listed}:
+        if isinstance(known, CachedBuild) and _log_of(known) == summary:
             return _built(known, start, from_cache=True)
         with scratch_directory(self._cache) as scratch:
             rpms = scratch / "rpms"
             rpms.mkdir()
-            files = [self._fetch(url, one, rpms, n) for n, one in enumerate(listed)]
+            files = [self._fetch(found.url, one, rpms, n) for n, one in enumerate(listed)]
             packages = _checked(listed, files)
             log = scratch / "build.log"
-            log.write_text(_summary(url, listed))
-            return _built(self._cached.put(key, packages, log), start, from_cache=False)
+            log.write_text(summary)
+            notes = [f"{arch}: the packages are those of {found.page}."] if found.page else []
+            return _built(self._cached.put(key, packages, log, notes), start, from_cache=False)
 
     def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
         """The packages already downloaded for that commit, or null. Sends no request."""
@@ -126,7 +176,11 @@ class ExternalBuilds:
         target = folder / f"{number:04}.rpm"
         place = url + one.href
         download_within(place, target, one.size, self._places)
-        check_file(target, place, one.size, one.checksum_type, one.checksum)
+        if one.checksum_type:
+            check_file(target, place, one.size, one.checksum_type, one.checksum)
+        elif target.stat().st_size != one.size:
+            actual = target.stat().st_size
+            raise RefusedFileError(place, f"it has {actual} bytes instead of {one.size}")
         return target
 
 
@@ -167,19 +221,25 @@ def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
     """The packages in the files, which must be those that the repository lists.
 
     A header that says something else would put another package into the pool than was requested.
+    What is listed without a checksum has the digests that rpm wrote into the files, and its epoch
+    there alone.
     """
     packages: list[Package] = []
+    check_digests([file for one, file in zip(listed, files, strict=True) if not one.checksum])
     for source in dict.fromkeys(one.source for one in listed):
         own = [pair for pair in zip(listed, files, strict=True) if pair[0].source == source]
         made = packages_of([file for _, file in own], source, foreign=True)
-        if [package.nevra for package in made] != sorted(one.nevra for one, _ in own):
+        if [_comparable(p.nevra, own[0][0]) for p in made] != sorted(
+            _comparable(one.nevra, one) for one, _ in own
+        ):
             raise HeaderError(f"The files of {source} are not the packages that are listed.")
         packages.extend(made)
     return packages
 
 
-def _checksums(cached: CachedBuild) -> set[str]:
-    return {p.location.checksum for p in cached.packages if p.location is not None}
+def _comparable(nevra: Nevra, listed: Listed) -> Nevra:
+    """A NEVRA with as much as its listing says."""
+    return nevra if listed.checksum else replace(nevra, epoch=0)
 
 
 def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
@@ -192,88 +252,14 @@ def _built(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
     return Built(cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes)
 
 
-def _summary(url: str, listed: Sequence[Listed]) -> str:
-    lines = [f"Taken from {url}:", ""]
-    lines += [f"{one.checksum_type} {one.checksum}  {one.href}  {one.nevra}" for one in listed]
+def _log_of(cached: CachedBuild) -> str:
+    return cached.log.read_text() if cached.log.is_file() else ""
+
+
+def _summary(found: FoundPackages) -> str:
+    """The files that were taken and from where: the log of packages that were not built here."""
+    lines = [f"Taken from {found.url}:", *([found.page] if found.page else []), ""]
+    for one in found.listed:
+        known_by = f"{one.checksum_type} {one.checksum}" if one.checksum else f"{one.size} bytes"
+        lines.append(f"{known_by}  {one.href}  {one.nevra}")
     return "\n".join([*lines, ""])
-
-
-PLACEHOLDERS = ("owner", "repo", "number", "sha", "arch", "chroot")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-# What names of owners, repositories, chroots and commits are made of; a slash is none of it.
-_VALUE = re.compile(r"[A-Za-z0-9._+~@:-]{1,200}")
-# What may stand in a URL beside that: no query, fragment, backslash, percent or blank.
-_TEXT = re.compile(r"[A-Za-z0-9._+~@:/{}=,-]*")
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-_SCHEMES = ("https://", "http://")
-
-
-def placeholders_in(template: str) -> frozenset[str]:
-    """The names of the placeholders in a template."""
-    return frozenset(_PLACEHOLDER.findall(template))
-
-
-def template_problem(template: str) -> str | None:
-    """The error in a template itself, as a sentence without its subject; null if there is none.
-
-    Whether its place is allowed is another question (`expand`).
-    """
-    problem = None
-    scheme = next((s for s in _SCHEMES if template.startswith(s)), None)
-    unknown = sorted(placeholders_in(template) - set(PLACEHOLDERS))
-    host = template.partition("://")[2].partition("/")[0]
-    if scheme is None:
-        problem = "expected a URL that begins with https:// or http://"
-    elif unknown:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        problem = f"`{{{unknown[0]}}}` is no placeholder; there are {known}"
-    elif not _TEXT.fullmatch(template) or re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
-        problem = "has a character that no such URL has; a query or fragment is not taken"
-    elif not _HOST.fullmatch(host):
-        problem = "its host is not a plain name: no placeholder and no user name stands there"
-    elif _has_steps(template):
-        problem = "its path has an empty segment, `.` or `..`"
-    return problem
-
-
-def allowed_place(template: str, places: Iterable[str]) -> bool:
-    """Return whether what stands before the first placeholder begins with one of the allowed
-    `places`.
-
-    Each place ends with a slash, so that no longer host or folder name begins with it too.
-    """
-    fixed = template.partition("{")[0]
-    return any(place.endswith("/") and fixed.startswith(place) for place in places)
-
-
-def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> str:
-    """The URL, with a slash at its end. UsageError says why there is none.
-
-    In a value a slash (of nested groups) becomes `-`, as Packit names its projects.
-    """
-    problem = template_problem(template)
-    if problem is not None:
-        raise UsageError(f"The URL template {template}: {problem}.")
-    places = tuple(places)
-    if not allowed_place(template, places):
-        listed = ", ".join(places) or "nowhere (build.external in the server's settings is empty)"
-        raise UsageError(
-            f"Packages are not taken from {template}: this server takes them from {listed}.",
-            "Whoever runs the bot may add the place to build.external in its settings.",
-        )
-
-    def value(name: str) -> str:
-        found = values[name].replace("/", "-")
-        if not _VALUE.fullmatch(found):
-            raise UsageError(f"`{found[:100]}` cannot stand for {{{name}}} in {template}.")
-        return quote(found, safe="@+~:")
-
-    url = _PLACEHOLDER.sub(lambda match: value(match[1]), template).rstrip("/") + "/"
-    if _has_steps(url) or not any(url.startswith(place) for place in places):
-        raise UsageError(f"The URL {url} leaves the place that {template} begins with.")
-    return url
-
-
-def _has_steps(url: str) -> bool:
-    path = url.partition("://")[2].partition("/")[2].removesuffix("/")
-    return any(segment in (".", "..", "") for segment in path.split("/")) if path else False

@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -128,6 +129,21 @@ def _refuse_long(path: Path) -> None:
         raise HeaderError(
             f"The header of {path.name} has {end} bytes, more than the {HEADER} allowed."
         )
+
+
+def check_digests(files: Sequence[Path]) -> None:
+    """Raises HeaderError unless each file has the digests that rpm wrote into it: of its header and
+    of its payload. They lie in one directory."""
+    if not files:
+        return
+    names = [f"/rpms/{path.name}" for path in files]
+    finished = run_sandboxed(
+        ["/usr/bin/rpmkeys", "--checksig", "--nosignature", *names],
+        binds=[Bind(files[0].parent, "/rpms")],
+        limits=replace(_LIMITS, seconds=600.0),
+    )
+    if finished.returncode != 0 or finished.limit is not None:
+        raise HeaderError("The RPM files of the build are damaged: their digests do not fit.")
 
 
 def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> tuple[Package, ...]:

@@ -11,9 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.build.builder import Built
-from bot.build.external import ExternalBuilds, ExternalPlace, expand
+from bot.build.external import ExternalBuilds, ExternalPlace
 from bot.build.headers import rebuilt_overlay
+from bot.build.service_builds import (
+    NO_LINKS,
+    BuildFailedElsewhereError,
+    BuildLinks,
+    ServiceBuild,
+    links_in,
+)
 from bot.build.transfer import transfer
+from bot.build.url_template import expand, expand_project
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import obstacle_notes, obstacles
@@ -26,6 +34,7 @@ from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.model.package import Overlay, Package
 from bot.model.result import BuildNote
 from bot.model.spec import SpecEvaluation
+from bot.settings.services import BuildService
 from bot.spec.headers import Headers, generated_flags
 
 
@@ -35,19 +44,37 @@ class NotCachedError(SurroundingsError):
 
 @dataclass(frozen=True, slots=True)
 class ExternalPlan:
-    """The external check to wait for, `seconds` at most, and the repository of its packages."""
+    """The external check to wait for, `seconds` at most, and where its packages are.
+
+    `commit` is what they are built from, `links` are those to builds of a service, once they are
+    known.
+    """
 
     check: str
     seconds: float
     places: tuple[ExternalPlace, ...]
+    commit: str = ""
+    links: BuildLinks = NO_LINKS
+
+    @property
+    def web_url(self) -> str:
+        """The address that links to its builds begin with; empty where they are in repositories."""
+        return next((place.url for place in self.places if place.service), "")
+
+    def with_links(self, checks: Iterable[str], comments: Iterable[str] = ()) -> ExternalPlan:
+        """The same, with the links to its builds that the texts of checks and comments have."""
+        links = BuildLinks(links_in(checks, self.web_url), links_in(comments, self.web_url))
+        return replace(self, links=links)
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalProgress:
-    """Which of the places have all their packages, and why each other one has not."""
+    """Which of the places have all their packages, and why each other one has not; `failed` says
+    of a build that it ended without any."""
 
     there: tuple[ExternalPlace, ...]
     missing: tuple[str, ...]
+    failed: str = ""
 
 
 def plan_external(
@@ -55,12 +82,15 @@ def plan_external(
     settings: ExternalBuild,
     names: Mapping[str, str],
     allowed: Sequence[str],
+    services: Mapping[str, BuildService] | None = None,
 ) -> ExternalPlan:
-    """The repositories of the change's external build, by architecture.
+    """The places of the change's external build, by architecture.
 
     `names` are what `{owner}`, `{repo}`, `{number}` and `{sha}` stand for; `allowed` the places
-    that the server takes packages from. UsageError where a URL leads elsewhere, or there is none.
+    that the server takes packages from, `services` those of its settings. UsageError where a URL
+    leads elsewhere, there is none, or the service is not the server's.
     """
+    service = _service(settings, services or {})
     places: list[ExternalPlace] = []
     documents = [target.document.id for target in prediction.targets]
     if len(documents) > 1 and (not settings.chroots or "" in settings.chroots):
@@ -78,18 +108,38 @@ def plan_external(
                 continue
             values = {**names, "arch": arch, "chroot": chroot or ""}
             base = {**values, "sha": prediction.result.merge_base}
+            url = service.web_url if service else expand(settings.repository or "", values, allowed)
             places.append(
                 ExternalPlace(
                     target.document.id,
                     arch,
-                    expand(settings.repository, values, allowed),
+                    url,
                     sources,
                     expand(settings.base, base, allowed) if settings.base else None,
+                    settings.service or "",
+                    chroot or "",
+                    expand_project(settings.project, values) if settings.project else "",
                 )
             )
     if not places:
         raise UsageError("The build elsewhere is for none of this change's architectures.")
-    return ExternalPlan(settings.check, settings.deadline, tuple(places))
+    return ExternalPlan(settings.check, settings.deadline, tuple(places), names["sha"])
+
+
+def _service(settings: ExternalBuild, services: Mapping[str, BuildService]) -> BuildService | None:
+    """The build service that a .minimize.yaml names; null where it names a repository."""
+    if settings.service is None:
+        return None
+    service = services.get(settings.service)
+    if service is None:
+        listed = ", ".join(services) or "none (build.services in the server's settings is empty)"
+        raise UsageError(
+            f"The server knows no build service `{settings.service}`; it knows {listed}.",
+            "Whoever runs the bot may add it to build.services in its settings.",
+        )
+    if service.type == "copr" and not settings.chroots:
+        raise UsageError(f"`{settings.service}` is a Copr: `chroots` says which chroots count.")
+    return service
 
 
 def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> ExternalPlan:
@@ -110,18 +160,27 @@ def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> Exter
     return ExternalPlan("", 0.0, tuple(places))
 
 
-def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> ExternalProgress:
+def look_for(plan: ExternalPlan, builds: ExternalBuilds) -> ExternalProgress:
     """Looks which places have their packages by now. Raises nothing that a repository can cause."""
     there: list[ExternalPlace] = []
     missing: list[str] = []
-    for place in places:
+    failed: list[str] = []
+    for place in plan.places:
         try:
-            builds.look(place.url, place.arch, place.sources)
+            builds.look(place.url, place.arch, place.sources, _service_build(place, plan))
+        except BuildFailedElsewhereError as error:
+            failed.append(error.what)
         except SurroundingsError as error:
             missing.append(error.what)
         else:
             there.append(place)
-    return ExternalProgress(tuple(there), tuple(dict.fromkeys(missing)))
+    return ExternalProgress(tuple(there), tuple(dict.fromkeys(missing)), "; ".join(failed[:1]))
+
+
+def _service_build(place: ExternalPlace, plan: ExternalPlan) -> ServiceBuild | None:
+    if not place.service:
+        return None
+    return ServiceBuild(place.service, plan.commit, plan.links, place.chroot, place.project)
 
 
 def external_check(
@@ -145,7 +204,8 @@ def external_check(
     failed: list[MinimizeError] = []
     for place in plan.places:
         try:
-            taken[place] = _take(builds, place.url, place, change.head, cached_only)
+            build = _service_build(place, plan)
+            taken[place] = _take(builds, place.url, place, change.head, cached_only, build)
         except MinimizeError as error:
             failed.append(error)
             notes.append(f"{place.arch}: nothing was taken from {place.url}: {error.what}")
@@ -163,7 +223,7 @@ def external_check(
             overlay = rebuilt_overlay(built, place.arch, before.head.sources)
             head = replace(overlay, evidence="external")
             sides[place.arch] = replace(before, base=base, head=head, base_spec=None)
-            notes += [*base_notes, *_compared(place, base, head, target.specs)]
+            notes += [*built.notes, *base_notes, *_compared(place, base, head, target.specs)]
             made += _build_notes(place, built, target.specs)
         if own:
             moved, transfer_notes = _transferred(target, sides, next(iter(own)).arch, headers)
@@ -188,10 +248,15 @@ def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
 
 
 def _take(
-    builds: ExternalBuilds, url: str, place: ExternalPlace, commit: str, cached_only: bool
+    builds: ExternalBuilds,
+    url: str,
+    place: ExternalPlace,
+    commit: str,
+    cached_only: bool,
+    build: ServiceBuild | None = None,
 ) -> Built:
     if not cached_only:
-        return builds.take(url, place.arch, place.sources, commit)
+        return builds.take(url, place.arch, place.sources, commit, build)
     cached = builds.cached(url, place.arch, place.sources, commit)
     if cached is None:
         raise NotCachedError(f"Nothing of {url} is cached here.")

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from bot import limits
-from bot.build.external import placeholders_in, template_problem
+from bot.build.url_template import placeholders_in, project_problem, template_problem
 from bot.check.compare import Thresholds
 from bot.distro.fields import (
     EXACT,
@@ -52,6 +52,13 @@ def _template(value: str) -> str:
     return value
 
 
+def _project(value: str) -> str:
+    problem = project_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
 def _names_the_change(value: str) -> str:
     if not placeholders_in(value) & {"number", "sha"}:
         raise ValueError("without {number} or {sha} it is the same for every change")
@@ -79,6 +86,7 @@ def _below_documents(value: Any) -> Any:
 
 Arch = Annotated[str, After(_arch)]
 Template = Annotated[str, After(_template)]
+Project = Annotated[str, After(_project)]
 Chroot = Annotated[
     str, matching(r"[A-Za-z0-9._+-]{1,100}", "expected a name such as `fedora-rawhide-x86_64`")
 ]
@@ -89,7 +97,9 @@ class ExternalBuild:
     """Packages that somebody else builds.
 
     `check` is a glob on the name of the check to wait for, for `deadline` seconds. `repository` and
-    `base` (null: what is published) are URL templates of the head's and the base's packages.
+    `base` (null: what is published) are URL templates of the head's and the base's packages. In the
+    place of `repository`, `service` is a build service by its name in the server's settings, which
+    checks link to; `project` a template of Copr's owner and project, where they do not.
     `chroots`: what `{chroot}` stands for by architecture, for each repository document (under ``
     for all); empty where no URL has it.
     """
@@ -97,7 +107,9 @@ class ExternalBuild:
     __pydantic_config__: ClassVar = EXACT
 
     check: Annotated[str, matching(r"(?s).{1,200}", "expected 1 to 200 characters")]
-    repository: Annotated[Template, After(_names_the_change)]
+    repository: Annotated[Template, After(_names_the_change)] | None = None
+    service: str | None = None
+    project: Annotated[Project, After(_names_the_change)] | None = None
     deadline: Annotated[float, After(_deadline, str)] = 7200.0
     base: Annotated[Template, After(_names_no_change)] | None = None
     chroots: Annotated[Mapping[str, Mapping[Arch, Chroot]], Before(_below_documents)] = field(
@@ -109,11 +121,15 @@ class ExternalBuild:
         return (self.chroots.get(document) or self.chroots.get("") or {}).get(arch)
 
 
-def _chroots_fit(external: ExternalBuild) -> ExternalBuild:
-    named = "chroot" in placeholders_in(f"{external.repository}{external.base or ''}")
+def _fields_fit(external: ExternalBuild) -> ExternalBuild:
+    if (external.repository is None) == (external.service is None):
+        raise ValueError("give one of `repository` and `service`")
+    if external.project is not None and external.service is None:
+        raise ValueError("`project` is set, but no `service`")
+    named = "chroot" in placeholders_in(f"{external.repository or ''}{external.base or ''}")
     if named and not external.chroots:
         raise ValueError("the URL contains {chroot}, but `chroots` is empty")
-    if external.chroots and not named:
+    if external.chroots and not named and external.service is None:
         raise ValueError("`chroots` is set, but no URL contains {chroot}")
     return external
 
@@ -182,7 +198,7 @@ class RepositoryFile:
     images: tuple[FileImage, ...] = ()
     architectures: tuple[Arch, ...] = ()
     builder: Literal["rpmbuild", "mock", "external", "none"] | None = None
-    external: Annotated[ExternalBuild, After(_chroots_fit)] | None = None
+    external: Annotated[ExternalBuild, After(_fields_fit)] | None = None
     dist: str | None = None
     definitions: Mapping[str, str] = field(default_factory=dict)
     lookaside: str | None = None
@@ -284,7 +300,7 @@ def _in_yaml(place: Place) -> Place:
 
 def _contradictions(file: RepositoryFile) -> Iterator[str]:
     if file.builder == "external" and file.external is None:
-        yield "`builder: external` needs `external` with `check` and `repository`"
+        yield "`builder: external` needs `external` with `check` and `repository` or `service`"
     if file.external is not None and file.builder != "external":
         yield "`external` is set, but `builder` is not `external`"
 

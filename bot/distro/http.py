@@ -59,16 +59,18 @@ def get(
     last_modified: str | None = None,
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy = MANY,
+    reach: Reach = ANYWHERE,
 ) -> SmallFile:
     """The content at `url`. Raises FetchError, also for 404, RefusedFileError beyond `limit` bytes.
 
     With an ETag or a date of an earlier answer the request is conditional. `access` says how its
     server is spoken to; its credentials go to its own origins alone, whatever redirects say.
+    `reach` is as `download` has it.
     """
     headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
     given = {name: value for name, value in headers.items() if value}
     LOG.debug("Fetching %s", url)
-    transfer = _Transfer(url, access, retry_policy)
+    transfer = _Transfer(url, access, retry_policy, reach)
 
     def once() -> SmallFile:
         with transfer.response(given) as response:
@@ -78,6 +80,24 @@ def get(
             content = b"".join(transfer.body(response, limit))
             found = response.headers
             return SmallFile(content, found.get("ETag"), found.get("Last-Modified"))
+
+    return transfer.attempt(once)
+
+
+def call(
+    url: str, body: bytes, content_type: str, limit: int, *, reach: Reach, retry_policy: RetryPolicy
+) -> bytes:
+    """The answer to a call at `url` (POST) that changes nothing there: it may be sent again.
+
+    Raises as `download`; a redirect is an error, since whoever follows it sends no body.
+    """
+    LOG.debug("Calling %s", url)
+    transfer = _Transfer(url, NO_ACCESS, retry_policy, reach, body)
+
+    def once() -> bytes:
+        with transfer.response({"Content-Type": content_type}) as response:
+            transfer.expect(response, HTTPStatus.OK)
+            return b"".join(transfer.body(response, limit))
 
     return transfer.attempt(once)
 
@@ -141,12 +161,14 @@ def download(
 
 @dataclass(frozen=True, slots=True)
 class _Transfer:
-    """The transfer of one URL, over as many tries and redirects as it takes."""
+    """The transfer of one URL, over as many tries and redirects as it takes; `call` is the body of
+    a request that has one."""
 
     url: str
     access: RepositoryAccess
     retry_policy: RetryPolicy
     reach: Reach = ANYWHERE
+    call: bytes | None = None
 
     def attempt(self, once: Callable[[], _T]) -> _T:
         """The result of `once`, tried again where a body breaks off; FetchError after the last."""
@@ -190,7 +212,7 @@ class _Transfer:
             self.reach.check(place)
             response = self._ask(place, headers, allowed)
             target = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not target:
+            if response.status not in _REDIRECTS or not target or self.call is not None:
                 return response
             response.drain_conn()
             response.release_conn()
@@ -227,14 +249,16 @@ class _Transfer:
             backoff_factor=BACKOFF,
             backoff_max=8,
             status_forcelist=PASSING,
+            allowed_methods=None,
             raise_on_status=False,
             redirect=False,
         )
         try:
             public_only = self._must_be_public(place)
             return connections.pool(place, access, public_only=public_only).request(
-                "GET",
+                "GET" if self.call is None else "POST",
                 place,
+                body=self.call,
                 # A mirror's transparent compression would change the sizes that are checked.
                 headers={
                     **headers,

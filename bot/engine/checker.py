@@ -98,7 +98,7 @@ class LocalChecker:
         """Which packages of a build elsewhere are there by now."""
         from bot.check.external import look_for
 
-        return look_for(plan.places, self._elsewhere())
+        return look_for(plan, self._elsewhere())
 
     def ask(
         self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
@@ -170,7 +170,8 @@ class LocalChecker:
     def _elsewhere(self) -> ExternalBuilds:
         from bot.build.external import ExternalBuilds
 
-        return ExternalBuilds(self._pools.cache, self._settings.build.external)
+        build = self._settings.build
+        return ExternalBuilds(self._pools.cache, build.external, build.services)
 
     def _plan(self, job: CheckJob, prediction: Prediction) -> ExternalPlan:
         """The builds to wait for; UsageError where they are not allowed, or there are none."""
@@ -179,8 +180,9 @@ class LocalChecker:
         assert prediction.file.external is not None  # its schema sees to it
         owner, _, repo = job.repository.rpartition("/")
         names = {"owner": owner, "repo": repo, "number": str(job.number), "sha": job.head_sha}
-        allowed = self._settings.build.external
-        return plan_external(prediction, prediction.file.external, names, allowed)
+        build, external = self._settings.build, prediction.file.external
+        plan = plan_external(prediction, external, names, build.external, build.services)
+        return replace(plan, links=job.links)
 
     def _built_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
         """On the packages that were taken for this commit; the prediction where there are none.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from bot.build.service_builds import NO_LINKS, BuildLinks
 from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
 from bot.forge.values import PullRequest, PullRequestKey
@@ -52,7 +53,8 @@ class CheckJob:
     and is no answer for the commit. `declined` are edits that are not wanted in the repository.
     `delivery` is the id of the delivery that asked for it. `urgency` is in whose turn it runs:
     changes of programs' accounts (a mass rebuild, an updater) come after those of people.
-    `tracked`: repositories are built from the base branch, so its objectives are tracked.
+    `tracked`: repositories are built from the base branch, so its objectives are tracked. `links`
+    are those to the builds of a service that a run has waited for.
     """
 
     id: str
@@ -76,6 +78,7 @@ class CheckJob:
     declined: tuple[str, ...] = ()
     others: tuple[OtherHead, ...] = ()
     urgency: Urgency = "push"
+    links: BuildLinks = NO_LINKS
 
     @property
     def narrowed(self) -> bool:

@@ -13,6 +13,7 @@ from dbos import PortableWorkflowError, Serializer
 from pydantic import TypeAdapter
 
 from bot.build.external import ExternalPlace
+from bot.build.service_builds import NO_LINKS, BuildLinks
 from bot.check.external import ExternalPlan
 from bot.engine.job import CheckJob, Line, OtherHead, Reply
 from bot.engine.trust import Trust
@@ -129,12 +130,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The state of a build elsewhere, a sentence on it, a page, and the seconds left to wait."""
+    """The state of a build elsewhere, a sentence on it, a page, the seconds left to wait, and the
+    links to builds of a service."""
 
     state: WaitState
     text: str
     url: str
     left: float
+    links: BuildLinks = NO_LINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,7 @@ _TYPES: tuple[type[Any], ...] = (
     BaseFile,
     BuildDecision,
     BuildEnd,
+    BuildLinks,
     CheckJob,
     ExternalPlace,
     ExternalPlan,

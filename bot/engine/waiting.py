@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from bot.build.service_builds import NO_LINKS, BuildLinks
 from bot.check.external import ExternalPlan
 from bot.engine.job import CheckJob
 from bot.engine.steps import CheckSteps
 from bot.engine.values import Look, WaitState
+from bot.forge.events import CommentEvent
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
 from bot.model.result import BuildNote, CheckResult
 from bot.report.phrase import visible
 from bot.report.render import sentence_markdown
+from bot.store.store import utc_text
 
 # What a waiting run is sent when it may look before its time.
 LOOK = "look"
@@ -24,6 +27,8 @@ LOOK = "look"
 LONGEST_PAUSE = 300.0
 _TITLE = 140  # characters of GitHub's commit statuses
 _NAMED = 3  # checks that a sentence names
+# Seconds before the prediction in which comments are read for links to builds.
+_COMMENTS = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +53,64 @@ class WaitSteps:
         out where something is (`there`). A forge that does not answer is tried again at the next
         look.
         """
-        combined = await self._combined_status(job, plan)
+        combined, plan = await self._seen(job, plan, until)
         some = False
-        if combined.state == "passed":
+        if combined.state == "passed" or (combined.state == "waiting" and plan.links != NO_LINKS):
             found = await self._checks.locate(job, plan)
             some = bool(found.there)
-            if not found.missing:
-                return _look("there", combined, until)
-            text = f"{combined.text}, but {found.missing[0]}"
-            combined = replace(combined, state="waiting", text=text)
+            if found.failed:
+                combined = replace(combined, state="failed", text=found.failed)
+            elif not found.missing:
+                return _look("there", combined, until, plan.links)
+            else:
+                text = f"{combined.text}, but {found.missing[0]}"
+                combined = replace(combined, state="waiting", text=text)
         if combined.state == "failed":
             return _look("failed", combined, until)
         if time.time() >= until:
-            return _look("there" if some else "late", combined, until)
+            return _look("there" if some else "late", combined, until, plan.links)
         return _look("waiting", combined, until)
 
-    async def _combined_status(self, job: CheckJob, plan: ExternalPlan) -> CombinedStatus:
+    async def _seen(
+        self, job: CheckJob, plan: ExternalPlan, until: float
+    ) -> tuple[CombinedStatus, ExternalPlan]:
+        """The combined status of the checks, and the plan with the links to builds of its service.
+
+        A build that is linked to says by itself how it stands. Comments are read where no check
+        has a link: those of the last month.
+        """
+        forge = self._checks.forge_of(job)
+        comments: Sequence[CommentEvent] = ()
         try:
-            checks = await self._checks.forge_of(job).checks_of(job.key, job.head_sha)
+            checks = fitting_checks(await forge.checks_of(job.key, job.head_sha), plan.check)
+            plan = plan.with_links(check.url for check in checks)
+            if plan.web_url and not plan.links.checks:
+                since = datetime.fromtimestamp(until - plan.seconds - _COMMENTS, UTC)
+                comments = await forge.comments_since(job.key, utc_text(since))
         except ForgeRefusedError:
             raise
         except ForgeError as error:
-            return CombinedStatus("waiting", error.what)
-        return combined_status(checks, plan.check)
+            return CombinedStatus("waiting", error.what), plan
+        if comments:
+            plan = plan.with_links((), (comment.body for comment in comments))
+        return combined_status(checks, plan.check), plan
 
 
-def _look(state: WaitState, combined: CombinedStatus, until: float) -> Look:
+def _look(
+    state: WaitState, combined: CombinedStatus, until: float, links: BuildLinks = NO_LINKS
+) -> Look:
     left = max(0.0, until - time.time())
-    return Look(state, combined.text.rstrip("."), combined.url, left)
+    return Look(state, combined.text.rstrip("."), combined.url, left, links)
+
+
+def fitting_checks(checks: Iterable[CommitCheck], pattern: str) -> list[CommitCheck]:
+    """The checks whose name matches the glob `pattern`, ours not among them."""
+    return [c for c in checks if c.name != STATUS_NAME and fnmatchcase(c.name, pattern)]
 
 
 def combined_status(checks: Iterable[CommitCheck], pattern: str) -> CombinedStatus:
     """The combined status of checks whose name matches the glob `pattern`: one failure fails."""
-    fitting = [c for c in checks if c.name != STATUS_NAME and fnmatchcase(c.name, pattern)]
+    fitting = fitting_checks(checks, pattern)
     if not fitting:
         return CombinedStatus("waiting", f"no check {pattern} is there yet")
     failed = [c for c in fitting if c.state == "failure"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -217,6 +218,7 @@ class _Run(RunReports):
             return await self._conclude_failed(result, seen)
         look = seen.returned
         if look.state == "there":
+            self._job = replace(job, links=look.links)
             return await self._queue_build(result, ())
         await self._conclude(
             await self._conclude_prediction(result, lambda r: build_missing(r, plan, look, until))

@@ -24,6 +24,7 @@ from bot.settings.operation import (
     RetentionSettings,
     TraceSettings,
 )
+from bot.settings.services import BuildService
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
@@ -104,7 +105,8 @@ class BuildSettings(Strict):
     no machine of that architecture works.
 
     `external` are the places, URLs, below which the repositories of the builder `external` may be:
-    what a repository's .minimize.yaml names elsewhere is not read.
+    what a repository's .minimize.yaml names elsewhere is not read. `services` are those whose
+    builds it may take, by the name that a .minimize.yaml has.
     """
 
     enabled: bool = True
@@ -112,6 +114,7 @@ class BuildSettings(Strict):
     trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
     emulated: Annotated[tuple[Architecture, ...], Field(strict=False)] = ()
     external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
+    services: dict[str, BuildService] = Field(default_factory=dict)
 
 
 class SandboxSettings(Strict):
@@ -138,8 +141,6 @@ class RepositoryRule(Strict):
     `mode`: `silent` records checks and writes nothing on the forge, no issues either; `comment`
     writes comments and a status that never fails; `enforce` writes all. Branches without a rule are
     enforced.
-    `mode`: `silent` records checks and writes nothing on the forge; `comment` writes comments and a
-    status that never fails; `enforce` writes all. Branches without a rule are enforced.
     Without `suggestions` no line of a pull request gets one.
     """
 

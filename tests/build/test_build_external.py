@@ -107,7 +107,7 @@ def builds_in(root: Path, tmp_path: Path) -> tuple[ExternalBuilds, str]:
 
 def test_the_newest_build_of_each_source_and_no_debug_packages(root: Path, tmp_path: Path) -> None:
     builds, url = builds_in(root, tmp_path)
-    found = builds.look(url, "x86_64", ["other", "tool"])
+    found = builds.look(url, "x86_64", ["other", "tool"]).listed
     assert [str(one.nevra) for one in found] == [
         "other-0:1-1.x86_64",
         "other-data-0:1-1.noarch",
@@ -121,7 +121,7 @@ def test_the_newest_build_of_each_source_and_no_debug_packages(root: Path, tmp_p
 def test_what_was_published_last_counts_not_the_highest_version(root: Path, tmp_path: Path) -> None:
     publish(root, {"tool-1": 300, "tool-2": 200, "other-1": 150})
     builds, url = builds_in(root, tmp_path)
-    assert {one.nevra.release for one in builds.look(url, "x86_64", ["tool"])} == {"1"}
+    assert {one.nevra.release for one in builds.look(url, "x86_64", ["tool"]).listed} == {"1"}
 
 
 def test_the_same_version_built_again_is_not_mixed_with_the_first(
@@ -132,7 +132,7 @@ def test_the_same_version_built_again_is_not_mixed_with_the_first(
         path.unlink()  # a subpackage that the newer build no longer has
     publish(root, {"tool-1": 100, "tool-2": 200, "other-1": 150, "again": 400})
     builds, url = builds_in(root, tmp_path)
-    found = builds.look(url, "x86_64", ["tool"])
+    found = builds.look(url, "x86_64", ["tool"]).listed
     assert [one.nevra.name for one in found] == ["tool", "tool-data"]
     assert found[0].href.startswith("again/")
 

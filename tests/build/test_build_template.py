@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.build.external import allowed_place, expand, template_problem
+from bot.build.url_template import allowed_place, expand, template_problem
 from bot.distro.connections import is_inside
 from bot.errors import UsageError
 

@@ -22,6 +22,8 @@ from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
 from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult
+from bot.settings.services import BuildService
+from tests.build.services import koji_at
 from tests.check.tiny import TOOL, Bench, build
 
 HERE = "https://copr.example.org/results/"
@@ -57,7 +59,9 @@ class Elsewhere:
 
     def settings(self, **more: str) -> ExternalBuild:
         template = HERE + "{owner}-{repo}-{number}/{chroot}/"
-        return ExternalBuild("rpm-build:*", template, 60.0, chroots={"": self.chroots}, **more)
+        return ExternalBuild(
+            "rpm-build:*", template, deadline=60.0, chroots={"": self.chroots}, **more
+        )
 
     @contextmanager
     def change(self, head: str = LINKED) -> Iterator[tuple[object, Prediction]]:
@@ -138,14 +142,14 @@ def test_each_architecture_has_its_own_build_where_there_is_one(
     elsewhere.build(LINKED)
     with elsewhere.change() as (change, prediction):
         plan = elsewhere.plan(prediction)
-        stands = look_for(plan.places, elsewhere.builds())
+        stands = look_for(plan, elsewhere.builds())
         assert [p.arch for p in stands.there] == ["x86_64"]
         assert "f-aarch64" in stands.missing[0]
         half = external_check(change, prediction, plan, elsewhere.builds()).result
         assert image_of(half, arch="aarch64").evidence == "transferred"
         assert "aarch64: nothing was taken from" in " ".join(half.notes)
         elsewhere.build(LINKED, arch="aarch64")
-        assert look_for(plan.places, elsewhere.builds()).missing == ()
+        assert look_for(plan, elsewhere.builds()).missing == ()
         whole = external_check(change, prediction, plan, elsewhere.builds()).result
         assert {image.evidence for image in whole.images} == {"external"}
 
@@ -199,7 +203,7 @@ def test_a_question_uses_what_was_taken_for_that_commit_and_asks_nobody(
 
 def test_a_server_says_where_packages_may_come_from(elsewhere: Elsewhere) -> None:
     template = "https://copr.example.org/results/{owner}-{repo}-{number}/{chroot}/"
-    settings = ExternalBuild("x", template, 60.0, chroots={"": {"x86_64": "f-x86_64"}})
+    settings = ExternalBuild("x", template, deadline=60.0, chroots={"": {"x86_64": "f-x86_64"}})
     with elsewhere.change() as (_, prediction):
         with pytest.raises(UsageError, match=r"build\.external"):
             plan_external(prediction, settings, NAMES, [])
@@ -227,15 +231,66 @@ def test_of_several_repository_documents_it_is_said_which(elsewhere: Elsewhere) 
     text = (elsewhere.bench.config / "repo.yaml").read_text()
     elsewhere.bench.document("zweite", text)
     url = HERE + "{sha}/{chroot}/"
-    flat = ExternalBuild("x", url, 60.0, chroots={"": {"x86_64": "f-x86_64"}})
-    none = ExternalBuild("x", HERE + "{sha}/", 60.0)
-    named = ExternalBuild("x", url, 60.0, chroots={"zweite": {"x86_64": "z-x86_64"}})
+    flat = ExternalBuild("x", url, deadline=60.0, chroots={"": {"x86_64": "f-x86_64"}})
+    none = ExternalBuild("x", HERE + "{sha}/", deadline=60.0)
+    named = ExternalBuild("x", url, deadline=60.0, chroots={"zweite": {"x86_64": "z-x86_64"}})
     with elsewhere.change() as (_, prediction):
         for settings in (flat, none):
             with pytest.raises(UsageError, match="for which repository document it is: repo, zwei"):
                 plan_external(prediction, settings, NAMES, [HERE])
         (place,) = plan_external(prediction, named, NAMES, [HERE]).places
     assert (place.document, place.url) == ("zweite", f"{HERE}{'c' * 40}/z-x86_64/")
+
+
+def test_packages_of_a_koji_task_take_the_place_of_the_prediction(
+    elsewhere: Elsewhere, image_of: ImageOf, tmp_path: Path
+) -> None:
+    settings = ExternalBuild("scratch*", service="k")
+    built = tmp_path / "built"
+    build(FOUND, "x86_64", tmp_path / "work", built)
+    rpms = sorted(built.rglob("*.rpm"))
+    with koji_at(tmp_path / "koji") as koji, elsewhere.change() as (change, prediction):
+        with pytest.raises(
+            UsageError, match=r"knows no build service `k`; it knows none .build\.s"
+        ):
+            plan_external(prediction, settings, NAMES, [])
+        with pytest.raises(UsageError, match=r"knows no build service `k`; it knows other"):
+            plan_external(prediction, settings, NAMES, [], {"other": koji.service})
+        services = {"k": koji.service}
+        builds = ExternalBuilds(Cache(elsewhere.bench.root / "cache"), [], services)
+        names = {**NAMES, "sha": change.head}
+        plan = plan_external(prediction, settings, names, [], services)
+        assert (plan.commit, plan.web_url) == (change.head, f"{koji.url}/koji")
+        (missing,) = look_for(plan, builds).missing
+        assert missing == f"No check links to a build of {koji.url}/koji."
+        plan = plan.with_links(["https://elsewhere.org/", koji.link(50)])
+        source = f"git+https://g/tool#{change.head}"
+        koji.scratch(50, source, "tool-2-1.src.rpm", {}, state="failed")
+        koji.results[50] = "BuildError: no"
+        progress = look_for(plan, builds)
+        assert (progress.there, progress.missing) == ((), ())
+        assert progress.failed == f"Task 50 of {koji.url}/koji failed: BuildError: no"
+        koji.scratch(50, source, "tool-2-1.src.rpm", {"x86_64": rpms, "s390x": []})
+        assert [p.arch for p in look_for(plan, builds).there] == ["x86_64"]
+        result = external_check(change, prediction, plan, builds).result
+        assert image_of(result).evidence == "external"
+        assert image_of(result, arch="aarch64").evidence == "transferred"
+        assert [a.package.nevra.name for a in image_of(result).added] == ["perl", "perl-libs"]
+        notes = " ".join(result.notes)
+        assert f"x86_64: the packages are those of {koji.link(50)}." in notes
+        assert "tool 2-1 as built elsewhere, compared with 1-1 as published" in notes
+
+
+def test_chroots_of_a_copr_are_required_and_its_project_is_filled_in(elsewhere: Elsewhere) -> None:
+    copr = BuildService(type="copr", web_url="https://c.org", files_url="https://d.org/results/")
+    project, chroots = "packit/{owner}-{repo}-{number}", {"": {"x86_64": "f-x86_64"}}
+    with elsewhere.change() as (_, prediction):
+        with pytest.raises(UsageError, match="`c` is a Copr: `chroots`"):
+            plan_external(prediction, ExternalBuild("x", service="c"), NAMES, [], {"c": copr})
+        settings = ExternalBuild("x", service="c", project=project, chroots=chroots)
+        (place,) = plan_external(prediction, settings, NAMES, [], {"c": copr}).places
+    found = (place.url, place.service, place.chroot, place.project)
+    assert found == ("https://c.org", "c", "f-x86_64", "packit/rpms-tool-7")
 
 
 def minimize(bench: Bench, *arguments: str) -> tuple[int, str, str]:

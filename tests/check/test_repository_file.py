@@ -43,9 +43,27 @@ def test_chroots_for_each_repository_document() -> None:
     assert found.deadline == 7200.0
 
 
+def test_a_build_service_stands_in_the_place_of_a_repository() -> None:
+    fields = {"repository": None, "service": "fedora-copr", "chroots": "{x86_64: f-x86_64}"}
+    text = external(**fields, project="'packit/{owner}-{repo}-{number}'")
+    found = read_repository_file(text.encode()).external
+    assert found is not None
+    assert (found.repository, found.service) == (None, "fedora-copr")
+    assert found.project == "packit/{owner}-{repo}-{number}"
+
+
 @pytest.mark.parametrize(
     ("fields", "place"),
     [
+        ({"service": "k"}, ":2: external: give one of `repository` and `service`"),
+        ({"repository": None}, ":2: external: give one of `repository` and `service`"),
+        ({"project": "'{owner}/{sha}'", "chroots": "{x86_64: f}"}, "is set, but no `service`"),
+        (
+            {"repository": None, "service": "c", "project": "'a/b'"},
+            ":6: external.project: without {number} or {sha}",
+        ),
+        ({"repository": None, "service": "c", "project": "'a{sha}'"}, "expected an owner and a pr"),
+        ({"repository": None, "service": "c", "project": "'a/{who}'"}, "`{who}` is no placeholder"),
         ({"check": "''"}, ":3: external.check:"),
         ({"check": None}, ":2: external.check: `check` is missing"),
         ({"repository": "'https://h/{sha}/{who}'"}, ":4: external.repository: `{who}`"),

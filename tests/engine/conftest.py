@@ -133,6 +133,7 @@ class FakeForge:
     files: tuple[ForgeFile, ...] = ()
     checks: list[CommitCheck] = field(default_factory=list)
     looks: int = 0
+    others_comments: list[str] = field(default_factory=list)
     bots: tuple[str, ...] = ()
     pushers: dict[str, str] = field(default_factory=dict)
     events: dict[str, Any] = field(default_factory=dict)
@@ -171,7 +172,10 @@ class FakeForge:
         return (one,) if self.pull.open else ()
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        return ()
+        return tuple(
+            CommentEvent(key, str(number), "bob", "bob", False, body, "created", since)
+            for number, body in enumerate(self.others_comments)
+        )
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
         return None

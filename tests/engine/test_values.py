@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.build.external import ExternalPlace
+from bot.build.service_builds import BuildLinks
 from bot.check.external import ExternalPlan
 from bot.engine import values
 from bot.engine.job import CheckJob, Line, Reply
@@ -62,6 +63,7 @@ def back(value: Any) -> Any:
     "value",
     [
         replace(JOB, documents=("d",), acceptance=Acceptance("u", "r", "t"), tracked=True),
+        replace(JOB, links=BuildLinks(("https://k/1",), ("https://k/2",))),
         Reply("41", "u", "url", "<!-- m -->", True, (Line("/minimize why"), Line("x", "no"))),
         Outcome(
             "ok",

@@ -8,6 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.build.external import ExternalPlace
+from bot.build.service_builds import BuildLinks
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.outcome import RetryPolicy
 from bot.engine.waiting import combined_status, waiting_title
@@ -176,6 +177,72 @@ async def test_what_is_there_in_part_is_taken_at_the_deadline(waiting, monkeypat
     await waiting.deliver()
     await waiting.settled()
     assert ("finish", head) in waiting.checker.calls
+
+
+def of_service(seconds: float = 600.0) -> ExternalPlan:
+    place = ExternalPlace("d", "x86_64", "https://k/koji", ("nginx",), service="k")
+    return ExternalPlan(GLOB, seconds, (place,), "a" * 40)
+
+
+TASK = "https://k/koji/taskinfo?taskID=5"
+
+
+@pytest.fixture
+def seen(waiting, monkeypatch) -> list[BuildLinks]:
+    """The links that the looks and the final result go by."""
+    seen: list[BuildLinks] = []
+    locate, finish = waiting.checker.locate, waiting.checker.finish
+    waiting.checker.external = of_service()
+    monkeypatch.setattr(waiting.checker, "locate", lambda p: (seen.append(p.links), locate(p))[1])
+
+    def finish_with(job, git, others=()):
+        seen.append(job.links)
+        return finish(job, git, others)
+
+    monkeypatch.setattr(waiting.checker, "finish", finish_with)
+    return seen
+
+
+@pytest.mark.parametrize("word", ["pending", "success"])
+async def test_build_that_a_check_links_to_is_taken_whatever_the_check_waits_for(
+    waiting, seen: list[BuildLinks], word: str
+) -> None:
+    state = "pending" if word == "pending" else "success"
+    waiting.forge.checks = [
+        CommitCheck(NAME, state, word, TASK),
+        CommitCheck("tests", "success", "success", TASK.replace("5", "6")),
+    ]
+    waiting.forge.others_comments = ["https://k/koji/taskinfo?taskID=7"]
+    waiting.push(SPEC)
+    await waiting.deliver()
+    await waiting.settled()
+    assert seen == [BuildLinks((TASK,))] * 2
+    assert result(waiting).stage == "final"
+
+
+async def test_build_that_a_comment_links_to_is_looked_for_where_no_check_has_a_link(
+    waiting, seen: list[BuildLinks]
+) -> None:
+    waiting.forge.others_comments = [f"scratch build: {TASK}", "https://evil.org/koji/x"]
+    waiting.push(SPEC)
+    await waiting.deliver()
+    await waiting.settled()
+    assert seen == [BuildLinks((), (TASK,))] * 2
+
+
+async def test_build_that_failed_elsewhere_leaves_the_prediction_with_its_reason(
+    waiting, seen: list[BuildLinks], monkeypatch
+) -> None:
+    why = "Task 5 of https://k/koji failed: BuildError: no"
+    monkeypatch.setattr(waiting.checker, "locate", lambda _: ExternalProgress((), (), why))
+    waiting.forge.checks = [CommitCheck(NAME, "pending", "pending", TASK)]
+    waiting.push(SPEC)
+    await waiting.deliver()
+    await waiting.settled()
+    (problem,) = result(waiting).problems
+    assert problem == f"The build elsewhere failed, so the prediction stands: {why}."
+    assert [(b.outcome, b.log) for b in result(waiting).builds] == [("head-failed", TASK)]
+    assert seen == []
 
 
 async def test_a_forge_that_is_away_is_asked_again_and_one_that_refuses_is_told(waiting) -> None:

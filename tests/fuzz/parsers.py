@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bot.build.builders import failure_message
 from bot.build.headers import checked_headers, header_range
+from bot.build.koji_hub import read_answer
 from bot.build.listing import ListingError, read_listing
 from bot.chat.parser import parse_comment
 from bot.check.repository_file import RepositoryFileError, read_repository_file
@@ -68,6 +69,7 @@ from tests.fuzz.seeds import (
     FILELISTS,
     GITHUB,
     GITLAB,
+    HUB,
     KIWI,
     MESSAGES,
     METALINK,
@@ -332,6 +334,7 @@ def parsers() -> tuple[Parser, ...]:
             (ListingError,),
             (PRIMARY,),
         ),
+        Parser("hub-answer", read_answer, (UnreadableError,), (HUB,)),
         *network.parsers(),
         *files.parsers_of_strangers(),
         Parser("yaml", parse_yaml, (YamlError, *json_error), (YAML, MODULES), strangers=False),

@@ -91,6 +91,14 @@ BUILT = json.dumps(
         "files": ["/a", "/usr/bin/b"],
     }
 ).encode()
+HUB = (
+    b"<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><struct>"
+    b"<member><name>id</name><value><int>5</int></value></member>"
+    b"<member><name>label</name><value><nil/></value></member>"
+    b"<member><name>request</name><value><array><data><value><string>git+https://h/r#1</string>"
+    b"</value><value><double>1.5</double></value><value><i8>9</i8></value></data></array></value>"
+    b"</member></struct></value>\n</param>\n</params>\n</methodResponse>\n"
+)
 PRIMARY = (
     b'<?xml version="1.0"?><metadata xmlns="http://linux.duke.edu/metadata/common" packages="1">'
     b'<package type="rpm"><name>tool</name><arch>x86_64</arch>'

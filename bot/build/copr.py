@@ -1,0 +1,196 @@
+"""Copr's builds: which one a check links to, how it stands, and the repository that has it.
+
+The API is the one of Copr's frontend below `/api_3` (coprs/views/apiv3_ns), without a log-in. A
+chroot's repository is rpm-md and holds the builds of a project one beside the other: of those the
+API says which packages are a build's.
+
+copr (PyPI, GPL 2 or later) was weighed in November 2026: three GETs with JSON, in which it has
+neither a limit of size nor our proxies; and four more packages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bot.build.service_builds import (
+    POLICY,
+    BuildFailedElsewhereError,
+    ServiceBuild,
+)
+from bot.distro.connections import is_inside
+from bot.distro.failover import AbsentError, FetchError, RefusedFileError
+from bot.errors import UsageError
+from bot.limited.fields import problem
+from bot.limits import HUB_ANSWER
+from bot.model.nevra import Nevra
+from bot.settings.services import BuildService
+
+_LINKED = re.compile(r"/coprs/(?:g/)?(?:[^/?#]+/[^/?#]+/)?build/(?P<id>[0-9]{1,12})/?(?:[?#]|$)")
+_PLAIN = re.compile(r"@?[A-Za-z0-9._+~:-]{1,200}")
+# copr_common.enums.StatusEnum: what ends a build without packages; the rest but `succeeded` and
+# `forked` is on its way.
+_ENDED = ("failed", "canceled", "skipped")
+_DONE = ("succeeded", "forked")
+# Newest builds of a project that are looked at.
+_MOST = 20
+
+
+class _Answer(BaseModel):
+    """A part of an answer; fields that are not read are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _SourcePackage(_Answer):
+    name: str | None = None
+    version: str | None = None
+
+
+class CoprBuild(_Answer):
+    """A build: of one source package, in a directory of a project."""
+
+    id: int
+    state: str
+    repo_url: str
+    projectname: str
+    project_dirname: str
+    source_package: _SourcePackage = _SourcePackage()
+
+    def repository(self, chroot: str) -> str:
+        """The repository of a chroot, with a slash at its end.
+
+        `repo_url` is the project's own directory; a pull request may have one beside it.
+        """
+        above = self.repo_url.rstrip("/").rpartition("/")[0]
+        return f"{above}/{self.project_dirname}/{chroot}/"
+
+
+class _Builds(_Answer):
+    items: tuple[CoprBuild, ...]
+
+
+class _Chroot(_Answer):
+    state: str
+
+
+class _Package(_Answer):
+    name: str
+    epoch: int | None = None
+    version: str
+    release: str
+    arch: str
+
+
+class _Packages(_Answer):
+    packages: tuple[_Package, ...] = ()
+
+
+_M = TypeVar("_M", bound=_Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class CoprPackages:
+    """The packages of a source's build, in the repository at `url`; `page` is the build's."""
+
+    source: str
+    url: str
+    nevras: frozenset[Nevra]
+    page: str
+
+
+def find_copr_builds(
+    service: BuildService, wanted: ServiceBuild, sources: Sequence[str]
+) -> tuple[CoprPackages, ...]:
+    """The builds of `sources` that are linked to, else the newest of the project.
+
+    Raises AbsentError while they are on their way, BuildFailedElsewhereError where one failed in
+    the chroot, UsageError where no chroot is named.
+    """
+    if not wanted.chroot:
+        raise UsageError("Copr's builds are found by their chroots, and `chroots` has none.")
+    found: dict[str, CoprPackages] = {}
+    for build in _builds(service, wanted):
+        source = build.source_package.name
+        page = f"{service.web_url}/coprs/build/{build.id}/"
+        state = _chroot_state(service, build, wanted.chroot)
+        if state in _ENDED:
+            raise BuildFailedElsewhereError(f"Build {page} in {wanted.chroot}: {state}.")
+        if state not in _DONE:
+            raise AbsentError(f"Build {page} in {wanted.chroot} is {state}.")
+        if source is not None and source in sources and source not in found:
+            found[source] = _packages(service, build, source, wanted.chroot, page)
+    for source in sources:
+        if source not in found:
+            raise AbsentError(f"No check links to a build of {source} at {service.web_url}.")
+    return tuple(found.values())
+
+
+def _builds(service: BuildService, wanted: ServiceBuild) -> Iterator[CoprBuild]:
+    """The builds that checks link to, the newest first; else the newest of each source of the
+    project."""
+    numbers = {
+        int(match["id"])
+        for link in wanted.links.checks
+        if link.startswith(f"{service.web_url}/") and (match := _LINKED.search(link))
+    }
+    for number in sorted(numbers, reverse=True):
+        yield _get(service, CoprBuild, f"build/{number}")
+    if numbers or not wanted.project:
+        return
+    owner, _, project = wanted.project.partition("/")
+    query = {"ownername": owner, "projectname": project, "limit": _MOST}
+    seen: set[str | None] = set()
+    builds = _get(service, _Builds, "build/list", **query, order="id", order_type="DESC").items
+    for build in sorted(builds, key=lambda one: one.id, reverse=True):
+        if build.source_package.name not in seen:
+            seen.add(build.source_package.name)
+            yield build
+
+
+def _chroot_state(service: BuildService, build: CoprBuild, chroot: str) -> str:
+    """The state of a build in a chroot; the build's own before it has reached any."""
+    try:
+        of = {"build_id": build.id, "chrootname": chroot}
+        return _get(service, _Chroot, "build-chroot/", **of).state
+    except AbsentError:
+        if build.state in _DONE:
+            raise
+        return build.state
+
+
+def _packages(
+    service: BuildService, build: CoprBuild, source: str, chroot: str, page: str
+) -> CoprPackages:
+    url = build.repository(chroot)
+    plain = all(_PLAIN.fullmatch(step) for step in (build.project_dirname, chroot))
+    if not plain or not is_inside(url, [service.files_url]):
+        raise RefusedFileError(url, f"it is not below {service.files_url}, the service's files_url")
+    of = {"build_id": build.id, "chrootname": chroot}
+    made = _get(service, _Packages, "build-chroot/built-packages", **of).packages
+    nevras = frozenset(Nevra(p.name, p.epoch or 0, p.version, p.release, p.arch) for p in made)
+    return CoprPackages(source, url, nevras, page)
+
+
+def _get(service: BuildService, answer: type[_M], path: str, **query: object) -> _M:
+    """An answer of the API. Raises AbsentError where there is no such thing, SurroundingsErrors."""
+    from bot.distro import http
+    from bot.distro.connections import Reach
+
+    url = f"{service.web_url}/api_3/{path}{'?' if query else ''}{urlencode(query)}"
+    reach = Reach(places=(f"{service.web_url}/api_3/",))
+    try:
+        content = http.get(url, HUB_ANSWER, reach=reach, retry_policy=POLICY).content
+    except FetchError as error:
+        if error.is_absent:
+            raise AbsentError(f"{service.web_url} does not have {path} ({url}).") from error
+        raise
+    try:
+        return answer.model_validate_json(content or b"")
+    except ValidationError as error:
+        raise RefusedFileError(url, f"its answer is not one: {problem(error)}") from error

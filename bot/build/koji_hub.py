@@ -1,0 +1,205 @@
+"""Koji's hub: the calls of XML-RPC that read tasks, builds and their files, without a log-in.
+
+The calls are those of koji's `kojihub/kojihub.py`; answers are read in a limited process.
+
+koji (PyPI, LGPL 2.1) was weighed in November 2026: it needs gssapi, of which PyPI has no wheel for
+Linux, so a compiler and the headers of Kerberos, for six calls without a log-in; and its import
+replaces XML-RPC's parser in the whole process. The standard library's marshalling is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import xmlrpc.client
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Annotated, Any, TypeVar, cast
+from xml.parsers.expat import ExpatError
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bot.build.service_builds import (
+    POLICY,
+)
+from bot.distro.failover import RefusedFileError
+from bot.limited.call import CallLimits, call_limited
+from bot.limited.fields import problem
+from bot.limited.forker import UnreadableError
+from bot.limits import HUB_ANSWER
+from bot.settings.services import BuildService
+
+_T = TypeVar("_T")
+_CALL = CallLimits(seconds=20.0, answer=2 * HUB_ANSWER)
+# koji.TASK_STATES and koji.BUILD_STATES, by their numbers.
+TASK_STATES = ("free", "open", "closed", "canceled", "assigned", "failed")
+BUILD_STATES = ("building", "complete", "deleted", "failed", "canceled")
+
+_Number = Annotated[int, Field(ge=0, le=2**53)]
+_Text = Annotated[str, Field(max_length=2000)]
+
+
+class _Answer(BaseModel):
+    """A part of a hub's answer; fields that are not read are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class KojiTask(_Answer):
+    """A task: `request` are the arguments it was made with, `label` the architecture of a part."""
+
+    id: _Number
+    state: Annotated[int, Field(ge=0, lt=len(TASK_STATES))]
+    method: _Text
+    label: _Text | None = None
+    arch: _Text | None = None
+    request: tuple[object, ...] | None = None
+
+    @property
+    def source(self) -> str:
+        """Its source: the URL of a git repository with a commit, or the path of a .src.rpm."""
+        return str(self.request[0]) if self.request else ""
+
+    @property
+    def is_scratch(self) -> bool:
+        """Return whether its packages stay the task's own."""
+        options = self.request[2] if self.request and len(self.request) > 2 else None
+        return isinstance(options, Mapping) and bool(options.get("scratch"))
+
+
+class _Fault(_Answer):
+    code: int = Field(alias="faultCode")
+    text: str = Field(alias="faultString")
+
+
+class FileStat(_Answer):
+    """A file: its size in bytes, and when it was written, seconds since 1970."""
+
+    size: Annotated[int, Field(ge=0, alias="st_size")]
+    time: Annotated[float, Field(alias="st_mtime")] = 0.0
+
+
+class KojiBuild(_Answer):
+    """A build; the files of `volume_name` lie apart, `source` is as a task's."""
+
+    id: _Number
+    state: Annotated[int, Field(ge=0, lt=len(BUILD_STATES))]
+    name: _Text
+    version: _Text
+    release: _Text
+    volume_name: _Text | None = None
+    source: _Text | None = None
+
+
+class KojiPackage(_Answer):
+    """A package of a build; `size` in bytes, `buildtime` seconds since 1970."""
+
+    name: _Text
+    version: _Text
+    release: _Text
+    epoch: _Number | None = None
+    arch: _Text
+    size: _Number
+    buildtime: _Number = 0
+
+
+_TASK: TypeAdapter[KojiTask | None] = TypeAdapter(KojiTask | None)
+_DESCENDENTS: TypeAdapter[dict[str, list[KojiTask]]] = TypeAdapter(dict[str, list[KojiTask]])
+_OUTPUT: TypeAdapter[dict[str, dict[str, FileStat]]] = TypeAdapter(dict[str, dict[str, FileStat]])
+_BUILD: TypeAdapter[KojiBuild | None] = TypeAdapter(KojiBuild | None)
+_BUILDS: TypeAdapter[list[KojiBuild]] = TypeAdapter(list[KojiBuild])
+_RPMS: TypeAdapter[list[KojiPackage]] = TypeAdapter(list[KojiPackage])
+_ANYTHING: TypeAdapter[object] = TypeAdapter(object)
+
+
+def read_answer(content: bytes) -> bytes:
+    """The value of an XML-RPC answer, as JSON; a fault has its two fields. Raises UnreadableError.
+
+    What JSON has not (times, base64) becomes text.
+    """
+    try:
+        values, _ = xmlrpc.client.loads(content)
+        return json.dumps(values[0], default=str).encode()
+    except xmlrpc.client.Fault as fault:
+        text = {"faultCode": fault.faultCode, "faultString": str(fault.faultString)}
+        return json.dumps(text, default=str).encode()
+    except (
+        ExpatError,
+        xmlrpc.client.Error,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise UnreadableError(f"it is no answer of XML-RPC: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class KojiHub:
+    """The hub of a service, asked without a log-in."""
+
+    service: BuildService
+
+    def task(self, number: int) -> KojiTask | None:
+        """A task with its request; null where there is none."""
+        return self._call(_TASK, "getTaskInfo", number, request=True)
+
+    def parts(self, task: KojiTask) -> Iterator[KojiTask]:
+        """The tasks of one architecture that a task was divided into; itself if it is one."""
+        found = self._call(_DESCENDENTS, "getTaskDescendents", task.id, request=True)
+        for one in chain([task], *found.values()):
+            if one.method == "buildArch":
+                yield one
+
+    def files(self, task: KojiTask) -> Mapping[str, Mapping[str, FileStat]]:
+        """The files that a task left: by name, by volume."""
+        return self._call(_OUTPUT, "listTaskOutput", task.id, stat=True, all_volumes=True)
+
+    def failure(self, task: KojiTask) -> str:
+        """Why a task failed, in the hub's words."""
+        found = self._call(_ANYTHING, "getTaskResult", task.id, raise_fault=False)
+        if not isinstance(found, Mapping):
+            return ""
+        return " ".join(str(found.get("faultString", "")).split())[:300]
+
+    def build(self, number: int) -> KojiBuild | None:
+        """A build; null where there is none."""
+        return self._call(_BUILD, "getBuild", number)
+
+    def build_of(self, task: KojiTask) -> KojiBuild | None:
+        """The build that a task became; null where it became none."""
+        found = self._call(_BUILDS, "listBuilds", taskID=task.id)
+        return found[0] if found else None
+
+    def rpms(self, build: KojiBuild) -> Sequence[KojiPackage]:
+        """The packages of a build."""
+        return self._call(_RPMS, "listRPMs", buildID=build.id)
+
+    def _call(
+        self, answer: TypeAdapter[_T], method: str, *arguments: object, **options: object
+    ) -> _T:
+        """The answer of a call. Raises SurroundingsErrors."""
+        from bot.distro import http
+        from bot.distro.connections import Reach
+
+        # koji.encode_args: the last argument has those that have names.
+        given = (*arguments, {**options, "__starstar": True}) if options else arguments
+        url = self.service.hub_url or ""
+        body = xmlrpc.client.dumps(cast(Any, given), method, allow_none=True).encode()
+        content = http.call(
+            url, body, "text/xml", HUB_ANSWER, reach=Reach(places=(url,)), retry_policy=POLICY
+        )
+        try:
+            text = call_limited(read_answer, content, limits=_CALL)
+        except UnreadableError as error:
+            raise RefusedFileError(url, f"of {method}, {error}") from error
+        try:
+            return answer.validate_json(text)
+        except ValidationError as error:
+            why = problem(error)
+            try:
+                fault = _Fault.model_validate_json(text)
+            except ValidationError:
+                raise RefusedFileError(url, f"its answer to {method} is not one: {why}") from error
+            raise RefusedFileError(url, f"it refuses {method}: {fault.text[:300]}") from error
