@@ -10,7 +10,7 @@ from typing import Any
 
 import gidgethub
 
-from bot.forge.events import Issue, Issues, IssueText
+from bot.forge.events import Issue, Issues, IssueText, issue_of
 from bot.forge.rest import OpenApi, RepositoryApi
 from bot.forge.values import Comment, PullRequestKey
 
@@ -126,13 +126,13 @@ class RestIssues(Issues):
                 author = str((item.get("user") or {}).get("login") or "")
                 ours = author.lower() == login.lower() and not item.get("pull_request")
                 if ours and marker in str(item.get("body") or ""):
-                    found.append(_issue(item))
+                    found.append(issue_of(item))
             return sorted(found, key=lambda issue: int(issue.id))
 
     async def create(self, repository: str, text: IssueText) -> Issue:
         async with self._errors(f"writing the issue in {repository}"):
             api = await self._api(repository)
-            return _issue(await api.post("/issues", {"title": text.title, "body": text.body}))
+            return issue_of(await api.post("/issues", {"title": text.title, "body": text.body}))
 
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
@@ -142,14 +142,4 @@ class RestIssues(Issues):
             fields |= {"state": text.state, **self._closing(text.state == "closed", surplus)}
         async with self._errors(f"writing the issue in {repository}"):
             api = await self._api(repository)
-            return _issue(await api.patch(f"/issues/{int(issue.id)}", fields))
-
-
-def _issue(item: Any) -> Issue:
-    return Issue(
-        id=str(int(item["number"])),
-        url=str(item.get("html_url") or ""),
-        title=str(item.get("title") or ""),
-        body=str(item.get("body") or ""),
-        state="closed" if item["state"] == "closed" else "open",
-    )
+            return issue_of(await api.patch(f"/issues/{int(issue.id)}", fields))

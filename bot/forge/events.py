@@ -5,10 +5,11 @@ The bot has one issue for each subject, found by a hidden marker and its author.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
@@ -125,6 +126,48 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+Parsers = Mapping[str, Callable[[str, Mapping[str, Any]], Event]]
+_BRANCH = "refs/heads/"
+
+
+def utc(text: str | None) -> str:
+    """A time of RFC 3339 in any zone as one in UTC, in whole seconds; empty stays empty."""
+    return moment(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if text else ""
+
+
+def parse_by(parsers: Parsers, forge: str, event: str, data: Mapping[str, Any]) -> Event:
+    """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
+    parser = parsers.get(event)
+    if parser is None:
+        return IgnoredEvent(f"The event {event} asks nothing of the bot.")
+    return parser(forge, data)
+
+
+def parse_push(
+    forge: str,
+    data: Mapping[str, Any],
+    repository: str,
+    push_of: Callable[[str, Mapping[str, Any], str, str, str], PushEvent],
+) -> Event:
+    """The move of a branch that a delivery tells of; its field `repository` says of which one."""
+    ref = str(data["ref"])
+    if not ref.startswith(_BRANCH):
+        return IgnoredEvent(f"{ref} is no branch.")
+    commits = str(data["before"]), str(data["after"])
+    return push_of(forge, data[repository], ref.removeprefix(_BRANCH), *commits)
+
+
+def json_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a body; WebhookRefusedError 400 where it is none."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise WebhookRefusedError(400, "The body is no JSON.") from error
+    if not isinstance(data, dict):
+        raise WebhookRefusedError(400, "The body is no JSON object.")
+    return data
+
+
 def is_unedited(comment: Mapping[str, Any], since: str) -> bool:
     """Return whether an API's comment was written `since` then, and never edited."""
     created = str(comment["created_at"])
@@ -142,6 +185,24 @@ def new_delivery(
             400, "What names the delivery or its object is no text."
         ) from error
     return NewDelivery(forge, event, delivery, body, carried)
+
+
+def parsed_delivery(
+    forge: str,
+    event: str,
+    delivery: str,
+    body: bytes,
+    data: Mapping[str, Any],
+    parsers: Parsers,
+    carried_object: Callable[[str, Mapping[str, Any]], str | None],
+) -> NewDelivery:
+    """The delivery of a body with `data`; WebhookRefusedError 400 where it is not the event's."""
+    try:
+        carried = carried_object(event, data)
+        parse_by(parsers, forge, event, data)
+    except MISSHAPEN as error:
+        raise WebhookRefusedError(400, f"The body is not that of the event {event}.") from error
+    return new_delivery(forge, event, delivery, body, carried)
 
 
 IssueState = Literal["open", "closed"]
@@ -213,6 +274,19 @@ class Issues(ABC):
             body = WRITTEN_TWICE.format(number=first.id)
             await self.edit(repository, other, IssueText(other.title, body, "closed"), surplus=True)
         return await self.edit(repository, first, text) if writes(first, text) else first
+
+
+def issue_of(
+    fields: Mapping[str, Any], *, number: str = "number", url: str = "html_url", body: str = "body"
+) -> Issue:
+    """An issue as an API has it, of which some fields have names of the forge's own."""
+    return Issue(
+        id=str(int(fields[number])),
+        url=str(fields.get(url) or ""),
+        title=str(fields.get("title") or ""),
+        body=str(fields.get(body) or ""),
+        state="closed" if fields["state"] == "closed" else "open",
+    )
 
 
 def writes(issue: Issue, text: IssueText) -> bool:

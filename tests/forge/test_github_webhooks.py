@@ -8,8 +8,9 @@ import urllib.parse
 import pytest
 
 from bot.forge.events import PushEvent, RepositoriesEvent
-from bot.forge.github.events import accept, parse_event
+from bot.forge.github.events import parse_event
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
+from tests.forge.accepting import accept_github
 
 PULL = {
     "action": "opened",
@@ -40,7 +41,7 @@ def body(**changes) -> bytes:
 
 
 def take(content: bytes, headers: dict[str, str]):
-    return accept("gh", ("old", "new"), headers, content)
+    return accept_github("gh", ("old", "new"), headers, content)
 
 
 @pytest.mark.parametrize("secret", ["old", "new"])

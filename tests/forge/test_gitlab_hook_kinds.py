@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from bot.forge.events import CommentEvent, PushEvent
-from bot.forge.gitlab.events import accept, parse_event
+from bot.forge.gitlab.events import parse_event
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import IgnoredEvent, PullRequestEvent
 from bot.store.records import NewDelivery
+from tests.forge.accepting import accept_gitlab
 
 WEB = "https://git.example.org/gitlab"
 PATH = "acme/tools/rpms/nginx"
@@ -218,7 +219,7 @@ def deliver(payload: dict[str, Any], header: str, identity: str = "d1") -> NewDe
         "content-type": "application/json",
         "user-agent": "GitLab/19.0.0",
     }
-    return accept("gl", HookSecrets.of(("s3cret",)), WEB, headers, body, 1_800_000_000.0)
+    return accept_gitlab("gl", HookSecrets.of(("s3cret",)), WEB, headers, body, 1_800_000_000.0)
 
 
 @pytest.mark.parametrize("system", [False, True], ids=["project or group", "system"])

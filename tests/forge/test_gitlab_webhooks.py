@@ -7,9 +7,10 @@ import pytest
 
 from bot.errors import UsageError
 from bot.forge.events import CommentEvent, PushEvent, RepositoriesEvent
-from bot.forge.gitlab.events import accept, carried_object, parse_event
+from bot.forge.gitlab.events import carried_object, parse_event
 from bot.forge.gitlab.signatures import HookSecrets, signed_headers
 from bot.forge.values import IgnoredEvent, PullRequestEvent, WebhookRefusedError
+from tests.forge.accepting import accept_gitlab
 
 WEB = "https://git.example.org/gitlab"
 NOW = 1_800_000_000.0
@@ -68,7 +69,7 @@ def headers_of(payload: dict, secret: str, event: str = "merge_request", **more)
 
 
 def take(headers: dict, body: bytes, now: float = NOW):
-    return accept("gl", SECRETS, WEB, headers, body, now)
+    return accept_gitlab("gl", SECRETS, WEB, headers, body, now)
 
 
 @pytest.mark.parametrize("secret", ["plain one", "plain two", OLD_KEY, NEW_KEY])
@@ -117,9 +118,9 @@ def test_one_of_several_signatures_is_enough_and_other_versions_are_passed_over(
 def test_a_signature_without_a_signing_token_of_ours_leaves_it_to_the_plain_token() -> None:
     headers, body = headers_of(merge_request(), NEW_KEY)
     plain = HookSecrets.of(("plain one",))
-    accept("gl", plain, WEB, {**headers, "x-gitlab-token": "plain one"}, body, NOW)
+    accept_gitlab("gl", plain, WEB, {**headers, "x-gitlab-token": "plain one"}, body, NOW)
     with pytest.raises(WebhookRefusedError):
-        accept("gl", plain, WEB, headers, body, NOW)
+        accept_gitlab("gl", plain, WEB, headers, body, NOW)
 
 
 def test_a_signing_token_that_is_none_is_told_at_the_start() -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from bot.forge.forgejo.events import read_delivery as read_forgejo
-from bot.forge.github import events as github_events
-from bot.forge.gitlab import events as gitlab_events
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import WebhookRefusedError
 from bot.store.records import NewDelivery
+from tests.forge.accepting import accept_github, accept_gitlab
 
 REPOSITORY = {"id": 1, "full_name": "o/r", "html_url": "https://x", "default_branch": "main"}
 PROJECT = {"id": 1, "path_with_namespace": "o/r", "web_url": "https://x", "visibility_level": 20}
@@ -129,13 +128,13 @@ def to_github(event: str, body: bytes, **more: str) -> NewDelivery:
         "x-hub-signature-256": f"sha256={digest}",
         **more,
     }
-    return github_events.accept("gh", ("s",), headers, body)
+    return accept_github("gh", ("s",), headers, body)
 
 
 def to_gitlab(event: str, body: bytes, **more: str) -> NewDelivery:
     secrets_ = HookSecrets.of(("s",))
     headers = {"x-gitlab-token": "s", "x-gitlab-event": "System Hook", **more}
-    return gitlab_events.accept("gl", secrets_, "https://x", headers, body, 0.0)
+    return accept_gitlab("gl", secrets_, "https://x", headers, body, 0.0)
 
 
 def to_forgejo(event: str, body: bytes, **more: str) -> NewDelivery:

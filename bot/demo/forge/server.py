@@ -28,34 +28,10 @@ from aiohttp.typedefs import Middleware
 
 from bot.demo.forge import http_git, pages
 from bot.demo.forge.access import STATE, Caller
-from bot.demo.forge.forgejo import rest as forgejo_rest
-from bot.demo.forge.forgejo.api import API_PREFIX as FORGEJO_PREFIX
-from bot.demo.forge.forgejo.api import SHAPES as FORGEJO_SHAPES
-from bot.demo.forge.forgejo.api import forgejo_middleware
-from bot.demo.forge.forgejo.hooks import ForgejoHooks
-from bot.demo.forge.forgejo.shapes import ForgejoShapes
-from bot.demo.forge.github import apps as github_apps
-from bot.demo.forge.github import checks as github_checks
-from bot.demo.forge.github import rest as github_rest
-from bot.demo.forge.github import reviews as github_reviews
-from bot.demo.forge.github.api import API_PREFIX as GITHUB_PREFIX
-from bot.demo.forge.github.api import SHAPES as GITHUB_SHAPES
-from bot.demo.forge.github.api import api_middleware
-from bot.demo.forge.github.hooks import GitHubHooks
-from bot.demo.forge.github.shapes import Shapes
-from bot.demo.forge.gitlab import discussions as gitlab_discussions
-from bot.demo.forge.gitlab import rest as gitlab_rest
-from bot.demo.forge.gitlab import webhooks as gitlab_webhooks
-from bot.demo.forge.gitlab.api import API_PREFIX as GITLAB_PREFIX
-from bot.demo.forge.gitlab.api import SHAPES as GITLAB_SHAPES
-from bot.demo.forge.gitlab.api import gitlab_middleware
-from bot.demo.forge.gitlab.hooks import GitLabHooks
-from bot.demo.forge.gitlab.shapes import GitLabShapes
+from bot.demo.forge.faces import Faces
+from bot.demo.forge.github.api import API_PREFIX, api_middleware
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.lines import applied
-from bot.demo.forge.pagure import rest as pagure_rest
-from bot.demo.forge.pagure.hooks import PagureHooks
-from bot.demo.forge.pagure.shapes import PagureShapes
 from bot.demo.forge.state import State
 from bot.demo.forge.traffic import (
     DELIVERER,
@@ -92,12 +68,10 @@ class LocalForge:
         self._socket = socket.create_server((host, port))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
-        self.api_url = f"{self.url}{GITHUB_PREFIX}"
-        self.github = GitHubHooks(Shapes(self.state, self.url, self.api_url), self.deliverer)
-        self.gitlab = GitLabHooks(GitLabShapes(self.state, self.url), self.deliverer)
-        self.forgejo = ForgejoHooks(ForgejoShapes(self.state, self.url), self.deliverer)
-        self.pagure = PagureHooks(PagureShapes(self.state, self.url), self.deliverer)
-        self._hooks = (self.github, self.gitlab, self.forgejo, self.pagure)
+        self.api_url = f"{self.url}{API_PREFIX}"
+        faces = self._faces = Faces.of(self.state, self.url, self.deliverer)
+        self.github, self.gitlab = faces.github, faces.gitlab
+        self.forgejo, self.pagure = faces.forgejo, faces.pagure
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -105,25 +79,11 @@ class LocalForge:
 
     async def start(self) -> None:
         """Begins to answer."""
+        # Errors of pages and of git, which belong to no API, have GitHub's shape.
         application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
         application[pages.APPLY] = self.apply_suggestion
-        github = self._application(
-            github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
-        )
-        github[GITHUB_SHAPES] = self.github.shapes
-        tables = gitlab_rest.routes, gitlab_discussions.routes, gitlab_webhooks.routes
-        gitlab = self._application(*tables, middlewares=[gitlab_middleware])
-        gitlab[gitlab_webhooks.HOOKS] = self.gitlab
-        gitlab[GITLAB_SHAPES] = self.gitlab.shapes
-        forgejo = self._application(forgejo_rest.routes, middlewares=[forgejo_middleware])
-        forgejo[FORGEJO_SHAPES] = self.forgejo.shapes
-        application.add_subapp(GITHUB_PREFIX, github)
-        application.add_subapp(GITLAB_PREFIX, gitlab)
-        application.add_subapp(FORGEJO_PREFIX, forgejo)
-        pagure = self._application(pagure_rest.routes, middlewares=[pagure_rest.pagure_middleware])
-        pagure[pagure_rest.SHAPES] = self.pagure.shapes
-        application.add_subapp(pagure_rest.API_PREFIX, pagure)
+        self._faces.add_to(application, self._application)
         application.router.add_routes(http_git.routes)
         application.router.add_routes(pages.routes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -369,7 +329,7 @@ class LocalForge:
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> None:
         self.state.add_push(repository, branch, before, after, user)
-        for hooks in self._hooks:
+        for hooks in self._faces.hooks:
             await hooks.pushed(repository, branch, before, after, user)
         if after == ZERO:
             return
@@ -389,7 +349,7 @@ class LocalForge:
     ) -> list[Delivery]:
         return [
             delivery
-            for hooks in self._hooks
+            for hooks in self._faces.hooks
             for delivery in await hooks.pull_event(pull, action, sender, before)
         ]
 
@@ -398,7 +358,7 @@ class LocalForge:
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")
-        for hooks in self._hooks:
+        for hooks in self._faces.hooks:
             # Of comments on lines GitHub and Forgejo have events of their own, which nobody hears.
             if comment.line is None or hooks is self.gitlab:
                 self._later(hooks.commented(comment, action))

@@ -1,4 +1,4 @@
-"""Forgejo's and Gitea's REST API, which is GitHub's in its paths, pages and tokens.
+"""Forgejo's and Gitea's REST API, which is GitHub's in its paths, pages, comments and tokens.
 
 https://codeberg.org/api/swagger, https://docs.gitea.com/development/api-usage. Neither limits
 requests itself; what stands before a large instance answers 429 with Retry-After.
@@ -6,9 +6,12 @@ requests itself; what stands before a large instance answers 429 with Retry-Afte
 
 from __future__ import annotations
 
+from typing import Any
+
 from yarl import URL
 
-from bot.forge.rest import RestClient
+from bot.forge.comments import RestComments, RestIssues
+from bot.forge.rest import RepositoryApi, RestClient, quoted
 
 API_PATH = "/api/v1"
 # The most that an instance lists in a page, unless its settings say otherwise.
@@ -35,3 +38,17 @@ class ForgejoClient(RestClient):
             return url
         _, _, path = named.raw_path.partition(API_PATH)
         return f"{self.base_url}{path}?{named.raw_query_string}"
+
+
+class ForgejoComments(RestComments):
+    """The comments of an issue come in one list, without pages."""
+
+    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
+        """Do nothing: no comment is hidden as outdated."""
+
+
+class ForgejoIssues(RestIssues):
+    """An issue is closed without a reason."""
+
+    def _by(self, login: str) -> str:
+        return f"state=all&type=issues&created_by={quoted(login)}&sort=oldest&{PAGE}"

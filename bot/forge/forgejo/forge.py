@@ -7,16 +7,16 @@ App, and no list of deliveries: what failed to come is found by the open pull re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from urllib.parse import urlencode
 
+from bot.forge.base import RestForge
 from bot.forge.bodies import Verification
-from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.events import CommentEvent, Event, PushEvent, utc
 from bot.forge.forgejo import people
-from bot.forge.forgejo.client import HINT, PAGE, ForgejoClient
-from bot.forge.forgejo.comments import ForgejoComments, ForgejoIssues
-from bot.forge.forgejo.events import parse_event, push_of, read_delivery, unedited
+from bot.forge.forgejo.client import HINT, PAGE, ForgejoClient, ForgejoComments, ForgejoIssues
+from bot.forge.forgejo.events import is_users_program, parse_event, push_of, read_delivery
 from bot.forge.forgejo.pulls import (
     head_repository,
     is_agit,
@@ -27,30 +27,21 @@ from bot.forge.forgejo.pulls import (
 from bot.forge.forgejo.signatures import begin
 from bot.forge.forgejo.status import checks_of_commit, put_status
 from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import RepositoryApi, Sessions, errors_of, quoted
+from bot.forge.rest import RepositoryApi, errors_of, quoted
+from bot.forge.rest_events import unedited
 from bot.forge.values import (
-    Comment,
     CommitCheck,
     FailedDelivery,
     ForgeFile,
     ForgeGoneError,
-    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
-    Reaction,
     Role,
-    Source,
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import (
-    ForgeSettings,
-    Secret,
-    WatchedSecret,
-    WatchedSecrets,
-    secret_text,
-)
+from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets, secret_text
 from bot.store.records import NewDelivery
 
 _ATTEMPTS = 4
@@ -58,21 +49,17 @@ _ATTEMPTS = 4
 _NEWEST = 5
 
 
-class Forgejo:
-    """One Forgejo or Gitea with our token on it."""
+class Forgejo(RestForge):
+    """One Forgejo or Gitea with our token on it; neither has a block that a click applies."""
 
     def __init__(
         self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
     ) -> None:
-        self.name = name
-        self._settings = settings
+        super().__init__(name, settings, partial(errors_of, settings.type.capitalize(), HINT))
         self._token = token
         self._secrets = secrets
-        self._sessions = Sessions()
-        called = settings.type.capitalize()
-        self._rate_limit = RateLimit(called)
+        self._rate_limit = RateLimit(settings.type.capitalize())
         self._login: str | None = None
-        self._errors = partial(errors_of, called, HINT)
         self.issues = ForgejoIssues(self._api, self._own_login, self._errors)
         self._comments = ForgejoComments(self._api, self._own_login, self._errors)
 
@@ -82,13 +69,6 @@ class Forgejo:
         assert settings.token is not None  # the settings see to it
         secrets = WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
-
-    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it is signed with one of the secrets and is what it says."""
-        verification = self.begin(headers)
-        verification.update(body)
-        verification.finish()
-        return self.read(headers, body)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
@@ -114,20 +94,6 @@ class Forgejo:
             api = await self._api(key.repository)
             listed = api.pages(f"/pulls/{key.number}/files?{PAGE}")
             return tuple([_file(one["filename"], one) async for one in listed])
-
-    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
-        return await self._comments.find(key, marker)
-
-    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
-        return await self._comments.put(key, marker, body)
-
-    async def put_suggestions(
-        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
-    ) -> None:
-        """Write none: neither forge has a block that a click applies."""
-        del key, sha, suggestions
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A commit status of the base repository, of a fork's commit too."""
@@ -172,26 +138,9 @@ class Forgejo:
         del key
         return is_program(user)
 
-    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """Put a reaction on a comment."""
-        async with self._errors(f"reacting on {key}"):
-            api = await self._api(key.repository)
-            await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
-
-    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The base repository, which has the head's commits too, of forks as well (refs/pull)."""
-        return self._source(
-            key.repository, f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"
-        )
-
-    async def branch_source(self, repository: str, branch: str) -> Source:
-        """The repository itself."""
-        return self._source(repository, f"refs/heads/{branch}")
-
-    def _source(self, repository: str, *refs: str) -> Source:
+    async def _clone(self, repository: str) -> tuple[str, GitCredential]:
         # A token goes as the password of any user.
-        credential = GitCredential("minimize", secret_text(self._token))
-        return Source(f"{self._settings.clone_url}/{repository}.git", credential, refs)
+        return repository, GitCredential("minimize", secret_text(self._token))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request that was merged as a commit, or one of the newest that has it."""
@@ -229,7 +178,7 @@ class Forgejo:
         async with self._errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
             listed = await api.get(f"/issues/{key.number}/comments?{query}")
-        return unedited(key, listed, since)[:100]
+        return unedited(key, listed, since, is_users_program, utc)[:100]
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
         """By the branch itself, and the repository as it is now."""
@@ -258,10 +207,6 @@ class Forgejo:
         """The quota of our token, the same for every repository."""
         del repository
         return self._rate_limit
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._sessions.close()
 
     async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
         client = ForgejoClient(

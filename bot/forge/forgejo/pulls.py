@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from bot.forge.events import utc
 from bot.forge.values import OpenPull, PullRequest, PullRequestKey
 
 # Accounts of the forge itself; no field of an account says that a program has it.
@@ -70,10 +70,3 @@ def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
     """A pull request that is open, as a list has it."""
     head, base = listed["head"], listed["base"]
     return OpenPull(int(listed["number"]), head["sha"], base["ref"], utc(listed["updated_at"]))
-
-
-def utc(text: str | None) -> str:
-    """A time of an instance, which is in its own zone, as RFC 3339 in UTC."""
-    if not text:
-        return ""
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

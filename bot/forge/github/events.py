@@ -1,35 +1,36 @@
-"""GitHub's webhooks: verification, identity of the carried object, and the event as a value.
+"""GitHub's webhooks: identity of the carried object, and the event as a value.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gidgethub
 from gidgethub import sansio
 
 from bot import limits
+from bot.forge import rest_events
 from bot.forge.events import (
     MERGE_GROUP_CHECK,
     MISSHAPEN,
     ChecksEvent,
-    CommentEvent,
     Event,
     MergeGroupEvent,
+    Parsers,
     PushEvent,
     RepositoriesEvent,
     RerunEvent,
-    is_unedited,
-    new_delivery,
+    parse_by,
+    parse_push,
+    parsed_delivery,
 )
 from bot.forge.github.app import Installation
-from bot.forge.github.signatures import begin
+from bot.forge.rest_events import login_of, pusher_in, repository_of
 from bot.forge.values import (
     STATUS_NAME,
     IgnoredEvent,
@@ -45,16 +46,6 @@ _BRANCH = "refs/heads/"
 _CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
 
 
-def accept(
-    forge: str, secrets: Sequence[str], headers: Mapping[str, str], body: bytes
-) -> NewDelivery:
-    """The delivery; WebhookRefusedError: 401 if not signed, 400 if it is not what it says."""
-    verification = begin(secrets, headers)
-    verification.update(body)
-    verification.finish()
-    return read_delivery(forge, headers, body)
-
-
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
     """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     for name in ("x-github-event", "x-github-delivery"):
@@ -68,15 +59,10 @@ def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDel
         raise WebhookRefusedError(400, "The body is no JSON of the type that it says.") from error
     if not isinstance(event.data, dict):
         raise WebhookRefusedError(400, "The body is no JSON object.")
-    try:
-        carried = carried_object(event.event, event.data)
-        parse_event(forge, event.event, event.data)
-    except MISSHAPEN as error:
-        raise WebhookRefusedError(
-            400, f"The body is not that of the event {event.event}."
-        ) from error
     content = body if _is_json(headers) else json.dumps(event.data).encode()
-    return new_delivery(forge, event.event, event.delivery_id, content, carried)
+    return parsed_delivery(
+        forge, event.event, event.delivery_id, content, event.data, _PARSERS, carried_object
+    )
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:
@@ -90,30 +76,16 @@ def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
     None for what repeats only by its delivery id. The time of the pull request is part of it:
     force-pushes A, B, A, B carry the same commits, and each is news.
     """
-    repository = data.get("repository") or {}
     if event == "pull_request":
         pull = data["pull_request"]
         parts = (data["action"], pull["number"], data.get("before", ""), pull["head"]["sha"])
-        return _name(event, repository, *parts, pull.get("updated_at", ""))
-    if event == "issue_comment":
-        comment = data["comment"]
-        # Two edits within a second have one time.
-        text = hashlib.sha256(str(comment.get("body")).encode(errors="replace")).hexdigest()[:16]
-        parts = (data["action"], comment["id"], comment["updated_at"], text)
-        return _name(event, repository, *parts)
-    return None
-
-
-def _name(event: str, repository: Mapping[str, Any], *parts: object) -> str:
-    return " ".join([event, str(repository.get("id", "")), *map(str, parts)])
+        return rest_events.carried(event, data, *parts, pull.get("updated_at", ""))
+    return rest_events.carried_comment(event, data) if event == "issue_comment" else None
 
 
 def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
     """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
-    parser = _PARSERS.get(event)
-    if parser is None:
-        return IgnoredEvent(f"The event {event} asks nothing of the bot.")
-    return parser(forge, data)
+    return parse_by(_PARSERS, forge, event, data)
 
 
 def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
@@ -129,7 +101,7 @@ def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
 def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
     pull = data["pull_request"]
-    key = PullRequestKey(forge, str(data["repository"]["full_name"]), int(pull["number"]))
+    key = PullRequestKey(forge, repository_of(data), int(pull["number"]))
     head = str(pull["head"]["sha"])
     if action == "closed":
         return PullRequestEvent(key, "stop", head, action, str(pull.get("merged_at") or ""))
@@ -137,51 +109,17 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
         action = "edited (base)"
     elif action not in _CHECKED:
         return IgnoredEvent(f"The action {action} of a pull request changes no package.")
-    # Of the other actions the sender is who did that, not who pushed.
-    pusher = (data.get("sender") or {}).get("login") if action == "synchronize" else None
-    base = str(pull["base"]["ref"])
-    return PullRequestEvent(key, "check", head, action, base_ref=base, pusher=str(pusher or ""))
+    base, pusher = str(pull["base"]["ref"]), pusher_in(data, action)
+    return PullRequestEvent(key, "check", head, action, base_ref=base, pusher=pusher)
+
+
+def is_users_program(user: Mapping[str, Any]) -> bool:
+    """Return whether a user is an App or a program's account."""
+    return user.get("type") == "Bot"
 
 
 def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:
-    action = str(data["action"])
-    if action not in ("created", "edited"):
-        return IgnoredEvent(f"The action {action} of a comment says nothing new.")
-    issue = data["issue"]
-    if not issue.get("pull_request"):
-        return IgnoredEvent("The comment is on an issue, not on a pull request.")
-    key = PullRequestKey(forge, str(data["repository"]["full_name"]), int(issue["number"]))
-    sender = str((data.get("sender") or {}).get("login") or "")
-    return _comment(key, data["comment"], sender, edited=action == "edited")
-
-
-def unedited(
-    key: PullRequestKey, listed: Iterable[Mapping[str, Any]], since: str
-) -> tuple[CommentEvent, ...]:
-    """Those of the API's comments that were written `since` then, and that nobody has edited."""
-    return tuple(
-        _comment(key, one, str((one.get("user") or {}).get("login") or ""), edited=False)
-        for one in listed
-        if is_unedited(one, since)
-    )
-
-
-def _comment(
-    key: PullRequestKey, comment: Mapping[str, Any], sender: str, *, edited: bool
-) -> CommentEvent:
-    # The account of who wrote it may be gone.
-    user = comment.get("user") or {}
-    return CommentEvent(
-        key=key,
-        comment=str(int(comment["id"])),
-        author=str(user.get("login") or ""),
-        sender=sender,
-        author_is_bot=user.get("type") == "Bot",
-        body=str(comment.get("body") or ""),
-        action="edited" if edited else "created",
-        updated=str(comment["updated_at"]),
-        url=str(comment.get("html_url") or ""),
-    )
+    return rest_events.issue_comment(forge, data, is_users_program)
 
 
 def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
@@ -217,18 +155,18 @@ def _status(forge: str, data: Mapping[str, Any]) -> Event:
 def _over(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
     if names == (STATUS_NAME,):
         return IgnoredEvent("The check is our own.")
-    return ChecksEvent(forge, str(data["repository"]["full_name"]), sha, names)
+    return ChecksEvent(forge, repository_of(data), sha, names)
 
 
 def _rerun(
     forge: str, data: Mapping[str, Any], check: str | None, head: str, suite: Any
 ) -> RerunEvent | MergeGroupEvent:
-    repository = str(data["repository"]["full_name"])
+    repository = repository_of(data)
     named = _QUEUE.match(str((suite or {}).get("head_branch") or ""))
     if named and (check is None or check.startswith(MERGE_GROUP_CHECK)):
         key = PullRequestKey(forge, repository, int(named[2]))
         return MergeGroupEvent(key, head, f"{_BRANCH}{named[1]}", again=True)
-    sender = str((data.get("sender") or {}).get("login") or "")
+    sender = login_of(data.get("sender"))
     return RerunEvent(forge, repository, check, head, sender)
 
 
@@ -238,34 +176,21 @@ def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
         return IgnoredEvent(f"The action {action} of a merge group asks nothing of the bot.")
     group = data["merge_group"]
     named = _QUEUE.match(str(group["head_ref"]))
-    repository = str(data["repository"]["full_name"])
+    repository = repository_of(data)
     key = PullRequestKey(forge, repository, int(named[2]) if named else 0)
     return MergeGroupEvent(key, str(group["head_sha"]), str(group["base_ref"]))
 
 
 def _push(forge: str, data: Mapping[str, Any]) -> Event:
-    ref = str(data["ref"])
-    if not ref.startswith(_BRANCH):
-        return IgnoredEvent(f"{ref} is no branch.")
-    branch = ref.removeprefix(_BRANCH)
-    return push_of(forge, data["repository"], branch, str(data["before"]), str(data["after"]))
+    return parse_push(forge, data, "repository", push_of)
 
 
 def push_of(
     forge: str, repository: Mapping[str, Any], branch: str, before: str, after: str
 ) -> PushEvent:
-    """The move of a branch of a repository as the API describes it."""
-    page = str(repository.get("html_url") or "")
-    return PushEvent(
-        forge,
-        str(repository["full_name"]),
-        branch,
-        before,
-        after,
-        default_branch=str(repository.get("default_branch") or ""),
-        private=bool(repository.get("private")),
-        commits_url=f"{page}/commit" if page else "",
-    )
+    """The move of a branch of a repository, which says itself whether it is private."""
+    private = bool(repository.get("private"))
+    return rest_events.push_of(forge, repository, branch, before, after, private=private)
 
 
 def _installation(forge: str, data: Mapping[str, Any]) -> Event:
@@ -284,7 +209,7 @@ def _installation_repositories(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _repository(forge: str, data: Mapping[str, Any]) -> Event:
-    action, name = str(data["action"]), str(data["repository"]["full_name"])
+    action, name = str(data["action"]), repository_of(data)
     changes = data.get("changes") or {}
     if action == "deleted":
         return RepositoriesEvent(forge, removed=(name,))
@@ -308,7 +233,7 @@ def _ping(forge: str, data: Mapping[str, Any]) -> Event:
     return IgnoredEvent("A ping: the webhook reaches the bot and its secret is right.")
 
 
-_PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
+_PARSERS: Parsers = {
     "check_run": _check_run,
     "check_suite": _check_suite,
     "installation": _installation,

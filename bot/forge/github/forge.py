@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 import gidgethub
 
+from bot.forge.base import RestForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token, parsed_key
@@ -20,22 +21,21 @@ from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.github.comments import GitHubComments, GitHubIssues
 from bot.forge.github.deliveries import failed, hooks_at
 from bot.forge.github.events import (
-    accept,
     installation_of,
+    is_users_program,
     parse_event,
     push_of,
     read_delivery,
-    unedited,
 )
 from bot.forge.github.pulls import open_pull_of, pull_request_of
 from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.github.suggestions import GitHubSuggestions
 from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import RepositoryApi, Sessions, quoted
+from bot.forge.rest import RepositoryApi, quoted
+from bot.forge.rest_events import unedited
 from bot.forge.values import (
     ROLES,
-    Comment,
     CommitCheck,
     FailedDelivery,
     ForgeError,
@@ -43,23 +43,14 @@ from bot.forge.values import (
     ForgeGoneError,
     ForgeRefusedError,
     ForgeTooLargeError,
-    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
-    Reaction,
     Role,
-    Source,
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import (
-    ForgeSettings,
-    Secret,
-    WatchedSecret,
-    WatchedSecrets,
-    secret_text,
-)
+from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets, secret_text
 from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
@@ -75,7 +66,7 @@ _PERMISSIONS: Mapping[str, Role] = {
 _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
 
 
-class GitHub:
+class GitHub(RestForge):
     """One GitHub (github.com or Enterprise Server) with our App or token on it."""
 
     def __init__(
@@ -87,12 +78,10 @@ class GitHub:
         secrets: Iterable[str],
         app: tuple[str, Secret] | None = None,
     ) -> None:
-        self.name = name
-        self._settings = settings
+        super().__init__(name, settings, errors_as_ours)
         self._auth = auth
         self._app = app
         self._secrets = secrets
-        self._sessions = Sessions()
         self._rate_limits: defaultdict[str, RateLimit] = defaultdict(lambda: RateLimit("GitHub"))
         self.issues = GitHubIssues(self._api, self._own_login)
         self._comments = GitHubComments(self._api, self._own_login, settings.api_url)
@@ -109,10 +98,6 @@ class GitHub:
         assert settings.token is not None  # the settings see to it
         token = WatchedSecret(settings.token)
         return cls(name, settings, auth=TokenAuth(token), secrets=secrets)
-
-    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it is signed with one of the secrets and is what it says."""
-        return accept(self.name, tuple(self._secrets), headers, body)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
@@ -157,20 +142,6 @@ class GitHub:
                 if error.status_code not in (406, 422):
                     raise
                 raise ForgeTooLargeError(f"GitHub refused ({doing}): {error}.") from error
-
-    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
-        return await self._comments.find(key, marker)
-
-    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
-        return await self._comments.put(key, marker, body)
-
-    async def put_suggestions(
-        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
-    ) -> None:
-        """Make these the suggestions that we have on lines of the diff."""
-        await self._suggestions.put(key, sha, suggestions)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A check run, or a commit status where check runs are not ours to make."""
@@ -244,25 +215,10 @@ class GitHub:
         del key
         return user.endswith("[bot]")
 
-    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """Put a reaction on a comment."""
-        async with errors_as_ours(f"reacting on {key}"):
-            api = await self._api(key.repository)
-            await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
-
-    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The base repository, which has the head's commits too, of forks as well (refs/pull)."""
-        refs = (f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}")
-        return await self._source(key.repository, *refs)
-
-    async def branch_source(self, repository: str, branch: str) -> Source:
-        """The repository itself."""
-        return await self._source(repository, f"refs/heads/{branch}")
-
-    async def _source(self, repository: str, *refs: str) -> Source:
+    async def _clone(self, repository: str) -> tuple[str, GitCredential]:
         async with errors_as_ours(f"getting a token for {repository}"):
-            credential = GitCredential("x-access-token", (await self._api(repository)).token)
-        return Source(f"{self._settings.clone_url}/{repository}.git", credential, refs)
+            token = (await self._api(repository)).token
+        return repository, GitCredential("x-access-token", token)
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request of a commit, an open one too: it is `merged` only after the push."""
@@ -317,7 +273,7 @@ class GitHub:
         async with errors_as_ours(f"listing the comments on {key}"):
             api = await self._api(key.repository)
             listed = await api.get(f"/issues/{key.number}/comments?{query}")
-        return unedited(key, listed, since)
+        return unedited(key, listed, since, is_users_program)
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
         """By the newest move that the repository's activity has of the branch."""
@@ -359,10 +315,6 @@ class GitHub:
     def rate_limit(self, repository: str) -> RateLimit:
         """The quota of our token, or of the App's installation on a repository."""
         return self._rate_limits[self._auth.account(repository)]
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._sessions.close()
 
     async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
         plain = self._plain_client()

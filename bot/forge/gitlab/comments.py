@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gitlab
 from gitlab.exceptions import GitlabDeleteError
 
-from bot.forge.events import Issue, Issues, IssueText
+from bot.forge.events import Issue, Issues, IssueText, issue_of
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.status import DESCRIPTION, shortened
 from bot.forge.values import Comment, PullRequestKey, StatusReport, remember
@@ -247,11 +248,4 @@ class GitLabIssues(Issues):
         return self._client.projects.project(client, repository, lazy=True).issues
 
 
-def _issue(fields: Mapping[str, Any]) -> Issue:
-    return Issue(
-        id=str(int(fields["iid"])),
-        url=str(fields.get("web_url") or ""),
-        title=str(fields.get("title") or ""),
-        body=str(fields.get("description") or ""),
-        state="closed" if fields["state"] == "closed" else "open",
-    )
+_issue = partial(issue_of, number="iid", url="web_url", body="description")

@@ -1,4 +1,4 @@
-"""GitLab's webhooks: verification, identity of the carried object, and the event as a value.
+"""GitLab's webhooks: identity of the carried object, and the event as a value.
 
 Project, group and system hooks: https://docs.gitlab.com/user/project/integrations/webhook_events/,
 https://docs.gitlab.com/administration/system_hooks/
@@ -7,9 +7,8 @@ https://docs.gitlab.com/administration/system_hooks/
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +19,15 @@ from bot.forge.events import (
     ChecksEvent,
     CommentEvent,
     Event,
+    Parsers,
     PushEvent,
     RepositoriesEvent,
     is_unedited,
-    new_delivery,
+    json_object,
+    parse_by,
+    parse_push,
+    parsed_delivery,
 )
-from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,
@@ -34,7 +36,6 @@ from bot.forge.values import (
 )
 from bot.store.records import NewDelivery
 
-_BRANCH = "refs/heads/"
 # https://docs.gitlab.com/api/projects/#project-visibility-level
 _PUBLIC_LEVEL = 20
 # Tokens of projects and groups act as users of these names.
@@ -53,47 +54,20 @@ OVER = ("success", "failed", "canceled", "skipped")
 _STARTED = {"open": "opened", "reopen": "reopened"}
 
 
-def accept(
-    forge: str,
-    secrets: HookSecrets,
-    web_url: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float,
-) -> NewDelivery:
-    """The delivery; WebhookRefusedError: 401 if not ours, 400 if it is not what it says.
-
-    `web_url` is the instance that the settings name, `now` seconds since 1970.
-    """
-    verification = begin(secrets, headers, now)
-    verification.update(body)
-    verification.finish()
-    return read_delivery(forge, web_url, headers, body)
-
-
 def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
     """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     _check_instance(web_url, headers)
     header = headers.get("x-gitlab-event", "")
     if not 0 < len(header) <= limits.WEBHOOK_NAME:
         raise WebhookRefusedError(400, "The header X-Gitlab-Event is missing or too long.")
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise WebhookRefusedError(400, "The body is no JSON.") from error
-    if not isinstance(data, dict):
-        raise WebhookRefusedError(400, "The body is no JSON object.")
+    data = json_object(body)
     kind = data.get("object_kind") or data.get("event_name") or data.get("event_type")
     if not isinstance(kind, str) or not 0 < len(kind) <= limits.WEBHOOK_NAME:
         raise WebhookRefusedError(400, "The body does not say what event it is.")
     if kind not in _KINDS.get(header, (kind,)):
         raise WebhookRefusedError(400, f"The body is that of {kind}, not of {header}.")
-    try:
-        carried = carried_object(kind, data)
-        parse_event(forge, kind, data)
-    except MISSHAPEN as error:
-        raise WebhookRefusedError(400, f"The body is not that of the event {kind}.") from error
-    return new_delivery(forge, kind, delivery_id(headers, body), body, carried)
+    identity = delivery_id(headers, body)
+    return parsed_delivery(forge, kind, identity, body, data, _PARSERS, carried_object)
 
 
 def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
@@ -160,10 +134,7 @@ def is_bot_name(username: str) -> bool:
 
 def parse_event(forge: str, kind: str, data: Mapping[str, Any]) -> Event:
     """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
-    parser = _PARSERS.get(kind)
-    if parser is None:
-        return IgnoredEvent(f"The event {kind} asks nothing of the bot.")
-    return parser(forge, data)
+    return parse_by(_PARSERS, forge, kind, data)
 
 
 def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
@@ -254,11 +225,7 @@ def unedited(
 
 
 def _push(forge: str, data: Mapping[str, Any]) -> Event:
-    ref = str(data["ref"])
-    if not ref.startswith(_BRANCH):
-        return IgnoredEvent(f"{ref} is no branch.")
-    branch = ref.removeprefix(_BRANCH)
-    return push_of(forge, data["project"], branch, str(data["before"]), str(data["after"]))
+    return parse_push(forge, data, "project", push_of)
 
 
 def push_of(
@@ -297,7 +264,7 @@ def _destroyed(forge: str, data: Mapping[str, Any]) -> Event:
     return RepositoriesEvent(forge, removed=(str(data["path_with_namespace"]),))
 
 
-_PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
+_PARSERS: Parsers = {
     "merge_request": _merge_request,
     "note": _note,
     "push": _push,

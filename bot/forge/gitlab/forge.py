@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,19 +17,13 @@ import gitlab
 from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
+from bot.forge.base import BaseForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
 from bot.forge.gitlab.deliveries import failed_of_project
-from bot.forge.gitlab.events import (
-    accept,
-    parse_event,
-    project_of,
-    push_of,
-    read_delivery,
-    unedited,
-)
+from bot.forge.gitlab.events import parse_event, project_of, push_of, read_delivery, unedited
 from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.pulls import open_pull_of, path_of, pull_request_of
 from bot.forge.gitlab.signatures import HookSecrets, begin
@@ -46,28 +40,19 @@ from bot.forge.gitlab.suggestions import GitLabSuggestions
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     STATUS_NAME,
-    Comment,
     CommitCheck,
     FailedDelivery,
     ForgeFile,
-    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
     Role,
-    Source,
     StatusReport,
     remember,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import (
-    ForgeSettings,
-    Secret,
-    WatchedSecret,
-    WatchedSecrets,
-    secret_text,
-)
+from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets, secret_text
 from bot.store.records import NewDelivery
 
 LOG = logging.getLogger(__name__)
@@ -83,8 +68,11 @@ _NO_STATUS = (401, 403, 404)
 _NOT_FOR_US = (401, 403, 404)
 
 
-class GitLab:
+class GitLab(BaseForge):
     """One GitLab (gitlab.com or self-managed) with our token on it."""
+
+    head_ref = "refs/merge-requests/{number}/head"
+    _comments: GitLabComments
 
     def __init__(
         self,
@@ -95,8 +83,7 @@ class GitLab:
         secrets: Iterable[str],
         client: GitLabClient | None = None,
     ) -> None:
-        self.name = name
-        self._settings = settings
+        super().__init__(name, settings)
         self._token = token
         self._secrets = secrets
         HookSecrets.of(tuple(secrets))  # one that cannot be a secret is refused at the start
@@ -119,11 +106,6 @@ class GitLab:
             )
         secrets = WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
-
-    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it bears one of the secrets and is what it says."""
-        secrets = HookSecrets.of(tuple(self._secrets))
-        return accept(self.name, secrets, self._web_url, headers, body, time.time())
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature; of a plain token nothing is left."""
@@ -167,20 +149,6 @@ class GitLab:
             )
 
         return await self._client.ask(f"listing the files of {key}", read)
-
-    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest note with `marker`; other people's are never ours, whatever they hold."""
-        return await self._comments.find(key, marker)
-
-    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our note, or writes it where there is none; one that came twice goes again."""
-        return await self._comments.put(key, marker, body)
-
-    async def put_suggestions(
-        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
-    ) -> None:
-        """Make these the suggestions that we have on lines of the diff."""
-        await self._suggestions.put(key, sha, suggestions)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A status in the merge request's own pipeline, else in one of the source branch; where the
@@ -277,24 +245,14 @@ class GitLab:
 
         await self._client.ask(f"reacting on {key}", write)
 
-    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The target project, which has forks' head commits too (refs/merge-requests)."""
-        refs = (f"refs/merge-requests/{key.number}/head", f"refs/heads/{base_ref}")
-        return await self._source(key.repository, *refs)
-
-    async def branch_source(self, repository: str, branch: str) -> Source:
-        """The project itself."""
-        return await self._source(repository, f"refs/heads/{branch}")
-
-    async def _source(self, repository: str, *refs: str) -> Source:
-        """The project by its present path."""
+    async def _clone(self, repository: str) -> tuple[str, GitCredential]:
+        """The project's present path, and our token."""
 
         def read(client: gitlab.Gitlab) -> str:
             return str(self._client.projects.project(client, repository).path_with_namespace)
 
         path = await self._client.ask(f"asking where {repository} is", read)
-        url = f"{self._settings.clone_url}/{path}.git"
-        return Source(url, GitCredential("oauth2", secret_text(self._token)), refs)
+        return path, GitCredential("oauth2", secret_text(self._token))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The merge request of a commit, an open one too: it is `merged` only after the push."""

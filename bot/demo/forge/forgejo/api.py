@@ -7,7 +7,7 @@ pass over them: a mistake shall show.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.calls import RepositoryCall, endpoint_below
 from bot.demo.forge.forgejo.shapes import ForgejoShapes
-from bot.demo.forge.state import State
 from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import ROLES, Comment, Json, Pull, Repository, User
 
@@ -56,17 +56,10 @@ def wrong(message: str) -> ApiError:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request about a repository, by a caller who may do there what it wants."""
+class Call(RepositoryCall):
+    """A request about a repository, with who makes it."""
 
-    request: web.Request
-    repository: Repository
     caller: User | None
-    body: Json
-
-    @property
-    def state(self) -> State:
-        return self.request.app[STATE]
 
     @property
     def shapes(self) -> ForgejoShapes:
@@ -80,11 +73,8 @@ class Call:
 
     @property
     def pull(self) -> Pull:
-        """The pull request that the path names; ApiError 404."""
-        found = self.state.pull(self.repository, int(self.request.match_info["index"]))
-        if found is None:
-            raise gone()
-        return found
+        """The one that the path names; ApiError 404."""
+        return self.pull_at("index", gone())
 
     @property
     def comment(self) -> Comment:
@@ -126,32 +116,19 @@ class Call:
         return shown, {**total, "Link": links} if links else total
 
 
-Endpoint = Callable[[Call], Awaitable[web.Response]]
+async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
+    """Who writes is signed in."""
+    reads = request.method in ("GET", "HEAD")
+    repository, user = _repository(request, role, signed_in=not reads)
+    sent = b"" if reads else await request.read()
+    body: Json = json.loads(sent) if sent else {}
+    strange = set(request.query if reads else body) - set(known)
+    if strange:
+        raise wrong(f"unknown parameters: {sorted(strange)}")
+    return Call(request, repository, body, user)
 
 
-def endpoint(
-    routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
-) -> Callable[[Endpoint], Endpoint]:
-    """Serves a call below a repository's path, for who has the role and, to write, is signed in.
-
-    `known` are the parameters of a GET, or the fields of a body, that the description lists.
-    """
-
-    def decorate(function: Endpoint) -> Endpoint:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            reads = method == "GET"
-            repository, user = _repository(request, role, signed_in=not reads)
-            sent = b"" if reads else await request.read()
-            body: Json = json.loads(sent) if sent else {}
-            strange = set(request.query if reads else body) - set(known)
-            if strange:
-                raise wrong(f"unknown parameters: {sorted(strange)}")
-            return await function(Call(request, repository, user, body))
-
-        routes.route(method, "/repos/{owner}/{repo}" + path)(handle)
-        return function
-
-    return decorate
+endpoint = endpoint_below("/repos/{owner}/{repo}", _call)
 
 
 def caller_user(request: web.Request) -> User | None:

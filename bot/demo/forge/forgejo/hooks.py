@@ -5,18 +5,15 @@ Payloads as https://forgejo.org/docs/latest/user/webhooks/ and the types of Forg
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.demo.forge.forgejo.shapes import ForgejoShapes
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.traffic import Deliverer, Delivery
+from bot.demo.forge.hooks import PlacedHooks
+from bot.demo.forge.traffic import Delivery
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
 from bot.forge.forgejo.signatures import signed_headers
 
-EVENTS = ("pull_request", "issue_comment", "push")
 # GitHub's actions of a pull request, in Forgejo's words.
 _ACTIONS = {
     "synchronize": "synchronized",
@@ -27,25 +24,18 @@ _ACTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ForgejoHooks:
+class ForgejoHooks(PlacedHooks):
     """Delivers events to the hooks of repositories, organisations and the instance."""
 
-    shapes: ForgejoShapes
-    deliverer: Deliverer
-    hooks: list[WebHook] = field(default_factory=list)
+    events = ("pull_request", "issue_comment", "push")
+    indent = 2
 
-    def add_hook(
-        self,
-        url: str,
-        secret: str | None = None,
-        *,
-        place: str = "",
-        events: Sequence[str] = EVENTS,
-    ) -> WebHook:
-        """A hook of a repository or its owner (`place` is the name), or of all (no place)."""
-        hook = WebHook(url, secret or secrets.token_hex(20), place, tuple(events))
-        self.hooks.append(hook)
-        return hook
+    shapes: ForgejoShapes
+
+    def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
+        """The id of a delivery to a hook, and its headers."""
+        headers = signed_headers(event, body, hook.secret)
+        return headers["X-Gitea-Delivery"], headers
 
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
@@ -106,15 +96,7 @@ class ForgejoHooks:
         self, repository: Repository, event: str, sender: User, payload: Json
     ) -> list[Delivery]:
         """Delivers a payload, with the fields of every one, to each hook that hears the event."""
-        body = json.dumps({**payload, **self.common(repository, sender)}, indent=2).encode()
-        made = []
-        for hook in self.hooks:
-            if hook.hears(repository, event):
-                headers = signed_headers(event, body, hook.secret)
-                identity, action = headers["X-Gitea-Delivery"], payload.get("action")
-                send = (hook.url, identity, event, action, body, headers)
-                made.append(await self.deliverer.send(*send))
-        return made
+        return await self.deliver(repository, event, {**payload, **self.common(repository, sender)})
 
     def common(self, repository: Repository, sender: User) -> Json:
         """The fields of every payload about a repository."""

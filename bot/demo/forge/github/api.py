@@ -15,8 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.demo.forge.access import STATE, ApiError, Caller, caller_of, may
+from bot.demo.forge.calls import RepositoryCall
 from bot.demo.forge.github.shapes import Shapes
-from bot.demo.forge.state import State
 from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import App, Comment, Json, Pull, Repository, User
 
@@ -71,17 +71,10 @@ def invalid(resource: str, field: str, code: str, message: str | None = None) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request about a repository, by a caller who may do there what it wants."""
+class Call(RepositoryCall):
+    """A request about a repository, with who makes it."""
 
-    request: web.Request
-    repository: Repository
     caller: Caller
-    body: Json
-
-    @property
-    def state(self) -> State:
-        return self.request.app[STATE]
 
     @property
     def shapes(self) -> Shapes:
@@ -101,11 +94,8 @@ class Call:
 
     @property
     def pull(self) -> Pull:
-        """The pull request that the path names; ApiError 404."""
-        pull = self.state.pull(self.repository, int(self.request.match_info["number"]))
-        if pull is None:
-            raise not_found()
-        return pull
+        """The one that the path names; ApiError 404."""
+        return self.pull_at("number", not_found())
 
     @property
     def comment(self) -> Comment:
@@ -190,7 +180,7 @@ def endpoint(
             needed = writes if signed_in is None else signed_in
             repository, caller = _repository_for(request, role, permission, signed_in=needed)
             body = await json_body(request) if writes else {}
-            return await function(Call(request, repository, caller, body))
+            return await function(Call(request, repository, body, caller))
 
         routes.route(method, REPO + path)(handle)
         return function

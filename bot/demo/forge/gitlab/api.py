@@ -6,7 +6,7 @@ where GitLab would pass over them: a mistake shall show.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from bot.demo.forge.access import STATE, ApiError, Caller, caller_of
+from bot.demo.forge.calls import RepositoryCall, endpoint_below
 from bot.demo.forge.gitlab.shapes import LEVELS, GitLabShapes
-from bot.demo.forge.state import State
 from bot.demo.forge.traffic import MOST_PER_PAGE, TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User
 
@@ -88,17 +88,15 @@ def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request about a project, by a caller who may do there what it wants."""
+class Call(RepositoryCall):
+    """A request about a repository, with who makes it."""
 
-    request: web.Request
-    project: Repository
     caller: User | None
-    body: Json
 
     @property
-    def state(self) -> State:
-        return self.request.app[STATE]
+    def project(self) -> Repository:
+        """The repository, in GitLab's word."""
+        return self.repository
 
     @property
     def shapes(self) -> GitLabShapes:
@@ -113,11 +111,8 @@ class Call:
 
     @property
     def merge(self) -> Pull:
-        """The merge request that the path names; ApiError 404."""
-        found = self.state.pull(self.project, int(self.request.match_info["iid"]))
-        if found is None:
-            raise not_found()
-        return found
+        """The one that the path names; ApiError 404."""
+        return self.pull_at("iid", not_found())
 
     @property
     def note(self) -> Comment:
@@ -173,32 +168,18 @@ def _positive(request: web.Request, name: str, otherwise: int) -> int:
     return int(text)
 
 
-Endpoint = Callable[[Call], Awaitable[web.Response]]
+async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
+    body: Json = {}
+    if request.method in ("GET", "HEAD"):
+        refuse_unknown(request.query, (*known, "page", "per_page"))
+    project, user = _project_of(request, role)
+    if request.method in ("POST", "PUT"):
+        body = await _body_of(request)
+        refuse_unknown(body, known)
+    return Call(request, project, body, user)
 
 
-def endpoint(
-    routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
-) -> Callable[[Endpoint], Endpoint]:
-    """Serves a call below a project's path, for who has the role.
-
-    `known` are the parameters of a GET, or the fields of a body, that the documentation lists.
-    """
-
-    def decorate(function: Endpoint) -> Endpoint:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            body: Json = {}
-            if method == "GET":
-                refuse_unknown(request.query, (*known, "page", "per_page"))
-            project, user = _project_of(request, role)
-            if method in ("POST", "PUT"):
-                body = await _body_of(request)
-                refuse_unknown(body, known)
-            return await function(Call(request, project, user, body))
-
-        routes.route(method, PROJECT + path)(handle)
-        return function
-
-    return decorate
+endpoint = endpoint_below(PROJECT, _call)
 
 
 async def _body_of(request: web.Request) -> Json:

@@ -5,20 +5,15 @@ Fields as https://docs.gitlab.com/user/project/integrations/webhook_events/ docu
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.demo.forge.gitlab.shapes import GitLabShapes, stamp
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.traffic import Deliverer, Delivery
+from bot.demo.forge.hooks import PlacedHooks
+from bot.demo.forge.traffic import Delivery
 from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User, WebHook
 from bot.forge.gitlab.signatures import signed_headers
-
-EVENTS = ("merge_request", "note", "push")
-
 
 # GitHub's actions of a pull request, in GitLab's words.
 _ACTIONS = {
@@ -32,32 +27,29 @@ _ACTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class GitLabHooks:
+class GitLabHooks(PlacedHooks):
     """Delivers events to the hooks of projects, groups and the instance."""
 
-    shapes: GitLabShapes
-    deliverer: Deliverer
-    hooks: list[WebHook] = field(default_factory=list)
+    events = ("merge_request", "note", "push")
 
-    def add_hook(
-        self,
-        url: str,
-        secret: str | None = None,
-        *,
-        place: str = "",
-        events: Sequence[str] = EVENTS,
-    ) -> WebHook:
-        """A hook of a project or group (`place` is its path), or of the instance (no place)."""
-        hook = WebHook(url, secret or secrets.token_hex(20), place, tuple(events))
-        self.hooks.append(hook)
-        return hook
+    shapes: GitLabShapes
+
+    def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
+        """The id of a delivery to a hook, and its headers; a system hook says so in the event's
+        name."""
+        headers = {
+            **signed_headers(event if hook.place else "System Hook", body, hook.secret),
+            "X-Gitlab-Instance": self.shapes.web,
+            "X-Gitlab-Webhook-UUID": hook.id,
+        }
+        return headers["Idempotency-Key"], headers
 
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
         """Delivers what GitHub calls `action`; others than those of `_ACTIONS` as they are."""
         payload = self.merge_request(pull, action, user, before)
-        return await self._deliver(pull.repository, "merge_request", payload)
+        return await self.deliver(pull.repository, "merge_request", payload)
 
     def merge_request(self, pull: Pull, action: str, user: User, before: str | None = None) -> Json:
         changes: Json = {}
@@ -74,7 +66,7 @@ class GitLabHooks:
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> list[Delivery]:
         payload = self._push(repository, branch, before, after, user)
-        return await self._deliver(repository, "push", payload)
+        return await self.deliver(repository, "push", payload)
 
     async def commented(self, comment: Comment, action: str) -> list[Delivery]:
         """GitLab has hooks of new and edited notes, not of deleted ones."""
@@ -82,29 +74,12 @@ class GitLabHooks:
         if word is None:
             return []
         payload = self._note(comment, word, comment.versions[-1].by)
-        return await self._deliver(comment.pull.repository, "note", payload)
+        return await self.deliver(comment.pull.repository, "note", payload)
 
     async def pipeline_moved(self, pipeline: Pipeline, user: User) -> list[Delivery]:
         """Delivers that a pipeline began or is over."""
         payload = self._pipeline(pipeline, user)
-        return await self._deliver(pipeline.repository, "pipeline", payload)
-
-    async def _deliver(self, repository: Repository, event: str, payload: Json) -> list[Delivery]:
-        """Sends a payload to the hooks; a system hook says so in the event's name."""
-        body = json.dumps(payload, separators=(",", ":")).encode()
-        action = payload.get("object_attributes", {}).get("action")
-        made = []
-        for hook in self.hooks:
-            if not hook.hears(repository, event):
-                continue
-            headers = {
-                **signed_headers(event if hook.place else "System Hook", body, hook.secret),
-                "X-Gitlab-Instance": self.shapes.web,
-                "X-Gitlab-Webhook-UUID": hook.id,
-            }
-            identity = headers["Idempotency-Key"]
-            made.append(await self.deliverer.send(hook.url, identity, event, action, body, headers))
-        return made
+        return await self.deliver(pipeline.repository, "pipeline", payload)
 
     def _common(self, kind: str, user: User, repository: Repository) -> Json:
         project = self.shapes.project(repository)

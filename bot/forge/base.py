@@ -1,0 +1,118 @@
+"""The methods of a forge that are the same for all of them, over its comments and suggestions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
+
+from bot.forge.bodies import Verification
+from bot.forge.comments import Errors
+from bot.forge.rest import RepositoryApi, Sessions
+from bot.forge.values import Comment, LineSuggestion, PullRequestKey, Reaction, Source
+from bot.git.mirror import GitCredential
+from bot.settings.forges import ForgeSettings
+from bot.store.records import NewDelivery
+
+
+class Comments(Protocol):
+    """Our comments on pull requests."""
+
+    async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+
+    async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        ...
+
+
+class Suggestions(Protocol):
+    """Our suggestions on lines of a diff."""
+
+    async def put(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Make these the suggestions that we have on lines of the diff."""
+
+
+class BaseForge(ABC):
+    """A forge of the settings; `head_ref` is where it has a pull request's head, by its number."""
+
+    head_ref: ClassVar = "refs/pull/{number}/head"
+    _comments: Comments
+    # Null where the forge has no comments on lines that a click applies.
+    _suggestions: Suggestions | None = None
+
+    def __init__(self, name: str, settings: ForgeSettings) -> None:
+        self.name = name
+        self._settings = settings
+
+    @abstractmethod
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature."""
+
+    @abstractmethod
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body."""
+
+    @abstractmethod
+    async def _clone(self, repository: str) -> tuple[str, GitCredential]:
+        """The path of a repository on the forge now, and a credential that reads it."""
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it is signed with one of the secrets and is what it says."""
+        verification = self.begin(headers)
+        verification.update(body)
+        verification.finish()
+        return self.read(headers, body)
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        return await self._comments.find(key, marker)
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        return await self._comments.put(key, marker, body)
+
+    async def put_suggestions(
+        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
+    ) -> None:
+        """Make these the suggestions that we have on lines of the diff, where there are such."""
+        if self._suggestions is not None:
+            await self._suggestions.put(key, sha, suggestions)
+
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
+        """The base repository, which has the head's commits too, of forks as well."""
+        head = self.head_ref.format(number=key.number)
+        return await self._source(key.repository, head, f"refs/heads/{base_ref}")
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        """The repository itself."""
+        return await self._source(repository, f"refs/heads/{branch}")
+
+    async def _source(self, repository: str, *refs: str) -> Source:
+        path, credential = await self._clone(repository)
+        return Source(f"{self._settings.clone_url}/{path}.git", credential, refs)
+
+
+class RestForge(BaseForge):
+    """A forge whose REST API is like GitHub's; `errors` converts the errors of its client."""
+
+    def __init__(self, name: str, settings: ForgeSettings, errors: Errors) -> None:
+        super().__init__(name, settings)
+        self._errors = errors
+        self._sessions = Sessions()
+
+    @abstractmethod
+    async def _api(self, repository: str, *, attempts: int = 4) -> RepositoryApi:
+        """The API of a repository, with a token of now."""
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """Put a reaction on a comment."""
+        async with self._errors(f"reacting on {key}"):
+            api = await self._api(key.repository)
+            await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sessions.close()

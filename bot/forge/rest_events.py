@@ -1,0 +1,120 @@
+"""The words that the webhooks and the API of GitHub, Forgejo and Gitea have in common.
+
+Each of them has what only it says in its own `events`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from bot.forge.events import CommentEvent, Event, PushEvent, is_unedited
+from bot.forge.values import IgnoredEvent, PullRequestKey
+
+_Body = Mapping[str, Any]
+# Return whether a user, as the API describes one, is a program.
+IsProgram = Callable[[_Body], bool]
+
+
+def repository_of(data: _Body) -> str:
+    """The name (owner/name) of the repository that a delivery is about."""
+    return str(data["repository"]["full_name"])
+
+
+def login_of(user: _Body | None) -> str:
+    """The name of a user; empty where the account is gone."""
+    return str((user or {}).get("login") or "")
+
+
+def carried(event: str, data: _Body, *parts: object) -> str:
+    """The identity of what a delivery carries, made of `parts`, for its repository."""
+    number = (data.get("repository") or {}).get("id", "")
+    return " ".join([event, str(number), *map(str, parts)])
+
+
+def carried_comment(event: str, data: _Body) -> str:
+    """The identity of a text of a comment."""
+    comment = data["comment"]
+    # Two edits within a second have one time.
+    text = hashlib.sha256(str(comment.get("body")).encode(errors="replace")).hexdigest()[:16]
+    return carried(event, data, data["action"], comment["id"], comment["updated_at"], text)
+
+
+def pusher_in(data: _Body, action: str) -> str:
+    """The user who pushed a pull request's head: of other actions the sender did only those."""
+    return login_of(data.get("sender")) if action == "synchronize" else ""
+
+
+def issue_comment(
+    forge: str, data: _Body, is_program: IsProgram, time: Callable[[str], str] = str
+) -> Event:
+    """A comment on a pull request, which GitHub says in its issue and Forgejo also beside it.
+
+    `time` makes UTC of the forge's times.
+    """
+    action = str(data["action"])
+    if action not in ("created", "edited"):
+        return IgnoredEvent(f"The action {action} of a comment says nothing new.")
+    issue = data["issue"]
+    if not (data.get("is_pull") or issue.get("pull_request")):
+        return IgnoredEvent("The comment is on an issue, not on a pull request.")
+    key = PullRequestKey(forge, repository_of(data), int(issue["number"]))
+    sender = login_of(data.get("sender"))
+    return _comment(key, data["comment"], sender, is_program, time, edited=action == "edited")
+
+
+def unedited(
+    key: PullRequestKey,
+    listed: Iterable[_Body],
+    since: str,
+    is_program: IsProgram,
+    time: Callable[[str], str] = str,
+) -> tuple[CommentEvent, ...]:
+    """Those of the API's comments that were written `since` then, and that nobody has edited."""
+    return tuple(
+        _comment(key, one, login_of(one.get("user")), is_program, time, edited=False)
+        for one in listed
+        if is_unedited(one, since)
+    )
+
+
+def _comment(
+    key: PullRequestKey,
+    comment: _Body,
+    sender: str,
+    is_program: IsProgram,
+    time: Callable[[str], str],
+    *,
+    edited: bool,
+) -> CommentEvent:
+    # The account of who wrote it may be gone.
+    user = comment.get("user") or {}
+    return CommentEvent(
+        key=key,
+        comment=str(int(comment["id"])),
+        author=login_of(user),
+        sender=sender,
+        author_is_bot=is_program(user),
+        body=str(comment.get("body") or ""),
+        action="edited" if edited else "created",
+        updated=time(comment["updated_at"]),
+        url=str(comment.get("html_url") or ""),
+    )
+
+
+def push_of(
+    forge: str, repository: _Body, branch: str, before: str, after: str, *, private: bool
+) -> PushEvent:
+    """The move of a branch of a repository as the API describes it."""
+    page = str(repository.get("html_url") or "")
+    return PushEvent(
+        forge,
+        str(repository["full_name"]),
+        branch,
+        before=before,
+        after=after,
+        default_branch=str(repository.get("default_branch") or ""),
+        private=private,
+        commits_url=f"{page}/commit" if page else "",
+    )
