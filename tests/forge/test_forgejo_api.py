@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
 from bot.forge.forgejo.forge import Forgejo
-from bot.forge.forgejo.pulls import pull_request_of
+from bot.forge.forgejo.pulls import is_agit, pull_request_of
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ForgeDeniedError,
@@ -150,6 +150,26 @@ async def test_a_push_to_refs_for_is_its_authors(world: World) -> None:
     world.pull.head_branch = f"refs/pull/{world.pull.number}/head"
     assert await world.forge.pusher_of(world.key, world.pull.head_sha) == "ann"
     assert (await world.forge.pull_request(world.key)).head_repository is None
+
+
+@pytest.mark.parametrize(
+    ("ref", "repository", "flow", "agit"),
+    [
+        ("fix", 1, {"flow": 0}, False),
+        ("refs/pull/7/head", 1, {"flow": 0}, False),
+        ("refs/pull/7/head", 1, {"flow": 1}, True),
+        # Gitea's API does not say it.
+        ("fix", 1, {}, False),
+        ("refs/pull/7/head", 1, {}, True),
+        ("refs/pull/7/head", 2, {}, False),
+        ("refs/pull/7/head", None, {}, False),
+    ],
+)
+def test_a_push_to_refs_for_is_known_on_gitea_too(
+    ref: str, repository: int | None, flow: dict[str, int], agit: bool
+) -> None:
+    head = {"ref": ref, "repo": None if repository is None else {"id": repository}}
+    assert is_agit({"head": head, "base": {"ref": "main", "repo": {"id": 1}}, **flow}) is agit
 
 
 async def test_the_commits_are_fetched_with_the_token_as_a_password(world: World) -> None:

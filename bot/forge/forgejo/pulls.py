@@ -56,8 +56,16 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
 
 
 def is_agit(pull: Mapping[str, Any]) -> bool:
-    """Return whether a pull request was made by a push to refs/for."""
-    return pull.get("flow") == _AGIT
+    """Return whether a pull request was made by a push to refs/for.
+
+    Gitea's API has no `flow`: such a head is no branch, and yet in the base repository
+    (services/convert/pull.go); so is one whose branch is gone, of which the same is known.
+    """
+    if "flow" in pull:
+        return bool(pull["flow"] == _AGIT)
+    head, base = pull["head"], pull["base"]
+    is_own = bool((head.get("repo") or {}).get("id") == (base.get("repo") or {}).get("id"))
+    return is_own and str(head["ref"]).startswith("refs/pull/")
 
 
 def head_repository(pull: Mapping[str, Any]) -> str | None:
