@@ -17,7 +17,7 @@ from bot.demo.run.watch import added_names, only_built
 
 @pytest.mark.reference
 @pytest.mark.timeout(1200)  # real builds, on a machine that may be busy with others
-@pytest.mark.parametrize("forge", ["github", "gitlab"])
+@pytest.mark.parametrize("forge", ["github", "gitlab", "forgejo"])
 def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monkeypatch, forge):
     seen_and_result = []
 
