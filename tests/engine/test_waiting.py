@@ -240,7 +240,7 @@ async def test_build_that_failed_elsewhere_leaves_the_prediction_with_its_reason
     await waiting.deliver()
     await waiting.settled()
     (problem,) = result(waiting).problems
-    assert problem == f"The build elsewhere failed, so the prediction stands: {why}."
+    assert problem == f"The build elsewhere failed, so the figures are still predictions: {why}."
     assert [(b.outcome, b.log) for b in result(waiting).builds] == [("head-failed", TASK)]
     assert seen == []
 
