@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.benchmarks.five_years import seed_five_years
 from tests.web.browsing import browser, look_at, needs_chromium
-from tests.web.sites import add_checks, application
+from tests.web.sites import OPPORTUNITY, add_checks, add_opportunity, application
 
 pytestmark = pytest.mark.benchmark
 MOST = 0.2
@@ -31,7 +31,7 @@ PAGES = (
     f"{IMAGE}/compare?from=2023-05-05", f"{IMAGE}/compare?with=s390x", f"{IMAGE}/architectures",
     "/objectives", "/packages?q=0417", "/images?q=007",
     "/objectives/objective-007", "/packages", "/packages/package-0001", "/surface", "/checks",
-    "/checks/over",
+    "/checks/over", "/grid", "/search?q=0417", "/opportunities", f"/opportunities/{OPPORTUNITY.id}",
 )  # fmt: skip
 THEN = (
     "/", "/images", IMAGE, f"{IMAGE}/architectures", "/objectives", "/objectives/objective-007",
@@ -45,6 +45,7 @@ TABLES = (
 )  # fmt: skip
 CHARTS = (
     f"{IMAGE}/size", f"{IMAGE}/packages", f"{IMAGE}/treemap", f"{IMAGE}/architectures",
+    f"{IMAGE}/icicle", "/checks/over/before", "/checks/over/after",
     "/objectives/objective-007/burn-down", "/surface/versions", "/movers",
 )  # fmt: skip
 OTHERS = (
@@ -74,6 +75,7 @@ async def server(data) -> AsyncIterator[TestServer]:
 
     history = open_history(data)
     add_checks(history.store, data)
+    add_opportunity(history.store)
     async with TestServer(application(history.store, history, data)) as served:
         yield served
     history.close()
