@@ -56,8 +56,9 @@ class BaseForge(ABC):
         """The delivery of a verified body."""
 
     @abstractmethod
-    async def _clone(self, repository: str) -> tuple[str, GitCredential]:
-        """The path of a repository on the forge now, and a credential that reads it."""
+    async def _clone(self, repository: str) -> tuple[str, GitCredential | None]:
+        """The path of a repository on the forge now, and a credential that reads it, or null where
+        everybody may."""
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it is signed with one of the secrets and is what it says."""
@@ -67,11 +68,11 @@ class BaseForge(ABC):
         return self.read(headers, body)
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        """Our comment with `marker`; other people's are never ours, whatever they hold."""
         return await self._comments.find(key, marker)
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        """Make our comment say `body`, as the forge can: edit it, or write another one."""
         return await self._comments.put(key, marker, body)
 
     async def put_suggestions(

@@ -7,10 +7,11 @@ comment, lists no delivery, and shows the pull requests of public projects alone
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
 
+from bot.forge.base import BaseForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.pagure import people
@@ -23,18 +24,15 @@ from bot.forge.pagure.status import checks_of_commit, put_flag
 from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import Sessions, errors_of
 from bot.forge.values import (
-    Comment,
     CommitCheck,
     FailedDelivery,
     ForgeFile,
     ForgeGoneError,
-    LineSuggestion,
     OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
     Role,
-    Source,
     StatusReport,
 )
 from bot.settings.forges import (
@@ -51,15 +49,14 @@ _NEWEST = 20
 _COMMENTS = 100
 
 
-class Pagure:
-    """One Pagure with our token on it."""
+class Pagure(BaseForge):
+    """One Pagure with our token on it. Of our comments with a marker the newest is ours."""
 
     def __init__(
         self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
     ) -> None:
         """`secrets` are the webhook keys of its projects."""
-        self.name = name
-        self._settings = settings
+        super().__init__(name, settings)
         self._token = token
         self._secrets = secrets
         self._sessions = Sessions()
@@ -75,13 +72,6 @@ class Pagure:
         assert settings.token is not None  # the settings see to it
         token, keys = WatchedSecret(settings.token), WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=token, secrets=keys)
-
-    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it is signed with the key of a project and is what it says."""
-        checked = self.begin(headers)
-        checked.update(body)
-        checked.finish()
-        return self.read(headers, body)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
@@ -108,20 +98,6 @@ class Pagure:
             api = await self._api(key.repository)
             found = await api.get(f"/pull-request/{key.number}/diffstats")
             return tuple(_file(path, one["old_path"]) for path, one in found.items())
-
-    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our newest comment with `marker`: the older ones stay as they are."""
-        return await self._comments.find(key, marker)
-
-    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Write another comment, unless the newest of ours says what matters in `body`."""
-        return await self._comments.put(key, marker, body)
-
-    async def put_suggestions(
-        self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
-    ) -> None:
-        """Write none: nothing in a comment is applied by a click."""
-        del key, sha, suggestions
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A flag of the commit in the base project, of a fork's commit too."""
@@ -159,20 +135,6 @@ class Pagure:
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Do nothing: reactions are for people who are signed in to the pages."""
         del key, comment, reaction
-
-    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The base project, which has the head's commits too, of forks as well (refs/pull)."""
-        return self._source(
-            key.repository, f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"
-        )
-
-    async def branch_source(self, repository: str, branch: str) -> Source:
-        """The project itself."""
-        return self._source(repository, f"refs/heads/{branch}")
-
-    def _source(self, repository: str, *refs: str) -> Source:
-        # Whoever may read its pull requests may clone it: no token goes there.
-        return Source(f"{self._settings.clone_url}/{repository}.git", None, refs)
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request whose head was a commit, of those that were merged last."""
@@ -239,6 +201,10 @@ class Pagure:
     async def close(self) -> None:
         """Closes the connections."""
         await self._sessions.close()
+
+    async def _clone(self, repository: str) -> tuple[str, None]:
+        # Whoever may read its pull requests may clone it: no token goes there.
+        return repository, None
 
     async def _api(self, repository: str) -> PagureApi:
         session, limit = self._sessions.get(), self._rate_limit
