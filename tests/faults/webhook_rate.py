@@ -3,8 +3,8 @@
 
 A bot in a process of its own checks pull requests without end; another process sends it so many
 deliveries a second, each new, then as many to a bare aiohttp server that writes what gathers to a
-file on the same disk, waits for the disk, and answers. Prints the times of both and their ratio,
-and whether each delivery that was accepted is in the bot's store.
+file on the same disk, waits for the disk, and answers: beside the same checks, then alone. Prints
+the times and their ratios, and whether each delivery that was accepted is in the bot's store.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _processor(server: int) -> float:
 
 
 async def measure(home: Path, rate: int, seconds: float) -> None:
-    """Print both rows, and the ratio."""
+    """Print the rows, and the ratios."""
     async with LocalForge(home / "forge") as local:
         fleet = Fleet(home, "", local, PREDICTION)
         fleet.builds = 1
@@ -149,23 +149,36 @@ async def measure(home: Path, rate: int, seconds: float) -> None:
             await fleet.start("server", "server", 2)
             changing = asyncio.create_task(_change(fleet))
             await asyncio.sleep(_SETTLING)
-            ours = await sent(
-                fleet.app.hook_url or "",
-                fleet.app.secret,
-                rate,
-                seconds,
-                fleet.processes["server"].pid,
-            )
+            url, process = fleet.app.hook_url or "", fleet.processes["server"].pid
+            ours = await sent(url, fleet.app.secret, rate, seconds, process)
+            checked = fleet.concluded(local.state.pulls)
+            beside = await sent_to_bare(home / "beside", rate, seconds)
             changing.cancel()
             with suppress(asyncio.CancelledError):
                 await changing
-            checked = fleet.concluded(local.state.pulls)
             stored = _stored(home)
         finally:
             fleet.close()
+    alone = await sent_to_bare(home / "alone", rate, seconds)
+    rows = {"minimize": ours, "bare, beside the checks": beside, "bare, alone": alone}
+    print(f"{'server':<24} p50, ms   p99, ms   processor each, ms   answers")
+    for name, one in rows.items():
+        each = 1000 * one.processor / len(one.times)
+        row = f"{one.at(0.5):>8.0f} {one.at(0.99):>9.0f} {each:>20.2f}"
+        print(f"{name:<24}{row}   {dict(one.statuses)}")
+    print(
+        f"p99 {ours.at(0.99) / beside.at(0.99):.2f} times beside the checks,"
+        f" {ours.at(0.99) / alone.at(0.99):.2f} times alone; {stored} of {ours.statuses['202']}"
+        f" accepted are stored; {checked} pull requests checked meanwhile;"
+        f" load {os.getloadavg()[0]:.0f}"
+    )
+
+
+async def sent_to_bare(file: Path, rate: int, seconds: float) -> Sent:
+    """Send to a bare server in a process of its own, which writes `file`."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.faults.webhook_rate", "--bare", str(port)]
-    process = subprocess.Popen([*command, str(home / "bare")], cwd=ROOT, start_new_session=True)
+    command = [sys.executable, "-m", "tests.faults.webhook_rate", "--bare", str(port), str(file)]
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     try:
         while True:
             with suppress(aiohttp.ClientError):
@@ -175,20 +188,10 @@ async def measure(home: Path, rate: int, seconds: float) -> None:
                 ):
                     break
             await asyncio.sleep(0.1)
-        plain = await sent(f"http://127.0.0.1:{port}/webhook", "s", rate, seconds, process.pid)
+        return await sent(f"http://127.0.0.1:{port}/webhook", "s", rate, seconds, process.pid)
     finally:
         process.kill()
         process.wait()
-    print("server    p50, ms   p99, ms   processor each, ms   answers")
-    for name, one in (("minimize", ours), ("bare", plain)):
-        each = 1000 * one.processor / len(one.times)
-        row = f"{one.at(0.5):>8.0f} {one.at(0.99):>9.0f} {each:>20.2f}"
-        print(f"{name:<8} {row}   {dict(one.statuses)}")
-    print(
-        f"p99 {ours.at(0.99) / plain.at(0.99):.2f} times; {stored} of {ours.statuses['202']}"
-        f" accepted are stored; {checked} pull"
-        f" requests checked meanwhile; load {os.getloadavg()[0]:.0f}"
-    )
 
 
 async def _change(fleet: Fleet) -> None:
