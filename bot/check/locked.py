@@ -11,16 +11,13 @@ from bot.check.target import Target
 from bot.closure.pool import Pool
 from bot.errors import ChangeError
 from bot.model.closure import Closure, ClosurePair, SnapshotState
-from bot.model.image import ImageKey
+from bot.model.image import LOCKED, ImageKey
 from bot.model.package import Package
 from bot.model.result import CheckResult, ImageResult
 from bot.requests.base_images import BaseImage, FileImage, place_of
 from bot.requests.rpms_in import read_rpms_in
 from bot.requests.rpms_lock import read_rpms_lock, request_of
 from bot.requests.values import Entry
-
-# The environment of images whose packages are locked.
-LOCKED = "locked"
 
 
 @dataclass(frozen=True, slots=True)

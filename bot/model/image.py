@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 T = TypeVar("T")
+# The environment of images whose packages a lock file names, each with its release.
+LOCKED = "locked"
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bot.model.closure import Edge, GeneratedRequirement
-from bot.model.image import ImageKey
+from bot.model.image import LOCKED, ImageKey
 from bot.model.result import Added, CheckResult, ImageResult, Without
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Suggestion
@@ -142,7 +142,14 @@ def because(cause: Cause) -> Phrase:
         return _found(cause)
     if cause.need is not None:
         return say.no_line(need=need_phrase(cause.need, cause.images[0].key.arch))
-    return say.requested() if cause.members[0][1].requested else say.chosen_anew()
+    return unrequired(*cause.members[0])
+
+
+def unrequired(image: ImageResult, added: Added) -> Phrase:
+    """The reason for a package that no requirement brings anew."""
+    if added.requested:
+        return say.requested()
+    return say.locked() if image.key.environment == LOCKED else say.chosen_anew()
 
 
 def place_phrase(line: SpecLine) -> Phrase:
@@ -210,6 +217,8 @@ def _packages(counts: Iterable[int]) -> str:
 def _way_out(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
     """The measured saving without the cause, and what to write instead, where that is known."""
     image, first = cause.members[0]
+    if image.key.environment == LOCKED:
+        return ()  # nothing is solved without a line of it
     if cause.lines and not first.leaves_with:
         need = need_phrase(first.stays_by[-1], image.key.arch) if first.stays_by else ()
         return say.stays(need=need)

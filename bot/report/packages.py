@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
 from bot.report.blocks import Block, Detail, Graph, Paragraph, Section, section, table
-from bot.report.brought import place_phrase
+from bot.report.brought import place_phrase, unrequired
 from bot.report.grouping import Row, lead_rows, row_phrase, where_phrase
 from bot.report.phrase import Phrase, code, figure, listing
 from bot.report.reasons import Arrival, arrivals, chains_graph, need_phrase, short_name
@@ -120,7 +120,7 @@ def graph(rows: Sequence[Row], detail: Detail) -> Section | None:
 def _need(arrival: Arrival) -> Phrase:
     if arrival.need is not None:
         return need_phrase(arrival.need, arrival.images[0].key.arch)
-    return say.requested() if arrival.added.requested else say.chosen_anew()
+    return unrequired(arrival.images[0], arrival.added)
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:

@@ -47,7 +47,9 @@ def test_what_came_left_and_changed_is_compared(web: Bench, image_of: ImageOf) -
     assert (image.head.packages, image.head.installed_size) == (2, None)
     assert image.added[0].package.download_size == 10
     assert image.added[0].spec is None
-    assert "perl" in render_comment(result)
+    text = render_comment(result)
+    assert "| named by the lock file | `perl`" in text
+    assert "chosen by the solver" not in text
 
 
 def test_sizes_and_lines_are_known_where_the_request_stands_beside(
@@ -58,6 +60,7 @@ def test_sizes_and_lines_are_known_where_the_request_stands_beside(
     image = image_of(result)
     (perl,) = image.added
     assert perl.spec is not None
+    assert "it stays" not in render_comment(result)
     assert (perl.spec.path, perl.spec.line, perl.requested) == ("rpms.in.yaml", 3, True)
     assert image.head.installed_size == 0  # the tiny packages have no files
     assert image.key.repository == "repo"
