@@ -9,7 +9,14 @@ from typing import ClassVar, Protocol
 from bot.forge.bodies import Verification
 from bot.forge.comments import Errors
 from bot.forge.rest import RepositoryApi, Sessions
-from bot.forge.values import Comment, LineSuggestion, PullRequestKey, Reaction, Source
+from bot.forge.values import (
+    Comment,
+    FailedDelivery,
+    LineSuggestion,
+    PullRequestKey,
+    Reaction,
+    Source,
+)
 from bot.git.mirror import GitCredential
 from bot.settings.forges import ForgeSettings
 from bot.store.records import NewDelivery
@@ -90,6 +97,17 @@ class BaseForge(ABC):
     async def branch_source(self, repository: str, branch: str) -> Source:
         """The repository itself."""
         return await self._source(repository, f"refs/heads/{branch}")
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """None, unless the forge has a list of deliveries."""
+        del repository, hook, since
+        return ()
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Do nothing, where no delivery is listed as failed."""
+        del delivery
 
     async def _source(self, repository: str, *refs: str) -> Source:
         path, credential = await self._clone(repository)

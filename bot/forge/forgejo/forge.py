@@ -31,7 +31,6 @@ from bot.forge.rest import RepositoryApi, errors_of, quoted
 from bot.forge.rest_events import unedited
 from bot.forge.values import (
     CommitCheck,
-    FailedDelivery,
     ForgeFile,
     ForgeGoneError,
     OpenPull,
@@ -192,16 +191,6 @@ class Forgejo(RestForge):
                 return push_of(self.name, await api.get(""), branch, before, after)
         except ForgeGoneError:
             return None
-
-    async def failed_deliveries(
-        self, repository: str | None, hook: str, since: float
-    ) -> tuple[FailedDelivery, ...]:
-        """None: the API has no list of deliveries."""
-        del repository, hook, since
-        return ()
-
-    async def send_again(self, delivery: FailedDelivery) -> None:
-        """Do nothing: no delivery is listed as failed."""
 
     def rate_limit(self, repository: str) -> RateLimit:
         """The quota of our token, the same for every repository."""

@@ -66,6 +66,6 @@ def _taken(event: dict[str, Any]) -> bool:
 
 
 def _seconds(event: dict[str, Any]) -> float | None:
-    """When it was; null where this GitLab does not tell."""
+    """The time of a delivery in seconds since 1970, UTC; null where this GitLab does not say."""
     at = str(event.get("created_at") or "")
     return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else None

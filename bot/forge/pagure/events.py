@@ -99,7 +99,7 @@ def parse_event(forge: str, topic: str, data: Mapping[str, Any]) -> Event:
 def _pull_request(forge: str, topic: str, data: Mapping[str, Any]) -> Event:
     pull = data["pullrequest"]
     base = str(pull["branch"])
-    # Who pushed is not told: the forge itself announces what was pushed.
+    # Nothing says who pushed: the forge itself announces what was pushed.
     return PullRequestEvent(_key(forge, pull), "check", head_of(pull), _STARTED[topic], "", base)
 
 

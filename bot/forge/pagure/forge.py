@@ -25,7 +25,6 @@ from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import Sessions, errors_of
 from bot.forge.values import (
     CommitCheck,
-    FailedDelivery,
     ForgeFile,
     ForgeGoneError,
     OpenPull,
@@ -182,16 +181,6 @@ class Pagure(BaseForge):
                 return push_of(self.name, project, branch, before, str(after), default)
         except ForgeGoneError:
             return None
-
-    async def failed_deliveries(
-        self, repository: str | None, hook: str, since: float
-    ) -> tuple[FailedDelivery, ...]:
-        """None: nobody has a list of deliveries."""
-        del repository, hook, since
-        return ()
-
-    async def send_again(self, delivery: FailedDelivery) -> None:
-        """Do nothing: no delivery is listed as failed."""
 
     def rate_limit(self, repository: str) -> RateLimit:
         """The quota of our token, the same for every project."""

@@ -48,7 +48,7 @@ def pull_request_of(
     """The pull request `key`, as the API has it and its project's branches now.
 
     It is never private: the API shows the pull requests of public projects alone, and there are no
-    drafts. The commit that it became is not told.
+    drafts. Nothing says which commit it became.
     """
     base, author = str(pull["branch"]), name_of(pull["user"])
     merged = pull["status"] == "Merged"
