@@ -70,6 +70,9 @@ class _HangsError(BaseException):
 def fuzz(parser: Parser, corpus: Corpus, first: int, count: int) -> Iterator[Finding]:
     """Give the parser the inputs of the numbers from `first` on; yield what is found."""
     with _alarm(), _limited_memory(), _new_lines() as reached:
+        for content in parser.seeds:
+            # The first input pays for imports and templates, which are no work of its own.
+            _one(parser, content)
         yield from _together(parser, corpus.inputs)
         reached.clear()
         end = first + count

@@ -60,6 +60,18 @@ def test_a_refusal_is_no_finding() -> None:
     assert list(fuzz(refuses, Corpus(refuses), 0, 20)) == []
 
 
+def test_what_the_first_input_alone_pays_for_is_no_finding() -> None:
+    read = []
+
+    def prepare_once(content: bytes) -> None:
+        if not read:
+            slow(content)
+        read.append(content)
+
+    prepares = parser(prepare_once)
+    assert list(fuzz(prepares, Corpus(prepares), 0, 0)) == []
+
+
 def test_a_run_goes_on_where_the_last_one_ended(tmp_path: Path, capsys) -> None:
     for inputs in ("20", "50"):
         assert main(["repository-file", "--corpus", str(tmp_path), "--inputs", inputs]) == 0
