@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.messages import ReadMessage, message_of
 from bot.forge.values import WebhookRefusedError
+from bot.outbound.authorities import new_tls_context
 from bot.settings.forges import MessageSettings
 from bot.store.deliveries import GroupWriter, add_delivery
 from bot.store.store import now
@@ -108,8 +109,12 @@ class Messages:
 
 
 def _tls_context(settings: MessageSettings) -> ssl.SSLContext:
-    """Who the broker may be, and who we are to it."""
-    context = ssl.create_default_context(cafile=settings.ca_file)
+    """Who the broker may be (`ca_file`'s authorities alone, else those of every client), and who
+    we are to it."""
+    if settings.ca_file is None:
+        context = new_tls_context()
+    else:
+        context = ssl.create_default_context(cafile=settings.ca_file)
     if settings.certificate is not None:
         context.load_cert_chain(settings.certificate, settings.key)
     return context

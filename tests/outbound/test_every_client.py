@@ -1,4 +1,7 @@
-"""Every client of the bot: by a proxy, around it, and with a private authority's certificate."""
+"""Every client of the bot: by a proxy, around it, and with a private authority's certificate.
+
+A broker's connection is not HTTP's: it has no proxy, and the same authorities.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +20,34 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aio_pika.exceptions import AMQPError
 
+from bot.build.copr import find_copr_builds
+from bot.build.external import download_within
 from bot.build.fetch import SourcePolicy, SourceStore, WantedSource
+from bot.build.koji_hub import KojiHub
+from bot.build.service_builds import ServiceBuild
 from bot.distro import connections
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot
 from bot.errors import MinimizeError
 from bot.forge.github.manifest import exchange_code
+from bot.forge.pagure.messages import read_message
 from bot.forge.protocol import open_forges
 from bot.forge.sender import post_delivery
 from bot.git.mirror import open_mirror
 from bot.image.oci import MANIFEST, push_layout
 from bot.outbound.authorities import CA_VARIABLE, tls_context
+from bot.settings.forges import MessageSettings, SecretReference
+from bot.settings.services import BuildService
 from bot.settings.values import Settings
+from bot.store.deliveries import GroupWriter
+from bot.store.store import open_store
 from bot.telemetry.context import working_on
 from bot.telemetry.traces import span, start_traces, stop_traces
 from bot.web import health
+from bot.web.messages import Messages
 from tests.distro.servers import NAME, Authority, QuietHandler, QuietServer, make_authority, running
 
 PAIR = "operator:pass%2Fword"
@@ -168,6 +182,33 @@ def gitlab(url: str, folder: Path) -> None:
     _login("gitlab", url)
 
 
+def forgejo(url: str, folder: Path) -> None:
+    _login("forgejo", f"{url}/api/v1")
+
+
+def gitea(url: str, folder: Path) -> None:
+    _login("gitea", f"{url}/api/v1")
+
+
+def pagure(url: str, folder: Path) -> None:
+    _login("pagure", f"{url}/api/0")
+
+
+def koji(url: str, folder: Path) -> None:
+    service = {"type": "koji", "web_url": f"{url}/koji", "files_url": f"{url}/packages"}
+    KojiHub(BuildService.model_validate(service)).task(1)
+
+
+def copr(url: str, folder: Path) -> None:
+    service = {"type": "copr", "web_url": url, "files_url": f"{url}/results"}
+    wanted = ServiceBuild("copr", "a" * 40, chroot="fedora-43-x86_64", project="me/tool")
+    find_copr_builds(BuildService.model_validate(service), wanted, ["tool"])
+
+
+def external_build(url: str, folder: Path) -> None:
+    download_within(f"{url}/repodata/repomd.xml", folder / "repomd.xml", 1000, (url,))
+
+
 def new_app(url: str, folder: Path) -> None:
     async def exchange() -> None:
         connector = aiohttp.TCPConnector(ssl=tls_context())
@@ -209,8 +250,8 @@ def traces(url: str, folder: Path) -> None:
 
 
 CLIENTS = (
-    metadata, source, strangers_source, github, gitlab, new_app, readiness, webhook_send, registry,
-    git, traces,
+    metadata, source, strangers_source, github, gitlab, forgejo, gitea, pagure, koji, copr,
+    external_build, new_app, readiness, webhook_send, registry, git, traces,
 )  # fmt: skip
 Client = Callable[[str, Path], None]
 
@@ -258,3 +299,32 @@ def test_a_client_refuses_an_authority_that_nobody_named(
     ask(client, f"https://{NAME}", tmp_path, monkeypatch)
     assert world.tunnels
     assert world.answered == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_broker_is_whoever_the_same_authorities_say(
+    named: bool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(CA_VARIABLE, raising=False)
+    if named:
+        monkeypatch.setenv(CA_VARIABLE, str(authority.certificate))
+    greetings: list[bytes] = []
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greetings.append(await reader.read(4))
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    folder = authority.certificate.parent
+    context.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
+    async with await asyncio.start_server(broker, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "url").write_text(f"amqps://guest:guest@127.0.0.1:{port}/")
+        url = SecretReference(file=str(tmp_path / "url"))
+        settings = MessageSettings(url=url, queue="q", topics=("#",))
+        store = open_store(tmp_path)
+        messages = Messages("it", settings, read_message, GroupWriter(store))
+        with pytest.raises((OSError, AMQPError)):
+            await messages._take_all()
+        store.close()
+    assert greetings == ([b"AMQP"] if named else [])
