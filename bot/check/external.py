@@ -22,11 +22,12 @@ from bot.build.service_builds import (
 )
 from bot.build.transfer import transfer
 from bot.build.url_template import expand, expand_project
+from bot.check.built import built_check
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import obstacle_notes, obstacles
 from bot.check.repository_file import ExternalBuild
-from bot.check.run import Prediction, built_check
+from bot.check.run import Prediction
 from bot.check.spec_edits import with_edits
 from bot.check.target import Target
 from bot.check.verdict import unevaluated

@@ -16,8 +16,8 @@ from bot.image.measure import NodocsSizes
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
 from bot.model.package import Package
-from bot.model.request import LineAdvice, LineKind
 from bot.model.spec import SpecLine
+from bot.model.suggestion import LineAdvice, LineKind
 from bot.requests.base_images import Place
 from bot.requests.stages import Install, is_weak
 

@@ -20,8 +20,8 @@ from bot.check.target import Target
 from bot.errors import UsageError
 from bot.model.closure import Closure
 from bot.model.nevra import Nevra
+from bot.model.result import OnlyTogether, OtherChange
 from bot.model.spec import SpecLine
-from bot.model.together import OnlyTogether, OtherChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _built(
     """
     from bot.build.builders import builder_named
     from bot.build.fetch import SourcePolicy
-    from bot.check.run import build_check, native_arch
+    from bot.check.built import build_check, native_arch
 
     wanted = prediction.file.builder or "rpmbuild"
     if no_build or not prediction.worth_building:
@@ -192,7 +192,7 @@ def _opened_other(text: str) -> AbstractContextManager[Change]:
 
 def _print(result: CheckResult, form: str) -> None:
     if form == "json":
-        from bot.model.result import check_to_json
+        from bot.model.result_json import check_to_json
 
         print_json(check_to_json(result))
     elif form == "markdown":

@@ -8,7 +8,7 @@ from typing import Any
 from bot.check.verdict import accept
 from bot.engine.publishing import Publisher
 from bot.engine.runs import acceptance_of, job_of
-from bot.model.result import check_from_json
+from bot.model.result_json import check_from_json
 from bot.store.commands import Decision
 from bot.store.records import CheckRecord
 from bot.store.store import Store

@@ -63,8 +63,8 @@ class LocalChecker:
     ) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
+        from bot.check.built import build_check, native_arch
         from bot.check.external import external_check
-        from bot.check.run import build_check, native_arch
 
         with self._prediction(job, git, others) as (change, prediction):
             name = self._builder(prediction)
@@ -80,7 +80,7 @@ class LocalChecker:
         self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
     ) -> ArchitectureResult:
         """The answer from the packages that were rebuilt for one of several architectures."""
-        from bot.check.run import build_on
+        from bot.check.built import build_on
 
         with self._prediction(job, git) as (change, prediction):
             seconds = self._settings.build_seconds(arch)
@@ -106,7 +106,7 @@ class LocalChecker:
         """The answers to questions, on the built packages where they are cached here."""
         from bot.build.builders import builder_named
         from bot.chat.questions import find_answer
-        from bot.check.run import native_arch, rebuilt_check
+        from bot.check.built import native_arch, rebuilt_check
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)

@@ -36,7 +36,7 @@ from bot.telemetry.metrics import COMPUTE_ENDED, add_measures
 
 T = TypeVar("T")
 # Loaded once, shared by every process.
-_MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.run", "bot.build.builders"]
+_MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "bot.build.builders"]
 # Bytes: the largest results that were seen have some MB.
 LOG = logging.getLogger(__name__)
 _START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds after a start that was refused

@@ -20,7 +20,8 @@ from bot.forge.events import PushEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeFile, PullRequest, Source
 from bot.git.mirror import GitMirror, open_mirror
-from bot.model.result import REPOSITORY_FILE, ImageResult, check_from_json
+from bot.model.result import REPOSITORY_FILE, ImageResult
+from bot.model.result_json import check_from_json
 from bot.objectives.tracking import objective_id
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision

@@ -24,7 +24,8 @@ from bot.engine.database import RESULTS, database_engine
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.values import Progress, StoredResult
 from bot.errors import SurroundingsError, UsageError
-from bot.model.result import CheckResult, check_from_json, check_to_store
+from bot.model.result import CheckResult
+from bot.model.result_json import check_from_json, check_to_store
 from bot.report.render import status_line
 from bot.settings.values import Settings
 from bot.store.store import Store, now, open_store, result_id_of

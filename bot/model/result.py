@@ -1,34 +1,26 @@
-"""The result of a check: its values, and their one form in JSON.
+"""The result of a check: its values, whose fields are those of its JSON.
 
 The fields are CONTRACT's, in its order; `alias` is a field's name in JSON where that is another.
-`check_to_json` and `check_from_json` follow them, so does the OpenAPI description. Lists are sorted
-when a value is made, so the same result gives the same bytes.
+`model/result_json.py` follows them, so does the OpenAPI description. Lists are sorted when a value
+is made, so the same result gives the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from bot.errors import MinimizeError
 from bot.model.amount import Amount
 from bot.model.closure import Edge, GeneratedRequirement, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
-from bot.model.request import LineAdvice
 from bot.model.spec import SpecLine
-from bot.model.suggestion import Suggestion
+from bot.model.suggestion import LineAdvice, Suggestion
 from bot.model.surface import Surface
-from bot.model.together import OnlyTogether, OtherChange
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-Json = dict[str, Any]
 # `action_required`: nobody who is trusted made the change, and it was not built.
 Verdict = Literal["success", "failure", "neutral", "action_required"]
 # Where a repository says how it wants to be checked.
@@ -172,6 +164,31 @@ class ObjectiveResult:
             return self.limit
         bounds = (self.limit, self.target if self.due else None)
         return min((bound for bound in bounds if bound is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherChange:
+    """A change that is checked together with the one of a check.
+
+    `name` stands as it was written: `REPO:REV`, `OWNER/REPO#N`, `GROUP/PROJECT!N`. Paths of
+    its files have it before them. `base`, `head` and `merge_base` are commit ids, `specs` the paths
+    of its changed specs, `sources` the source packages that they make, as in a check.
+    """
+
+    name: str
+    base: str
+    head: str
+    merge_base: str
+    specs: tuple[str, ...] = ()
+    sources: dict[str, str | None] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyTogether:
+    """The packages that all changes together add to an image, or remove, and none of them alone."""
+
+    added: tuple[Nevra, ...] = ()
+    removed: tuple[Nevra, ...] = ()
 
 
 @inline("key")
@@ -365,63 +382,6 @@ class CheckResult:
     def judged(self) -> Verdict:
         """The verdict on what was found, whoever made the change."""
         return self.predicted_verdict or self.verdict
-
-
-# The version of stored results. A field that is added has a default and needs no new one; any other
-# change does, and a step below from the version before. 1 is without number: that of 0.1.0.
-VERSION = 2
-
-
-def _objective_ids(value: Json) -> Json:
-    """2 has the ids of the objectives in `configuration` too."""
-    change = value.get("configuration")
-    if change is None:
-        return value
-    ids = {o["name"]: o.get("id", "") for i in value["images"] for o in i["objectives"]}
-    images = [
-        {**i, "objectives": [{"id": ids.get(o["name"], ""), **o} for o in i["objectives"]]}
-        for i in change["images"]
-    ]
-    return {**value, "configuration": {**change, "images": images}}
-
-
-_UPGRADES: Mapping[int, Callable[[Json], Json]] = {1: _objective_ids}
-
-
-def check_to_json(result: CheckResult) -> Json:
-    """CONTRACT's `check` object.
-
-    Packages have their names, origins and sizes there, not their dependencies and files.
-    """
-    written: Json = _check_adapter().dump_python(result, mode="json")
-    return written
-
-
-def check_to_store(result: CheckResult) -> Json:
-    """CONTRACT's `check` object with its `version`: what `check_from_json` can always read."""
-    return {"version": VERSION, **check_to_json(result)}
-
-
-def check_from_json(value: Mapping[str, Any]) -> CheckResult:
-    """The result that a release up to this one wrote as `value`; MinimizeError if a later one."""
-    version = value.get("version", 1)
-    if version > VERSION:
-        raise MinimizeError(
-            f"A check's result has version {version}, and this minimize reads {VERSION} at most.",
-            "Run the release that wrote it, or a later one.",
-        )
-    current = dict(value)
-    for step in range(version, VERSION):
-        current = _UPGRADES[step](current)
-    return _check_adapter().validate_python(current)
-
-
-@cache
-def _check_adapter() -> TypeAdapter[CheckResult]:
-    # Here, because a command that prints text is faster without it.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(CheckResult)
 
 
 def _sort(value: object, name: str, key: Callable[[Any], Any]) -> None:

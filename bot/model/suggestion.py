@@ -1,8 +1,10 @@
-"""Edits of a changed spec that would make images smaller, as a check suggests them."""
+"""Edits that would make images smaller: of a changed spec, and of a file that says what an image
+asks for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bot.model.advice import EditKind, Evidence
 from bot.model.image import ImageKey, inline
@@ -69,3 +71,29 @@ class Suggestion:
     def most(self) -> int:
         """Bytes that it saves in the image where it saves most."""
         return max((saving.installed_size or 0 for saving in self.saves), default=0)
+
+
+# `alternative`: a package with a smaller one that does the same; `caches`: a package manager's
+# stay in the layer; `documentation` and `weak-dependencies` come though nobody asks for them;
+# `empty-folder`: the image beneath brings a package manager and more that nobody requests.
+LineKind = Literal[
+    "weak-dependencies", "documentation", "package-manager", "caches", "alternative", "empty-folder"
+]
+
+
+@inline("key")
+@dataclass(frozen=True, order=True, slots=True)
+class LineAdvice:
+    """Advice on a line for an image.
+
+    `packages` are the names that leave, `take` those that come instead. `saves` are bytes of
+    installed size, found by solving again (of documentation by the packages' headers); null where
+    nothing tells.
+    """
+
+    key: ImageKey
+    kind: LineKind
+    line: SpecLine
+    packages: tuple[str, ...] = ()
+    take: tuple[str, ...] = ()
+    saves: int | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.model.request import LineAdvice
 from bot.model.result import CheckResult
+from bot.model.suggestion import LineAdvice
 from bot.report.blocks import Detail, Section, section, table
 from bot.report.grouping import arch_order
 from bot.report.phrase import Phrase, code, joined, listing, plain

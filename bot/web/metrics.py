@@ -12,7 +12,7 @@ from bot.engine.desired import Desired, DesiredComment, DesiredStatuses
 from bot.engine.inspection import EngineFigures
 from bot.engine.outbox_rows import Backlog
 from bot.errors import SurroundingsError
-from bot.model.result import check_from_json
+from bot.model.result_json import check_from_json
 from bot.store.records import CheckRecord
 from bot.store.store import Store
 from bot.telemetry.metrics import SECONDS, metrics_text

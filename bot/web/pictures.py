@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.model.result import check_from_json
+from bot.model.result_json import check_from_json
 from bot.report.sizes import format_size
 from bot.web.addresses import Parameters, missing
 from bot.web.assets import FONT_FILE

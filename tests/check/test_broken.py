@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model.result import check_from_json, check_to_json
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import render_comment
 from tests.check.tiny import TOOL, Bench
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.build.builder import BuildFailed, BuildRequest
+from bot.check.built import build_check
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
-from bot.check.run import build_check, predict_check
+from bot.check.run import predict_check
 from bot.git.repository import open_repository
 from tests.check.tiny import DOCUMENTS, TOOL, Bench
 

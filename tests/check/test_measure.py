@@ -10,7 +10,7 @@ from bot.check.measure import measure
 from bot.check.plan import CheckOptions
 from bot.check.run import Prediction, predict_check
 from bot.git.repository import open_repository
-from bot.model.result import check_from_json, check_to_json
+from bot.model.result_json import check_from_json, check_to_json
 from tests.check.tiny import TOOL, Bench, objective
 
 NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bot.demo.distribution.reference import ReferenceDistribution
-from bot.model.request import LineAdvice
 from bot.model.result import CheckResult
+from bot.model.suggestion import LineAdvice
 from bot.report.render import render_comment
 from bot.requests.base_images import BaseImage
 from tests.check.tiny import Bench

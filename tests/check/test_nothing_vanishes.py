@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from bot.demo.distribution.reference import write_repository
-from bot.model.result import CheckResult, ImageResult, check_to_json
+from bot.model.result import CheckResult, ImageResult
+from bot.model.result_json import check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check
 from tests.check.tiny import ARCHES, BASE, Bench, build, documented, workload

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.distribution.reference import write_repository
-from bot.model.request import LineAdvice
+from bot.model.suggestion import LineAdvice
 from bot.requests.base_images import BaseImage
 from tests.check.tiny import ARCHES, BASE, DOCUMENTS, build, documented
 

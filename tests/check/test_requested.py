@@ -11,7 +11,8 @@ from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
 from bot.git.repository import open_repository
-from bot.model.result import CheckResult, ImageResult, check_from_json, check_to_json
+from bot.model.result import CheckResult, ImageResult
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import render_comment, status_line
 from tests.check.tiny import DOCUMENTS, TOOL, Bench, workload
 

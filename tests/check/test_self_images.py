@@ -6,7 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from bot.model.result import CheckResult, Side, check_from_json, check_to_json
+from bot.model.result import CheckResult, Side
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.headline import headline, title
 from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench, objective, workload

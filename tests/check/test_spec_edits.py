@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bot.build.headers import packages_of
+from bot.check.built import built_check
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
-from bot.check.run import built_check, predict_check
+from bot.check.run import predict_check
 from bot.check.spec_edits import edited_lines, joined_evidence, weaker_line, with_edits
 from bot.git.repository import open_repository
 from bot.model.advice import Evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model.result import check_from_json, check_to_json
+from bot.model.result_json import check_from_json, check_to_json
 from bot.model.spec import SpecLine
 from bot.report.render import render_comment
 from tests.check.tiny import TOOL, Bench

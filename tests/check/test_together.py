@@ -18,7 +18,8 @@ from bot.engine.checker import LocalChecker
 from bot.engine.job import CheckJob, OtherHead
 from bot.errors import UsageError
 from bot.git.repository import open_repository
-from bot.model.result import CheckResult, ImageResult, Side, check_from_json, check_to_json
+from bot.model.result import CheckResult, ImageResult, Side
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import render_comment
 from tests.check.tiny import TOOL, Bench, build, documented, workload
 from tests.engine.conftest import settings_in

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model.result import CheckResult, check_from_json, check_to_json
+from bot.model.result import CheckResult
+from bot.model.result_json import check_from_json, check_to_json
 from bot.model.spec import SpecLine
 from bot.report.headline import headline
 from bot.report.phrase import to_plain

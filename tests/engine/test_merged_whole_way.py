@@ -19,7 +19,7 @@ from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
 from bot.forge.protocol import open_forges
 from bot.model.image import ImageKey
-from bot.model.result import check_to_json
+from bot.model.result_json import check_to_json
 from bot.settings.values import load_settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import open_history

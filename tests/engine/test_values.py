@@ -28,7 +28,8 @@ from bot.engine.values import (
 )
 from bot.engine.workflows import part_id
 from bot.errors import UsageError
-from bot.model.result import Acceptance, check_to_json
+from bot.model.result import Acceptance
+from bot.model.result_json import check_to_json
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from tests.engine.conftest import result_of, settings_in

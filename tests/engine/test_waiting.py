@@ -13,7 +13,7 @@ from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.outcome import RetryPolicy
 from bot.engine.waiting import combined_status, waiting_title
 from bot.forge.values import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.model.result import check_from_json
+from bot.model.result_json import check_from_json
 from bot.store.records import NewDelivery
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -17,7 +17,6 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import (
-    VERSION,
     Acceptance,
     Added,
     BuildNote,
@@ -31,10 +30,8 @@ from bot.model.result import (
     LayerSize,
     ObjectiveResult,
     Side,
-    check_from_json,
-    check_to_json,
-    check_to_store,
 )
+from bot.model.result_json import VERSION, check_from_json, check_to_json, check_to_store
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Saving, Suggestion
 

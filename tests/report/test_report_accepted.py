@@ -5,14 +5,8 @@ from dataclasses import replace
 from bot.check.verdict import not_allowed
 from bot.model.closure import SnapshotState as State
 from bot.model.image import ImageKey
-from bot.model.result import (
-    Acceptance,
-    CheckResult,
-    ImageResult,
-    Side,
-    check_from_json,
-    check_to_json,
-)
+from bot.model.result import Acceptance, CheckResult, ImageResult, Side
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import (
     comment_needed,
     render_comment,

@@ -10,15 +10,8 @@ import pytest
 from rich.console import Console
 
 from bot.model.image import ImageKey
-from bot.model.result import (
-    CheckResult,
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    JudgedImage,
-    check_from_json,
-    check_to_json,
-)
+from bot.model.result import CheckResult, ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.annotations import annotations_of
 from bot.report.render import comment_needed, render_check_html, render_comment, status_line
 from bot.report.text import print_check

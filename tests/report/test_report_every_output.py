@@ -29,7 +29,8 @@ from bot.chat.parser import parse_comment
 from bot.ci import reports
 from bot.cli.options import print_json
 from bot.cli.runner import InertStream, inert_streams, write_command
-from bot.model.result import CheckResult, check_to_json
+from bot.model.result import CheckResult
+from bot.model.result_json import check_to_json
 from bot.report.annotations import annotations_of
 from bot.report.reasons import chains_graph
 from bot.report.render import render_check_html, render_comment, status_line

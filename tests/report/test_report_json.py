@@ -19,7 +19,8 @@ from bot.model.closure import (
     Why,
 )
 from bot.model.package import Dependency, Package
-from bot.model.result import LayerSize, Side, check_from_json, check_to_json
+from bot.model.result import LayerSize, Side
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.jsonform import (
     closures_to_json,
     configuration_to_json,

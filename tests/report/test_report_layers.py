@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bot.model.result import CheckResult, FileChange, LayerSize, check_from_json, check_to_json
+from bot.model.result import CheckResult, FileChange, LayerSize
+from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import render_comment
 
 

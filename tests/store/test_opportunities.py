@@ -9,7 +9,8 @@ import pytest
 
 from bot.model.advice import Change, Evidence
 from bot.model.opportunity import Opportunity, OpportunityImage, edit_name
-from bot.model.result import CheckResult, check_to_store
+from bot.model.result import CheckResult
+from bot.model.result_json import check_to_store
 from bot.store.opportunities import DeclinedEdit, Opportunities, Place
 from bot.store.records import CheckRecord
 from bot.store.store import Store, open_store

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from bot.engine.links import LinkKeys
 from bot.model.advice import Change
 from bot.model.opportunity import Opportunity, OpportunityImage
-from bot.model.result import check_to_json
+from bot.model.result_json import check_to_json
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History, open_history
 from bot.store.opportunities import Opportunities, Place

@@ -1,6 +1,7 @@
 """Pages, JSON, health and metrics."""
 
-from bot.model.result import CheckResult, check_to_json
+from bot.model.result import CheckResult
+from bot.model.result_json import check_to_json
 from bot.store.records import CheckRecord, StepRecord
 
 RESULT = check_to_json(

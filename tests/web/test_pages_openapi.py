@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from bot.model.result import CheckResult, check_from_json
+from bot.model.result import CheckResult
+from bot.model.result_json import check_from_json
 from bot.store.records import CheckRecord
 from bot.web.openapi import describe
 from bot.web.pages import PAGES

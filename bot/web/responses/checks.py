@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from bot.model.image import inline
 from bot.model.nevra import JSON
-from bot.model.result import CheckResult, ImageResult, Verdict, check_from_json
+from bot.model.result import CheckResult, ImageResult, Verdict
+from bot.model.result_json import check_from_json
 from bot.report.render import render_check_html
 from bot.report.sizes import format_size
 from bot.store.records import CheckRecord, StepRecord, check_is_hidden
