@@ -94,7 +94,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         code = 2
     except MinimizeError as error:
-        from bot.cli.options import echo
+        from bot.cli.output import echo
 
         echo(f"error: {error.what}", err=True)
         if error.hint:

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import (
-    Choice,
-    Places,
-    common,
-    formats,
-    image_choice,
-    pools_and_requests,
-    print_json,
-    print_text,
-)
+from bot.cli.options import Choice, Places, common, formats, image_choice, pools_and_requests
+from bot.cli.output import print_json, print_text
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, formats, print_json, print_text
+from bot.cli.options import Places, common, formats
+from bot.cli.output import print_json, print_text
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def advisories(lock_file: Path, form: str, places: Places) -> int:
     """
     from bot.distro.cache import Cache
     from bot.image.lock import read_lock
-    from bot.report.pinned import pinned_text
+    from bot.report.surface import pinned_text
     from bot.surface.pinned import pinned_fixes
 
     cache = Cache(places.cache)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.ci import ci_change, ci_options, show_result, write_files
-from bot.cli.options import Places, common, console, formats, print_json, print_text
+from bot.cli.options import Places, common, formats
+from bot.cli.output import console, print_json, print_text
 from bot.errors import UsageError
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.result import CheckResult

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import note
+from bot.cli.output import note
 from bot.cli.runner import write_command
 from bot.errors import MinimizeError
 from bot.git.repository import GitRepository

@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import (
-    Choice,
-    Places,
-    common,
-    console,
-    echo,
-    formats,
-    image_choice,
-    note,
-    print_json,
-    print_text,
-)
+from bot.cli.options import Choice, Places, common, formats, image_choice
+from bot.cli.output import console, echo, note, print_json, print_text
 from bot.errors import UsageError
 from bot.model.closure import Closure
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bot.cli.options import Places, common, formats, print_json
+from bot.cli.options import Places, common, formats
+from bot.cli.output import print_json
 from bot.report.phrase import visible
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, built_in_documents, common, console, echo, formats, print_json
+from bot.cli.options import Places, built_in_documents, common, formats
+from bot.cli.output import console, echo, print_json
 from bot.errors import UsageError
 
 if TYPE_CHECKING:

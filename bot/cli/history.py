@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, console, echo, formats, note, print_json, progress_bar
+from bot.cli.options import Places, common, formats
+from bot.cli.output import console, echo, note, print_json, progress_bar
 from bot.errors import MinimizeError
 from bot.store.history.history import History
 

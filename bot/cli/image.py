@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.options import (
-    Choice,
-    Places,
-    common,
-    echo,
-    formats,
-    image_choice,
-    pools_and_requests,
-    print_json,
-    progress_bar,
-)
+from bot.cli.options import Choice, Places, common, formats, image_choice, pools_and_requests
+from bot.cli.output import echo, print_json, progress_bar
 from bot.errors import ChangeError, UsageError
 
 if TYPE_CHECKING:

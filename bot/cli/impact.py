@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, print_json, print_text
+from bot.cli.options import Choice, Places, common, formats, image_choice
+from bot.cli.output import print_json, print_text
 from bot.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from importlib import resources
@@ -15,38 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from bot.cli.output import SHOWN, Shown
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bot.check.target import Pools
-    from bot.cli.progress import Steps
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.image import ImageKey, ImageRequest
 
 Command = Callable[..., int]
-
-
-def echo(text: object = "", *, err: bool = False) -> None:
-    """Print a text, on standard error if `err`: with none of the terminal's controls in it."""
-    from bot.report.phrase import printable
-
-    click.echo(printable(str(text)), err=err)
-
-
-# Where a click context has the command's _Shown.
-_SHOWN = "minimize.shown"
-
-
-@dataclass(slots=True)
-class _Shown:
-    """How a command shows itself: `--color`, `--quiet`, and its progress while there is some."""
-
-    color: str = "auto"
-    quiet: bool = False
-    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +190,8 @@ def common(function: Command) -> Command:
     def command(color: str, quiet: bool, verbose: bool, **others: Any) -> int:  # click's own kinds
         if quiet and verbose:
             raise UsageError("--quiet and --verbose say the opposite of each other.")
-        shown = _Shown(color, quiet)
-        click.get_current_context().meta[_SHOWN] = shown
+        shown = Shown(color, quiet)
+        click.get_current_context().meta[SHOWN] = shown
         if quiet or not (verbose or sys.stderr.isatty()):
             return function(**others)
         from bot.cli.progress import shown_steps
@@ -334,69 +311,3 @@ def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """Writes JSON, and nothing else, to standard output."""
-    from bot.report.jsonform import json_text
-
-    # A runner would take it for a command; JSON has another way to write the same.
-    print_text(json_text(value).replace("##[", "##\\u005b"))
-
-
-def print_text(text: str) -> None:
-    """Write a command's answer to standard output; the line of its progress goes away first."""
-    _end_steps()
-    sys.stdout.write(text)
-
-
-def note(text: str) -> None:
-    """Write a remark to standard error, unless --quiet is given."""
-    if not _shown().quiet:
-        _end_steps()
-        echo(f"note: {text}", err=True)
-
-
-def _shown() -> _Shown:
-    context = click.get_current_context(silent=True)
-    found = None if context is None else context.meta.get(_SHOWN)
-    return found if isinstance(found, _Shown) else _Shown()
-
-
-def _end_steps() -> None:
-    """Take the line of the progress away: output follows."""
-    steps = _shown().steps
-    if steps is not None:
-        steps.end()
-
-
-@contextmanager
-def progress_bar(
-    text: str, total: int | None = None
-) -> Iterator[Callable[[int, int | None, str], None] | None]:
-    """A bar on a terminal's standard error; None elsewhere.
-
-    It is called with how many are done, of how many (None: as before), and the text beside it.
-    """
-    if not sys.stderr.isatty() or _shown().quiet:
-        yield None
-        return
-    _end_steps()
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda done, of, now: bar.update(task, completed=done, total=of, description=now)
-
-
-def console() -> Console:
-    """Standard output for people; rich is imported here, since it costs more than a solve."""
-    from rich.console import Console
-
-    _end_steps()
-    color = _shown().color
-    if color == "never":
-        return Console(color_system=None)
-    return Console(force_terminal=True) if color == "always" else Console()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, console, formats, placed, print_json
+from bot.cli.options import Places, formats, placed
+from bot.cli.output import console, print_json
 from bot.cli.server import OWN_SETTINGS, server_data
 from bot.errors import UsageError
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, echo, placed
+from bot.cli.options import Places, placed
+from bot.cli.output import echo
 from bot.errors import UsageError
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
 )
+from bot.settings.building import BuildSettings
 from bot.settings.forges import FORGE_TYPES
-from bot.settings.values import BuildSettings, Settings
+from bot.settings.values import Settings
 from bot.store.commands import Commands
 from bot.store.store import Store
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Literal
 
 from bot import limits
 from bot.errors import ChangeError, UsageError
 from bot.git.command import GitError, git_environment, run_git
+from bot.git.files import LINK, checked_path, read_below, write_below
 
 WORKING_TREE: Final = "working tree"
 """Stands for the files as they are on disk, where a commit could stand."""
@@ -21,7 +21,6 @@ WORKING_TREE: Final = "working tree"
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
 _REGULAR = ("100644", "100755")
-_LINK = "120000"
 _Status = Literal["A", "M", "D", "R", "T"]
 _STATUSES: Mapping[str, _Status] = {"A": "A", "D": "D", "R": "R", "T": "T"}
 
@@ -46,7 +45,7 @@ class TreeEntry:
     @property
     def is_link(self) -> bool:
         """Return whether it is a symbolic link, which nothing here follows."""
-        return self.mode == _LINK
+        return self.mode == LINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +177,14 @@ class GitRepository:
                 case _:
                     raise GitError(f"git lists an entry of {commit} that cannot be read.")
             if kind == "blob":
-                entries.append(TreeEntry(_checked_path(os.fsdecode(name)), mode, oid))
+                entries.append(TreeEntry(checked_path(os.fsdecode(name)), mode, oid))
         return tuple(entries)
 
     def read(self, commit: str, path: str) -> bytes | None:
         """The bytes of one file; None where there is none, or where it is a symbolic link."""
         if commit == WORKING_TREE:
-            return _read_below(self.path, _checked_path(path))
-        entries = self.tree(commit, [_checked_path(path)])
+            return read_below(self.path, checked_path(path))
+        entries = self.tree(commit, [checked_path(path)])
         if len(entries) != 1 or entries[0].path != path or entries[0].mode not in _REGULAR:
             return None
         self._have_blobs(commit, entries)
@@ -206,7 +205,7 @@ class GitRepository:
         lead out of `directory`. ChangeError when it is more than `max_bytes` or 200,000 files.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        wanted = None if paths is None else [_checked_path(p) for p in paths if p not in ("", ".")]
+        wanted = None if paths is None else [checked_path(p) for p in paths if p not in ("", ".")]
         if commit == WORKING_TREE:
             source = self._working_files(wanted)
         else:
@@ -224,7 +223,7 @@ class GitRepository:
                     f" {limits.CHECKOUT_FILES} files.",
                     "Nothing was evaluated: the bot writes out no more than that.",
                 )
-            if not _write_below(directory, path, mode, content):
+            if not write_below(directory, path, mode, content):
                 left_out.append(path)
         return Materialized(files, size, tuple(left_out))
 
@@ -282,15 +281,15 @@ class GitRepository:
                 path == w or path.startswith(w + "/") for w in wanted
             ):
                 continue
-            full = self.path / _checked_path(path)
+            full = self.path / checked_path(path)
             try:
                 status = full.lstat()
             except (FileNotFoundError, NotADirectoryError):
                 continue
             if stat.S_ISLNK(status.st_mode):
-                yield path, _LINK, os.fsencode(full.readlink())
+                yield path, LINK, os.fsencode(full.readlink())
             elif stat.S_ISREG(status.st_mode):
-                content = _read_below(self.path, path)
+                content = read_below(self.path, path)
                 if content is not None:
                     yield path, _REGULAR[bool(status.st_mode & 0o100)], content
 
@@ -340,75 +339,3 @@ def _parse_status(out: bytes) -> Iterator[ChangedFile]:
         else:
             yield ChangedFile(paths[-1], "A" if kind == "C" else "M")
         at += 1 + count
-
-
-def _checked_path(path: str) -> str:
-    """`path` itself if it stays below where it starts; ChangeError for `..`, `.git`, `/x`."""
-    parts = path.split("/")
-    if any(p in ("", ".", "..") or p.lower() == ".git" or "\0" in p for p in parts):
-        raise ChangeError(f"The repository holds the path {path!r}, which is not allowed.")
-    return path
-
-
-def _link_stays_inside(path: str, target: str) -> bool:
-    """Return whether a link at `path` cannot lead out, whatever the other links of the tree are.
-
-    Only leading `..`, no more than the link's own depth: its directories are real ones, so these
-    resolve as written; what follows only goes down, through links of which the same holds.
-    """
-    parts = PurePosixPath(target).parts
-    if not parts or target.startswith("/") or "\0" in target:
-        return False
-    ups = next((i for i, p in enumerate(parts) if p != ".."), len(parts))
-    return ups <= path.count("/") and ".." not in parts[ups:]
-
-
-def _write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
-    """Writes one file or link; False where it is a link that would lead outside.
-
-    ChangeError where the commit has another file or link in its place, which git makes of no tree.
-    """
-    full = directory / path
-    try:
-        full.parent.mkdir(parents=True, exist_ok=True)
-        if mode == _LINK:
-            target = os.fsdecode(content)
-            if not _link_stays_inside(path, target):
-                return False
-            full.symlink_to(target)
-            return True
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        permissions = 0o755 if mode == "100755" else 0o644
-        with os.fdopen(os.open(full, flags, permissions), "wb") as file:
-            file.write(content)
-    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        raise ChangeError(f"The repository holds the path {path!r} twice.") from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise ChangeError(
-            f"The repository holds a path or link of {len(path)} characters, which no file here can"
-            f" have: {path[:80]!r}...",
-            "Nothing was evaluated: give it a shorter name.",
-        ) from error
-    return True
-
-
-def _read_below(top: Path, path: str) -> bytes | None:
-    """A regular file's bytes, no part of whose path below `top` is a link; None otherwise."""
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in path.split("/"):
-            following = os.open(
-                part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor
-            )
-            os.close(descriptor)
-            descriptor = following
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

@@ -1,14 +1,17 @@
-"""The line about the attack surface: what the change adds to it, and what it takes away."""
+"""The attack surface in words: of a change what it adds and takes away, of pinned images the fixes
+that they lack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from bot.model.image import ImageKey
 from bot.model.result import ImageResult
 from bot.model.surface import Surface
+from bot.report.answers import image_text
 from bot.report.blocks import Block, Detail, Paragraph, truncated_listing
 from bot.report.grouping import Row
-from bot.report.phrase import Phrase, code, joined
+from bot.report.phrase import Phrase, code, joined, plain, to_text, visible
 from bot.report.sizes import MINUS, plural
 from bot.report.template import say
 
@@ -90,3 +93,28 @@ def _new_advisories(image: ImageResult) -> int:
     if base is None or head is None or base.advisories is None or head.advisories is None:
         return 0
     return max(0, head.advisories.total - base.advisories.total)
+
+
+def pinned_text(
+    images: Iterable[tuple[ImageKey, Sequence[str] | None, Sequence[str] | None]],
+) -> str:
+    """Each image with its advisories that are not applied, and its CVEs without a fix."""
+    return "".join(f"{line}\n" for image in images for line in _lines(*image))
+
+
+def _lines(
+    key: ImageKey, unapplied: Sequence[str] | None, unfixed: Sequence[str] | None
+) -> Iterator[str]:
+    named = plain(image_text(key))
+    if unapplied is None:
+        yield _words(say.pinned_unknown(image=named))
+    else:
+        yield _words(say.pinned_fixes(image=named, fixes=len(unapplied)))
+        yield from (f"  {visible(one)}" for one in unapplied)
+    if unfixed is not None:
+        yield _words(say.pinned_unfixed(image=named, cves=len(unfixed)))
+        yield from (f"  {visible(one)}" for one in unfixed)
+
+
+def _words(phrase: Phrase) -> str:
+    return to_text(phrase)

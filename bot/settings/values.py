@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bot import limits
 from bot.errors import UsageError
-from bot.settings.forges import ForgeSettings, PlaceOfRepositories, SecretReference, Strict, Url
+from bot.settings.building import Architecture, BuildSettings, SandboxSettings
+from bot.settings.forges import ForgeSettings, SecretReference, Strict, Url
 from bot.settings.operation import (
     Kept,
     LogSettings,
@@ -24,15 +25,12 @@ from bot.settings.operation import (
     RetentionSettings,
     TraceSettings,
 )
-from bot.settings.services import BuildService
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
-# rpm's name.
-Architecture = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,15}$")]
 Mode = Literal["silent", "comment", "enforce"]
 
 
@@ -90,43 +88,6 @@ class Limits(Strict):
     repository_checks: Annotated[int, Field(ge=1)] = 600
     user_questions: Annotated[int, Field(ge=1)] = 60
     webhook_bytes: Annotated[int, Field(ge=1024)] = 25_000_000
-
-
-class BuildSettings(Strict):
-    """Rebuilding: whether, with which builder, and whose changes.
-
-    A change is rebuilt when its author and the pusher of its head are trusted: each has the triage
-    role or above in the repository, or is one of `trusted` (user names; `*` is everybody; a name
-    with a slash is a team, `organisation/team` on GitHub, or a group's path on GitLab); or when
-    somebody with the write role allows it for the commit. All changes are predicted; what is not
-    built of others counts for nothing until somebody allows it.
-
-    `emulated` are architectures that machines of another one may build for under emulation, where
-    no machine of that architecture works.
-
-    `external` are the places, URLs, below which the repositories of the builder `external` may be:
-    what a repository's .minimize.yaml names elsewhere is not read. `services` are those whose
-    builds it may take, by the name that a .minimize.yaml has.
-    """
-
-    enabled: bool = True
-    builder: Literal["auto", "rpmbuild", "mock"] = "auto"
-    trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    emulated: Annotated[tuple[Architecture, ...], Field(strict=False)] = ()
-    external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
-    services: dict[str, BuildService] = Field(default_factory=dict)
-
-
-class SandboxSettings(Strict):
-    """Strangers' code on a machine where its memory cannot be limited as a whole: no control group
-    can be made (`minimize doctor` says so). It is refused there, unless these words are written.
-    """
-
-    without_memory_limit: Literal["refuse", "run strangers' code anyway"] = "refuse"
-
-    @property
-    def memory_limit_required(self) -> bool:
-        return self.without_memory_limit == "refuse"
 
 
 Owners = dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]

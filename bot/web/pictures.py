@@ -29,13 +29,13 @@ from bot.web.charts.bars import (
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.icicle import icicle
-from bot.web.charts.legend import Part
-from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
+from bot.web.charts.svg import FONT, Look, Part, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.responses.archive import Archive
 from bot.web.responses.checks import furthest, moved_packages, visible_check
 from bot.web.responses.differences import each_architecture
-from bot.web.responses.image import curve, holders, limits, packages
+from bot.web.responses.image import curve, limits
+from bot.web.responses.image_packages import holders, packages
 from bot.web.responses.objectives import heading_of, objective, worst
 from bot.web.responses.overview import overview
 from bot.web.responses.surface import surface

@@ -13,7 +13,8 @@ import rpm
 from bot.distro.load import check_configuration
 from bot.errors import ChangeError, SurroundingsError, UsageError
 from bot.git.command import GitError
-from bot.git.repository import GitRepository, _parse_status, _write_below
+from bot.git.files import write_below
+from bot.git.repository import GitRepository, _parse_status
 from bot.image.oci import INDEX, MANIFEST, REFERRERS, pushed_documents
 from bot.settings.values import load_settings
 from bot.spec.macrofiles import unpack_macros
@@ -64,7 +65,7 @@ def _written(repository: GitRepository, made: Path) -> object:
     entries = _Answering(repository.path, output=tree).tree("0" * 40)
     read = _Answering(repository.path, output=contents)._read_batch(list(entries))
     made.mkdir()
-    return [_write_below(made, path, mode, content) for path, mode, content in read]
+    return [write_below(made, path, mode, content) for path, mode, content in read]
 
 
 _TREE = b"100644 blob %b\ta.spec\0" % (b"1" * 40) + b"120000 blob %b\tsub/b\0" % (b"2" * 40)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.store.history.values import ClosureFacts
-from bot.web.responses.image import ImagePackage, Leaves, RequiredBy
+from bot.web.responses.image_packages import ImagePackage, Leaves, RequiredBy
 from bot.web.responses.steps import Step
 
 KEY = ImageKey("w", "e", "r", "x86_64")

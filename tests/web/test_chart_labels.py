@@ -15,7 +15,7 @@ from bot.web.charts.curves import objective_chart, size_chart
 from bot.web.charts.graph import closure_graph
 from bot.web.charts.plot import Box, Place, Point, place, ticks
 from bot.web.charts.svg import Look, fitting, has_all, width
-from bot.web.responses.image import ImagePackage
+from bot.web.responses.image_packages import ImagePackage
 from bot.web.responses.objectives import Objective, State
 from bot.web.responses.steps import Step, in_few_words
 from tests.web.rows import KEY, cause, nevra, package, step

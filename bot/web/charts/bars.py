@@ -9,23 +9,26 @@ from xml.etree.ElementTree import Element
 from bot.report.sizes import format_delta, plural
 from bot.store.history.fleet_queries import Spread
 from bot.web.addresses import image_url, package_url
-from bot.web.charts.legend import PARTS, Part, legend, part_class
 from bot.web.charts.plot import Box, Words
 from bot.web.charts.svg import (
     AUTO,
+    PARTS,
     SERIES,
     Look,
+    Part,
     add,
     count_words,
     drawing,
     fitting,
     group,
+    legend,
+    part_class,
     size_words,
     svg,
     width,
 )
 from bot.web.responses.differences import OtherArchitecture
-from bot.web.responses.image import ImagePackage
+from bot.web.responses.image_packages import ImagePackage
 from bot.web.responses.overview import Mover
 
 _TILES, _HEIGHT = 60, 460

@@ -12,7 +12,7 @@ from bot.web.addresses import package_url
 from bot.web.charts.svg import AUTO, add, drawing, group, svg, width
 
 if TYPE_CHECKING:
-    from bot.web.responses.image import ImagePackage
+    from bot.web.responses.image_packages import ImagePackage
 
 DRAWN = 60
 MOST = 300

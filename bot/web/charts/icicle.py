@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from bot.report.sizes import plural
-from bot.web.charts.legend import PARTS, legend, part_class
-from bot.web.charts.svg import AUTO, Look, add, drawing, fitting, group, size_words, svg, width
+from bot.web.charts.svg import (
+    AUTO,
+    PARTS,
+    Look,
+    add,
+    drawing,
+    fitting,
+    group,
+    legend,
+    part_class,
+    size_words,
+    svg,
+    width,
+)
 
 if TYPE_CHECKING:
-    from bot.web.responses.image import ImagePackage
+    from bot.web.responses.image_packages import ImagePackage
 
 _ROW, _TOP = 30, 26  # pixels of a row, and above the first for the legend
 _DEEPEST = 9

@@ -7,7 +7,7 @@ README) it is only named, and a label has a fixed `textLength`, whatever font th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -175,3 +175,31 @@ def size_words(value: float | None) -> str:
 def count_words(value: float | None) -> str:
     """A number on an axis or in a tooltip."""
     return "" if value is None else f"{value:,.0f}"
+
+
+# Of an image's packages, and of a check's.
+Part = Literal["environment", "requested", "comes along", "came", "went", "stays"]
+_LOOKS: dict[Part, tuple[str, str]] = {
+    "environment": (SERIES[7], "of the environment"),
+    "requested": (SERIES[0], "requested by the workload"),
+    "comes along": (SERIES[5], "comes along with the workload"),
+    "came": ("grew", "comes in"),
+    "went": ("shrank", "leaves"),
+    "stays": (SERIES[7], "stays"),
+}
+PARTS: tuple[Part, ...] = tuple(_LOOKS)
+
+
+def part_class(part: Part) -> str:
+    """The class that gives a part its colour."""
+    return _LOOKS[part][0]
+
+
+def legend(root: Element, parts: Iterable[Part]) -> None:
+    """Write the meaning of each colour along the top of a drawing, 20 pixels high."""
+    left = 2.0
+    for part in parts:
+        colour, words = _LOOKS[part]
+        add(root, "rect", x=left, y=5, width=12, height=12, class_=f"bar {colour}")
+        add(root, "text", words, x=left + 17, y=15)
+        left += width(words) + 34
