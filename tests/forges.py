@@ -1,11 +1,13 @@
 """The kinds of forge that the local forge speaks as, and the bot's account on each.
 
-What every forge must do is tested once, with `KINDS` as its parameter.
+What every forge must do is tested once, with `KINDS` as its parameter; `ABILITIES` has what not
+every one can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.demo.forge.server import LocalForge
@@ -14,21 +16,59 @@ from bot.forge.forgejo.forge import Forgejo
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
+from bot.forge.pagure.forge import Pagure
 from bot.forge.protocol import Forge
-from bot.settings.forges import ForgeSettings
+from bot.settings.forges import FORGE_TYPES, ForgeSettings
 
-KINDS = ("github", "gitlab", "forgejo")
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an API can do, where not every forge's can.
+
+    `role` is the one that our account needs there to do all that the bot does; `roles` are those
+    that the forge does not have, with what they come to. `pushers`: it tells who pushed;
+    `reactions`: a token may react; `titles`: the title and text of an issue are edited; `private`:
+    it shows private projects; `deliveries`: a failed webhook is listed and sent again; `folds`: its
+    Markdown folds the long parts of a comment, which are left out elsewhere.
+    """
+
+    role: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    check_runs: bool = False
+    pushers: bool = True
+    reactions: bool = True
+    titles: bool = True
+    private: bool = True
+    deliveries: bool = True
+    folds: bool = True
+
+
+ABILITIES = {
+    "github": Abilities(check_runs=True),
+    "gitlab": Abilities("write"),
+    "forgejo": Abilities("admin", {"triage": "read", "maintain": "write"}, deliveries=False),
+    "pagure": Abilities(
+        "triage", {"maintain": "write"}, pushers=False, reactions=False, titles=False,
+        private=False, deliveries=False, folds=False,
+    ),
+}  # fmt: skip
+KINDS = tuple(ABILITIES)
 BOT = "minimize-bot"
 SECRET = "s3cret-of-the-hook"
 # Nobody listens at this address of hooks: a test takes the deliveries itself.
 NOWHERE = "http://127.0.0.1:9/"
-# The role that our account needs there to do all that the bot does.
-ROLES = {"gitlab": "write", "forgejo": "admin"}
+
+
+def edits_comments(kind: str) -> bool:
+    """Return whether a comment of ours is edited, and no other is written beside it."""
+    return FORGE_TYPES[kind].edits_comments
 
 
 def api_url(local: LocalForge, kind: str) -> str:
     """The address that the settings have."""
-    return {"github": local.api_url, "forgejo": f"{local.url}/api/v1"}.get(kind, local.url)
+    if kind == "github":
+        return local.api_url
+    return local.url if kind == "gitlab" else f"{local.url}{FORGE_TYPES[kind].api_path}"
 
 
 def plain_settings(local: LocalForge, kind: str, **more: Any) -> ForgeSettings:
@@ -40,10 +80,12 @@ def plain_settings(local: LocalForge, kind: str, **more: Any) -> ForgeSettings:
 def add_hook(
     local: LocalForge, kind: str, hook: str = NOWHERE, events: Sequence[str] | None = None
 ) -> WebHook:
-    """A hook of a forge that has no Apps; `events` are GitLab's names."""
+    """A hook of a forge that has no Apps; `events` are GitLab's names (Pagure's hears all)."""
     chosen = events or ("merge_request", "note")
     if kind == "gitlab":
         return local.gitlab.add_hook(hook, SECRET, events=chosen)
+    if kind == "pagure":
+        return local.pagure.add_hook(hook, SECRET)
     named = {"merge_request": "pull_request", "note": "issue_comment"}
     return local.forgejo.add_hook(hook, SECRET, events=[named.get(one, one) for one in chosen])
 
@@ -68,8 +110,10 @@ def forge_on(
         settings = plain_settings(local, kind, token=None, app=named, web_url=local.url)
         credentials = (str(app.id), app.private_key)
         return GitHub(name, settings, auth=AppAuth(), secrets=(SECRET,), app=credentials)
-    local.set_role(repository, BOT, role or ROLES[kind])
-    opened: type[GitLab | Forgejo] = {"gitlab": GitLab, "forgejo": Forgejo}[kind]
+    local.set_role(repository, BOT, role or ABILITIES[kind].role)
+    opened: type[GitLab | Forgejo | Pagure] = {
+        "gitlab": GitLab, "forgejo": Forgejo, "pagure": Pagure,
+    }[kind]  # fmt: skip
     settings, token = plain_settings(local, kind), local.token(BOT)
     return opened(name, settings, token=token, secrets=(SECRET,))
 
@@ -78,5 +122,7 @@ def page_of(local: LocalForge, kind: str, pull: Pull) -> str:
     """The page of a pull request."""
     if kind == "gitlab":
         return local.gitlab.shapes.merge_url(pull)
+    if kind == "pagure":
+        return local.pagure.shapes.pull_page(pull)
     shapes = local.github.shapes if kind == "github" else local.forgejo.shapes
     return str(shapes.pull(pull)["html_url"])

@@ -62,6 +62,17 @@ async def report_forgejo_status(
     return status
 
 
+async def report_flag(
+    forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
+) -> CommitStatus:
+    """Puts a flag on the head, and announces it as Pagure does."""
+    flag = forge.state.add_status(
+        pull.repository, pull.head_sha, word, name, forge.state.user(user), target_url=url or None
+    )
+    await forge.pagure.flagged(flag)
+    return flag
+
+
 async def report_gitlab_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> Pipeline:

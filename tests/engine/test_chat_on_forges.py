@@ -1,4 +1,4 @@
-"""Comments on a forge that is real to the bot, on both APIs: heard, answered once, own ones not."""
+"""Comments on a forge that is real to the bot, on every API: heard, answered once, own ones not."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Comment, Pull
 from bot.demo.run.setup import free_port
 from tests.engine.test_two_workers import forge_settings, processes
-from tests.forges import KINDS
+from tests.forges import ABILITIES, KINDS, edits_comments
 
 
 @asynccontextmanager
@@ -60,21 +60,22 @@ async def test_a_conversation(tmp_path: Path, kind: str) -> None:
         comment = await local.comment(pull, "/minimize help\n/minimize why perl", user="maria")
         await until(lambda: len(answers(local, pull)) == 1, log)
         assert "`/minimize allow SHA`" in answers(local, pull)[0].body
-        assert [r.content for r in comment.reactions] == ["eyes"], log.read_text()
+        seen = ["eyes"] if ABILITIES[kind].reactions else []
+        assert [r.content for r in comment.reactions] == seen, log.read_text()
 
         await local.comment(pull, "/minimize check", user="bob")
         await until(lambda: len(answers(local, pull)) == 2, log)
         assert "check needs the role triage or above" in answers(local, pull)[1].body
 
         # Jonas has no role that builds; Maria allows it for this commit.
-        await until(lambda: "Predicted, not rebuilt: " in current(local, pull), log)
+        await until(lambda: f"/minimize allow {pull.head_sha}" in current(local, pull, kind), log)
         await local.comment(pull, f"/minimize allow {pull.head_sha}", user="maria")
-        await until(lambda: ", rebuilt." in current(local, pull), log)
+        await until(lambda: ", rebuilt." in current(local, pull, kind), log)
         await local.settled()
         assert len(answers(local, pull)) == 2
 
 
-def current(local: LocalForge, pull: Pull) -> str:
+def current(local: LocalForge, pull: Pull, kind: str) -> str:
     own = [c for c in local.state.comments_of(pull) if "minimize:comment" in c.body]
-    assert len(own) < 2
-    return own[0].body if own else ""
+    assert len(own) < 2 or not edits_comments(kind)
+    return own[-1].body if own else ""

@@ -102,7 +102,11 @@ async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any)
     )  # fmt: skip
     await local.merge_pull(pull, user="maria")
     user = local.state.user("maria")
-    if settings.forges["it"].type == "forgejo":
+    if settings.forges["it"].type == "pagure":
+        kind = "pull-request.closed"
+        shape = local.pagure.shapes.pull(pull)
+        payload = {"pullrequest": shape, "agent": user.login, "merged": True}
+    elif settings.forges["it"].type == "forgejo":
         kind = "pull_request"
         common = local.forgejo.common(pull.repository, user)
         payload = {**local.forgejo.pull_payload(pull, "closed"), **common}

@@ -26,11 +26,11 @@ from bot.store.records import CheckRecord
 from bot.store.store import Store, open_store
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import HEAD, LINES, LOWEST, Recorder
-from tests.forges import KINDS, NOWHERE, add_hook, forge_on
+from tests.forges import ABILITIES, KINDS, NOWHERE, add_hook, forge_on
 
-# Forgejo has no triage and no maintain: what they come to there.
-_FORGEJO = {"triage": "read", "maintain": "write"}
-_NAMES = {"github": "gh", "gitlab": "gl", "forgejo": "fj"}
+_NAMES = {"github": "gh", "gitlab": "gl", "forgejo": "fj", "pagure": "pa"}
+# The paths that tell a role, of each API.
+_ROLES = ("/collaborators/ann/permission", "/members/all/ann", "/api/0/rpms/nginx")
 
 
 @dataclass
@@ -110,7 +110,7 @@ async def world(where: Path, kind: str) -> AsyncIterator[World]:
 
 def asked_for_role(world: World, since: int) -> bool:
     paths = [path for _, path, _ in world.local.requests[since:]]
-    return any("/collaborators/ann/permission" in p or "/members/all/" in p for p in paths)
+    return any(path.partition("?")[0].endswith(_ROLES) for path in paths)
 
 
 @pytest.mark.parametrize("source", ["fork", "branch"])
@@ -121,7 +121,7 @@ async def test_every_command(tmp_path: Path, kind: str, role: str, whose: str, s
     async with world(tmp_path, kind) as made:
         pull = await made.pull(whose, source)
         made.local.set_role(made.repository, "ann", role)
-        held = _FORGEJO.get(role, role) if kind == "forgejo" else role
+        held = ABILITIES[kind].roles.get(role, role)
         found, wanted = {}, {}
         for name, command in COMMANDS.items():
             since = len(made.local.requests)

@@ -20,7 +20,7 @@ from bot.demo.run.setup import (
     token_settings,
 )
 from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload
-from tests.forges import BOT, KINDS, ROLES, add_hook
+from tests.forges import ABILITIES, BOT, KINDS, add_hook
 
 CONTAINERFILE = "FROM example.org/tiny:1\nRUN dnf install -y tool && dnf clean all\n"
 REQUEST = "packages:\n- tool\ncontext: {image: example.org/tiny:1}\n"
@@ -107,7 +107,7 @@ async def test_each_kind_of_request_gets_its_comment_and_answers(tmp_path: Path,
             local.install(app, "images")
             forge = github_settings(places, local, app)
         else:
-            local.set_role(repository, BOT, ROLES[kind])
+            local.set_role(repository, BOT, ABILITIES[kind].role)
             made = add_hook(local, kind, hook)
             forge = token_settings(places, kind, local.token(BOT), made, local.url)
         places.settings.write_text(settings_of(places, kind, forge))

@@ -83,7 +83,14 @@ async def test_gitlabs_statuses_of_project_and_fork_and_its_pipelines(world) -> 
     author = local.add_user("ci")
     for number in range(130):
         one = CommitStatus(
-            next(local.state.ids), pull.head_sha, "canceled", f"j{number}", "", "", author
+            next(local.state.ids),
+            pull.head_repository,
+            pull.head_sha,
+            "canceled",
+            f"j{number}",
+            "",
+            "",
+            author,
         )
         in_fork.append(one)
     found = await gitlab.checks_of(key, pull.head_sha)

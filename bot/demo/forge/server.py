@@ -47,6 +47,7 @@ from bot.demo.forge.values import (
     App,
     Change,
     Comment,
+    CommitStatus,
     Installation,
     Pull,
     Repository,
@@ -354,7 +355,10 @@ class LocalForge:
         ]
 
     def _on_change(self, change: Change) -> None:
-        """Delivers comments, the App's own as well, behind the request that made them."""
+        """Delivers comments and flags, the bot's own too, behind the request that made them."""
+        if isinstance(change.subject, CommitStatus):
+            # Of the others' statuses the tests send what they want heard.
+            self._later(self.pagure.flagged(change.subject))
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")

@@ -300,7 +300,9 @@ class State:
         description: Any = None,
         target_url: Any = None,
     ) -> CommitStatus:
-        made = CommitStatus(next(self.ids), sha, word, context, description, target_url, user)
+        made = CommitStatus(
+            next(self.ids), repository, sha, word, context, description, target_url, user
+        )
         self.statuses.setdefault(repository.id, []).append(made)
         return made
 

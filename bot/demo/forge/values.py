@@ -177,6 +177,7 @@ class CommitStatus:
     """
 
     id: int
+    repository: Repository
     sha: str
     state: str
     context: str

@@ -81,8 +81,8 @@ class PagureComments:
 class PagureIssues(Issues):
     """Issues as the API lets a user's token write them: created, commented on, closed, reopened.
 
-    Neither text nor title is edited (only a project's own token may): the newest of our texts with
-    the marker, the issue's or a comment's, is the one that counts.
+    Neither text nor title is edited (only a project's own token may): the newest of our texts, the
+    issue's or a comment's, is the one that counts.
     """
 
     def __init__(self, api: Api, login: Login, errors: Errors) -> None:
@@ -94,15 +94,16 @@ class PagureIssues(Issues):
         async with self._errors(f"looking for the issue in {repository}"):
             login, api = await self._login(), await self._api(repository)
             listed = api.pages(f"/issues?status=all&author={quoted(login)}", "issues")
-            found = [_issue(one, login, marker) async for one in listed if marker in one["content"]]
-            return sorted(found, key=lambda issue: int(issue.id))
+            found = [_issue(one, login) async for one in listed]
+            own = (issue for issue in found if marker in issue.body)
+            return sorted(own, key=lambda issue: int(issue.id))
 
     async def create(self, repository: str, text: IssueText) -> Issue:
         async with self._errors(f"writing the issue in {repository}"):
             api, login = await self._api(repository), await self._login()
             fields = {"title": text.title, "issue_content": text.body}
             made = await api.post("/new_issue", fields)
-            return _issue(made["issue"], login, text.body)
+            return _issue(made["issue"], login)
 
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
@@ -119,12 +120,12 @@ class PagureIssues(Issues):
             return Issue(issue.id, issue.url, issue.title, text.body, state)
 
 
-def _issue(item: Mapping[str, Any], login: str, marker: str) -> Issue:
+def _issue(item: Mapping[str, Any], login: str) -> Issue:
     texts = [str(item["content"])]
     texts += [
         str(one["comment"])
         for one in item["comments"]
-        if name_of(one["user"]) == login and marker in one["comment"]
+        if name_of(one["user"]) == login and not one["notification"]
     ]
     return Issue(
         id=str(int(item["id"])),

@@ -136,13 +136,14 @@ class Pagure(BaseForge):
         del key, comment, reaction
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """The pull request whose head was a commit, of those that were merged last."""
+        """The pull request whose head was a commit, of the newest that are merged or open."""
         async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
             api = await self._api(repository)
-            listed = await api.get(f"/pull-requests?status=Merged&per_page={_NEWEST}")
-            for pull in listed["requests"]:
-                if (pull["branch"], pull["commit_stop"]) == (branch, sha):
-                    return int(pull["id"])
+            for status in ("Merged", "Open"):
+                listed = await api.get(f"/pull-requests?status={status}&per_page={_NEWEST}")
+                for pull in listed["requests"]:
+                    if (pull["branch"], pull["commit_stop"]) == (branch, sha):
+                        return int(pull["id"])
         return None
 
     async def login(self) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.pagure.shapes import PagureShapes, full_name
 from bot.demo.forge.traffic import Deliverer, Delivery
-from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
+from bot.demo.forge.values import Comment, CommitStatus, Json, Pull, Repository, User, WebHook
 from bot.forge.pagure.signatures import signed_headers
 
 # GitHub's actions of a pull request by Pagure's topics; of others it announces nothing.
@@ -71,6 +71,18 @@ class PagureHooks:
             return await self.announce(pull.repository, "pull-request.comment.edited", content)
         content = {"pullrequest": self.shapes.pull(pull), "agent": agent}
         return await self.announce(pull.repository, "pull-request.comment.added", content)
+
+    async def flagged(self, flag: CommitStatus) -> Sequence[Delivery]:
+        """Announces a flag that was set for the first time, or again."""
+        before = self.shapes.state.statuses_of(flag.repository, flag.sha)
+        known = any(one.context == flag.context for one in before if one.id < flag.id)
+        content: Json = {
+            "repo": self.shapes.project(flag.repository),
+            "flag": self.shapes.flag(flag),
+            "agent": flag.creator.login,
+        }
+        topic = f"commit.flag.{'updated' if known else 'added'}"
+        return await self.announce(flag.repository, topic, content)
 
     async def pushed(
         self, repository: Repository, branch: str, before: str, after: str, user: User

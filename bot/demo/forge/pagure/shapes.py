@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from bot.demo.forge.state import State
 from bot.demo.forge.values import Comment, CommitStatus, Issue, Json, Pull, Repository, User
@@ -149,7 +150,7 @@ class PagureShapes:
 
     def issue(self, issue: Issue) -> Json:
         """An issue; texts after its first one are comments, as the API edits none."""
-        texts = list(dict.fromkeys(body for _, body, _ in issue.versions))
+        texts = [body for body, _ in groupby(body for _, body, _ in issue.versions)]
         written = stamp(issue.updated_at)
         return {
             "id": issue.number,
