@@ -35,6 +35,11 @@ SPEC_MESSAGE = 8192
 SPEC_REFUSAL = 2000  # characters of a message that are shown
 SPEC_REQUESTED = 2000  # build requirements that a refused spec file names
 
+# Of one side of an image that cannot be installed: the solver's texts, and causes as data. Of a
+# change: the remarks on its lines.
+SIDE_CAUSES = 100
+ANNOTATIONS = 200
+
 # The headers of RPM files (of the file, as rpm writes it), and what is read of those of one build:
 # the 25,000 files of a kernel-devel are 1.5 MB.
 HEADER = 16 * MEBIBYTE

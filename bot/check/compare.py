@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from bot import limits
 from bot.closure.packages import totals
-from bot.model.closure import Closure, ClosurePair, Edge
+from bot.model.closure import Closure, ClosurePair, Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import Added, ChangedPackage, ImageResult, Side
@@ -33,7 +34,7 @@ def side_of(closure: Closure) -> Side:
     if closure.status == "unsolvable":
         missing = tuple(f"nothing provides the request {name}" for name in closure.missing)
         known = tuple(p for p in closure.problems if p not in missing)
-        return Side("unsolvable", problems=known or missing, causes=closure.causes)
+        return _unsolvable(known or missing, closure.causes)
     sums = totals(closure)
     sizes = [p.installed_size for p in closure.packages if p.nevra in closure.beneath]
     return Side(
@@ -43,6 +44,19 @@ def side_of(closure: Closure) -> Side:
         known_size=sums.known_size,
         beneath_packages=len(sizes),
         beneath_size=None if not sizes or None in sizes else sum(s for s in sizes if s is not None),
+    )
+
+
+def _unsolvable(problems: tuple[str, ...], causes: tuple[UnsolvableCause, ...]) -> Side:
+    """The side with its first causes: a line of a spec file may state thousands, and nobody reads
+    them. Causes of foreign architectures count only where there is no other."""
+    shown, others = causes[: limits.SIDE_CAUSES], causes[limits.SIDE_CAUSES :]
+    foreign = all(cause.arch_only for cause in shown)
+    return Side(
+        "unsolvable",
+        problems=problems[: limits.SIDE_CAUSES],
+        causes=shown,
+        more_causes=sum(foreign or not cause.arch_only for cause in others),
     )
 
 

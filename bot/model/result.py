@@ -39,7 +39,8 @@ class LayerSize:
 @dataclass(frozen=True, slots=True)
 class Side:
     """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until it
-    is composed. `problems` are the solver's texts; `causes` say the same, the root first.
+    is composed. `problems` are the solver's texts; `causes` say the same, the root first. Of both
+    the first hundred are here; `more_causes` is the number of the other causes.
     `beneath_packages` and `beneath_size` (bytes, null if not known) are those of the image that it
     is built on, which are in no other figure.
     """
@@ -48,6 +49,7 @@ class Side:
     problems: tuple[str, ...] = ()
     causes: tuple[UnsolvableCause, ...] = ()
     _: KW_ONLY
+    more_causes: int = 0
     packages: int | None = None
     installed_size: int | None = None
     known_size: int | None = None

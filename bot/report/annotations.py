@@ -6,10 +6,11 @@ A forge shows them beside the line, so do the files that continuous-integration 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bot import limits
 from bot.model.closure import UnsolvableCause
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
@@ -23,6 +24,8 @@ RULES = {
     "configuration-invalid": "The configuration file is not valid.",
 }
 Rule = Literal["packages-added", "limit-exceeded", "not-installable", "configuration-invalid"]
+Level = Literal["notice", "warning", "failure"]
+_GRAVITY: Mapping[Level, int] = {"notice": 0, "warning": 1, "failure": 2}
 _LONGEST_PATH, _LONGEST = 4096, 10_000  # characters; GitHub takes 64 kB of a message
 _NAMES = 12  # packages or images that a remark lists by name
 
@@ -35,7 +38,7 @@ class Annotation:
     line: int
     title: str
     message: str
-    level: Literal["notice", "warning", "failure"] = "notice"
+    level: Level = "notice"
     rule: Rule = "packages-added"
 
 
@@ -43,7 +46,10 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
     """The errors in `.minimize.yaml`; then, by path and line, those of the head's specs that make
     an image impossible to install and those that bring packages. What is not seen is replaced."""
     lines = (*_uninstallable(result), *_arrivals(result))
-    found = (*_invalid_fields(result), *sorted(lines, key=lambda one: (one.path, one.line)))
+    # Where there are too many, the gravest stay.
+    gravest = sorted(lines, key=lambda one: _GRAVITY[one.level], reverse=True)
+    shown = sorted(gravest[: limits.ANNOTATIONS], key=lambda one: (one.path, one.line))
+    found = (*_invalid_fields(result)[: limits.ANNOTATIONS], *shown)
     return tuple(
         replace(one, path=visible(one.path, _LONGEST_PATH), message=_cut(printable(one.message)))
         for one in found

@@ -106,13 +106,15 @@ def table(
     right: Iterable[int],
     most: int,
     noun: str,
+    others: int = 0,
 ) -> list[Block]:
-    """A table of at most `most` rows, and below it the number of the others."""
+    """A table of at most `most` rows, and below it the number of the rest and of `others`."""
     if not rows:
         return []
     blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]
-    if len(rows) > most:
-        blocks.append(Paragraph(_more(len(rows) - most, noun)))
+    more = max(len(rows) - most, 0) + others
+    if more:
+        blocks.append(Paragraph(_more(more, noun)))
     return blocks
 
 

@@ -78,19 +78,22 @@ class UnsolvableAnswer(Protocol):
         """The solver's texts."""
 
 
-def why_unsolvable(answer: UnsolvableAnswer) -> Phrase:
-    """The reason why an image cannot be installed; empty where it is not known."""
+def why_unsolvable(answer: UnsolvableAnswer, others: int = 0) -> Phrase:
+    """The reason why an image cannot be installed; empty where it is not known.
+
+    `others` is the number of causes that the answer does not have.
+    """
     causes = essential_causes(answer.causes)
     if causes:
-        return causes_phrase(causes)
+        return causes_phrase(causes, others)
     # Results that an earlier release stored have the solver's texts alone: names are in them.
     return code(answer.problems[0].rstrip(".")) if answer.problems else ()
 
 
-def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
-    """The first causes as clauses, and the number of the others."""
+def causes_phrase(causes: Sequence[UnsolvableCause], others: int = 0) -> Phrase:
+    """The first causes as clauses, and the number of the rest and of `others`."""
     clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
-    return say.causes(causes=clauses, others=len(causes) - MOST_CAUSES)
+    return say.causes(causes=clauses, others=max(len(causes) - MOST_CAUSES, 0) + others)
 
 
 def way_phrase(cause: UnsolvableCause) -> Phrase:
@@ -144,6 +147,12 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
         way = next((way for *_, way in hits if way), ())
         breakages.append(Breakage(phrase, way, tuple(image for image, *_ in hits)))
     return tuple(sorted(breakages, key=lambda b: -len(b.images)))
+
+
+def more_causes(images: Iterable[ImageResult]) -> int:
+    """The number of causes that are in none of these results: what one change does, it does to all
+    its images, so that of the image with most."""
+    return max((image.head.more_causes for image in images), default=0)
 
 
 def change_words(about: Json) -> str:

@@ -39,7 +39,11 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
 def not_before(row: Row) -> Phrase:
     """The reason why images could not be installed before the change either."""
     own = row.first.reason
-    return message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
+    return (
+        message(own.rstrip("."))
+        if own
+        else why_unsolvable(row.first.base, row.first.base.more_causes)
+    )
 
 
 def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:

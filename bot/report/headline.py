@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median_low
 
 from bot.model.result import BuildNote, CheckResult, ImageResult
-from bot.report.causes import why_broken
+from bot.report.causes import more_causes, why_broken
 from bot.report.evidence import arch_phrase, not_before
 from bot.report.grouping import (
     Group,
@@ -206,7 +206,9 @@ def _figures(images: Sequence[ImageResult]) -> Phrase:
 def _reason(images: Sequence[ImageResult]) -> Phrase:
     """The root cause why most of `images` cannot be installed, and how many more there are."""
     why = why_broken(images)
-    return say.first_cause(cause=why[0].phrase, others=len(why) - 1) if why else ()
+    if not why:
+        return ()
+    return say.first_cause(cause=why[0].phrase, others=len(why) - 1 + more_causes(images))
 
 
 def _moved(groups: Sequence[Group], result: CheckResult) -> Phrase:

@@ -21,7 +21,7 @@ from bot.report.blocks import (
     truncated_listing,
 )
 from bot.report.brought import causes_of, comes_in, size_list
-from bot.report.causes import Breakage, why_broken
+from bot.report.causes import Breakage, more_causes, why_broken
 from bot.report.grouping import Group, Row, arch_order, image_on, lead_rows, row_arches, row_phrase
 from bot.report.phrase import Phrase, code, figure, joined, plain
 from bot.report.sizes import (
@@ -59,7 +59,8 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
         for row in lost
         if not (row.first.head.causes or row.first.head.problems)
     ]
-    return table(("Root cause", "Images", "Chain"), found, (), detail.shown, "cause")
+    others = more_causes(image for row in lost for image in row.images)
+    return table(("Root cause", "Images", "Chain"), found, (), detail.shown, "cause", others)
 
 
 def _hit(breakage: Breakage, lost: Sequence[Row]) -> Phrase:

@@ -5,11 +5,12 @@ from datetime import date
 
 import pytest
 
-from bot.check.compare import Thresholds, compare
+from bot import limits
+from bot.check.compare import Thresholds, compare, side_of
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import Unevaluated, verdict
 from bot.distro.objectives import Growth, Limits, ObjectiveDocument, Sizes, Target
-from bot.model.closure import Closure, ClosurePair, SnapshotState
+from bot.model.closure import Closure, ClosurePair, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
@@ -19,6 +20,7 @@ from bot.model.surface import Surface
 from tests.report.conftest import broken_objective
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
+KEY_PACKAGE = Nevra("web", 0, "1", "1", "x86_64")
 STATE = SnapshotState("s", ())
 TODAY = date(2027, 3, 1)
 
@@ -247,3 +249,17 @@ def test_a_layer_limit_is_unknown_until_the_layer_is_composed() -> None:
 def test_an_objective_of_another_image_is_not_evaluated() -> None:
     other = replace(objective(limits=Limits(packages=1)), environment="elsewhere")
     assert evaluated(other, ok(package("a")), ok(package("a"))) == ()
+
+
+def test_of_very_many_causes_the_first_are_listed_and_the_others_counted() -> None:
+    needs = [UnsolvableCause("missing", f"x{n}", KEY_PACKAGE) for n in range(19_000)]
+    foreign = UnsolvableCause("missing", "y", KEY_PACKAGE, arch_only=True)
+    texts = tuple(f"nothing provides {cause.capability}" for cause in needs)
+    closure = Closure(KEY, STATE, "unsolvable", problems=texts, causes=(*needs, foreign))
+    side = side_of(closure)
+    assert side.causes == tuple(needs[: limits.SIDE_CAUSES])
+    assert side.problems == texts[: limits.SIDE_CAUSES]
+    # That in a package of another architecture is no reason here.
+    assert side.more_causes == 19_000 - limits.SIDE_CAUSES
+    only = side_of(replace(closure, causes=(foreign,) * (limits.SIDE_CAUSES + 2)))
+    assert only.more_causes == 2

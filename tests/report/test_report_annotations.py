@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot import limits
 from bot.model.closure import UnsolvableCause
 from bot.model.nevra import Nevra
 from bot.model.result import Acceptance
@@ -55,3 +56,19 @@ def test_a_conflict_names_both_packages(samples) -> None:
     broken = replace(image, base=replace(image.base, status="ok"), head=head, added=())
     (remark,) = annotations_of(replace(samples.unsolvable(), images=(broken,)))
     assert f"{NGINX} cannot be installed beside {other}: httpd." in remark.message
+
+
+def test_of_very_many_remarks_the_gravest_stay(samples) -> None:
+    image = samples.unsolvable().images[0]
+    causes = tuple(
+        UnsolvableCause("missing", f"lib{n:04}", NGINX, spec=replace(LINE, line=n + 100))
+        for n in range(limits.ANNOTATIONS + 5)
+    )
+    head = replace(image.head, status="unsolvable", causes=causes)
+    broken = replace(image, base=replace(image.base, status="ok"), head=head, added=())
+    brings = samples.predicted().images
+    result = replace(samples.unsolvable(), images=(broken, *brings))
+    remarks = annotations_of(result)
+    assert len(remarks) == limits.ANNOTATIONS
+    assert {remark.level for remark in remarks} == {"failure"}
+    assert [remark.line for remark in remarks] == sorted(remark.line for remark in remarks)

@@ -389,3 +389,13 @@ def test_foreign_and_older_causes_are_not_shown_beside_the_root() -> None:
 )
 def test_each_kind_of_cause_has_its_clause(cause: UnsolvableCause, clause: str) -> None:
     assert to_plain(cause_phrase(cause)) == clause
+
+
+def test_causes_that_are_only_counted_are_among_the_others() -> None:
+    image = broken_by(openssl_needs("x86_64"), "curl")
+    head = replace(image.head, more_causes=18_900)
+    result = report(replace(image, head=head), verdict="failure")
+    assert to_plain(headline(result)).endswith("(a.spec line 7), and 18900 more causes.")
+    other = UnsolvableCause("missing", "gone", nevra("b", "x86_64"))
+    result = report(replace(image, head=head), broken_by(other, "nginx"), verdict="failure")
+    assert "18900 more causes" in render_comment(result)

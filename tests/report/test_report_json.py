@@ -160,7 +160,7 @@ def test_a_check_has_the_fields_of_the_contract(samples):
     )
     assert image["evidence"] == "rebuilt"
     assert set(image["base"]) == {
-        "status", "problems", "causes", "packages", "installed_size", "known_size",
+        "status", "problems", "causes", "more_causes", "packages", "installed_size", "known_size",
         "beneath_packages", "beneath_size", "layer", "surface",
     }  # fmt: skip
     assert image["head"]["layer"] is None
