@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
+
+from typing_extensions import TypedDict
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
 from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildRequest, Built

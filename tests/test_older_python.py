@@ -1,0 +1,40 @@
+"""The oldest Python that pyproject.toml allows runs the bot: nothing in it is newer."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[1]
+OLDEST = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["requires-python"]
+
+
+def newer_than_oldest(path: Path) -> str:
+    """What vermin finds in a file or folder that the oldest Python does not have."""
+    pytest.importorskip("vermin", reason="vermin is not installed: ./deploy/test installs it")
+    vermin = Path(sys.executable).with_name("vermin")
+    command = [str(vermin), "--no-tips", "--violations", f"-t={OLDEST.removeprefix('>=')}-"]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_nothing_in_the_bot_is_newer_than_its_oldest_python() -> None:
+    assert newer_than_oldest(HOME / "bot") == ""
+
+
+def test_what_is_newer_is_found(tmp_path: Path) -> None:
+    (tmp_path / "newer.py").write_text("from typing import override\n")
+    assert "3.12" in newer_than_oldest(tmp_path)
+
+
+def test_typed_dictionaries_are_those_that_pydantic_reads_on_every_python() -> None:
+    """Before 3.12 it refuses those of `typing`, on import, which vermin cannot know."""
+    for path in sorted((HOME / "bot").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "typing":
+                assert "TypedDict" not in {one.name for one in node.names}, path
