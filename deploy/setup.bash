@@ -183,26 +183,48 @@ dnf_remedy() {
     esac
 }
 
+# The files of deploy/ that name what .venv has: the tests' tools are a third of a gigabyte more.
+lock_files() {
+    if [ "${WITH_TEST_TOOLS:-}" = 1 ]; then
+        echo requirements.txt
+    else
+        printf '%s\n' requirements-install.txt requirements-build.txt
+    fi
+}
+
+# What .venv is made from: where it changes, what it has is installed anew.
+setup_stamp() {
+    local lock files=("$MINIMIZE_HOME/pyproject.toml")
+    for lock in $(lock_files); do files+=("$MINIMIZE_HOME/deploy/$lock"); done
+    { "$SYSTEM_PYTHON" -VV; cat "${files[@]}"; echo "$MINIMIZE_HOME"; } | sha256sum
+}
+
 make_virtual_environment() {
     "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "$SYSTEM_PYTHON is older than 3.11: $SYSTEM_ID $SYSTEM_VERSION is too old." "$SUPPORTED"
-    local venv=$MINIMIZE_HOME/.venv wanted stamp
+    local venv=$MINIMIZE_HOME/.venv wanted stamp lock locks=()
     stamp=$venv/.minimize-setup
-    local lock=$MINIMIZE_HOME/deploy/requirements.txt
-    wanted=$({ "$SYSTEM_PYTHON" -VV; cat "$MINIMIZE_HOME/pyproject.toml" "$lock"; echo "$MINIMIZE_HOME"; } | sha256sum)
-    if [ -r "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
+    for lock in $(lock_files); do locks+=(-r "$MINIMIZE_HOME/deploy/$lock"); done
+    wanted=$(setup_stamp)
+    # What the tests were set up with has all that the others need.
+    if [ -r "$stamp" ] && { [ "$(cat "$stamp")" = "$wanted" ] ||
+        [ "$(cat "$stamp")" = "$(WITH_TEST_TOOLS=1 setup_stamp)" ]; }; then
+        return 0
+    fi
     say "making .venv (Python packages from PyPI; some minutes the first time)"
     if [ ! -x "$venv/bin/python" ] || [ "$(readlink -f "$venv/bin/python")" != "$(readlink -f "$SYSTEM_PYTHON")" ]; then
         rm -rf "$venv"
         "$SYSTEM_PYTHON" -m venv "$venv"
     fi
     local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
-    "${pip[@]}" install --require-hashes -r "$lock" >&2 ||
-        fail "pip could not install what deploy/requirements.txt names." \
+    "${pip[@]}" install --no-compile --require-hashes "${locks[@]}" >&2 ||
+        fail "pip could not install what $(lock_files | paste -sd ' ') of deploy/ name." \
             "Its messages above say why; with a network, run this again."
     # Nothing more is fetched for the checkout itself.
     "${pip[@]}" install --no-deps --no-build-isolation -e "$MINIMIZE_HOME" >&2 ||
         fail "pip could not install the checkout itself." "Its messages above say why."
+    # By all processors, where pip takes one; what is written for another Python is left as it is.
+    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null || :
     "$venv/bin/python" -c 'import rpm, solv' ||
         fail "rpm or solv cannot be imported in .venv." "Is python3-rpm installed for $SYSTEM_PYTHON?"
     printf '%s\n' "$wanted" >"$stamp"

@@ -11,23 +11,24 @@ HOME = Path(__file__).parents[1]
 AGAIN = "run deploy/lock, which writes deploy/requirements.txt anew"
 
 
-def blocks() -> list[str]:
-    text = (HOME / "deploy/requirements.txt").read_text()
+def blocks(name: str = "requirements.txt") -> list[str]:
+    text = (HOME / "deploy" / name).read_text()
     return [block for block in re.split(r"\n(?=[A-Za-z0-9])", text.strip()) if block]
 
 
-def locked() -> dict[str, list[Requirement]]:
+def locked(name: str = "requirements.txt") -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = {}
-    for block in blocks():
+    for block in blocks(name):
         one = Requirement(block.split("\\", 1)[0].strip())
         found.setdefault(canonicalize_name(one.name), []).append(one)
     return found
 
 
-def asked() -> list[Requirement]:
+def asked(*names: str) -> list[Requirement]:
+    """What the project asks for, with the extras that are named; by default with all."""
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    given = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    extras = project["optional-dependencies"]
+    given = [*project["dependencies"], *(one for name in names or extras for one in extras[name])]
     return [one for one in map(Requirement, given) if one.name != project["name"]]
 
 
@@ -53,3 +54,12 @@ def test_nothing_is_fetched_from_an_address_of_somebody_s_machine() -> None:
     text = (HOME / "deploy/requirements.txt").read_text()
     assert "://" not in text
     assert "--index-url" not in text
+
+
+def test_what_a_checkout_installs_is_what_it_runs_at_the_same_versions_and_no_more() -> None:
+    everything, installed = locked(), locked("requirements-install.txt")
+    wanted = {canonicalize_name(one.name) for one in asked("demo", "messages", "traces")}
+    assert wanted <= installed.keys(), AGAIN
+    for name, found in installed.items():
+        assert {str(one) for one in found} == {str(one) for one in everything[name]}, AGAIN
+    assert not {"pytest", "mypy", "ruff", "playwright"} & installed.keys()

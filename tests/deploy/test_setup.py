@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,23 @@ def test_python_s_headers_are_there_where_a_wheel_may_be_missing(
     command += f"; uname() {{ echo {machine}; }}; requirements"
     lines = bash(tmp_path, "ID=debian", command).stdout.splitlines()
     assert any(line.startswith("header Python.h") for line in lines) == compiles
+
+
+@pytest.mark.parametrize(
+    ("made_for", "wanted_by", "made_anew"),
+    [("", "", False), ("1", "1", False), ("1", "", False), ("", "1", True), ("other", "", True)],
+)
+def test_packages_are_installed_anew_only_where_some_may_be_missing(
+    made_for: str, wanted_by: str, made_anew: bool, tmp_path: Path
+) -> None:
+    """The tests' packages are enough for the demo, not the other way round."""
+    command = (
+        f"MINIMIZE_HOME={tmp_path}; mkdir -p {tmp_path}/.venv {tmp_path}/deploy; cd {tmp_path};"
+        " touch pyproject.toml; for f in '' -install -build; do echo $f >deploy/requirements$f.txt;"
+        f" done; SYSTEM_PYTHON={sys.executable};"
+        f" WITH_TEST_TOOLS={made_for} setup_stamp >.venv/.minimize-setup;"
+        f" [ '{made_for}' != other ] || echo more >>deploy/requirements-install.txt;"
+        f" say() {{ echo made; exit; }}; WITH_TEST_TOOLS={wanted_by}; make_virtual_environment"
+    )
+    done = bash(tmp_path, "ID=debian", command)
+    assert (done.stdout, done.stderr, done.returncode) == ("made\n" if made_anew else "", "", 0)
