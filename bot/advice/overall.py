@@ -90,7 +90,10 @@ def _line(change: Change) -> Line:
 def _edit(change: Change, images: Sequence[_Image], *, wide: bool) -> OverallEdit:
     found = (image.saved(change) if wide else image.known(change) for image in images)
     saved = [saves for saves in found if saves > 0]
-    return OverallEdit(*_line(change), len(saved), sum(saved), change.maintainers, change.standing)
+    return OverallEdit(
+        *_line(change), len(saved), sum(saved), change.maintainers, change.standing,
+        change.opportunity,
+    )  # fmt: skip
 
 
 class _Image:

@@ -12,6 +12,7 @@ from bot.check.evidence import raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.locked import with_locked
+from bot.check.made_edits import made_edits
 from bot.check.measure import weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.processes import FEW, in_processes
@@ -269,6 +270,7 @@ def check_result(
             edits_of_lines(line for t in targets for s in t.sides.values() for line in s.lines),
         ),
         advice=line_advice(images, targets, requests, cache),
+        edits=made_edits(targets, requests),
         broken=tuple(sorted(remarks.broken)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bot.distro.documents import Configuration
     from bot.model.advice import ImageAdvice, Metric
     from bot.model.image import ImageKey, ImageRequest
+    from bot.model.opportunity import Opportunity
 
 
 # All images together are one larger problem.
@@ -103,6 +105,7 @@ def advise(
     from bot.advice.advise import advise as advise_image
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
+    from bot.advice.known_states import with_states
     from bot.advice.maintainers import read_maintainers
     from bot.advice.many import advise_many, overall_of
     from bot.advice.precedents import with_precedents
@@ -135,6 +138,7 @@ def advise(
         lines = SpecLines(git, _settings(configuration, pools, places))
     others = _others(ordered, pools, configuration, places, fetch=fetch_others)
     advices = with_places(with_precedents(ordered, others), lists, lines)
+    advices = with_states(advices, _opportunities(places))
     everywhere = overall_of(advices, jobs, wish, cache)
     advice = Advice(
         metric,
@@ -153,6 +157,18 @@ def advise(
     else:
         print_text(advice_text(advice))
     return 3 if any(image.status == "unsolvable" for image in found) else 0
+
+
+def _opportunities(places: Places) -> Sequence[Opportunity]:
+    """The opportunities that `track` and the server know of, where this machine has their data."""
+    from bot.store.store import FILE, open_store
+
+    if not (places.data / FILE).is_file():
+        return ()
+    from bot.store.opportunities import Opportunities
+
+    with closing(open_store(places.data)) as store:
+        return Opportunities(store).all()
 
 
 def _maintainers_of(checkout: Path) -> Iterator[Maintainers]:

@@ -21,6 +21,7 @@ from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
 from bot.engine.values import Progress
 from bot.store.commands import Commands
+from bot.store.proposals import Proposals
 from bot.store.records import NEVER_STARTED, CheckRecord
 from bot.store.store import Store, now, utc_text
 
@@ -47,6 +48,7 @@ class Collector:
         self._engine = engine
         self._merged_changes = merged_changes
         self._commands = Commands(store)
+        self._proposals = Proposals(store)
         self._observe = observe
         self._seen: dict[str, dict[str, Any]] = {}
         # By the monotonic clock: since when a check has no run, or a cancelled one.
@@ -117,6 +119,9 @@ class Collector:
             await asyncio.to_thread(self._merged_changes.ended, ended)
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
+        if "result_id" in changes and not record.narrowed:
+            pull = (record.forge, record.repository, record.number)
+            await asyncio.to_thread(self._proposals.settle, pull)
         if ended is not None:
             # A decision made while this was stored saw an open record, and left it to us.
             more = await self._accepted(ended)

@@ -20,6 +20,7 @@ from bot.forge.events import PushEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeFile, PullRequest, Source
 from bot.git.mirror import GitMirror, open_mirror
+from bot.model.opportunity import named_opportunities
 from bot.model.result import REPOSITORY_FILE, ImageResult
 from bot.model.result_json import check_from_json
 from bot.objectives.tracking import objective_id
@@ -27,6 +28,7 @@ from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History
 from bot.store.history.values import Acceptance, BranchFile, MergedChange, MergedEffect
+from bot.store.proposals import Proposals
 from bot.store.records import CheckRecord
 from bot.store.store import Store, now
 
@@ -43,6 +45,7 @@ class MergedChanges:
         self._history = history
         self._settings = settings
         self._commands = Commands(store)
+        self._proposals = Proposals(store)
         # Reading the check's result and storing it is one thing: the older never replaces the
         # newer.
         self._lock = threading.Lock()
@@ -59,15 +62,17 @@ class MergedChanges:
         with self._lock:
             check = self._newest_check(pull)
             found = self._change(pull, check, tuple(files))
+            self._proposals.merged(found, named_opportunities(pull.title, pull.text))
             if not found.sources:
                 return False
             self._record(found, check)
             return True
 
-    def pushed(self, change: MergedChange) -> None:
-        """Store a commit that came without a pull request."""
+    def pushed(self, change: MergedChange, opportunities: Iterable[str] = ()) -> None:
+        """Store a commit that came without a pull request; its text names `opportunities`."""
         with self._lock:
             self._history.recorder.record_merged(change)
+            self._proposals.merged(change, tuple(opportunities))
 
     def store_file(self, file: BranchFile) -> None:
         """Store a branch's present `.minimize.yaml`."""
@@ -89,7 +94,9 @@ class MergedChanges:
             known = self._history.merged_pull(record.forge, record.repository, record.number)
             if known is None or known.head_sha != record.head_sha:
                 return
-            self._record(_measured(known, record), record)
+            measured = _measured(known, record)
+            self._record(measured, record)
+            self._proposals.merged(measured)
 
     def _record(self, change: MergedChange, check: CheckRecord | None) -> None:
         self._history.recorder.record_merged(change)
@@ -228,12 +235,14 @@ _NAME = re.compile(r"^Name:[ \t]*([A-Za-z0-9._+-]+)[ \t]*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class PushedCommit:
-    """A commit that changes packages: `sources` are their names."""
+    """A commit that changes packages: `sources` are their names, `opportunities` the ids of those
+    that its text names."""
 
     sha: str
     title: str
     author: str
     sources: tuple[str, ...]
+    opportunities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +288,7 @@ class Pushes:
         for commit in pushed.commits:
             if await forge.pull_of(event.repository, event.branch, commit.sha) is None:
                 change = _change(event, commit, documents, received)
-                await asyncio.to_thread(self._merged_changes.pushed, change)
+                await asyncio.to_thread(self._merged_changes.pushed, change, commit.opportunities)
                 recorded += 1
         return (
             True,
@@ -336,9 +345,11 @@ def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
             if path in changed or any(name in text for name in neighbours or ()):
                 names.append(_name(text, path))
     gone = sorted(path for path in changed - set(specs) if path.endswith(".spec"))
-    log = mirror.git("log", "-1", "--format=%s%n%an", sha).decode("utf-8", "replace")
-    title, author = log.split("\n")[:2]
-    return PushedCommit(sha, title, author, tuple(dict.fromkeys((*names, *_stems(gone)))))
+    log = mirror.git("log", "-1", "--format=%s%n%an%n%b", sha).decode("utf-8", "replace")
+    title, author, text = log.split("\n", 2)
+    sources = tuple(dict.fromkeys((*names, *_stems(gone))))
+    named = named_opportunities(title, text[:_MOST_BYTES])
+    return PushedCommit(sha, title, author, sources, named)
 
 
 def _folder(path: str) -> str:

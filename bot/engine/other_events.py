@@ -23,6 +23,7 @@ from bot.forge.values import (
     PullRequestKey,
     StatusReport,
 )
+from bot.store.proposals import Proposals
 from bot.store.records import CheckRecord
 from bot.store.repositories import Repositories
 from bot.store.store import Store
@@ -113,5 +114,6 @@ async def repositories_changed(
                 key = PullRequestKey(record.forge, record.repository, record.number)
                 await runs.stop(key, "The repository is no longer there for the bot.")
         await publisher.forget_repository(event.forge, name)
+    await asyncio.to_thread(Proposals(store).settle_gone)
     await asyncio.to_thread(repositories.add, event.forge, event.added)
     return f"Repositories: {len(event.added)} added, {len(event.removed)} removed."

@@ -25,6 +25,7 @@ from bot.forge.values import (
     PullRequestKey,
 )
 from bot.settings.values import Settings
+from bot.store.proposals import Proposals
 from bot.store.records import Delivery
 from bot.store.repositories import Repositories
 from bot.store.store import Store
@@ -59,6 +60,7 @@ class PullEvents:
         self._lag = lag
         self._quotas = Quotas(store, settings.limits)
         self._repositories = Repositories(store)
+        self._proposals = Proposals(store)
 
     async def take(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery
@@ -93,6 +95,7 @@ class PullEvents:
         await self._engine.publisher.closed(key, sha)
         stopped = await self._runs.stop(key, "The pull request was closed.")
         await asyncio.to_thread(self._repositories.over, *key.parts)
+        await asyncio.to_thread(self._proposals.settle, key.parts)
         return stopped
 
     async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
@@ -100,7 +103,9 @@ class PullEvents:
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
         await asyncio.to_thread(self._repositories.over, *pull.key.parts)
-        if await asyncio.to_thread(self._merged_changes.merged, pull, files):
+        recorded = await asyncio.to_thread(self._merged_changes.merged, pull, files)
+        await asyncio.to_thread(self._proposals.settle, pull.key.parts)
+        if recorded:
             return True, f"{pull.key} was merged: recorded as {pull.merge_sha[:12]}."
         return False, f"{pull.key} was merged, and changed no package."
 

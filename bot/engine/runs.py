@@ -10,6 +10,7 @@ from bot.engine.job import CheckJob, OtherHead, job_of_head, run_id
 from bot.engine.merged import built_from
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest, PullRequestKey
+from bot.model.opportunity import named_opportunities
 from bot.model.result import Acceptance
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind
@@ -185,4 +186,5 @@ def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> Che
         created=received,
         narrowed=job.narrowed,
         pusher=job.pusher,
+        opportunities=" ".join(named_opportunities(pull.title, pull.text)),
     )

@@ -100,7 +100,8 @@ class PullRequest:
 
     `merged` is when it was merged, RFC 3339 in UTC, and `merge_sha` the commit that it became on
     the base branch; both empty if it was not. `default_branch` is the base repository's. It is
-    `internal` where it is private, and yet every user of the forge may read it.
+    `internal` where it is private, and yet every user of the forge may read it. `text` is what its
+    author wrote below the title.
     """
 
     key: PullRequestKey
@@ -119,6 +120,7 @@ class PullRequest:
     merge_sha: str = ""
     default_branch: str = ""
     internal: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownState:
+    """The state of an edit that is an opportunity: its `id`, and `url` where that is to be seen.
+
+    `saved` is what its landing saved in all images, bytes; null where that is not known.
+    """
+
+    id: str
+    state: Literal["found", "proposed", "declined", "landed"]
+    url: str = ""
+    saved: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change of one line, where it is made, and what speaks for it.
 
@@ -69,7 +82,7 @@ class Change:
     requirement of scriptlets alone, which becomes `OrderWithRequires`; `weaken` a written
     requirement; `split` `files` go to a subpackage. `to` is what to write instead. `written` is
     null where no header could be read. `saves` is what the edit alone saves, on all architectures
-    of the image together.
+    of the image together. `opportunity` is null where nobody tracks it as one.
     """
 
     kind: EditKind
@@ -83,6 +96,7 @@ class Change:
     files: tuple[str, ...] = ()
     maintainers: tuple[str, ...] = ()
     evidence: Evidence = Evidence()
+    opportunity: KnownState | None = None
 
     @property
     def standing(self) -> Standing:
@@ -211,6 +225,7 @@ class OverallEdit:
     saves: int
     maintainers: tuple[str, ...] = ()
     standing: Standing = "possible"
+    opportunity: KnownState | None = None
 
 
 @dataclass(frozen=True, slots=True)

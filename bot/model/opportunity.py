@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +15,18 @@ OpportunityState = Literal["found", "proposed", "declined", "landed"]
 
 @dataclass(frozen=True, slots=True)
 class OpportunityImage:
-    """An image that an edit makes smaller, and by how many bytes on `arches` together."""
+    """An image that an edit makes smaller, and by how many bytes on `arches` together.
+
+    `before` and `after` are its sizes on them without and with the edit, as they were measured when
+    it landed; null where it has not landed, or the image could not be solved.
+    """
 
     workload: str
     environment: str
     arches: tuple[str, ...]
     saves: int
+    before: int | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +34,10 @@ class Opportunity:
     """An edit of a distribution, known by its repository document, package and capability.
 
     `found` and `changed` are when it was found and when its state changed (RFC 3339 UTC). `url` is
-    the issue, pull request or comment of its state, `reason` and `user` of one that was declined.
-    `saved` is what its landing saved in all images, measured by solving them with the edit undone;
-    null where it has not landed, or an image could not be solved.
+    the issue, pull request, commit or comment of its state, `reason` and `user` of one that was
+    declined. `saved` is what its landing saved in all images: as the check of the merged change
+    measured them, and once it is published by solving them with the edit undone; null where it has
+    not landed, or an image could not be solved. `published` is false from the merge until then.
     """
 
     repository: str
@@ -41,6 +50,7 @@ class Opportunity:
     reason: str = ""
     user: str = ""
     saved: int | None = None
+    published: bool = True
 
     @property
     def edit(self) -> str:
@@ -57,6 +67,54 @@ class Opportunity:
     def saves(self) -> int:
         """Bytes that it saves in all images today."""
         return sum(image.saves for image in self.images)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class MadeEdit:
+    """A change of a package's dependencies, by the names of the capabilities.
+
+    `unrequired` are those that it requires nowhere any more, `suggested` those that it newly
+    suggests, on the architectures of a repository document. Of the packages that an image
+    requests, `replaced_by` are those that are requested instead.
+    """
+
+    repository: str
+    package: str
+    unrequired: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
+
+    def makes(self, change: Change) -> bool:
+        """Return whether it is an edit of the same package, capability and tag."""
+        if change.package != self.package:
+            return False
+        if change.kind == "request":
+            return change.to in self.replaced_by
+        if change.kind == "prefer":
+            return suggestion_of(change) in self.suggested
+        return change.capability in self.unrequired
+
+
+def suggestion_of(change: Change) -> str:
+    """The name that an edit of the kind `prefer` suggests."""
+    return change.to.partition(":")[2].strip()
+
+
+# Its address on the bot's pages, or the line of the text to copy.
+_NAMED = re.compile(r"(?:/opportunities/|\bopportunity:\s{0,9})([0-9a-f]{12})\b", re.IGNORECASE)
+# Of one text so many are taken.
+_MOST_NAMED = 50
+
+
+def named_opportunities(*texts: str) -> tuple[str, ...]:
+    """The ids of the opportunities that texts name: `Opportunity: ID`, or the page's address."""
+    found = (match[1].lower() for text in texts for match in _NAMED.finditer(text))
+    return tuple(dict.fromkeys(found))[:_MOST_NAMED]
+
+
+def makes_edit(one: Opportunity, edits: Iterable[MadeEdit]) -> bool:
+    """Return whether a change with these edits makes the one of an opportunity."""
+    return any(made.repository == one.repository and made.makes(one.change) for made in edits)
 
 
 def edit_name(package: str, capability: str) -> str:

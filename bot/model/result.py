@@ -16,6 +16,7 @@ from bot.model.closure import Edge, GeneratedRequirement, SnapshotState, Unsolva
 from bot.model.image import ImageKey, inline
 from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
+from bot.model.opportunity import MadeEdit
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
 from bot.model.suggestion import LineAdvice, Suggestion
@@ -339,7 +340,8 @@ class CheckResult:
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
     about the evidence; `awaited` architectures whose own build has not ended yet.
     `spec_edits` are suggestions for other lines of the changed specs than the change's own.
-    `broken` are packages of the repositories that what the change drops makes uninstallable.
+    `edits` are what the change does to its packages' dependencies, by which opportunities are
+    recognised. `broken` are packages that it makes uninstallable by what it drops.
     `advice` is on lines of the files of `requests`. `interrupted`: something around us failed, and
     another try may say more; `incomplete`: something was not evaluated, the change not at fault.
     `only_limits`: the failure is nothing but objectives, so it may be accepted; `accepted` says so,
@@ -373,6 +375,7 @@ class CheckResult:
     suggestions: tuple[Suggestion, ...] = ()
     advice: tuple[LineAdvice, ...] = ()
     spec_edits: tuple[Suggestion, ...] = ()
+    edits: tuple[MadeEdit, ...] = ()
     broken: tuple[Broken, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None

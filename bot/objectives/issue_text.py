@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from bot.forge.events import IssueText
 from bot.model.amount import Amount, excess, number
 from bot.model.image import ImageKey
-from bot.model.opportunity import Opportunity
 from bot.model.surface import KINDS
 from bot.objectives.drift import Broken, DriftState, lost_images, merged_in
 from bot.objectives.issue_lead import (
@@ -26,20 +25,19 @@ from bot.objectives.issue_lead import (
 )
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
+from bot.objectives.weekly_edits import best_edits, landed_edits
 from bot.report.blocks import Block, Bullets, Paragraph, bullets, table
 from bot.report.causes import blame_words, chain_words, change_words
 from bot.report.grouping import arch_names, place_of
 from bot.report.objectives import limits_phrase, metric_phrase, metric_text, metric_value
 from bot.report.phrase import Phrase, code, figure, link, message, plain, prose, visible
 from bot.report.render import render_answer
-from bot.report.sizes import format_count_delta, format_delta, format_size
+from bot.report.sizes import format_count_delta, format_delta
 from bot.report.template import image_phrase, quoted
 from bot.store.history.history import History
 from bot.store.history.values import Acceptance, Heading, MergedChange
-from bot.store.opportunities import Opportunities
 
 _ROWS = 25
-_BEST = 3
 _CAUSES = 30
 _ACCEPTED = 10
 _TITLE = 120
@@ -280,7 +278,8 @@ def weekly_issue(
             (say.at_risk_title(), _week_rows([s for s in found if s.outlook == "at risk"])),
             (say.movers_title(), _movers(history, workloads, now)),
             (say.lost_title(), _unsolvable(history, workloads)),
-            (say.best_title(), _best(best_opportunities(history, maintainer))),
+            (say.landed_title(), landed_edits(history, maintainer, now)),
+            (say.best_title(), best_edits(history, maintainer)),
         )
         if blocks
     ]
@@ -289,39 +288,6 @@ def weekly_issue(
     parts.append((say.weekly(), ()))
     body = render_answer(f"{marker(subject)}\n{week_mark(week)}", lead, parts, limit=_LIMIT)
     return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
-
-
-def best_opportunities(history: History, maintainer: str) -> tuple[Opportunity, ...]:
-    """The three open edits that save most in the images of a maintainer's objectives, or in the
-    packages that are theirs."""
-    headings = history.objective_headings()
-    workloads = {h.workload for h in headings if h.maintainer == maintainer}
-    found = [
-        one
-        for one in Opportunities(history.store).all()
-        if one.state in ("found", "proposed")
-        and one.saves > 0
-        and (
-            maintainer in one.change.maintainers
-            or workloads & {image.workload for image in one.images}
-        )
-    ]
-    return tuple(found[:_BEST])
-
-
-def _best(found: Sequence[Opportunity]) -> list[Block]:
-    rows = [
-        (
-            code(one.edit),
-            code(one.change.to),
-            figure(format_size(one.saves)),
-            plain(str(len(one.images))),
-            code(f"/minimize decline {one.edit} REASON"),
-        )
-        for one in found
-    ]
-    head = ("Edit", "Write", "Saves", "Images", "Not wanted?")
-    return table(head, rows, {2, 3}, _BEST, "edit")
 
 
 def _week_rows(found: Sequence[ObjectiveStatus]) -> list[Block]:

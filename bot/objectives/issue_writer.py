@@ -25,7 +25,6 @@ from bot.objectives.drift import (
     subject_of,
 )
 from bot.objectives.issue_text import (
-    best_opportunities,
     drift_issue,
     marker,
     met_issue,
@@ -34,6 +33,7 @@ from bot.objectives.issue_text import (
     week_of,
     weekly_issue,
 )
+from bot.objectives.weekly_edits import best_opportunities
 from bot.report.sizes import plural
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History

@@ -24,9 +24,10 @@ from bot.distro.images import image_keys, image_request
 from bot.errors import SurroundingsError
 from bot.model.advice import Change, ImageAdvice
 from bot.model.image import ImageKey, ImageRequest
-from bot.model.opportunity import Opportunity, OpportunityImage
+from bot.model.opportunity import Opportunity, OpportunityImage, suggestion_of
 from bot.model.package import Dependency, Overlay, Package
 from bot.store.opportunities import Opportunities, Place
+from bot.store.store import now
 
 # Rises when the same inputs may come to another advice.
 _FORMAT = 1
@@ -138,15 +139,33 @@ def _land(
     opportunities: Opportunities,
     pools: Mapping[tuple[str, str], Pool],
 ) -> tuple[str, ...]:
-    """Record the edits that are in what is published now, with what they save."""
+    """Record the edits that are in what is published now, with the sizes of their images.
+
+    Of one that was merged before they take the place of what the check measured.
+    """
     landed = []
     for one in opportunities.all():
         own = [pool for (repository, _), pool in pools.items() if repository == one.repository]
-        if one.state != "landed" and own and _has_landed(one, own, configuration):
-            saved = _saved(one, configuration, pools)
-            opportunities.land(one, saved)
+        if not own or (one.state == "landed" and one.published):
+            continue
+        if _has_landed(one, own, configuration):
+            opportunities.land(
+                replace(
+                    one, changed=one.changed if one.state == "landed" else now(), published=True
+                ),
+                [_measured(one, image, configuration, pools) for image in one.images],
+            )
             landed.append(f"{one.repository}: {one.edit}")
+        elif one.state == "landed":
+            opportunities.wait_for(one, _versions(one, own))
     return tuple(landed)
+
+
+def _versions(one: Opportunity, pools: Sequence[Pool]) -> str:
+    """The versions of an edit's source that are published now, as one text."""
+    source = one.change.source
+    found = {str(p.nevra) for pool in pools for p in pool.newest_published(source)}
+    return " ".join(sorted(found)) or "none"
 
 
 def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configuration) -> bool:
@@ -163,7 +182,7 @@ def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configur
         if package.nevra.name == change.package
     ]
     if change.kind == "prefer":
-        wanted = change.to.partition(":")[2].strip()
+        wanted = suggestion_of(change)
         return bool(packages) and all(_suggests(package, wanted) for package in packages)
     return bool(packages) and not any(_requires(p, change.capability) for p in packages)
 
@@ -187,24 +206,27 @@ def _requests(configuration: Configuration, place: Place) -> list[ImageRequest]:
     return [image_request(configuration, k) for k in keys if k.environment == place.environment]
 
 
-def _saved(
-    one: Opportunity, configuration: Configuration, pools: Mapping[tuple[str, str], Pool]
-) -> int | None:
-    """Bytes that an edit that landed saves in all images; null where one cannot be solved.
+def _measured(
+    one: Opportunity,
+    image: OpportunityImage,
+    configuration: Configuration,
+    pools: Mapping[tuple[str, str], Pool],
+) -> OpportunityImage:
+    """An image with its sizes with an edit undone, and as it is; null where one cannot be solved.
 
-    Each is solved as it is, and with the edit undone.
+    One that no document describes any more is as large without it.
     """
-    saved = 0
-    for image in one.images:
-        place = Place(one.repository, image.workload, image.environment)
-        for request in _requests(configuration, place):
-            pool = pools.get((one.repository, request.key.arch))
-            with_edit = _size(pool, request, _overlay(one.change, pool, request, undone=False))
-            without = _size(pool, *_undone(one.change, pool, request))
-            if with_edit is None or without is None:
-                return None
-            saved += without - with_edit
-    return saved
+    before = after = 0
+    for request in _requests(
+        configuration, Place(one.repository, image.workload, image.environment)
+    ):
+        pool = pools.get((one.repository, request.key.arch))
+        with_edit = _size(pool, request, _overlay(one.change, pool, request, undone=False))
+        without = _size(pool, *_undone(one.change, pool, request))
+        if with_edit is None or without is None:
+            return replace(image, before=None, after=None)
+        before, after = before + without, after + with_edit
+    return replace(image, before=before, after=after)
 
 
 def _undone(
@@ -233,7 +255,7 @@ def _overlay(
 
 def _before(package: Package, change: Change) -> Package:
     if change.kind == "prefer":
-        wanted = change.to.partition(":")[2].strip()
+        wanted = suggestion_of(change)
         kept = tuple(
             d
             for d in package.dependencies

@@ -11,6 +11,7 @@ from bot.model.advice import (
     Change,
     Fleet,
     ImageAdvice,
+    KnownState,
     Plan,
     Smallest,
     Swap,
@@ -65,7 +66,8 @@ def _overall_lines(advice: Advice) -> Iterator[str]:
     for edit in advice.overall[:20]:
         what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
         saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
-        yield f"  {what} ({visible(edit.source)}) saves {saved}"
+        known = f", {edit.opportunity.state}" if edit.opportunity is not None else ""
+        yield f"  {what} ({visible(edit.source)}) saves {saved}{known}"
 
 
 def _unused_lines(found: Iterable[UnusedRequirement]) -> Iterator[str]:
@@ -154,7 +156,16 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     for change in plan.changes:
         unknown = change.written is None and change.kind in ("order", "weaken")
         yield f"    {_change(change)}{' (perhaps: no header could be read)' if unknown else ''}"
+        if change.opportunity is not None:
+            yield f"      {_state(change.opportunity)}"
         yield from _evidence_lines(change)
+
+
+def _state(known: KnownState) -> str:
+    """The state of an opportunity, where that is to be seen, and its name."""
+    saved = f", saved {format_size(known.saved)}" if known.saved is not None else ""
+    where = f": {visible(known.url)}" if known.url else ""
+    return f"{known.state}{saved}{where} (opportunity {visible(known.id)})"
 
 
 def _evidence_lines(change: Change) -> Iterator[str]:

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from bot.model.advice import Change
-from bot.model.opportunity import Opportunity
+from bot.model.opportunity import Opportunity, suggestion_of
 from bot.report.phrase import Phrase, to_plain
 from bot.report.sizes import format_size
 from bot.report.template import say
@@ -30,10 +30,12 @@ def opportunity_texts(one: Opportunity) -> OpportunityTexts:
     body = textwrap.fill(" ".join(map(to_plain, (*_effect(one), *evidence_phrases(one)))), _WIDTH)
     what = to_plain(say.edit_write(to=one.change.to, package=one.change.package))
     question = to_plain(say.edit_report(subject=subject))
+    # By this line a pull request, or a commit, is recognised as the one that makes the edit.
+    named = to_plain(say.edit_named(id=one.id))
     return OpportunityTexts(
-        f"{subject}\n\n{body}\n",
+        f"{subject}\n\n{body}\n\n{named}\n",
         to_plain(say.edit_changelog(subject=subject)),
-        f"{question}\n\n{textwrap.fill(what, _WIDTH)}\n{body}\n",
+        f"{question}\n\n{textwrap.fill(what, _WIDTH)}\n{body}\n\n{named}\n",
     )
 
 
@@ -42,7 +44,7 @@ def _subject(change: Change) -> Phrase:
     if change.kind == "request":
         return say.edit_request(to=change.to, package=package)
     if change.kind == "prefer":
-        name = change.to.partition(":")[2].strip() or change.to
+        name = suggestion_of(change) or change.to
         return say.edit_prefer(package=package, capability=capability, name=name)
     sentence = {
         "order": say.edit_order,

@@ -56,11 +56,12 @@ class Opportunities:
         """Every opportunity with its images, those that save most first."""
         images: dict[str, list[OpportunityImage]] = {}
         for row in self._store.rows(
-            "select opportunity, workload, environment, arches, saves from opportunity_images"
-            " order by saves desc, workload, environment"
+            "select * from opportunity_images order by saves desc, workload, environment"
         ):
-            arches = tuple(json.loads(row["arches"]))
-            image = OpportunityImage(row["workload"], row["environment"], arches, row["saves"])
+            image = OpportunityImage(
+                row["workload"], row["environment"], tuple(json.loads(row["arches"])),
+                row["saves"], row["before"], row["after"],
+            )  # fmt: skip
             images.setdefault(row["opportunity"], []).append(image)
         rows = self._store.rows("select * from opportunities")
         found = (_opportunity(row, images.get(row["id"], ())) for row in rows)
@@ -78,12 +79,14 @@ class Opportunities:
     ) -> None:
         """Store the edits that make an image smaller now, in the place of those of before.
 
-        One that landed and is found again is open again.
+        One that landed, was published and is found again is open again.
         """
         with self._store.writing() as db:
+            # What landed keeps the images that it was measured in.
             db.execute(
                 "delete from opportunity_images where repository = ? and workload = ?"
-                " and environment = ?",
+                " and environment = ? and opportunity not in"
+                " (select id from opportunities where state = 'landed')",
                 [place.repository, place.workload, place.environment],
             )
             for change, image in found:
@@ -101,10 +104,16 @@ class Opportunities:
             "source": change.source,
             "change": _CHANGE.dump_json(change).decode(),
         }
-        known = list(db.query("select state from opportunities where id = ?", [one.id]))
-        if not known or known[0]["state"] == "landed":
-            values |= {"state": "found", "found": one.found, "changed": one.changed}
-            values |= {"url": "", "reason": "", "user": "", "saved": None}
+        known = list(
+            db.query("select state, unpublished from opportunities where id = ?", [one.id])
+        )
+        landed = known and known[0]["state"] == "landed"
+        if landed and known[0]["unpublished"] is not None:
+            return  # it is in what is published until the merged change is built
+        if landed:
+            db.execute("delete from opportunity_images where opportunity = ?", [one.id])
+        if not known or landed:
+            values |= {**_OPEN, "state": "found", "found": one.found, "changed": one.changed}
         if known:
             db.table("opportunities").update(one.id, values)
         else:
@@ -121,19 +130,50 @@ class Opportunities:
             replace=True,
         )
 
-    def land(self, opportunity: Opportunity, saved: int | None) -> None:
-        """Record that an edit is in what is published, and what that saves."""
-        self._set(opportunity.id, {"state": "landed", "saved": saved, "changed": now()})
+    def land(self, landed: Opportunity, images: Sequence[OpportunityImage]) -> None:
+        """Record that an edit has landed, as `landed` has its address and what is published, and
+        the sizes of its images that were measured; its saving is of all images or not known."""
+        measured = [i.before - i.after for i in images if i.before is not None is not i.after]
+        whole = images and len(measured) == len(images)
+        with self._store.writing() as db:
+            db.table("opportunities").update(
+                landed.id,
+                {
+                    "state": "landed",
+                    "saved": sum(measured) if whole else None,
+                    "changed": landed.changed,
+                    "url": landed.url,
+                    "unpublished": None if landed.published else "",
+                },
+            )
+            for image in images:
+                db.execute(
+                    "update opportunity_images set before = ?, after = ?"
+                    " where opportunity = ? and workload = ? and environment = ?",
+                    [image.before, image.after, landed.id, image.workload, image.environment],
+                )
+            db.execute("delete from proposed_edits where opportunity = ?", [landed.id])
+
+    def wait_for(self, one: Opportunity, versions: str) -> None:
+        """Record the versions that are published while a landed edit is not in them.
+
+        Where others are published since, and it is not in those either, it is open again.
+        """
+        with self._store.writing() as db:
+            known = db.execute(
+                "select unpublished from opportunities where id = ?", [one.id]
+            ).fetchone()[0]
+            undone = known not in ("", versions)
+            values = {**_OPEN, "state": "found", "changed": now()}
+            db.table("opportunities").update(
+                one.id, values if undone else {"unpublished": versions}
+            )
 
     def propose(self, ids: Iterable[str], url: str) -> None:
-        """Record where edits were proposed that were only found until now."""
+        """Record that an issue of the bot's own proposes edits."""
         with self._store.writing() as db:
             for one in ids:
-                db.execute(
-                    "update opportunities set state = 'proposed', url = ?, changed = ?"
-                    " where id = ? and state = 'found'",
-                    [url, now(), one],
-                )
+                add_proposal(db, one, ("", "", 0), url)
 
     def decline(self, declined: DeclinedEdit) -> None:
         """Record that an edit is not wanted; the last word on it counts."""
@@ -194,8 +234,41 @@ class Opportunities:
             db.table("opportunities").update(id_, dict(values))
 
 
+# An edit that is open: nobody proposed or declined it, and it has not landed.
+_OPEN: Mapping[str, Any] = {
+    "url": "", "reason": "", "user": "", "saved": None, "unpublished": None,
+}  # fmt: skip
+
+
+def add_proposal(db: Database, opportunity: str, where: tuple[str, str, int], url: str) -> None:
+    """Record that an edit that is open is proposed in a pull request: forge, repository, number."""
+    db.execute(
+        "insert into proposed_edits (opportunity, forge, repository, number, url, since)"
+        " select id, ?, ?, ?, ?, ? from opportunities where id = ?"
+        " and state in ('found', 'proposed') on conflict do nothing",
+        [*where, url, now(), opportunity],
+    )
+    settle_proposed(db, opportunity)
+
+
+def settle_proposed(db: Database, opportunity: str) -> None:
+    """An edit is proposed while a pull request or an issue is open that proposes it; the first
+    pull request is where."""
+    first = db.execute(
+        "select url from proposed_edits where opportunity = ?"
+        " order by number = 0, since, forge, repository, number limit 1",
+        [opportunity],
+    ).fetchone()
+    state, url = ("found", "") if first is None else ("proposed", first[0])
+    db.execute(
+        "update opportunities set state = ?, url = ?, changed = ? where id = ?"
+        " and state in ('found', 'proposed') and (state, url) != (?, ?)",
+        [state, url, now(), opportunity, state, url],
+    )
+
+
 def _opportunity(row: Mapping[str, Any], images: Sequence[OpportunityImage]) -> Opportunity:
     change = _CHANGE.validate_json(row["change"])
     names = ("repository", "state", "found", "changed", "url", "reason", "user", "saved")
-    known = {name: row[name] for name in names}
+    known = {name: row[name] for name in names} | {"published": row["unpublished"] is None}
     return replace(Opportunity(change=change, **known), images=tuple(images))

@@ -55,6 +55,7 @@ class CheckRecord:
 
     `narrowed`: of some images alone, as requested; it is no result for the commit. `pusher` is who
     pushed it, empty where no delivery told. `over`: we know that the pull request is not open.
+    `opportunities` are the ids that the pull request's text names, with blanks between.
     """
 
     id: str
@@ -82,6 +83,7 @@ class CheckRecord:
     result_id: str | None = None
     pusher: str = ""
     over: bool = False
+    opportunities: str = ""
     first_status: str | None = None
     first_comment: str | None = None
 

@@ -237,6 +237,30 @@ def m011_looked_repositories(db: Database) -> None:
     db.table("repositories").add_column("looked", str, not_null_default="")
 
 
+@migrations()
+def m012_proposed_edits(db: Database) -> None:
+    """Where edits are proposed: a pull request, or an issue of the bot's own (`number` 0).
+
+    `checks.opportunities` are the ids that the pull request's text names, with blanks between.
+    `opportunities.unpublished` is null but from a merge until its packages are published: then the
+    versions published since, empty until they were looked at. `before` and `after` are an image's
+    sizes when the edit landed.
+    """
+    db.table("proposed_edits").create(
+        _columns("opportunity forge repository number url since", number=int),
+        pk=("opportunity", "forge", "repository", "number"),
+        not_null={"url", "since"},
+    )
+    db.execute(
+        "insert into proposed_edits (opportunity, forge, repository, number, url, since)"
+        " select id, '', '', 0, url, changed from opportunities where state = 'proposed'"
+    )
+    db.table("checks").add_column("opportunities", str, not_null_default="")
+    db.table("opportunities").add_column("unpublished", str)
+    for name in ("before", "after"):
+        db.table("opportunity_images").add_column(name, int)
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

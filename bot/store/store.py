@@ -39,6 +39,8 @@ from bot.store.records import (
 from bot.store.schema import MIGRATION_NAMES, migrations
 from bot.store.transactions import StoreError, Transactions
 
+# The store in the data directory.
+FILE = "minimize.sqlite"
 _BUSY_MS = 30_000
 
 
@@ -339,7 +341,7 @@ def open_store(data: Path) -> Store:
 
     The file is `minimize.sqlite`. What a newer release wrote is refused, not guessed at.
     """
-    path = data / "minimize.sqlite"
+    path = data / FILE
     try:
         data.mkdir(parents=True, exist_ok=True)
         own_file(path)

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 import yaml
 
 from bot.cli import main
+from bot.model.advice import Change
+from bot.model.opportunity import OpportunityImage
+from bot.store.opportunities import Opportunities, Place
+from bot.store.store import open_store
 from tests.closure.conftest import Tiny
 
 
@@ -48,6 +53,7 @@ def run(tmp_path, tiny: Tiny, capsys):
 
     def command(*words: str) -> tuple[int, str]:
         places = ["--config", str(tmp_path / "config"), "--cache", str(tmp_path / "cache")]
+        places += ["--data", str(tmp_path / "data")]
         with pytest.raises(SystemExit) as ended:
             main(["advise", *words, *places])
         return int(ended.value.code or 0), capsys.readouterr().out
@@ -73,6 +79,32 @@ def test_json_has_the_fields_of_the_contract(run):
         **key, "now": {"packages": 2, "installed_size": 2_001_000}, "plans": [],
     }.items()  # fmt: skip
     assert json.loads(out).items() >= {"metric": "installed", "overall": [], "fleet": None}.items()
+
+
+def test_edits_that_are_opportunities_have_their_state_and_declined_ones_are_left_out(
+    run, tmp_path
+):
+    assert not (tmp_path / "data").exists()
+    store = open_store(tmp_path / "data")
+    web = Change("weaken", "app", "app", "web", None, "Recommends: web", 2_000_000)
+    opportunities = Opportunities(store)
+    image = OpportunityImage("app", "bare", ("x86_64",), 2_000_000)
+    opportunities.record(Place("repo", "app", "bare"), "x", [(web, image)])
+    (one,) = opportunities.all()
+    opportunities.propose([one.id], "https://f/1")
+    code, out = run("app", "--format", "json")
+    assert code == 0
+    (plan,) = json.loads(out)["images"][0]["plans"]
+    state = {"id": one.id, "state": "proposed", "url": "https://f/1", "saved": None}
+    assert plan["changes"][0]["opportunity"] == state
+    assert f"proposed: https://f/1 (opportunity {one.id})" in run("app")[1]
+    opportunities.land(replace(one, changed="2026-11-01"), [replace(image, before=9, after=2)])
+    assert f"landed, saved 7 B (opportunity {one.id})" in run("app")[1]
+    with store.writing() as db:
+        db.execute("update opportunities set state = 'declined'")
+    answer = json.loads(run("app", "--format", "json")[1])
+    assert (answer["images"][0]["plans"], answer["overall"]) == ([], [])
+    store.close()
 
 
 def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,44 @@ def test_an_edit_that_is_published_landed_with_what_it_saves_now(world: World) -
         settle(world, history)
         again = next(one for one in known(history) if one.edit == "app:perl")
         assert (again.state, again.saved) == ("found", None)
+
+
+def test_what_was_merged_is_measured_once_it_is_published(world: World) -> None:
+    with world.history() as history:
+        settle(world, history)
+        opportunities = Opportunities(history.store)
+
+        def merge() -> Opportunity:
+            (one,) = known(history)
+            merged = replace(one, changed="2026-11-01", url="https://f/1", published=False)
+            opportunities.land(merged, one.images)
+            return one
+
+        perl = merge().edit
+        # Not built yet: the requirement is in what is published, and in another image now.
+        world.workload("more", "app")
+        settle(world, history)
+        (one,) = known(history)
+        assert (one.edit, one.state, one.saved, one.published) == (perl, "landed", None, False)
+        without = Thing("app", version=2, size=100, requires=("zlib",))
+        world.publish(without, *OTHERS)
+        assert settle(world, history).landed == ("repo: app:perl",)
+        one = next(one for one in known(history) if one.edit == perl)
+        assert (one.saved, one.published, one.changed) == (28_000, True, "2026-11-01")
+        assert {(i.before, i.after) for i in one.images} == {(14_800, 800)}
+
+
+def test_what_was_merged_and_undone_before_it_was_published_is_open_again(world: World) -> None:
+    with world.history() as history:
+        settle(world, history)
+        (one,) = known(history)
+        Opportunities(history.store).land(replace(one, published=False), one.images)
+        settle(world, history)
+        assert known(history)[0].state == "landed"
+        # A later version is published, and requires it still.
+        world.publish(Thing("app", version=2, size=100, requires=("perl", "zlib")), *OTHERS)
+        settle(world, history)
+        assert known(history)[0].state == "found"
 
 
 def test_an_edit_that_is_not_published_stays_open(world: World) -> None:

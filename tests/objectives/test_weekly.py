@@ -127,6 +127,30 @@ async def test_nobody_gets_one_who_did_not_ask(daily: DailyHistory) -> None:
     assert forge.texts == []
 
 
+async def test_what_landed_in_the_week_is_in_it_with_what_it_saved(daily: DailyHistory) -> None:
+    daily.day("lib")
+    opportunities = Opportunities(daily.history.store)
+    edits = [
+        Change("weaken", "app", "app", f"n{n}", True, f"Recommends: n{n}", 5) for n in (1, 2, 3)
+    ]
+    image = OpportunityImage("web", "minimal", ("x86_64",), 5)
+    place = OpportunityPlace("r", "web", "minimal")
+    opportunities.record(place, "x", [(edit, image) for edit in edits])
+    days = {"app:n1": "2026-11-01T00:00:00Z", "app:n2": "2025-01-01T00:00:00Z"}
+    for one in opportunities.all():
+        if one.edit in days:
+            landed = replace(one, changed=days[one.edit], url="https://f/9")
+            opportunities.land(landed, [replace(image, before=3_000_000, after=1_000_000)])
+    await publish(daily, forge := Forge(), 1)
+    body = forge.texts[0].body.replace("\N{NO-BREAK SPACE}", " ")
+    row = next(line for line in body.split("\n") if "`app:n1`" in line)
+    assert "**Edits that landed**" in body
+    assert "[2026-11-01](<https://f/9>)" in row
+    assert "2 MB" in row
+    assert "app:n2" not in body  # long ago
+    assert "| found |" in next(line for line in body.split("\n") if "`app:n3`" in line)
+
+
 async def test_the_three_best_edits_are_proposed_in_it(daily: DailyHistory) -> None:
     daily.day("lib")
     opportunities = Opportunities(daily.history.store)

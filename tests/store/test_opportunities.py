@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,13 @@ def test_what_landed_has_its_saving_and_is_open_again_when_it_is_undone(
     opportunities: Opportunities,
 ) -> None:
     (one, _) = opportunities.all()
-    opportunities.land(one, 1_900)
+    sizes = [replace(i, before=9_000 + i.saves, after=9_000) for i in one.images]
+    opportunities.land(replace(one, url="https://f/3"), [replace(sizes[0], after=None), sizes[1]])
+    assert opportunities.all()[0].saved is None  # one of its images was not measured
+    sizes[1] = replace(sizes[1], before=9_400)
+    opportunities.land(replace(one, url="https://f/3"), sizes)
     (landed, _) = opportunities.all()
-    assert (landed.state, landed.saved) == ("landed", 1_900)
+    assert (landed.state, landed.saved, landed.url) == ("landed", 1_900, "https://f/3")
     opportunities.record(WEB, "two", [(SYSTEMD, image(WEB, 1_000))])
     (again, _) = opportunities.all()
     assert (again.state, again.saved) == ("found", None)

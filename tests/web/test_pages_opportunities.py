@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bot.model.advice import Change, Evidence
 from bot.model.opportunity import Opportunity, OpportunityImage
 from bot.report.opportunity import opportunity_texts
 from bot.store.opportunities import Opportunities, Place
+from bot.store.store import open_store
 from tests.web.sites import application, prepare
 
 ARCHES = ("aarch64", "x86_64")
@@ -86,6 +88,27 @@ async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any)
     text = await (await site.get(f"/opportunities/{row['id']}")).text()
     assert "/minimize decline nginx:systemd REASON" in text
     assert (await site.get("/opportunities/nowhere")).status == 404
+
+
+async def test_what_landed_has_the_sizes_of_its_images_and_where_it_was_merged(
+    tmp_path: Path, site: Any
+) -> None:
+    store = open_store(tmp_path / "data")
+    git = next(one for one in Opportunities(store).all() if one.edit == "git:perl")
+    sizes = [replace(i, before=i.saves + 5_000_000, after=5_000_000) for i in git.images]
+    landed = replace(git, url="https://forge.example/8", published=False)
+    Opportunities(store).land(landed, sizes)
+    store.close()
+    page = await (await site.get(f"/api/opportunities/{git.id}")).json()
+    about = page["opportunity"]
+    assert (about["state"], about["saved"], about["published"]) == ("landed", 9_000_000, False)
+    assert {(i["before"], i["after"]) for i in page["images"]} == {
+        (13_000_000, 5_000_000), (6_000_000, 5_000_000),
+    }  # fmt: skip
+    text = await (await site.get(f"/opportunities/{git.id}")).text()
+    assert '<a href="https://forge.example/8">' in text
+    assert "not in the published packages yet" in text
+    assert f"Opportunity: {git.id}" in text
 
 
 async def test_an_image_has_what_would_make_it_smaller(site: Any) -> None:

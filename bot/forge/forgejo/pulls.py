@@ -38,6 +38,7 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
     return PullRequest(
         key=key,
         title=str(pull.get("title") or ""),
+        text=str(pull.get("body") or ""),
         author=author,
         author_is_bot=is_program(author),
         open=pull["state"] == "open",

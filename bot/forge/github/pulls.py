@@ -16,6 +16,7 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
     return PullRequest(
         key=key,
         title=str(pull.get("title") or ""),
+        text=str(pull.get("body") or ""),
         author=str(user.get("login") or "ghost"),
         author_is_bot=user.get("type") == "Bot",
         open=pull.get("state", "open") == "open",

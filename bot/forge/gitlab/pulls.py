@@ -25,6 +25,7 @@ def pull_request_of(
     return PullRequest(
         key=key,
         title=str(merge.title or ""),
+        text=str(getattr(merge, "description", None) or ""),
         author=str((merge.author or {}).get("username") or "ghost"),
         author_is_bot=author_is_bot,
         open=merge.state in ("opened", "locked"),

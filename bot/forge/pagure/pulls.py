@@ -55,6 +55,7 @@ def pull_request_of(
     return PullRequest(
         key=key,
         title=str(pull["title"]),
+        text=str(pull.get("initial_comment") or ""),
         author=author,
         author_is_bot=is_program(author),
         open=pull["status"] == "Open",

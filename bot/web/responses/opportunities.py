@@ -54,6 +54,7 @@ class OpportunityRow:
     ]
     reason: Annotated[str, Column("Reason", only="csv")]
     user: Annotated[str, Column("Declined by", only="csv")]
+    published: Annotated[bool, Column("Published", only="csv")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class OpportunityList:
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image and what the edit saves in it."""
+    """An image and what the edit saves in it; its sizes without and with it, once it landed."""
 
     workload: Annotated[str, Column("Workload")]
     environment: Annotated[str, Column("Environment")]
     arches: Annotated[tuple[str, ...], Column("Architectures", value=lambda r: ", ".join(r.arches))]
     saves: Annotated[int, Column("Saves", "size")]
+    before: Annotated[int | None, Column("Before it landed", "size", spare=True)]
+    after: Annotated[int | None, Column("After", "size", spare=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +128,19 @@ def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
         _row(one),
         one.change,
         [to_plain(phrase) for phrase in evidence_phrases(one)],
-        [SavedImage(i.workload, i.environment, i.arches, i.saves) for i in one.images],
+        [
+            SavedImage(i.workload, i.environment, i.arches, i.saves, i.before, i.after)
+            for i in one.images
+        ],
         texts.commit,
         texts.changelog,
         texts.report,
     )
     tables = {"images": Table("Images", columns(SavedImage, *_IMAGE), data.images)}
-    return PageResponse("opportunity.html.j2", data, tables, {})
+    return PageResponse("opportunity.html.j2", data, tables, {"where": safe_url(data.opportunity)})
 
 
-_IMAGE = ("workload", "environment", "arches", "saves")
+_IMAGE = ("workload", "environment", "arches", "saves", "before", "after")
 
 
 def opportunities_table(rows: list[OpportunityRow]) -> Table:
@@ -200,6 +206,7 @@ def _row(one: Opportunity) -> OpportunityRow:
         one.url or None,
         one.reason,
         one.user,
+        one.published,
     )
 
 
@@ -214,4 +221,5 @@ _SAVED = Column(
 _COLUMNS = columns(
     OpportunityRow, "edit", "kind", "to", "source", "repository", "saves", "images", "state",
     "evidence", "maintainers", "saved", _SAVED, "found", "changed", "url", "reason", "user",
+    "published",
 )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Edits that a change makes of the dependencies of its packages, and of what images request.
+
+By this the edit that an opportunity asks for is recognised, whoever made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from bot.advice.edits import capability_name
+from bot.check.evidence import Sides
+from bot.check.requested import Requests
+from bot.check.target import Target
+from bot.model.opportunity import MadeEdit
+from bot.model.package import DependencyKind, Overlay
+
+
+def made_edits(targets: Iterable[Target], requests: Requests) -> tuple[MadeEdit, ...]:
+    """The edits of a change, sorted: of each repository document and package at most one."""
+    found = [
+        edit for target in targets for edit in edits_of_sides(target.document.id, target.sides)
+    ]
+    return tuple(sorted((*found, *_edits_of_requests(requests))))
+
+
+def edits_of_sides(repository: str, sides: Mapping[str, Sides]) -> Iterator[MadeEdit]:
+    """The edits of the packages that both sides have, by architecture."""
+    required = _by_package(sides.values(), "requires")
+    suggested = _by_package(sides.values(), "suggests")
+    for package, pairs in required.items():
+        after = frozenset().union(*(head for _, head in pairs))
+        unrequired = frozenset().union(*(base for base, _ in pairs)) - after
+        gained = [head - base for base, head in suggested[package]]
+        added = gained[0].intersection(*gained[1:])
+        if unrequired or added:
+            yield MadeEdit(repository, package, tuple(sorted(unrequired)), tuple(sorted(added)))
+
+
+Names = frozenset[str]
+
+
+def _by_package(
+    sides: Iterable[Sides], kind: DependencyKind
+) -> Mapping[str, Sequence[tuple[Names, Names]]]:
+    """The names of the capabilities before and after, once for each architecture."""
+    found: dict[str, list[tuple[Names, Names]]] = {}
+    for one in sides:
+        base, head = _names(one.base, kind), _names(one.head, kind)
+        for package in base.keys() & head.keys():
+            found.setdefault(package, []).append((base[package], head[package]))
+    return dict(sorted(found.items()))
+
+
+def _names(overlay: Overlay, kind: DependencyKind) -> Mapping[str, Names]:
+    return {
+        package.nevra.name: frozenset(
+            capability_name(each.capability) or each.capability for each in package.of_kind(kind)
+        )
+        for package in overlay.packages
+    }
+
+
+def _edits_of_requests(requests: Requests) -> Iterator[MadeEdit]:
+    """The requests instead of a package, of images on both sides that request it no more."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for image in requests.images:
+        if image.base is None or image.head is None:
+            continue
+        before, after = frozenset(image.base.requests), frozenset(image.head.requests)
+        for name in before - after:
+            instead = dict.fromkeys(sorted(after - before))
+            found.setdefault((image.key.repository, name), {}).update(instead)
+    for (repository, name), others in found.items():
+        if others:
+            yield MadeEdit(repository, name, replaced_by=tuple(sorted(others)))
