@@ -218,6 +218,8 @@ class Turns:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._looked: dict[str, float] = {}
+        # Those where something was on its way.
+        self._soon: set[str] = set()
         self._listed = self._sent = -1e9
         self._allowed, self._at = _BURST, clock()
 
@@ -241,11 +243,13 @@ class Turns:
         """The repository that is due: one with an unfinished check first, then the longest unseen;
         null while none is."""
         self._looked = {one.name: at for one in known if (at := self._looked.get(one.name))}
+        self._soon &= self._looked.keys()
         now = self._clock()
 
         def due(one: KnownRepository) -> float:
-            seen = self._looked.get(one.name, -1e9)
-            return seen + (_UNFINISHED if one.unfinished else _OTHERS)
+            pause = _FRESH if one.name in self._soon else _OTHERS
+            # Of a busy repository something is always on its way.
+            return self._looked.get(one.name, -1e9) + (_UNFINISHED if one.unfinished else pause)
 
         ready = [one for one in known if due(one) <= now]
         return min(ready, key=lambda one: (not one.unfinished, due(one)), default=None)
@@ -265,10 +269,11 @@ class Turns:
     def looked(self, one: KnownRepository) -> None:
         """Record that a repository was looked at."""
         self._looked[one.name] = self._clock()
+        self._soon.discard(one.name)
 
     def look_soon(self, one: KnownRepository) -> None:
-        """Have a repository looked at again once what is on its way has come."""
-        self._looked[one.name] = self._clock() - _OTHERS + _FRESH
+        """Have a repository that was looked at seen again once what is on its way has come."""
+        self._soon.add(one.name)
 
 
 def is_missed(pull: OpenPull, newest: NewestCheck | None, since: str) -> bool:

@@ -306,6 +306,22 @@ def test_one_with_an_unfinished_check_comes_first_and_every_five_minutes() -> No
     assert turns.next(all_) == all_[0]  # the longest unseen
 
 
+def test_what_is_on_its_way_is_looked_for_in_a_minute_and_no_busy_repository_at_once() -> None:
+    clock = Clock()
+    turns, quiet, busy = Turns(clock), known("a"), known("b", unfinished=True)
+    for one in (quiet, busy):
+        turns.looked(one)
+        turns.look_soon(one)
+    assert turns.next([quiet, busy]) is None
+    clock.now += 61
+    assert turns.next([quiet, busy]) == quiet
+    turns.looked(quiet)
+    clock.now += 238
+    assert turns.next([quiet, busy]) is None
+    clock.now += 2
+    assert turns.next([quiet, busy]) == busy
+
+
 def test_a_tenth_of_the_quota_is_kept_but_each_is_seen_daily() -> None:
     clock = Clock()
     turns = Turns(clock)
