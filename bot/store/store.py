@@ -345,19 +345,24 @@ def open_store(data: Path) -> Store:
     try:
         data.mkdir(parents=True, exist_ok=True)
         own_file(path)
-        connection = sqlite3.connect(
-            path, check_same_thread=False, isolation_level=None, timeout=_BUSY_MS / 1000
+        connection, reading = (
+            sqlite3.connect(
+                path, check_same_thread=False, isolation_level=None, timeout=_BUSY_MS / 1000
+            )
+            for _ in range(2)
         )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"The store {path} cannot be opened: {error}.",
             "See that the data folder is there and may be written.",
         ) from error
-    store = Store(path, connection)
+    store = Store(path, connection, reading)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        reading.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        reading.execute("PRAGMA query_only=1")
         database = Database(connection)
         _refuse_newer(path, database)
         migrations.apply(database)

@@ -23,12 +23,23 @@ class StoreError(SurroundingsError):
 
 
 class Transactions:
-    """An open file: reading, and writing whole or not at all. From any thread."""
+    """An open file: reading, and writing whole or not at all. From any thread.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Reading has a connection of its own: who reads waits for no write to the disk, and no webhook
+    for who reads. Within a transaction of its thread it sees what that has written so far.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, reading: sqlite3.Connection
+    ) -> None:
+        """`connection` writes; `reading` is another to the same file, in WAL."""
         self.path = path
         self._db = Database(connection)
         self._lock = threading.RLock()
+        # The thread that has a transaction.
+        self._writer: int | None = None
+        self._reader = Database(reading)
+        self._reading = threading.Lock()
 
     def vacuum(self) -> None:
         """Write the file anew without its free pages; StoreError if the disk cannot hold it."""
@@ -40,7 +51,8 @@ class Transactions:
 
     def close(self) -> None:
         """Close the file. The store must not be used afterwards."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()
 
     @contextmanager
@@ -53,6 +65,7 @@ class Transactions:
             connection = self._db.conn
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                self._writer = threading.get_ident()
                 try:
                     yield self._db
                     connection.execute("COMMIT")
@@ -60,6 +73,8 @@ class Transactions:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
+                finally:
+                    self._writer = None
             except sqlite3.Error as error:
                 raise StoreError(
                     f"The store {self.path} cannot be written: {error}.",
@@ -96,8 +111,9 @@ class Transactions:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query; StoreError if the file cannot be read."""
-        with self._lock:
+        within = self._writer == threading.get_ident()
+        with self._lock if within else self._reading:
             try:
-                return list(self._db.query(sql, values))
+                return list((self._db if within else self._reader).query(sql, values))
             except sqlite3.Error as error:
                 raise StoreError(f"The store {self.path} cannot be read: {error}.") from error

@@ -435,7 +435,7 @@ async def test_a_crash_before_the_command_is_stored_leads_to_the_same_once(bot) 
     Commands.add = crashing
     try:
         await bot.comment("/minimize check\n/minimize help", "ann")
-        bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+        bot.all_due()
         await bot.dispatcher.handle_new()
     finally:
         Commands.add = add

@@ -149,7 +149,7 @@ async def test_a_cancel_that_is_heard_again_after_a_crash_is_still_taken(bot) ->
 
     bot.engine.start_reply = crashing
     await bot.comment("/minimize cancel", "ann")
-    bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+    bot.all_due()
     await bot.dispatcher.handle_new()
     await bot.until(lambda: bot.forge.reactions == [("41", "eyes")])
     assert bot.forge.answers() == []

@@ -79,11 +79,11 @@ async def test_a_check_that_was_closed_before_its_start_is_open_again(bot, monke
         await bot.until(lambda: not bot.checks()[0].open)
         assert bot.checks()[0].problem == NEVER_STARTED
         while faults:
-            bot.store.rows("update deliveries set due = 0 returning id")
+            bot.all_due()
             await bot.dispatcher.handle_new()
     # Never given up for what passes.
     assert bot.store.delivery_counts() == {"new": 1}
-    bot.store.rows("update deliveries set due = 0 returning id")
+    bot.all_due()
     await bot.dispatcher.handle_new()
     await bot.settled()
     (check,) = bot.checks()

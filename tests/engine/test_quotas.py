@@ -94,9 +94,9 @@ async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
     await bot.until(lambda: bool(bot.forge.answers()))
     assert "has had 1 checks within an hour" in bot.forge.answers()[-1].replace("`", "")
     # An hour later.
-    for table, column in (("checks", "created"),):
-        bot.store.rows(f"update {table} set {column} = ? returning 1", [ago(61)])
-    bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+    with bot.store.writing() as db:
+        db.execute("update checks set created = ?", [ago(61)])
+    bot.all_due()
     await bot.dispatcher.handle_new()
     await bot.settled()
     assert bot.forge.states(second)[-1] == "success"
@@ -118,7 +118,7 @@ async def test_what_waited_for_room_and_comes_no_more_is_pending_no_more(limited
         assert bot.forge.states(newest) == ["pending"]
     else:
         bot.show(waiting, open=False)
-    bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+    bot.all_due()
     await bot.dispatcher.handle_new()
     await bot.until(lambda: bot.forge.states(waiting)[-1] == "neutral")
 

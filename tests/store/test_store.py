@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from bot.store.deliveries import add_delivery
 from bot.store.records import (
     CheckRecord,
     CommentRecord,
@@ -116,6 +117,19 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     assert order == ["first", "second"]
     one.close()
     two.close()
+
+
+def test_reading_waits_for_no_writer_and_a_writer_reads_what_it_has_written(store: Store) -> None:
+    store.add_deliveries([delivery(1)])
+    seen: list[dict[str, int]] = []
+    with store.writing() as db:
+        add_delivery(db, delivery(2), "2026-11-28T10:00:00Z")
+        reader = threading.Thread(target=lambda: seen.append(store.delivery_counts()))
+        reader.start()
+        reader.join(20)
+        assert seen == [{"new": 1}]
+        assert store.delivery_counts() == {"new": 2}
+    assert store.delivery_counts() == {"new": 2}
 
 
 def test_checks_are_kept_with_their_result(store: Store) -> None:
