@@ -26,15 +26,16 @@ class Abilities:
     """What an API can do, where not every forge's can.
 
     `role` is the one that our account needs there to do all that the bot does; `roles` are those
-    that the forge does not have, with what they come to. `pushers`: it tells who pushed;
-    `reactions`: a token may react; `titles`: the title and text of an issue are edited; `private`:
-    it shows private projects; `deliveries`: a failed webhook is listed and sent again; `folds`: its
-    Markdown folds the long parts of a comment, which are left out elsewhere.
+    that the forge does not have, with what they come to. `statuses`: a check has a status beside
+    its comment; `pushers`: it tells who pushed; `reactions`: a token may react; `titles`: the title
+    and text of an issue are edited; `private`: it shows private projects; `deliveries`: a failed
+    webhook is listed and sent again; `folds`: its Markdown folds the long parts of a comment, which
+    are left out elsewhere.
     """
 
     role: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
-    check_runs: bool = False
+    statuses: bool = True
     pushers: bool = True
     reactions: bool = True
     titles: bool = True
@@ -44,8 +45,8 @@ class Abilities:
 
 
 ABILITIES = {
-    "github": Abilities(check_runs=True),
-    "gitlab": Abilities("write"),
+    "github": Abilities(),
+    "gitlab": Abilities("write", statuses=False),
     "forgejo": Abilities("admin", {"triage": "read", "maintain": "write"}, deliveries=False),
     "pagure": Abilities(
         "triage", {"maintain": "write"}, pushers=False, reactions=False, titles=False,

@@ -57,7 +57,7 @@ class World:
         runs = [r for r in self.local.state.check_runs if r.head_sha == sha]
         if runs:
             return runs[-1].conclusion
-        if self.kind != "gitlab":
+        if ABILITIES[self.kind].statuses:
             made = self.local.state.statuses_of(self.pull.repository, sha)
             said = f"{made[-1].state} {made[-1].description}" if made else ""
             waits = said.startswith("pending") and "/minimize allow" in said

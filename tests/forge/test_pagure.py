@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 
-from bot.demo.forge.gitstore import BareRepository
-from bot.forge.events import ChecksEvent, CommentEvent, IssueText, PushEvent
+from bot.forge.events import ChecksEvent, CommentEvent, PushEvent
 from bot.forge.pagure.forge import Pagure
 from bot.forge.values import (
     CheckState,
     CommitCheck,
     ForgeDeniedError,
-    ForgeFile,
     ForgeGoneError,
     IgnoredEvent,
     PullRequestEvent,
@@ -28,6 +23,7 @@ from bot.forge.values import (
 )
 from bot.store.records import NewDelivery
 from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer
+from tests.forge.places import Hook
 
 # One server for all of them, whoever runs them.
 pytestmark = pytest.mark.xdist_group("pagure")
@@ -84,23 +80,6 @@ async def world(made: Project) -> AsyncIterator[Project]:
     made.forge = made.server.forge()
     yield made
     await made.forge.close()
-
-
-async def test_a_pull_request_and_what_it_changes(world: Project, tmp_path: Path) -> None:
-    pull = await world.forge.pull_request(world.key)
-    assert (pull.title, pull.author, pull.open, pull.merged) == ("Change topic", ANN, True, "")
-    assert (pull.head_sha, pull.head_repository) == (world.head, world.fork)
-    tip = world.server.git(world.name).branch("main")
-    assert (pull.base_ref, pull.base_sha, pull.default_branch) == ("main", tip, "main")
-    assert world.server.ask(pull.url.removeprefix(world.server.url))
-    assert await world.forge.changed_files(world.key) == (ForgeFile("new"), ForgeFile("nginx.spec"))
-    assert [one.head_sha for one in await world.forge.open_pulls(world.name)] == [world.head]
-    assert await world.forge.pusher_of(world.key, world.head) == ANN
-    source = await world.forge.source(world.key, "main")
-    assert source.credential is None
-    clone = BareRepository.create(tmp_path / "clone.git")
-    clone.git("fetch", "--quiet", source.url, *(f"{ref}:{ref}" for ref in source.refs))
-    assert [clone.resolve(ref) for ref in source.refs] == [world.head, tip]
 
 
 async def test_a_flag_is_of_its_commit_and_the_same_twice_changes_nothing(world: Project) -> None:
@@ -164,23 +143,6 @@ async def test_a_comment_is_written_again_only_where_what_matters_changed(world:
     assert ["3 MB" in text for text in texts] == [True, False, True]
 
 
-async def test_a_comment_of_another_with_our_marker_is_not_ours(world: Project) -> None:
-    marker = "<!-- minimize:comment of eve -->"
-    path = f"{world.name}/pull-request/{world.number}/comment"
-    world.server.api(path, EVE, comment=f"{marker} mine")
-    assert await world.forge.find_comment(world.key, marker) is None
-    with pytest.raises(ValueError, match="marker"):
-        await world.forge.put_comment(world.key, marker, "no marker")
-
-
-async def test_comments_of_people_since(world: Project) -> None:
-    path = f"{world.name}/pull-request/{world.number}/comment"
-    world.server.api(path, EVE, comment="/minimize help")
-    found = await world.forge.comments_since(world.key, "2020-01-01T00:00:00Z")
-    assert (EVE, "/minimize help") in [(one.sender, one.body) for one in found]
-    assert await world.forge.comments_since(world.key, "2120-01-01T00:00:00Z") == ()
-
-
 async def test_roles_by_name_and_by_group(server: PagureServer) -> None:
     name = server.project("roles")
     key, forge = PullRequestKey("dist-git", name, 1), server.forge()
@@ -197,25 +159,6 @@ async def test_roles_by_name_and_by_group(server: PagureServer) -> None:
     assert await forge.is_member(key, "packagers", ANN)
     assert not await forge.is_member(key, "packagers", EVE)
     assert not await forge.is_member(key, "nobodies", EVE)
-    await forge.close()
-
-
-async def test_an_issue_has_one_text_that_counts(server: PagureServer) -> None:
-    name, forge = server.project("issues"), server.forge()
-    # Its author alone may not close an issue.
-    server.give(name, "user", BOT, "ticket")
-    text = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")
-    assert await forge.issues.put(name, MARKER, replace(text, state="closed")) is None
-    first = await forge.issues.put(name, MARKER, text)
-    assert first is not None
-    assert await forge.issues.put(name, MARKER, text) == first
-    larger = replace(text, body=f"{MARKER}\nIt is 72 MB.")
-    for wanted in (larger, larger, replace(larger, state="closed"), larger):
-        await forge.issues.put(name, MARKER, wanted)
-        found = await forge.issues.find(name, MARKER)
-        assert found == replace(first, body=larger.body, state=wanted.state or "open")
-    shown = server.api(f"{name}/issue/{first.id}")
-    assert [one["comment"] for one in shown["comments"] if not one["notification"]] == [larger.body]
     await forge.close()
 
 
@@ -238,32 +181,6 @@ async def test_what_is_not_there_and_what_a_token_may_not(world: Project) -> Non
     assert moved is not None
     assert (moved.after, moved.default_branch) == (tip, "main")
     assert world.server.ask(f"{moved.commits_url}/{tip}".removeprefix(world.server.url))
-
-
-class Hook:
-    """A server that takes webhooks: headers, with lower-case names, and bodies."""
-
-    def __init__(self) -> None:
-        self.came: list[tuple[dict[str, str], bytes]] = []
-        came = self.came
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                came.append(({name.lower(): text for name, text in self.headers.items()}, body))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/webhook/pagure"
-        Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

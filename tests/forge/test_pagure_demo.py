@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,14 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
-from bot.forge.events import CommentEvent, IssueText, PushEvent
 from bot.forge.pagure.forge import Pagure
 from bot.forge.values import (
-    ForgeDeniedError,
-    ForgeGoneError,
     IgnoredEvent,
-    PullRequestEvent,
     PullRequestKey,
-    StatusReport,
 )
 from bot.settings.forges import ForgeSettings
 from tests.forge.pagure_server import ANN, BOT, EVE, OWNER, PagureServer
-from tests.forge.test_pagure import BODY, MARKER, Hook
+from tests.forge.places import Hook
 
 pytestmark = pytest.mark.xdist_group("pagure")
 NAME, KEY = "rpms/nginx", "k" * 40
@@ -67,64 +62,6 @@ def events(world: World) -> list[Any]:
         new = world.forge.accept(headers, sent.body)
         found.append(world.forge.event(new.event, new.body))
     return [one for one in found if not isinstance(one, IgnoredEvent)]
-
-
-async def test_the_bot_on_the_local_forge(world: World) -> None:
-    forge, key = world.forge, world.key
-    pull = await forge.pull_request(key)
-    assert (pull.head_sha, pull.head_repository) == (world.pull.head_sha, f"forks/{ANN}/{NAME}")
-    assert [one.path for one in await forge.changed_files(key)] == ["nginx.spec"]
-    report = StatusReport("c", "failure", "+3 MB", url="https://m.example.org/c/1")
-    for _ in range(2):
-        await forge.set_status(key, pull.head_sha, report)
-    assert [one.state for one in await forge.checks_of(key, pull.head_sha)] == ["failure"]
-    assert len(world.local.state.statuses_of(world.pull.repository, pull.head_sha)) == 1
-    first = await forge.put_comment(key, MARKER, BODY)
-    assert await forge.put_comment(key, MARKER, BODY.replace("2222222", "3")) == first
-    assert await forge.put_comment(key, MARKER, BODY.replace("3 MB", "4 MB")) != first
-    roles = [await forge.role_of(key, user) for user in (OWNER, ANN, "nobody")]
-    assert roles == ["admin", "read", "none"]
-    assert await forge.pusher_of(key, pull.head_sha) == ANN
-    with pytest.raises(ForgeGoneError, match="Pull-Request not found"):
-        await forge.pull_request(replace(key, number=99))
-    forge._token = "no-such"
-    with pytest.raises(ForgeDeniedError, match="Invalid token"):
-        await forge.put_comment(key, MARKER, BODY)
-
-
-async def test_issues_on_the_local_forge(world: World) -> None:
-    world.local.set_role(world.pull.repository, BOT, "triage")
-    text = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")
-    first = await world.forge.issues.put(NAME, MARKER, text)
-    assert first is not None
-    larger = replace(text, body=f"{MARKER}\nIt is 72 MB.", state="closed")
-    await world.forge.issues.put(NAME, MARKER, larger)
-    found = await world.forge.issues.find(NAME, MARKER)
-    assert found == replace(first, body=larger.body, state="closed")
-
-
-async def test_what_the_local_forge_announces(world: World) -> None:
-    local, pull = world.local, world.pull
-    opened = PullRequestEvent(world.key, "check", pull.head_sha, "opened", base_ref="main")
-    assert events(world) == [opened]
-    assert pull.head_repository is not None
-    await local.push(pull.head_repository, "topic", {"a": "1"}, "1", user=ANN)
-    pushed = replace(opened, head_sha=pull.head_sha, action="synchronize")
-    assert events(world)[1:] == [pushed]
-    await local.comment(pull, "/minimize help", user=EVE)
-    comment = events(world)[-1]
-    assert isinstance(comment, CommentEvent)
-    assert (comment.sender, comment.body) == (EVE, "/minimize help")
-    assert await world.forge.comments_since(world.key, "2020-01-01T00:00:00Z") == (comment,)
-    await local.merge_pull(pull, user=OWNER)
-    push, stopped = events(world)[-2:]
-    assert isinstance(push, PushEvent)
-    assert (push.branch, push.after) == ("main", pull.head_sha)
-    merged = await world.forge.pull_request(world.key)
-    assert stopped == PullRequestEvent(
-        world.key, "stop", pull.head_sha, "closed", merged=merged.merged
-    )
-    assert await world.forge.pull_of(NAME, "main", pull.head_sha) == pull.number
 
 
 def shape(value: object) -> object:
