@@ -2,7 +2,7 @@
 
 A backup is a directory: `minimize.sqlite`, the engine's database (`engine.sqlite`, or a Postgres's
 own format), the settings file where it was named (secrets are references there, and stay out), and
-`backup.json`, which lists them with their checksums.
+`backup.json`, which lists them with their checksums. It is its owner's alone to read, as the data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from bot import __version__
 from bot.engine.database import database_engine, lock_data, refuse_newer
 from bot.errors import SurroundingsError, UsageError
-from bot.store.store import open_store
+from bot.store.store import open_store, own_file
 
 STORE = "minimize.sqlite"
 ENGINE = "engine.sqlite"
@@ -69,16 +69,18 @@ def make_backup(data: ServerData, target: Path, settings: Path | None = None) ->
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not empty.", "Name a directory that is not there yet.")
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = {STORE: data.store}
     if isinstance(data.engine, Path) and data.engine.exists():
         sources[ENGINE] = data.engine
     with _snapshots(sources) as snapshots:
         for name, snapshot in snapshots.items():
+            own_file(target / name)
             with closing(sqlite3.connect(target / name)) as copy:
                 snapshot.backup(copy)
     if isinstance(data.engine, str):
         # After the store: what it knows of runs is then no newer than the runs.
+        own_file(target / POSTGRES)
         _postgres(["pg_dump", "--format=custom", "--file", str(target / POSTGRES)], data.engine)
     if settings is not None:
         shutil.copyfile(settings, target / SETTINGS)
@@ -92,6 +94,7 @@ def make_backup(data: ServerData, target: Path, settings: Path | None = None) ->
 def restore_backup(source: Path, data: ServerData) -> Backup:
     """Put a backup in the place of a server's data, which must not be there.
 
+    What root restores belongs to the owner of the data directory, whose server has to write it.
     UsageError where a server runs, data is there, or the backup is incomplete, damaged or of a
     newer release; nothing is changed then.
     """
@@ -116,6 +119,7 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
             open_store(data.directory).close()  # refuses what a newer release wrote
             if isinstance(data.engine, Path) and data.engine.exists():
                 refuse_newer(f"sqlite:///{data.engine}")
+            _give_to_owner(data.directory, [*data.directory.iterdir(), *there])
             undo.pop_all()
     return backup
 
@@ -189,11 +193,21 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _copy_database(source: Path, target: Path) -> None:
     """Copy a database file; UsageError if it is damaged."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    own_file(target)
     with closing(sqlite3.connect(source)) as stored, closing(sqlite3.connect(target)) as copy:
         stored.backup(copy)
         (state,) = copy.execute("PRAGMA integrity_check").fetchone()
     if state != "ok":
         raise UsageError(f"{source} is damaged: {state}.", "Take another backup.")
+
+
+def _give_to_owner(directory: Path, paths: Iterable[Path]) -> None:
+    """Have the owner of a directory own what is there of `paths`, where this process is root."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        for path in paths:
+            if path.exists():
+                os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _postgres(command: Sequence[str], url: str) -> None:

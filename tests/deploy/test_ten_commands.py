@@ -1,9 +1,11 @@
 """The ten commands of deploy/README.md, as they stand there: from an empty system to a comment.
+Then those of an upgrade, a backup and its restoring.
 
-In a root that debootstrap has just made (`MINIMIZE_BOOTSTRAP=trixie`, some ten minutes), all ten;
-in the suite those that install nothing, in folders of the test's. What a person does there, the
-test does: it answers `minimize setup`, edits the settings, and starts the program of the unit, as
-its user, where no systemd runs.
+In a root that debootstrap has just made (`MINIMIZE_BOOTSTRAP=trixie`, some ten minutes), all of
+them; in the suite those that install nothing, in folders of the test's. What a person does there,
+the test does: it answers `minimize setup`, edits the settings, and starts the program of the unit,
+as its user, where no systemd runs. `MINIMIZE_UPGRADE_FROM` names the commit that is installed
+before the upgrade; by default this checkout's.
 """
 
 from __future__ import annotations
@@ -41,13 +43,21 @@ README = HOME / "deploy/README.md"
 UNIT = HOME / "deploy/systemd/minimize.service"
 CLONE = "https://github.com/OWNER/minimize"
 BOOTSTRAP = os.environ.get("MINIMIZE_BOOTSTRAP", "")
+OLDER = os.environ.get("MINIMIZE_UPGRADE_FROM", "HEAD")
+READY = "curl --fail http://127.0.0.1:8080/health/ready"
 
 
-def commands() -> list[str]:
-    """The commands of the README's first block, without their remarks."""
-    block = re.search(r"^## Ten commands\n.*?^```sh\n(.*?)^```", README.read_text(), re.M | re.S)
+def commands(title: str = "## Ten commands") -> list[str]:
+    """The commands of a section's first block, without their remarks."""
+    block = re.search(rf"^{title}\n.*?^```sh\n(.*?)^```", README.read_text(), re.M | re.S)
     assert block is not None
-    return [re.sub(r"\s+#.*", "", line) for line in block[1].splitlines()]
+    lines = (re.sub(r"(^|\s+)#.*", "", line) for line in block[1].splitlines())
+    return [line for line in lines if line]
+
+
+def upkeep() -> list[str]:
+    """The commands of an upgrade, a backup and its restoring."""
+    return commands("### Upgrade, backup, restore")
 
 
 def start_command() -> str:
@@ -73,6 +83,9 @@ class Here:
 
     def words(self, command: str) -> list[str]:
         """The command with our paths; it is ours, not the user minimize's, that runs it."""
+        for place in ("/var/lib/minimize", "/backup"):
+            command = command.replace(f" {place}", f" {self.top}{place}")
+        command = command.replace(" -o minimize -g minimize ", " ")
         command = command.replace("/etc/minimize", str(self.settings))
         command = command.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
         return ["bash", "-c", command.removeprefix("runuser -u minimize -- ")]
@@ -96,7 +109,10 @@ class Here:
 
     def folders(self) -> tuple[str, str]:
         """Those of data and of caches, as `setup` is answered."""
-        return str(self.top / "data"), str(self.top / "cache")
+        return str(self.top / "var/lib/minimize"), str(self.top / "cache")
+
+    def publish(self, commit: str) -> None:
+        """Have a commit of this checkout be the one that is cloned and pulled."""
 
 
 class Root(Here):
@@ -116,9 +132,7 @@ class Root(Here):
             shutil.copy(source, root / source[1:])
         (root / "etc/gitconfig").write_text(f'[url "/srv/minimize"]\n\tinsteadOf = {CLONE}\n'
                                             "[safe]\n\tdirectory = *\n")  # fmt: skip
-        subprocess.run(
-            ["git", "clone", "--quiet", "--bare", str(HOME), str(root / "srv/minimize")], check=True
-        )
+        subprocess.run(["git", "init", "--quiet", "--bare", str(root / "srv/minimize")], check=True)
         # Whatever a registry's certificate is signed by here; the root has authorities of its own.
         if (trusted := Path("/etc/ssl/certs/ca-certificates.crt")).exists():
             shutil.copy(trusted, root / "srv/authorities.pem")
@@ -150,6 +164,15 @@ class Root(Here):
 
     def folders(self) -> tuple[str, str]:
         return "/var/lib/minimize", "/var/cache/minimize"
+
+    def publish(self, commit: str) -> None:
+        branch = subprocess.run(
+            ["git", "symbolic-ref", "HEAD"], cwd=self.top / "srv/minimize",
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+        target = str(self.top / "srv/minimize")
+        command = ["git", "push", "--quiet", "--force", target, f"{commit}:{branch}"]
+        subprocess.run(command, cwd=HOME, check=True)
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -187,8 +210,10 @@ class Operator:
         """Do what a command of the README says; it must succeed."""
         if command.startswith("editor "):
             self.edit()
-        elif command.startswith("systemctl enable --now minimize "):
-            self.server = self.place.start(start_command(), self.home / "log")
+        elif command.startswith("systemctl "):
+            await self.stop()
+            if not command.startswith("systemctl stop "):
+                self.server = self.place.start(start_command(), self.home / "log")
         elif command.startswith("curl "):
             await self.succeeds(command, tries=240)
         elif command.startswith("minimize setup "):
@@ -216,6 +241,25 @@ class Operator:
             await asyncio.sleep(0.5)
         log = self.home / "log"
         pytest.fail(f"{command}: {self.output[-3000:]}{log.read_text() if log.exists() else ''}")
+
+    async def keep_up(self, followed: list[str]) -> None:
+        """Follow an upgrade, a backup, its restoring; each time the checks are there again."""
+        for command in followed:
+            await self.follow(command)
+            if command.startswith("systemctl ") and self.server is not None:
+                await self.follow(READY)
+                await self.succeeds("minimize runs --settings /etc/minimize/bot.yaml")
+                assert "rpms/tool" in self.output
+
+    async def stop(self) -> None:
+        if self.server is not None:
+            self.server.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.to_thread(self.server.wait, 30)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+                self.server.wait()
+            self.server = None
 
     def answers(self) -> str:
         """The answers to `minimize setup`, one for each question."""
@@ -268,13 +312,7 @@ async def operator(place: Here, home: Path) -> AsyncIterator[Operator]:
             try:
                 yield made
             finally:
-                if made.server is not None:
-                    made.server.send_signal(signal.SIGTERM)
-                    try:
-                        await asyncio.to_thread(made.server.wait, 30)
-                    except subprocess.TimeoutExpired:
-                        made.server.kill()
-                        made.server.wait()
+                await made.stop()
 
 
 def free_port() -> int:
@@ -294,6 +332,10 @@ async def test_from_settings_to_a_comment_on_this_machine(tmp_path: Path) -> Non
         for command in followed:
             await made.follow(command)
         assert "rpms/tool" in made.output
+        kept = [one for one in upkeep() if "/opt/minimize" not in one]
+        assert len(kept) == 7
+        await made.keep_up(kept)
+        assert (tmp_path / "var/lib/minimize.old").is_dir()
 
 
 @pytest.mark.skipif(not BOOTSTRAP, reason="minutes long: MINIMIZE_BOOTSTRAP=trixie runs it")
@@ -304,11 +346,17 @@ async def test_from_an_empty_debian_to_a_comment(tmp_path: Path) -> None:
     root = Path(os.environ.get("MINIMIZE_BOOTSTRAP_ROOT") or tmp_path / "root")
     if not (root / "usr/bin/apt-get").exists():
         subprocess.run(["debootstrap", "--variant=minbase", BOOTSTRAP, str(root)], check=True)
-    async with operator(Root(root, 8080), tmp_path) as made:
+    place = Root(root, 8080)
+    place.publish(OLDER)
+    async with operator(place, tmp_path) as made:
         for command in commands():
             started = time.monotonic()
             await made.follow(command)
             print(f"{time.monotonic() - started:7.1f} s  {command}", flush=True)
+        place.publish("HEAD")
+        started = time.monotonic()
+        await made.keep_up(upkeep())
+        print(f"{time.monotonic() - started:7.1f} s  upgrade, backup, restore", flush=True)
 
 
 def test_there_are_ten_and_each_is_a_command_of_ours_with_its_options() -> None:

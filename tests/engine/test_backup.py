@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -103,6 +104,31 @@ def test_nothing_is_written_over(server: ServerData, tmp_path: Path) -> None:
         restore_backup(tmp_path / "backup", data_in(tmp_path / "other"))
     with pytest.raises(UsageError, match="no data of a server"):
         make_backup(data_in(tmp_path / "nothing"), tmp_path / "second")
+
+
+def test_only_the_owner_reads_a_backup_and_what_is_restored(
+    server: ServerData, tmp_path: Path
+) -> None:
+    make_backup(server, tmp_path / "backup")
+    there = data_in(tmp_path / "again")
+    restore_backup(tmp_path / "backup", there)
+    assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o700
+    for path in (tmp_path / "backup" / STORE, tmp_path / "backup" / ENGINE, there.store):
+        assert path.stat().st_mode & 0o777 == 0o600, path
+    assert isinstance(there.engine, Path) and there.engine.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_restores_belongs_to_the_owner_of_the_data_directory(
+    server: ServerData, tmp_path: Path
+) -> None:
+    make_backup(server, tmp_path / "backup")
+    there = data_in(tmp_path / "again")
+    there.directory.mkdir()
+    os.chown(there.directory, 12345, 12346)
+    restore_backup(tmp_path / "backup", there)
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in there.directory.rglob("*")}
+    assert owners == {(12345, 12346)}
 
 
 @pytest.mark.parametrize(
