@@ -116,11 +116,16 @@ def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
 
 
 def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: str) -> str:
-    """One side of the image of a check that moves furthest: what comes, what leaves, what stays."""
+    """One side of the image of a check that moves furthest: what comes, what leaves, what stays.
+
+    Both sides are drawn in one scale.
+    """
     found = visible_check(archive.store, parameters.path["id"], parameters.opened)
     image = furthest(check_from_json(found.result).images if found.result else ())
     moved = moved_packages(image) if image else ()
     drawn = [(row, row.after if side == "after" else row.before) for row in moved]
+    totals = [sum(row.before or 0 for row in moved), sum(row.after or 0 for row in moved)]
+    total = totals[side == "after"]
     part: Part = "came" if side == "after" else "went"
     return tiles(
         [
@@ -129,6 +134,7 @@ def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: s
             if size
         ],
         look=look,
+        share=total / max(*totals, 1),
     )
 
 

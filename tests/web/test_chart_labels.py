@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.store.history.values import Point as HistoryPoint
-from bot.web.charts.bars import tiled, treemap
+from bot.web.charts.bars import Tile, tiled, tiles, treemap
 from bot.web.charts.curves import objective_chart, size_chart
 from bot.web.charts.graph import closure_graph
 from bot.web.charts.plot import Box, Place, Point, place, ticks
-from bot.web.charts.svg import Look, fitting, has_all, width
+from bot.web.charts.svg import Look, fitting, has_all, part_class, width
 from bot.web.responses.image_packages import ImagePackage
 from bot.web.responses.objectives import Objective, State
 from bot.web.responses.steps import Step, in_few_words
@@ -171,6 +171,16 @@ def test_tiles_have_their_names_and_sizes_where_there_is_room() -> None:
     texts = {t.text for t in ElementTree.fromstring(drawn).iter(f"{SVG}text") if t.text}
     assert "large 90 MB" in texts
     assert not any(text.startswith("tiny") for text in texts)
+
+
+def test_two_treemaps_in_one_scale_have_equal_tiles_for_equal_bytes() -> None:
+    def area(share: float, *sizes: int) -> float:
+        drawn = ElementTree.fromstring(tiles([Tile("a", n, "stays") for n in sizes], share=share))
+        box = drawn.find(f".//{SVG}rect[@class='tile {part_class('stays')}']")
+        assert box is not None
+        return float(box.get("width", 0)) * float(box.get("height", 0))
+
+    assert area(1, 90, 10) == pytest.approx(area(0.9, 90), rel=0.01)
 
 
 def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:

@@ -85,6 +85,29 @@ async def test_every_chart_has_its_figures_in_a_table_of_its_page(base, chromium
     assert drawn == set(TABLES)
 
 
+@pytest.mark.parametrize("width", [360, 768])
+async def test_no_table_of_a_page_is_wider_than_the_screen(base, chromium, width) -> None:
+    page = await chromium.new_page(viewport={"width": width, "height": 900})
+    wider = "e => e.scrollWidth > e.clientWidth + 1"
+    for name, path in PAGES.items():
+        await page.goto(base + path)
+        # Folded ones too.
+        await page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        found = [t for t in await page.locator("[id^=table-]").all() if await t.evaluate(wider)]
+        assert [await table.get_attribute("id") for table in found] == [], name
+
+
+async def test_each_cell_has_its_title_beside_it_on_a_phone(base, chromium) -> None:
+    page = await chromium.new_page(viewport={"width": 360, "height": 900})
+    await page.goto(f"{base}/objectives")
+    row = page.locator("#table-objectives tbody tr").first
+    title = "e => getComputedStyle(e, '::before').content"
+    titles = [await cell.evaluate(title) for cell in await row.locator("td:visible").all()]
+    assert [title.strip('" ') for title in titles] == [
+        "Image", "Metric", "State", "Value", "Limit", "Target",
+    ]  # fmt: skip
+
+
 async def test_without_javascript_nothing_is_missing(base, chromium) -> None:
     plain = await chromium.new_context(java_script_enabled=False)
     usual = await chromium.new_context()

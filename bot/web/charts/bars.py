@@ -123,17 +123,21 @@ def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
     return tiles(found, look=look)
 
 
-def tiles(found: Sequence[Tile], *, look: Look = AUTO) -> str:
-    """Tiles, those of a part together; a legend says what each colour is."""
+def tiles(found: Sequence[Tile], *, look: Look = AUTO, share: float = 1) -> str:
+    """Tiles, those of a part together; a legend says what each colour is.
+
+    They fill `share` (0 to 1) of a drawing's usual height, so that two drawings have one scale.
+    """
     parts: dict[Part, list[Tile]] = {}
     for tile in sorted(found, key=lambda tile: -tile.size):
         parts.setdefault(tile.part, []).append(tile)
     groups = sorted(parts.values(), key=lambda tiles: -sum(tile.size for tile in tiles))
-    root = drawing(look, _HEIGHT if groups else 60)
+    bottom = _LEGEND + max(share * (_HEIGHT - 1 - _LEGEND), _LINE)
+    root = drawing(look, bottom + 1 if groups else 60)
     if not groups:
         add(root, "text", "Nothing to draw yet", class_="middle", x=look.width / 2, y=30)
     legend(root, [part for part in PARTS if part in parts])
-    area = Box(1, _LEGEND, look.width - 1, _HEIGHT - 1)
+    area = Box(1, _LEGEND, look.width - 1, bottom)
     boxes = tiled([sum(tile.size for tile in tiles) for tiles in groups], area)
     for members, outer in zip(groups, boxes, strict=True):
         inner = tiled([tile.size for tile in members], outer)

@@ -51,7 +51,7 @@ class StatusRow(Measured):
     """The status of a metric, as CONTRACT has it."""
 
     trend_per_week: Annotated[
-        float | None, Column("Trend per week", "trend", spare=True, blank="not known")
+        float | None, Column("Trend per week", "trend", spare=True, wide=True, blank="not known")
     ]
     outlook: Annotated[
         Outlook,
@@ -117,9 +117,9 @@ class Accepted:
     url: str | None
     objective: str
     metric: Annotated[str, _METRIC]
-    before: Annotated[Amount | None, Column("Before", "metric", blank="not known")]
+    before: Annotated[Amount | None, Column("Before", "metric", wide=True, blank="not known")]
     value: Annotated[Amount | None, Column("Accepted", "metric")]
-    limit: Annotated[Amount | None, Column("Limit", "metric", blank="none")]
+    limit: Annotated[Amount | None, Column("Limit", "metric", wide=True, blank="none")]
     image: ImageKey
 
 

@@ -57,7 +57,7 @@ class PackageInImage:
     nevra: str
     installed_size: Annotated[int | None, Column("Size", "size")]
     requested: bool
-    since: Annotated[str, Column("This version since (UTC)", "time")]
+    since: Annotated[str, Column("This version since (UTC)", "time", wide=True)]
     roots: list[str]
     chains: list[tuple[Edge, ...]]
     leaves_with: list[Requirement]

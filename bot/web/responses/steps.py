@@ -109,7 +109,7 @@ class CauseRow:
     __pydantic_config__ = JSON
     key: ImageKey
     evaluated: str
-    step: Annotated[int, Column("The step", "delta")]
+    step: Annotated[int, Column("The step", "delta", wide=True)]
     package: str
     delta: Annotated[int | None, Column("Its part", "delta")]
     change: str
@@ -332,6 +332,15 @@ _CAUSES = columns(
     Column("What", name="change", also=lambda row: row.chain or None),
     Column("Moved by", name="by", link=safe_url, also=_mover),
     "url",
-    Column("From", "code", name="from", blank="not there", value=lambda row: version(row.before)),
-    Column("To", "code", name="to", blank="not there", value=lambda row: version(row.after)),
+    Column(
+        "From",
+        "code",
+        name="from",
+        blank="not there",
+        wide=True,
+        value=lambda row: version(row.before),
+    ),
+    Column(
+        "To", "code", name="to", blank="not there", wide=True, value=lambda row: version(row.after)
+    ),
 )
