@@ -31,6 +31,12 @@ IDS = 65_535
 _SYSTEM_USERS = 1000
 
 
+CONTAINER_IDS = (
+    "Give the container 65536 ids: on its host, a range in /etc/subuid and /etc/subgid for the user"
+    " who starts it (then `podman system migrate`), or podman run --userns=auto:size=65536."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnIds:
     """The ids that root of this user namespace gives to sandboxes.
@@ -64,6 +70,11 @@ def ids_in(maps: Sequence[str]) -> OwnIds:
 def own_ids() -> OwnIds:
     """Those of this process's namespace."""
     return ids_in([Path(f"/proc/self/{kind}_map").read_text() for kind in ("uid", "gid")])
+
+
+def is_root_outside(uid_map: str) -> bool:
+    """Return whether the only id of a namespace is root, inside and outside."""
+    return [line.split() for line in uid_map.splitlines()] == [["0", "0", "1"]]
 
 
 def _mapped(text: str) -> list[tuple[int, int]]:
@@ -118,8 +129,15 @@ def unreadable_file() -> Path:
 @contextlib.contextmanager
 def uid_slot() -> Iterator[int | None]:
     """A user id that no other sandbox of this machine uses now; null where we are not root, or root
-    of a namespace that has no other id."""
+    of a namespace that has no other id. SandboxError where that root is the host's: files that only
+    root may write, of /proc too, would be written by what strangers wrote."""
     if os.getuid() != 0 or not own_ids().slots:
+        if is_root_outside(Path("/proc/self/uid_map").read_text()):
+            raise SandboxError(
+                "The namespace of this process has no user but the host's root, and as root of the"
+                " host nothing of strangers is run.",
+                CONTAINER_IDS,
+            )
         yield None
         return
     locks = runtime_directory() / "uids"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.sandbox.launch import STARTER
 from bot.sandbox.remedies import in_container, install_remedy, no_new_privileges
-from bot.sandbox.slots import own_ids
+from bot.sandbox.slots import CONTAINER_IDS, own_ids
 from bot.sandbox.values import SandboxError
 from bot.sandbox.watch import readable
 
@@ -91,7 +91,7 @@ def check_user_ids() -> str:
             return f"one for each sandbox, {own.count:,} where packages are installed"
         raise SandboxError(
             "This root's namespace has too few user ids: installing packages needs 65,536.",
-            _CONTAINER_IDS if in_container() else _SUBORDINATE_IDS,
+            CONTAINER_IDS if in_container() else _SUBORDINATE_IDS,
         )
     start, count = range_of_ids()
     range_of_ids("newgidmap", "/etc/subgid")
@@ -109,10 +109,6 @@ def check_user_ids() -> str:
 _SUBORDINATE_IDS = (
     "Give this user 65536 ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
     " (as root; 65536 that nobody else has in /etc/subuid and /etc/subgid)."
-)
-_CONTAINER_IDS = (
-    "Give the container 65536 ids: on its host, a range in /etc/subuid and /etc/subgid for the user"
-    " who starts it (then `podman system migrate`), or podman run --userns=auto:size=65536."
 )
 
 

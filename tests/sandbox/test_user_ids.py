@@ -11,7 +11,7 @@ import pytest
 
 from bot.sandbox import remedies, user_ids
 from bot.sandbox.remedies import namespace_remedy
-from bot.sandbox.slots import FIRST_UID, IDS, IDS_BASE, SLOTS, ids_in
+from bot.sandbox.slots import FIRST_UID, IDS, IDS_BASE, SLOTS, ids_in, is_root_outside
 from bot.sandbox.values import SandboxError
 
 HOST = "         0          0 4294967295\n"
@@ -156,8 +156,30 @@ def test_in_a_namespace_of_65536_ids_both_kinds_of_sandbox_run() -> None:
 
 
 @needs_root
-def test_in_a_namespace_of_one_id_builds_are_refused_and_evaluation_runs() -> None:
+def test_where_the_hosts_root_is_the_only_user_nothing_of_strangers_runs() -> None:
     build, root = tried_in("unshare", "--user", "--map-root-user", "--mount")
+    assert build.startswith("build refused: The namespace of this process has no user but the host")
+    assert "Give the container 65536 ids" in build
+    assert root.startswith("root refused: This root's namespace has too few user ids")
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "root"),
+    [
+        ("         0          0          1\n", True),
+        ("         0       1000          1\n", False),
+        ("         0          0 4294967295\n", False),
+        ("0 0 1\n1 100000 65536\n", False),
+    ],
+)
+def test_a_root_that_is_the_hosts_is_known_by_its_map(uid_map: str, root: bool) -> None:
+    assert is_root_outside(uid_map) is root
+
+
+@needs_root
+def test_in_a_namespace_of_one_id_builds_are_refused_and_evaluation_runs() -> None:
+    build, root = tried_in("unshare", "--user", "--map-users=0:100000:1", "--map-groups=0:100000:1",
+                           "--setuid=0", "--setgid=0", "--mount")  # fmt: skip
     assert build == "build 0 1000"
     assert root.startswith("root refused: This root's namespace has too few user ids")
 
