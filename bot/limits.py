@@ -40,6 +40,10 @@ SPEC_REQUESTED = 2000  # build requirements that a refused spec file names
 SIDE_CAUSES = 100
 ANNOTATIONS = 200
 
+# What is found about a change, as the server reads it from the process that computes it, where
+# nobody trusts or allows the change: read, stored and rendered it takes some fifteen times this.
+LARGE_ANSWER = 3 * MEBIBYTE
+
 # The headers of RPM files (of the file, as rpm writes it), and what is read of those of one build:
 # the 25,000 files of a kernel-devel are 1.5 MB.
 HEADER = 16 * MEBIBYTE

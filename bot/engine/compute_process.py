@@ -25,6 +25,7 @@ from typing import TypeVar
 
 import psutil
 
+from bot import limits
 from bot.engine.job import Checker
 from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
 from bot.locks import LEASE, RENEWAL
@@ -37,10 +38,9 @@ from bot.telemetry.metrics import COMPUTE_ENDED, add_measures
 T = TypeVar("T")
 # Loaded once, shared by every process.
 _MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "bot.build.builders"]
-# Bytes: the largest results that were seen have some MB.
 LOG = logging.getLogger(__name__)
 _START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds after a start that was refused
-_LARGEST_ANSWER = 256_000_000
+_LARGEST_ANSWER = 256_000_000  # bytes
 _FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
 _SECONDS_TO_END = 10.0
 # Seconds between two signs of an owner that lives.
@@ -55,8 +55,16 @@ class RunStoppedError(SurroundingsError):
     """The run that a process computed for was stopped."""
 
 
+class AnswerTooLargeError(ChangeError):
+    """An answer was not read, for its size."""
+
+
 class ComputationError(Exception):
     """A mistake of ours in a compute process; its text is the traceback from there."""
+
+
+def _always() -> bool:
+    return True
 
 
 def start_process(start: Callable[[], None]) -> None:
@@ -110,14 +118,19 @@ class ComputeProcess:
         with self._reaping:  # its status can be read once
             return self._ended is None and self._process.is_alive()
 
-    def call(self, work: Callable[[Checker], T]) -> T:
+    def call(self, work: Callable[[Checker], T], accepts_large: Callable[[], bool] = _always) -> T:
         """Have it call `work` with its checker, and return the answer.
 
-        Raises what `work` raises where that is a MinimizeError, else ComputationError; where it
-        ended before the answer, what `end` was given, or ProcessEndedError.
+        `accepts_large` decides whether an answer is read whose weight is above LARGE_ANSWER. Raises
+        what `work` and it raise where that is a MinimizeError, else ComputationError;
+        AnswerTooLargeError; where the process ended before the answer, what `end` was given, or
+        ProcessEndedError.
         """
         try:
             self._connection.send((current_context(), work))
+            weight: int = self._connection.recv()
+            if weight > limits.LARGE_ANSWER:
+                self._accept(weight, accepts_large)
             body = self._connection.recv_bytes(_LARGEST_ANSWER)
         except (EOFError, OSError) as error:
             raise self._ending(error) from error
@@ -126,6 +139,19 @@ class ComputeProcess:
         if done:
             return answer  # type: ignore[no-any-return]
         raise answer
+
+    def _accept(self, weight: int, accepts_large: Callable[[], bool]) -> None:
+        """Tell it whether its answer of that weight is wanted; AnswerTooLargeError if not."""
+        wanted = False
+        try:
+            wanted = accepts_large()
+        finally:
+            self._connection.send(wanted)
+        if not wanted:
+            raise AnswerTooLargeError(
+                f"What this change does to the images fills {weight / 1e6:.0f} MB, more than the"
+                f" {limits.LARGE_ANSWER / 1e6:.0f} MB that are read of it."
+            )
 
     def sign(self) -> None:
         """Tell it that its owner lives."""
@@ -222,21 +248,47 @@ def _serve(
             context, work = connection.recv()
             working.set()
             with working_on(context):
-                answer = _answer(work, checker)
+                answer, weight = _answer(work, checker)
+            connection.send(weight)
+            if weight <= limits.LARGE_ANSWER or connection.recv():
+                connection.send_bytes(answer)
             working.clear()
-            connection.send_bytes(answer)
         except (EOFError, ConnectionError):
             return  # nobody is there any more who would read it
 
 
-def _answer(work: Callable[[Checker], object], checker: Checker) -> bytes:
+def _answer(work: Callable[[Checker], object], checker: Checker) -> tuple[bytes, int]:
+    """The answer as it crosses, and its weight."""
     try:
         answer: tuple[bool, object] = True, work(checker)
     except MinimizeError as error:
         answer = False, _portable(error)
     except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
         answer = False, ComputationError(traceback.format_exc())
-    return pickle.dumps((*answer, take_measures()))
+    return pickle.dumps((*answer, take_measures())), _weight(answer)
+
+
+class _Counter:
+    """A file that counts the bytes that are written to it."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def write(self, piece: bytes) -> int:
+        self.bytes += len(piece)
+        return len(piece)
+
+
+def _weight(answer: object) -> int:
+    """The bytes of an answer where nothing in it is shared, as in its JSON.
+
+    In a pickle a package that comes into a thousand images is there once.
+    """
+    counter = _Counter()
+    pickler = pickle.Pickler(counter)
+    pickler.fast = True  # each value as often as it is there: ours have no cycles
+    pickler.dump(answer)
+    return counter.bytes
 
 
 def _portable(error: MinimizeError) -> MinimizeError:

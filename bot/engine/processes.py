@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -31,20 +31,31 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Slot = Literal["predictions", "builds", "emulated"]
 Work = Callable[[Checker], T]
+AcceptsLarge = Callable[[], Awaitable[bool]]
 # As of pools in use: who comes back within ten minutes finds them warm.
 IDLE_SECONDS = 600.0
 _LOOK_SECONDS = 0.5  # between two looks at the memory of a process at work
+_DECIDING = 60.0  # seconds to decide whether a large answer is read
 _REMEMBERED = 60.0  # seconds for which a run that was ended starts nothing
 
 
 class Computing(Protocol):
     """The place where runs compute."""
 
-    async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
+    async def run(
+        self,
+        run: str,
+        slot: Slot,
+        seconds: float,
+        work: Work[T],
+        about: str = "",
+        accepts_large: AcceptsLarge | None = None,
+    ) -> T:
         """Have `work` done for a run; TimeoutError after `seconds`, not counting the wait.
 
-        `about` is what the work needs warm. When the caller is cancelled, or `end` is called,
-        everything that was started ends; then this returns.
+        `about` is what the work needs warm; `accepts_large` decides whether an answer that would
+        take much of this process's memory is read (AnswerTooLargeError if not). When the caller is
+        cancelled, or `end` is called, everything that was started ends; then this returns.
         """
         ...
 
@@ -105,14 +116,22 @@ class Processes:
         COMPUTE_BYTES.set_function(self._resident_bytes)
         threading.Thread(target=self._give_signs, name="signs", daemon=True).start()
 
-    async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
+    async def run(
+        self,
+        run: str,
+        slot: Slot,
+        seconds: float,
+        work: Work[T],
+        about: str = "",
+        accepts_large: AcceptsLarge | None = None,
+    ) -> T:
         """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
         free = self._slots[slot]
         await free.acquire()
         process = await self._started(run, about, free, low=slot == "emulated")
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._watched(process, work)
+                answer = await self._watched(process, work, accepts_large)
         except BaseException as error:
             if process.alive and _answered(error):
                 self._release(process, about, free)
@@ -215,9 +234,12 @@ class Processes:
         if run in self._ended:
             raise _stopped(run)
 
-    async def _watched(self, process: ComputeProcess, work: Work[T]) -> T:
+    async def _watched(
+        self, process: ComputeProcess, work: Work[T], accepts_large: AcceptsLarge | None
+    ) -> T:
         """The answer; the process is ended once it takes more memory than it may."""
-        call: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(process.call, work))
+        arguments = (work,) if accepts_large is None else (work, _from_thread(accepts_large))
+        call: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(process.call, *arguments))
         call.add_done_callback(lambda call: call.cancelled() or call.exception())
         while True:
             done, _ = await asyncio.wait({call}, timeout=_LOOK_SECONDS)
@@ -255,6 +277,16 @@ class Processes:
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
         await asyncio.shield(ending)
+
+
+def _from_thread(accepts_large: AcceptsLarge) -> Callable[[], bool]:
+    """The question as a function that blocks, for a thread that the running loop waits for."""
+    loop = asyncio.get_running_loop()
+
+    async def accepted() -> bool:
+        return await accepts_large()
+
+    return lambda: asyncio.run_coroutine_threadsafe(accepted(), loop).result(_DECIDING)
 
 
 def _stopped(what: str) -> MinimizeError:

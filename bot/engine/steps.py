@@ -112,7 +112,10 @@ class CheckSteps:
         return await asyncio.to_thread(self.results.add, job.id, nothing)
 
     async def predict(self, job: CheckJob) -> Predicted:
-        """Store the prediction, and find out whether a rebuild could tell more."""
+        """Store the prediction, and find out whether a rebuild could tell more.
+
+        A very large one is read only where the change is trusted: anyone may open one.
+        """
         commits = await self._commits(job)
         seconds = self._settings.limits.prediction_seconds
         found = await self.computing.run(
@@ -121,6 +124,7 @@ class CheckSteps:
             seconds,
             partial(predict_change, job=job, commits=commits, others=await self._others(job)),
             _about(job),
+            partial(self._is_trusted, job),
         )
         file = None
         if job.tracked:
@@ -223,6 +227,9 @@ class CheckSteps:
     async def trust(self, job: CheckJob) -> Trust:
         """The trust in the head commits: who their authors and pushers are to the forge."""
         return await trust_in_all(job, self.forge_of(job), self._settings.build)
+
+    async def _is_trusted(self, job: CheckJob) -> bool:
+        return (await self.trust(job)).trusted
 
     async def decide(self, job: CheckJob, predicted: Predicted) -> BuildDecision:
         """Decide whether the head commit is built, by whose change it is."""

@@ -285,6 +285,15 @@ async def test_a_strangers_change_is_never_green_whatever_is_predicted(bot, chan
     assert bool(bot.forge.comments) is changed
 
 
+@pytest.mark.parametrize("role", ["read", "write"])
+async def test_a_large_prediction_is_read_only_of_who_is_trusted(bot, role: str) -> None:
+    bot.forge.roles["ann"] = role
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.computing.accepted == [role == "write"]
+
+
 async def test_a_strangers_change_to_no_file_that_is_read_is_a_success(bot) -> None:
     bot.forge.roles["ann"] = "read"
     head = bot.push({"README": "new\n"})

@@ -17,8 +17,14 @@ from typing import Any
 import psutil
 import pytest
 
+from bot import limits
 from bot.engine import compute_process
-from bot.engine.compute_process import ComputationError, ProcessEndedError, RunStoppedError
+from bot.engine.compute_process import (
+    AnswerTooLargeError,
+    ComputationError,
+    ProcessEndedError,
+    RunStoppedError,
+)
 from bot.engine.processes import Processes
 from bot.errors import ChangeError, SurroundingsError
 
@@ -195,6 +201,38 @@ async def test_a_process_that_takes_too_much_memory_is_ended() -> None:
             await small.run("a", "builds", 60, partial(fill_memory, size=600_000_000))
     finally:
         small.close()
+
+
+def large(_own: Any) -> tuple[bytes, ...]:
+    return (bytes(limits.LARGE_ANSWER // 10),) * 11  # in its pickle once
+
+
+async def test_a_large_answer_is_read_only_where_it_is_accepted(processes: Processes) -> None:
+    before = await processes.run("a", "builds", 60, pid)
+    for accepted in (True, False):
+
+        async def accepts(answer: bool = accepted) -> bool:
+            return answer
+
+        reading = processes.run("a", "builds", 60, large, accepts_large=accepts)
+        if accepted:
+            assert len(await reading) == 11
+        else:
+            with pytest.raises(AnswerTooLargeError, match="fills 3 MB, more than the 3 MB"):
+                await reading
+        assert await processes.run("a", "builds", 60, pid, accepts_large=accepts) == before
+    assert len(await processes.run("a", "builds", 60, large)) == 11
+
+
+async def test_where_nobody_can_tell_a_large_answer_is_not_read(processes: Processes) -> None:
+    before = await processes.run("a", "builds", 60, pid)
+
+    async def away() -> bool:
+        raise SurroundingsError("The forge is away.")
+
+    with pytest.raises(SurroundingsError, match="The forge is away"):
+        await processes.run("a", "builds", 60, large, accepts_large=away)
+    assert await processes.run("a", "builds", 60, pid) == before
 
 
 async def test_errors_for_people_cross_and_the_process_goes_on(processes: Processes) -> None:

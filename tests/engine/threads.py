@@ -13,8 +13,20 @@ class InThread:
     def __init__(self, checker: Any) -> None:
         self.checker = checker
         self.ended: list[str] = []
+        # Whether a large answer would be read, of each piece of work that asks so.
+        self.accepted: list[bool] = []
 
-    async def run(self, run: str, slot: str, seconds: float, work: Any, about: str = "") -> Any:
+    async def run(
+        self,
+        run: str,
+        slot: str,
+        seconds: float,
+        work: Any,
+        about: str = "",
+        accepts_large: Any = None,
+    ) -> Any:
+        if accepts_large is not None:
+            self.accepted.append(await accepts_large())
         return await in_thread(seconds, lambda: work(self.checker))
 
     def end(self, run: str) -> None:
