@@ -245,7 +245,18 @@ def _evaluations(
 
 
 def build_problems(builds: Iterable[BuildNote]) -> list[str]:
-    """A sentence for each build that gave nothing."""
+    """A sentence for each build that gave nothing; one where both sides fail alike."""
+    builds = tuple(builds)
+    failed = {
+        (build.spec, build.arch, build.message)
+        for build in builds
+        if build.outcome == "base-failed"
+    }
+    both = {
+        (build.spec, build.arch, build.message)
+        for build in builds
+        if build.outcome == "head-failed"
+    } & failed
     sentences = {
         "base-failed": "The base does not build",
         "head-failed": "This change does not build",
@@ -254,10 +265,16 @@ def build_problems(builds: Iterable[BuildNote]) -> list[str]:
     }
     found = []
     for build in builds:
-        if build.outcome in sentences:
-            first = f": {in_backticks(build.message.splitlines()[0])}" if build.message else ""
-            found.append(
-                f"{build.spec} ({build.side}, {build.arch}): {sentences[build.outcome]},"
-                f" so the figures are still predictions{first}."
-            )
+        if build.outcome not in sentences:
+            continue
+        first = f": {in_backticks(build.message.splitlines()[0])}" if build.message else ""
+        side, sentence = str(build.side), sentences[build.outcome]
+        if (build.spec, build.arch, build.message) in both:
+            if build.side == "base":
+                continue
+            side, sentence = "base and head", "Neither builds"
+        found.append(
+            f"{build.spec} ({side}, {build.arch}): {sentence},"
+            f" so the figures are still predictions{first}."
+        )
     return found

@@ -73,8 +73,13 @@ def title(result: CheckResult, longest: int = 140) -> str:
 
 
 def _failed_builds(result: CheckResult) -> list[BuildNote]:
-    """The builds of the change that failed."""
-    return [build for build in result.builds if build.outcome == "head-failed"]
+    """The builds of the change that failed, where base's was not as bad."""
+    base = {(one.spec, one.arch) for one in result.builds if one.outcome == "base-failed"}
+    return [
+        build
+        for build in result.builds
+        if build.outcome == "head-failed" and (build.spec, build.arch) not in base
+    ]
 
 
 def _unbuilt(result: CheckResult) -> Phrase:

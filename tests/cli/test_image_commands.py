@@ -170,6 +170,12 @@ def test_another_systems_architecture_is_named_by_rpms_name(
 
 
 @pytest.mark.usefixtures("documents")
+def test_an_option_before_the_command_is_refused_with_its_place(run: Run) -> None:
+    code, _, err = run("--config", "here", "check")
+    assert (code, "COMMAND --config" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("documents")
 def test_a_misspelled_command_is_named_with_the_one_that_is_meant(run: Run) -> None:
     code, _, err = run("closre")
     assert (code, "Did you mean 'closure'?" in err) == (2, True)

@@ -409,6 +409,17 @@ def test_a_failed_build_is_not_folded(samples):
     assert "`nginx.spec` on x86_64: the change does not build: `configure: no pcre`" in shown
 
 
+def test_a_build_that_fails_on_base_alike_is_not_the_changes_fault(samples):
+    head = BuildNote("head", "nginx.spec", "x86_64", "head-failed", "no sources")
+    base = replace(head, side="base", outcome="base-failed")
+    fine = samples.predicted()
+    alone, both = (replace(fine, builds=builds) for builds in ((head,), (base, head)))
+    assert "The change does not build" in headline(alone)
+    assert "does not build" not in headline(both)
+    first, _, _ = render_comment(both).partition("\n\n")
+    assert "does not build" not in first
+
+
 def test_the_hint_to_chat_and_the_page_are_there_only_when_they_are(samples):
     text = render_comment(samples.predicted())
     assert "/minimize help" not in text
