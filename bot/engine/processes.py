@@ -32,8 +32,8 @@ T = TypeVar("T")
 Slot = Literal["predictions", "builds", "emulated"]
 Work = Callable[[Checker], T]
 AcceptsLarge = Callable[[], Awaitable[bool]]
-# As of pools in use: who comes back within ten minutes finds them warm.
-IDLE_SECONDS = 600.0
+# Who comes back within eight minutes finds them warm; after ten the bot is small.
+IDLE_SECONDS = 480.0
 _LOOK_SECONDS = 0.5  # between two looks at the memory of a process at work
 _DECIDING = 60.0  # seconds to decide whether a large answer is read
 _REMEMBERED = 60.0  # seconds for which a run that was ended starts nothing

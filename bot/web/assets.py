@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from aiohttp import web
 from font_roboto import font_files
-from fontTools.subset import Options, Subsetter
-from fontTools.ttLib import TTFont
 
 from bot.web.addresses import missing
 
@@ -46,6 +44,10 @@ def _assets() -> Mapping[str, _Asset]:
 
 def _font() -> bytes:
     """The charts' font as WOFF, with the letters that names and sizes are written in."""
+    # 11 MB: not in a server whose pages nobody reads.
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
     with TTFont(FONT_FILE) as font:
         subsetter = Subsetter(Options(flavor="woff", hinting=False, layout_features=[]))
         subsetter.populate(unicodes=_CHARACTERS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -38,6 +39,14 @@ def megabytes(process: psutil.Process) -> float:
     return process.memory_full_info().pss / 1e6
 
 
+def as_installed(home: Path) -> dict[str, str]:
+    """The environment of a server without numpy: sqlite-utils loads it where it is (12 MB), and
+    only a tool of the tests brings it."""
+    (home / "absent").mkdir()
+    (home / "absent" / "numpy.py").write_text("raise ModuleNotFoundError('numpy')\n")
+    return {**os.environ, "PYTHONPATH": str(home / "absent")}
+
+
 async def run(minutes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -64,8 +73,9 @@ async def run(minutes: int) -> None:
             (home / "bot.yaml").write_text(yaml.safe_dump(settings))
             with (home / "log").open("wb") as log:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-c", "from bot.cli import main; main()",
-                    "serve", "--settings", str(home / "bot.yaml"), stdout=log, stderr=log,
+                    sys.executable, "-c", "from bot.cli import main; main()", "serve",
+                    "--settings", str(home / "bot.yaml"), stdout=log, stderr=log,
+                    env=as_installed(home),
                 )  # fmt: skip
             try:
                 while "serves on" not in (home / "log").read_text():

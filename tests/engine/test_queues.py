@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from dbos import DBOS
+from dbos import DBOS, _dbos, _sys_db_postgres, _workflow_commands
 
 from bot.engine.build_places import BuildPlace
 from bot.engine.job import CheckJob, run_prefix
@@ -18,6 +18,7 @@ from bot.forge.values import PullRequestKey
 from tests.databases import database_urls
 
 BUILDS = BuildPlace("x86_64").queue
+QUEUES = "queue_thread"  # of `_dbos`
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -93,3 +94,21 @@ def test_chat_comes_before_pushes_before_scheduled_work(database: sa.Engine) -> 
     waiting.add("b/b", "push")
     waiting.add("c/c", "chat")
     assert [waiting.take() for _ in range(3)] == ["c-c", "b-b", "a-a"]
+
+
+def test_dbos_looks_for_delays_seldom_and_within_what_its_lock_may_be_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def each() -> float:
+        return _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC
+
+    # Put back at the end.
+    for module, name in ((_workflow_commands, "_BACKGROUND_JOBS_INTERVAL_SEC"), (_dbos, QUEUES)):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    before = each()
+    with database_urls("sqlite", tmp_path) as url:
+        engine = sa.create_engine(url)
+        nobody: Any = None
+        Queues(engine, nobody).listen(url, {}, [])
+        engine.dispose()
+    assert 3 * before < each() < _sys_db_postgres.BACKGROUND_JOB_LOCK_IDLE_TIMEOUT_MS / 1000

@@ -13,8 +13,6 @@ from functools import cache
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from fontTools.ttLib import TTFont
-
 from bot.report.sizes import format_size
 from bot.web.assets import CHART_FONT, FONT_FILE, asset_url
 
@@ -140,6 +138,8 @@ def _style(theme: Theme) -> str:
 @cache
 def _widths() -> Mapping[int, float]:
     """The width of each character that the font has, at a size of 1."""
+    from fontTools.ttLib import TTFont
+
     with TTFont(FONT_FILE, lazy=True) as font:
         units = font["head"].unitsPerEm
         widths = font["hmtx"].metrics
