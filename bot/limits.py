@@ -15,6 +15,10 @@ MACRO_FILE = 8 * MEBIBYTE  # of a package of macros
 SOURCE_LIST = 1_000_000  # `sources` and its like
 MACROS_IN_TREE = 1_000_000  # a file beside a spec file that may define its macros
 
+# What one fetch of commits or files may bring, as git packs it: all commits and trees of the Linux
+# kernel are half of it.
+FETCHED_PACK = 4_000_000_000
+
 # A commit's files, written out, and those of them that are in memory together.
 CHECKOUT = 2_000_000_000
 CHECKOUT_FILES = 200_000

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from bot.errors import SurroundingsError
+from bot.errors import ChangeError, SurroundingsError
 from bot.outbound.authorities import authorities_file
 from bot.outbound.proxies import proxy_environment
 
@@ -38,6 +38,19 @@ SAFE_CONFIG: Mapping[str, str] = {
 
 class GitError(SurroundingsError):
     """A git command failed: a host that does not answer, a broken repository, a time limit."""
+
+
+class FileSizeError(ChangeError):
+    """A git command would have written too large a file."""
+
+
+# The words of git about the program below it that writes packs (run-command.c).
+_TOO_LARGE = f"died of signal {signal.SIGXFSZ.value}".encode()
+
+
+def _limited(file_size: int | None) -> tuple[str, ...]:
+    prlimit = None if file_size is None else shutil.which("prlimit")
+    return (prlimit, f"--fsize={file_size}", "--") if prlimit else ()
 
 
 @cache
@@ -89,13 +102,15 @@ def run_git(
     stdin: bytes = b"",
     timeout: float = 120.0,
     accept: Sequence[int] = (0,),
+    file_size: int | None = None,
 ) -> tuple[int, bytes]:
     """Runs `git -C directory arguments`; returns its exit code and standard output.
 
-    `timeout` is seconds; then the whole process group is killed. GitError with git's last words
-    when the exit code is none of `accept`.
+    `timeout` is seconds; then the whole process group is killed. No file that it writes grows above
+    `file_size` bytes, where util-linux is there. GitError with git's last words when the exit code
+    is none of `accept`; FileSizeError where a file would have grown so large.
     """
-    argv = [*_dying_with_us(), "git", "-C", str(directory), *arguments]
+    argv = [*_dying_with_us(), *_limited(file_size), "git", "-C", str(directory), *arguments]
     try:
         process = subprocess.Popen(
             argv,
@@ -120,6 +135,11 @@ def run_git(
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode not in accept:
+        if file_size is not None and _TOO_LARGE in stderr:
+            raise FileSizeError(
+                f"git {arguments[0]} was stopped: it would have written a file of more than"
+                f" {file_size / 1e6:.0f} MB."
+            )
         raise GitError(f"git {arguments[0]} failed: {_reason(stderr)}")
     return process.returncode, stdout
 

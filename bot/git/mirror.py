@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bot import limits
 from bot.errors import ChangeError
-from bot.git.command import GitError, git_environment, run_git
+from bot.git.command import FileSizeError, GitError, git_environment, run_git
 from bot.git.repository import ChangedFile, GitRepository, TreeEntry
 from bot.locks import LIMIT, locked
 from bot.telemetry.measures import timed
@@ -127,13 +128,22 @@ class GitMirror(GitRepository):
     def _git_fetch(
         self, before: list[str], after: Collection[str] = (), *, stdin: bytes = b""
     ) -> None:
-        run_git(
-            self.path,
-            [*before, "origin", *after],
-            environment=self.environment,
-            stdin=stdin,
-            timeout=self.fetch_timeout,
-        )
+        packs = self.path / "objects/pack"
+        known = set(packs.glob("tmp_*"))
+        try:
+            run_git(
+                self.path,
+                [*before, "origin", *after],
+                environment=self.environment,
+                stdin=stdin,
+                timeout=self.fetch_timeout,
+                file_size=limits.FETCHED_PACK,
+            )
+        except FileSizeError:
+            # Nobody ends it in order then, so it leaves what it wrote.
+            for file in set(packs.glob("tmp_*")) - known:
+                file.unlink(missing_ok=True)
+            raise
 
     def _merge_base_if_whole(self, head: str, base: str) -> str | None:
         """The merge base, if both commits are here and no history between them is cut off."""

@@ -1,11 +1,13 @@
 """The object cache: what is fetched, what is not, and what no command line shows."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from bot import limits
 from bot.errors import ChangeError
 from bot.git.command import GitError
 from bot.git.mirror import GitCredential, open_mirror
@@ -62,6 +64,23 @@ def test_only_the_asked_contents_are_fetched(upstream: Path, tmp_path: Path) -> 
     assert size_of(mirror.path) < 200_000
     mirror.materialize(head, tmp_path / "all")
     assert (tmp_path / "all/huge").stat().st_size == 300_000
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="util-linux limits what git writes")
+def test_a_fetch_that_brings_too_much_is_the_changes_fault_and_leaves_nothing(
+    upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork, head = git(upstream, "rev-parse", "main", "topic").split()
+    monkeypatch.setattr(limits, "FETCHED_PACK", 200_000)
+    mirror = open_mirror(tmp_path / "cache", f"file://{upstream}")
+    mirror.fetch(head, fork)
+    with pytest.raises(ChangeError, match="a file of more than 0 MB"):
+        mirror.materialize(head, tmp_path / "all")
+    assert size_of(mirror.path) < 200_000
+    assert not list((mirror.path / "objects/pack").glob("tmp_*"))
+    monkeypatch.undo()
+    mirror.materialize(head, tmp_path / "whole")
+    assert (tmp_path / "whole/huge").stat().st_size == 300_000
 
 
 def test_the_merge_base_is_true_although_history_is_cut(upstream: Path, tmp_path: Path) -> None:
