@@ -288,10 +288,12 @@ async def test_a_strangers_change_is_never_green_whatever_is_predicted(bot, chan
 @pytest.mark.parametrize("role", ["read", "write"])
 async def test_a_large_prediction_is_read_only_of_who_is_trusted(bot, role: str) -> None:
     bot.forge.roles["ann"] = role
-    bot.push(SPEC)
+    head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
-    assert bot.computing.accepted == [role == "write"]
+    # The build's result is asked about too: what somebody else builds is a stranger's.
+    assert bot.computing.accepted == ([True, True] if role == "write" else [False])
+    assert (("finish", head) in bot.checker.calls) is (role == "write")
 
 
 async def test_a_strangers_change_to_no_file_that_is_read_is_a_success(bot) -> None:
