@@ -66,6 +66,10 @@ LISTING_ANSWER = 4 * MEBIBYTE
 LISTING_TEXT = 4096  # characters of one element or attribute
 LISTING_DEPTH = 20  # elements in each other; primary.xml has six
 EXTERNAL = 4_000_000_000  # all packages together
+# A base image's rpm database, the JSON documents of its OCI layout, the time to read a layer.
+IMAGE_DATABASE = 128 * MEBIBYTE
+IMAGE_DOCUMENT = 4 * MEBIBYTE
+IMAGE_LAYER_SECONDS = 120.0
 HUB_ANSWER = 4 * MEBIBYTE  # of Koji's hub, or of Copr's API
 
 # Webhooks, whose bodies the settings limit: a larger one than WEBHOOK_WHOLE is decoded in a process

@@ -6,13 +6,16 @@ the project: it is started by the system's own Python (the one that `rpm` belong
     python3 header_reader.py FILE...
 
 and writes one JSON object for each file, one on a line, in the order of the arguments, to the
-descriptor for results. Flags are those of rpmds.h and rpmfiles.h.
+descriptor for results; of a folder, which is an rpm database, one for each package. Flags are those
+of rpmds.h and rpmfiles.h.
 """
 
 import json
 import os
+import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +102,23 @@ def size_without_documentation(header: Any) -> int:
     return total
 
 
-def describe(path: str) -> dict[str, Any]:
-    """The header of one RPM file, as plain values."""
+def headers(path: str) -> Iterator[Any]:
+    """The header of one RPM file, or those of an rpm database but for its keys."""
+    database = Path(path).is_dir()
+    if database:
+        # SQLite writes beside what it only reads.
+        rpm.addMacro("_dbpath", shutil.copytree(path, "/tmp/database"))
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(-1)  # no signatures here: the build made it just now
+    if database:
+        yield from (one for one in transaction.dbMatch() if one[rpm.RPMTAG_ARCH])
+        return
     with Path(path).open("rb") as file:
-        header = transaction.hdrFromFdno(file)
+        yield transaction.hdrFromFdno(file)
+
+
+def describe(header: Any) -> dict[str, Any]:
+    """A header as plain values."""
     return {
         "name": header[rpm.RPMTAG_NAME],
         "epoch": header[rpm.RPMTAG_EPOCH] or 0,
@@ -122,5 +136,6 @@ def describe(path: str) -> dict[str, Any]:
 if __name__ == "__main__":
     with os.fdopen(int(os.environ["MINIMIZE_RESULT"]), "wb") as result:
         for argument in sys.argv[1:]:
-            text = json.dumps(describe(argument), ensure_ascii=False)
-            result.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            for one in headers(argument):
+                text = json.dumps(describe(one), ensure_ascii=False)
+                result.write(text.encode("utf-8", "surrogateescape") + b"\n")

@@ -80,10 +80,22 @@ def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
         raise HeaderError(f"The build made more than {BUILT_PACKAGES} packages.")
     for path in files:
         _refuse_long(path)
-    directory = files[0].parent
+    arguments = [f"/rpms/{path.name}" for path in files]
+    return _read("The RPM files of the build", files[0].parent, arguments, len(files))
+
+
+def read_database(folder: Path) -> list[BuiltHeader]:
+    """The headers of the packages that are installed by an rpm database; errors as above."""
+    return _read("The rpm database", folder, ["/rpms"], None)
+
+
+def _read(
+    what: str, directory: Path, arguments: Sequence[str], count: int | None
+) -> list[BuiltHeader]:
+    """The headers of arguments of the reader, which sees `directory` as /rpms."""
     with result_file(BUILT_HEADERS) as descriptor:
         finished = run_sandboxed(
-            [_PYTHON, "-I", "/reader/header_reader.py", *(f"/rpms/{path.name}" for path in files)],
+            [_PYTHON, "-I", "/reader/header_reader.py", *arguments],
             binds=[Bind(_READER, "/reader/header_reader.py"), Bind(directory, "/rpms")],
             limits=_LIMITS,
             result=descriptor,
@@ -93,28 +105,31 @@ def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
             reason = (
                 f"the limit of {finished.limit}" if finished.limit else (lines or ["nothing"])[-1]
             )
-            raise HeaderError(f"The RPM files of the build cannot be read: {reason}.")
+            raise HeaderError(f"{what} cannot be read: {reason}.")
         try:
-            text = call_limited(checked_headers, len(files), limits=_CALL, descriptors=[descriptor])
+            text = call_limited(checked_headers, count, limits=_CALL, descriptors=[descriptor])
         except UnreadableError as error:
-            raise HeaderError(f"The RPM files of the build cannot be read: {error}.") from error
+            raise HeaderError(f"{what} cannot be read: {error}.") from error
     return _HEADERS.validate_json(text)
 
 
-def checked_headers(count: int, descriptor: int) -> bytes:
-    """The JSON list of `count` headers that `header_reader` wrote. Raises UnreadableError."""
+def checked_headers(count: int | None, descriptor: int) -> bytes:
+    """The JSON list of `count` headers that `header_reader` wrote, of a database of any number.
+
+    Raises UnreadableError.
+    """
     # What was not written has no pages: a hole, which need not be read.
     size = os.fstat(descriptor).st_size
     end = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0
     written = os.pread(descriptor, end, 0).rstrip(b"\0")
     lines = written.decode("utf-8", "replace").rstrip("\n").split("\n")
     del written
-    text = f"[{','.join(lines)}]"
+    text = f"[{','.join(filter(None, lines))}]"
     try:
         found = len(_HEADERS.validate_json(text))
     except ValidationError as error:
         raise UnreadableError(problem(error)) from error
-    if found != count:
+    if count is not None and found != count:
         raise UnreadableError(f"there are {found} answers for {count} files")
     return text.encode()
 
@@ -161,15 +176,23 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
                 raise HeaderError(
                     f"A package {header.name} of {source} is one of {stated or 'no source'}."
                 )
-    packages = [_package(header, path, source) for header, path in zip(headers, files, strict=True)]
+    packages = [
+        replace(
+            package_of(header, source, "overlay"),
+            download_size=path.stat().st_size,
+            location=_location(path),
+        )
+        for header, path in zip(headers, files, strict=True)
+    ]
     return tuple(sorted(packages, key=lambda package: package.nevra))
 
 
-def _package(header: BuiltHeader, path: Path, source: str) -> Package:
+def package_of(header: BuiltHeader, source: str, repository: str) -> Package:
+    """The package of a header, without a place from where it could be had."""
     return Package(
         nevra=Nevra(header.name, header.epoch, header.version, header.release, header.arch),
         source=source,
-        repository="overlay",
+        repository=repository,
         dependencies=tuple(
             Dependency(kind, capability, tuple(qualifiers), generated, tuple(files))
             for kind, capability, qualifiers, generated, files in header.dependencies
@@ -177,8 +200,6 @@ def _package(header: BuiltHeader, path: Path, source: str) -> Package:
         files=tuple(header.files),
         installed_size=header.installed_size,
         installed_size_nodocs=header.installed_size_nodocs,
-        download_size=path.stat().st_size,
-        location=_location(path),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.build.installed import BaseDatabases
 from bot.check.change import Change
 from bot.check.images import CheckedImage, Rules, requested_images
 from bot.check.locked import Locked, locked_images
@@ -173,8 +174,18 @@ def _images_of_files(
         for side in (files.base, files.head)
     )
     arches = options.arches or file.architectures
-    choices = Choices(configuration, file.images, options.base_images, options.workloads, arches)
-    return images_of_files(base, head, choices)
+    databases = BaseDatabases()
+    choices = Choices(
+        configuration,
+        file.images,
+        options.base_images,
+        options.workloads,
+        arches,
+        databases.packages,
+    )
+    found = images_of_files(base, head, choices)
+    found.notes += databases.problems
+    return found
 
 
 def _container_images(change: Change) -> tuple[ContainerImage, ...]:

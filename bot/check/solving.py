@@ -127,5 +127,6 @@ def _content(request: ImageRequest) -> _Content:
         request.excludes,
         request.removes,
         request.swaps,
+        request.installed,
         request.beneath and _content(request.beneath),
     )

@@ -53,6 +53,12 @@ def take_recommendations(solvables: Iterable[Any]) -> list[Taken]:
     return [taken for each in solvables for taken in _take(each, _WEAK, lambda _: False)]
 
 
+def take_all(solvables: Iterable[Any]) -> list[Taken]:
+    """Take all requirements and recommendations."""
+    keys = tuple(dict.fromkeys((*_STRONG_OR_WEAK, *_WEAK)))
+    return [taken for each in solvables for taken in _take(each, keys, lambda _: False)]
+
+
 def put_back(taken: Iterable[Taken]) -> None:
     """Give the packages what was taken from them."""
     for solvable, key, before in taken:

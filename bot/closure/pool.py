@@ -10,7 +10,13 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
-from bot.closure.dependencies import Taken, put_back, take_recommendations, take_requirements
+from bot.closure.dependencies import (
+    Taken,
+    put_back,
+    take_all,
+    take_recommendations,
+    take_requirements,
+)
 from bot.closure.edges import Links
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
@@ -276,9 +282,9 @@ class Pool:
             wants, missing = self._wants(requests, request.groups)
         if beneath.status == "unsolvable":
             return SolvedImage(overlays, wants, missing, Solution(()), beneath)
-        below = [number for p in beneath.packages for number in self._views.find(p.nevra)]
+        below = self._below(request, beneath)
         wants = [*(Want((number,)) for number in below), *wants]
-        taken = take_recommendations(map(overlays.pool.id2solvable, below if request.weak else ()))
+        taken = self._taken_of(request, below)
         answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
         put_back(taken)
         if missing or answer.problems:
@@ -305,16 +311,46 @@ class Pool:
             )
         return SolvedImage(overlays, wants, missing, answer, closure)
 
+    def _below(self, request: ImageRequest, beneath: Closure) -> list[int]:
+        """The numbers of what is there before; of a real image those of its own layer, for another
+        may have the same releases."""
+        if request.beneath is not None and request.beneath.installed:
+            return list(self._views.numbers_of(beneath.packages))
+        return [number for p in beneath.packages for number in self._views.find(p.nevra)]
+
+    def _taken_of(self, request: ImageRequest, below: Sequence[int]) -> list[Taken]:
+        """Take from what is there before what it brings no more: recommendations, and of a real
+        image requirements, met or not. Where packages of it go, what stays still requires."""
+        solvables = [self._overlay_pool.pool.id2solvable(number) for number in below]
+        real = request.beneath is not None and request.beneath.installed
+        if real and not (request.removes or request.swaps):
+            return take_all(solvables)
+        return take_recommendations(solvables if request.weak else ())
+
     def _beneath(self, request: ImageRequest, overlay: Overlay | None) -> Closure:
         """The packages that are there before: of the image that this one is built on those that
         are not removed; none where it is built on none."""
         if request.beneath is None:
             return Closure(request.key, self.state, "ok")
+        if request.beneath.installed:
+            return self._installed(request, request.beneath.installed)
         with self._active(request.beneath, overlay) as lower:
             solved = self._solve(request.beneath, lower)
             closure = replace(solved.closure, key=request.key)
             if request.removes and closure.status == "ok":
                 closure = replace(closure, edges=self._edges_of(solved, weak=False))
+        return without_packages(closure, request.removes, request.swaps)
+
+    def _installed(self, request: ImageRequest, packages: tuple[Package, ...]) -> Closure:
+        """The packages of a real image that are left of it."""
+        closure = Closure(
+            request.key, self.state, "ok", packages=tuple(sorted(packages, key=_IN_ORDER))
+        )
+        if request.removes:
+            with self._active_overlays(None, (), (), installed=packages):
+                members = self._views.numbers_of(packages)
+                edges = self._views.finder().edges(members, weak=False)
+            closure = replace(closure, edges=edges)
         return without_packages(closure, request.removes, request.swaps)
 
     def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
@@ -360,7 +396,8 @@ class Pool:
         gone = self._overlay_pool.names_like((*request.removes, *request.swaps))
         excluded = self._overlay_pool.names_like(request.excludes)
         names = {*exclude, *(n for n in excluded if n not in there), *gone}
-        with self._active_overlays(overlay, request.placeholders, drop, names):
+        installed = beneath.packages if request.beneath and request.beneath.installed else ()
+        with self._active_overlays(overlay, request.placeholders, drop, names, installed):
             yield beneath
 
     @contextmanager
@@ -370,8 +407,14 @@ class Pool:
         placeholders: Sequence[PlaceholderPackage],
         drop: Collection[Requirement],
         exclude: Collection[str] = (),
+        installed: tuple[Package, ...] = (),
     ) -> Iterator[None]:
         layers = []
+        if installed:
+            # What is published by the same name and release is not another choice.
+            key = "installed", tuple(p.nevra for p in installed)
+            same = frozenset(number for p in installed for number in self._published_as(p))
+            layers.append(LayerSpec(key, installed, same))
         if overlay is not None:
             layers.append(self._overlay_layer(overlay))
         if placeholders:
@@ -385,6 +428,12 @@ class Pool:
         finally:
             put_back(undo)
             self._views.finder().forget({taken.solvable.id for taken in undo})
+
+    def _published_as(self, package: Package) -> Iterator[int]:
+        """The published packages of the NEVRA of one that is installed."""
+        for number in self._overlay_pool.published(package.source):
+            if self._overlay_pool.package(number).nevra == package.nevra:
+                yield number
 
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)

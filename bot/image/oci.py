@@ -36,7 +36,7 @@ NAME = "org.opencontainers.image.ref.name"
 REFERRERS = "minimize.referrers"
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 # Go's names for rpm's architectures, as image configurations want them.
-_PLATFORMS: Mapping[str, Mapping[str, str]] = {
+PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "x86_64": {"architecture": "amd64", "os": "linux"},
     "aarch64": {"architecture": "arm64", "os": "linux", "variant": "v8"},
     "ppc64le": {"architecture": "ppc64le", "os": "linux"},
@@ -166,12 +166,12 @@ class Layout:
 def _platform(arch: str) -> Mapping[str, str]:
     """The architecture fields of an image's configuration. UsageError where Go has no name."""
     try:
-        return _PLATFORMS[arch]
+        return PLATFORMS[arch]
     except KeyError:
         raise UsageError(
             f"No image can be made for {arch}: the OCI specification takes Go's names of"
             " architectures, and Go has none for it.",
-            f"Images can be made for {', '.join(_PLATFORMS)}.",
+            f"Images can be made for {', '.join(PLATFORMS)}.",
         ) from None
 
 

@@ -9,6 +9,8 @@ from inspect import get_annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.model.package import Package
+
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
@@ -90,7 +92,8 @@ class ImageRequest:
     says `include-weak-deps`. `excludes` are globs of names that take no part, as dnf's `--exclude`.
     `beneath` is the image that this one is built on: its packages are installed already, and stay,
     but for those that globs of names take away: `removes` with what requires them, as dnf's
-    `remove`, `swaps` without, as its `swap`. Neither comes again.
+    `remove`, `swaps` without, as its `swap`. Neither comes again. `installed` are the packages of
+    an image that is known by its rpm database: nothing of it is solved.
     """
 
     key: ImageKey
@@ -102,6 +105,7 @@ class ImageRequest:
     beneath: ImageRequest | None = None
     removes: tuple[str, ...] = ()
     swaps: tuple[str, ...] = ()
+    installed: tuple[Package, ...] = ()
 
     @property
     def with_placeholders(self) -> tuple[str, ...]:

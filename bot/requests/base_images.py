@@ -17,7 +17,8 @@ class BaseImage:
 
     `environment` has the packages that the image holds, `repository` the repositories that it is
     set up with. `weak_dependencies` and `documentation` are its dnf.conf's: whether they are
-    installed unless a line says otherwise.
+    installed unless a line says otherwise. `files` is the path of the image's files or of its OCI
+    layout, whose rpm database says what it holds; empty where only the environment tells.
     """
 
     image: str
@@ -25,6 +26,7 @@ class BaseImage:
     environment: str
     weak_dependencies: bool = True
     documentation: bool = True
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Place:
     environment: str | None
     weak_dependencies: bool | None = None
     documentation: bool | None = None
+    files: str = ""
 
 
 def place_of(
@@ -70,6 +73,7 @@ def place_of(
         environment if image.beneath else None,
         row.weak_dependencies if row is not None else None,
         row.documentation if row is not None else None,
+        row.files if row is not None and image.beneath else "",
     )
 
 

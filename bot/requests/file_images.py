@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.distro.documents import Configuration, EnvironmentDocument, WorkloadDocument
 from bot.distro.images import self_request
 from bot.model.image import ImageKey, ImageRequest
+from bot.model.package import Package
 from bot.model.spec import SpecLine
 from bot.requests.base_images import BaseImage, FileImage, Place, place_of
 from bot.requests.values import (
@@ -18,19 +19,25 @@ from bot.requests.values import (
     with_entries,
 )
 
+# The packages of a base image's files, by their path and an architecture; none where unknown.
+Installed = Callable[[str, str], tuple[Package, ...]]
 # The environment of an image that begins in an empty folder.
 SCRATCH = "scratch"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The rules for where images of files stand, and the choice of those that are looked at."""
+    """The rules for where images of files stand, and the choice of those that are looked at.
+
+    `installed` tells what base images hold.
+    """
 
     configuration: Configuration
     files: tuple[FileImage, ...] = ()
     table: tuple[BaseImage, ...] = ()
     workloads: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
+    installed: Installed = lambda _files, _arch: ()
 
 
 @dataclass(slots=True)
@@ -89,15 +96,11 @@ def _add(
         found.notes.append(
             f"{after.name}: sizes are those of the folder that is copied onto `{after.onto}`."
         )
-    if after.beneath:
-        found.notes.append(
-            f"{after.name}: sizes are those of its own layers. What `{after.beneath}` holds is"
-            f" approximate: the packages of the environment {place.environment}."
-        )
     document = choices.configuration.repositories[place.repository]
-    for arch in document.architectures:
-        if choices.arches and arch not in choices.arches:
-            continue
+    arches = [a for a in document.architectures if not choices.arches or a in choices.arches]
+    if after.beneath:
+        found.notes.append(_beneath_note(after, place, arches, choices))
+    for arch in arches:
         key = ImageKey(after.name, place.environment or SCRATCH, place.repository, arch)
         requests = [
             None if side is None or where is None else _request(side, where, key, choices)
@@ -105,6 +108,21 @@ def _add(
         ]
         entries = _entries(after, place)
         found.images.append(requested_image(key, requests[0], requests[1], entries))
+
+
+def _beneath_note(
+    image: WrittenImage, place: Place, arches: Sequence[str], choices: Choices
+) -> str:
+    """A sentence on how it is known what the image beneath holds."""
+    own = f"{image.name}: sizes are those of its own layers."
+    known = [arch for arch in arches if place.files and choices.installed(place.files, arch)]
+    if known == arches:
+        return f"{own} What `{image.beneath}` holds is of its rpm database, and stays as it is."
+    where = f" on {', '.join(a for a in arches if a not in known)}" if known else ""
+    return (
+        f"{own} What `{image.beneath}` holds is approximate{where}: the packages of the"
+        f" environment {place.environment}."
+    )
 
 
 def _same(before: WrittenImage, after: WrittenImage) -> bool:
@@ -164,6 +182,9 @@ def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices)
     if place.environment is not None:
         where = (choices.configuration, place.environment, place.repository, key.arch)
         beneath = self_request(*where, [])
+        installed = choices.installed(place.files, key.arch) if place.files else ()
+        if installed:
+            beneath = ImageRequest(beneath.key, (), installed=installed)
     return with_entries(ImageRequest(key, (), beneath=beneath), own)
 
 

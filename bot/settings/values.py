@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bot import limits
 from bot.errors import UsageError
@@ -116,7 +116,9 @@ class RepositoryRule(Strict):
 class BaseImageRow(Strict):
     """A row of the table of base images: what a `FROM` that the glob `image` fits stands for.
 
-    `weak_dependencies` and `documentation`: whether its dnf.conf installs them by default.
+    `weak_dependencies` and `documentation`: whether its dnf.conf installs them by default. `files`
+    is a folder with the image's files, or with its OCI layout, on this machine: its rpm database
+    tells its packages, the environment those of architectures that are not there.
     """
 
     image: str
@@ -124,6 +126,13 @@ class BaseImageRow(Strict):
     environment: str
     weak_dependencies: bool = True
     documentation: bool = True
+    files: str = ""
+
+    @field_validator("files")
+    @classmethod
+    def _beside_the_settings(cls, value: str, info: ValidationInfo) -> str:
+        base: Path | None = (info.context or {}).get("base")
+        return str(base / value) if value and base is not None else value
 
 
 class PrivatePages(Strict):

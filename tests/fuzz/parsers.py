@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from bot.build.builders import failure_message
 from bot.build.headers import checked_headers, header_range
+from bot.build.installed import database_of_layer
 from bot.build.koji_hub import read_answer
 from bot.build.listing import ListingError, read_listing
 from bot.chat.parser import parse_comment
@@ -234,6 +236,17 @@ def _record(content: bytes) -> object:
     ]
 
 
+def _layer() -> bytes:
+    """A layer with a file of the rpm database."""
+    content = b"SQLite format 3\0" * 20
+    made = tarfile.TarInfo("./usr/lib/sysimage/rpm/rpmdb.sqlite")
+    made.size = len(content)
+    with io.BytesIO() as whole:
+        with tarfile.open(fileobj=whole, mode="w:gz") as archive:
+            archive.addfile(made, io.BytesIO(content))
+        return whole.getvalue()
+
+
 def _packed() -> tuple[bytes, ...]:
     import bz2
     import gzip
@@ -317,6 +330,12 @@ def parsers() -> tuple[Parser, ...]:
             lambda content: with_descriptor(content, lambda d: checked_headers(1, d)),
             (UnreadableError,),
             (BUILT,),
+        ),
+        Parser(
+            "layer-database",
+            lambda content: with_descriptor(content, database_of_layer),
+            (UnreadableError,),
+            (_layer(),),
         ),
         Parser(
             "header-range", lambda content: header_range(in_file(content)), (ValueError,), (_rpm(),)
