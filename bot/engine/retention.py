@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 
 import sqlalchemy as sa
 from dbos import DBOS
@@ -18,6 +19,7 @@ from bot.distro.cache import Cache
 from bot.distro.retention import SweptFiles, sweep_entries, sweep_metadata, sweep_remains
 from bot.engine.database import SCHEMA
 from bot.engine.engine import Engine
+from bot.engine.inspection import run_of
 from bot.engine.outbox import Outbox
 from bot.errors import MinimizeError
 from bot.git.upkeep import sweep_mirrors
@@ -67,8 +69,9 @@ class Retention:
         self._next = 0.0
 
     async def sweep_if_due(self) -> None:
-        """Sweep, where the last time was an hour ago; call it often."""
-        if self._clock() >= self._next:
+        """Sweep, where the last time was an hour ago, or after now: the clock was set back. Call it
+        often."""
+        if not self._clock() < self._next <= self._clock() + EVERY:
             self._next = self._clock() + EVERY
             await self.sweep()
 
@@ -80,10 +83,15 @@ class Retention:
         needed: frozenset[str] = frozenset()
         swept: dict[str, Swept | SweptFiles] = {}
         if self._server is not None:
+            store = self._server.store
             for kind, work in self._server_kinds(self._server).items():
                 await self._one(swept, kind, work)
-            needed = await asyncio.to_thread(shown_logs, self._server.store)
-            await asyncio.to_thread(reclaim, self._server.store)
+            needed = await asyncio.to_thread(shown_logs, store)
+            try:
+                await asyncio.to_thread(reclaim, store)
+            except MinimizeError as error:
+                # A full disk has no room to write the file anew; what leaves the cache makes some.
+                LOG.warning("%s is given no pages back: %s", store.path, error)
         elif (self._settings.data / "minimize.sqlite").exists():
             return swept  # the server of this machine does it
         for kind, call in self._cache_kinds(needed).items():
@@ -144,7 +152,9 @@ class Retention:
             LOG.info("%d of %s left, %d bytes stay", found.removed, kind, found.bytes)
 
     async def _runs(self, server: ServerRetention, rule: Kept) -> Swept:
-        swept = await sweep_runs(server.engine.database, self._text(rule), rule.bytes)
+        checks = await asyncio.to_thread(server.store.open_checks)
+        going_on = {check.id for check in checks}
+        swept = await sweep_runs(server.engine.database, self._text(rule), rule.bytes, going_on)
         await asyncio.to_thread(server.engine.results.forget, self._text(rule))
         await asyncio.to_thread(server.outbox.forget, rule.days)
         return swept
@@ -160,15 +170,18 @@ class Retention:
         return utc_text(datetime.fromtimestamp(self._before(rule), UTC))
 
 
-async def sweep_runs(database: sa.Engine, before: str, most: int) -> Swept:
-    """Delete the engine's runs that ended before an RFC 3339 time, then those that ended longest
-    ago until the values of steps take `most` bytes. In the engine's process."""
+async def sweep_runs(
+    database: sa.Engine, before: str, most: int, going_on: Collection[str] = ()
+) -> Swept:
+    """Delete the engine's workflows that ended before an RFC 3339 time, then those that ended
+    longest ago until the values of steps take `most` bytes; none of the runs `going_on`, which have
+    others yet to end. In the engine's process."""
     removed = 0
-    while ids := await _finished(completed_before=before):
+    while ids := await _finished(going_on, completed_before=before):
         await DBOS.delete_workflows_async(ids)
         removed += len(ids)
     size = await asyncio.to_thread(_values_bytes, database)
-    while size > most and (ids := await _finished()):
+    while size > most and (ids := await _finished(going_on)):
         await DBOS.delete_workflows_async(ids)
         removed += len(ids)
         size = await asyncio.to_thread(_values_bytes, database)
@@ -176,16 +189,21 @@ async def sweep_runs(database: sa.Engine, before: str, most: int) -> Swept:
     return Swept(removed, size)
 
 
-async def _finished(completed_before: str | None = None) -> list[str]:
-    """The ids of the oldest runs that ended."""
-    found = await DBOS.list_workflows_async(
-        status=list(_OVER),
-        completed_before=completed_before,
-        limit=_RUNS_AT_ONCE,
-        load_input=False,
-        load_output=False,
-    )
-    return [status.workflow_id for status in found]
+async def _finished(going_on: Collection[str], completed_before: str | None = None) -> list[str]:
+    """The ids of the oldest workflows that ended, of other runs than those `going_on`."""
+    for start in count(0, _RUNS_AT_ONCE):
+        found = await DBOS.list_workflows_async(
+            status=list(_OVER),
+            completed_before=completed_before,
+            limit=_RUNS_AT_ONCE,
+            offset=start,
+            load_input=False,
+            load_output=False,
+        )
+        ids = [one.workflow_id for one in found if run_of(one.workflow_id) not in going_on]
+        if ids or not found:
+            return ids
+    raise AssertionError
 
 
 def _values_bytes(database: sa.Engine) -> int:

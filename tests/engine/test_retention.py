@@ -9,6 +9,7 @@ import pytest
 
 from bot.engine.retention import EVERY, Retention, ServerRetention
 from bot.settings.operation import RetentionSettings
+from bot.store.transactions import StoreError
 from tests.engine.conftest import Bot
 
 SPEC = {"nginx.spec": "Name: nginx\nRequires: perl\n"}
@@ -138,6 +139,31 @@ async def test_it_sweeps_once_an_hour(bot: Bot, monkeypatch: pytest.MonkeyPatch)
         clock.days = days
         await job.sweep_if_due()
     assert len(swept) == 2
+    clock.days = -300.0  # set back
+    for _ in range(2):
+        await job.sweep_if_due()
+    assert len(swept) == 3
+
+
+async def test_a_full_disk_that_cannot_pack_the_store_loses_its_old_files(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Any) -> None:
+        raise StoreError("The store cannot be packed: database or disk is full.")
+
+    monkeypatch.setattr("bot.engine.retention.reclaim", full)
+    assert "logs" in await retention(bot, Clock()).sweep()
+
+
+async def test_a_run_that_goes_on_leaves_with_none_of_its_parts(bot: Bot) -> None:
+    check = await checked(bot)
+    other = await checked(bot, "# 1\n")
+    bot.store.update_check(check, open=True)
+    clock = Clock()
+    clock.days = 15
+    assert (await retention(bot, clock).sweep())["runs"].removed == 2
+    running = await bot.engine.running([check, other])
+    assert (running[check].status, running[other].status) == ("SUCCESS", None)
 
 
 async def test_a_worker_sweeps_a_cache_of_its_own_alone(bot: Bot, tmp_path: Path) -> None:
