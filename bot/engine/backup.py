@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
 from bot import __version__
-from bot.engine.database import database_engine, lock_data, refuse_newer
+from bot.engine.database import SCHEMA, database_engine, lock_data, refuse_newer
 from bot.errors import SurroundingsError, UsageError
 from bot.store.store import open_store, own_file
 
@@ -70,6 +70,19 @@ def make_backup(data: ServerData, target: Path, settings: Path | None = None) ->
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not empty.", "Name a directory that is not there yet.")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as undo:
+        undo.callback(_empty, target)
+        _fill(target, data, settings)
+        undo.pop_all()
+    files = {path.name: _sum(path) for path in sorted(target.iterdir())}
+    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    backup = Backup(format=_FORMAT, release=__version__, made=made, files=files)
+    (target / _LIST).write_text(backup.model_dump_json(indent=2) + "\n")
+    return backup
+
+
+def _fill(target: Path, data: ServerData, settings: Path | None) -> None:
+    """Write the files of a backup, but for its list."""
     sources = {STORE: data.store}
     if isinstance(data.engine, Path) and data.engine.exists():
         sources[ENGINE] = data.engine
@@ -84,11 +97,12 @@ def make_backup(data: ServerData, target: Path, settings: Path | None = None) ->
         _postgres(["pg_dump", "--format=custom", "--file", str(target / POSTGRES)], data.engine)
     if settings is not None:
         shutil.copyfile(settings, target / SETTINGS)
-    files = {path.name: _sum(path) for path in sorted(target.iterdir())}
-    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    backup = Backup(format=_FORMAT, release=__version__, made=made, files=files)
-    (target / _LIST).write_text(backup.model_dump_json(indent=2) + "\n")
-    return backup
+
+
+def _empty(folder: Path) -> None:
+    """Remove the files of a backup that was not finished."""
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def restore_backup(source: Path, data: ServerData) -> Backup:
@@ -108,17 +122,19 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
                     "Move the data directory away, or name another with --data.",
                 )
         _check_engines(backup, data)
+        if isinstance(data.engine, str):
+            _refuse_runs(data.engine)
         with ExitStack() as undo:
             for name, path in zip((STORE, ENGINE), there, strict=False):
                 if name in backup.files:
                     undo.callback(path.unlink, missing_ok=True)
                     _copy_database(source / name, path)
-            if isinstance(data.engine, str):
-                arguments = ["--clean", "--if-exists", "--no-owner", "--exit-on-error"]
-                _postgres(["pg_restore", *arguments, str(source / POSTGRES)], data.engine)
             open_store(data.directory).close()  # refuses what a newer release wrote
             if isinstance(data.engine, Path) and data.engine.exists():
                 refuse_newer(f"sqlite:///{data.engine}")
+            if isinstance(data.engine, str) and POSTGRES in backup.files:
+                arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
+                _postgres(["pg_restore", *arguments, str(source / POSTGRES)], data.engine)
             _give_to_owner(data.directory, [*data.directory.iterdir(), *there])
             undo.pop_all()
     return backup
@@ -158,6 +174,27 @@ def _check_engines(backup: Backup, data: ServerData) -> None:
         )
 
 
+def _refuse_runs(url: str) -> None:
+    """UsageError if a Postgres has runs of an engine already."""
+    engine = database_engine(url)
+    try:
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table("workflow_status", schema=SCHEMA):
+                return
+            runs = sa.table("workflow_status", schema=SCHEMA)
+            found = connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one()
+    except sa.exc.SQLAlchemyError as error:
+        raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
+    finally:
+        engine.dispose()
+    if found:
+        raise UsageError(
+            f"The engine's database has {found} runs already, and a backup takes the place of"
+            " nothing.",
+            "Name an empty database as engine.database, or drop this one and make it again.",
+        )
+
+
 @contextmanager
 def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connection]]:
     """Connections that read all databases as of one moment: while it begins, nobody writes."""
@@ -186,7 +223,7 @@ def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connectio
 
 def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_SECONDS, isolation_level=None
     )
 
 

@@ -16,7 +16,7 @@ from dbos import DBOS
 from bot.cli import main
 from bot.engine.backup import ENGINE, STORE, ServerData, make_backup, restore_backup
 from bot.engine.database import lock_data
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
 from bot.store.store import open_store
 from tests.databases import database_urls
 
@@ -179,7 +179,31 @@ def test_the_engine_in_a_postgres_comes_along(postgres_data: ServerData, tmp_pat
     with database.begin() as connection:
         assert connection.execute(count).scalar() == before
         assert connection.execute(sa.text("select n from minimize_of_test")).scalar() == 7
+    # A database with runs stays as it is; so does one that is restored in vain.
+    columns = "workflow_uuid, status, priority, created_at, updated_at"
+    with database.begin() as connection:
+        connection.execute(sa.text("update minimize_of_test set n = 8"))
+        connection.execute(
+            sa.text(
+                f"insert into dbos.workflow_status ({columns}) values ('a', 'SUCCESS', 0, 1, 1)"
+            )
+        )
+    with pytest.raises(UsageError, match="has 1 runs already"):
+        restore_backup(tmp_path / "backup", ServerData(tmp_path / "third", postgres_data.engine))
+    assert not (tmp_path / "third" / STORE).exists()
+    with database.begin() as connection:
+        assert connection.execute(sa.text("select n from minimize_of_test")).scalar() == 8
     database.dispose()
+
+
+def test_a_backup_that_fails_leaves_nothing_and_the_next_is_made(
+    server: ServerData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SurroundingsError):
+        make_backup(ServerData(server.directory, "postgresql://127.0.0.1:1/none"), tmp_path / "b")
+    assert list((tmp_path / "b").iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    assert sorted(make_backup(data_in(Path("data")), tmp_path / "b").files) == [ENGINE, STORE]
 
 
 def test_commands_back_up_and_restore(server: ServerData, tmp_path: Path, capsys) -> None:
