@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -32,11 +33,31 @@ def asked(*names: str) -> list[Requirement]:
     return [one for one in map(Requirement, given) if one.name != project["name"]]
 
 
-def test_each_package_is_one_version_with_the_hashes_of_its_files() -> None:
-    for block in blocks():
+LOCKS = sorted(path.name for path in (HOME / "deploy").glob("requirements*.txt"))
+# What installs from them, beside `deploy/lock` itself, which has the newest uv write them.
+INSTALLERS = [
+    *sorted((HOME / ".github/workflows").glob("*.yml")),
+    HOME / "deploy/setup.bash",
+    HOME / "deploy/container/Containerfile",
+]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_each_package_is_one_version_with_the_hashes_of_its_files(name: str) -> None:
+    for block in blocks(name):
         first = block.split("\\", 1)[0]
         assert re.match(r"[\w.-]+(\[[\w,]+\])?==[\w.+!-]+( ;.*)?$", first.strip()), first
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), first
+
+
+@pytest.mark.parametrize("path", INSTALLERS, ids=lambda path: path.name)
+def test_pip_installs_by_hashes_or_nothing_but_the_project(path: Path) -> None:
+    text = path.read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if re.search(r"\bpip\b.*\binstall\b", line)]
+    words = [line for line in lines if not line.strip().startswith(("#", "fail "))]
+    assert all("--require-hashes" in line or "--no-deps" in line for line in words), words
+    named = {name for line in words for name in re.findall(r"requirements[\w-]*\.txt", line)}
+    assert named <= set(LOCKS)
 
 
 def test_what_the_project_asks_for_is_there_at_a_version_that_fits() -> None:
