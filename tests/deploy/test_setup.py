@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +113,25 @@ def test_packages_are_installed_anew_only_where_some_may_be_missing(
     )
     done = bash(tmp_path, "ID=debian", command)
     assert (done.stdout, done.stderr, done.returncode) == ("made\n" if made_anew else "", "", 0)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_what_npm_gives_is_taken_only_by_its_integrity(tmp_path: Path, same: bool) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/a.json").write_text("{}")
+    archive = tmp_path / "a-1.tgz"
+    subprocess.run(["tar", "-czf", archive, "-C", tmp_path, "package/a.json"], check=True)
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    # An npm that gives this archive, and the set-up's list with its digest or another one's.
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\ncp {archive} .\n")
+    npm.chmod(0o755)
+    wanted = digest if same else digest[::-1]
+    done = bash(
+        tmp_path,
+        "ID=debian\n",
+        f"MINIMIZE_HOME={tmp_path}; SYSTEM_PYTHON={sys.executable}; PATH={tmp_path}:$PATH;"
+        f" FORGE_DESCRIPTIONS=('a@1 package/a.json {wanted}'); get_forge_descriptions",
+    )
+    assert (tmp_path / ".venv/forge-descriptions/a@1.json").exists() is same
+    assert ("npm has not given a@1" in done.stdout + done.stderr) is not same
