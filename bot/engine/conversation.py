@@ -204,7 +204,10 @@ class Conversation:
         workloads = question.values.get("WORKLOAD", ())
         arches = question.values.get("--arch", ())
         names = question.values.get("OWNER/REPO#N", ())
-        excess = await asyncio.to_thread(self._quotas.of_check, pull)
+        records = await asyncio.to_thread(self._store.checks_of, *pull.key.parts)
+        # After a crash the comment is handled again: what it has begun counts once.
+        begun = any(record.delivery == command.origin for record in records)
+        excess = None if begun else await asyncio.to_thread(self._quotas.of_check, pull)
         if workloads or arches or names:
             if excess is not None:
                 return excess.sentence
@@ -216,9 +219,9 @@ class Conversation:
             narrowing = Narrowing(workloads, arches, marker, others)
             await self._runs.start(pull, command.origin, command.delivery.received, narrowing)
             return ""
-        for record in await self._runs.of(pull.key):
+        for record in records:
             same = (record.head_sha, record.base_ref) == (pull.head_sha, pull.base_ref)
-            if record.open and same:
+            if record.open and same and not record.narrowed:
                 return ""  # it runs already
         if excess is not None:
             return excess.sentence

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.engine.quotas import Quotas
+from bot.errors import SurroundingsError
 from bot.settings.values import Limits
 from bot.store.commands import Commands, HandledCommand
 from bot.store.records import CheckRecord
@@ -121,6 +122,30 @@ async def test_what_waited_for_room_and_comes_no_more_is_pending_no_more(limited
     bot.all_due()
     await bot.dispatcher.handle_new()
     await bot.until(lambda: bot.forge.states(waiting)[-1] == "neutral")
+
+
+async def test_a_check_that_a_crash_has_begun_twice_counts_once(limited, monkeypatch) -> None:
+    bot = limited(author_checks=2)
+    await bot.engine.launch()
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    add, crashes = Commands.add, iter([True])
+
+    def crashing(self: Commands, commands: Any) -> None:
+        if next(crashes, False):
+            raise SurroundingsError("The power is gone.")
+        add(self, commands)
+
+    monkeypatch.setattr(Commands, "add", crashing)
+    await bot.comment("/minimize check nginx", "ann")
+    bot.all_due()
+    await bot.dispatcher.handle_new()
+    await bot.settled()
+    (command,) = bot.store.rows("select outcome from commands")
+    assert command["outcome"] == "taken"
+    assert len(bot.checks()) == 2
+    assert not any("within an hour" in answer for answer in bot.forge.answers())
 
 
 async def test_a_question_too_many_is_answered_with_when_to_ask_again(limited) -> None:
