@@ -23,7 +23,7 @@ from bot.engine.database import SCHEMA, refuse_newer
 from bot.engine.job import CheckJob
 from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
 from bot.engine.values import Outcome
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
 from bot.store.records import StepRecord
 from bot.store.store import utc_text
 
@@ -254,7 +254,10 @@ def _time(milliseconds: float) -> str:
 
 
 def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
-    """The builds of a check in the store of the directory `data`; none where it has no result."""
+    """The builds of a check in the store of the directory `data`; none where it has no result.
+
+    SurroundingsError where the store cannot be read.
+    """
     file = data / "minimize.sqlite"
     if not file.is_file():
         return ()
@@ -264,8 +267,14 @@ def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
         " join results on results.id = checks.result_id, json_each(results.body, '$.builds')"
         " where checks.id = ?"
     )
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
-        return tuple(BuildLog(*row) for row in store.execute(query, [run]))
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
+            return tuple(BuildLog(*row) for row in store.execute(query, [run]))
+    except sqlite3.Error as error:
+        raise SurroundingsError(
+            f"The store {file} cannot be read: {error}.",
+            "Where an older release wrote it, start the server once.",
+        ) from error
 
 
 def run_to_json(run: Run, logs: tuple[BuildLog, ...] = ()) -> dict[str, Any]:

@@ -230,4 +230,7 @@ class ValueSerializer(Serializer):
             return found
         if name == _ERROR:
             return PortableWorkflowError(str(found["message"]), str(found["name"]))
-        return self._adapters[str(name)].validate_python(found)
+        adapter = self._adapters.get(str(name))
+        if adapter is None:
+            raise ValueError(f"{name} is none of the engine's values: a newer release wrote it.")
+        return adapter.validate_python(found)

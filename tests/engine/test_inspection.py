@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from bot.cli import cli
 from bot.engine.inspection import (
     QueueState,
+    build_logs,
     open_runs,
     run_of,
 )
@@ -72,6 +73,13 @@ async def test_runs_are_read_while_the_server_works_and_when_it_is_down(bot: Bot
 def test_no_database_and_no_run_are_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no engine's database"), open_runs(tmp_path / "none"):
         pass
+
+
+def test_a_store_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert build_logs(tmp_path, "run") == ()
+    (tmp_path / "minimize.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(SurroundingsError, match=r"minimize\.sqlite cannot be read"):
+        build_logs(tmp_path, "run")
 
 
 async def test_a_run_that_is_not_there(bot: Bot) -> None:

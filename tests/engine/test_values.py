@@ -105,6 +105,11 @@ def test_a_value_of_another_type_is_refused() -> None:
         ValueSerializer().serialize({"value": Results.__new__(Results)})
 
 
+def test_a_value_of_a_newer_release_is_named() -> None:
+    with pytest.raises(ValueError, match="Sketch is none of the engine's values"):
+        ValueSerializer().deserialize('{"@type":"Sketch","lines":3}')
+
+
 def test_fields_that_are_defaults_are_left_out() -> None:
     assert json.loads(ValueSerializer().serialize(Progress(done=True))) == {
         "@type": "Progress",
