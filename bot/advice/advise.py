@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
@@ -15,7 +16,7 @@ from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
 from bot.advice.plans import plan_of, proposals
 from bot.advice.prefer import preferred
-from bot.advice.programs import Opened, programs_of, purpose_of
+from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
@@ -51,6 +52,17 @@ def advise(
     `headers` says which requirements somebody wrote; without it that is known of none. Each image
     that can be installed is added to `fleet`.
     """
+    # What is solved is known as long as it takes, and layers have their numbers.
+    jobs = [replace(job, known={}) for job in jobs]
+    with ExitStack() as stack:
+        for job in jobs:
+            stack.enter_context(job.pool.keeping_layers())
+        return _advise(jobs, wish, headers, fleet)
+
+
+def _advise(
+    jobs: Sequence[Job], wish: Wish, headers: HeaderFacts | None, fleet: FleetModel | None
+) -> tuple[ImageAdvice, ...]:
     clock = _Clock(wish.seconds)
     advices: list[ImageAdvice] = []
     opened: dict[int, Opened] = {}
@@ -137,7 +149,9 @@ def _smallest_advice(
         opened = None
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs)
-            opened = Opened(job, candidates, purpose, programs_of(image.overlays, candidates.now))
+            programs = programs_of(image.overlays, candidates.now)
+            opened = Opened(job, candidates, purpose, programs, packages_of(image, candidates))
+        held = retained(job.pool.with_edges(image, weak=job.request.weak))
     smallest, target = _smallest(job, candidates, model, answer, has, clock, likely)
     if fleet is not None:
         fleet.add(job, candidates, target)
@@ -145,7 +159,6 @@ def _smallest_advice(
         swaps = preferred(job, candidates, answer.packages[0], smallest.instead)
         smallest = replace(smallest, instead=swaps)
     now = figures(candidates, candidates.now, wish.metric)
-    held = retained(job.pool.solve(job.request, job.overlay))
     return ImageAdvice(key, "ok", (), now, smallest, retained=held), opened
 
 

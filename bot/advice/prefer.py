@@ -14,9 +14,6 @@ from bot.advice.edits import capability_name
 from bot.advice.requests import Addition, Job
 from bot.model.advice import Change, Swap
 from bot.model.capability import split_capability
-from bot.model.closure import Closure
-from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Overlay
 
 MOST_TRIED = 4
 MOST_SWAPS = 8  # those that save most; each try is a solve
@@ -35,10 +32,11 @@ def preferred(
 def _preferred(job: Job, swap: Swap, holders: Sequence[tuple[Candidate, str]]) -> Swap:
     if not holders:
         return swap
-    wanted = _installed(job.closure(Addition((swap.take,))))
+    wanted = job.installed(Addition((swap.take,)))
     for holder, capability in holders[:MOST_TRIED]:
-        overlay = _suggesting(job, holder, swap.take)
-        if _installed(job.pool.solve(job.request, overlay, settled=lambda _: True)) == wanted:
+        suggests = ((holder.nevra, swap.take),)
+        found = job.pool.solve(job.request, suggests=suggests, settled=lambda _: True)
+        if frozenset(package.nevra for package in found.packages) == wanted:
             change = Change(
                 "prefer",
                 holder.nevra.name,
@@ -50,10 +48,6 @@ def _preferred(job: Job, swap: Swap, holders: Sequence[tuple[Candidate, str]]) -
             )
             return replace(swap, prefer=change)
     return swap
-
-
-def _installed(closure: Closure) -> frozenset[Nevra]:
-    return frozenset(package.nevra for package in closure.packages)
 
 
 def _holders(
@@ -86,13 +80,3 @@ def _holders(
         take: sorted(holders.values(), key=lambda f: (f[0].source not in sources[take], f[0].nevra))
         for take, holders in found.items()
     }
-
-
-def _suggesting(job: Job, holder: Candidate, name: str) -> Overlay:
-    """The packages of a source as they are, one of which suggests another package too."""
-    more = Dependency("suggests", name)
-    packages = tuple(
-        replace(p, dependencies=(*p.dependencies, more)) if p.nevra == holder.nevra else p
-        for p in job.pool.newest_published(holder.source)
-    )
-    return Overlay(job.pool.arch, frozenset((holder.source,)), packages, "predicted")

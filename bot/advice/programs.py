@@ -19,8 +19,10 @@ from bot.advice.requests import Job
 from bot.advice.swaps import files_of
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
+from bot.closure.pool import SolvedImage
 from bot.closure.requests import dependency_id
 from bot.model.nevra import Nevra
+from bot.model.package import Package
 
 _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
 _MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
@@ -50,12 +52,13 @@ class Purpose:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """One architecture of an image: its job, the packages it could have, what it is for, and the
-    programs of each package that it has today."""
+    programs of each package that it has today; `today` are those packages."""
 
     job: Job
     candidates: Candidates
     purpose: Purpose
     programs: Mapping[int, frozenset[str]]
+    today: Mapping[int, Package]
 
 
 def purpose_of(
@@ -105,6 +108,11 @@ def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, f
         paths = overlaid.files if overlaid else files_in_primary(overlays.pool.id2solvable(number))
         found[number] = _programs(paths)
     return found
+
+
+def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Package]:
+    """Today's packages by their numbers, which are the pool's only while the image is open."""
+    return {number: image.overlays.package(number) for number in sorted(candidates.now)}
 
 
 def _called(candidates: Candidates, own: Collection[int]) -> set[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from bot.closure.pool import Pool
 from bot.model.architecture import native_arches
@@ -25,6 +25,7 @@ class Addition:
 
 
 UNSWAPPED = Addition()
+_Known = tuple[Overlay | None, frozenset[Nevra] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Job:
     drop: Collection[Requirement] = ()
     needs: tuple[str, ...] = ()
     test: str = ""
+    # What was solved before, for this image and what `replace` makes of it.
+    known: dict[Hashable, _Known] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def image(self) -> tuple[str, str, str]:
@@ -59,6 +62,17 @@ class Job:
             settled=lambda _: True,
         )
 
+    def installed(self, addition: Addition = UNSWAPPED) -> frozenset[Nevra] | None:
+        """The packages that the plain solver installs, solved once; null where it cannot."""
+        request, drop = self.request, frozenset(self.drop)
+        key = (request.requests, addition, drop, id(self.overlay))
+        if key not in self.known:
+            found = self.closure(addition)
+            installed = frozenset(package.nevra for package in found.packages)
+            # With the overlay, so that no other one has its identity.
+            self.known[key] = self.overlay, installed if found.status == "ok" else None
+        return self.known[key][1]
+
 
 def addition_for(
     job: Job,
@@ -75,22 +89,18 @@ def addition_for(
     """
     wanted = frozenset(target)
 
-    def found(addition: Addition) -> frozenset[Nevra] | None:
-        closure = job.closure(addition)
-        return frozenset(p.nevra for p in closure.packages) if closure.status == "ok" else None
-
     names = [request_name(nevra, job.pool.arch, nevra in older) for nevra in added]
     alone = [Addition(), *likely, *(Addition((name,)) for name in names[:MOST_ALONE])]
     for addition in alone:
-        if found(addition) == wanted:
+        if job.installed(addition) == wanted:
             return addition
     addition = Addition(tuple(names))
     for _ in range(MOST_ROUNDS):
-        installed = found(addition)
+        installed = job.installed(addition)
         if installed is None:
             return None
         if installed == wanted:
-            return _least(addition, lambda a: found(a) == wanted)
+            return _least(addition, lambda a: job.installed(a) == wanted)
         kept = {nevra.name for nevra in wanted}
         extra = sorted({n.name for n in installed - wanted} - kept)
         lacking = [request_name(n, job.pool.arch, n in older) for n in sorted(wanted - installed)]
@@ -106,10 +116,10 @@ def addition_for(
 
 def _least(addition: Addition, holds: Callable[[Addition], bool]) -> Addition:
     """The addition without what it does not need."""
-    for field in ("excludes", "requests"):
-        for text in reversed(getattr(addition, field)):
+    for kind in ("excludes", "requests"):
+        for text in reversed(getattr(addition, kind)):
             fewer = replace(
-                addition, **{field: tuple(t for t in getattr(addition, field) if t != text)}
+                addition, **{kind: tuple(t for t in getattr(addition, kind) if t != text)}
             )
             if holds(fewer):
                 addition = fewer

@@ -9,7 +9,7 @@ requires it, and the image is not for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
@@ -71,10 +71,9 @@ def _splits(one: Opened, headers: HeaderFacts) -> Iterator[tuple[str, _Split]]:
     """The best split of each of today's packages whose header can be read."""
     candidates = one.candidates
     image = _Image(candidates)
-    packages = _packages(one)
-    headers.read(packages.values())
+    headers.read(one.today.values())
     kept = frozenset(one.purpose.programs)
-    for number, package in packages.items():
+    for number, package in one.today.items():
         facts = headers.of(package.nevra)
         if facts is None or number in candidates.fixed:
             continue
@@ -85,11 +84,6 @@ def _splits(one: Opened, headers: HeaderFacts) -> Iterator[tuple[str, _Split]]:
                 best = split
         if best is not None and best.saves >= LEAST_SAVED:
             yield package.nevra.name, best
-
-
-def _packages(one: Opened) -> Mapping[int, Package]:
-    with one.job.pool.solved(one.job.request, one.job.overlay) as image:
-        return {number: image.overlays.package(number) for number in sorted(one.candidates.now)}
 
 
 def _split(

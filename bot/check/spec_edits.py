@@ -158,7 +158,7 @@ def _trials(
 
 def _opened(target: Target, image: CheckedImage, found: Prediction) -> Opened:
     from bot.advice.candidates import candidates_of
-    from bot.advice.programs import Opened, programs_of, purpose_of
+    from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
     from bot.advice.requests import Job
 
     key, request = image.result.key, image.request
@@ -175,7 +175,8 @@ def _opened(target: Target, image: CheckedImage, found: Prediction) -> Opened:
         requested = solved.closure.requested
         # Which programs of others theirs run, the files tell.
         purpose = purpose_of(solved.overlays, candidates, requested, job.needs, called=False)
-        return Opened(job, candidates, purpose, programs_of(solved.overlays, candidates.now))
+        programs = programs_of(solved.overlays, candidates.now)
+        return Opened(job, candidates, purpose, programs, packages_of(solved, candidates))
 
 
 def _savings(

@@ -59,6 +59,22 @@ def take_all(solvables: Iterable[Any]) -> list[Taken]:
     return [taken for each in solvables for taken in _take(each, keys, lambda _: False)]
 
 
+def add_suggestions(
+    pool: Any,
+    suggests: Iterable[tuple[Nevra, str]],
+    numbers: Callable[[Nevra], Iterable[int]],
+) -> list[Taken]:
+    """Let packages suggest others too, by name; what to put back."""
+    taken = []
+    for nevra, name in suggests:
+        for number in numbers(nevra):
+            solvable = pool.id2solvable(number)
+            before = solvable.lookup_idarray(solv.SOLVABLE_SUGGESTS, 0)
+            taken.append(Taken(solvable, solv.SOLVABLE_SUGGESTS, before))
+            _set_dependencies(solvable, solv.SOLVABLE_SUGGESTS, [*before, pool.str2id(name)])
+    return taken
+
+
 def put_back(taken: Iterable[Taken]) -> None:
     """Give the packages what was taken from them."""
     for solvable, key, before in taken:

@@ -102,6 +102,8 @@ class OverlayPool:
         self._source_arches = frozenset(map(self.pool.str2id, ("src", "nosrc")))
         self._stale = True
         self.generation = 0
+        # How many rely on the numbers of layers.
+        self.keepers = 0
         self.seekers = frozenset(loaded.index.seekers)
         self.without_seekers: set[int] = set()
         self._names_like: dict[tuple[str, int], frozenset[str]] = {}
@@ -143,7 +145,8 @@ class OverlayPool:
         if missing:
             # libsolv does not grow its map of what is seen: without one, all is seen.
             self.pool.set_disabled_list([])
-            if len(self._layers) + len(missing) > max(KEPT_LAYERS, len(specs)):
+            many = len(self._layers) + len(missing) > max(KEPT_LAYERS, len(specs))
+            if many and not self.keepers:
                 self._drop_layers()
                 missing = list({spec.key: spec for spec in specs}.values())
             for spec in missing:

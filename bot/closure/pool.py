@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
 from bot.closure.dependencies import (
     Taken,
+    add_suggestions,
     put_back,
     take_all,
     take_recommendations,
@@ -93,20 +94,42 @@ class Pool:
         *,
         drop: Collection[Requirement] = (),
         exclude: Collection[str] = (),
+        suggests: Collection[tuple[Nevra, str]] = (),
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of an image: what dnf would install, with the edges between its packages.
 
         With an overlay, its packages stand in for all published ones of its sources. `drop` are
-        requirements to ignore, of whichever package; `exclude` names of packages that take no part.
+        requirements to ignore, of whichever package; `exclude` names of packages that take no part;
+        `suggests` published packages with the name of one that they suggest too.
         `settled` gets the closure before its edges are looked for, most of the work; where it
         returns true they are left out.
         """
-        with self._lock, self._active(request, overlay, drop, exclude) as beneath:
+        with (
+            self._lock,
+            self._active(request, overlay, drop, exclude) as beneath,
+            self._suggesting(suggests),
+        ):
             solved = self._solve(request, beneath)
             if solved.closure.status != "ok" or (settled is not None and settled(solved.closure)):
                 return solved.closure
-            return replace(solved.closure, edges=self._edges_of(solved, weak=request.weak))
+            return self.with_edges(solved, weak=request.weak)
+
+    def with_edges(self, solved: SolvedImage, *, weak: bool) -> Closure:
+        """The closure of an image that is open (`solved`), with the edges between its packages."""
+        return replace(solved.closure, edges=self._edges_of(solved, weak=weak))
+
+    @contextmanager
+    def keeping_layers(self) -> Iterator[None]:
+        """The numbers of packages of overlays and placeholders stay what they are, for as long as
+        it is open."""
+        with self._lock:
+            self._overlay_pool.keepers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._overlay_pool.keepers -= 1
 
     @contextmanager
     def solved(
@@ -434,6 +457,14 @@ class Pool:
         for number in self._overlay_pool.published(package.source):
             if self._overlay_pool.package(number).nevra == package.nevra:
                 yield number
+
+    @contextmanager
+    def _suggesting(self, suggests: Collection[tuple[Nevra, str]]) -> Iterator[None]:
+        undo = add_suggestions(self._overlay_pool.pool, suggests, self._views.find)
+        try:
+            yield
+        finally:
+            put_back(undo)
 
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)

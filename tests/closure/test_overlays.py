@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.closure.overlay_pool import KEPT_LAYERS
 from bot.model.image import PlaceholderPackage
+from bot.model.nevra import parse_nevra
 
 
 @pytest.fixture
@@ -265,3 +267,36 @@ def test_placeholders_hide_what_is_published_and_never_another_overlay(tiny, h):
         found = h.names(pool.solve(future, overlay))
         assert f"app-{n}-1.x86_64" in found
         assert "future-000-placeholder.noarch" in found
+
+
+def test_numbers_of_layers_stay_while_somebody_relies_on_them(pool, h):
+    """Many overlays between: a layer that is dropped and comes again has other numbers."""
+    planned = h.request("planned", placeholders=[PlaceholderPackage("planned", "p", ("helper",))])
+
+    def numbers_after_many() -> list[tuple[int, ...]]:
+        with pool.solved(planned) as image:
+            before = image.solution.installed
+        for number in range(KEPT_LAYERS + 2):
+            pool.solve(h.request("user"), app(h, f"0:{number + 3}-1"))
+        with pool.solved(planned) as image:
+            return [before, image.solution.installed]
+
+    with pool.keeping_layers(), pool.keeping_layers():
+        before, after = numbers_after_many()
+    assert before == after
+    before, after = numbers_after_many()
+    assert before != after
+
+
+def test_a_package_suggests_another_for_one_solve(tiny, h):
+    base = tiny.repository()
+    base.package("user-0:1-1.x86_64", requires=["curl"])
+    base.package("a-curl-0:1-1.x86_64", provides=["curl"])
+    base.package("curl-small-0:1-1.x86_64", provides=["curl"])
+    pool = tiny.pool(base)
+    before = h.names(pool.solve(h.request("user")))
+    other = {"a-curl-1-1.x86_64": "curl-small", "curl-small-1-1.x86_64": "a-curl"}[before[0]]
+    user = parse_nevra("user-0:1-1.x86_64")
+    suggesting = pool.solve(h.request("user"), suggests=[(user, other)])
+    assert h.names(suggesting) == [f"{other}-1-1.x86_64", "user-1-1.x86_64"]
+    assert h.names(pool.solve(h.request("user"))) == before
