@@ -28,13 +28,14 @@ class Scale:
     """The costs of packages in whole numbers, so that each kind outweighs all that follow it.
 
     `least` is what may come after packages in the order (severities of edits), their sum. An
-    unknown size costs nothing, so that a bound stays one.
+    unknown size costs nothing, so that a bound stays one. The units are powers of two, the same for
+    most images: so a part that two of them have in common costs the same in both.
     """
 
     def __init__(self, packages: Sequence[tuple[Candidate, int | None]], least: int = 0) -> None:
-        self.package = 1 + least
-        self.byte = self.package * (1 + len(packages))
-        self.tier = self.byte * (1 + sum(size or 0 for _, size in packages))
+        self.package = _unit(least, 10)
+        self.byte = self.package * _unit(len(packages), 12)
+        self.tier = self.byte * _unit(sum(size or 0 for _, size in packages), 40)
         self.costs = tuple(
             candidate.second_tier * self.tier + (size or 0) * self.byte + self.package
             for candidate, size in packages
@@ -47,3 +48,8 @@ class Scale:
         """
         sure = found.bound // self.tier >= found.cost // self.tier
         return found.bound % self.tier // self.byte if sure else 0
+
+
+def _unit(most: int, least_bits: int) -> int:
+    """A power of two above `most`, of so many bits at least."""
+    return 1 << max(most.bit_length(), least_bits)

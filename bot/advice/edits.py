@@ -54,6 +54,10 @@ class Edit:
     files: tuple[str, ...] = ()
     moved: tuple[int, ...] = ()
 
+    def __hash__(self) -> int:
+        # Edits are looked up all the time, and the rest of one follows from these.
+        return hash((self.kind, self.package, self.capability))
+
     @property
     def severity(self) -> int:
         return SEVERITY[self.kind]

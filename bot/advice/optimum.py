@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from bot.advice.maxsat import Optimum, UnfinishedError, cheapest, cost_of
 from bot.advice.propagation import ClauseSet, Literals, Part
+from bot.advice.solved_parts import SOLVED, Answered, Renamed
 
 
 class Problem:
@@ -103,10 +104,16 @@ class Problem:
     def solve(self, part: Part, known: Collection[int], end: float) -> Optimum | None:
         """The cheapest answer of a part; each is solved once. Raises UnfinishedError."""
         if part.clauses not in self._solved:
-            found = cheapest(part.clauses, self._costs, end=end, known=known, ranks=self._ranks)
-            if found is not None and not found.proved:
-                return found
-            self._solved[part.clauses] = found
+            named = Renamed(part.clauses, self._costs, self._ranks)
+            found = SOLVED.get(named.part)
+            if found is None:
+                best = cheapest(part.clauses, self._costs, end=end, known=known, ranks=self._ranks)
+                if best is not None and not best.proved:
+                    return best
+                SOLVED.put(named.part, Answered(named.inward(best)))
+                self._solved[part.clauses] = best
+            else:
+                self._solved[part.clauses] = named.outward(found.optimum)
         return self._solved[part.clauses]
 
     def weights(self, masks: Mapping[int, int]) -> dict[int, int]:

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bot.advice import optimum
 from bot.advice.advise import Wish, advise
 from bot.advice.maxsat import _Stoppable, _TimeIsOverError
 from bot.advice.requests import Job
+from bot.advice.solved_parts import SolvedParts
 from bot.model.advice import Figures, Losses, Smallest, Swap
 from bot.model.capability import names_in
 from tests.advice.brute import Thing, smallest
@@ -349,6 +351,7 @@ def test_where_the_time_is_over_the_bound_says_so(tiny, monkeypatch):
         raise _TimeIsOverError
 
     monkeypatch.setattr(_Stoppable, "compute_", over)
+    monkeypatch.setattr(optimum, "SOLVED", SolvedParts())
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["lib"])
     base.package("a-0:1-1.x86_64", size=9000, provides=["lib"])

@@ -1,0 +1,92 @@
+"""Parts of problems that were solved before in this process, whatever their variables are called.
+
+Images of one environment have most of their packages in common, so the same parts come again and
+again: only the numbers of their variables differ.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from bot.advice.maxsat import Optimum
+from bot.advice.propagation import Literals
+
+MOST_PARTS = 20_000
+MOST_LITERALS = 4_000_000
+
+
+class CanonicalPart(NamedTuple):
+    """A part over the variables 1, 2, ...: its clauses, the costs of the variables, and the
+    variables in the order of their ranks."""
+
+    clauses: tuple[Literals, ...]
+    costs: tuple[int, ...]
+    ranked: tuple[int, ...]
+
+    @property
+    def literals(self) -> int:
+        """How many literals it has: what it takes to keep it."""
+        return sum(map(len, self.clauses))
+
+
+class Renamed:
+    """A part with its variables called 1, 2, ... in their order."""
+
+    def __init__(
+        self, clauses: Sequence[Literals], costs: Mapping[int, int], ranks: Mapping[int, int]
+    ) -> None:
+        self._variables = sorted({abs(literal) for clause in clauses for literal in clause})
+        self._places = {variable: n for n, variable in enumerate(self._variables, 1)}
+        places = self._places
+        self.part = CanonicalPart(
+            tuple(tuple(places[v] if v > 0 else -places[-v] for v in clause) for clause in clauses),
+            tuple(costs.get(variable, 0) for variable in self._variables),
+            tuple(places[v] for v in sorted(self._variables, key=lambda v: ranks.get(v, v))),
+        )
+
+    def inward(self, found: Optimum | None) -> Optimum | None:
+        """An answer of the part in its own names, in the names of the canonical one."""
+        if found is None:
+            return None
+        return replace(found, true=frozenset(self._places[v] for v in found.true))
+
+    def outward(self, found: Optimum | None) -> Optimum | None:
+        """The same the other way round."""
+        if found is None:
+            return None
+        return replace(found, true=frozenset(self._variables[n - 1] for n in found.true))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The proved answer of a part: null where it has none."""
+
+    optimum: Optimum | None
+
+
+class SolvedParts:
+    """The answers of parts, those that were not wanted for longest dropped where there are many."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[CanonicalPart, Answered] = OrderedDict()
+        self._literals = 0
+
+    def get(self, part: CanonicalPart) -> Answered | None:
+        """The answer of a part; null where it is not known."""
+        if part in self._known:
+            self._known.move_to_end(part)
+        return self._known.get(part)
+
+    def put(self, part: CanonicalPart, answer: Answered) -> None:
+        """Keep the answer of a part that is not known yet."""
+        self._known[part] = answer
+        self._literals += part.literals
+        while len(self._known) > MOST_PARTS or self._literals > MOST_LITERALS:
+            oldest, _ = self._known.popitem(last=False)
+            self._literals -= oldest.literals
+
+
+SOLVED = SolvedParts()
