@@ -6,31 +6,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from operator import attrgetter
-from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
 from bot.closure.dependencies import (
     Taken,
-    add_suggestions,
     put_back,
     take_all,
     take_recommendations,
-    take_requirements,
 )
 from bot.closure.edges import Links
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
-from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
+from bot.closure.layered_pool import LayeredPool
+from bot.closure.overlay_pool import OverlayPool
 from bot.closure.removal import without_packages
 from bot.closure.requests import Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import Solution, run
-from bot.closure.views import Views
-from bot.model.architecture import native_arches
-from bot.model.closure import Closure, Edge, Requirement, SnapshotState
-from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
+from bot.model.closure import Closure, Edge, Requirement
+from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
 from bot.telemetry.measures import timed
@@ -40,7 +36,6 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.distro.snapshot import Snapshot
 
-_DEBUG = ("-debuginfo", "-debugsource")
 # The order of NEVRAs, without a comparison of ours for each pair.
 _IN_ORDER = attrgetter(*(f"nevra.{field.name}" for field in fields(Nevra)))
 
@@ -72,19 +67,8 @@ class SolvedImage(NamedTuple):
     closure: Closure
 
 
-class Pool:
+class Pool(LayeredPool):
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
-
-    def __init__(self, snapshot: Snapshot, overlays: OverlayPool, file_of: MetadataFile) -> None:
-        self.arch: str = snapshot.arch
-        self.state: SnapshotState = snapshot.state
-        self.snapshot = snapshot
-        self._overlay_pool = overlays
-        self._file_of = file_of
-        self._lock = RLock()
-        self._comps: Comps | None = None
-        self._views = Views(overlays)
-        self._hidden: dict[frozenset[str], frozenset[int]] = {}
 
     @timed("solve")
     def solve(
@@ -120,18 +104,6 @@ class Pool:
         return replace(solved.closure, edges=self._edges_of(solved, weak=weak))
 
     @contextmanager
-    def keeping_layers(self) -> Iterator[None]:
-        """The numbers of packages of overlays and placeholders stay what they are, for as long as
-        it is open."""
-        with self._lock:
-            self._overlay_pool.keepers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._overlay_pool.keepers -= 1
-
-    @contextmanager
     def solved(
         self, request: ImageRequest, overlay: Overlay | None = None
     ) -> Iterator[SolvedImage]:
@@ -141,17 +113,6 @@ class Pool:
         """
         with self._lock, self._active(request, overlay) as beneath:
             yield self._solve(request, beneath)
-
-    @contextmanager
-    def opened(
-        self, overlay: Overlay | None = None, exclude: Collection[str] = ()
-    ) -> Iterator[OverlayPool]:
-        """The pool in libsolv's numbers, with this overlay and without packages of these names.
-
-        No other thread uses it for as long as it is open.
-        """
-        with self._lock, self._active_overlays(overlay, (), (), exclude):
-            yield self._overlay_pool
 
     def solve_names(
         self,
@@ -166,43 +127,6 @@ class Pool:
         key = ImageKey("", "", self.snapshot.document.id, self.arch)
         request = ImageRequest(key, tuple(dict.fromkeys(names)), tuple(groups), weak)
         return self.solve(request, overlay, settled=settled)
-
-    def hold(self, overlays: Iterable[Overlay], requests: Iterable[ImageRequest] = ()) -> None:
-        """Takes several overlays in at once, and the placeholders of several requests: quicker than
-        one by one with each first solve."""
-        with self._lock:
-            layers = [self._overlay_layer(overlay) for overlay in overlays]
-            placeholders = dict.fromkeys(r.placeholders for r in requests if r.placeholders)
-            layers += [placeholder_layer(self._overlay_pool, each) for each in placeholders]
-            self._overlay_pool.hold(layers)
-
-    def published(self, source: str) -> tuple[Package, ...]:
-        """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
-
-        Their `files` are all that filelists.xml lists, for whoever puts them into an overlay.
-        """
-        with self._lock:
-            files = self._overlay_pool.files(self._overlay_pool.published(source))
-            found = [replace(self._overlay_pool.package(n), files=own) for n, own in files.items()]
-        return tuple(sorted(found, key=lambda p: p.nevra))
-
-    def newest_published(self, source: str) -> tuple[Package, ...]:
-        """The newest published package of each name of a source, for this architecture and noarch.
-
-        A package that excludes or a module filter hide counts only where its name has no other:
-        what no image can install is not what a change starts from.
-        """
-        with self._lock:
-            seen = {
-                self._overlay_pool.package(n).nevra
-                for n in self._overlay_pool.published(source)
-                if not self._overlay_pool.is_excluded(n)
-            }
-        published = self.published(source)
-        native = native_arches(self.arch)
-        names = {nevra.name for nevra in seen if nevra.arch in native}
-        usable = [p for p in published if p.nevra in seen or p.nevra.name not in names]
-        return newest(usable, self.arch)
 
     def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
         """Return whether a package that can be installed provides a capability or owns a path."""
@@ -238,11 +162,6 @@ class Pool:
             members = self._views.numbers_of(closure.packages)
             return self._views.finder().links(members, weak=request.weak)
 
-    @property
-    def packages(self) -> int:
-        """How many packages the snapshot has, of every version and architecture."""
-        return sum(self._overlay_pool.index.counts)
-
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
         """The packages that a request could mean, sorted; none if it matches nothing."""
         with self._lock, self._active_overlays(overlay, (), ()):
@@ -254,15 +173,6 @@ class Pool:
         with self._lock, self._active_overlays(None, (), ()):
             found, _ = best_solution(self._views.view(), request, with_sources=False)
             return newest([self._overlay_pool.package(number) for number in found], self.arch)
-
-    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
-        """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
-
-        By filelists.xml; those of a repository without one are not known.
-        """
-        with self._lock:
-            found = self._overlay_pool.owners_below(directories)
-            return frozenset(self._overlay_pool.package(number).nevra for number in found)
 
     def group(self, name: str) -> tuple[str, ...]:
         """The packages of a comps group that come with it in any case; none where there is none."""
@@ -402,7 +312,7 @@ class Pool:
             self._comps = read_comps([f for f in files if f is not None], self.arch)
         return self._comps
 
-    # -- active overlays ---------------------------------------------------------------------------
+    # -- what takes part ---------------------------------------------------------------------------
 
     @contextmanager
     def _active(
@@ -422,60 +332,3 @@ class Pool:
         installed = beneath.packages if request.beneath and request.beneath.installed else ()
         with self._active_overlays(overlay, request.placeholders, drop, names, installed):
             yield beneath
-
-    @contextmanager
-    def _active_overlays(
-        self,
-        overlay: Overlay | None,
-        placeholders: Sequence[PlaceholderPackage],
-        drop: Collection[Requirement],
-        exclude: Collection[str] = (),
-        installed: tuple[Package, ...] = (),
-    ) -> Iterator[None]:
-        layers = []
-        if installed:
-            # What is published by the same name and release is not another choice.
-            key = "installed", tuple(p.nevra for p in installed)
-            same = frozenset(number for p in installed for number in self._published_as(p))
-            layers.append(LayerSpec(key, installed, same))
-        if overlay is not None:
-            layers.append(self._overlay_layer(overlay))
-        if placeholders:
-            layers.append(placeholder_layer(self._overlay_pool, tuple(placeholders)))
-        self._overlay_pool.set_active_overlays(layers, frozenset(exclude))
-        undo: list[Taken] = []
-        try:
-            if drop:
-                undo = self._ignore(drop)
-            yield
-        finally:
-            put_back(undo)
-            self._views.finder().forget({taken.solvable.id for taken in undo})
-
-    def _published_as(self, package: Package) -> Iterator[int]:
-        """The published packages of the NEVRA of one that is installed."""
-        for number in self._overlay_pool.published(package.source):
-            if self._overlay_pool.package(number).nevra == package.nevra:
-                yield number
-
-    @contextmanager
-    def _suggesting(self, suggests: Collection[tuple[Nevra, str]]) -> Iterator[None]:
-        undo = add_suggestions(self._overlay_pool.pool, suggests, self._views.find)
-        try:
-            yield
-        finally:
-            put_back(undo)
-
-    def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
-        hides = self._hidden.get(overlay.sources)
-        if hides is None:
-            hides = frozenset(n for s in overlay.sources for n in self._overlay_pool.published(s))
-            self._hidden[overlay.sources] = hides
-        packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
-        return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
-
-    def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
-        """Takes requirements from packages; what to put back."""
-        undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
-        self._views.finder().forget({taken.solvable.id for taken in undo})
-        return undo

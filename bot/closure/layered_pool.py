@@ -1,0 +1,175 @@
+"""The published packages of a snapshot, and the layers over them: which packages take part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from bot.closure.dependencies import Taken, add_suggestions, put_back, take_requirements
+from bot.closure.evr import newest
+from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
+from bot.closure.solvcache import MetadataFile
+from bot.closure.views import Views
+from bot.model.architecture import native_arches
+from bot.model.closure import Requirement, SnapshotState
+from bot.model.image import ImageRequest, PlaceholderPackage
+from bot.model.nevra import Nevra
+from bot.model.package import Overlay, Package
+
+if TYPE_CHECKING:
+    from bot.closure.comps import Comps
+    from bot.distro.snapshot import Snapshot
+
+_DEBUG = ("-debuginfo", "-debugsource")
+
+
+class LayeredPool:
+    """A loaded snapshot of one architecture with overlays and placeholders over it, for a while.
+
+    Safe for several threads; one works at a time.
+    """
+
+    def __init__(self, snapshot: Snapshot, overlays: OverlayPool, file_of: MetadataFile) -> None:
+        self.arch: str = snapshot.arch
+        self.state: SnapshotState = snapshot.state
+        self.snapshot = snapshot
+        self._overlay_pool = overlays
+        self._file_of = file_of
+        self._lock = RLock()
+        self._comps: Comps | None = None
+        self._views = Views(overlays)
+        self._hidden: dict[frozenset[str], frozenset[int]] = {}
+
+    @contextmanager
+    def keeping_layers(self) -> Iterator[None]:
+        """The numbers of packages of overlays and placeholders stay what they are, for as long as
+        it is open."""
+        with self._lock:
+            self._overlay_pool.keepers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._overlay_pool.keepers -= 1
+
+    @contextmanager
+    def opened(
+        self, overlay: Overlay | None = None, exclude: Collection[str] = ()
+    ) -> Iterator[OverlayPool]:
+        """The pool in libsolv's numbers, with this overlay and without packages of these names.
+
+        No other thread uses it for as long as it is open.
+        """
+        with self._lock, self._active_overlays(overlay, (), (), exclude):
+            yield self._overlay_pool
+
+    def hold(self, overlays: Iterable[Overlay], requests: Iterable[ImageRequest] = ()) -> None:
+        """Takes several overlays in at once, and the placeholders of several requests: quicker than
+        one by one with each first solve."""
+        with self._lock:
+            layers = [self._overlay_layer(overlay) for overlay in overlays]
+            placeholders = dict.fromkeys(r.placeholders for r in requests if r.placeholders)
+            layers += [placeholder_layer(self._overlay_pool, each) for each in placeholders]
+            self._overlay_pool.hold(layers)
+
+    def published(self, source: str) -> tuple[Package, ...]:
+        """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
+
+        Their `files` are all that filelists.xml lists, for whoever puts them into an overlay.
+        """
+        with self._lock:
+            files = self._overlay_pool.files(self._overlay_pool.published(source))
+            found = [replace(self._overlay_pool.package(n), files=own) for n, own in files.items()]
+        return tuple(sorted(found, key=lambda p: p.nevra))
+
+    def newest_published(self, source: str) -> tuple[Package, ...]:
+        """The newest published package of each name of a source, for this architecture and noarch.
+
+        A package that excludes or a module filter hide counts only where its name has no other:
+        what no image can install is not what a change starts from.
+        """
+        with self._lock:
+            seen = {
+                self._overlay_pool.package(n).nevra
+                for n in self._overlay_pool.published(source)
+                if not self._overlay_pool.is_excluded(n)
+            }
+        published = self.published(source)
+        native = native_arches(self.arch)
+        names = {nevra.name for nevra in seen if nevra.arch in native}
+        usable = [p for p in published if p.nevra in seen or p.nevra.name not in names]
+        return newest(usable, self.arch)
+
+    @property
+    def packages(self) -> int:
+        """How many packages the snapshot has, of every version and architecture."""
+        return sum(self._overlay_pool.index.counts)
+
+    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
+        """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
+
+        By filelists.xml; those of a repository without one are not known.
+        """
+        with self._lock:
+            found = self._overlay_pool.owners_below(directories)
+            return frozenset(self._overlay_pool.package(number).nevra for number in found)
+
+    @contextmanager
+    def _active_overlays(
+        self,
+        overlay: Overlay | None,
+        placeholders: Sequence[PlaceholderPackage],
+        drop: Collection[Requirement],
+        exclude: Collection[str] = (),
+        installed: tuple[Package, ...] = (),
+    ) -> Iterator[None]:
+        layers = []
+        if installed:
+            # What is published by the same name and release is not another choice.
+            key = "installed", tuple(p.nevra for p in installed)
+            same = frozenset(number for p in installed for number in self._published_as(p))
+            layers.append(LayerSpec(key, installed, same))
+        if overlay is not None:
+            layers.append(self._overlay_layer(overlay))
+        if placeholders:
+            layers.append(placeholder_layer(self._overlay_pool, tuple(placeholders)))
+        self._overlay_pool.set_active_overlays(layers, frozenset(exclude))
+        undo: list[Taken] = []
+        try:
+            if drop:
+                undo = self._ignore(drop)
+            yield
+        finally:
+            put_back(undo)
+            self._views.finder().forget({taken.solvable.id for taken in undo})
+
+    def _published_as(self, package: Package) -> Iterator[int]:
+        """The published packages of the NEVRA of one that is installed."""
+        for number in self._overlay_pool.published(package.source):
+            if self._overlay_pool.package(number).nevra == package.nevra:
+                yield number
+
+    @contextmanager
+    def _suggesting(self, suggests: Collection[tuple[Nevra, str]]) -> Iterator[None]:
+        undo = add_suggestions(self._overlay_pool.pool, suggests, self._views.find)
+        try:
+            yield
+        finally:
+            put_back(undo)
+
+    def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
+        hides = self._hidden.get(overlay.sources)
+        if hides is None:
+            hides = frozenset(n for s in overlay.sources for n in self._overlay_pool.published(s))
+            self._hidden[overlay.sources] = hides
+        packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
+        return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
+
+    def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
+        """Takes requirements from packages; what to put back."""
+        undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
+        self._views.finder().forget({taken.solvable.id for taken in undo})
+        return undo
