@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -281,9 +281,17 @@ class Engine:
         await self._enqueue("withdraw", run, WITHDRAW_PRIORITY, job, title, summary)
 
     async def start_reply(self, job: CheckJob, reply: Reply) -> None:
-        """Queue the answer to a comment; the same id of the job again is the same answer."""
-        priority = await self._queues.turn(CHECKS, "chat", job)
-        await self._enqueue("reply", job.id, priority, job, reply)
+        """Queue the answer to a comment; the same id of the job again is the same answer.
+
+        Questions are computed from the head: a stranger's, or of a stranger, in strangers' places.
+        """
+        queue = CHECKS
+        if reply.questions:
+            asker = replace(job, author=reply.user, pusher=reply.user, allowed="")
+            if not (await self._trusted(job) and await self._trusted(asker)):
+                queue = STRANGERS
+        priority = await self._queues.turn(queue, "chat", job)
+        await self._enqueue("reply", job.id, priority, job, reply, queue=queue)
 
     async def job_of(self, run: str) -> CheckJob | None:
         """The job of a run, null if the engine does not know it (any more)."""

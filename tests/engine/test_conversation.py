@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from dbos import DBOS
 
 from bot.errors import SurroundingsError
 from bot.store.commands import Commands
@@ -471,3 +472,26 @@ async def test_a_push_of_the_same_commit_is_not_answered_by_a_narrowed_run(bot) 
     bot.checker.hold[head].set()
     await bot.settled()
     assert bot.forge.states(head)[-1] == "success"
+
+
+@pytest.mark.parametrize(
+    ("author", "asker", "line", "queue"),
+    [
+        ("write", "write", "why perl", "checks"),
+        ("write", "none", "why perl", "strangers"),
+        ("none", "write", "why perl", "strangers"),
+        # Nothing is computed for it.
+        ("none", "none", "help", "checks"),
+    ],
+)
+async def test_questions_of_strangers_wait_with_their_checks(
+    bot, author: str, asker: str, line: str, queue: str
+) -> None:
+    bot.forge.roles |= {"ann": author, "eve": asker}
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    await bot.comment(f"/minimize {line}", user="eve")
+    await bot.settled()
+    runs = await DBOS.list_workflows_async(name="reply")
+    assert [run.queue_name for run in runs] == [queue]
