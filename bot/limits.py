@@ -96,6 +96,7 @@ YAML = 4_000_000
 YAML_NODES = 1_000_000  # with what aliases stand for
 YAML_DEPTH = 100
 REPOSITORY_FILE = 100_000
+REQUEST_CANDIDATES = 2000  # files of a branch that may be such
 REQUEST_FILES = 64 * MEBIBYTE  # all that is read of one side to know what images ask for
 SETTINGS = 1_000_000
 REPOFILE = 1_000_000

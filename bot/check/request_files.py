@@ -63,6 +63,30 @@ def changed_request_files(
         return RequestFiles(problem=f"What images ask for was not evaluated: {error.what}")
 
 
+def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
+    """The texts of a commit's files that ask for images, and of those beside them, by path.
+
+    Documents, which the bot has of its own, and lock files are not among them; none where they are
+    more or larger than the limits.
+    """
+    there = [path for path in _paths(git, commit) if may_ask(path)]
+    if not there or len(there) > limits.REQUEST_CANDIDATES:
+        return {}
+    try:
+        contents = _contents(git, commit, there)
+        kinds = {path: kind_of(path, [contents]) for path in contents}
+        wanted = {
+            beside
+            for path, kind in kinds.items()
+            if kind is not None and kind.name not in ("document", "rpms.lock")
+            for beside in read_with(kind.name, path, there)
+        }
+    except ChangeError:
+        return {}
+    found = ((path, contents[path]) for path in sorted(wanted & contents.keys()))
+    return {path: content.decode("utf-8", "replace") for path, content in found}
+
+
 def _changed(
     files: Iterable[ChangedFile], base: Mapping[str, bytes], head: Mapping[str, bytes]
 ) -> Iterable[ChangedRequest]:

@@ -73,6 +73,7 @@ def track(
     from bot.objectives.evaluation import Measures
     from bot.objectives.jsonform import track_to_json
     from bot.objectives.tracking import track as track_images
+    from bot.requests.base_images import BaseImage
     from bot.sandbox.cgroup import run_without_control_groups
 
     run_without_control_groups()  # where there are none: packages of the repositories alone
@@ -89,6 +90,7 @@ def track(
         )
         trust_also(served.ca_file)
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
+    table = [BaseImage(**dict(row)) for row in served.base_images] if served is not None else []
     configuration = places.configuration(recorded=True)
     with _history(places) as history:
         failed: list[str] = []
@@ -121,6 +123,7 @@ def track(
                 measures=Measures(layers=layers, headers=headers),
                 progress=shown and (lambda done, total: shown(done, total, text)),
                 report=show,
+                base_images=table,
             )
     if failed:
         return 1
@@ -201,12 +204,16 @@ def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
     from bot.distro.cache import Cache
     from bot.objectives.jsonform import objectives_to_json
+    from bot.objectives.requested import with_requested
     from bot.objectives.status import objectives_now
     from bot.objectives.tracking import own_objectives, with_own
 
     configuration = places.configuration(recorded=True)
     with _history(places) as history:
-        own = own_objectives(history.repository_files(), configuration)
+        files = history.repository_files()
+        # Images of files that `.minimize.yaml` places; the server's table is not known here.
+        configuration = with_requested(configuration, files, ()).configuration
+        own = own_objectives(files, configuration)
         configuration = with_own(configuration, own)
         now = objectives_now(configuration, history, Cache(places.cache))
     names = {o.id: o.name for o in configuration.objectives.values()}

@@ -42,6 +42,7 @@ from bot.distro.fields import (
     without_repeats,
 )
 from bot.distro.objectives import ObjectiveDocument
+from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
@@ -367,7 +368,10 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All documents of a configuration directory, by id, in the order of their ids."""
+    """All documents of a configuration directory, by id, in the order of their ids.
+
+    `requested` are images that no documents meet for: those of files such as Containerfiles.
+    """
 
     repositories: Mapping[str, RepositoryDocument] = field(default_factory=dict, hash=False)
     environments: Mapping[str, EnvironmentDocument] = field(default_factory=dict, hash=False)
@@ -377,3 +381,4 @@ class Configuration:
     views: Mapping[str, ViewDocument] = field(default_factory=dict, hash=False)
     buildroots: Mapping[str, BuildrootDocument] = field(default_factory=dict, hash=False)
     objectives: Mapping[str, ObjectiveDocument] = field(default_factory=dict, hash=False)
+    requested: Mapping[ImageKey, ImageRequest] = field(default_factory=dict, hash=False)

@@ -52,18 +52,25 @@ def image_keys(
     chosen_environments = _chosen("environment", configuration.environments, environments)
     chosen_repositories = chosen_documents(configuration, repositories)
     wanted = _arches(configuration, arches)
-    return tuple(
-        sorted(
-            ImageKey(workload.id, environment.id, repository.id, arch)
-            for environment in chosen_environments
-            for workload in chosen_workloads
-            if not set(workload.labels).isdisjoint(environment.labels)
-            for repository in chosen_repositories
-            if repository.id in environment.repositories
-            for arch in repository.architectures
-            if not wanted or arch in wanted
-        )
-    )
+    met = {
+        ImageKey(workload.id, environment.id, repository.id, arch)
+        for environment in chosen_environments
+        for workload in chosen_workloads
+        if not set(workload.labels).isdisjoint(environment.labels)
+        for repository in chosen_repositories
+        if repository.id in environment.repositories
+        for arch in repository.architectures
+        if not wanted or arch in wanted
+    }
+    ids = [{one.id for one in c} for c in (chosen_workloads, chosen_environments)]
+    places = {one.id for one in chosen_repositories}
+    asked = {
+        key
+        for key in configuration.requested
+        if key.workload in ids[0] and key.environment in ids[1] and key.repository in places
+        if not wanted or key.arch in wanted
+    }
+    return tuple(sorted(met | asked))
 
 
 def environment_keys(
@@ -90,6 +97,8 @@ def image_request(configuration: Configuration, key: ImageKey) -> ImageRequest:
     Weak dependencies are taken only if either document says `include-weak-deps`. Raises UsageError
     for an id that no document has.
     """
+    if key in configuration.requested:
+        return configuration.requested[key]
     environment = _document("environment", configuration.environments, key.environment)
     workload = _document("workload", configuration.workloads, key.workload)
     return _request(key, (environment, workload), _placeholders(workload, key.arch))

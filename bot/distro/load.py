@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -219,7 +219,8 @@ def _configuration(good: Good) -> Configuration:
     documents: dict[str, dict[str, Any]] = {field: {} for _, field in KINDS.values()}
     for id_, (kind, document) in good.items():
         documents[KINDS[kind][1]][id_] = document
-    return Configuration(**documents)
+    fields: Mapping[str, Any] = documents
+    return replace(Configuration(), **fields)
 
 
 def _check(

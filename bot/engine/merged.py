@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from bot.check.request_files import request_texts
 from bot.engine.outcome import in_thread
 from bot.errors import SurroundingsError
 from bot.forge.events import PushEvent
@@ -250,6 +251,7 @@ class _Pushed:
     commits: tuple[PushedCommit, ...]
     content: str | None
     rewritten: bool
+    requests: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pushes:
@@ -267,7 +269,9 @@ class Pushes:
             return False, f"{where} moved: no repository document stands for it."
         documents = self._settings.documents_for(*place)
         if not event.after.strip("0"):
-            await asyncio.to_thread(self._merged_changes.store_file, _file(event, documents, None))
+            await asyncio.to_thread(
+                self._merged_changes.store_file, _file(event, documents, None, {})
+            )
             return True, f"{where} was deleted."
         source = await forge.branch_source(event.repository, event.branch)
         mirror, limit = mirror_of(source, self._settings), self._settings.limits.fetch_seconds
@@ -280,7 +284,8 @@ class Pushes:
                 f"What was pushed to {where} could not be fetched within {limit:.0f} s."
             ) from error
         await asyncio.to_thread(
-            self._merged_changes.store_file, _file(event, documents, pushed.content)
+            self._merged_changes.store_file,
+            _file(event, documents, pushed.content, pushed.requests),
         )
         if pushed.rewritten:
             return True, f"{where} was made or rewritten: its commits are not new."
@@ -307,7 +312,8 @@ def mirror_of(source: Source, settings: Settings) -> GitMirror:
 
 
 def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
-    """The commits of a push, and the branch's `.minimize.yaml` after it.
+    """The commits of a push, and after it the branch's `.minimize.yaml` and its files that say what
+    images ask for.
 
     A branch that is new, or whose history was rewritten, brings no commits.
     """
@@ -317,8 +323,9 @@ def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _
     text = None
     if content is not None and len(content) <= _MOST_BYTES:
         text = content.decode("utf-8", "replace")
+    requests = request_texts(mirror, after)
     if new or base != before:
-        return _Pushed((), text, rewritten=True)
+        return _Pushed((), text, rewritten=True, requests=requests)
     listed = mirror.git("rev-list", "--first-parent", "--reverse", f"{before}..{after}")
     shas = listed.decode().split()
     if len(shas) > MOST_COMMITS:
@@ -326,7 +333,8 @@ def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _
     else:
         pairs = list(zip([before, *shas], shas, strict=False))
     commits = (_commit(mirror, parent, sha) for parent, sha in pairs)
-    return _Pushed(tuple(c for c in commits if c.sources), text, rewritten=False)
+    whole = tuple(c for c in commits if c.sources)
+    return _Pushed(whole, text, rewritten=False, requests=requests)
 
 
 def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
@@ -366,9 +374,14 @@ def _stems(paths: Iterable[str]) -> list[str]:
     return [PurePosixPath(path).stem for path in paths]
 
 
-def _file(event: PushEvent, documents: tuple[str, ...], content: str | None) -> BranchFile:
+def _file(
+    event: PushEvent,
+    documents: tuple[str, ...],
+    content: str | None,
+    requests: Mapping[str, str],
+) -> BranchFile:
     branch = (event.forge, event.repository, event.branch)
-    return BranchFile(*branch, event.after, event.private, documents, content, now())
+    return BranchFile(*branch, event.after, event.private, documents, content, now(), requests)
 
 
 def _change(

@@ -186,6 +186,12 @@ def _inputs(metadata: str, request: ImageRequest, wish: LayerWish | None) -> str
         [asdict(placeholder) for placeholder in request.placeholders],
         wish.facts() if wish is not None else None,
     ]
+    if request.beneath is not None or request.excludes:
+        # Of a file's image; what documents ask for has none of it.
+        beneath = request.beneath
+        facts += [request.excludes, request.removes, request.swaps]
+        facts += [repr(beneath and (beneath.requests, beneath.groups, beneath.weak))]
+        facts += [str(package.nevra) for package in (beneath.installed if beneath else ())]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

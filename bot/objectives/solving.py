@@ -65,10 +65,10 @@ class Solver:
         weighed: list[_Weighed] = []
 
         def settled(bare: Closure) -> bool:
-            weighed.append(self._weighed(bare, task))
+            weighed.append(self._weighed(own_layer(bare), task))
             return weighed[0].digest == task.digest
 
-        closure = self._pool(snapshot).solve(task.request, settled=settled)
+        closure = own_layer(self._pool(snapshot).solve(task.request, settled=settled))
         found = weighed[0] if weighed else self._weighed(closure, task)
         surface, note = self._surface(snapshot, closure, task)
         notes = [Noted(text) for text in (found.note, note) if text]
@@ -189,6 +189,16 @@ class _Known:
     def member(self, requested: bool) -> Member:
         """The package as a member of an image."""
         return self._members[requested]
+
+
+def own_layer(closure: Closure) -> Closure:
+    """A closure without what lies beneath: the image's own part of it."""
+    if not closure.beneath:
+        return closure
+    own = closure.own
+    names = {package.nevra for package in own}
+    edges = tuple(e for e in closure.edges if e.source in names and e.target in names)
+    return replace(closure, packages=own, edges=edges, beneath=frozenset())
 
 
 def requests_of(request: ImageRequest) -> tuple[str, ...]:

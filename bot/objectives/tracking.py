@@ -23,9 +23,11 @@ from bot.locks import free_lock, holder
 from bot.model.image import ImageKey
 from bot.model.result import REPOSITORY_FILE
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
+from bot.objectives.requested import tracked_name, with_requested, written_images
 from bot.objectives.solving import Noted, requests_of
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
+from bot.requests.base_images import BaseImage
 from bot.store.history.history import History
 from bot.store.history.recording import Moved, Unchanged
 from bot.store.history.values import (
@@ -81,17 +83,21 @@ def track(
     offline: bool = False,
     progress: Callable[[int, int], None] | None = None,
     report: Callable[[Tracked], None] | None = None,
+    base_images: Sequence[BaseImage] = (),
 ) -> Tracked:
     """Evaluate every image and objective now and store the result.
 
+    `base_images` is the table by which files such as Containerfiles stand on something.
     `report` receives the result; the run is over after that. A run that is cut short before its end
     has lost nothing: what it stored is reported by the next, as if both were one. Raises
     SurroundingsError if another process tracks at this moment.
     """
-    keys = image_keys(configuration)
     with _alone(history):
-        own = own_objectives(history.repository_files(), configuration)
-        configuration = with_own(configuration, own)
+        files = history.repository_files()
+        requested = with_requested(configuration, files, base_images)
+        own = own_objectives(files, requested.configuration)
+        configuration = with_own(requested.configuration, own)
+        keys = image_keys(configuration)
         tracker = _Tracker(history, keys, progress or _silent)
         known = Known(history.inputs(), history.closure_digests())
         with closing(Stepping(history.store.path, tuple(tracker.changes.values()))) as stepping:
@@ -107,6 +113,7 @@ def track(
             ):
                 tracker.take(found)
         tracked = tracker.settle(configuration, keys, own)
+        tracked = replace(tracked, notes=(*tracked.notes, *requested.notes))
         if report is not None:
             report(tracked)
         tracker.finish()
@@ -354,10 +361,13 @@ def _of(file: BranchFile, configuration: Configuration) -> list[OwnObjective]:
     ids = ids or tuple(document.id for document in chosen_documents(configuration, ()))
     place = Place(file.forge, file.repository)
     found = []
+    images = {image.name for image in written_images(file)}
     for objective in parsed.objectives:
+        name = tracked_name(file, objective.workload)
         own = f"{file.forge}:{file.repository}"
         named = replace(
             objective,
+            workload=name if name in images else objective.workload,
             id=objective_id(objective.id, file.forge, file.repository, file.branch, objective.name),
             name=f"{objective.name} ({own}, {file.branch})",
             maintainer=objective.maintainer or own,

@@ -193,6 +193,7 @@ class ObjectiveQueries(Reading):
         for row in rows:
             row["private"] = bool(row["private"])
             row["documents"] = tuple(json.loads(row["documents"]))
+            row["requests"] = json.loads(row["requests"])
         return tuple(BranchFile(**row) for row in rows)
 
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:

@@ -206,9 +206,16 @@ class ObjectiveWriter:
             write(db, "accepted_growth", row, verb=REPLACE)
 
     def record_file(self, file: BranchFile) -> None:
-        """Store a repository's `.minimize.yaml` on a branch, in place of the one before."""
+        """Store a repository's `.minimize.yaml` on a branch, in place of the one before.
+
+        Files of requests that were not read stay as they were.
+        """
         row = {**asdict(file), "documents": json.dumps(list(file.documents))}
         row["private"] = int(file.private)
+        if file.requests is None:
+            del row["requests"]
+        else:
+            row["requests"] = json.dumps(dict(file.requests))
         with self._store.writing() as db:
             db.table("repository_files").upsert(row, pk=("forge", "repository", "branch"))
 

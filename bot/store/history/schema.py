@@ -369,6 +369,12 @@ def h012_described(db: Database) -> None:
     )
 
 
+@history_migrations()
+def h013_requests(db: Database) -> None:
+    """The files of a branch that say what images ask for, by path (JSON)."""
+    _create(db, "alter table repository_files add column requests text not null default '{}'")
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):

@@ -322,7 +322,8 @@ class Acceptance:
 class BranchFile:
     """A repository's `.minimize.yaml` on a branch, as last read; `content` null if it has none.
 
-    `documents` are the ids of the repository documents that the settings name for the branch.
+    `documents` are the ids of the repository documents that the settings name for the branch,
+    `requests` the texts of its files that say what images ask for, by path; null: not read.
     """
 
     forge: str
@@ -333,6 +334,7 @@ class BranchFile:
     documents: tuple[str, ...]
     content: str | None
     read: str
+    requests: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, order=True, slots=True)
