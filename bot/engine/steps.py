@@ -224,7 +224,9 @@ class CheckSteps:
         commits = await self._commits(job)
         work = partial(answer_questions, job=job, commits=commits, questions=tuple(questions))
         seconds = self._settings.limits.prediction_seconds
-        return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
+        # An answer has the whole prediction that it was found in.
+        accepts = partial(self._is_trusted, job)
+        return await self.computing.run(job.id, "predictions", seconds, work, _about(job), accepts)
 
     async def trust(self, job: CheckJob) -> Trust:
         """The trust in the head commits: who their authors and pushers are to the forge."""

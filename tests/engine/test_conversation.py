@@ -495,3 +495,6 @@ async def test_questions_of_strangers_wait_with_their_checks(
     await bot.settled()
     runs = await DBOS.list_workflows_async(name="reply")
     assert [run.queue_name for run in runs] == [queue]
+    # Nor is a large answer read where the change is not trusted.
+    if line != "help":
+        assert bot.computing.accepted[-1] is (author == "write")
