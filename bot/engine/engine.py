@@ -212,6 +212,7 @@ class Engine:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         await asyncio.to_thread(self._computing.close)
         self._database.dispose()
+        await asyncio.to_thread(self.results.close)
         logging.getLogger("dbos").removeFilter(_without_cancellations)
         self._locks.close()
 

@@ -71,12 +71,23 @@ class SharedResults:
         with self._connection() as connection:
             connection.execute(sa.delete(RESULTS).where(RESULTS.c.stored < before))
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
 
 class Results:
     """The results that runs store and read. Blocking; safe for several threads."""
 
-    def __init__(self, table: Store | SharedResults) -> None:
+    def __init__(self, table: Store | SharedResults, *, lent: bool = False) -> None:
+        """`lent`: somebody else closes `table`."""
         self._table = table
+        self._lent = lent
+
+    def close(self) -> None:
+        """Close the table, unless it is lent."""
+        if not self._lent:
+            self._table.close()
 
     def add(self, check: str, result: CheckResult) -> StoredResult:
         """Store a result of a check; the same again is stored once."""
@@ -113,7 +124,7 @@ def open_results(settings: Settings, store: Store | None = None) -> Results:
     """
     database = settings.engine_database()
     if isinstance(database, Path):
-        return Results(store or open_store(settings.data))
+        return Results(store or open_store(settings.data), lent=store is not None)
     return Results(SharedResults(database))
 
 

@@ -16,7 +16,14 @@ from bot.build.service_builds import BuildLinks
 from bot.check.external import ExternalPlan
 from bot.engine import values
 from bot.engine.job import CheckJob, Line, Reply
-from bot.engine.results import Results, SharedResults, older_arguments, older_job, older_progress
+from bot.engine.results import (
+    Results,
+    SharedResults,
+    older_arguments,
+    older_job,
+    older_progress,
+    open_results,
+)
 from bot.engine.takeover import CHECKS, LongKnown
 from bot.engine.values import (
     BaseFile,
@@ -32,6 +39,7 @@ from bot.model.result import Acceptance
 from bot.model.result_json import check_to_json
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
+from bot.store.transactions import StoreError
 from tests.engine.conftest import result_of, settings_in
 
 JOB = CheckJob("c", "gh", "o/r", 7, "main", "b" * 40, "a" * 40, "ann")
@@ -260,6 +268,20 @@ async def test_a_run_that_waits_when_the_version_changes_begins_again(bot_of) ->
 
 def _record(bot, head: str) -> Any:
     return CheckRecord("c", "gh", "o/r", 7, head, base_ref="main", base_sha=bot.repository.base)
+
+
+async def test_a_worker_closes_the_store_that_it_opened_and_no_server_s(stopped_bot) -> None:
+    lent, own = (
+        open_results(stopped_bot.settings, stopped_bot.store),
+        open_results(stopped_bot.settings),
+    )
+    lent.close()
+    with pytest.raises(UsageError, match="not stored any more"):
+        lent.get("none")
+    stopped_bot.engine.results = own
+    await stopped_bot.engine.stop()
+    with pytest.raises(StoreError):
+        own.get("none")
 
 
 def test_results_of_workers_are_brought_to_the_store_once(tmp_path) -> None:
