@@ -158,6 +158,8 @@ class _Images:
             streams=tuple((w.text, i.line) for i in enabled for w in i.command.packages),
             onto=onto,
             documentation=any(i.command.documentation is not False for i in installs),
+            # Of a folder that is installed into, the system beside it is upgraded.
+            upgraded=None if commands and commands[0].command.root else _upgraded(chain),
         )
         return ContainerImage(written, tuple(installs))
 
@@ -183,6 +185,10 @@ class _Images:
             if command.packages and is_weak(one):
                 found.append(Entry("weak", "" if command.weak else "default", one.line))
         return found
+
+
+def _upgraded(chain: list[BuildStage]) -> SpecLine | None:
+    return next((stage.upgraded for stage in chain if stage.upgraded is not None), None)
 
 
 def _is_removed(entry: Entry, gone: list[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.distro.documents import Configuration, EnvironmentDocument, WorkloadDocument
@@ -89,6 +89,11 @@ def _add(
         why = f"base's image is of `{places[0].repository}`, and head's of `{place.repository}`"
         found.problems.append(_sentence(after.source_line, why))
         return
+    upgraded = _upgraded((after, before)) if place.files else None
+    if upgraded is not None:
+        # Both sides stand on the same: what an upgrade makes of a real image is not known.
+        places = [one and replace(one, files="") for one in places]
+        place = replace(place, files="")
     if not after.documentation:
         place = replace(place, documentation=False)
     found.places[after.name] = place
@@ -99,7 +104,7 @@ def _add(
     document = choices.configuration.repositories[place.repository]
     arches = [a for a in document.architectures if not choices.arches or a in choices.arches]
     if after.beneath:
-        found.notes.append(_beneath_note(after, place, arches, choices))
+        found.notes.append(_beneath_note(after, place, arches, choices, upgraded))
     for arch in arches:
         key = ImageKey(after.name, place.environment or SCRATCH, place.repository, arch)
         requests = [
@@ -110,8 +115,17 @@ def _add(
         found.images.append(requested_image(key, requests[0], requests[1], entries))
 
 
+def _upgraded(sides: Iterable[WrittenImage | None]) -> SpecLine | None:
+    """The line of a side that upgrades what is beneath."""
+    return next((s.upgraded for s in sides if s is not None and s.upgraded is not None), None)
+
+
 def _beneath_note(
-    image: WrittenImage, place: Place, arches: Sequence[str], choices: Choices
+    image: WrittenImage,
+    place: Place,
+    arches: Sequence[str],
+    choices: Choices,
+    upgraded: SpecLine | None,
 ) -> str:
     """A sentence on how it is known what the image beneath holds."""
     own = f"{image.name}: sizes are those of its own layers."
@@ -119,6 +133,8 @@ def _beneath_note(
     if known == arches:
         return f"{own} What `{image.beneath}` holds is of its rpm database, and stays as it is."
     where = f" on {', '.join(a for a in arches if a not in known)}" if known else ""
+    if upgraded is not None:
+        where = f", as line {upgraded.line} upgrades it"
     return (
         f"{own} What `{image.beneath}` holds is approximate{where}: the packages of the"
         f" environment {place.environment}."

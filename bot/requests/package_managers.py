@@ -20,16 +20,17 @@ MANAGERS = {
     "tdnf": False,
     "zypper": True,
 }
-Action = Literal["install", "remove", "swap", "enable", "clean", "other", "unread"]
+Action = Literal["install", "remove", "swap", "enable", "upgrade", "clean", "other", "unread"]
 _INSTALL = {"install", "in", "reinstall", "localinstall", "groupinstall", "install-n", "install-na"}
 _REMOVE = {"remove", "erase", "rm", "remove-n", "remove-na"}
 _CLEAN = {"clean", "cc"}
-# They install and remove nothing; the packages beneath are of the newest versions already.
+# The packages of an environment are of the newest versions already; those of a real image are not.
+_UPGRADE = {"update", "upgrade", "up", "distro-sync", "dup", "upgrade-minimal", "patch"}
+# They install and remove nothing.
 _OTHER = {
     "makecache", "refresh", "ref", "repolist", "lr", "list", "info", "search", "check-update",
     "repoquery", "--version", "--help", "provides", "history", "check", "mark", "deplist", "help",
     "module list", "module info", "group list", "group info", "grouplist",
-    "update", "upgrade", "up", "distro-sync", "dup", "upgrade-minimal", "patch",
 }  # fmt: skip
 # Those that decide which packages an image has.
 CHANGING: tuple[Action, ...] = ("install", "remove", "swap", "enable")
@@ -151,8 +152,8 @@ def _line(
     if not plain:
         return ManagerLine("other", command.name, command.words[0].line)
     verb, packages = _verb(plain)
-    if plain[0].known and verb in (*_CLEAN, *_OTHER):
-        kind: Action = "clean" if verb in _CLEAN else "other"
+    if plain[0].known and verb in (*_CLEAN, *_UPGRADE, *_OTHER):
+        kind: Action = "clean" if verb in _CLEAN else "upgrade" if verb in _UPGRADE else "other"
         return ManagerLine(kind, command.name, plain[0].line)
     action = _ACTIONS.get(verb, "unread")
     word = Word(verb, plain[0].line, plain[0].known)

@@ -41,6 +41,7 @@ class BuildStage:
     installs: list[Install] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     configured: SpecLine | None = None
+    upgraded: SpecLine | None = None
     copies: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -135,6 +136,8 @@ class StageReader:
                 if stage.configured is not None:
                     why = "its repositories are changed before"
                     stage.unread.append(Unread(stage.configured, why))
+            elif one.action == "upgrade":
+                stage.upgraded = stage.upgraded or where
             elif one.action == "unread":
                 stage.unread.append(Unread(where, one.why))
 

@@ -62,6 +62,7 @@ class WrittenImage:
     the one whose repositories its packages are of; `source_line` names it. `repositories` are ids
     that its lines enable beside, `streams` modules (`name:stream`). `onto` is the reference of an
     image that its folder is copied onto, `documentation` false where no line installs any.
+    `upgraded` is a line that upgrades what is beneath.
     """
 
     name: str
@@ -75,6 +76,7 @@ class WrittenImage:
     streams: tuple[tuple[str, SpecLine], ...] = ()
     onto: str = ""
     documentation: bool = True
+    upgraded: SpecLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

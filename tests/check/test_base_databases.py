@@ -125,6 +125,15 @@ def test_a_folder_without_a_database_is_named_and_the_environment_counts(
     assert len(image_of(result).added) == 2
 
 
+def test_what_an_upgrade_makes_of_the_base_image_is_approximate(
+    web: Bench, root: Path, image_of: ImageOf
+) -> None:
+    text = LAYERED.replace("dnf install", "dnf upgrade -y && dnf install").replace("tool", "perl")
+    result = check(web, root, text, arches=("x86_64",))
+    assert any("is approximate, as line 2 upgrades it: the packages of" in n for n in result.notes)
+    assert "perl-libs" in {a.package.nevra.name for a in image_of(result).added}
+
+
 def test_removing_what_the_base_image_has(web: Bench, root: Path, image_of: ImageOf) -> None:
     text = LAYERED.replace("dnf clean", "dnf remove -y own && dnf clean")
     image = image_of(check(web, root, text, arches=("x86_64",)))

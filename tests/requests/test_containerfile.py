@@ -147,6 +147,23 @@ def test_what_a_later_command_removes_no_earlier_one_installs() -> None:
     assert kinds(again) == [("package", "a", 3)]
 
 
+def test_groups_and_reinstalled_packages_are_requested_and_an_upgrade_is_named() -> None:
+    lines = "RUN yum groupinstall -y core\nRUN dnf reinstall -y bash\nRUN dnf -y upgrade\n"
+    (image,) = images(f"FROM ubi8\n{lines}")
+    written = image.written
+    assert [e.text for e in written.entries if e.kind == "package"] == ["@core", "bash"]
+    assert written.upgraded is not None
+    assert (written.upgraded.line, written.unread) == (4, ())
+
+
+def test_an_upgrade_of_the_builder_is_none_of_the_folder_it_fills() -> None:
+    (image,) = images(
+        "FROM ubi8 AS b\nRUN dnf -y update && dnf install -y --installroot /mnt a\n"
+        "FROM scratch\nCOPY --from=b /mnt /\n"
+    )
+    assert image.written.upgraded is None
+
+
 def test_an_enabled_module_is_named_with_its_line() -> None:
     (image,) = images("FROM ubi8\nRUN dnf module enable -y a:1 && dnf install -y a\n")
     assert [(text, line.line) for text, line in image.written.streams] == [("a:1", 2)]
