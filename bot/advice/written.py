@@ -1,16 +1,22 @@
 """Edits that headers refuse: of requirements that a generator made, and of those that scriptlets
-need.
+need: those that neither look for a program nor ignore that it fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
 from bot.advice.programs import Opened
-from bot.advice.scriptlets import runs_without
 from bot.model.package import Package
+
+_TEST = re.compile(
+    r"\b(?:if|elif|test)\b.*(?:-[xefs]\s|command\s+-v|\btype\b|\bwhich\b)|\[\s+-[xefs]\s"
+)
+_IGNORED = re.compile(r"\|\|\s*(?::|true\b|exit\s+0\b)")
+_OPENS, _CLOSES = re.compile(r"(?:^|[;\s])if\s"), re.compile(r"(?:^|[;\s])fi(?:$|[;\s])")
 
 
 def news_of(
@@ -61,3 +67,30 @@ def _programs(one: Opened, edit: Edit) -> frozenset[str]:
         for number in clause & candidates.now
     }
     return frozenset(path for number in providers for path in one.programs.get(number, ()))
+
+
+def runs_without(scriptlets: str, programs: Collection[str]) -> bool:
+    """Return whether scriptlets succeed where programs (paths) are not there.
+
+    They do if each line that speaks of one stands behind a test for a file, or ignores the failure.
+    """
+    names = "|".join(re.escape(name) for name in sorted({p.rpartition("/")[2] for p in programs}))
+    if not names:
+        return True
+    used = re.compile(rf"(?<![\w.-])(?:{names})(?![\w.-])")
+    guards: list[bool] = []
+    for line in re.sub(r"\\\n", " ", scriptlets).splitlines():
+        text = line.split(" #")[0].strip()
+        if text.startswith("#"):
+            continue
+        tested = _TEST.search(text) is not None
+        if _OPENS.search(text):
+            guards.append(tested)
+        mention = used.search(text)
+        if mention and not (
+            tested or any(guards) or _IGNORED.search(text, mention.end()) is not None
+        ):
+            return False
+        if _CLOSES.search(text) and guards:
+            guards.pop()
+    return True

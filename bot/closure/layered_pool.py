@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bot.closure.dependencies import Taken, add_suggestions, put_back, take_requirements
 from bot.closure.evr import newest
-from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
+from bot.closure.layers import LayerSpec, placeholder_layer
+from bot.closure.overlay_pool import OverlayPool
 from bot.closure.solvcache import MetadataFile
 from bot.closure.views import Views
 from bot.model.architecture import native_arches

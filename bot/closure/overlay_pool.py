@@ -12,55 +12,25 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import solv
 
 from bot.closure.files import FileOwners
+from bot.closure.layers import Layer, LayerSpec
 from bot.closure.packages import (
-    add_package,
-    paths_in,
     provide_files,
     published_package,
 )
 from bot.closure.solvcache import Loaded
 from bot.model.capability import names_in
-from bot.model.image import PlaceholderPackage
-from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Package
+from bot.model.package import Package
 
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository
 
 KEPT_LAYERS = 32
-
-
-class LayerSpec(NamedTuple):
-    """Packages to add, and the published packages (by number) that they take the place of.
-
-    `key` tells layers apart; `keep` is held so that its identity, if the key is made of it, stays
-    its own.
-    """
-
-    key: Hashable
-    packages: Sequence[Package]
-    hides: frozenset[int]
-    keep: object = None
-
-
-@dataclass(slots=True)
-class Layer:
-    """A layer in the pool; `numbers` are those of its packages, by Python's identity of them."""
-
-    spec: LayerSpec
-    repo: Any
-    ids: tuple[int, ...]
-    packages: dict[int, Package]
-    files: dict[int, frozenset[str]]
-    numbers: dict[int, int] = field(default_factory=dict)
-    obsoletes: dict[str, list[int]] = field(default_factory=dict)
 
 
 class OverlayPool:
@@ -409,33 +379,7 @@ class OverlayPool:
         repo.priority = self._best_priority
         layer = Layer(spec, repo, (), {}, {})
         for package in spec.packages:
-            solvable = add_package(self.pool, repo, package)
-            layer.packages[solvable.id] = package
-            layer.numbers[id(package)] = solvable.id
-            paths = paths_in(package)
-            layer.files[solvable.id] = paths
-            provide_files(self.pool, solvable, sorted(paths & self._wanted))
-            for dependency in package.of_kind("obsoletes"):
-                for name in names_in(dependency.capability):
-                    layer.obsoletes.setdefault(name, []).append(solvable.id)
+            layer.add(self.pool, package, self._wanted)
         layer.ids = tuple(layer.packages)
         self._layers[spec.key] = layer
         self._stale = True
-
-
-def placeholder_layer(
-    overlays: OverlayPool, placeholders: tuple[PlaceholderPackage, ...]
-) -> LayerSpec:
-    """The layer of packages that do not exist yet, in the place of those of their names."""
-    packages = [
-        Package(
-            Nevra(p.name, 0, "000", "placeholder", "noarch"),
-            p.source,
-            "placeholder",
-            tuple(Dependency("requires", c) for c in p.requires),
-        )
-        for p in placeholders
-    ]
-    named = overlays.named(p.name for p in placeholders)
-    hides = frozenset(filter(overlays.is_published, named))
-    return LayerSpec(("placeholders", placeholders), packages, hides)

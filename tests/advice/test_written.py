@@ -11,7 +11,7 @@ import pytest
 from bot.advice.advise import Wish, advise
 from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
-from bot.advice.scriptlets import runs_without
+from bot.advice.written import runs_without
 from bot.closure.pool import Pool, open_pool
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
