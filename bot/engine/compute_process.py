@@ -121,16 +121,14 @@ class ComputeProcess:
     def call(self, work: Callable[[Checker], T], accepts_large: Callable[[], bool] = _always) -> T:
         """Have it call `work` with its checker, and return the answer.
 
-        `accepts_large` decides whether an answer is read whose weight is above LARGE_ANSWER. Raises
-        what `work` and it raise where that is a MinimizeError, else ComputationError;
-        AnswerTooLargeError; where the process ended before the answer, what `end` was given, or
-        ProcessEndedError.
+        `accepts_large` decides whether an answer above LARGE_ANSWER is read. Raises what `work` and
+        it raise where that is a MinimizeError, else ComputationError; AnswerTooLargeError; where
+        the process ended before the answer, what `end` was given, or ProcessEndedError.
         """
         try:
             self._connection.send((current_context(), work))
-            weight: int = self._connection.recv()
-            if weight > limits.LARGE_ANSWER:
-                self._accept(weight, accepts_large)
+            if self._connection.recv():
+                self._accept(accepts_large)
             body = self._connection.recv_bytes(_LARGEST_ANSWER)
         except (EOFError, OSError) as error:
             raise self._ending(error) from error
@@ -140,8 +138,8 @@ class ComputeProcess:
             return answer  # type: ignore[no-any-return]
         raise answer
 
-    def _accept(self, weight: int, accepts_large: Callable[[], bool]) -> None:
-        """Tell it whether its answer of that weight is wanted; AnswerTooLargeError if not."""
+    def _accept(self, accepts_large: Callable[[], bool]) -> None:
+        """Tell it whether its large answer is wanted; AnswerTooLargeError if not."""
         wanted = False
         try:
             wanted = accepts_large()
@@ -149,7 +147,7 @@ class ComputeProcess:
             self._connection.send(wanted)
         if not wanted:
             raise AnswerTooLargeError(
-                f"What this change does to the images fills {weight / 1e6:.0f} MB, more than the"
+                "What this change does to the images fills more than the"
                 f" {limits.LARGE_ANSWER / 1e6:.0f} MB that are read of it."
             )
 
@@ -248,47 +246,55 @@ def _serve(
             context, work = connection.recv()
             working.set()
             with working_on(context):
-                answer, weight = _answer(work, checker)
-            connection.send(weight)
-            if weight <= limits.LARGE_ANSWER or connection.recv():
+                answer, large = _answer(work, checker)
+            connection.send(large)
+            if not large or connection.recv():
                 connection.send_bytes(answer)
             working.clear()
         except (EOFError, ConnectionError):
             return  # nobody is there any more who would read it
 
 
-def _answer(work: Callable[[Checker], object], checker: Checker) -> tuple[bytes, int]:
-    """The answer as it crosses, and its weight."""
+def _answer(work: Callable[[Checker], object], checker: Checker) -> tuple[bytes, bool]:
+    """The answer as it crosses, and whether it is large."""
     try:
         answer: tuple[bool, object] = True, work(checker)
     except MinimizeError as error:
         answer = False, _portable(error)
     except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
         answer = False, ComputationError(traceback.format_exc())
-    return pickle.dumps((*answer, take_measures())), _weight(answer)
+    return pickle.dumps((*answer, take_measures())), _is_large(answer)
+
+
+class _EnoughError(Exception):
+    """More was written than counts."""
 
 
 class _Counter:
-    """A file that counts the bytes that are written to it."""
+    """A file that counts the bytes that are written to it, and ends it above LARGE_ANSWER."""
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self._bytes = 0
 
     def write(self, piece: bytes) -> int:
-        self.bytes += len(piece)
+        self._bytes += len(piece)
+        if self._bytes > limits.LARGE_ANSWER:
+            raise _EnoughError
         return len(piece)
 
 
-def _weight(answer: object) -> int:
-    """The bytes of an answer where nothing in it is shared, as in its JSON.
+def _is_large(answer: object) -> bool:
+    """Return whether an answer has more than LARGE_ANSWER bytes where nothing in it is shared.
 
-    In a pickle a package that comes into a thousand images is there once.
+    So it is in JSON; in a pickle a package that comes into a thousand images is there once.
     """
-    counter = _Counter()
-    pickler = pickle.Pickler(counter)
+    pickler = pickle.Pickler(_Counter())
     pickler.fast = True  # each value as often as it is there: ours have no cycles
-    pickler.dump(answer)
-    return counter.bytes
+    try:
+        pickler.dump(answer)
+    except _EnoughError:
+        return True
+    return False
 
 
 def _portable(error: MinimizeError) -> MinimizeError:
