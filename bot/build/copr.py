@@ -2,7 +2,8 @@
 
 The API is the one of Copr's frontend below `/api_3` (coprs/views/apiv3_ns), without a log-in. A
 chroot's repository is rpm-md and holds the builds of a project one beside the other: of those the
-API says which packages are a build's.
+API says which packages are a build's. What a project has in Pulp is below the frontend's
+PULP_CONTENT_URL: in the settings a service of its own, with that as `files_url`.
 
 copr (PyPI, GPL 2 or later) was weighed in November 2026: three GETs with JSON, in which it has
 neither a limit of size nor our proxies; and four more packages.
