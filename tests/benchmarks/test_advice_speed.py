@@ -94,7 +94,13 @@ def test_the_advice_for_441_workloads(written, tmp_path, capsys):
     again, same = timed(1)
     assert same == images
     _, images = timed(3)
-    plans = [plan for image in images for plan in image["plans"] if plan["edits"] == 3]
+    # What has a package of unknown size, as some of the tree have, is never proved.
+    plans = [
+        plan
+        for image in images
+        for plan in image["plans"]
+        if plan["edits"] == 3 and all(one["installed_size"] is not None for one in plan["arches"])
+    ]
     proved = sum(plan["proved"] for plan in plans)
     with capsys.disabled():
         print(f"{proved} of {len(plans)} plans of three edits are proved")
