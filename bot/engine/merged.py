@@ -283,10 +283,8 @@ class Pushes:
             raise SurroundingsError(
                 f"What was pushed to {where} could not be fetched within {limit:.0f} s."
             ) from error
-        await asyncio.to_thread(
-            self._merged_changes.store_file,
-            _file(event, documents, pushed.content, pushed.requests),
-        )
+        file = _file(event, documents, pushed.content, pushed.requests)
+        await asyncio.to_thread(self._merged_changes.store_file, file)
         if pushed.rewritten:
             return True, f"{where} was made or rewritten: its commits are not new."
         recorded = 0
@@ -375,10 +373,7 @@ def _stems(paths: Iterable[str]) -> list[str]:
 
 
 def _file(
-    event: PushEvent,
-    documents: tuple[str, ...],
-    content: str | None,
-    requests: Mapping[str, str],
+    event: PushEvent, documents: tuple[str, ...], content: str | None, requests: Mapping[str, str]
 ) -> BranchFile:
     branch = (event.forge, event.repository, event.branch)
     return BranchFile(*branch, event.after, event.private, documents, content, now(), requests)
