@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from bot.check.verdict import accept
 from bot.engine.publishing import Publisher
 from bot.engine.runs import acceptance_of, job_of
 from bot.model.result_json import check_from_json
 from bot.store.commands import Decision
-from bot.store.records import CheckRecord
+from bot.store.records import CheckChanges, CheckRecord
 from bot.store.store import Store
 
 
@@ -29,7 +28,7 @@ async def publish_acceptance(
 
 async def accepted_changes(
     publisher: Publisher, record: CheckRecord, decision: Decision
-) -> dict[str, Any]:
+) -> CheckChanges:
     """Record what the forge shall say; return the changed fields of the record, or nothing.
 
     `record` has the final result. One that is not over, or narrowed, is left alone.

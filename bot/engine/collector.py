@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from bot.engine.acceptance import accepted_changes
 from bot.engine.engine import Engine, Running
@@ -22,7 +21,7 @@ from bot.engine.runs import job_of
 from bot.engine.values import Progress
 from bot.store.commands import Commands
 from bot.store.proposals import Proposals
-from bot.store.records import NEVER_STARTED, CheckRecord
+from bot.store.records import NEVER_STARTED, CheckChanges, CheckRecord
 from bot.store.store import Store, now, utc_text
 
 LOG = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Collector:
         self._commands = Commands(store)
         self._proposals = Proposals(store)
         self._observe = observe
-        self._seen: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, CheckChanges] = {}
         # By the monotonic clock: since when a check has no run, or a cancelled one.
         self._left_since: dict[str, float] = {}
 
@@ -102,7 +101,7 @@ class Collector:
             self._seen[record.id] = changes
             await self._after(record)
 
-    async def _write(self, record: CheckRecord, running: Running, changes: dict[str, Any]) -> bool:
+    async def _write(self, record: CheckRecord, running: Running, changes: CheckChanges) -> bool:
         """Store the changes of an open check, with an acceptance of one that ended; False if it was
         stopped meanwhile."""
         ended = None
@@ -110,7 +109,7 @@ class Collector:
             result = changes.get("result_id")
             body = None if result is None else await asyncio.to_thread(self._store.result, result)
             known = None if body is None else json.loads(body)
-            ended = replace(record, result=known, **changes)
+            ended = replace(replace(record, **changes), result=known)
         if ended is not None:
             # Before the record is closed, or a crash here would lose it.
             if not running.progress.done:
@@ -140,7 +139,7 @@ class Collector:
             if not after.open:
                 self._observe("finished", after)
 
-    async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
+    async def _accepted(self, record: CheckRecord) -> CheckChanges:
         """The changes to an ended check whose broken limit somebody accepted."""
         decision = await asyncio.to_thread(self._commands.decision_on, "accept", record)
         return (
@@ -169,9 +168,9 @@ class Collector:
         await self._engine.withdraw(job, "The check broke", reason)
 
 
-def _ended(record: CheckRecord, running: Running) -> dict[str, Any]:
+def _ended(record: CheckRecord, running: Running) -> CheckChanges:
     """The fields of a check whose run is over."""
-    ended: dict[str, Any] = {"open": False, "finished": now()}
+    ended: CheckChanges = {"open": False, "finished": now()}
     if not running.progress.done:
         # Who cancelled it may have left the reason (`bot.engine.runs`).
         reason = running.progress.problem or record.problem or "The run was cancelled."
@@ -179,13 +178,17 @@ def _ended(record: CheckRecord, running: Running) -> dict[str, Any]:
     return ended
 
 
-def _reported(progress: Progress) -> dict[str, Any]:
+def _reported(progress: Progress) -> CheckChanges:
     """The fields of a check's record that a run has reported."""
     if progress == Progress():
         return {}
-    names = ("stage", "verdict", "summary")
-    known = {n: value for n in names if (value := getattr(progress, n)) is not None}
-    known["problem"] = progress.problem
+    known: CheckChanges = {"problem": progress.problem}
+    if progress.stage is not None:
+        known["stage"] = progress.stage
+    if progress.verdict is not None:
+        known["verdict"] = progress.verdict
+    if progress.summary is not None:
+        known["summary"] = progress.summary
     if progress.result is not None:
         known["result_id"] = progress.result
     if progress.predicted is not None:

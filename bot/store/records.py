@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 CheckStage = Literal["waiting", "predicted", "final", "stopped"]
 # The problem of a check that a crash left without a run.
@@ -86,6 +86,20 @@ class CheckRecord:
     opportunities: str = ""
     first_status: str | None = None
     first_comment: str | None = None
+
+
+class CheckChanges(TypedDict, total=False):
+    """The fields of a check that a run changes, those there are; `result` is stored by itself."""
+
+    stage: CheckStage
+    verdict: str | None
+    summary: str | None
+    problem: str | None
+    result: dict[str, Any]
+    result_id: str
+    predicted: str
+    finished: str
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from sqlite_utils import Database
 
@@ -28,6 +28,7 @@ from bot.store.deliveries import (
 from bot.store.records import (
     HIDDEN,
     NEVER_STARTED,
+    CheckChanges,
     CheckRecord,
     CommentRecord,
     Delivery,
@@ -139,18 +140,18 @@ class Store(Transactions):
                 [check, NEVER_STARTED],
             )
 
-    def update_check(self, check: str, **changes: Any) -> None:
+    def update_check(self, check: str, **changes: Unpack[CheckChanges]) -> None:
         """Change the named fields of one check."""
         with self.writing() as db:
             self._update(db, check, changes)
 
-    def _update(self, db: Database, check: str, changes: dict[str, Any]) -> None:
+    def _update(self, db: Database, check: str, changes: CheckChanges) -> None:
+        fields = {name: value for name, value in changes.items() if name != "result"}
         if "result" in changes:
-            result_id = _add_result(db, check, _json(changes["result"]))
-            changes = {n: v for n, v in changes.items() if n != "result"} | {"result_id": result_id}
-        db.table("checks").update(check, changes)
+            fields["result_id"] = _add_result(db, check, _json(changes["result"]))
+        db.table("checks").update(check, fields)
 
-    def update_open_check(self, check: str, **changes: Any) -> bool:
+    def update_open_check(self, check: str, **changes: Unpack[CheckChanges]) -> bool:
         """Change fields of a check if it is open; return whether it was."""
         with self.writing() as db:
             known = db.execute("select open from checks where id = ?", [check]).fetchone()
