@@ -240,7 +240,7 @@ def _of_distribution(settings: Iterable[_Setting]) -> dict[str, _Setting]:
 
 def _settings(path: str, content: bytes) -> list[_Setting]:
     """The settings of one file, in order; those of a file that is too large are none."""
-    found: list[_Setting] = []
+    found: list[tuple[_Setting, list[tuple[str, SpecLine]]]] = []
     section = ""
     lines = content[: limits.REQUEST_FILE].decode("utf-8", "replace").split("\n")
     for number, text in enumerate(lines, 1):
@@ -249,13 +249,12 @@ def _settings(path: str, content: bytes) -> list[_Setting]:
         if not stripped:
             continue
         if text[0] in " \t" and found:
-            last = found[-1]
-            found[-1] = replace(last, words=(*last.words, *_words(stripped, line)))
+            found[-1][1].extend(_words(stripped, line))
         elif stripped.startswith("["):
             section = stripped.strip("[]")
         elif (match := _SETTING.match(stripped)) is not None:
-            found.append(_Setting(section, match[1], line, tuple(_words(match[2], line))))
-    return found
+            found.append((_Setting(section, match[1], line, ()), list(_words(match[2], line))))
+    return [replace(setting, words=tuple(words)) for setting, words in found]
 
 
 def _words(text: str, line: SpecLine) -> Iterator[tuple[str, SpecLine]]:

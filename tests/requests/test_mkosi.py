@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot import limits
 from bot.requests.kinds import images_of, kind_of
 from bot.requests.mkosi import read_mkosi
 from bot.requests.values import WrittenImage
@@ -121,3 +122,10 @@ def test_an_image_below_has_the_distribution_of_the_whole() -> None:
     below = "mkosi.images/base/mkosi.conf"
     (image,) = read({"mkosi.conf": MAIN, below: b"[Content]\nPackages=bash\n"}, below)
     assert (image.source, [e.text for e in image.entries]) == ("fedora:43", ["bash"])
+
+
+def test_a_list_as_long_as_a_file_may_be_is_read() -> None:
+    # A list that is made anew for each of its lines takes a minute here.
+    content = b"[Distribution]\nDistribution=fedora\n[Content]\nPackages=a\n"
+    content += b" a\n" * ((limits.REQUEST_FILE - len(content)) // 3)
+    read_mkosi("mkosi.conf", {"mkosi.conf": content})
