@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.advice.advise import Wish, advise
 from bot.advice.headers import HeaderFacts
@@ -21,6 +21,9 @@ from bot.advice.overall import overall
 from bot.advice.requests import Job
 from bot.distro.cache import Cache
 from bot.model.advice import ImageAdvice, Overall
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 # Fewer are computed as quickly as they are read.
 MANY = 16
@@ -106,15 +109,26 @@ def _digest(value: object) -> str:
 
 
 def _read(place: Path, kind: type[T]) -> T | None:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(place.read_bytes())
+        found: T = _adapter(kind).validate_json(place.read_bytes())
     except (OSError, ValidationError):
         return None  # not there yet, or of another time
+    return found
 
 
 def _write(cache: Cache, place: Path, value: T, kind: type[T]) -> None:
+    cache.write(place, _adapter(kind).dump_json(value, by_alias=True))
+
+
+_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """The schema of a type, made once: that takes longer than to read an image."""
     from pydantic import TypeAdapter
 
-    cache.write(place, TypeAdapter(kind).dump_json(value, by_alias=True))
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
