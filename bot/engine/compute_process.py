@@ -18,7 +18,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
@@ -41,6 +42,7 @@ _MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "
 LOG = logging.getLogger(__name__)
 _START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds after a start that was refused
 _LARGEST_ANSWER = 256_000_000  # bytes
+_FRAME = 4  # bytes that a value or a name takes in JSON beside its text: quotes, comma, colon
 _FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
 _SECONDS_TO_END = 10.0
 # Seconds between two signs of an owner that lives.
@@ -263,37 +265,35 @@ def _answer(work: Callable[[Checker], object], checker: Checker) -> tuple[bytes,
         answer = False, _portable(error)
     except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
         answer = False, ComputationError(traceback.format_exc())
-    return pickle.dumps((*answer, take_measures())), _is_large(answer)
+    return pickle.dumps((*answer, take_measures())), is_large(answer)
 
 
-class _EnoughError(Exception):
-    """More was written than counts."""
-
-
-class _Counter:
-    """A file that counts the bytes that are written to it, and ends it above LARGE_ANSWER."""
-
-    def __init__(self) -> None:
-        self._bytes = 0
-
-    def write(self, piece: bytes) -> int:
-        self._bytes += len(piece)
-        if self._bytes > limits.LARGE_ANSWER:
-            raise _EnoughError
-        return len(piece)
-
-
-def _is_large(answer: object) -> bool:
+def is_large(answer: object) -> bool:
     """Return whether an answer has more than LARGE_ANSWER bytes where nothing in it is shared.
 
-    So it is in JSON; in a pickle a package that comes into a thousand images is there once.
+    So it is in JSON; in a pickle a package that comes into a thousand images is there once. What is
+    counted is near to its JSON: texts, and for each value some bytes and the names of its fields.
     """
-    pickler = pickle.Pickler(_Counter())
-    pickler.fast = True  # each value as often as it is there: ours have no cycles
-    try:
-        pickler.dump(answer)
-    except _EnoughError:
-        return True
+    left = limits.LARGE_ANSWER
+    waiting: list[object] = [answer]
+    while waiting:
+        one = waiting.pop()
+        left -= _FRAME
+        if isinstance(one, str | bytes):
+            left -= len(one)
+        elif isinstance(one, Mapping):
+            waiting.extend(one.keys())
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting.extend(one)
+        elif is_dataclass(one) and not isinstance(one, type):
+            for each in fields(one):
+                left -= _FRAME + len(each.name)
+                waiting.append(getattr(one, each.name))
+        elif isinstance(one, BaseException):
+            waiting.extend(one.args)
+        if left < 0:
+            return True
     return False
 
 

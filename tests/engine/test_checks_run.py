@@ -288,6 +288,7 @@ async def test_a_strangers_change_is_never_green_whatever_is_predicted(bot, chan
 @pytest.mark.parametrize("role", ["read", "write"])
 async def test_a_large_prediction_is_read_only_of_who_is_trusted(bot, role: str) -> None:
     bot.forge.roles["ann"] = role
+    bot.computing.large = True
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()

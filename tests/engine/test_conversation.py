@@ -491,6 +491,7 @@ async def test_questions_of_strangers_wait_with_their_checks(
     bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
+    bot.computing.large = True
     await bot.comment(f"/minimize {line}", user="eve")
     await bot.settled()
     runs = await DBOS.list_workflows_async(name="reply")

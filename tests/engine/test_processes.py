@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -24,9 +25,12 @@ from bot.engine.compute_process import (
     ComputationError,
     ProcessEndedError,
     RunStoppedError,
+    is_large,
 )
 from bot.engine.processes import Processes
 from bot.errors import ChangeError, SurroundingsError
+from bot.model.result_json import check_to_json
+from tests.report.situations import SITUATIONS
 
 MEMORY = 2_000_000_000
 
@@ -222,6 +226,17 @@ async def test_a_large_answer_is_read_only_where_it_is_accepted(processes: Proce
                 await reading
         assert await processes.run("a", "builds", 60, pid, accepts_large=accepts) == before
     assert len(await processes.run("a", "builds", 60, large)) == 11
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_an_answer_counts_about_as_much_as_its_json(
+    situation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = SITUATIONS[situation][1]()
+    size = len(json.dumps(check_to_json(result)))
+    for factor, large in ((0.5, True), (2, False)):
+        monkeypatch.setattr(limits, "LARGE_ANSWER", factor * size)
+        assert is_large((True, result)) is large
 
 
 async def test_where_nobody_can_tell_a_large_answer_is_not_read(processes: Processes) -> None:

@@ -13,7 +13,8 @@ class InThread:
     def __init__(self, checker: Any) -> None:
         self.checker = checker
         self.ended: list[str] = []
-        # Whether a large answer would be read, of each piece of work that asks so.
+        # Whether each answer counts as large, and whether it would be read then.
+        self.large = False
         self.accepted: list[bool] = []
 
     async def run(
@@ -25,7 +26,7 @@ class InThread:
         about: str = "",
         accepts_large: Any = None,
     ) -> Any:
-        if accepts_large is not None:
+        if self.large and accepts_large is not None:
             self.accepted.append(await accepts_large())
         return await in_thread(seconds, lambda: work(self.checker))
 
