@@ -11,10 +11,11 @@ import asyncio
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from bot.check.request_files import request_texts
+from bot.engine.merged_effects import accepted_growth, measured_change, sources_of
 from bot.engine.outcome import in_thread
 from bot.errors import SurroundingsError
 from bot.forge.events import PushEvent
@@ -22,20 +23,14 @@ from bot.forge.protocol import Forge
 from bot.forge.values import ForgeFile, PullRequest, Source
 from bot.git.mirror import GitMirror, open_mirror
 from bot.model.opportunity import named_opportunities
-from bot.model.result import REPOSITORY_FILE, ImageResult
-from bot.model.result_json import check_from_json
-from bot.objectives.tracking import objective_id
+from bot.model.result import REPOSITORY_FILE
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History
-from bot.store.history.values import Acceptance, BranchFile, MergedChange, MergedEffect
+from bot.store.history.values import BranchFile, MergedChange
 from bot.store.proposals import Proposals
 from bot.store.records import CheckRecord
 from bot.store.store import Store, now
-
-_SPEC = ".spec"
-# Images that a check makes up where no workload holds the package; nobody tracks them.
-_MADE_UP = "@"
 
 
 class MergedChanges:
@@ -52,7 +47,7 @@ class MergedChanges:
         self._lock = threading.Lock()
 
     def merged(self, pull: PullRequest, files: Iterable[ForgeFile]) -> bool:
-        """Store a merged pull request; False if it changed no package.
+        """Store a merged pull request; False if it changed no package and no image's request.
 
         `files` are what it changed, for one that was never checked. What was merged into a branch
         that no repository is built from is not stored.
@@ -64,7 +59,7 @@ class MergedChanges:
             check = self._newest_check(pull)
             found = self._change(pull, check, tuple(files))
             self._proposals.merged(found, named_opportunities(pull.title, pull.text))
-            if not found.sources:
+            if not (found.sources or found.effects):
                 return False
             self._record(found, check)
             return True
@@ -95,7 +90,7 @@ class MergedChanges:
             known = self._history.merged_pull(record.forge, record.repository, record.number)
             if known is None or known.head_sha != record.head_sha:
                 return
-            measured = _measured(known, record)
+            measured = measured_change(known, record)
             self._record(measured, record)
             self._proposals.merged(measured)
 
@@ -103,7 +98,7 @@ class MergedChanges:
         self._history.recorder.record_merged(change)
         decision = self._decision(change)
         if check is not None and decision is not None:
-            for acceptance in _accepted(change, check, decision):
+            for acceptance in accepted_growth(change, check, decision):
                 self._history.recorder.record_acceptance(acceptance)
 
     def _decision(self, change: MergedChange) -> Decision | None:
@@ -142,7 +137,7 @@ class MergedChanges:
             documents=self._settings.documents_for(*branch),
             private=pull.private,
         )
-        return bare if check is None else _measured(bare, check)
+        return bare if check is None else measured_change(bare, check)
 
 
 def built_from(settings: Settings, forge: str, repository: str, branch: str, default: str) -> bool:
@@ -154,78 +149,6 @@ def built_from(settings: Settings, forge: str, repository: str, branch: str, def
     if not settings.repositories:
         return default in ("", branch)
     return bool(settings.documents_for(forge, repository, branch, default=default))
-
-
-def sources_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """The source packages of spec files, by the files' names: what distributions call them by."""
-    return tuple(
-        dict.fromkeys(PurePosixPath(p).name.removesuffix(_SPEC) for p in paths if p.endswith(_SPEC))
-    )
-
-
-def _measured(change: MergedChange, check: CheckRecord) -> MergedChange:
-    """A change with the effects that its check measured."""
-    assert check.result is not None
-    result = check_from_json(check.result)
-    images = [i for i in result.images if not i.key.workload.startswith(_MADE_UP)]
-    # A repository's own file goes before the settings: the check knows which documents it meant.
-    documents = tuple(dict.fromkeys(image.key.repository for image in images))
-    return replace(
-        change,
-        id=0,
-        check_id=check.id,
-        sources=dict(result.sources) or dict.fromkeys(sources_of(result.specs)),
-        effects=tuple(map(_effect, images)),
-        documents=documents or change.documents,
-    )
-
-
-def _effect(image: ImageResult) -> MergedEffect:
-    names = {
-        **{one.name: "changed" for one in image.changed_packages},
-        **{one.nevra.name: "went" for one in image.removed},
-        **{one.package.nevra.name: "came" for one in image.added},
-    }
-    return MergedEffect(
-        image.key,
-        image.evidence,
-        image.base.packages,
-        image.head.packages,
-        image.base.known_size,
-        image.head.known_size,
-        names,
-    )
-
-
-def _accepted(
-    change: MergedChange, check: CheckRecord, decision: Decision
-) -> tuple[Acceptance, ...]:
-    """Every objective that the change broke and somebody accepted."""
-    assert check.result is not None
-    assert change.number is not None
-    place = (change.forge, change.repository, change.branch)
-    return tuple(
-        Acceptance(
-            accepted=decision.time,
-            forge=change.forge,
-            repository=change.repository,
-            number=change.number,
-            head_sha=change.head_sha,
-            accepted_by=decision.user,
-            reason=decision.reason,
-            url=decision.url or change.url,
-            objective=objective_id(one.id, *place, one.name),
-            key=image.key,
-            metric=one.metric,
-            before=one.before,
-            value=one.value,
-            limit=one.bound,
-            private=change.private,
-        )
-        for image in check_from_json(check.result).images
-        for one in image.objectives
-        if one.worse and one.met is False
-    )
 
 
 # Of a push with more commits than this only the last one is stored, for all of them.

@@ -43,6 +43,7 @@ class _Comparison:
     same_metadata: bool
     pairs: list[_Pair]
     landed: list[MergedChange]
+    requested: list[MergedChange]
     effects: Mapping[int, Mapping[str, str]]
     names: tuple[frozenset[Name], frozenset[Name]] = field(init=False)
     partner: tuple[dict[int, int], dict[int, int]] = field(init=False)
@@ -65,12 +66,14 @@ def attribute(
 
     `changes` are merged pull requests, oldest first, with their effects; one of them arrived when a
     package of its sources came to the version that its head has (or, where the head says none,
-    moved at all). With `same_metadata` the repositories were the same: only configuration can have
-    moved anything.
+    moved at all). One without sources changes what images request: it arrived when a package came
+    or went as its check foresaw. With `same_metadata` the repositories were the same: only
+    configuration can have moved anything.
     """
     pairs = _pairs(before.members, after.members)
     changes = tuple(c for c in changes if may_land(c, after.key))
     landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
+    requested = [c for c in changes if _waits_for_request(c, after.key)]
     comparison = _Comparison(
         (before.members, after.members),
         (graph_of(before), graph_of(after)),
@@ -78,12 +81,15 @@ def attribute(
         same_metadata,
         pairs,
         landed,
+        requested,
         {c.id: {k: v for e in c.effects if e.key == after.key for k, v in e.names.items()}
-         for c in landed},
+         for c in (*landed, *requested)},
     )  # fmt: skip
     causes = [_cause(comparison, pair) for pair in pairs if _differs(comparison, pair)]
     causes.sort(key=_order)
-    return Attributed(tuple(causes), frozenset(change.id for change in landed))
+    named = {cause.merged_change for cause in causes} & {change.id for change in requested}
+    arrived = {change.id for change in landed} | {one for one in named if one is not None}
+    return Attributed(tuple(causes), frozenset(arrived))
 
 
 def _order(cause: Cause) -> tuple[int, str, str, str]:
@@ -93,6 +99,13 @@ def _order(cause: Cause) -> tuple[int, str, str, str]:
 def may_land(change: MergedChange, key: ImageKey) -> bool:
     """Return whether the branch it came to is one that the image's repositories are built from."""
     return not change.documents or key.repository in change.documents
+
+
+def _waits_for_request(change: MergedChange, key: ImageKey) -> bool:
+    """Return whether a change of what images request may still come to an image."""
+    return not change.sources and any(
+        effect.key == key and effect.landed_run is None for effect in change.effects
+    )
 
 
 def _names(members: Iterable[Member]) -> frozenset[Name]:
@@ -174,11 +187,15 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
         chain, mover, kind = _brought(comparison, side, index, chains)
     if comparison.same_metadata:
         kind = "configuration"
-    merged = None
-    if kind != "configuration":
+    if kind == "configuration":
+        foreseen = (
+            c for c in comparison.requested if comparison.effects[c.id].get(nevra.name) == change
+        )
+        merged = next(iter(sorted(foreseen, key=lambda c: c.merged, reverse=True)), None)
+    else:
         merged = _merged(comparison, nevra.name, change, {m.source for m in (old, new, mover) if m})
-        if merged is not None:
-            kind = "commit" if merged.number is None else "pull request"
+    if merged is not None:
+        kind = "commit" if merged.number is None else "pull request"
     return Cause(
         package=nevra.name,
         change=change,  # type: ignore[arg-type]  # one of the three

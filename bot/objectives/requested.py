@@ -58,13 +58,15 @@ def written_images(file: BranchFile) -> tuple[WrittenImage, ...]:
     for path in sorted(contents):
         kind = kind_of(path, [contents])
         for image in images_of(kind.name, path, contents) if kind is not None else ():
-            found.setdefault(image.name, replace(image, name=tracked_name(file, image.name)))
+            found.setdefault(
+                image.name, replace(image, name=tracked_name(file.repository, image.name))
+            )
     return tuple(found.values())
 
 
-def tracked_name(file: BranchFile, name: str) -> str:
+def tracked_name(repository: str, name: str) -> str:
     """The name of an image of a repository's file in history."""
-    return f"{file.repository}/{name}"
+    return f"{repository}/{name}"
 
 
 def _own_file(file: BranchFile) -> RepositoryFile:

@@ -363,7 +363,7 @@ def _of(file: BranchFile, configuration: Configuration) -> list[OwnObjective]:
     found = []
     images = {image.name for image in written_images(file)}
     for objective in parsed.objectives:
-        name = tracked_name(file, objective.workload)
+        name = tracked_name(file.repository, objective.workload)
         own = f"{file.forge}:{file.repository}"
         named = replace(
             objective,

@@ -1,6 +1,7 @@
 """Steps cut into causes: to the byte, whatever came or went, with the right name on each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,7 +114,11 @@ def test_whatever_was_merged_the_causes_add_up_and_blame_only_what_arrived(
         assert blamed.documents != ("other",)
         assert cause.kind == ("commit" if blamed.number is None else "pull request")
     moved = {m.source for m in new[0]} | {m.source for m in old[0]}
-    assert all(not moved.isdisjoint(by_id[number].sources) for number in step.landed)
+    named = {cause.merged_change for cause in step.causes}
+    for number in step.landed:
+        # One without sources changes what images request, and is named for what it did.
+        sources = by_id[number].sources
+        assert not moved.isdisjoint(sources) if sources else number in named
 
 
 @given(closures(), closures(), st.lists(st.sampled_from("abcdef"), max_size=3), st.booleans())
@@ -158,6 +163,28 @@ def test_a_pull_request_whose_version_is_not_there_yet_is_not_blamed() -> None:
     step = attribute(ASKED, after(NEW, NEW_LINKS), [change({"app": "3-1"})])
     assert {c.kind for c in step.causes} == {"distribution"}
     assert not step.landed
+
+
+def test_what_a_merged_change_of_a_request_foresaw_is_named_with_it() -> None:
+    old = Contents((member("app", requested=True),), (), ("app",))
+    new = after(
+        [
+            member("app", requested=True),
+            member("vim", requested=True),
+            member("zip", requested=True),
+        ],
+        requests=("app", "vim", "zip"),
+    )
+    changes = [change({}, 1, effects=[foreseen(vim="came")]), change({}, 2)]
+    step = attribute(old, new, changes)
+    assert {c.package: (c.kind, c.merged_change) for c in step.causes} == {
+        "vim": ("pull request", 1), "zip": ("configuration", None),
+    }  # fmt: skip
+    assert step.landed == {1}
+    # What has come to the image once does not come again.
+    effect = replace(foreseen(vim="came"), landed_run=3)
+    again = attribute(old, new, [change({}, 1, effects=[effect])])
+    assert {c.merged_change for c in again.causes} == {None}
 
 
 def test_what_a_document_newly_requests_is_configuration() -> None:

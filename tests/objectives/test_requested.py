@@ -17,8 +17,8 @@ from bot.objectives.tracking import Tracked, track
 from bot.requests.base_images import BaseImage
 from bot.settings.values import RepositoryRule
 from bot.store.history.history import History, open_history
-from bot.store.history.values import BranchFile
-from bot.store.store import open_store
+from bot.store.history.values import BranchFile, MergedChange, MergedEffect
+from bot.store.store import now, open_store
 from tests.check.tiny import Bench, documented, make_repositories
 from tests.engine.conftest import settings_in
 from tests.forges import forge_on
@@ -96,6 +96,26 @@ async def test_a_containerfile_of_a_branch_has_history_and_objectives(world: Wor
     assert causes == {"perl": "configuration", "perl-libs": "configuration"}
     statuses = world.track().statuses
     assert [one.state.met for one in statuses if one.state.key == KEY] == [False]
+
+
+async def test_a_merged_change_of_a_file_is_the_cause_of_its_step(world: World) -> None:
+    await world.push(Containerfile=LAYERED)
+    world.track()
+    names = {"perl": "came", "perl-libs": "came"}
+    effect = MergedEffect(KEY, "predicted", 2, 4, None, None, names)
+    merged = MergedChange(
+        "it", NAME, 7, "Add perl", "ann", "https://it/7", "a" * 40, now(), None, {}, (effect,),
+        branch="main", documents=("repo",),
+    )  # fmt: skip
+    number = world.history.recorder.record_merged(merged)
+    await world.push(Containerfile=LAYERED.replace("tool", "tool perl"))
+    grown = {image.key: image for image in world.track().images}[KEY]
+    assert {(cause.kind, cause.merged_change) for cause in grown.causes} == {
+        ("pull request", number)
+    }
+    stored = world.history.merged_change(number)
+    assert stored is not None
+    assert stored.landed_run is not None
 
 
 async def test_a_file_that_goes_takes_its_image_with_it(world: World) -> None:

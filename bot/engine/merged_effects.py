@@ -1,0 +1,105 @@
+"""The effects of a merged change, from the result of its check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from bot.model.image import ImageKey
+from bot.model.result import ImageResult
+from bot.model.result_json import check_from_json
+from bot.objectives.requested import tracked_name
+from bot.objectives.tracking import objective_id
+from bot.store.commands import Decision
+from bot.store.history.values import Acceptance, MergedChange, MergedEffect
+from bot.store.records import CheckRecord
+
+_SPEC = ".spec"
+# Images that a check makes up where no workload holds the package; nobody tracks them.
+_MADE_UP = "@"
+
+
+def sources_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """The source packages of spec files, by the files' names: what distributions call them by."""
+    return tuple(
+        dict.fromkeys(PurePosixPath(p).name.removesuffix(_SPEC) for p in paths if p.endswith(_SPEC))
+    )
+
+
+def measured_change(change: MergedChange, check: CheckRecord) -> MergedChange:
+    """The change with the effects that its check measured.
+
+    Those on an image of a file (a Containerfile) are of the image that history has of it.
+    """
+    assert check.result is not None
+    result = check_from_json(check.result)
+    images = [i for i in result.images if not i.key.workload.startswith(_MADE_UP)]
+    # A repository's own file goes before the settings: the check knows which documents it meant.
+    documents = tuple(dict.fromkeys(image.key.repository for image in images))
+    return replace(
+        change,
+        id=0,
+        check_id=check.id,
+        sources=dict(result.sources) or dict.fromkeys(sources_of(result.specs)),
+        effects=tuple(
+            replace(_effect(image), key=_key_in_history(change, image.key, result.requests))
+            for image in images
+        ),
+        documents=documents or change.documents,
+    )
+
+
+def _effect(image: ImageResult) -> MergedEffect:
+    names = {
+        **{one.name: "changed" for one in image.changed_packages},
+        **{one.nevra.name: "went" for one in image.removed},
+        **{one.package.nevra.name: "came" for one in image.added},
+    }
+    return MergedEffect(
+        image.key,
+        image.evidence,
+        image.base.packages,
+        image.head.packages,
+        image.base.known_size,
+        image.head.known_size,
+        names,
+    )
+
+
+def _key_in_history(change: MergedChange, key: ImageKey, paths: Collection[str]) -> ImageKey:
+    """The key that history has of a check's image: of a file's one with its repository."""
+    of_file = any(key.workload == path or key.workload.startswith(f"{path}:") for path in paths)
+    return replace(key, workload=tracked_name(change.repository, key.workload)) if of_file else key
+
+
+def accepted_growth(
+    change: MergedChange, check: CheckRecord, decision: Decision
+) -> tuple[Acceptance, ...]:
+    """Every objective that the change broke and somebody accepted."""
+    assert check.result is not None
+    assert change.number is not None
+    place = (change.forge, change.repository, change.branch)
+    result = check_from_json(check.result)
+    return tuple(
+        Acceptance(
+            accepted=decision.time,
+            forge=change.forge,
+            repository=change.repository,
+            number=change.number,
+            head_sha=change.head_sha,
+            accepted_by=decision.user,
+            reason=decision.reason,
+            url=decision.url or change.url,
+            objective=objective_id(one.id, *place, one.name),
+            key=_key_in_history(change, image.key, result.requests),
+            metric=one.metric,
+            before=one.before,
+            value=one.value,
+            limit=one.bound,
+            private=change.private,
+        )
+        for image in result.images
+        for one in image.objectives
+        if one.worse and one.met is False
+    )
