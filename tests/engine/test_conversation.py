@@ -498,4 +498,5 @@ async def test_questions_of_strangers_wait_with_their_checks(
     assert [run.queue_name for run in runs] == [queue]
     # Nor is a large answer read where the change is not trusted.
     if line != "help":
-        assert bot.computing.accepted[-1] is (author == "write")
+        await bot.until(lambda: bot.computing.accepted)
+        assert bot.computing.accepted == [author == "write"]
