@@ -150,6 +150,7 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     assert now.pop("requests") == []
     assert now.pop("advice") == []
     assert now.pop("spec_edits") == []
+    assert now.pop("edits") == []
     (suggestion,) = now["suggestions"]
     added = [suggestion.pop(name) for name in ("edits", "kind", "evidence", "diff_line")]
     assert added == [[], "weaken", None, None]
