@@ -58,7 +58,8 @@ python_is_newer() {
 
 # The operating system's packages: a command or Python module that must be there, and the
 # package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE ZYPPER-PACKAGE; where a
-# family has none (-), what wants it does without.
+# family has none (-), or this release of it has not got one that is marked (?), what wants it does
+# without.
 requirements() {
     cat <<'END'
 command git git git git
@@ -114,8 +115,8 @@ module gi python3-gi - -
 module gi.repository.Modulemd gir1.2-modulemd-2.0 - -
 END
         fi
-        # A real Pagure, which only Debian and what is made from it have.
-        [ "$FAMILY" != apt ] || echo "module pagure pagure - -"
+        # A real Pagure, which Debian has from 13 on.
+        [ "$FAMILY" != apt ] || echo "module pagure pagure? - -"
         # A broker, which the tests start themselves.
         [ "$FAMILY" != apt ] || echo "file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server - -"
         # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.
@@ -138,12 +139,23 @@ is_there() {
     esac
 }
 
+# Those of the packages that this release has.
+known_to_apt() {
+    local package
+    for package in "$@"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then echo "$package"; fi
+    done
+}
+
 install_system_packages() {
-    local missing=() kind name apt dnf zypper package
+    local missing=() optional=() kind name apt dnf zypper package
     while read -r kind name apt dnf zypper; do
         case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
-        if [ "$package" != - ] && ! is_there "$kind" "$name"; then missing+=("$package"); fi
+        if [ "$package" = - ] || is_there "$kind" "$name"; then continue; fi
+        case "$package" in *\?) optional+=("${package%\?}") ;; *) missing+=("$package") ;; esac
     done < <(requirements)
+    # Where nothing else is missing, apt's lists are as good as they are.
+    [ "${#missing[@]}" -gt 0 ] || mapfile -t missing < <(known_to_apt "${optional[@]}")
     [ "${#missing[@]}" -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     say "installing operating-system packages: ${missing[*]}"
@@ -156,6 +168,7 @@ install_system_packages() {
     fi
     if [ "$FAMILY" = apt ]; then
         "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists there are"
+        mapfile -t missing < <(printf '%s\n' "${missing[@]}" $(known_to_apt "${optional[@]}") | sort -u)
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
             fail "apt-get could not install: ${missing[*]}" "Its messages above say why."
@@ -168,7 +181,8 @@ install_system_packages() {
     fi
     while read -r kind name apt dnf zypper; do
         case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
-        [ "$package" = - ] || is_there "$kind" "$name" ||
+        case "$package" in - | *\?) continue ;; esac
+        is_there "$kind" "$name" ||
             fail "$kind $name is still missing after the packages were installed." \
                 "Expected in the package $package."
     done < <(requirements)

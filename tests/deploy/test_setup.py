@@ -95,6 +95,28 @@ def test_python_s_headers_are_there_where_a_wheel_may_be_missing(
     assert any(line.startswith("header Python.h") for line in lines) == compiles
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_release_has_not_got_is_not_installed(tmp_path: Path, known: bool) -> None:
+    """Debian 12 has no Pagure: what wants it is skipped there."""
+    for name, text in (
+        ("apt-cache", f"exit {0 if known else 100}"),
+        ("apt-get", f'echo "$@" >>{tmp_path}/installed'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    command = (
+        f"PATH={tmp_path}:$PATH; FAMILY=apt; id() {{ echo 0; }};"
+        " requirements() { echo 'command absent-tool tool - -';"
+        " echo 'command absent-server server? - -'; };"
+        f' is_there() {{ [ -e {tmp_path}/installed ] && [ "$2" = absent-tool ]; }};'
+        " install_system_packages"
+    )
+    done = bash(tmp_path, "ID=debian", command)
+    assert done.returncode == 0, done.stderr
+    installed = (tmp_path / "installed").read_text().splitlines()[-1].split()
+    assert ("tool" in installed, "server" in installed) == (True, known)
+
+
 @pytest.mark.parametrize(
     ("made_for", "wanted_by", "made_anew"),
     [("", "", False), ("1", "1", False), ("1", "", False), ("", "1", True), ("other", "", True)],

@@ -338,15 +338,36 @@ async def test_from_settings_to_a_comment_on_this_machine(tmp_path: Path) -> Non
         assert (tmp_path / "var/lib/minimize.old").is_dir()
 
 
-@pytest.mark.skipif(not BOOTSTRAP, reason="minutes long: MINIMIZE_BOOTSTRAP=trixie runs it")
-@pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and chroot are root's")
-@pytest.mark.skipif(shutil.which("debootstrap") is None, reason="debootstrap is not installed")
+@pytest.fixture
+def empty(tmp_path: Path) -> Root:
+    """A Debian that has just been bootstrapped; MINIMIZE_BOOTSTRAP names its release."""
+    if not BOOTSTRAP:
+        pytest.skip("minutes long: MINIMIZE_BOOTSTRAP=trixie runs it")
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        pytest.skip("debootstrap is not installed, or this is not root")
+    root = tmp_path / "root"
+    subprocess.run(["debootstrap", "--variant=minbase", BOOTSTRAP, str(root)], check=True)
+    return Root(root, 8080)
+
+
 @pytest.mark.timeout(3600)
-async def test_from_an_empty_debian_to_a_comment(tmp_path: Path) -> None:
-    root = Path(os.environ.get("MINIMIZE_BOOTSTRAP_ROOT") or tmp_path / "root")
-    if not (root / "usr/bin/apt-get").exists():
-        subprocess.run(["debootstrap", "--variant=minbase", BOOTSTRAP, str(root)], check=True)
-    place = Root(root, 8080)
+def test_from_an_empty_debian_to_the_demo_and_a_test(empty: Root) -> None:
+    empty.publish("HEAD")
+    for command in (
+        "apt-get install -y git",
+        f"git clone {CLONE} /root/minimize",
+        "/root/minimize/deploy/demo",
+        "/root/minimize/deploy/test tests/test_import_direction.py",
+    ):
+        started = time.monotonic()
+        done = empty.run(command)
+        print(f"{time.monotonic() - started:7.1f} s  {command}", flush=True)
+        assert done.returncode == 0, f"{command}: {(done.stdout + done.stderr)[-5000:]}"
+
+
+@pytest.mark.timeout(3600)
+async def test_from_an_empty_debian_to_a_comment(empty: Root, tmp_path: Path) -> None:
+    place = empty
     place.publish(OLDER)
     async with operator(place, tmp_path) as made:
         for command in commands():
