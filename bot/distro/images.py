@@ -64,13 +64,13 @@ def image_keys(
     }
     ids = [{one.id for one in c} for c in (chosen_workloads, chosen_environments)]
     places = {one.id for one in chosen_repositories}
-    asked = {
+    of_files = {
         key
         for key in configuration.requested
         if key.workload in ids[0] and key.environment in ids[1] and key.repository in places
         if not wanted or key.arch in wanted
     }
-    return tuple(sorted(met | asked))
+    return tuple(sorted(met | of_files))
 
 
 def environment_keys(

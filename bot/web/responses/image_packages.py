@@ -102,10 +102,9 @@ def environment_members(
     the environment's unless the workload asks for such things too.
     """
     image = archive.history.image(key)
-    asked = image.environment_requests if image else None
-    if asked is None:
+    if image is None or image.environment_requests is None:
         return None
-    own = set(asked)
+    own = set(image.environment_requests)
     workload = set(contents.requests) - own
     names = {member.nevra.name for member in contents.members}
     unnamed = not workload <= names | {WEAK}
