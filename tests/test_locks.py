@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,18 @@ HOLD = (
     "with locked(Path(sys.argv[1])):\n"
     "    print('held', flush=True); sys.stdin.read()"
 )
+
+
+@contextmanager
+def another_holder(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of its own session that holds the lock until its input ends."""
+    argv = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process
 
 
 def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -42,12 +56,7 @@ def test_a_holder_that_is_frozen_for_a_lease_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.locks.LEASE", 2.0)
-    argv = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+    with another_holder(tmp_path / "lock") as process:
         process.send_signal(signal.SIGSTOP)
         with locked(tmp_path / "lock", seconds=60):
             assert process.wait(60) == -signal.SIGKILL
@@ -55,12 +64,7 @@ def test_a_holder_that_is_frozen_for_a_lease_is_ended(
 
 def test_a_holder_that_runs_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.locks.LEASE", 0.0)
-    argv = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+    with another_holder(tmp_path / "lock") as process:
         with pytest.raises(LockedError), locked(tmp_path / "lock", seconds=2.5):
             pass
         process.communicate(b"")
@@ -69,10 +73,7 @@ def test_a_holder_that_runs_is_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_lock_that_stays_held_names_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    argv = [sys.executable, "-c", HOLD, str(path)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+    with another_holder(path) as process:
         waited: list[str] = []
         with (
             pytest.raises(LockedError) as raised,

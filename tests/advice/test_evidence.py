@@ -12,29 +12,19 @@ from bot.advice.requests import Job
 from bot.advice.trial import native
 from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
-from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.images import image_keys, image_request
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
-from tests.advice.test_written import OTHER, opened
-from tests.check.tiny import build, write_repository
 from tests.closure.conftest import request
+from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
 
-APP = """\
-Name: app
-Version: 1
-Release: 1
-Summary: s
-License: MIT
-Requires: helper
-%description
-d
-%prep
-%build
+HELPER = program("helper", file="/usr/bin/helping-hand", size=9000)
+APP = f"""\
+{tags("app", "Requires: helper")}{EMPTY_SECTIONS}\
 %install
-mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/share/doc/app
-echo 'CONTENT' > %{buildroot}/usr/bin/app
-echo 'see helping-hand' > %{buildroot}/usr/share/doc/app/README
+mkdir -p %{{buildroot}}/usr/bin %{{buildroot}}/usr/share/doc/app
+echo 'CONTENT' > %{{buildroot}}/usr/bin/app
+echo 'see helping-hand' > %{{buildroot}}/usr/share/doc/app/README
 %files
 /usr/bin/app
 %doc /usr/share/doc/app/README
@@ -42,15 +32,9 @@ echo 'see helping-hand' > %{buildroot}/usr/share/doc/app/README
 
 
 def plans(root, content: str):
-    helper = OTHER.replace("NAME", "helper").replace("PROGRAM", "helping-hand")
-    specs = {"app": APP.replace("CONTENT", content), "helper": helper.replace("SIZE", "9000")}
-    for name, spec in specs.items():
-        build(spec, "x86_64", root / "work" / name, root / "repository")
-    write_repository(root / "repository", sorted((root / "repository").rglob("*.rpm")), revision=1)
-    source = RepoSource("base", "base", ((root / "repository").as_uri() + "/",))
-    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
+    specs = {"app": APP.replace("CONTENT", content), "helper": HELPER}
+    pool = built_pool(root, specs)
     cache = Cache(root / "cache")
-    pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
     (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(cache))
     return found.plans
 
@@ -106,20 +90,10 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
 
 # -- headers, integrity, the workload's test ----------------------------------------------------
 
-CALLER = """\
-Name: app
-Version: 1
-Release: 1
-Summary: s
-License: MIT
-Requires: helper
-%global __requires_exclude helping-hand
-%description
-d
-%prep
-%build
+CALLER = f"""\
+{tags("app", "Requires: helper", "%global __requires_exclude helping-hand")}{EMPTY_SECTIONS}\
 %install
-mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/lib/systemd/system
+mkdir -p %{{buildroot}}/usr/bin %{{buildroot}}/usr/lib/systemd/system
 CONTENT
 %files
 /usr
@@ -139,10 +113,7 @@ PLAIN = "echo text > %{buildroot}/usr/bin/app"
 
 def evidence(root, content: str, scriptlet: str = ""):
     spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
-    helper = OTHER.replace("NAME", "helper").replace("PROGRAM", "helping-hand")
-    shell = OTHER.replace("NAME", "shell").replace("SIZE", "9").replace("PROGRAM", "sh")
-    shell = shell.replace("License", "Provides: /bin/sh\nLicense")
-    pool = opened(root, {"app": spec, "helper": helper.replace("SIZE", "9000"), "shell": shell})
+    pool = built_pool(root, {"app": spec, "helper": HELPER, "shell": shell()})
     (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
     ((change,),) = (plan.changes for plan in found.plans)
     return change
@@ -179,14 +150,11 @@ def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkey
 
 
 def test_data_that_a_program_names_is_a_trace(tmp_path):
-    data = OTHER.replace("NAME", "helper").replace("SIZE", "9000")
-    data = data.replace("/usr/bin/PROGRAM", "/usr/share/zones/all").replace(
-        "usr/bin; head", "usr/share/zones; head"
-    )
+    data = program("helper", file="/usr/share/zones/all", size=9000)
     app = CALLER.replace(
         "CONTENT", "printf '\\177ELF\\0/usr/share/zones/x\\0' > %{buildroot}/usr/bin/app"
     )
-    pool = opened(tmp_path, {"app": app.replace("SCRIPTLET", ""), "helper": data})
+    pool = built_pool(tmp_path, {"app": app.replace("SCRIPTLET", ""), "helper": data})
     headers = HeaderFacts(Cache(tmp_path / "cache"))
     (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
     assert [c.evidence.use for c in found.plans[0].changes] == [("/usr/bin/app",)]

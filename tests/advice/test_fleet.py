@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import highspy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ from bot.advice.requests import Job
 from bot.model.advice import Fleet
 from bot.model.image import ImageKey
 from tests.advice.brute import Thing, images
-from tests.advice.test_second_optimiser import BASE, pool, pytestmark
+from tests.advice.test_second_optimiser import BASE, constrain, exact_optimiser, pool, pytestmark
 from tests.advice.test_smallest import NEED, considered, repositories, written
 from tests.closure.conftest import Tiny, request
 
@@ -114,25 +113,14 @@ def test_parts_that_share_nothing_are_solved_alone():
 
 def relaxed(found: list[Candidates]) -> int:
     """The fewest distinct bytes by a linear programme with every image's own packages."""
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 0.5)
-    solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
+    solver = exact_optimiser()
     sizes = {n: c.installed_size or 0 for one in found for n, c in one.packages.items()}
     shared = {n: solver.addBinary(obj=float(size)) for n, size in sizes.items()}
     for one in found:
         inside = {n: solver.addBinary() for n in one.packages}
         for number, variable in inside.items():
             solver.addConstr(shared[number] >= variable)
-        clauses = [clause for job in one.jobs for clause in job]
-        clauses += [{-n.package, *clause} for n in one.needs for clause in n.formula]
-        clauses += one.exclusions
-        for clause in clauses:
-            if any(n < 0 and -n not in inside for n in clause):
-                continue
-            chosen = [inside[n] if n > 0 else 1 - inside[-n] for n in clause if abs(n) in inside]
-            solver.addConstr(sum(chosen) >= 1)
+        constrain(solver, one, inside)
     solver.minimize()
     values = solver.getSolution().col_value
     return sum(sizes[n] for n, v in shared.items() if values[v.index] > 0.5)

@@ -5,7 +5,9 @@ relaxation and branching. On the real metadata of CentOS Stream 9.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import highspy
 import pytest
@@ -35,17 +37,18 @@ def pool(tmp_path_factory) -> Pool:
     return open_pool(open_snapshot(document, "x86_64", cache), cache)
 
 
-def relaxed(candidates: Candidates) -> int:
-    """The smallest size by a linear programme of its own: bytes alone, no older versions."""
+def exact_optimiser() -> highspy.Highs:
+    """HiGHS without a tolerance that a byte of an image passes."""
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.5)
     solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
-    inside = {
-        n: solver.addBinary(obj=float(c.installed_size or 0))
-        for n, c in candidates.packages.items()
-    }
+    return solver
+
+
+def constrain(solver: highspy.Highs, candidates: Candidates, inside: Mapping[int, Any]) -> None:
+    """Add all that holds among the packages of an image; `inside` has a variable for each."""
     clauses = [clause for job in candidates.jobs for clause in job]
     clauses += [{-n.package, *clause} for n in candidates.needs for clause in n.formula]
     clauses += candidates.exclusions
@@ -54,6 +57,16 @@ def relaxed(candidates: Candidates) -> int:
             continue
         chosen = [inside[n] if n > 0 else 1 - inside[-n] for n in clause if abs(n) in inside]
         solver.addConstr(sum(chosen) >= 1)
+
+
+def relaxed(candidates: Candidates) -> int:
+    """The smallest size by a linear programme of its own: bytes alone, no older versions."""
+    solver = exact_optimiser()
+    inside = {
+        n: solver.addBinary(obj=float(c.installed_size or 0))
+        for n, c in candidates.packages.items()
+    }
+    constrain(solver, candidates, inside)
     solver.minimize()
     values = solver.getSolution().col_value
     return sum(

@@ -10,19 +10,10 @@ from bot.advice.requests import Job
 from bot.distro.cache import Cache
 from bot.model.nevra import parse_nevra
 from bot.model.package import Dependency, Overlay
-from tests.advice.test_written import OTHER, opened
 from tests.closure.conftest import request
+from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
 
 APP = """\
-Name: app
-Version: 1
-Release: 1
-Summary: s
-License: MIT
-%description
-d
-%prep
-%build
 %install
 mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/lib/app %{buildroot}/etc/app
 mkdir -p %{buildroot}/usr/lib/systemd/system
@@ -47,15 +38,14 @@ MOVED = ("/etc/app/hook", "/usr/lib/app/plugin", "/usr/lib/systemd/system/app-ex
 
 
 def image(root, more: str = "true", listed: str = "", head: str = "", requires: str = ""):
-    heavy = OTHER.replace("NAME", "heavy").replace("PROGRAM", "heavy").replace("SIZE", "900000")
-    shell = OTHER.replace("NAME", "shell").replace("SIZE", "9").replace("PROGRAM", "sh")
-    shell = shell.replace("License", "Provides: /bin/sh\nLicense")
     app = APP.replace("MORE", more).replace("LISTED", listed)
-    app = app.replace("License: MIT", f"License: MIT\n{head}")
-    user = f"Requires: {requires or 'app'}\nLicense"
-    user = OTHER.replace("NAME", "user").replace("SIZE", "9").replace("License", user, 1)
-    user = user.replace("PROGRAM", "user")
-    pool = opened(root, {"app": app, "heavy": heavy, "shell": shell, "user": user})
+    specs = {
+        "app": tags("app", *filter(None, [head])) + EMPTY_SECTIONS + app,
+        "heavy": program("heavy", size=900_000),
+        "shell": shell(),
+        "user": program("user", f"Requires: {requires or 'app'}"),
+    }
+    pool = built_pool(root, specs)
     headers = HeaderFacts(Cache(root / "cache"))
     (found,) = advise([Job(pool, request("app", "user"))], Wish(1), headers)
     return pool, found

@@ -3,40 +3,25 @@ scriptlets only where they do without it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import pytest
 
 from bot.advice.advise import Wish, advise
 from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
 from bot.advice.written import runs_without
-from bot.closure.pool import Pool, open_pool
+from bot.closure.pool import Pool
 from bot.distro.cache import Cache
-from bot.distro.documents import RepositoryDocument, RepoSource
-from bot.distro.snapshot import open_snapshot
-from tests.check.tiny import build, write_repository
 from tests.closure.conftest import request
+from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
 
-APP = """\
-Name: app
-Version: 1
-Release: 1
-Summary: s
-License: MIT
-Requires: written
-Requires(post): guarded
-Requires(post): needed
+APP = f"""\
+{tags("app", "Requires: written", "Requires(post): guarded", "Requires(post): needed")}\
 %global _use_internal_dependency_generator 0
 %global __find_requires sh -c "cat > /dev/null; echo generated"
 %global __find_provides sh -c "cat > /dev/null"
-%description
-d
-%prep
-%build
+{EMPTY_SECTIONS}\
 %install
-mkdir -p %{buildroot}/usr/bin; echo text > %{buildroot}/usr/bin/app
+mkdir -p %{{buildroot}}/usr/bin; echo text > %{{buildroot}}/usr/bin/app
 %post
 if [ -x /usr/bin/guarded ]; then
   /usr/bin/guarded reload
@@ -46,46 +31,15 @@ needed --now
 /usr/bin/app
 """
 PROGRAMS = {"written": "writer", "generated": "generator"}
-OTHER = """\
-Name: NAME
-Version: 1
-Release: 1
-Summary: s
-License: MIT
-%description
-d
-%prep
-%build
-%install
-mkdir -p %{buildroot}/usr/bin; head -c SIZE /dev/zero > %{buildroot}/usr/bin/PROGRAM
-%files
-/usr/bin/PROGRAM
-"""
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory) -> Pool:
-    root = tmp_path_factory.mktemp("real")
-    specs = {"app": APP}
+    specs = {"app": APP, "shell": shell()}
     for size, name in enumerate(("written", "guarded", "needed", "generated"), 1):
-        specs[name] = OTHER.replace("NAME", name).replace("SIZE", str(size * 1000))
-        specs[name] = specs[name].replace("PROGRAM", PROGRAMS.get(name, name))
-    specs["shell"] = OTHER.replace("NAME", "shell").replace("SIZE", "9")
-    specs["shell"] = (
-        specs["shell"].replace("PROGRAM", "sh").replace("License", "Provides: /bin/sh\nLicense")
-    )
-    return opened(root, specs)
-
-
-def opened(root: Path, specs: Mapping[str, str]) -> Pool:
-    """A pool of what these specs build, by name."""
-    for name, spec in specs.items():
-        build(spec, "x86_64", root / "work" / name, root / "repository")
-    write_repository(root / "repository", sorted((root / "repository").rglob("*.rpm")), revision=1)
-    source = RepoSource("base", "base", ((root / "repository").as_uri() + "/",))
-    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
-    cache = Cache(root / "cache")
-    return open_pool(open_snapshot(document, "x86_64", cache), cache)
+        file = f"/usr/bin/{PROGRAMS.get(name, name)}"
+        specs[name] = program(name, file=file, size=size * 1000)
+    return built_pool(tmp_path_factory.mktemp("real"), specs)
 
 
 def edits(pool: Pool, headers: HeaderFacts | None) -> dict[tuple[str, str], bool | None]:
@@ -110,19 +64,13 @@ def test_without_headers_every_plain_name_may_be_written(pool):
 
 
 def test_documentation_does_not_count_where_it_is_not_installed(tmp_path):
-    large = OTHER.replace("NAME", "docs").replace("SIZE", "9").replace("PROGRAM", "docs")
-    large = (
-        large.replace("License", "Provides: thing\nLicense")
-        .replace("%files", "%files\n%doc /usr/share/doc/docs")
-        .replace(
-            "\n%files",
-            "\nmkdir -p %{buildroot}/usr/share/doc; head -c 9000 /dev/zero >"
-            " %{buildroot}/usr/share/doc/docs\n%files",
-        )
+    large = program("docs", "Provides: thing").replace(
+        "\n%files",
+        "\nmkdir -p %{buildroot}/usr/share/doc; head -c 9000 /dev/zero >"
+        " %{buildroot}/usr/share/doc/docs\n%files\n%doc /usr/share/doc/docs",
     )
-    plain = OTHER.replace("NAME", "plain").replace("SIZE", "700").replace("PROGRAM", "plain")
-    plain = plain.replace("License", "Provides: thing\nLicense")
-    pool = opened(tmp_path, {"docs": large, "plain": plain})
+    plain = program("plain", "Provides: thing", size=700)
+    pool = built_pool(tmp_path, {"docs": large, "plain": plain})
     sizes = {}
     for metric in ("installed", "nodocs"):
         headers = HeaderFacts(Cache(tmp_path / "cache"))

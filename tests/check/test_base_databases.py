@@ -17,7 +17,8 @@ from bot.build.installed import installed_packages
 from bot.model.result import CheckResult, ImageResult
 from bot.requests.base_images import BaseImage
 from bot.settings.values import BaseImageRow
-from tests.check.tiny import BASE, Bench, build, documented
+from tests.check.tiny import BASE, Bench, documented
+from tests.specs import build
 
 ImageOf = Callable[..., ImageResult]
 LAYERED = "FROM example.org/tiny:1\nRUN dnf install -y tool && dnf clean all\n"

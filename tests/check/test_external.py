@@ -24,7 +24,8 @@ from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult
 from bot.settings.building import BuildService
 from tests.build.services import koji_at
-from tests.check.tiny import TOOL, Bench, build
+from tests.check.tiny import TOOL, Bench
+from tests.specs import build
 
 HERE = "https://copr.example.org/results/"
 NAMES = {"owner": "rpms", "repo": "tool", "number": "7", "sha": "c" * 40}

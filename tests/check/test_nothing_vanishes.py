@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot.demo.distribution.reference import write_repository
 from bot.model.result import CheckResult, ImageResult
 from bot.model.result_json import check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check
-from tests.check.tiny import ARCHES, BASE, Bench, build, documented, workload
+from tests.check.tiny import ARCHES, BASE, Bench, documented, workload
+from tests.specs import build, build_repository, tags
 
 # `dict` has a path that primary.xml does not list; `tool` is in two versions, `old-user` needs
 # the older one; `stray` has nothing to do with either.
@@ -68,19 +68,8 @@ touch %{buildroot}/usr/share/dict/words
 /usr/share/dict/words
 """
 
-TOOL = """\
-Name: tool
-Version: 2
-Release: 1
-Summary: t
-License: MIT
-%description
-%files
-%package libs
-Summary: l
-%description libs
-%files libs
-"""
+TOOL = tags("tool", version="2") + "%description\n%files\n%package libs\n"
+TOOL += "Summary: l\n%description libs\n%files libs\n"
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +77,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     old = TOOL.replace("Version: 2", "Version: 1")
     for arch in ARCHES:
-        for name, spec in (("world", WORLD), ("dict", DICT), ("old", old), ("tool", TOOL)):
-            build(spec, arch, root / "work" / arch / name, root / arch)
         if arch == "x86_64":
             build(old, "i686", root / "work" / "i686", root / arch)
-        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
+        build_repository(root, arch, {"world": WORLD, "dict": DICT, "old": old, "tool": TOOL})
     return root
 
 

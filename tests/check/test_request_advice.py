@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution.reference import write_repository
 from bot.model.suggestion import LineAdvice
 from bot.requests.base_images import BaseImage
-from tests.check.tiny import ARCHES, BASE, DOCUMENTS, build, documented
+from tests.check.tiny import ARCHES, BASE, DOCUMENTS, documented
+from tests.specs import build_repository
 
 WORLD = (
     BASE
@@ -65,8 +65,7 @@ COPY --from=builder /mnt /
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     for arch in ARCHES:
-        build(WORLD, arch, root / "work" / arch, root / arch)
-        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
+        build_repository(root, arch, {"world": WORLD})
     return root
 
 

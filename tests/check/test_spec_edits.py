@@ -20,39 +20,31 @@ from bot.model.package import Dependency
 from bot.model.result import CheckResult
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecLine, SpecPackage
 from bot.model.suggestion import DiffLine, Suggestion
-from tests.check.tiny import BASE, DOCUMENTS, Bench, build, workload, write_repository
+from tests.check.tiny import BASE, DOCUMENTS, Bench, workload
+from tests.specs import build, build_repository, tags
 
 # Of another source than what is requested: nobody asked for their programs.
-HELPERS = (
-    "Name: helpers\nVersion: 1\nRelease: 1\nSummary: h\nLicense: MIT\n%description\n"
-    + "".join(
-        f"""\
+HELPERS = tags("helpers", "%description") + "".join(
+    f"""\
 %package -n {name}
 Summary: h
 %description -n {name}
 %files -n {name}
 /usr/bin/{name}
 """
-        for name in ("perl", "sed9", "awk9")
-    )
+    for name in ("perl", "sed9", "awk9")
 )
 HELPERS += """\
 %install
 mkdir -p %{buildroot}/usr/bin
 for name in perl sed9 awk9; do head -c 300000 /dev/zero > %{buildroot}/usr/bin/$name; done
 """
-TOOL = """\
-Name: tool
-Version: 1
-Release: 1
-Summary: t
-License: MIT
-Requires: base
-Requires: sed9
+TOOL = f"""\
+{tags("tool", "Requires: base", "Requires: sed9")}\
 %description
 %install
-mkdir -p %{buildroot}/usr/bin
-echo 'CONTENT' > %{buildroot}/usr/bin/tool
+mkdir -p %{{buildroot}}/usr/bin
+echo 'CONTENT' > %{{buildroot}}/usr/bin/tool
 %files
 /usr/bin/tool
 # 1
@@ -100,9 +92,7 @@ class Built:
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("helpers")
-    for name, spec in (("world", BASE), ("helpers", HELPERS), ("tool", TOOL)):
-        build(spec, "x86_64", root / "work" / name, root / "x86_64")
-    write_repository(root / "x86_64", sorted((root / "x86_64").rglob("*.rpm")), revision=1)
+    build_repository(root, "x86_64", {"world": BASE, "helpers": HELPERS, "tool": TOOL})
     return root
 
 

@@ -21,21 +21,13 @@ from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult, Side
 from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import render_comment
-from tests.check.tiny import TOOL, Bench, build, documented, workload
+from tests.check.tiny import TOOL, WORLD, Bench, documented, workload
 from tests.engine.conftest import settings_in
+from tests.specs import build_repository, tags
 
 # Perl comes where a package of both sources asks for its part of it.
 RICH = "Requires: (perl if app-extra)\n"
-APP = """\
-Name: app
-Version: 1
-Release: 1
-Summary: a
-License: MIT
-Requires: base
-%description
-%files
-"""
+APP = tags("app", "Requires: base") + "%description\n%files\n"
 EXTRA = "%package extra\nSummary: e\n%description extra\n%files extra\n"
 
 
@@ -47,13 +39,8 @@ def with_line(spec: str, line: str) -> str:
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of x86_64 with base, perl, tool and app."""
-    from bot.demo.distribution.reference import write_repository
-    from tests.check.tiny import WORLD
-
     root = tmp_path_factory.mktemp("together")
-    for name, spec in (("world", WORLD), ("tool", TOOL), ("app", APP)):
-        build(spec, "x86_64", root / "work" / name, root / "x86_64")
-    write_repository(root / "x86_64", sorted((root / "x86_64").rglob("*.rpm")), revision=1)
+    build_repository(root, "x86_64", {"world": WORLD, "tool": TOOL, "app": APP})
     return root
 
 

@@ -16,20 +16,12 @@ from bot.cli import main
 from bot.sandbox.run import sandbox_available
 from tests.check.tiny import DOCUMENTS, Bench, workload
 from tests.spec.macro_repository import MacroPackage, write_distribution
+from tests.specs import tags
 
 pytestmark = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
 
 ARCH = platform.machine()
-SPEC = """\
-Name: tool
-Version: 1
-Release: 1
-Summary: t
-License: MIT
-Requires: %{good}
-%description
-%files
-"""
+SPEC = tags("tool", "Requires: %{good}") + "%description\n%files\n"
 DOCUMENT = DOCUMENTS["repo"].replace("[x86_64, aarch64]", f"[{ARCH}]")
 Run = Callable[..., tuple[int, Mapping[str, Any], str]]
 

@@ -13,22 +13,18 @@ from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
 from bot.check.target import Pools
-from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration
 from bot.git.repository import open_repository
 from bot.model.result import CheckResult
+from tests.specs import build_repository, tags
 
 ARCHES = ("x86_64", "aarch64")
 
 # The beginning of a spec file with everything in the distribution that a change is not about.
-BASE = """
-Name: world
-Version: 1
-Release: 1
-Summary: w
-License: MIT
+BASE = f"""
+{tags("world")}\
 %description
 %package -n base
 Summary: b
@@ -63,15 +59,9 @@ Requires: nobody-provides-this
 """
 )
 
-TOOL = """\
-Name: tool
-Version: 1
-Release: 1
-Summary: t
-License: MIT
-Source0: data.txt
-Requires: base
-Requires: tool-libs = %{version}-%{release}
+TOOL = f"""\
+{tags("tool", "Source0: data.txt", "Requires: base")}\
+Requires: tool-libs = %{{version}}-%{{release}}
 %description
 %files
 %package libs
@@ -132,30 +122,10 @@ def objective(workload: str, **fields: Any) -> str:
     return yaml.safe_dump({"document": "minimize-objective", "version": 1, "data": data})
 
 
-def build(spec: str, arch: str, work: Path, output: Path) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    path = work / "it.spec"
-    path.write_text(spec)
-    (work / "data.txt").write_text("data\n")
-    done = subprocess.run(
-        [
-            "rpmbuild", "-bb", "--quiet", "--target", arch, "--nodeps",
-            "--define", f"_topdir {work}", "--define", f"_sourcedir {work}",
-            "--define", f"_rpmdir {output}", "--define", "debug_package %{nil}", str(path),
-        ],
-        check=False,
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
 def make_repositories(root: Path) -> None:
     """A repository of real RPM files in `root`, for each architecture."""
     for arch in ARCHES:
-        for name, spec in (("world", WORLD), ("tool", TOOL)):
-            build(spec, arch, root / "work" / arch / name, root / arch)
-        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
+        build_repository(root, arch, {"world": WORLD, "tool": TOOL})
 
 
 @dataclass

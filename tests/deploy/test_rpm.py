@@ -19,7 +19,8 @@ from types import ModuleType
 import pytest
 
 from bot.demo.distribution.reference import write_repository
-from tests.check.tiny import Bench, build, documented, objective, workload
+from tests.check.tiny import Bench, documented, objective, workload
+from tests.specs import build
 
 HOME = Path(__file__).parents[2]
 SPEC = HOME / "deploy/minimize.spec"

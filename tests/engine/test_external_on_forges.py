@@ -28,7 +28,7 @@ from bot.demo.run.setup import (
     serve_command,
     token_settings,
 )
-from tests.check.tiny import DOCUMENTS, TOOL, build, make_repositories, workload
+from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload
 from tests.demo_forge.foreign_checks import (
     report_check_run,
     report_flag,
@@ -36,6 +36,7 @@ from tests.demo_forge.foreign_checks import (
     report_gitlab_status,
 )
 from tests.forges import ABILITIES, BOT, KINDS, add_hook
+from tests.specs import build
 
 NAME = "rpm-build:fedora-x86_64"
 HEAVY = TOOL.replace("Version: 1", "Version: 2").replace(

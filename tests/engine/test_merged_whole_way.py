@@ -25,8 +25,9 @@ from bot.store.commands import Commands, Decision
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import now, open_store
-from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, objective, workload
+from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, objective, workload
 from tests.forges import KINDS, api_url, page_of
+from tests.specs import build
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 WITH_PERL = TOOL.replace("Release: 1", "Release: 2").replace(

@@ -12,7 +12,8 @@ from bot.model.image import ImageKey
 from bot.objectives.jsonform import status_json
 from bot.objectives.tracking import Tracked, track
 from bot.store.history.history import History
-from tests.check.tiny import BASE, Bench, build, documented, objective, workload
+from tests.check.tiny import BASE, Bench, documented, objective, workload
+from tests.specs import build
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 BASH = """\

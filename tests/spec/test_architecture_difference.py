@@ -12,17 +12,12 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES
 from bot.model.spec import SpecEvaluation
 from bot.spec.architecture_difference import normalized, unlike, used_unlike
 from bot.spec.evaluate import evaluate_spec
+from tests.specs import tags
 
 ARCHES = ("x86_64", "s390x")
-SPEC = """\
-Name: tool
-Version: 1
-Release: 1
-Summary: t
-License: MIT
-Source0: tool.tar.gz
-BuildRequires: gcc
-Requires: base
+SPEC = (
+    tags("tool", "Source0: tool.tar.gz", "BuildRequires: gcc", "Requires: base")
+    + """\
 %global _with_docs 1
 %description
 %prep
@@ -52,6 +47,7 @@ Summary: e
 %description extra
 %files extra
 """
+)
 X, S = "%ifarch x86_64\n{}\n%endif\n", "%ifarch s390x\n{}\n%endif\n"
 
 

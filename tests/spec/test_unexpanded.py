@@ -9,17 +9,9 @@ import pytest
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.missing import in_message, macros_in
+from tests.specs import tags
 
-SPEC = """\
-Name: tool
-Version: 1
-Release: 1
-Summary: t
-License: MIT
-{line}
-%description
-%files
-"""
+SPEC = tags("tool", "{line}") + "%description\n%files\n"
 
 
 def evaluated(tmp_path: Path, line: str) -> SpecEvaluation | SpecFailure:
