@@ -117,7 +117,7 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     known = sorted(load_configuration(documents).repositories)
     types = list(FORGE_TYPES)
     kind = operator.prompt("Forge", default=types[0], choices=types)
-    questions = forge_module(kind, "setup")
+    questions = forge_module(kind, "webhooks")
     api_url = _url(operator.prompt("Its API", default=FORGE_TYPES[kind].api_url))
     forge = questions.ask_forge(operator, kind, api_url, server)
     match = operator.prompt("Repositories, as a pattern", default="*")
@@ -167,7 +167,7 @@ def _delivered(answers: Answers) -> _Trial:
     from bot.forge.sender import post_delivery
 
     kind, server = answers.forge.type, answers.server
-    event: str = forge_module(kind, "setup").TEST_EVENT
+    event: str = forge_module(kind, "webhooks").TEST_EVENT
     url = f"http://{server.host}:{server.port}/webhook/{kind}"
     again = f"After the start: minimize webhook send --url {url} --forge {kind} ..."
     try:

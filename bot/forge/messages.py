@@ -1,8 +1,8 @@
 """Messages on a broker, as fedora-messaging has them: a topic, an id and a JSON object.
 
 https://fedora-messaging.readthedocs.io/en/stable/user-guide/messages.html. A type of forge that
-announces there has a module `messages` in its package, whose `read_message` makes a delivery of
-one. Who may publish under a topic is the broker's to see to: a message has no signature.
+announces there has `read_message` in its module `events`, which makes a delivery of one. Who may
+publish under a topic is the broker's to see to: a message has no signature.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The interface of a forge, which is all that checks need of one, and the forges of the settings.
 
 A forge is a package with two modules: `forge`, which has `open_forge(name, settings)`, and
-`signatures`, whose `signed_headers` makes fake deliveries. Its row is in `FORGE_TYPES`.
+`webhooks`, whose `signed_headers` makes fake deliveries and whose `ask_forge` asks what `minimize
+setup` must know, with `TEST_EVENT`. Its row is in `FORGE_TYPES`.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def post_delivery(
 
     if forge not in FORGE_TYPES:
         raise UsageError(f"There is no forge {forge}.", f"There is: {', '.join(FORGE_TYPES)}.")
-    signed_headers = forge_module(forge, "signatures").signed_headers
+    signed_headers = forge_module(forge, "webhooks").signed_headers
     headers = signed_headers(event, body, secret, delivery=delivery)
     if urllib3.util.parse_url(url).scheme not in ("http", "https"):
         raise UsageError(f"{url} is not an http or https address.")

@@ -165,7 +165,7 @@ class ForgeType:
     `has_apps`: it takes an App's credential, and check runs. `guests`: its role `read` may not read
     the code of a private repository (https://docs.gitlab.com/user/permissions/, Guest).
     `edits_comments`: its API does, so that a check may comment before it has ended. `announces`:
-    its package has a module `messages`, for brokers.
+    its package has `read_message` in its module `events`, for brokers.
     """
 
     package: str

@@ -91,7 +91,7 @@ class Bot:
         self._resync = Resync(self._store, self._forges, settings, self._dispatcher.wake)
         self._messages = [
             Messages(
-                name, own.messages, forge_module(own.type, "messages").read_message, self._writer
+                name, own.messages, forge_module(own.type, "events").read_message, self._writer
             )
             for name, own in settings.forges.items()
             if own.messages is not None

@@ -12,8 +12,8 @@ import pytest
 from gidgethub.sansio import Event
 
 from bot.errors import SurroundingsError, UsageError
-from bot.forge.github.signatures import signed_headers as github_headers
-from bot.forge.gitlab.signatures import signed_headers as gitlab_headers
+from bot.forge.github.webhooks import signed_headers as github_headers
+from bot.forge.gitlab.webhooks import signed_headers as gitlab_headers
 from bot.forge.sender import post_delivery, send_webhook
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 
 from bot.demo.run.setup import free_port
-from bot.forge.github.signatures import signed_headers
+from bot.forge.github.webhooks import signed_headers
 
 MEBIBYTE = 1024 * 1024
 

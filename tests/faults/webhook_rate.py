@@ -28,7 +28,7 @@ from aiohttp import web
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.run.setup import free_port
-from bot.forge.github.signatures import signed_headers
+from bot.forge.github.webhooks import signed_headers
 from bot.store.store import open_store
 from tests.faults.many_workers import ROOT, Fleet
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from bot.forge.bodies import Verification
 from bot.forge.github import events as github
-from bot.forge.github.signatures import begin as begin_github
+from bot.forge.github.webhooks import begin as begin_github
 from bot.forge.gitlab import events as gitlab
-from bot.forge.gitlab.signatures import HookSecrets
-from bot.forge.gitlab.signatures import begin as begin_gitlab
+from bot.forge.gitlab.webhooks import HookSecrets
+from bot.forge.gitlab.webhooks import begin as begin_gitlab
 from bot.store.records import NewDelivery
 
 

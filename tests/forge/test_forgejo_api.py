@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
+from bot.forge.forgejo.client import is_agit, pull_request_of
 from bot.forge.forgejo.forge import Forgejo
-from bot.forge.forgejo.pulls import is_agit, pull_request_of
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ForgeDeniedError,

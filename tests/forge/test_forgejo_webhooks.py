@@ -11,7 +11,7 @@ import pytest
 from bot.demo.forge.server import LocalForge
 from bot.forge.events import ChecksEvent, CommentEvent, PushEvent, RepositoriesEvent
 from bot.forge.forgejo.forge import Forgejo
-from bot.forge.forgejo.signatures import signed_headers
+from bot.forge.forgejo.webhooks import signed_headers
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
 from bot.settings.forges import ForgeSettings
 from tests.forges import NOWHERE

@@ -14,7 +14,7 @@ import pytest
 
 from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.gitlab.events import parse_event
-from bot.forge.gitlab.signatures import HookSecrets
+from bot.forge.gitlab.webhooks import HookSecrets
 from bot.forge.values import IgnoredEvent, PullRequestEvent
 from bot.store.records import NewDelivery
 from tests.forge.accepting import accept_gitlab

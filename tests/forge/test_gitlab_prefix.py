@@ -17,7 +17,7 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
-from bot.forge.gitlab.signatures import signed_headers
+from bot.forge.gitlab.webhooks import signed_headers
 from bot.forge.values import PullRequestKey, StatusReport, WebhookRefusedError
 from bot.git.mirror import open_mirror
 from bot.report.render import COMMENT_MARKER as MARKER

@@ -8,7 +8,7 @@ import pytest
 from bot.errors import UsageError
 from bot.forge.events import CommentEvent, PushEvent, RepositoriesEvent
 from bot.forge.gitlab.events import carried_object, parse_event
-from bot.forge.gitlab.signatures import HookSecrets, signed_headers
+from bot.forge.gitlab.webhooks import HookSecrets, signed_headers
 from bot.forge.values import IgnoredEvent, PullRequestEvent, WebhookRefusedError
 from tests.forge.accepting import accept_gitlab
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.forge.forgejo.events import read_delivery as read_forgejo
-from bot.forge.gitlab.signatures import HookSecrets
+from bot.forge.gitlab.webhooks import HookSecrets
 from bot.forge.values import WebhookRefusedError
 from bot.store.records import NewDelivery
 from tests.forge.accepting import accept_github, accept_gitlab

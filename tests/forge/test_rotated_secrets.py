@@ -40,7 +40,7 @@ async def test_the_new_secret_counts_without_a_restart(tmp_path, monkeypatch, ki
         if kind == "gitlab":
             headers = {"x-gitlab-token": secret, "x-gitlab-event": "Job Hook"}
         else:
-            made = forge_module(kind, "signatures").signed_headers("ping", BODY, secret)
+            made = forge_module(kind, "webhooks").signed_headers("ping", BODY, secret)
             headers = {name.lower(): text for name, text in made.items()}
         try:
             forge.accept(headers, BODY)

@@ -182,10 +182,10 @@ def third(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Toy]]:
         return opened[-1]
 
     modules: dict[str, Any] = {
-        name: ModuleType(name) for name in ("toy", "toy.forge", "toy.signatures")
+        name: ModuleType(name) for name in ("toy", "toy.forge", "toy.webhooks")
     }
     modules["toy.forge"].open_forge = open_forge
-    modules["toy.signatures"].signed_headers = signed_headers
+    modules["toy.webhooks"].signed_headers = signed_headers
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setitem(FORGE_TYPES, "toy", ROW)

@@ -202,7 +202,7 @@ def _reduced(form: bool, body: bytes) -> bytes:
 
 def _message(kind: str) -> Callable[[bytes], object]:
     """Reads a message of the broker, under each topic of the forge's."""
-    read, topics = forge_module(kind, "messages").read_message, PAGURE_TOPICS
+    read, topics = forge_module(kind, "events").read_message, PAGURE_TOPICS
 
     def all_of(content: bytes) -> object:
         return [read("forge", message_of(f"org.x.{kind}.{one}", "1", content)) for one in topics]
@@ -211,7 +211,7 @@ def _message(kind: str) -> Callable[[bytes], object]:
 
 
 def _delivery_seeds(kind: str) -> tuple[bytes, ...]:
-    signed = forge_module(kind, "signatures").signed_headers
+    signed = forge_module(kind, "webhooks").signed_headers
     found = []
     for event, body in _EVENTS.get(kind, tuple((one, GITHUB) for one in _OF_GITHUB)):
         headers = "\n".join(f"{k}: {v}" for k, v in signed(event, body, _SECRET).items())

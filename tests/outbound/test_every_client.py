@@ -33,7 +33,7 @@ from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot
 from bot.errors import MinimizeError
 from bot.forge.github.manifest import exchange_code
-from bot.forge.pagure.messages import read_message
+from bot.forge.pagure.events import read_message
 from bot.forge.protocol import open_forges
 from bot.forge.sender import post_delivery
 from bot.git.mirror import open_mirror

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.forge.gitlab.signatures import signed_headers
+from bot.forge.gitlab.webhooks import signed_headers
 from bot.settings.values import load_settings
 from bot.web.serve import Bot
 from tests.engine.threads import InThread

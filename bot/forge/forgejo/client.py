@@ -1,17 +1,34 @@
-"""Forgejo's and Gitea's REST API, which is GitHub's in its paths, pages, comments and tokens.
+"""Forgejo's and Gitea's REST API, which is GitHub's in its paths, pages, comments and tokens, and
+what it answers as the values that all forges share: users, pull requests, statuses of commits.
 
 https://codeberg.org/api/swagger, https://docs.gitea.com/development/api-usage. Neither limits
-requests itself; what stands before a large instance answers 429 with Retry-After.
+requests itself; what stands before a large instance answers 429 with Retry-After. Neither has check
+runs; the jobs of Forgejo Actions are statuses too.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
+import gidgethub
 from yarl import URL
 
 from bot.forge.comments import RestComments, RestIssues
+from bot.forge.events import MISSHAPEN, utc
 from bot.forge.rest import RepositoryApi, RestClient, quoted
+from bot.forge.values import (
+    STATUS_NAME,
+    CheckState,
+    CommitCheck,
+    OpenPull,
+    PullRequest,
+    PullRequestKey,
+    Role,
+    StatusReport,
+)
 
 API_PATH = "/api/v1"
 # The most that an instance lists in a page, unless its settings say otherwise.
@@ -52,3 +69,182 @@ class ForgejoIssues(RestIssues):
 
     def _by(self, login: str) -> str:
         return f"state=all&type=issues&created_by={quoted(login)}&sort=oldest&{PAGE}"
+
+
+# There is no triage: who may sort issues without writing code is a reader to us.
+_ROLES: Mapping[str, Role] = {"read": "read", "write": "write", "admin": "admin", "owner": "admin"}
+
+
+async def role(api: RepositoryApi, user: str) -> Role:
+    """The role of a user, that of teams included; only the repository's administrators may ask."""
+    answer = await found(api, api.path(f"/collaborators/{quoted(user)}/permission"))
+    return _ROLES.get(str((answer or {}).get("permission")), "none")
+
+
+async def is_member(api: RepositoryApi, group: str, user: str) -> bool:
+    """Return whether a user is in the team `organisation/team`."""
+    organisation, _, team = group.partition("/")
+    search = f"/orgs/{quoted(organisation)}/teams/search?q={quoted(team)}&{PAGE}"
+    listed = api.client.getiter(search, oauth_token=api.token, iterable_key="data")
+    async for one in listed:
+        if str(one["name"]).casefold() == team.casefold():
+            member = f"/teams/{int(one['id'])}/members/{quoted(user)}"
+            return await found(api, member) is not None
+    return False
+
+
+async def pusher(api: RepositoryApi, repository: str, branch: str, sha: str) -> str:
+    """Who moved a branch to a commit; empty where the newest activities do not say so."""
+    there = RepositoryApi(api.client, api.token, repository)
+    # A fork may not be for us to see.
+    listed = await found(there, there.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN)
+    for one in listed or ():  # newest first
+        is_push = one.get("op_type") == "commit_repo" and one.get("ref_name") in (
+            branch,
+            f"refs/heads/{branch}",
+        )
+        if is_push and _head_of(str(one.get("content") or "")) == sha:
+            return str((one.get("act_user") or {}).get("login") or "")
+    return ""
+
+
+def _head_of(content: str) -> str:
+    """The commit that a push moved its branch to, by the text that the forge has of it."""
+    try:
+        data = json.loads(content)
+        return str((data.get("HeadCommit") or data["Commits"][0])["Sha1"])
+    except MISSHAPEN:
+        return ""
+
+
+async def found(api: RepositoryApi, path: str, *nothing: HTTPStatus) -> Any:
+    """The answer of a path; null where the forge says 404, or one of `nothing`."""
+    try:
+        return await api.client.getitem(path, oauth_token=api.token)
+    except gidgethub.HTTPException as error:
+        if error.status_code not in (HTTPStatus.NOT_FOUND, *nothing):
+            raise
+        return None
+
+
+# Accounts of the forge itself; no field of an account says that a program has it.
+_PROGRAMS = ("forgejo-actions", "gitea-actions")
+# https://forgejo.org/docs/latest/user/agit-support/: made by a push to refs/for, which whoever may
+# read may do; its head is in the base repository, and only its author may push to it again.
+_AGIT = 1
+
+
+def is_program(login: str) -> bool:
+    """Return whether an account is a program's, by its name."""
+    return login.casefold() in _PROGRAMS or login.endswith("[bot]")
+
+
+def is_private(repository: Mapping[str, Any]) -> bool:
+    """Return whether a repository is not for everybody: by itself, or by its owner's visibility."""
+    return bool(repository.get("private")) or _visibility(repository) not in ("", "public")
+
+
+def _visibility(repository: Mapping[str, Any]) -> str:
+    """Of the owner: `public`, `limited` (to all who are signed in) or `private`."""
+    return str((repository.get("owner") or {}).get("visibility") or "")
+
+
+def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest:
+    """The pull request `key`, as the API has it now."""
+    base = pull["base"].get("repo") or {}
+    author = str((pull.get("user") or {}).get("login") or "ghost")
+    merged = bool(pull.get("merged"))
+    return PullRequest(
+        key=key,
+        title=str(pull.get("title") or ""),
+        text=str(pull.get("body") or ""),
+        author=author,
+        author_is_bot=is_program(author),
+        open=pull["state"] == "open",
+        draft=bool(pull.get("draft")),
+        private=is_private(base),
+        base_ref=str(pull["base"]["ref"]),
+        base_sha=str(pull["base"]["sha"]),
+        head_sha=str(pull["head"]["sha"]),
+        head_repository=None if is_agit(pull) else head_repository(pull),
+        url=str(pull.get("html_url") or ""),
+        default_branch=str(base.get("default_branch") or ""),
+        internal=not base.get("private") and _visibility(base) == "limited",
+        merged=utc(pull.get("merged_at")) if merged else "",
+        merge_sha=str(pull.get("merge_commit_sha") or "") if merged else "",
+    )
+
+
+def is_agit(pull: Mapping[str, Any]) -> bool:
+    """Return whether a pull request was made by a push to refs/for.
+
+    Gitea's API has no `flow`: such a head is no branch, and yet in the base repository
+    (services/convert/pull.go); so is one whose branch is gone, of which the same is known.
+    """
+    if "flow" in pull:
+        return bool(pull["flow"] == _AGIT)
+    head, base = pull["head"], pull["base"]
+    is_own = bool((head.get("repo") or {}).get("id") == (base.get("repo") or {}).get("id"))
+    return is_own and str(head["ref"]).startswith("refs/pull/")
+
+
+def head_repository(pull: Mapping[str, Any]) -> str | None:
+    """Where the head's branch is; null where that repository is gone or not for us to see."""
+    name = (pull["head"].get("repo") or {}).get("full_name")
+    return None if name is None else str(name)
+
+
+def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+    """A pull request that is open, as a list has it."""
+    head, base = listed["head"], listed["base"]
+    return OpenPull(int(listed["number"]), head["sha"], base["ref"], utc(listed["updated_at"]))
+
+
+_DESCRIPTION = 255  # characters that a page has room for
+# The states that a commit status does not have.
+_STATES = {"neutral": "success", "action_required": "pending"}
+# `warning` is a success of a job that may fail; `skipped` is Gitea's: nothing came of it.
+_CHECK_STATES: Mapping[str, CheckState] = {
+    "pending": "pending",
+    "success": "success",
+    "warning": "success",
+}
+
+
+async def put_status(api: RepositoryApi, sha: str, report: StatusReport) -> None:
+    """Set our status of a commit; nothing is written where it says the same already."""
+    # A commit status knows no neutral: a success whose text says what it is not.
+    title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
+    fits = len(title) <= _DESCRIPTION
+    wanted = {
+        "status": _STATES.get(report.state, report.state),
+        "context": STATUS_NAME,
+        "description": title if fits else f"{title[: _DESCRIPTION - 1]}…",
+        "target_url": report.url or "",
+    }
+    newest = await _newest(api, sha)
+    if newest is not None and all((newest.get(n) or "") == text for n, text in wanted.items()):
+        return
+    # What is read as `status` is written as `state`.
+    await api.post(f"/statuses/{quoted(sha)}", {"state": wanted.pop("status"), **wanted})
+
+
+async def _newest(api: RepositoryApi, sha: str) -> Mapping[str, Any] | None:
+    """The newest status of our name, or null."""
+    path = f"/commits/{quoted(sha)}/statuses?sort=highestindex&{PAGE}"
+    async for status in api.pages(path):
+        if status["context"] == STATUS_NAME:
+            return dict(status)
+    return None
+
+
+async def checks_of_commit(api: RepositoryApi, sha: str) -> list[CommitCheck]:
+    """The newest status of each context."""
+    listed = api.pages(f"/commits/{quoted(sha)}/status?{PAGE}", "statuses")
+    return [_check(status) async for status in listed]
+
+
+def _check(status: Mapping[str, Any]) -> CommitCheck:
+    word = str(status["status"])
+    state = _CHECK_STATES.get(word, "failure")
+    return CommitCheck(str(status["context"]), state, word, str(status.get("target_url") or ""))

@@ -1,13 +1,19 @@
 """Forgejo's and Gitea's webhooks: identity of the carried object, and the event as a value.
 
-https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks
+https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks. Messages are
+webhooks that were passed on, with their headers, as Fedora's forge announces:
+https://docs.fedoraproject.org/sw/forge-documentation/webhook_to_fedora_messaging/, a topic such as
+`org.fedoraproject.prod.forgejo.pull_request`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from bot.forge import rest_events
 from bot.forge.events import (
@@ -22,8 +28,9 @@ from bot.forge.events import (
     parsed_delivery,
     utc,
 )
-from bot.forge.forgejo.pulls import is_private, is_program
-from bot.forge.forgejo.signatures import header
+from bot.forge.forgejo.client import is_private, is_program
+from bot.forge.forgejo.webhooks import header
+from bot.forge.messages import Message
 from bot.forge.rest_events import login_of, pusher_in, repository_of
 from bot.forge.values import (
     STATUS_NAME,
@@ -148,3 +155,21 @@ _PARSERS: Parsers = {
     "repository": _repository,
     "status": _status,
 }
+
+
+class _PassedOn(BaseModel):
+    """A webhook as the gateway has it."""
+
+    body: dict[str, JsonValue]
+    headers: dict[str, str]
+
+
+def read_message(forge: str, message: Message) -> NewDelivery:
+    """The delivery of a message: that of the webhook, with its id and its object."""
+    message.topic_after("forgejo")
+    try:
+        webhook = _PassedOn.model_validate(message.body)
+    except ValidationError as error:
+        raise WebhookRefusedError(400, "The message is no webhook that was passed on.") from error
+    headers = {name.lower(): value for name, value in webhook.headers.items()}
+    return read_delivery(forge, headers, json.dumps(webhook.body).encode())

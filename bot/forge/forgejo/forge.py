@@ -14,18 +14,26 @@ from urllib.parse import urlencode
 from bot.forge.base import RestForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent, utc
-from bot.forge.forgejo import people
-from bot.forge.forgejo.client import HINT, PAGE, ForgejoClient, ForgejoComments, ForgejoIssues
-from bot.forge.forgejo.events import is_users_program, parse_event, push_of, read_delivery
-from bot.forge.forgejo.pulls import (
+from bot.forge.forgejo.client import (
+    HINT,
+    PAGE,
+    ForgejoClient,
+    ForgejoComments,
+    ForgejoIssues,
+    checks_of_commit,
+    found,
     head_repository,
     is_agit,
+    is_member,
     is_program,
     open_pull_of,
     pull_request_of,
+    pusher,
+    put_status,
+    role,
 )
-from bot.forge.forgejo.signatures import begin
-from bot.forge.forgejo.status import checks_of_commit, put_status
+from bot.forge.forgejo.events import is_users_program, parse_event, push_of, read_delivery
+from bot.forge.forgejo.webhooks import begin
 from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import RepositoryApi, errors_of, quoted
 from bot.forge.rest_events import unedited
@@ -107,7 +115,7 @@ class Forgejo(RestForge):
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """The permission of a user; there is no triage and no maintain."""
         async with self._errors(f"asking for the role of {user} in {key.repository}"):
-            return await people.role(await self._api(key.repository), user)
+            return await role(await self._api(key.repository), user)
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
         """The actor of the push, by the head repository's activities; else that one's owner.
@@ -122,15 +130,15 @@ class Forgejo(RestForge):
             repository = head_repository(pull)
             if repository is None:
                 return "ghost"
-            pusher = await people.pusher(api, repository, str(pull["head"]["ref"]), sha)
+            owner = await pusher(api, repository, str(pull["head"]["ref"]), sha)
             own = repository.casefold() == key.repository.casefold()
-            return pusher or (None if own else repository.partition("/")[0])
+            return owner or (None if own else repository.partition("/")[0])
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in the team `organisation/team`, of an organisation that our
         account is in."""
         async with self._errors(f"asking whether {user} is in {group}"):
-            return await people.is_member(await self._api(key.repository), group, user)
+            return await is_member(await self._api(key.repository), group, user)
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
         """Decide by the name alone: an account does not say what it is."""
@@ -145,7 +153,7 @@ class Forgejo(RestForge):
         """The pull request that was merged as a commit, or one of the newest that has it."""
         async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
             api = await self._api(repository)
-            merged = await people.found(api, api.path(f"/commits/{quoted(sha)}/pull"))
+            merged = await found(api, api.path(f"/commits/{quoted(sha)}/pull"))
             if merged is not None and merged["base"]["ref"] == branch:
                 return int(merged["number"])
             newest = f"/pulls?state=all&sort=recentupdate&limit={_NEWEST}"

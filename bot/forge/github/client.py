@@ -1,4 +1,4 @@
-"""GitHub's REST API: the version of it that we read, and its errors.
+"""GitHub's REST API: the version of it that we read, its errors, and its pull requests as values.
 
 Facts: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
 best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary limits).
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bot.forge.rest import RestClient, errors_of
+from bot.forge.values import OpenPull, PullRequest, PullRequestKey
 
 # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 API_VERSION = "2022-11-28"
@@ -28,3 +29,40 @@ errors_as_ours = partial(
     "GitHub",
     "See that the App or token may read the repository and write comments and statuses.",
 )
+
+
+def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest:
+    """The pull request `key`, as the API has it now."""
+    head_repository = (pull["head"].get("repo") or {}).get("full_name")
+    base_repository = pull["base"].get("repo") or {}
+    user = pull.get("user") or {}
+    return PullRequest(
+        key=key,
+        title=str(pull.get("title") or ""),
+        text=str(pull.get("body") or ""),
+        author=str(user.get("login") or "ghost"),
+        author_is_bot=user.get("type") == "Bot",
+        open=pull.get("state", "open") == "open",
+        draft=bool(pull.get("draft")),
+        private=bool(base_repository.get("private")),
+        base_ref=str(pull["base"]["ref"]),
+        base_sha=str(pull["base"]["sha"]),
+        head_sha=str(pull["head"]["sha"]),
+        head_repository=head_repository,
+        url=str(pull.get("html_url") or ""),
+        default_branch=str(base_repository.get("default_branch") or ""),
+        internal=base_repository.get("visibility") == "internal",
+        merged=str(pull.get("merged_at") or ""),
+        # Of one that is open it is the commit of a merge that was only tried.
+        merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),
+    )
+
+
+def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+    """A pull request that is open, as a list has it."""
+    return OpenPull(
+        int(listed["number"]),
+        str(listed["head"]["sha"]),
+        str(listed["base"]["ref"]),
+        str(listed["updated_at"]),
+    )

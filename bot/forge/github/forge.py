@@ -16,10 +16,17 @@ import gidgethub
 from bot.forge.base import RestForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
-from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token, parsed_key
-from bot.forge.github.client import GitHubClient, errors_as_ours
-from bot.forge.github.comments import GitHubComments, GitHubIssues
-from bot.forge.github.deliveries import failed, hooks_at
+from bot.forge.github.app import (
+    AppAuth,
+    Auth,
+    TokenAuth,
+    failed,
+    hooks_at,
+    installation_token,
+    parsed_key,
+)
+from bot.forge.github.client import GitHubClient, errors_as_ours, open_pull_of, pull_request_of
+from bot.forge.github.comments import GitHubComments, GitHubIssues, GitHubSuggestions
 from bot.forge.github.events import (
     installation_of,
     is_users_program,
@@ -27,10 +34,8 @@ from bot.forge.github.events import (
     push_of,
     read_delivery,
 )
-from bot.forge.github.pulls import open_pull_of, pull_request_of
-from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
-from bot.forge.github.suggestions import GitHubSuggestions
+from bot.forge.github.webhooks import begin
 from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import RepositoryApi, quoted
 from bot.forge.rest_events import unedited

@@ -20,13 +20,11 @@ from bot.errors import UsageError
 from bot.forge.base import BaseForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
-from bot.forge.gitlab.client import GitLabClient
-from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
+from bot.forge.gitlab.client import GitLabClient, open_pull_of, path_of, pull_request_of
+from bot.forge.gitlab.comments import GitLabComments, GitLabIssues, GitLabSuggestions
 from bot.forge.gitlab.deliveries import failed_of_project
 from bot.forge.gitlab.events import parse_event, project_of, push_of, read_delivery, unedited
 from bot.forge.gitlab.members import GitLabPeople, pusher
-from bot.forge.gitlab.pulls import open_pull_of, path_of, pull_request_of
-from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.gitlab.status import (
     changes_nothing,
     checks_of_commit,
@@ -36,7 +34,7 @@ from bot.forge.gitlab.status import (
     put_status,
     status_fields,
 )
-from bot.forge.gitlab.suggestions import GitLabSuggestions
+from bot.forge.gitlab.webhooks import HookSecrets, begin
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     STATUS_NAME,

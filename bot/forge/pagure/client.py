@@ -1,4 +1,10 @@
-"""Pagure's REST API: https://pagure.io/api/0/, tokens with ACLs, pages by number.
+"""Pagure's REST API, https://pagure.io/api/0/, and what it answers as the values that all forges
+share: users, pull requests, flags of commits. Tokens have ACLs, pages numbers.
+
+Its times are seconds since 1970, as text; an account does not say that a program has it. Flags are
+Pagure's statuses; a pull request shows those of its head. A flag is set for a commit, not for a
+pull request, so that one of an older head never stands on a newer; set again under its id it
+replaces the old one.
 
 Weighed in November 2026: ogr (Packit's, MIT) speaks it too, synchronously, through requests and
 three other forges' clients, and has nothing for webhooks or waiting; forge/rest.py has the rest.
@@ -6,13 +12,27 @@ three other forges' clients, and has nothing for webhooks or waiting; forge/rest
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+import gidgethub
+
 from bot.forge.rest import RepositoryApi, RestClient, quoted
+from bot.forge.values import (
+    STATUS_NAME,
+    CheckState,
+    CommitCheck,
+    OpenPull,
+    PullRequest,
+    PullRequestKey,
+    Role,
+    StatusReport,
+)
 
 _PER_PAGE = 100  # the most that it gives
 HINT = (
@@ -72,3 +92,179 @@ class PagureApi(RepositoryApi):
                 yield item
             last = int(found["pagination"]["pages"])
             page += 1
+
+
+# The account in whose name the forge itself acts.
+_PROGRAM = "pagure"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_program(user: str) -> bool:
+    """Return whether an account is a program's, by its name."""
+    return user == _PROGRAM
+
+
+def utc(seconds: str | None) -> str:
+    """A time of Pagure's, with or without a fraction, as RFC 3339 in UTC; empty where none is."""
+    if not seconds:
+        return ""
+    moment = _EPOCH + timedelta(seconds=int(float(seconds)))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def name_of(user: Mapping[str, Any] | None) -> str:
+    """The name of an account; empty where there is none."""
+    return str((user or {}).get("name") or "")
+
+
+def head_of(pull: Mapping[str, Any]) -> str:
+    """The head commit; LookupError while the forge has not looked at the branch yet."""
+    head = pull["commit_stop"]
+    if not head:
+        raise LookupError(f"pull request {pull['id']} has no commits yet")
+    return str(head)
+
+
+def pull_request_of(
+    pull: Mapping[str, Any], branches: Mapping[str, Any], key: PullRequestKey
+) -> PullRequest:
+    """The pull request `key`, as the API has it and its project's branches now.
+
+    It is never private: the API shows the pull requests of public projects alone, and there are no
+    drafts. Nothing says which commit it became.
+    """
+    base, author = str(pull["branch"]), name_of(pull["user"])
+    merged = pull["status"] == "Merged"
+    return PullRequest(
+        key=key,
+        title=str(pull["title"]),
+        text=str(pull.get("initial_comment") or ""),
+        author=author,
+        author_is_bot=is_program(author),
+        open=pull["status"] == "Open",
+        draft=False,
+        private=False,
+        base_ref=base,
+        base_sha=str(branches["branches"][base]),
+        head_sha=head_of(pull),
+        head_repository=head_repository(pull),
+        url=str(pull["full_url"]),
+        merged=utc(pull["closed_at"]) if merged else "",
+        default_branch=next(iter(branches["default"]), ""),
+    )
+
+
+def head_repository(pull: Mapping[str, Any]) -> str | None:
+    """The project of the head's branch; null where it is gone, or on another server."""
+    source = pull.get("repo_from")
+    return None if source is None else str(source["fullname"])
+
+
+def open_pull_of(pull: Mapping[str, Any]) -> OpenPull:
+    """A pull request that is open, as a list has it."""
+    return OpenPull(int(pull["id"]), head_of(pull), str(pull["branch"]), utc(pull["updated_on"]))
+
+
+# The highest first. A collaborator may push to some branches, which the API does not name.
+_ACCESS: Sequence[tuple[str, Role]] = (
+    ("owner", "admin"),
+    ("admin", "admin"),
+    ("commit", "write"),
+    ("collaborator", "triage"),
+    ("ticket", "triage"),
+)
+
+
+async def role(api: PagureApi, user: str) -> Role:
+    """The role of a user, that of the project's groups included.
+
+    Whoever else has an account may read, as all may. Pagure's settings may let a group commit to
+    all projects (EXTERNAL_COMMITTER); its API does not say so.
+    """
+    project = await api.get("")
+    users, groups = project["access_users"], project["access_groups"]
+    for access, named in _ACCESS:
+        if user in users.get(access, ()):
+            return named
+        for group in groups.get(access, ()):
+            if await is_member(api, group, user):
+                return named
+    return "none" if await found(api, f"/user/{quoted(user)}?per_page=1") is None else "read"
+
+
+async def is_member(api: PagureApi, group: str, user: str) -> bool:
+    """Return whether a user is in a group; one that is not there has no members."""
+    answer = await found(api, f"/group/{quoted(group)}")
+    return answer is not None and user in answer["members"]
+
+
+def pusher(pull: Mapping[str, Any], repository: str) -> str | None:
+    """The owner of the fork that a head came from, as Pagure records no pusher.
+
+    None for a branch of the project itself; `ghost` where the fork is gone or on another server.
+    """
+    source = pull.get("repo_from")
+    if source is None:
+        return "ghost"
+    own = str(source["fullname"]) == repository
+    return None if own else name_of(source["user"])
+
+
+async def found(api: PagureApi, path: str) -> Any:
+    """The answer of a path; null where the forge says 404."""
+    try:
+        return await api.client.getitem(path, oauth_token=api.token)
+    except gidgethub.HTTPException as error:
+        if error.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+
+
+# FLAG_STATUSES_LABELS of an instance that says nothing else: these, `error` and `canceled`.
+_STATUSES = {
+    "pending": "pending",
+    "action_required": "pending",
+    "success": "success",
+    "neutral": "success",
+    "failure": "failure",
+}
+
+
+async def put_flag(api: PagureApi, sha: str, report: StatusReport, page: str) -> None:
+    """Set our flag of a commit; nothing is written where it says the same already.
+
+    A flag must have an address: `page` is the one where the report has none.
+    """
+    wanted = {
+        "username": STATUS_NAME,
+        "status": _STATUSES[report.state],
+        # A flag knows no neutral.
+        "comment": ("not evaluated: " if report.state == "neutral" else "") + report.title,
+        "url": report.url or page,
+    }
+    newest = (await newest_flags(api, sha)).get(STATUS_NAME)
+    if newest is None or any(newest[name] != text for name, text in wanted.items()):
+        await api.post(f"/c/{quoted(sha)}/flag", {**wanted, "uid": _uid(api.repository)})
+
+
+def _uid(repository: str) -> str:
+    """The flag's id, 32 characters at most: a project's own, for a fork has the same commits and
+    an id that is not the project's would be found in the other."""
+    return hashlib.sha256(f"{STATUS_NAME} {repository}".encode()).hexdigest()[:32]
+
+
+async def newest_flags(api: PagureApi, sha: str) -> dict[str, Mapping[str, Any]]:
+    """The newest flag of each name, of a commit."""
+    answer = await api.get(f"/c/{quoted(sha)}/flag")
+    return {str(flag["username"]): flag for flag in answer["flags"]}  # the newest is last
+
+
+async def checks_of_commit(api: PagureApi, sha: str) -> list[CommitCheck]:
+    """The newest flag of each name as a check."""
+    found = await newest_flags(api, sha)
+    return [_check(name, flag["status"], flag["url"]) for name, flag in found.items()]
+
+
+def _check(name: str, word: str, url: str) -> CommitCheck:
+    states: Mapping[str, CheckState] = {"pending": "pending", "success": "success"}
+    return CommitCheck(name, states.get(word, "failure"), word, url)

@@ -13,8 +13,7 @@ from typing import Any
 
 from bot.forge.comments import Errors
 from bot.forge.events import Issue, Issues, IssueText
-from bot.forge.pagure.client import PagureApi
-from bot.forge.pagure.pulls import name_of
+from bot.forge.pagure.client import PagureApi, name_of
 from bot.forge.rest import quoted
 from bot.forge.values import Comment, PullRequestKey
 

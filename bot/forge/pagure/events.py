@@ -1,7 +1,8 @@
 """Pagure's announcements: identity of the carried object, and the event as a value.
 
 https://docs.pagure.org/pagure/usage/using_webhooks.html. A webhook's body and a message of
-fedora-messaging have the same topic and the same content.
+fedora-messaging (topic `org.fedoraproject.prod.pagure.pull-request.new`) have the same topic and
+the same content.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from bot.forge.events import (
     RepositoriesEvent,
     new_delivery,
 )
-from bot.forge.pagure.pulls import head_of, is_program, name_of, utc
+from bot.forge.messages import Message
+from bot.forge.pagure.client import head_of, is_program, name_of, utc
 from bot.forge.values import (
     STATUS_NAME,
     IgnoredEvent,
@@ -203,3 +205,8 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "pull-request.comment.added": _comment_added,
     "pull-request.comment.edited": _comment_edited,
 }
+
+
+def read_message(forge: str, message: Message) -> NewDelivery:
+    """The delivery of a message; a webhook about the same object is a repeat of it."""
+    return announced(forge, message.topic_after("pagure"), message.id, message.body)

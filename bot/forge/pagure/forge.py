@@ -14,13 +14,22 @@ from itertools import islice
 from bot.forge.base import BaseForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
-from bot.forge.pagure import people
-from bot.forge.pagure.client import HINT, PagureApi, PagureClient
+from bot.forge.pagure.client import (
+    HINT,
+    PagureApi,
+    PagureClient,
+    checks_of_commit,
+    is_member,
+    is_program,
+    open_pull_of,
+    pull_request_of,
+    pusher,
+    put_flag,
+    role,
+)
 from bot.forge.pagure.comments import PagureComments, PagureIssues
 from bot.forge.pagure.events import parse_event, push_of, read_delivery, unedited
-from bot.forge.pagure.pulls import is_program, open_pull_of, pull_request_of
-from bot.forge.pagure.signatures import begin
-from bot.forge.pagure.status import checks_of_commit, put_flag
+from bot.forge.pagure.webhooks import begin
 from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import Sessions, errors_of
 from bot.forge.values import (
@@ -112,19 +121,19 @@ class Pagure(BaseForge):
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """The access of a user to the project, by name or by a group's."""
         async with self._errors(f"asking for the role of {user} in {key.repository}"):
-            return await people.role(await self._api(key.repository), user)
+            return await role(await self._api(key.repository), user)
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
         """The owner of the fork, as nothing tells who pushed."""
         async with self._errors(f"asking whose {sha[:12]} of {key} is"):
             api = await self._api(key.repository)
             pull = await api.get(f"/pull-request/{key.number}?comments=false")
-            return people.pusher(pull, key.repository)
+            return pusher(pull, key.repository)
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in a group of the instance."""
         async with self._errors(f"asking whether {user} is in {group}"):
-            return await people.is_member(await self._api(key.repository), group, user)
+            return await is_member(await self._api(key.repository), group, user)
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
         """Decide by the name alone."""

@@ -12,7 +12,7 @@ from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.hooks import PlacedHooks
 from bot.demo.forge.traffic import Delivery
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
-from bot.forge.forgejo.signatures import signed_headers
+from bot.forge.forgejo.webhooks import signed_headers
 
 # GitHub's actions of a pull request, in Forgejo's words.
 _ACTIONS = {

@@ -15,7 +15,7 @@ from bot.demo.forge.github.shapes import Shapes
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.traffic import Deliverer, Delivery
 from bot.demo.forge.values import App, Comment, Installation, Json, Pull, Repository, User
-from bot.forge.github.signatures import signed_headers
+from bot.forge.github.webhooks import signed_headers
 
 
 @dataclass(frozen=True, slots=True)

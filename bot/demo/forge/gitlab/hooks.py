@@ -13,7 +13,7 @@ from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.hooks import PlacedHooks
 from bot.demo.forge.traffic import Delivery
 from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User, WebHook
-from bot.forge.gitlab.signatures import signed_headers
+from bot.forge.gitlab.webhooks import signed_headers
 
 # GitHub's actions of a pull request, in GitLab's words.
 _ACTIONS = {

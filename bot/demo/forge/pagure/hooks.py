@@ -16,7 +16,7 @@ from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.pagure.shapes import PagureShapes, full_name
 from bot.demo.forge.traffic import Deliverer, Delivery
 from bot.demo.forge.values import Comment, CommitStatus, Json, Pull, Repository, User, WebHook
-from bot.forge.pagure.signatures import signed_headers
+from bot.forge.pagure.webhooks import signed_headers
 
 # GitHub's actions of a pull request by Pagure's topics; of others it announces nothing.
 _TOPICS = {

@@ -1,14 +1,55 @@
-"""Questions to an operator about a GitHub: a new App, one that is there already, or a token."""
+"""GitHub's webhooks: signatures, verified and made for fakes, and the questions of `minimize setup`
+for a new App, one that is there already, or a token.
+
+https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries. Making a signature
+shares nothing with verifying it, so that a mistake in either shows.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import secrets
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.errors import UsageError
-from bot.forge.github.manifest import Registration, register_app
+from bot.forge.bodies import Verification, hex_signature
+from bot.forge.values import WebhookRefusedError
 from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
+
+
+def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
+    """The check of a delivery's body; WebhookRefusedError 401 where no signature came."""
+    signature = headers.get("x-hub-signature-256")
+    if signature is None:
+        raise WebhookRefusedError(401, "The header X-Hub-Signature-256 is missing.")
+    kind, _, given = signature.partition("=")
+    if kind != "sha256":
+        raise WebhookRefusedError(401, "The header X-Hub-Signature-256 has no SHA-256.")
+    return hex_signature(secrets, given)
+
+
+def signed_headers(
+    event: str, body: bytes, secret: str, *, delivery: str | None = None
+) -> dict[str, str]:
+    """The headers of a delivery of `body`, signed with HMAC-SHA256.
+
+    As in https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers;
+    `delivery` is its id, made up where it is None.
+    """
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {
+        "Accept": "*/*",
+        "Content-Type": "application/json",
+        "User-Agent": "GitHub-Hookshot/minimize",
+        "X-GitHub-Delivery": delivery or str(uuid.uuid4()),
+        "X-GitHub-Event": event,
+        "X-Hub-Signature-256": f"sha256={digest}",
+    }
+
 
 DEFAULT_URL = "https://api.github.com"
 TEST_EVENT = "ping"
@@ -39,6 +80,9 @@ def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress
 
 
 def _new_app(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
+    # Its server and client are loaded by whoever registers an App alone.
+    from bot.forge.github.manifest import Registration, register_app
+
     web_url = "https://github.com" if api_url == DEFAULT_URL else api_url.removesuffix("/api/v3")
     organisation = operator.prompt("Organisation (empty: your own account)", default="")
     registration = Registration(server.public_url, web_url, api_url, organisation)

@@ -1,4 +1,5 @@
-"""Signatures of Pagure's deliveries: verified, and made for fakes.
+"""Pagure's webhooks: signatures, verified and made for fakes, and the questions of setup:
+its token, and a project's webhook key.
 
 https://docs.pagure.org/pagure/usage/using_webhooks.html: HMAC-SHA256 of the body in hexadecimal,
 under the key that each project has of its own. Making one shares nothing with verifying it.
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.forge.bodies import BodySignature, Verification
 from bot.forge.values import WebhookRefusedError
+from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
 _HEADER = "x-pagure-signature-256"
 
@@ -48,3 +50,17 @@ def signed_headers(
         "X-Pagure-Signature-256": hmac.new(key, body, hashlib.sha256).hexdigest(),
         "X-Pagure-Topic": event,
     }
+
+
+TEST_EVENT = "Test.notification"
+
+
+def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
+    """The answers about the Pagure at `api_url`, which makes the keys itself, one a project."""
+    token = operator.prompt("Token (ACLs commit_flag and pull_request_comment)", secret=True)
+    operator.show(
+        "In the project's settings, under Web-hooks, have Pagure make the private web-hook key and"
+        f" add the URL {server.public_url}/webhook/{kind}."
+    )
+    key = operator.prompt("The project's private web-hook key", secret=True)
+    return ForgeAnswers(kind, api_url, token, key)

@@ -1,4 +1,5 @@
-"""Secrets and signatures of GitLab's deliveries: verified, and made for fakes.
+"""GitLab's webhooks: secrets and signatures, verified and made for fakes, and the questions of
+`minimize setup`: the token. The webhook's signing token is made here.
 
 Signing tokens follow Standard Webhooks, https://docs.gitlab.com/user/project/integrations/webhooks/.
 Making a signature shares nothing with verifying it, so that a mistake in either shows.
@@ -10,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from bot.errors import UsageError
 from bot.forge.bodies import BodySignature, NoBodyNeeded, Verification
 from bot.forge.values import WebhookRefusedError
+from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
 SIGNING_PREFIX = "whsec_"
 _TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
@@ -145,3 +148,20 @@ def signed_headers(
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{signature}",
     }
+
+
+TEST_EVENT = "Push Hook"
+
+
+def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
+    """The answers about the GitLab at `api_url`.
+
+    The signing token is of the form that GitLab takes: `whsec_` and 32 bytes in base64
+    (https://docs.gitlab.com/user/project/integrations/webhooks/).
+    """
+    token = operator.prompt("Token (scope api)", secret=True)
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    operator.show(
+        f"Add a webhook: {server.public_url}/webhook/{kind}, with the signing token {secret}"
+    )
+    return ForgeAnswers(kind, api_url, token, secret)

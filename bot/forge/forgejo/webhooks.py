@@ -1,19 +1,22 @@
-"""Signatures of Forgejo's and Gitea's deliveries: verified, and made for fakes.
+"""Webhooks of Forgejo and Gitea: signatures, verified and made for fakes, and the questions of
+`minimize setup`: the token. The secret is made here.
 
 https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks: HMAC-SHA256
 of the body, in hexadecimal. Both send the headers of Gitea, Forgejo its own beside them. Making
-one shares nothing with verifying it, so that a mistake in either shows.
+a signature shares nothing with verifying it, so that a mistake in either shows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 
 from bot.forge.bodies import Verification, hex_signature
 from bot.forge.values import WebhookRefusedError
+from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
 _NAMES = ("x-forgejo-signature", "x-gitea-signature")
 
@@ -62,3 +65,20 @@ def signed_headers(
         "X-GitHub-Event": event,
         "X-Hub-Signature-256": f"sha256={digest}",
     }
+
+
+TEST_EVENT = "ping"
+
+
+def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
+    """The answers about the Forgejo or Gitea at `api_url`."""
+    token = operator.prompt(
+        "Token (scopes write:issue, write:repository, read:user, read:organization)", secret=True
+    )
+    secret = secrets.token_hex(32)
+    operator.show(
+        f"Add a webhook of the type {kind.capitalize()}: {server.public_url}/webhook/{kind},"
+        f" content type application/json, with the secret {secret} and the events push, pull"
+        " request, pull request synchronized, pull request comment."
+    )
+    return ForgeAnswers(kind, api_url, token, secret)
