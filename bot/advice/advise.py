@@ -22,7 +22,7 @@ from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.written import news_of
-from bot.closure.blame import retained
+from bot.closure.why import retained
 from bot.model.advice import (
     ImageAdvice,
     Metric,

@@ -30,7 +30,7 @@ from bot.errors import UsageError
 from bot.limited.fields import problem
 from bot.limits import HUB_ANSWER
 from bot.model.nevra import Nevra
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 
 _LINKED = re.compile(r"/coprs/(?:g/)?(?:[^/?#]+/[^/?#]+/)?build/(?P<id>[0-9]{1,12})/?(?:[?#]|$)")
 _PLAIN = re.compile(r"@?[A-Za-z0-9._+~:-]{1,200}")

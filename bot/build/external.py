@@ -27,7 +27,7 @@ from bot.limited.forker import UnreadableError
 from bot.limits import LISTING, LISTING_PACKED
 from bot.model.nevra import Nevra
 from bot.model.package import Package
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache

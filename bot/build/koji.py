@@ -25,7 +25,7 @@ from bot.distro.failover import AbsentError, RefusedFileError
 from bot.limits import BUILT_PACKAGES
 from bot.model.architecture import native_arches
 from bot.model.nevra import parse_nevra, source_name
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 
 _LINKED = re.compile(r"[?&](?P<kind>taskID|buildID)=(?P<id>[0-9]{1,15})\b")
 _PLAIN = re.compile(r"[A-Za-z0-9._+~^-]{1,250}")

@@ -27,7 +27,7 @@ from bot.limited.call import CallLimits, call_limited
 from bot.limited.fields import problem
 from bot.limited.forker import UnreadableError
 from bot.limits import HUB_ANSWER
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 
 _T = TypeVar("_T")
 _CALL = CallLimits(seconds=20.0, answer=2 * HUB_ANSWER)

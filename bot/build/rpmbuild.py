@@ -16,6 +16,7 @@ from bot.build.builders import (
     failure_message,
     limit_message,
     rpmbuild_command,
+    with_enough_memory,
 )
 from bot.build.buildroot import (
     BUILD_DIRECTORY,
@@ -26,7 +27,6 @@ from bot.build.buildroot import (
     solve_buildroot,
 )
 from bot.build.headers import packages_of, read_headers
-from bot.build.memory import with_enough_memory
 from bot.build.prepare import (
     CachingBuilder,
     Options,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.check.verdict import only_limits, verdict
-from bot.model.impact import Broken
+from bot.model.closure import Broken
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Suggestion

@@ -35,7 +35,7 @@ from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.model.package import Overlay, Package
 from bot.model.result import BuildNote
 from bot.model.spec import SpecEvaluation
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 from bot.spec.headers import Headers, generated_flags
 
 

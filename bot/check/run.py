@@ -29,7 +29,7 @@ from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
-from bot.model.impact import Broken
+from bot.model.closure import Broken
 from bot.model.result import BuildNote, CheckResult
 
 LOG = logging.getLogger(__name__)

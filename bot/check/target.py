@@ -30,7 +30,7 @@ from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument
 from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
-from bot.model.impact import Broken
+from bot.model.closure import Broken
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import generated_flags

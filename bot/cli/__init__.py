@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-from bot.cli.runner import inert_streams
+from bot.cli.output import inert_streams
 from bot.errors import MinimizeError
 
 # Command: its module and its name there. Cold start counts: `minimize closure` must not pay for
@@ -20,9 +20,9 @@ _COMMANDS = {
     "why": ("bot.cli.closures", "why"),
     "what-if": ("bot.cli.closures", "what_if"),
     "advise": ("bot.cli.advise", "advise"),
-    "impact": ("bot.cli.impact", "impact"),
+    "impact": ("bot.cli.closures", "impact"),
     "image": ("bot.cli.image", "image"),
-    "advisories": ("bot.cli.advisories", "advisories"),
+    "advisories": ("bot.cli.image", "advisories"),
     "check": ("bot.cli.check", "check"),
     "track": ("bot.cli.history", "track"),
     "objectives": ("bot.cli.history", "objectives"),
@@ -33,7 +33,7 @@ _COMMANDS = {
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),
     "requeue": ("bot.cli.server", "requeue"),
-    "runs": ("bot.cli.runs", "runs"),
+    "runs": ("bot.cli.server", "runs"),
     "backup": ("bot.cli.server", "backup"),
     "restore": ("bot.cli.server", "restore"),
     "webhook": ("bot.cli.server", "webhook"),

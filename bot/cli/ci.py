@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.output import note
-from bot.cli.runner import write_command
+from bot.cli.output import note, write_command
 from bot.errors import MinimizeError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
@@ -123,7 +122,7 @@ def show_result(result: CheckResult, run: CiRun) -> None:
         for line in reports.workflow_commands(result):
             write_command(line)
     if run.change is not None and run.change.token is not None:
-        from bot.ci.comment import put_ci_comment
+        from bot.ci.reports import put_ci_comment
 
         try:
             asyncio.run(put_ci_comment(run.change, result))

@@ -1,4 +1,4 @@
-"""`minimize closure`, `why` and `what-if`: one image's packages, and the reasons for them."""
+"""`minimize closure`, `why`, `what-if`, `impact`: images' packages, and the reasons."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from bot.model.closure import Closure
 
 if TYPE_CHECKING:
     from bot.closure.pool import Pool
+    from bot.model.closure import Impact
+    from bot.model.image import ImageRequest
 
 
 @click.command()
@@ -116,7 +118,7 @@ def what_if(
 
     `forbid` is of a PACKAGE: what would leave without it, and which requirements stand in the way.
     """
-    from bot.closure.blame import forbid
+    from bot.closure.why import forbid
     from bot.closure.why import what_if as solve_without
 
     if action == "forbid" and from_package is not None:
@@ -185,3 +187,52 @@ class _Names:
 
 def _or(names: Sequence[str]) -> str:
     return " or ".join(f"`{name}`" for name in names)
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["drop"]), metavar="drop")
+@click.argument("name", metavar="PACKAGE-OR-CAPABILITY")
+@image_choice(workload_argument=False, required=False)
+@formats("text", "json")
+@common
+def impact(action: str, name: str, choice: Choice, form: str, places: Places) -> int:
+    """List the images and packages that break if a package or capability is dropped.
+
+    Images also where they change; packages of the whole repositories that cannot be installed then,
+    and can be now.
+    """
+    assert action == "drop"  # the only one there is; click refuses others
+    requests: dict[Pool, list[ImageRequest]] = {}
+    for pool, request in choice.images(places):
+        requests.setdefault(pool, []).append(request)
+    found = _found(requests, name)
+    from bot.report.impact import impact_text, impact_to_json
+
+    if form == "json":
+        print_json(impact_to_json(found))
+    else:
+        print_text(impact_text(found))
+    return 0
+
+
+def _found(requests: dict[Pool, list[ImageRequest]], name: str) -> Impact:
+    """The impact in all pools; UsageError where none of them has it."""
+    from bot.closure.impact import broken_without, dropped, image_impacts
+    from bot.model.closure import Broken, ImageImpact, Impact
+
+    images: list[ImageImpact] = []
+    broken: list[Broken] = []
+    unknown: UsageError | None = None
+    known = False
+    for pool, wanted in requests.items():
+        try:
+            what = dropped(pool, name)
+        except UsageError as error:
+            unknown = unknown or error  # another repository or architecture may have it
+            continue
+        known = True
+        images += image_impacts(pool, wanted, what)
+        broken += broken_without(pool, what)
+    if unknown is not None and not known:
+        raise unknown
+    return Impact(tuple(sorted(images, key=lambda image: image.key)), tuple(sorted(broken)))

@@ -22,9 +22,8 @@ from bot.closure.uninstallable import (
 from bot.closure.why import difference
 from bot.errors import UsageError
 from bot.model.capability import names_in, split_capability
-from bot.model.closure import Closure
+from bot.model.closure import Broken, Closure, ImageImpact
 from bot.model.image import ImageRequest
-from bot.model.impact import Broken, ImageImpact
 from bot.model.package import Overlay
 
 _BEFORE, _AFTER = -1, 1  # of the marker of provides that come from files

@@ -22,8 +22,8 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
 )
-from bot.settings.building import BuildSettings
 from bot.settings.forges import FORGE_TYPES
+from bot.settings.operation import BuildSettings
 from bot.settings.values import Settings
 from bot.store.commands import Commands
 from bot.store.store import Store

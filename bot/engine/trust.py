@@ -12,7 +12,7 @@ from bot.engine.rendering import say
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError
 from bot.report.phrase import to_text
-from bot.settings.building import BuildSettings
+from bot.settings.operation import BuildSettings
 
 _TRUSTED_ROLES = ("triage", "write", "maintain", "admin")
 

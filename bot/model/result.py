@@ -12,9 +12,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 from bot.model.amount import Amount
-from bot.model.closure import Edge, GeneratedRequirement, SnapshotState, UnsolvableCause
+from bot.model.closure import Broken, Edge, GeneratedRequirement, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
-from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
 from bot.model.opportunity import MadeEdit
 from bot.model.package import Evidence, Package

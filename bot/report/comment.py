@@ -12,15 +12,13 @@ from collections.abc import Iterator, Sequence
 from bot.model.result import CheckResult
 from bot.report import evidence, images, packages
 from bot.report.blocks import Block, Detail, Document, Paragraph, Section, section
-from bot.report.brought import Cause, causes_of, causes_table
+from bot.report.brought import Cause, causes_of, causes_table, sufficiency
 from bot.report.configuration import configuration
 from bot.report.grouping import Row, architecture_rows, changed_rows, groups_of, place_of_image
 from bot.report.headline import headline
-from bot.report.line_advice import line_advice
 from bot.report.objectives import limits, newly_broken, worst_violation
 from bot.report.phrase import Phrase, prose
-from bot.report.sufficiency import sufficiency
-from bot.report.suggestion import other_lines
+from bot.report.suggestion import line_advice, other_lines
 from bot.report.surface import attack_surface
 from bot.report.template import say, sentences, short_image
 from bot.report.together import together

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model.impact import Broken
+from bot.model.closure import Broken
 from bot.model.nevra import Nevra
 from bot.model.result import ChangedPackage, CheckResult, FileChange, ImageResult, Side
 from bot.report.blocks import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from bot.model.impact import Broken, ImageImpact, Impact
+from bot.model.closure import Broken, ImageImpact, Impact
 from bot.report.answers import image_text
 from bot.report.causes import cause_phrase
 from bot.report.jsonform import json_of

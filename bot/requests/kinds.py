@@ -11,8 +11,7 @@ from bot.requests.containerfile import is_containerfile, may_be_containerfile, r
 from bot.requests.documents import is_document
 from bot.requests.kiwi import is_kiwi, may_be_kiwi, read_kiwi
 from bot.requests.mkosi import is_mkosi, may_be_mkosi, read_mkosi, root_of
-from bot.requests.rpms_in import is_rpms_in, read_rpms_in
-from bot.requests.rpms_lock import is_rpms_lock, request_of
+from bot.requests.rpms_in import is_rpms_in, is_rpms_lock, read_rpms_in, request_of
 from bot.requests.treefile import is_treefile, may_be_treefile, read_treefile
 from bot.requests.values import WrittenImage
 

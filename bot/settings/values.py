@@ -16,13 +16,15 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from bot import limits
 from bot.errors import UsageError
-from bot.settings.building import Architecture, BuildSettings, SandboxSettings
 from bot.settings.forges import ForgeSettings, SecretReference, Strict, Url
 from bot.settings.operation import (
+    Architecture,
+    BuildSettings,
     Kept,
     LogSettings,
     MetricsSettings,
     RetentionSettings,
+    SandboxSettings,
     TraceSettings,
 )
 from bot.yamltext import YamlError, YamlText, parse_yaml

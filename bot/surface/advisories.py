@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.closure.evr import compare_evr
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument
 from bot.distro.repomd import createrepo
-from bot.distro.snapshot import Snapshot, repository_file
+from bot.distro.snapshot import Snapshot, open_snapshot, repository_file
 from bot.errors import SurroundingsError
+from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.surface import Advisories
+from bot.surface.vex import unfixed_cves
 
 if TYPE_CHECKING:
     import createrepo_c
@@ -178,3 +182,30 @@ def advisories_of(snapshot: Snapshot, packages: Collection[Package]) -> KnownAdv
     return KnownAdvisories(
         count_advisories(found, packages, until), unapplied_advisories(found, packages), partial
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFixes:
+    """The ids of advisories that an image lacks, and the CVEs without a fix; null: not known."""
+
+    key: ImageKey
+    unapplied: tuple[str, ...] | None
+    unfixed: tuple[str, ...] | None
+
+    @property
+    def figures(self) -> dict[str, tuple[str, ...] | None]:
+        """The two lists, as JSON has them."""
+        return {"unapplied": self.unapplied, "unfixed": self.unfixed}
+
+
+def pinned_fixes(
+    key: ImageKey, packages: Collection[Package], document: RepositoryDocument, cache: Cache
+) -> PinnedFixes:
+    """The fixes that the newest metadata of a document has and the packages of an image have not.
+
+    Raises SurroundingsError where metadata, an updateinfo or a VEX document cannot be read, and
+    UsageError where the document has no such architecture.
+    """
+    known = advisories_of(open_snapshot(document, key.arch, cache), packages)
+    unfixed = None if document.vex is None else unfixed_cves(document.vex, cache).of(packages)
+    return PinnedFixes(key, known.unapplied, unfixed)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 
 STATES = {"free": 0, "open": 1, "closed": 2, "canceled": 3, "assigned": 4, "failed": 5}
 

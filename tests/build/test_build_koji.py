@@ -25,7 +25,7 @@ from bot.distro.cache import Cache
 from bot.distro.failover import AbsentError, RefusedFileError
 from bot.errors import SurroundingsError
 from bot.limited.forker import UnreadableError
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 from tests.build.services import Koji, koji_at
 from tests.build.test_build_external import build
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.build import memory as memory_module
-from bot.build.memory import larger, slot_memory, with_enough_memory
+from bot.build import builders
+from bot.build.builders import larger, slot_memory, with_enough_memory
 from bot.sandbox.values import Finished, Limit, Limits
 
 MEBIBYTE = 1024 * 1024
@@ -87,12 +87,12 @@ def test_a_container_s_limit_is_its_machine_s_memory(tmp_path: Path) -> None:
     group.mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/minimize.service\n")
-    assert memory_module._group_limits(tmp_path) == []
+    assert builders._group_limits(tmp_path) == []
     (group / "memory.max").write_text("max\n")
     (group.parent / "memory.max").write_text(f"{GIBIBYTE}\n")
-    assert memory_module._group_limits(tmp_path) == [GIBIBYTE]
+    assert builders._group_limits(tmp_path) == [GIBIBYTE]
 
 
 def test_without_a_control_groups_limit_the_machines_memory_counts(monkeypatch) -> None:
-    monkeypatch.setattr(memory_module, "_group_limits", lambda _: [])
-    assert memory_module.machine_memory.__wrapped__() == memory_module.psutil.virtual_memory().total
+    monkeypatch.setattr(builders, "_group_limits", lambda _: [])
+    assert builders.machine_memory.__wrapped__() == builders.psutil.virtual_memory().total

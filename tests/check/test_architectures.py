@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.check.architectures import ArchitectureResult, merged_result
-from bot.model.closure import SnapshotState
+from bot.model.closure import Broken, SnapshotState
 from bot.model.image import ImageKey
-from bot.model.impact import Broken
 from bot.model.nevra import Nevra
 from bot.model.package import Evidence
 from bot.model.result import (

@@ -22,7 +22,7 @@ from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
 from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult
-from bot.settings.building import BuildService
+from bot.settings.operation import BuildService
 from tests.build.services import koji_at
 from tests.check.tiny import TOOL, Bench
 from tests.specs import build

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from bot.ci.comment import put_ci_comment
+from bot.ci.reports import put_ci_comment
 from bot.ci.systems import ChangeRequest
 from bot.forge.values import ForgeRefusedError
 from bot.report.render import CI_MARKER, COMMENT_MARKER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.closure.blame import forbid, retained
+from bot.closure.why import forbid, retained
 from bot.model.closure import Closure, Edge, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra

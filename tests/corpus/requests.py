@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.errors import ChangeError
 from bot.requests.kinds import images_of, kind_of
-from bot.requests.rpms_lock import read_rpms_lock
+from bot.requests.rpms_in import read_rpms_lock
 from bot.requests.values import WrittenImage
 
 

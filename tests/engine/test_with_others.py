@@ -14,7 +14,7 @@ from bot.engine.job import CheckJob, OtherHead
 from bot.engine.together import trust_in_all
 from bot.engine.trust import Trust
 from bot.engine.values import ValueSerializer
-from bot.settings.building import BuildSettings
+from bot.settings.operation import BuildSettings
 from tests.engine.test_permissions_on_forges import World, world
 from tests.forges import ABILITIES, BOT, KINDS
 

@@ -46,8 +46,7 @@ from bot.requests.blueprint import read_blueprint
 from bot.requests.containerfile import read_containerfile
 from bot.requests.kiwi import read_kiwi
 from bot.requests.mkosi import read_mkosi
-from bot.requests.rpms_in import read_rpms_in
-from bot.requests.rpms_lock import read_rpms_lock
+from bot.requests.rpms_in import read_rpms_in, read_rpms_lock
 from bot.requests.treefile import read_treefile
 from bot.spec.answer import Answer
 from bot.spec.inside.markers import mark

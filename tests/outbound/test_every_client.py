@@ -39,8 +39,8 @@ from bot.forge.sender import post_delivery
 from bot.git.mirror import open_mirror
 from bot.image.oci import MANIFEST, push_layout
 from bot.outbound.authorities import CA_VARIABLE, tls_context
-from bot.settings.building import BuildService
 from bot.settings.forges import MessageSettings, SecretReference
+from bot.settings.operation import BuildService
 from bot.settings.values import Settings
 from bot.store.deliveries import GroupWriter
 from bot.store.store import open_store

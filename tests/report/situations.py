@@ -10,6 +10,7 @@ from typing import Any
 from bot.model.advice import Evidence
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import (
+    Broken,
     Edge,
     GeneratedRequirement,
     RepositoryState,
@@ -17,7 +18,6 @@ from bot.model.closure import (
     UnsolvableCause,
 )
 from bot.model.image import ImageKey
-from bot.model.impact import Broken
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import (

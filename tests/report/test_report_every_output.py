@@ -27,8 +27,7 @@ from hostile_texts import HOSTILE
 
 from bot.chat.parser import parse_comment
 from bot.ci import reports
-from bot.cli.output import print_json
-from bot.cli.runner import InertStream, inert_streams, write_command
+from bot.cli.output import InertStream, inert_streams, print_json, write_command
 from bot.model.result import CheckResult
 from bot.model.result_json import check_to_json
 from bot.report.annotations import annotations_of

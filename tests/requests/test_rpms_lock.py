@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import ChangeError
 from bot.requests.kinds import kind_of
-from bot.requests.rpms_lock import read_rpms_lock, request_of
+from bot.requests.rpms_in import read_rpms_lock, request_of
 
 TEXT = """\
 lockfileVersion: 1

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bot.model.advice import Change, Evidence
 from bot.model.opportunity import Opportunity, OpportunityImage
-from bot.report.opportunity import opportunity_texts
+from bot.report.advice import opportunity_texts
 from bot.store.opportunities import Opportunities, Place
 from bot.store.store import open_store
 from tests.web.sites import application, prepare

@@ -10,7 +10,7 @@ from typing import Annotated
 from bot.model.advice import Change
 from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
-from bot.report.opportunity import evidence_phrases, opportunity_texts
+from bot.report.advice import evidence_phrases, opportunity_texts
 from bot.report.phrase import to_plain
 from bot.report.sizes import format_size
 from bot.store.opportunities import Opportunities as Stored
