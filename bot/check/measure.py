@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,7 @@ from bot.image.measure import StandIn, closure_layer, file_changes
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
-from bot.model.package import Overlay, Package
-from bot.model.result import FileChange, LayerSize
+from bot.model.result import FileChange, ImageResult, LayerSize
 from bot.model.surface import Surface
 from bot.surface.files import surface_of_files
 from bot.surface.headers import surface_of_headers, surface_of_plan
@@ -47,6 +46,35 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that images are measured with; `sides` and `snapshots` are by repository document and
+    architecture.
+    """
+
+    sides: Mapping[tuple[str, str], Sides]
+    snapshots: Mapping[tuple[str, str], Snapshot]
+    rules: Rules
+    cache: Cache
+
+    def snapshot(self, key: ImageKey) -> Snapshot:
+        """The snapshot of an image."""
+        return self.snapshots[key.repository, key.arch]
+
+    def selection(self, key: ImageKey) -> Selection:
+        """The files of packages that are installed in an image."""
+        environment = self.rules.configuration.environments[key.environment]
+        workload = self.rules.configuration.workloads.get(key.workload)
+        # `@self` has no document: the environment alone says what is installed.
+        return selection_of(environment, environment if workload is None else workload)
+
+    def stand_in(self, key: ImageKey) -> StandIn:
+        """For a package of an overlay: the base side's of its name and architecture with a file."""
+        base = self.sides[key.repository, key.arch].base
+        files = {(p.nevra.name, p.nevra.arch): p for p in base.packages if p.location is not None}
+        return lambda package: files.get((package.nevra.name, package.nevra.arch))
+
+
 def weighed(
     images: tuple[CheckedImage, ...],
     targets: Iterable[Target],
@@ -58,11 +86,11 @@ def weighed(
     targets = tuple(targets)
     sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
     snapshots = {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()}
+    inputs = Inputs(sides, snapshots, rules, cache)
     found: dict[ImageKey, CheckedImage] = {}
     notes: list[str] = []
     for weigh, composed in ((measure, True), (with_surfaces, False)):
-        these = tuple(image for image in images if _composed(image, layers) is composed)
-        measured = weigh(these, sides, snapshots, rules, cache)
+        measured = weigh([i for i in images if _composed(i, layers) is composed], inputs)
         notes.extend(measured.notes)
         found |= {image.result.key: image for image in measured.images}
     return Measured(tuple(found[image.result.key] for image in images), tuple(notes))
@@ -72,32 +100,22 @@ def _composed(image: CheckedImage, layers: Layers) -> bool:
     return layers if isinstance(layers, bool) else image.result.key.arch in layers
 
 
-def measure(
-    images: tuple[CheckedImage, ...],
-    sides: Mapping[tuple[str, str], Sides],
-    snapshots: Mapping[tuple[str, str], Snapshot],
-    rules: Rules,
-    cache: Cache,
-) -> Measured:
+def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
     """Compose both sides of each image, find their attack surface, evaluate the objectives.
 
-    `sides` and `snapshots` are by repository document and architecture. A package without a file of
-    its own (predicted, transferred) counts with the published package's files. A layer that cannot
-    be composed stays null, with a note: that says nothing against the change.
+    A package without a file of its own (predicted, transferred) counts with the published package's
+    files. A layer that cannot be composed stays null, with a note: that says nothing against the
+    change.
     """
     notes: list[str] = []
     found = []
     for image in images:
-        key = image.result.key
-        own = sides[key.repository, key.arch]
+        key, pair = image.result.key, image.pair
         LOG.debug("Composing the layers of %s on %s", key.workload, key.environment)
-        stand_in = _published(own.base)
-        base = _layer(image.pair.base, rules, cache, stand_in, notes)
-        head = _layer(image.pair.head, rules, cache, stand_in, notes)
-        snapshot = snapshots[key.repository, key.arch]
+        base, head = (_layer(closure, inputs, notes) for closure in (pair.base, pair.head))
         surfaces = [
-            None if layer is None else _surface(layer, closure, snapshot, cache, notes)
-            for layer, closure in ((base, image.pair.base), (head, image.pair.head))
+            None if layer is None else _surface(layer, closure, inputs, notes)
+            for layer, closure in ((base, pair.base), (head, pair.head))
         ]
         result = replace(
             image.result,
@@ -110,36 +128,28 @@ def measure(
                 " weigh."
             )
         if base is not None and head is not None:
-            result = replace(result, files=_moved_files(image, rules, cache, stand_in))
-        held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
-        found.append(replace(image, result=replace(result, objectives=held)))
+            result = replace(result, files=_moved_files(image, inputs))
+        found.append(_judged(image, result, inputs.rules))
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 
-def with_surfaces(
-    images: tuple[CheckedImage, ...],
-    sides: Mapping[tuple[str, str], Sides],
-    snapshots: Mapping[tuple[str, str], Snapshot],
-    rules: Rules,
-    cache: Cache,
-) -> Measured:
+def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
     """The images with the attack surface of both sides, where the packages' headers are at hand.
 
     That takes a fifth of a second for a side of 15,000 files: where more than `FEW` images change
-    only those whose surface an objective limits have it. Arguments as those of `measure`.
+    only those whose surface an objective limits have it.
     """
     few = sum(image.result.changed for image in images) <= FEW
     notes: list[str] = []
     found = []
     for image in images:
         key = image.result.key
-        limited = any(o.limits.surface for o in rules.objectives if applies(o, key))
+        limited = any(o.limits.surface for o in inputs.rules.objectives if applies(o, key))
         if not (limited or (few and image.result.changed)):
             found.append(image)
             continue
-        stand_in = _published(sides[key.repository, key.arch].base)
         surfaces = [
-            _predicted_surface(closure, rules, cache, stand_in, snapshots, notes)
+            _predicted_surface(closure, inputs, notes)
             for closure in (image.pair.base, image.pair.head)
         ]
         result = replace(
@@ -147,54 +157,43 @@ def with_surfaces(
             base=replace(image.result.base, surface=surfaces[0]),
             head=replace(image.result.head, surface=surfaces[1]),
         )
-        held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
-        found.append(replace(image, result=replace(result, objectives=held)))
+        found.append(_judged(image, result, inputs.rules))
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 
-def _predicted_surface(
-    closure: Closure,
-    rules: Rules,
-    cache: Cache,
-    stand_in: StandIn,
-    snapshots: Mapping[tuple[str, str], Snapshot],
-    notes: list[str],
-) -> Surface | None:
+def _judged(image: CheckedImage, result: ImageResult, rules: Rules) -> CheckedImage:
+    held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
+    return replace(image, result=replace(result, objectives=held))
+
+
+def _predicted_surface(closure: Closure, inputs: Inputs, notes: list[str]) -> Surface | None:
     key = closure.key
     try:
         return surface_of_headers(
             closure,
-            snapshots[key.repository, key.arch],
-            cache,
-            selection=_selection(rules, key),
-            stand_in=stand_in,
+            inputs.snapshot(key),
+            inputs.cache,
+            selection=inputs.selection(key),
+            stand_in=inputs.stand_in(key),
         )
     except MinimizeError as error:
         notes.append(f"{key.arch}: the attack surface is not known: {error.what}")
         return None
 
 
-def _layer(
-    closure: Closure,
-    rules: Rules,
-    cache: Cache,
-    stand_in: Callable[[Package], Package | None],
-    notes: list[str],
-) -> Layer | None:
-    environment = rules.configuration.environments[closure.key.environment]
+def _layer(closure: Closure, inputs: Inputs, notes: list[str]) -> Layer | None:
+    key, configuration = closure.key, inputs.rules.configuration
     try:
         return closure_layer(
             replace(closure, packages=closure.own),
-            cache,
-            selection=_selection(rules, closure.key),
-            database=environment.rpmdb == "keep",
-            stand_in=stand_in,
-            keys=key_urls(
-                rules.configuration.repositories[closure.key.repository], closure.key.arch
-            ),
+            inputs.cache,
+            selection=inputs.selection(key),
+            database=configuration.environments[key.environment].rpmdb == "keep",
+            stand_in=inputs.stand_in(key),
+            keys=key_urls(configuration.repositories[key.repository], key.arch),
         )
     except MinimizeError as error:
-        notes.append(f"{closure.key.arch}: the layer was not composed: {error.what}")
+        notes.append(f"{key.arch}: the layer was not composed: {error.what}")
         return None
 
 
@@ -202,35 +201,23 @@ def _size(layer: Layer | None) -> LayerSize | None:
     return None if layer is None else layer.size
 
 
-def _surface(
-    layer: Layer, closure: Closure, snapshot: Snapshot, cache: Cache, notes: list[str]
-) -> Surface:
+def _surface(layer: Layer, closure: Closure, inputs: Inputs, notes: list[str]) -> Surface:
     """The attack surface of a side, from the plan of its layer."""
     try:
-        return surface_of_plan(layer.plan, closure, snapshot, cache)
+        return surface_of_plan(layer.plan, closure, inputs.snapshot(closure.key), inputs.cache)
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: security advisories are not known: {error.what}")
         return surface_of_files(layer.plan)
 
 
-def _moved_files(
-    image: CheckedImage, rules: Rules, cache: Cache, stand_in: Callable[[Package], Package | None]
-) -> tuple[FileChange, ...]:
+def _moved_files(image: CheckedImage, inputs: Inputs) -> tuple[FileChange, ...]:
     """The files that move most bytes; their packages' headers were read for the layers."""
-    pair = image.pair
-    selection = _selection(rules, pair.head.key)
-    moved = file_changes(pair.base, pair.head, cache, selection=selection, stand_in=stand_in)
+    pair, key = image.pair, image.pair.head.key
+    moved = file_changes(
+        pair.base,
+        pair.head,
+        inputs.cache,
+        selection=inputs.selection(key),
+        stand_in=inputs.stand_in(key),
+    )
     return tuple(f for f in moved if f.delta)[:MOST_FILES]
-
-
-def _selection(rules: Rules, key: ImageKey) -> Selection:
-    environment = rules.configuration.environments[key.environment]
-    workload = rules.configuration.workloads.get(key.workload)
-    # `@self` has no document: the environment alone says what is installed.
-    return selection_of(environment, environment if workload is None else workload)
-
-
-def _published(base: Overlay) -> Callable[[Package], Package | None]:
-    """For a package of an overlay: the base side's of its name and architecture with a file."""
-    files = {(p.nevra.name, p.nevra.arch): p for p in base.packages if p.location is not None}
-    return lambda package: files.get((package.nevra.name, package.nevra.arch))

@@ -6,7 +6,7 @@ import pytest
 
 from bot.check.change import open_change
 from bot.check.images import CheckedImage
-from bot.check.measure import measure
+from bot.check.measure import Inputs, measure
 from bot.check.plan import CheckOptions
 from bot.check.run import Prediction, predict_check
 from bot.git.repository import open_repository
@@ -32,7 +32,7 @@ def measured(prediction: Prediction) -> tuple[dict[str, CheckedImage], tuple[str
     snapshots = {
         (t.document.id, a): pool.snapshot for t in prediction.targets for a, pool in t.pools.items()
     }
-    done = measure(prediction.images, sides, snapshots, prediction.rules, prediction.cache)
+    done = measure(prediction.images, Inputs(sides, snapshots, prediction.rules, prediction.cache))
     return {i.result.key.arch: i for i in done.images}, done.notes
 
 
