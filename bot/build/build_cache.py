@@ -136,7 +136,7 @@ def _file(package: Package) -> Path:
     return Path(unquote(package.location.url.removeprefix("file://")))
 
 
-def _data(package: Package) -> dict[str, Any]:
+def _data(package: Package) -> dict[str, object]:
     location = package.location
     assert location is not None
     nevra = package.nevra

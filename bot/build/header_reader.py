@@ -117,7 +117,7 @@ def headers(path: str) -> Iterator[Any]:
         yield transaction.hdrFromFdno(file)
 
 
-def describe(header: Any) -> dict[str, Any]:
+def describe(header: Any) -> dict[str, object]:
     """A header as plain values."""
     return {
         "name": header[rpm.RPMTAG_NAME],

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from bot.build.build_cache import MoreRequirements
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
@@ -170,6 +170,10 @@ class MockBuilder(CachingBuilder):
         return self._cached.failed_log(key, log)
 
 
+# Options of a section of dnf.conf.
+_Options = dict[str, str | int | Path]
+
+
 def _missing(log: str) -> tuple[str, ...]:
     """The build requirements that dnf says are nowhere."""
     lines = (line[:_LONGEST_LINE] for line in log.splitlines())
@@ -241,7 +245,7 @@ def mock_config(
         "use_source_date_epoch_as_buildtime": "1",
         **definitions,
     }
-    options: dict[str, Any] = {
+    options: Mapping[str, object] = {
         "root": name,
         "target_arch": arch,
         "legal_host_arches": (arch,),
@@ -266,7 +270,7 @@ def mock_config(
 
 
 def _dnf_conf(snapshot: Snapshot) -> str:
-    main: dict[str, Any] = {
+    main: _Options = {
         "keepcache": 1,
         "reposdir": "/dev/null",
         "obsoletes": 1,
@@ -286,7 +290,7 @@ def _dnf_conf(snapshot: Snapshot) -> str:
     for repository in snapshot.repositories:
         if not repository.base_urls:
             continue  # skipped, as its document allows
-        values: dict[str, Any] = {
+        values: _Options = {
             "name": repository.name,
             "baseurl": " ".join(repository.base_urls),
             "priority": repository.priority,
@@ -305,13 +309,13 @@ def _dnf_conf(snapshot: Snapshot) -> str:
     return "\n".join(sections)
 
 
-def _signature(source: RepoSource | None) -> Mapping[str, Any]:
+def _signature(source: RepoSource | None) -> _Options:
     if source is None or not source.gpgkey:
         return {}
     return {"gpgcheck": 1, "gpgkey": " ".join(source.gpgkey)}
 
 
-def _access(source: RepoSource, url: str) -> Mapping[str, Any]:
+def _access(source: RepoSource, url: str) -> _Options:
     """dnf's options for the repository's servers, one of which is at `url`.
 
     UsageError where they would hold a password: a build sees the environment's proxy too.
@@ -323,7 +327,7 @@ def _access(source: RepoSource, url: str) -> Mapping[str, Any]:
             " configuration.",
             "Build with `builder: rpmbuild`.",
         )
-    values: dict[str, Any] = {
+    values: _Options = {
         option: read_path(value)
         for option, value in (
             ("sslcacert", access.sslcacert),
@@ -349,7 +353,7 @@ def _access(source: RepoSource, url: str) -> Mapping[str, Any]:
     return values
 
 
-def _section(name: str, values: Mapping[str, Any]) -> str:
+def _section(name: str, values: _Options) -> str:
     # One line for each value, whatever a document says.
     lines = [f"{key}={' '.join(str(value).split())}" for key, value in values.items()]
     return "\n".join([f"[{name}]", *lines, ""])

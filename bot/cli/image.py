@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -159,7 +159,7 @@ def _solved(
     return tuple(found)
 
 
-def _to_json(composed: Composed) -> dict[str, Any]:
+def _to_json(composed: Composed) -> dict[str, object]:
     images = [_image_json(image, composed) for image in composed.images]
     if len(images) == 1:
         return {**images[0], "images": []}
@@ -172,7 +172,7 @@ def _to_json(composed: Composed) -> dict[str, Any]:
     }
 
 
-def _image_json(image: ComposedImage, composed: Composed) -> dict[str, Any]:
+def _image_json(image: ComposedImage, composed: Composed) -> dict[str, object]:
     return {
         **asdict(image.description.key),
         "digest": image.digest,

@@ -44,7 +44,7 @@ class Shown:
     steps: Steps | None = None
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """Writes JSON, and nothing else, to standard output."""
     from bot.report.jsonform import json_text
 

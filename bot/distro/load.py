@@ -193,9 +193,7 @@ def from_json(type_: Any, data: Any) -> Any:
     return from_json(dataclasses[0], data) if dataclasses and isinstance(data, dict) else data
 
 
-@lru_cache(maxsize=64)
-def _hints(type_: Any) -> dict[str, Any]:
-    return get_type_hints(type_)
+_hints = lru_cache(maxsize=64)(get_type_hints)
 
 
 Good = Mapping[str, tuple[str, Document]]
@@ -216,7 +214,7 @@ def configuration_of(checked: Mapping[str, CheckedDocument]) -> Configuration:
 
 
 def _configuration(good: Good) -> Configuration:
-    documents: dict[str, dict[str, Any]] = {field: {} for _, field in KINDS.values()}
+    documents: dict[str, dict[str, Document]] = {field: {} for _, field in KINDS.values()}
     for id_, (kind, document) in good.items():
         documents[KINDS[kind][1]][id_] = document
     fields: Mapping[str, Any] = documents

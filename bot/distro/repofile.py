@@ -42,6 +42,11 @@ class RepofileError(ValueError):
         self.line = line
 
 
+# What a document says of a repository: texts, lists, flags, references to secrets.
+Field = str | bool | list[str] | Mapping[str, str]
+RepoFields = Mapping[str, Field]
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """Globs of repository ids that are enabled and disabled beside what the file says."""
@@ -56,14 +61,14 @@ class Chosen:
         return enabled or any(fnmatchcase(id_, pattern) for pattern in self.enable)
 
 
-def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, dict[str, Any]]:
+def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, RepoFields]:
     """The repositories that take part, by id: what a document's `source.repos` would have.
 
     Secrets become references to the file `path`, so that they are nowhere else. Raises
     RepofileError.
     """
     parser = _parsed(text)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, RepoFields] = {}
     for id_ in parser.sections():
         if id_ == "main":
             continue
@@ -106,7 +111,7 @@ def _line_of(text: str, section: str) -> int:
     return 1
 
 
-def _repository(id_: str, options: Mapping[str, str], path: str) -> Iterator[tuple[str, Any]]:
+def _repository(id_: str, options: Mapping[str, str], path: str) -> Iterator[tuple[str, Field]]:
     yield "name", options.get("name") or id_
     yield "priority", options.get("priority", "").strip() or str(_PRIORITY)
     lists: dict[str, list[str]] = {}
@@ -160,7 +165,7 @@ def with_repofiles(
     if not isinstance(source, dict) or not named:
         return data, {}, []
     chosen = Chosen(_texts(source.get("enablerepo")), _texts(source.get("disablerepo")))
-    repos: dict[str, Any] = {}
+    repos: dict[str, RepoFields] = {}
     read: dict[str, str] = {}
     problems: list[tuple[Place, str]] = []
     for name in _texts(named):

@@ -7,7 +7,7 @@ import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -313,7 +313,7 @@ def _sysusers(header: Header) -> tuple[Sysuser, ...]:
     return tuple(found)
 
 
-def _to_json(found: Listing) -> dict[str, Any]:
+def _to_json(found: Listing) -> dict[str, object]:
     return {
         "columns": list(zip(*found.files, strict=True)),
         "sysusers": found.sysusers,
@@ -336,7 +336,7 @@ _SIMPLE = (
 )
 
 
-def _from_json(data: dict[str, Any]) -> Listing:
+def _from_json(data: Mapping[str, Any]) -> Listing:
     return Listing(
         files=tuple(map(FileEntry._make, zip(*data["columns"], strict=True))),
         sysusers=tuple(Sysuser(*one) for one in data["sysusers"]),

@@ -118,7 +118,7 @@ def read_lock(path: Path) -> Lock:
     return lock
 
 
-def _image(image: ImageDescription) -> dict[str, Any]:
+def _image(image: ImageDescription) -> dict[str, object]:
     key = image.key
     return {
         "workload": key.workload,
@@ -146,7 +146,7 @@ def _order(package: Package) -> tuple[str, str]:
     return str(package.nevra), package.repository
 
 
-def _package(package: Package) -> dict[str, Any]:
+def _package(package: Package) -> dict[str, object]:
     location = package.location
     if location is None:
         raise SurroundingsError(f"{package.nevra} has no file, so it cannot be locked.")

@@ -65,9 +65,9 @@ class Descriptor:
     media_type: str
     digest: str
     size: int
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As manifests and indexes have it."""
         return {
             "mediaType": self.media_type,
@@ -130,7 +130,7 @@ class Layout:
         self._written.add(digest)
         return Descriptor(media_type, f"sha256:{digest}", len(content))
 
-    def add_json(self, media_type: str, document: Mapping[str, Any]) -> Descriptor:
+    def add_json(self, media_type: str, document: Mapping[str, object]) -> Descriptor:
         """A blob of a document, in the one way that we write JSON."""
         return self.add(media_type, _json(document))
 
@@ -248,7 +248,7 @@ def rfc3339(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
+def _json(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
 
 from bot.model.advice import (
     Advice,
@@ -27,13 +26,14 @@ from bot.report.sizes import format_size, plural
 from bot.report.template import say
 
 
-def advice_to_json(advice: Advice) -> dict[str, Any]:
+def advice_to_json(advice: Advice) -> dict[str, object]:
     """CONTRACT's `advise` object. Without pydantic, whose import takes as long as the advice."""
-    written: dict[str, Any] = _plain(advice)
+    written = _plain(advice)
+    assert isinstance(written, dict)
     return written
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Nevra):
         return str(value)
     if isinstance(value, (list, tuple)):
@@ -42,11 +42,11 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if not is_dataclass(value):
         return value
-    plain: dict[str, Any] = {}
+    plain: dict[str, object] = {}
     for field in fields(value):
         item = getattr(value, field.name)
         if isinstance(item, ImageKey):
-            plain |= _plain(item)
+            plain |= asdict(item)
         else:
             plain[field.metadata.get("alias", field.name)] = _plain(item)
     return plain

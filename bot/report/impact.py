@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
 from bot.model.closure import Broken, ImageImpact, Impact
 from bot.report.answers import image_text
@@ -18,7 +17,7 @@ from bot.report.template import say
 _SHOWN = 40
 
 
-def impact_to_json(impact: Impact) -> dict[str, Any]:
+def impact_to_json(impact: Impact) -> dict[str, object]:
     """CONTRACT's `impact` object."""
     return {
         "images": [json_of(ImageImpact, image) for image in impact.images],

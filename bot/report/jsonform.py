@@ -6,7 +6,7 @@ Images are sorted, so the same answer gives the same bytes. `bot.model.result` h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def json_text(value: Json) -> str:
+def json_text(value: Mapping[str, object]) -> str:
     """`value` as one line of ASCII JSON with a line end.
 
     No indentation: only then does Python's fast encoder work (tens of thousands of packages).

@@ -184,7 +184,7 @@ def dependencies(header: Any, kind: str) -> "list[list[Any]]":
     return [[kind, *entry] for entry in zip(names, flags, versions)]  # noqa: B905
 
 
-def package(entry: Any) -> "dict[str, Any]":
+def package(entry: Any) -> "dict[str, object]":
     header = entry.header
     return {
         "name": header["name"],
@@ -215,7 +215,7 @@ def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
     return found
 
 
-def parse(path: Path) -> "dict[str, Any]":
+def parse(path: Path) -> "dict[str, object]":
     """Parse the spec file with rpm: its packages, or rpm's messages."""
     lines = path.read_text(errors="replace").split("\n")
     log_path = WORK / f"log.{os.getpid()}"
@@ -275,7 +275,7 @@ def included(path: Path, text: str) -> "list[str]":
     return [rpm.expandMacro(match[1]) for match in matches if match]
 
 
-def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, Any]":
+def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, object]":
     """The expanded text of a marked copy, and the files that its marks count.
 
     If not `everywhere` only the preamble and `%package` have marks: where others spoil something.
@@ -311,27 +311,27 @@ def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, Any]":
     return {"files": files, "parsed": found["parsed"]} if "parsed" in found else {}
 
 
-def is_marked(found: "dict[str, Any] | None") -> bool:
+def is_marked(found: "dict[str, object] | None") -> bool:
     return found is not None and "files" in found
 
 
 def evaluate(
     arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, str]]"
-) -> "dict[str, Any]":
+) -> "dict[str, object]":
     configure(arch, request, fallback)
     path, most = Path(request["spec"]), request["most"]
-    found: dict[str, Any] | None = in_child(most, parse, path)
+    found: dict[str, object] | None = in_child(most, parse, path)
     if found is None:
         return {"error": "rpm's parser died while it read this spec file"}
     if "packages" in found:
-        marked: dict[str, Any] | None = in_child(most, parse_marked, path, True, most)
+        marked: dict[str, object] | None = in_child(most, parse_marked, path, True, most)
         if not is_marked(marked):
             marked = in_child(most, parse_marked, path, False, most)
         found["marked"] = marked if is_marked(marked) else None
     return found
 
 
-def evaluate_apart(arch: str, result: int, *arguments: Any) -> "dict[str, Any]":
+def evaluate_apart(arch: str, result: int, *arguments: Any) -> "dict[str, object]":
     """`evaluate`, in a process that has the descriptor for results no more."""
     os.close(result)
     set_dumpable(True)
