@@ -23,6 +23,7 @@ from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
 from bot.errors import UsageError
 from bot.limits import LOG_TAIL
+from bot.sandbox.hierarchy import groups_around
 from bot.sandbox.values import Finished, Limits
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ _LARGER = 2
 @cache
 def machine_memory() -> int:
     """The bytes of memory that this process may use: the machine's, or its control group's."""
-    return min([psutil.virtual_memory().total, *_group_limits(Path("/"))])
+    return min([psutil.virtual_memory().total, *_group_limits()])
 
 
 def slot_memory(machine: int) -> int:
@@ -186,18 +187,13 @@ def slot_memory(machine: int) -> int:
     return min(_SLOT, int(machine * _SLOT_SHARE))
 
 
-def _group_limits(root: Path) -> list[int]:
-    """The limits of this process's control group (version 2) and of those around it, in bytes."""
+def _group_limits(proc: Path = Path("/proc/self")) -> list[int]:
+    """The limits of this process's control group and of those around it, in bytes."""
     found = []
-    with suppress(OSError):
-        name = (root / "proc/self/cgroup").read_text().strip().rpartition("::")[2]
-        place = root / "sys/fs/cgroup"
-        group = place / name.lstrip("/")
-        for directory in (group, *group.parents):
+    for group in groups_around("memory", proc):
+        for name in ("memory.max", "memory.limit_in_bytes"):
             with suppress(OSError, ValueError):
-                found.append(int((directory / "memory.max").read_text()))
-            if directory == place:
-                break
+                found.append(int((group / name).read_text()))
     return found
 
 

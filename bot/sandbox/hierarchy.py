@@ -63,6 +63,22 @@ def find_hierarchy(proc: Path = _PROC, *, root: bool | None = None) -> Hierarchy
     return Hierarchy(1, parents) if len(parents) == len(CONTROLLERS) else None
 
 
+def groups_around(controller: str, proc: Path = _PROC) -> list[Path]:
+    """The directories of this process's group and of those around it that can be seen, in both
+    versions; `proc` as for `find_hierarchy`."""
+    try:
+        mounts = list(_mounts((proc / "mountinfo").read_text()))
+        own = _own_groups((proc / "cgroup").read_text())
+    except OSError:
+        return []
+    found: list[Path] = []
+    for mount in mounts:
+        if mount.version == 2 or controller in mount.controllers:
+            group = _within(mount, own.get("" if mount.version == 2 else controller, "/"))
+            found += [one for one in (group, *group.parents) if one.is_relative_to(mount.place)]
+    return found
+
+
 def _mounts(text: str) -> Iterator[_Mount]:
     """The mounts of control groups in a `mountinfo` (proc_pid_mountinfo(5))."""
     for line in text.splitlines():

@@ -82,17 +82,28 @@ def test_the_memory_of_a_build_follows_the_machine_s(
     assert larger_slot.memory == more * GIBIBYTE
 
 
-def test_a_container_s_limit_is_its_machine_s_memory(tmp_path: Path) -> None:
-    group = tmp_path / "sys/fs/cgroup/system.slice/minimize.service"
+@pytest.mark.parametrize(
+    ("kind", "options", "own", "name"),
+    [
+        ("cgroup2", "rw", "0::/box/minimize", "memory.max"),
+        ("cgroup", "rw,memory", "4:memory:/box/minimize", "memory.limit_in_bytes"),
+    ],
+)
+def test_a_container_s_limit_is_its_machine_s_memory(
+    tmp_path: Path, kind: str, options: str, own: str, name: str
+) -> None:
+    mount, group = tmp_path / "cgroup", tmp_path / "cgroup/box/minimize"
     group.mkdir(parents=True)
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/minimize.service\n")
-    assert builders._group_limits(tmp_path) == []
-    (group / "memory.max").write_text("max\n")
-    (group.parent / "memory.max").write_text(f"{GIBIBYTE}\n")
-    assert builders._group_limits(tmp_path) == [GIBIBYTE]
+    proc = tmp_path / "self"
+    proc.mkdir()
+    (proc / "mountinfo").write_text(f"31 23 0:28 / {mount} rw - {kind} x {options}\n")
+    (proc / "cgroup").write_text(f"3:cpu:/\n{own}\n")
+    assert builders._group_limits(proc) == []
+    (group / name).write_text("max\n")
+    (group.parent / name).write_text(f"{GIBIBYTE}\n")
+    assert builders._group_limits(proc) == [GIBIBYTE]
 
 
 def test_without_a_control_groups_limit_the_machines_memory_counts(monkeypatch) -> None:
-    monkeypatch.setattr(builders, "_group_limits", lambda _: [])
+    monkeypatch.setattr(builders, "_group_limits", list)
     assert builders.machine_memory.__wrapped__() == builders.psutil.virtual_memory().total
