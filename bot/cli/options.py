@@ -177,7 +177,9 @@ def _default_folder(variable: str, below_home: str, of_service: str, of_system: 
         home = Path.home()
     except RuntimeError:  # a container's user whose id has no name
         home = Path("/nonexistent")
-    return (home / below_home if home.is_dir() else Path(of_system)) / "minimize"
+    # HOME may be another user's: runuser and setpriv leave root's.
+    usable = any(os.access(place, os.W_OK | os.X_OK) for place in (home / below_home, home))
+    return (home / below_home if usable else Path(of_system)) / "minimize"
 
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bot.errors import write_hint
 from bot.sandbox.cgroup import hierarchy, run_without_control_groups
 from bot.sandbox.disk import DiskRoom
 from bot.sandbox.launch import program
@@ -139,7 +142,10 @@ def _user_ids() -> Part:
 
 def _disk(cache: Path) -> Part:
     cache = cache.resolve()
-    place = next(path for path in (cache, *cache.parents) if path.exists())
+    place = next(path for path in (cache, *cache.parents) if os.path.exists(path))  # noqa: PTH110 -- no error where a folder above may not be entered
+    if not os.access(place, os.W_OK | os.X_OK):
+        detail = f"{cache} is for the cache, and this user cannot write at {place}"
+        return Part("disk", False, detail, write_hint(PermissionError(errno.EACCES, ""), "--cache"))
     try:
         DiskRoom([place], None).check()
     except SandboxError as error:

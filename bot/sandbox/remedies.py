@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+# A container's confinement that the sandbox does not work within, taken off.
+CONFINEMENT = (
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+    " --security-opt systempaths=unconfined"
+)
 
 
 def install_remedy(apt: str, dnf: str = "") -> str:
@@ -20,6 +25,30 @@ def in_container() -> bool:
 
 def namespace_remedy(text: str) -> str:
     """The remedy for a failure that bubblewrap or its starters described with `text`."""
+    if remedy := _kernel_remedy():
+        return remedy
+    if _is_chroot(text):
+        return (
+            "This looks like a chroot, where the kernel lets nobody make a user namespace. Make the"
+            " directory the root of a container: podman run --rootfs DIRECTORY."
+        )
+    if os.geteuid() == 0 and not _has_capability(_SYS_ADMIN):
+        return (
+            "This is root without the capability SYS_ADMIN, as containers have it by default: it"
+            " may neither mount nor make namespaces. Run the container as another user"
+            f" (--user 10001) with {CONFINEMENT}; or as root with these and --cap-add SYS_ADMIN; or"
+            " with --privileged."
+        )
+    if in_container() or "Operation not permitted" in text or "Permission denied" in text:
+        return (
+            f"In a container, allow user namespaces and mounts: {CONFINEMENT} (docker, podman), and"
+            " as root --cap-add SYS_ADMIN; or --privileged."
+        )
+    return ""
+
+
+def _kernel_remedy() -> str:
+    """The remedy where a parameter of the kernel forbids user namespaces, or ""."""
     if _kernel("user/max_user_namespaces") == "0":
         return "User namespaces are off here: sysctl user.max_user_namespaces=10000 (on the host)."
     if _kernel("kernel/unprivileged_userns_clone") == "0":
@@ -31,22 +60,14 @@ def namespace_remedy(text: str) -> str:
             " (deploy/apparmor/minimize-bwrap);"
             " or sysctl kernel.apparmor_restrict_unprivileged_userns=0, for all programs."
         )
-    if os.geteuid() == 0 and not _has_capability(_SYS_ADMIN):
-        return (
-            "This is root without the capability SYS_ADMIN, as containers have it by default: it"
-            " may neither mount nor make namespaces. Run the container as another user"
-            " (--user 10001) with --security-opt seccomp=unconfined --security-opt"
-            " apparmor=unconfined --security-opt systempaths=unconfined; or as root with these and"
-            " --cap-add SYS_ADMIN; or with --privileged."
-        )
-    if in_container() or "Operation not permitted" in text or "Permission denied" in text:
-        return (
-            "In a container, allow user namespaces and mounts: "
-            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-            "--security-opt systempaths=unconfined (docker, podman), and as root "
-            "--cap-add SYS_ADMIN; or --privileged."
-        )
     return ""
+
+
+def _is_chroot(text: str) -> bool:
+    """Whether a refused namespace or mount is a chroot's doing: nothing else forbids them."""
+    if "cannot change root filesystem propagation" in text:  # / is no mount
+        return True
+    return "No permissions to create" in text and _status("Seccomp") == "0" and not in_container()
 
 
 def no_new_privileges() -> bool:

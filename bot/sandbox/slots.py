@@ -28,8 +28,10 @@ IDS_BASE = 1_900_000_000
 # The ids of a buildroot but the last, which is the one that starts it.
 IDS = 65_535
 # Packages give files to the users of the system, whose ids are below this.
-_SYSTEM_USERS = 1000
+SYSTEM_USERS = 1000
 
+# The number of the user namespace that there is at first (PROC_USER_INIT_INO of the kernel).
+_FIRST_SPACE = 0xEFFFFFFD
 
 CONTAINER_IDS = (
     "Give the container 65536 ids: on its host, a range in /etc/subuid and /etc/subgid for the user"
@@ -55,7 +57,7 @@ def ids_in(maps: Sequence[str]) -> OwnIds:
     In a container without root on its host (podman, `--userns`) only some 65,536 are mapped: there
     the highest are the unprivileged ones, and buildroots have those below, from 1 on.
     """
-    mapped = [_mapped(text) for text in maps]
+    mapped = [mapped_ids(text) for text in maps]
     host = OwnIds(range(FIRST_UID, FIRST_UID + SLOTS), IDS_BASE, IDS)
     if all(_has(ids, IDS_BASE, IDS) and _has(ids, FIRST_UID, SLOTS) for ids in mapped):
         return host
@@ -63,13 +65,24 @@ def ids_in(maps: Sequence[str]) -> OwnIds:
               for ids in mapped)  # fmt: skip
     slots = range(max(top - SLOTS, (top + 1) // 2), top)
     count = min(slots.start - 1, IDS)
-    return OwnIds(slots if top > 1 else range(0), 1, count if count >= _SYSTEM_USERS else 0)
+    return OwnIds(slots if top > 1 else range(0), 1, count if count >= SYSTEM_USERS else 0)
 
 
 @cache
 def own_ids() -> OwnIds:
     """Those of this process's namespace."""
-    return ids_in([Path(f"/proc/self/{kind}_map").read_text() for kind in ("uid", "gid")])
+    return ids_in([own_map(kind) for kind in ("uid", "gid")])
+
+
+def own_map(kind: str) -> str:
+    """The map of this process's users (`uid`) or groups (`gid`); SandboxError without a /proc."""
+    try:
+        return Path(f"/proc/self/{kind}_map").read_text()
+    except FileNotFoundError as error:
+        raise SandboxError(
+            "There is no /proc here, and the sandbox cannot work without.",
+            "In a chroot: mount -t proc proc /proc.",
+        ) from error
 
 
 def is_root_outside(uid_map: str) -> bool:
@@ -77,7 +90,7 @@ def is_root_outside(uid_map: str) -> bool:
     return [line.split() for line in uid_map.splitlines()] == [["0", "0", "1"]]
 
 
-def _mapped(text: str) -> list[tuple[int, int]]:
+def mapped_ids(text: str) -> list[tuple[int, int]]:
     """The first id inside and the number of each line of a map, neighbours joined."""
     joined: list[tuple[int, int]] = []
     for start, _, count in sorted(tuple(map(int, line.split())) for line in text.splitlines()):
@@ -98,7 +111,10 @@ def runtime_directory() -> Path:
     Its content matters only while sandboxes run. Others may enter it and see nothing.
     """
     uid = os.getuid()
-    candidates = [Path(tempfile.gettempdir()) / f"minimize-sandbox-{uid}"]
+    # Another namespace's user of that id, with the same /tmp, is somebody else.
+    space = Path("/proc/self/ns/user").stat().st_ino
+    name = f"minimize-sandbox-{uid}" if space == _FIRST_SPACE else f"minimize-sandbox-{uid}-{space}"
+    candidates = [Path(tempfile.gettempdir()) / name]
     if uid == 0:
         candidates.insert(0, Path("/run/minimize"))
     elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
@@ -132,7 +148,7 @@ def uid_slot() -> Iterator[int | None]:
     of a namespace that has no other id. SandboxError where that root is the host's: files that only
     root may write, of /proc too, would be written by what strangers wrote."""
     if os.getuid() != 0 or not own_ids().slots:
-        if is_root_outside(Path("/proc/self/uid_map").read_text()):
+        if is_root_outside(own_map("uid")):
             raise SandboxError(
                 "The namespace of this process has no user but the host's root, and as root of the"
                 " host nothing of strangers is run.",

@@ -1,7 +1,8 @@
 """A whole range of user ids for one sandbox: what installing packages needs.
 
 rpm gives files to users other than root; a user namespace of one id refuses that. As root we
-write the map ourselves; otherwise newuidmap does, from the ranges of /etc/subuid.
+write the map ourselves; otherwise newuidmap does, from the ranges of /etc/subuid that there are in
+our own namespace: a container's may end at 65,535.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from bot.sandbox.launch import STARTER
 from bot.sandbox.remedies import in_container, install_remedy, no_new_privileges
-from bot.sandbox.slots import CONTAINER_IDS, own_ids
+from bot.sandbox.slots import CONTAINER_IDS, IDS, SYSTEM_USERS, mapped_ids, own_ids, own_map
 from bot.sandbox.values import SandboxError
 from bot.sandbox.watch import readable
 
@@ -91,7 +92,7 @@ def check_user_ids() -> str:
             return f"one for each sandbox, {own.count:,} where packages are installed"
         raise SandboxError(
             "This root's namespace has too few user ids: installing packages needs 65,536.",
-            CONTAINER_IDS if in_container() else _SUBORDINATE_IDS,
+            CONTAINER_IDS if in_container() else _more_ids(),
         )
     start, count = range_of_ids()
     range_of_ids("newgidmap", "/etc/subgid")
@@ -106,54 +107,81 @@ def check_user_ids() -> str:
     return f"{count:,} from {start} on, where packages are installed"
 
 
-_SUBORDINATE_IDS = (
-    "Give this user 65536 ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
-    " (as root; 65536 that nobody else has in /etc/subuid and /etc/subgid)."
-)
+def _more_ids() -> str:
+    """The remedy for a user who has too few ids, of those that there are in our namespace."""
+    first, last, before = 100_000, 165_535, ""
+    first_space = mapped_ids(own_map("uid"))
+    if not any(start <= first and last < start + count for start, count in first_space):
+        top = max((start + count for start, count in first_space), default=0)
+        first, last = os.getuid() + 1, top - 1
+        if last - first < SYSTEM_USERS:
+            return CONTAINER_IDS
+        before = ", of those in /proc/self/uid_map"
+    ids = f"{first}-{last}"
+    return (
+        f"Give this user ids{before}: usermod --add-subuids {ids} --add-subgids {ids} USER (as"
+        " root; ids that nobody else has in /etc/subuid and /etc/subgid)."
+    )
 
 
 def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple[int, int]:
     """The first id and the number of those that `program` may map; SandboxError if too few."""
-    start, count = _subordinate(Path(file))
     if shutil.which(program) is None:
         raise SandboxError(
             f"Installing packages in a sandbox needs {program}, which is not installed.",
             f"{install_remedy('uidmap', 'shadow-utils')} Or be root.",
         )
-    if count < STARTER:
+    given = _subordinate(Path(file))
+    space = mapped_ids(own_map("gid" if program == "newgidmap" else "uid"))
+    start, count = max(_common(given, space), key=lambda one: min(one[1], IDS), default=(0, 0))
+    if count < SYSTEM_USERS:
+        few = "none of them is in /proc/self/uid_map" if given else "this user has none"
         raise SandboxError(
-            "Installing packages in a sandbox needs a range of user ids, and this user has none in"
-            f" {file}.",
-            f"{_SUBORDINATE_IDS} Or be root.",
+            f"Installing packages in a sandbox needs the user ids of {file}, and {few}.",
+            f"{_more_ids()} Or be root.",
         )
     return start, count
 
 
+def _common(
+    given: list[tuple[int, int]], space: list[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """What two lists of ranges (first, number) have in common, in the order of the first."""
+    for start, count in given:
+        for first, many in space:
+            begin, end = max(start, first), min(start + count, first + many)
+            if begin < end:
+                yield begin, end - begin
+
+
 def _with_helper(program: str, file: str, pid: int, own: int) -> None:
-    start, _ = range_of_ids(program, file)
-    ranges: Sequence[int] = (0, start, STARTER, STARTER, own, 1)
+    start, count = range_of_ids(program, file)
+    ranges = (0, start, min(count, IDS), STARTER, own, 1)
     done = subprocess.run(
         [program, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
     )
     if done.returncode != 0:
         check_user_ids()  # NoNewPrivileges has its own sentence
+        capability = f"cap_set{program[3:6]}"
         raise SandboxError(
             f"{program} refuses to map the user ids of {file}: {done.stderr.strip()}.",
-            f"It must be setuid root (or have the capability that its package gives it), on a file"
-            f" system without nosuid; in a container, the ids of {file} must be among those in"
-            " /proc/self/uid_map.",
+            f"On a file system without nosuid, it must be setuid root or have the capability: as"
+            f" root, chmod u-s /usr/bin/{program}; setcap {capability}=ep /usr/bin/{program}. In a"
+            " container without CAP_SYS_ADMIN only the capability helps.",
         )
 
 
-def _subordinate(file: Path) -> tuple[int, int]:
+def _subordinate(file: Path) -> list[tuple[int, int]]:
+    """The ranges of this user in a file like /etc/subuid: the first id, the number."""
     names = {str(os.getuid())}
     with contextlib.suppress(OSError, KeyError):  # an id without a name
         names.add(getpass.getuser())
+    found = []
     try:
         for line in file.read_text().splitlines():
             name, start, count = line.split(":")
             if name in names:
-                return int(start), int(count)
+                found.append((int(start), int(count)))
     except (OSError, ValueError):
         pass
-    return 0, 0
+    return found

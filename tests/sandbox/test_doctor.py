@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     sandbox_available() is not None or cgroup.hierarchy() is None,
     reason=f"no sandbox or no control groups here: {sandbox_available()}",
 )
+HOME = Path(__file__).parents[2]
 PARTS = ["programs", "namespaces", "system calls", "/proc", "memory", "user ids", "disk"]
 
 
@@ -41,6 +45,24 @@ def test_a_machine_that_gives_all_runs_strangers_code(tmp_path: Path) -> None:
     assert [part.name for part in found.parts] == PARTS
     assert found.strangers == "run"
     assert {part.name for part in found.missing} <= {"user ids"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_home_that_is_another_user_s_has_no_cache(tmp_path: Path) -> None:
+    """As `runuser -u minimize -- minimize doctor` is: HOME stays root's."""
+    tmp_path.chmod(0o700)
+    doctor = [sys.executable, "-m", "bot", "doctor"]
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(HOME)}
+    for more, said in (
+        ((), "/var/cache/minimize is for the cache, and this user cannot write at /var"),
+        (("--cache", str(tmp_path / "c")), f"{tmp_path}/c is for the cache, and this user"),
+    ):
+        done = subprocess.run(
+            ["setpriv", "--reuid=61999", "--regid=61999", "--clear-groups", *doctor, *more],
+            env=env, cwd="/", capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert said in done.stdout, done.stderr
+        assert "name another directory with --cache" in done.stdout
 
 
 def test_without_control_groups_the_settings_decide(monkeypatch, tmp_path: Path, capsys) -> None:

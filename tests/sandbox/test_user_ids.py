@@ -64,7 +64,8 @@ def test_root_with_one_id_is_told_how_to_get_more(monkeypatch: pytest.MonkeyPatc
 def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who is not root and has ids of /etc/subuid."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(user_ids, "_subordinate", lambda _: (100000, 65536))
+    monkeypatch.setattr(user_ids, "_subordinate", lambda _: [(100000, 65536)])
+    monkeypatch.setattr(user_ids, "own_map", lambda _: HOST)
     monkeypatch.setattr(user_ids.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(user_ids, "no_new_privileges", lambda: False)
 
@@ -93,6 +94,33 @@ def test_a_refused_newgidmap_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "setuid root" in refused.value.hint
 
 
+@pytest.mark.usefixtures("ordinary_user")
+@pytest.mark.parametrize(
+    ("given", "space", "found"),
+    [
+        # The image's own ranges: on a host the first, in a container of 65,536 ids the second.
+        ([(100000, 65536), (10002, 55534)], HOST, (100000, 65536)),
+        ([(100000, 65536), (10002, 55534)], "0 200000 65536\n", (10002, 55534)),
+        ([(50000, 65536)], "0 200000 65536\n", (50000, 15536)),
+        ([(100000, 65536)], "0 200000 65536\n", "--add-subuids 1001-65535 "),
+        ([(100000, 65536)], "0 1000 1\n", "--userns=auto:size=65536"),
+        ([], HOST, "--add-subuids 100000-165535 "),
+    ],
+)
+def test_of_a_user_s_ids_those_count_that_the_namespace_has(
+    given: list[tuple[int, int]], space: str, found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_ids, "_subordinate", lambda _: given)
+    monkeypatch.setattr(user_ids, "own_map", lambda _: space)
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    if isinstance(found, tuple):
+        assert user_ids.range_of_ids() == found
+        return
+    with pytest.raises(SandboxError, match="needs the user ids of /etc/subuid") as refused:
+        user_ids.range_of_ids()
+    assert str(found) in refused.value.hint
+
+
 @pytest.mark.parametrize(
     ("parameters", "remedy"),
     [
@@ -106,6 +134,12 @@ def test_what_the_kernel_forbids_has_its_remedy(
 ) -> None:
     monkeypatch.setattr(remedies, "_kernel", lambda name: parameters.get(name, ""))
     assert remedy in namespace_remedy("bwrap: No permissions to create new namespace")
+
+
+def test_a_chroot_whose_root_is_no_mount_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remedies, "_kernel", lambda _: "")
+    said = "unshare: cannot change root filesystem propagation: Invalid argument"
+    assert "looks like a chroot" in namespace_remedy(said)
 
 
 def test_root_without_sys_admin_is_told_to_be_another_user(
@@ -140,6 +174,7 @@ def tried_in(*command: str) -> list[str]:
         [*command, sys.executable, "-c", _TRIED], cwd=HOME, capture_output=True, text=True,
         check=False, timeout=300,
     )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
     if not done.stdout:
         pytest.skip(f"no such namespace here: {done.stderr.strip()[-200:]}")
     return done.stdout.splitlines()
@@ -153,6 +188,36 @@ def test_in_a_namespace_of_65536_ids_both_kinds_of_sandbox_run() -> None:
     mapped = ("--map-users=0:100000:65536", "--map-groups=0:100000:65536")
     lines = tried_in("unshare", "--user", *mapped, "--setuid=0", "--setgid=0", "--mount")
     assert lines == ["build 0 1000", "root 0 0"]
+
+
+@needs_root
+def test_a_user_of_a_namespace_of_65536_ids_builds_with_those_of_them_that_are_its_own() -> None:
+    """As in a container of Kubernetes with a user namespace: newuidmap is of its own root."""
+    script = "mount -t tmpfs none /mnt; cd /mnt; mkdir run; chown 1000 run;"
+    script += " export XDG_RUNTIME_DIR=/mnt/run;"
+    for kind in ("uid", "gid"):
+        script += f" echo 1000:10002:55534 >sub{kind}; mount --bind sub{kind} /etc/sub{kind};"
+        script += f" cp /usr/bin/new{kind}map .; chmod 4755 new{kind}map;"
+        script += f" mount --bind new{kind}map /usr/bin/new{kind}map;"
+    script += f' cd {HOME}; exec setpriv --reuid 1000 --regid 1000 --clear-groups "$@"'
+    mapped = ("--map-users=0:100000:65536", "--map-groups=0:100000:65536")
+    lines = tried_in("unshare", "--user", *mapped, "--setuid=0", "--setgid=0", "--mount",
+                     "sh", "-ec", script, "sh")  # fmt: skip
+    assert lines == ["build 0 1000", "root 0 0"]
+
+
+@needs_root
+def test_in_a_chroot_the_remedy_is_a_root_of_a_container(tmp_path: Path) -> None:
+    script = f'mount --rbind / {tmp_path}; exec chroot {tmp_path} "$@"'
+    lines = tried_in("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
+    assert all("looks like a chroot" in line and "--rootfs" in line for line in lines)
+
+
+@needs_root
+def test_without_a_proc_the_remedy_mounts_it() -> None:
+    script = 'umount -l /proc; exec "$@"'
+    lines = tried_in("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
+    assert all("mount -t proc proc /proc" in line for line in lines)
 
 
 @needs_root
