@@ -64,7 +64,7 @@ def _kernel_remedy() -> str:
 
 
 def _is_chroot(text: str) -> bool:
-    """Whether a refused namespace or mount is a chroot's doing: nothing else forbids them."""
+    """Return whether a namespace or mount was refused because of a chroot: no other reason is."""
     if "cannot change root filesystem propagation" in text:  # / is no mount
         return True
     return "No permissions to create" in text and _status("Seccomp") == "0" and not in_container()

@@ -146,7 +146,7 @@ def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple
 def _common(
     given: list[tuple[int, int]], space: list[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
-    """What two lists of ranges (first, number) have in common, in the order of the first."""
+    """Yield the common parts of two lists of ranges (first, number), in the order of the first."""
     for start, count in given:
         for first, many in space:
             begin, end = max(start, first), min(start + count, first + many)
