@@ -97,7 +97,8 @@ def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks
 def images_of_requests(
     requests: Requests, targets: Iterable[Target], rules: Rules
 ) -> list[CheckedImage]:
-    """The images whose request the change edits, on both sides; of what could not be had none."""
+    """The images whose request the change edits, on both sides; without those of targets that could
+    not be opened."""
     shares = [
         (target, arch, own[start::SHARES])
         for target in targets

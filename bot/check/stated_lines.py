@@ -172,7 +172,8 @@ def _moved(change: AddedDependency, to: Nevra) -> Dependency:
 
 
 def with_version_of(package: Package, other: Nevra) -> Package:
-    """The package with the version-release of another, also in what it says of its siblings."""
+    """The package with the version and release of another one, also where its dependencies on
+    packages of the same source name their own."""
     own = package.nevra
     nevra = Nevra(own.name, other.epoch, other.version, other.release, own.arch)
     dependencies = tuple(_with_version(each, own, nevra) for each in package.dependencies)
@@ -189,7 +190,7 @@ def _with_version(dependency: Dependency, own: Nevra, to: Nevra) -> Dependency:
 
 
 def plain_capability(own: Nevra, dependency: Dependency) -> tuple[str, str]:
-    """Kind and capability of a dependency, the package's own version-release as a placeholder."""
+    """Kind and capability of a dependency, with `VR` for the package's own version and release."""
     return dependency.kind, own_version(own).sub("VR", dependency.capability)
 
 
@@ -230,7 +231,8 @@ class Stated:
         return self._lines.get((holder.name, kind, plain))
 
     def line_of_edge(self, edge: Edge) -> SpecLine | None:
-        """The line that states the requirement of an edge; a supplement is its target's."""
+        """The line that states the dependency of an edge; that of a Supplements is in the package
+        that it brings in, the edge's target."""
         holder = edge.target if edge.kind == "supplements" else edge.source
         return self.line(holder, edge.kind, edge.capability)
 

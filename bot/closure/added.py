@@ -16,7 +16,7 @@ from bot.model.package import Overlay
 
 # An image as it is solved: what is requested, the answer, and the overlay that it was solved with.
 SolvedSide = tuple[ImageRequest, Closure, Overlay | None]
-# A way over packages by their places in the order of NEVRAs, from a requested one on.
+# A path from a requested package to another one: their positions in the order of NEVRAs.
 Way = tuple[int, ...]
 
 

@@ -61,7 +61,7 @@ class AbsentError(SurroundingsError):
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a place is tried, and seconds: for a connection, for each next piece of an answer,
-    for a transfer that is too slow. Nothing new is begun after `until` (monotonic seconds).
+    for a transfer that is too slow. No try begins after `until` (monotonic seconds).
     """
 
     tries: int
@@ -75,8 +75,8 @@ class RetryPolicy:
         """True once `until` has passed."""
         return self.until is not None and time.monotonic() >= self.until
 
-    def within(self, seconds: float) -> RetryPolicy:
-        """The same, with nothing new begun after so many seconds from now."""
+    def with_deadline(self, seconds: float) -> RetryPolicy:
+        """This policy, but no try begins later than `seconds` from now."""
         return replace(self, until=time.monotonic() + seconds)
 
 

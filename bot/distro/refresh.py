@@ -183,7 +183,7 @@ def _newest(
     metadata would bring back packages whose faults are known. Beside a known state nobody is waited
     for long.
     """
-    most = None if known is None else BRIEF.within(BUDGET)
+    most = None if known is None else BRIEF.with_deadline(BUDGET)
     mirrors = _mirrors(source, most)
     access = access_of(source, mirrors.base_urls)
     if known is not None and mirrors.current and _is(known.content, mirrors.current):

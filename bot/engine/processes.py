@@ -145,7 +145,7 @@ class Processes:
         self, run: str, about: str, free: asyncio.Semaphore, *, low: bool
     ) -> ComputeProcess:
         """A process for a run; frees the slot where there is none, or the caller is cancelled."""
-        taking = asyncio.ensure_future(asyncio.to_thread(self._taken, run, about, low=low))
+        taking = asyncio.ensure_future(asyncio.to_thread(self._acquire, run, about, low=low))
 
         def give_back(taken: asyncio.Future[ComputeProcess]) -> None:
             if not taken.cancelled() and taken.exception() is None:
@@ -171,7 +171,7 @@ class Processes:
 
     async def warm_up(self) -> None:
         """See `Computing.warm_up`."""
-        process = await asyncio.to_thread(self._taken, "", "")
+        process = await asyncio.to_thread(self._acquire, "", "")
         try:
             await asyncio.to_thread(process.call, warm_up)
         finally:
@@ -209,8 +209,9 @@ class Processes:
             for process in busy:
                 process.sign()
 
-    def _taken(self, run: str, about: str, *, low: bool = False) -> ComputeProcess:
-        """An idle process of that priority, warm for `about` where there is one, or a new one."""
+    def _acquire(self, run: str, about: str, *, low: bool = False) -> ComputeProcess:
+        """An idle process of that priority for a run, preferably one that has already loaded what
+        `about` needs; a new one where none is idle."""
         with self._lock:
             self._refuse_ended(run)
             self._idle = [one for one in self._idle if one.process.alive]

@@ -199,7 +199,7 @@ def suggestion_body(suggestion: LineSuggestion, block: str) -> str:
 
 
 def suggestion_in(body: str) -> str | None:
-    """The name of the suggestion that a comment is, by its hidden marker; null where it is none."""
+    """The name in the hidden marker of a suggestion's comment; null for any other comment."""
     found = _SUGGESTION.match(body)
     return None if found is None else found[1]
 

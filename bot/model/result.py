@@ -64,14 +64,15 @@ class Side:
 class Added:
     """A package that the change adds to an image.
 
-    `chains`: one shortest for each requested package that leads to it, over requirements that base
-    did not meet already, ties by NEVRA. `spec`: the line of this change that brings it, or null.
-    `leaves_with`: the smallest set of this change's lines that must go together for the package to
-    leave, proved by solving again. So is the rest: `alternatives` are lines of that set of which
-    each brings it too, without `spec`; `together_with` those without which `spec` does not bring
-    it; `stays_by` the chain by which it comes even without all lines, where `spec` alone would
-    bring it too; `instead` the packages that come when the lines `leaves_with` go.
-    `generated`: the requirement by which it comes, where no line brings it and the build found it.
+    `chains`: for each requested package that leads to it the shortest chain of requirements that
+    base did not meet already (of several, the first by NEVRA). `spec`: the line of this change that
+    brings it, or null. `leaves_with`: the smallest set of this change's lines whose removal takes
+    the package out, proved by solving again. So are the next four. `alternatives`: other lines of
+    that set, each of which brings the package without `spec`. `together_with`: lines without which
+    `spec` does not bring it. `stays_by`: the chain that brings it even without any of the lines,
+    where `spec` alone would bring it too. `instead`: packages that come in when the lines
+    `leaves_with` are removed. `generated`: the requirement that brings it where no line does, found
+    by the build.
     """
 
     __pydantic_config__ = JSON

@@ -128,8 +128,8 @@ def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
 
 
 def _is_unexplained(cause: Cause) -> bool:
-    """Return whether a package came through packages that did not change: another may have let it
-    in."""
+    """Return whether a package came in by requirements of unchanged packages: a change of another
+    package may be the reason."""
     return cause.change == "came" and cause.mover is None and cause.kind == "distribution"
 
 

@@ -1,5 +1,5 @@
-"""The attack surface in words: of a change what it adds and takes away, of pinned images the fixes
-that they lack."""
+"""Sentences on the attack surface: what a change adds and removes, and the security fixes that
+pinned images lack."""
 
 from __future__ import annotations
 

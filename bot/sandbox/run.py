@@ -139,9 +139,9 @@ def _memories(stack: contextlib.ExitStack, texts: Mapping[str, str]) -> dict[str
 
 
 def _with_new_keyring(work: Callable[[], T], cancellation: Cancellation) -> T:
-    """`work()` in a thread of its own, which holds a new session keyring, as what it starts does.
+    """The result of `work()`, run in a thread with a new session keyring, which children inherit.
 
-    The thread ends after what it started: that is told of its parent's end by the kernel.
+    The thread outlives them: the kernel ends a child when the thread that started it ends.
     """
 
     def run() -> T:

@@ -180,7 +180,7 @@ def macros_in(text: str) -> tuple[str, ...]:
 def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
     """The macros in the names, versions, architectures and capabilities of packages.
 
-    A percent sign that the line of a capability writes as `%%` is meant, and is none.
+    Where the line writes `%%`, a percent sign is part of the capability, and no macro.
     """
     for package in packages:
         nevra = package.nevra

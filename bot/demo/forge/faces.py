@@ -42,7 +42,7 @@ NewApplication = Callable[..., web.Application]
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The webhooks of each, with the shapes of its objects."""
+    """The webhooks that the demo's forge sends, in the format of each kind of forge."""
 
     github: GitHubHooks
     gitlab: GitLabHooks
