@@ -190,8 +190,8 @@ def test_a_repository_that_may_be_skipped_is_empty_and_said(web, cache, document
 
 def test_time_is_told_by_a_clock_that_nobody_sets():
     assert not BRIEF.is_over
-    assert BRIEF.within(-1).is_over
-    assert BRIEF.within(60).until > time.monotonic()
+    assert BRIEF.with_deadline(-1).is_over
+    assert BRIEF.with_deadline(60).until > time.monotonic()
 
 
 def test_a_list_of_mirrors_may_have_variables(web, cache, document, make_repository):

@@ -143,7 +143,7 @@ def test_first_of_asks_again_only_what_may_do_better():
 
 def test_first_of_begins_nothing_once_time_is_over():
     with pytest.raises(SurroundingsError, match="the time limit had passed"):
-        first_of(["http://a/"], lambda *_: pytest.fail("asked"), [BRIEF.within(-1)])
+        first_of(["http://a/"], lambda *_: pytest.fail("asked"), [BRIEF.with_deadline(-1)])
 
 
 def test_one_place_is_asked_patiently_and_several_briefly_first():
