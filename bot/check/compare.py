@@ -65,7 +65,7 @@ def compare(
 ) -> ImageResult:
     """Compare both closures of one image; lines of the spec are added later, by `explain`.
 
-    `chains` are those to the added packages (`bot.closure.added_chains`), where they are wanted.
+    `chains` are those to the added packages (`bot.closure.added`), where they are wanted.
 
     Packages pair by name and architecture. Sizes are repository metadata's installed sizes.
     """

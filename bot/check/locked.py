@@ -14,7 +14,7 @@ from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import LOCKED, ImageKey
 from bot.model.package import Package
 from bot.model.result import CheckResult, ImageResult
-from bot.requests.base_images import BaseImage, FileImage, place_of
+from bot.requests.file_images import BaseImage, FileImage, place_of
 from bot.requests.rpms_in import read_rpms_in, read_rpms_lock, request_of
 from bot.requests.values import Entry
 

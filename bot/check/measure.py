@@ -21,8 +21,7 @@ from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.model.result import FileChange, ImageResult, LayerSize
 from bot.model.surface import Surface
-from bot.surface.files import surface_of_files
-from bot.surface.headers import surface_of_headers, surface_of_plan
+from bot.surface.files import surface_of_files, surface_of_headers, surface_of_plan
 
 if TYPE_CHECKING:
     from bot.check.target import Target

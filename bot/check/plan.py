@@ -12,7 +12,7 @@ from bot.distro.images import chosen_documents, image_keys
 from bot.distro.objectives import ObjectiveDocument
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import SPEC_LIMITS
 

@@ -27,7 +27,7 @@ from bot.distro.validation import InvalidDataError, Place, dotted, validated
 from bot.errors import UsageError
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 from bot.model.result import REPOSITORY_FILE, FileProblem
-from bot.requests.base_images import FileImage
+from bot.requests.file_images import FileImage
 
 if TYPE_CHECKING:
     from bot.yamltext import YamlText

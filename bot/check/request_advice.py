@@ -18,7 +18,7 @@ from bot.model.image import ImageRequest
 from bot.model.package import Package
 from bot.model.spec import SpecLine
 from bot.model.suggestion import LineAdvice, LineKind
-from bot.requests.base_images import Place
+from bot.requests.file_images import Place
 from bot.requests.stages import Install, is_weak
 
 # Seconds for the smallest image of one request, and the images that it is looked for of.

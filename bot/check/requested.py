@@ -18,7 +18,6 @@ from bot.check.verdict import Unevaluated
 from bot.distro.documents import Configuration, RepositoryDocument
 from bot.errors import in_backticks
 from bot.model.spec import SpecFailure
-from bot.requests.base_images import Place
 from bot.requests.containerfile import ContainerImage, read_containerfile
 from bot.requests.documents import (
     Choice,
@@ -29,7 +28,7 @@ from bot.requests.documents import (
     read_documents,
     with_documents,
 )
-from bot.requests.file_images import Choices, FileImages, images_of_files, with_images
+from bot.requests.file_images import Choices, FileImages, Place, images_of_files, with_images
 from bot.requests.kinds import images_of
 from bot.requests.values import RequestedImage
 

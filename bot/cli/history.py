@@ -73,7 +73,7 @@ def track(
     from bot.objectives.evaluation import Measures
     from bot.objectives.jsonform import track_to_json
     from bot.objectives.tracking import track as track_images
-    from bot.requests.base_images import BaseImage
+    from bot.requests.file_images import BaseImage
     from bot.sandbox.cgroup import run_without_control_groups
 
     run_without_control_groups()  # where there are none: packages of the repositories alone

@@ -217,10 +217,3 @@ def _backward(
             way.append(min(step for step in links[way[-1]] if distances.get(step) == nearer))
         ways.append(tuple(way))
     return tuple(ways)
-
-
-def added_chains(
-    pool: Pool, before: SolvedSide, after: SolvedSide
-) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
-    """The chains to what one image has more than before (`AddedChains.find`)."""
-    return AddedChains(pool).find(before, after)

@@ -146,7 +146,7 @@ class LocalChecker:
         from bot.check.change import open_change
         from bot.check.plan import CheckOptions
         from bot.check.run import predict_check
-        from bot.requests.base_images import BaseImage
+        from bot.requests.file_images import BaseImage
         from bot.spec.evaluate import SPEC_LIMITS
 
         configuration = self._loaded()

@@ -22,7 +22,6 @@ from bot.image.tarformat import (
     PartWriter,
     TarEntry,
     entry_header,
-    entry_size,
     key_of,
     padding,
 )
@@ -84,22 +83,6 @@ def tar_entry(entry: FileEntry, path: str, owners: Owners, name: str) -> TarEntr
         link=entry.link if stat.S_ISLNK(entry.mode) else "",
         attributes=attributes,
     )
-
-
-def fragment_size(fragment: FragmentPlan, owners: Owners) -> int:
-    """Bytes of the piece in an uncompressed layer, from the header alone."""
-    total = 0
-    files = fragment.listing.files
-    first: dict[int, str] = {}
-    for index in fragment.indexes:
-        entry = files[index]
-        path = landing(entry, fragment.moved)
-        if entry.links and entry.links in first:
-            total += entry_size(_hard_link(entry, path, first[entry.links], owners))
-            continue
-        first[entry.links] = path
-        total += entry_size(tar_entry(entry, path, owners, fragment.listing.name))
-    return total
 
 
 def _hard_link(entry: FileEntry, path: str, target: str, owners: Owners) -> TarEntry:

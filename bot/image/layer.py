@@ -15,7 +15,7 @@ import zstandard
 from bot.distro.cache import Cache
 from bot.distro.packages import fetch_packages
 from bot.image.database import make_database
-from bot.image.fragment import fragment_size, make_fragment, make_shared
+from bot.image.fragment import make_fragment, make_shared
 from bot.image.listing import has_listing
 from bot.image.plan import LayerPlan, plan_layer
 from bot.image.selection import Selection
@@ -26,7 +26,6 @@ from bot.image.tarformat import (
     PartStore,
     SmallPart,
     entry_header,
-    entry_size,
     padding,
     small_part,
     without_content,
@@ -99,19 +98,6 @@ def fetch_unread(packages: Iterable[Package], cache: Cache) -> None:
     Those have no fragment either: the whole file will be needed, and the header is in it.
     """
     _fetch((package for package in packages if not has_listing(package, cache)), cache)
-
-
-def header_size(
-    packages: Iterable[Package], cache: Cache, selection: Selection | None = None
-) -> int:
-    """Bytes of the uncompressed layer without rpm's database, from the packages' headers alone."""
-    plan = plan_layer(packages, cache, selection, database=False)
-    total = sum(
-        fragment_size(fragment, plan.owners) for fragment in (*plan.fragments, *plan.shared)
-    )
-    total += sum(entry_size(entry) for entry in plan.directories)
-    total += sum(entry_size(grown.entry) for grown in plan.grown)
-    return total + len(END)
 
 
 def write_blob(

@@ -61,13 +61,6 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def entry_size(entry: TarEntry) -> int:
-    """Bytes that an entry takes, with its content and padding."""
-    stored = entry.stored
-    extended = len(_extended(entry, _split(_raw(entry.path))[1]))
-    return extended + BLOCK + stored + -stored % BLOCK
-
-
 def entry_header(entry: TarEntry) -> bytes:
     """The headers before an entry's content: a pax header where one is needed, and its own."""
     prefix, name = _split(_raw(entry.path))

@@ -13,8 +13,7 @@ from bot.build.installed import BaseDatabases
 from bot.check.repository_file import RepositoryFile, read_repository_file
 from bot.distro.documents import Configuration
 from bot.errors import UsageError
-from bot.requests.base_images import BaseImage
-from bot.requests.file_images import Choices, FileImages, images_of_files, with_images
+from bot.requests.file_images import BaseImage, Choices, FileImages, images_of_files, with_images
 from bot.requests.kinds import images_of, kind_of
 from bot.requests.values import WrittenImage
 from bot.store.history.values import BranchFile

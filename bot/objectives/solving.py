@@ -22,7 +22,7 @@ from bot.model.package import Package
 from bot.model.surface import Surface
 from bot.store.history.recording import Unchanged
 from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Member
-from bot.surface.headers import surface_of_headers
+from bot.surface.files import surface_of_headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from bot.objectives.requested import tracked_name, with_requested, written_image
 from bot.objectives.solving import Noted, requests_of
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from bot.store.history.history import History
 from bot.store.history.recording import Moved, Unchanged
 from bot.store.history.values import (

@@ -75,11 +75,6 @@ def format_count_delta(delta: int) -> str:
     return f"+{delta}" if delta > 0 else str(delta).replace("-", MINUS)
 
 
-def format_percent(percent: float) -> str:
-    """A change in percent with its sign: `+57 %`."""
-    return f"{percent:+.0f} %".replace("-", MINUS)
-
-
 def plural(count: int, noun: str) -> str:
     """`1 package`, `3 packages`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -30,12 +30,11 @@ from bot.distro.images import image_keys, image_request
 from bot.distro.load import load_configuration
 from bot.distro.packages import fetch_package
 from bot.distro.snapshot import open_snapshot
-from bot.image.layer import compose_layer, header_size, write_blob
-from bot.image.listing import _listing, listing
+from bot.image.layer import compose_layer, write_blob
+from bot.image.listing import listing
 from bot.image.measure import closure_layer
 from bot.image.payload import read_payload
 from bot.model.closure import Closure
-from bot.model.package import Package
 from tests.image.crafted import File, write_rpm
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.reference]
@@ -172,23 +171,6 @@ def test_the_head_after_its_base_with_one_package_changed(reference, theirs, tmp
     report("head after base", statistics.median(taken), theirs, 0.2)
     taken = [once(partial(closure_layer, next(heads), cache)) for _ in range(7)]
     report("sizes of the head after base", statistics.median(taken), theirs, 0.05)
-
-
-def test_sizes_from_cached_headers_of_four_architectures(reference, tmp_path):
-    cache = Cache(tmp_path / "cache")
-    found = closures(reference, cache)
-    packages: list[tuple[Package, ...]] = [closure.packages for closure in found.values()]
-    assert len(packages) == 4
-    exact = [compose_layer(p, cache, database=False).size.uncompressed for p in packages]
-
-    def sizes() -> list[int]:
-        _listing.cache_clear()  # on disk only
-        return [header_size(one, cache) for one in packages]
-
-    assert sizes() == exact
-    taken = statistics.median(once(sizes) for _ in range(9))
-    print(f"sizes from headers, four architectures: {taken * 1000:.1f} ms, at most 50")
-    assert taken < 0.05
 
 
 MEMORY = """

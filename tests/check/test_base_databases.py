@@ -15,7 +15,7 @@ import zstandard
 from bot.build.headers import HeaderError
 from bot.build.installed import installed_packages
 from bot.model.result import CheckResult, ImageResult
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from bot.settings.values import BaseImageRow
 from tests.check.tiny import BASE, Bench, documented
 from tests.specs import build

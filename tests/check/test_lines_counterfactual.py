@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bot.check.compare import Thresholds, compare
 from bot.check.lines import Solving, explain
 from bot.check.stated_lines import AddedDependency, overlay_with, overlay_without
-from bot.closure.added import added_chains
+from bot.closure.added import AddedChains
 from bot.model.closure import ClosurePair
 from bot.model.package import Dependency
 from bot.model.spec import SpecLine
@@ -56,14 +56,14 @@ def test_a_chains_new_requirement_brings_the_package_and_without_it_the_package_
         return pool.solve(wanted, overlay_with(old, changes, line))
 
     def ways(gone):
-        found = added_chains(
-            pool, before, (wanted, without(gone), overlay_without(head, changes, gone))
+        found = AddedChains(pool).find(
+            before, (wanted, without(gone), overlay_without(head, changes, gone))
         )
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
     pair = ClosurePair(before[1], pool.solve(wanted, head), "predicted")
     assert pair.base.status == pair.head.status == "ok"
-    chains = added_chains(pool, before, (wanted, pair.head, head))
+    chains = AddedChains(pool).find(before, (wanted, pair.head, head))
     image = compare(pair, Thresholds(), chains)
     explained = explain(image, pair.head, changes, Solving(without, only, ways)).image
 

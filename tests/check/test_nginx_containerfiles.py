@@ -15,7 +15,7 @@ from bot.demo.distribution.reference import ReferenceDistribution
 from bot.model.result import CheckResult
 from bot.model.suggestion import LineAdvice
 from bot.report.render import render_comment
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from tests.check.tiny import Bench
 
 TABLE = (BaseImage("example.org/reference:*", "reference", "full"),)

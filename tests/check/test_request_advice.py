@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.suggestion import LineAdvice
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from tests.check.tiny import ARCHES, BASE, DOCUMENTS, documented
 from tests.specs import build_repository
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.model.result import CheckResult, ImageResult
 from bot.report.render import render_comment
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from tests.check.tiny import DOCUMENTS, Bench, documented
 
 ImageOf = Callable[..., ImageResult]

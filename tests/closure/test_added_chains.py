@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.closure.added import added_chains
+from bot.closure.added import AddedChains
 
 
 def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:
@@ -13,7 +13,7 @@ def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:
     wanted = h.request(*requests)
     before, after = pool.solve(wanted, base), pool.solve(wanted, head)
     assert before.status == after.status == "ok", (before.problems, after.problems)
-    found = added_chains(pool, (wanted, before, base), (wanted, after, head))
+    found = AddedChains(pool).find((wanted, before, base), (wanted, after, head))
     return {
         f"{nevra.name}.{nevra.arch}": [
             " ".join([c[0].source.name, *(f"-{e.capability}-> {e.target.name}" for e in c)])
@@ -143,7 +143,7 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
     wanted = request("app")
     old, head = app(), app(*new)
     before, after = pool.solve(wanted, old), pool.solve(wanted, head)
-    found = added_chains(pool, (wanted, before, old), (wanted, after, head))
+    found = AddedChains(pool).find((wanted, before, old), (wanted, after, head))
     had = {p.nevra.name for p in before.packages}
     assert {n.name for n in found} == {p.nevra.name for p in after.packages} - had
     for each in found.values():
@@ -162,5 +162,5 @@ def test_a_requested_package_that_is_new_has_no_chain_of_its_own(tiny, h):
     old = h.unchanged(pool, "app")
     head = h.overlay(*old.packages, h.package("new-0:1-1.x86_64", "app"))
     before, after = pool.solve(one, old), pool.solve(two, head)
-    found = added_chains(pool, (one, before, old), (two, after, head))
+    found = AddedChains(pool).find((one, before, old), (two, after, head))
     assert list(found.values()) == [()]

@@ -9,14 +9,14 @@ import pytest
 
 from bot.build.headers import packages_of
 from bot.distro.cache import Cache
-from bot.image.layer import compose_layer, header_size
+from bot.image.layer import compose_layer
 from bot.image.measure import closure_layer, file_changes
 from bot.image.selection import Selection, installed_size_nodocs, selected
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from tests.image.crafted import Directory, File, Link, write_rpm
-from tests.image.layers import archive_bytes, compose, seen_in_layer
+from tests.image.layers import compose, seen_in_layer
 from tests.image.test_image_like_rpm import ODD
 
 DOC, GHOST = 2, 64
@@ -63,24 +63,6 @@ def test_the_installed_size_without_documentation_is_the_one_that_librpm_says(
 ) -> None:
     for package in packages_of(build_rpms(ODD), "odd"):
         assert installed_size_nodocs(package, cache) == package.installed_size_nodocs
-
-
-@pytest.mark.reference
-def test_headers_alone_tell_the_size_of_the_archive(
-    solve: Callable[[str, str], Closure], reference_cache: Cache
-) -> None:
-    packages = solve("python", "x86_64").packages
-    layer = compose_layer(packages, reference_cache, database=False)
-    assert header_size(packages, reference_cache) == layer.size.uncompressed
-    assert len(archive_bytes(layer)) == layer.size.uncompressed
-
-
-def test_odd_packages_have_the_size_that_their_headers_tell(
-    build_rpms: Callable[[str], list[Path]], cache: Cache
-) -> None:
-    packages = packages_of(build_rpms(ODD), "odd")
-    layer = compose(packages, cache)
-    assert header_size(packages, cache) == layer.size.uncompressed == len(archive_bytes(layer))
 
 
 def test_a_layer_may_be_without_the_database(tmp_path: Path, cache: Cache) -> None:

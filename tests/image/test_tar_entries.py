@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.image.tarformat import END, TarEntry, entry_header, entry_size, padding
+from bot.image.tarformat import END, TarEntry, entry_header, padding
 
 _names = st.text(
     st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=90
@@ -30,7 +30,6 @@ def test_what_is_written_is_read(
     path = "/".join(parts)
     entry = TarEntry(path, 0o100000 | mode, uid, gid, len(content), mtime)
     written = entry_header(entry) + content + padding(len(content))
-    assert len(written) == entry_size(entry)
     with tarfile.open(fileobj=io.BytesIO(written + END)) as tar:
         (member,) = tar.getmembers()
         stream = tar.extractfile(member)
@@ -45,7 +44,6 @@ def test_what_is_written_is_read(
 def test_links_keep_their_targets(target: str, hard: bool) -> None:
     entry = TarEntry("l", 0o100644 if hard else 0o120777, size=7, link=target, hard=hard)
     written = entry_header(entry)
-    assert len(written) == entry_size(entry)
     with tarfile.open(fileobj=io.BytesIO(written + END)) as tar:
         (member,) = tar.getmembers()
     assert member.linkname == target
@@ -54,7 +52,6 @@ def test_links_keep_their_targets(target: str, hard: bool) -> None:
 
 def test_a_file_larger_than_eight_gigabytes_has_its_size_in_a_pax_record() -> None:
     entry = TarEntry("large", 0o100644, size=9_000_000_000)
-    assert entry_size(entry) == len(entry_header(entry)) + 9_000_000_000 + (-9_000_000_000 % 512)
     assert b"19 size=9000000000\n" in entry_header(entry)
 
 

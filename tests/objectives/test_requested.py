@@ -14,7 +14,7 @@ from bot.engine.merged import MergedChanges, Pushes
 from bot.forge.events import PushEvent
 from bot.model.image import ImageKey
 from bot.objectives.tracking import Tracked, track
-from bot.requests.base_images import BaseImage
+from bot.requests.file_images import BaseImage
 from bot.settings.values import RepositoryRule
 from bot.store.history.history import History, open_history
 from bot.store.history.values import BranchFile, MergedChange, MergedEffect

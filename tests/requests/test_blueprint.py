@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.requests.base_images import BaseImage, FileImage, place_of
 from bot.requests.blueprint import is_blueprint, read_blueprint
+from bot.requests.file_images import BaseImage, FileImage, place_of
 from bot.requests.values import WrittenImage
 
 TEXT = """\

@@ -10,7 +10,7 @@ import yaml
 
 import bot.requests
 from bot.check.repository_file import read_repository_file
-from bot.requests.base_images import BaseImage, place_of
+from bot.requests.file_images import BaseImage, place_of
 from bot.requests.kinds import KINDS, images_of, kind_of
 from bot.settings.values import BaseImageRow
 

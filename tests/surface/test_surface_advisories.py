@@ -25,7 +25,7 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.surface import Advisories
 from bot.surface.advisories import count_advisories, read_advisories, unapplied_advisories
-from bot.surface.headers import surface_of_headers
+from bot.surface.files import surface_of_headers
 from tests.check.tiny import DOCUMENTS, Bench
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

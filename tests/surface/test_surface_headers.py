@@ -13,8 +13,7 @@ from bot.distro.snapshot import Snapshot
 from bot.image.plan import plan_layer
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
-from bot.surface.files import surface_of_files
-from bot.surface.headers import surface_of_headers
+from bot.surface.files import surface_of_files, surface_of_headers
 from tests.check.tiny import Bench
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
