@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.costs import figures
-from bot.advice.edits import edits_of_requests, edits_of_requirements
+from bot.advice.edits import Edit, edits_of_requests, edits_of_requirements
 from bot.advice.evidence import with_evidence
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
-from bot.advice.plans import plan_of, proposals
+from bot.advice.plans import Proposal, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
-from bot.advice.written import news_of
+from bot.advice.written import Leaving, news_of
 from bot.closure.why import retained
 from bot.model.advice import (
     ImageAdvice,
@@ -101,16 +101,26 @@ def _plans(
         edits = (*requests, *edits_of_requirements(images, written, refused), *splits)
         model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
         found = list(proposals(opened, model, wish.edits, lambda: clock.left))
-        planned = {
-            edit for one in found for edit in one.answer.edits if edit.kind in ("order", "weaken")
-        }
-        if headers is None or not news_of(opened, planned, headers, refused):
+        if headers is None or not news_of(opened, _planned(opened, found), headers, refused):
             break
     if headers is not None:
         found = with_split_text(opened, with_evidence(opened, found, headers), headers)
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]
+
+
+def _planned(opened: Sequence[Opened], found: Iterable[Proposal]) -> Mapping[Edit, Leaving]:
+    """The orders and weakenings of proposals, each with what leaves with it alone."""
+    leaving: dict[Edit, list[frozenset[int]]] = {}
+    for one in found:
+        for edit, sets in zip(one.answer.edits, one.alone, strict=True):
+            if edit.kind in ("order", "weaken"):
+                leaving[edit] = [
+                    o.candidates.now - sets[place] if sets is not None else frozenset()
+                    for place, o in enumerate(opened)
+                ]
+    return leaving
 
 
 class _Clock:
@@ -148,7 +158,7 @@ def _smallest_advice(
         has = offers(image.overlays, moved) if moved else {}
         opened = None
         if wish.edits:
-            purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs)
+            purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs, headers)
             programs = programs_of(image.overlays, candidates.now)
             opened = Opened(job, candidates, purpose, programs, packages_of(image, candidates))
         held = retained(job.pool.with_edges(image, weak=job.request.weak))

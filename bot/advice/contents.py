@@ -2,8 +2,8 @@
 
 A program, soname or module is mentioned by a whole string of an ELF file (or one in quotes: the
 note .note.dlopen is JSON), elsewhere by a whole word; a path also by one below it. Documentation
-does not count. Where the package's file is not at hand, its header alone is looked into: scriptlets
-and links.
+does not count, nor do the names of an ELF file's symbols (`shutdown`). Where the package's file is
+not at hand, its header alone is looked into: scriptlets and links.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bot.advice.elf import without_string_tables
 from bot.advice.headers import Facts, HeaderFacts, OwnedFile
+from bot.advice.scriptlets import bare_commands
 from bot.advice.swaps import Offer
 from bot.distro.packages import package_at_hand
 from bot.image.listing import listing
@@ -29,11 +31,14 @@ _UNIT = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:service|socket|mount|swa
 _EXEC = re.compile(rb"^Exec(?:Start|StartPre|StartPost)=[-@:+!|]*(/[^\s;]+)", re.MULTILINE)
 _WORDS, _PATHS = re.compile(rb"[\w+.:@-]+"), re.compile(rb"/[\w./+@:-]+")
 _QUOTED = re.compile(rb'"([\w./+-]+)"')
+# Scriptlets that look for what they run, or ignore that it fails.
+WHICH_DO_WITHOUT = " (which do without)"
 _BUILD_IDS = "/usr/lib/.build-id"
 _LIBRARY = re.compile(r"\.so(?:\.|\(|$)")
 _PARTS = re.compile(rb"::|[./]")
 _SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
 _MOST_READ = 200_000_000  # of one file; a larger one is no program and no script
+_MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class PackageContents:
-    """The mentions of names in a package, by the file (or `scriptlets of NAME`), and the paths that
-    its scripts and units run, by the file."""
+    """The mentions of names in a package, by the file (or `scriptlets of NAME`, with
+    WHICH_DO_WITHOUT where none must succeed), and the paths that its scripts and units run, by the
+    file."""
 
     depth: Depth
     mentions: tuple[tuple[str, frozenset[bytes]], ...]
@@ -144,12 +150,46 @@ def is_unit(path: str) -> bool:
     return _UNIT.search(path) is not None
 
 
+def merged(path: str) -> str:
+    """A path as it is where /bin and /lib are links to those of /usr."""
+    return _MERGED.sub("/usr/", path)
+
+
+def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str]:
+    """The programs that a package's units start, by absolute paths; none where the package's file
+    is not at hand."""
+    facts, path = headers.of(package.nevra), package_at_hand(package, headers.cache)
+    if facts is None or path is None or not any(is_unit(file.path) for file in facts.files):
+        return frozenset()
+    entries = listing(package, headers.cache)
+    found: set[str] = set()
+
+    def take(index: int, size: int, content: Content) -> None:
+        entry = entries.files[index]
+        if is_unit(entry.path) and size <= _MOST_READ:
+            started = _EXEC.findall(b"".join(content))
+            found.update(path.decode(errors="replace") for path in started)
+
+    try:
+        read_payload(str(package.nevra), path, entries, take)
+    except RefusedPackageError:
+        return frozenset()
+    return frozenset(found)
+
+
 def _in_header(
     package: Package, facts: Facts, names: Names
 ) -> Iterator[tuple[str, frozenset[bytes]]]:
-    mentioned = _mentioned(facts.scriptlets.encode(), names)
-    if mentioned:
-        yield f"scriptlets of {package.nevra.name}", mentioned
+    def leaves(tested: str) -> bool:
+        words = {tested.encode(), merged(tested).encode()}
+        return bool(words & names.words or _with_paths(words, names))
+
+    bare = "\n".join(c for _, text in facts.scripts for c in bare_commands(text, leaves))
+    where = f"scriptlets of {package.nevra.name}"
+    if mentioned := _mentioned(bare.encode(), names):
+        yield where, mentioned
+    elif mentioned := _mentioned(facts.scriptlets.encode(), names):
+        yield f"{where}{WHICH_DO_WITHOUT}", mentioned
     for file in facts.files:
         if file.link.startswith("/") and not DOCUMENTATION.match(file.path):
             linked = _with_paths([file.link.encode()], names)
@@ -159,7 +199,7 @@ def _in_header(
 
 def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
     if data.startswith(b"\x7fELF"):
-        strings = {*data.split(b"\0"), *_QUOTED.findall(data)}
+        strings = {*without_string_tables(data).split(b"\0"), *_QUOTED.findall(data)}
         # A module of one word (`POSIX`) is a word of anybody's data; a program names it `A::B`.
         found = strings & (names.words | {name for name in names.modules if _PARTS.search(name)})
         return frozenset(found | _with_paths((s for s in strings if s[:1] == b"/"), names))

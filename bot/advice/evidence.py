@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.advice.contents import Names, PackageContents, contents_of, names_of
+from bot.advice.contents import (
+    WHICH_DO_WITHOUT,
+    Names,
+    PackageContents,
+    contents_of,
+    names_of,
+)
 from bot.advice.headers import HeaderFacts
 from bot.advice.integrity import keeps_integrity
 from bot.advice.plans import Proposal
@@ -17,7 +23,7 @@ from bot.advice.programs import Opened
 from bot.advice.requests import Job
 from bot.advice.swaps import PROGRAM, Offer, files_of, offers
 from bot.advice.trial import native, test_passes
-from bot.model.advice import Evidence
+from bot.model.advice import EditKind, Evidence
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
@@ -27,12 +33,16 @@ MOST_TRACES = 20
 @dataclass(frozen=True, slots=True)
 class Smaller:
     """An image on one architecture and a smaller one instead: the packages of both, by libsolv's
-    numbers, and the files that splits take out of packages that stay."""
+    numbers, and the files that splits take out of packages that stay.
+
+    Not `tried`: only traces of use are looked for in it.
+    """
 
     job: Job
     now: frozenset[int]
     packages: frozenset[int]
     files: frozenset[str] = frozenset()
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +53,30 @@ class _Moved:
     staying: tuple[Package, ...]
     names: Names
     files: frozenset[str]
+    tried: bool
 
 
 def with_evidence(
     opened: Sequence[Opened], proposals: Sequence[Proposal], headers: HeaderFacts
 ) -> list[Proposal]:
-    """The proposals with their evidence, on the first architecture that has it."""
+    """The proposals with their evidence: of the machine's own architecture, where a test runs, or
+    of another one, where something leaves. What speaks of an edit's use is what it alone takes out.
+    """
     found = list(proposals)
-    for place, one in enumerate(opened):
-        todo = [n for n, proposal in enumerate(found) if _lacks(proposal)]
-        smaller = [_smaller(one, found[n], place) for n in todo]
-        for number, evidence in zip(todo, evidence_of(smaller, headers), strict=True):
+    for place in sorted(range(len(opened)), key=lambda n: not native(opened[n].candidates.arch)):
+        one = opened[place]
+        todo = [
+            (number, smaller, _of_edits(one, proposal, place))
+            for number, proposal in enumerate(found)
+            if _lacks(proposal) and _leaves(smaller := _smaller(one, proposal, place))
+        ]
+        # Edits are in several proposals; each is looked at once.
+        wanted = list(dict.fromkeys(s for _, whole, own in todo for s in (whole, *own)))
+        known = dict(zip(wanted, evidence_of(wanted, headers), strict=True))
+        for number, whole, own in todo:
+            evidence = known[whole]
             if evidence is not None:
-                found[number] = _with(found[number], evidence)
+                found[number] = _with(found[number], evidence, [known[each] for each in own])
     return found
 
 
@@ -81,7 +102,12 @@ def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidenc
 
 
 def _lacks(proposal: Proposal) -> bool:
-    return any(c.evidence.use is None for c in proposal.changes if c.kind != "request")
+    return any(c.evidence.integrity is None and c.evidence.use is None for c in proposal.changes)
+
+
+def _leaves(smaller: Smaller) -> bool:
+    """Return whether the smaller image lacks something, so that nothing found of it tells."""
+    return bool(smaller.files or smaller.now - smaller.packages)
 
 
 def _smaller(one: Opened, proposal: Proposal, place: int) -> Smaller:
@@ -89,19 +115,36 @@ def _smaller(one: Opened, proposal: Proposal, place: int) -> Smaller:
     return Smaller(one.job, one.candidates.now, proposal.answer.packages[place], files)
 
 
-def _with(proposal: Proposal, evidence: Evidence) -> Proposal:
-    changes = (
-        replace(
-            change,
-            evidence=replace(
-                evidence,
-                # Who asks for another package wants what that one has.
-                use=None if change.kind == "request" else evidence.use,
-                looked_into=None if change.kind == "request" else evidence.looked_into,
-            ),
-        )
-        for change in proposal.changes
-    )
+def _of_edits(one: Opened, proposal: Proposal, place: int) -> list[Smaller]:
+    """For each edit of a proposal the image with it alone; with all of them where it saves nothing
+    alone, or nothing on this architecture."""
+    whole = _smaller(one, proposal, place)
+    found = []
+    for edit, sets in zip(proposal.answer.edits, proposal.alone, strict=True):
+        alone = whole
+        if sets is not None and len(proposal.alone) > 1:
+            alone = replace(whole, packages=sets[place], files=frozenset(edit.files), tried=False)
+        found.append(alone if _leaves(alone) else whole)
+    return found
+
+
+def of_kind(found: Evidence, kind: EditKind) -> Evidence:
+    """The evidence as it speaks of an edit of a kind."""
+    if kind == "request":
+        # Who asks for another package wants what that one has.
+        return replace(found, use=None, looked_into=None)
+    if kind == "order" and found.use is not None:
+        needed = (where for where in found.use if not where.endswith(WHICH_DO_WITHOUT))
+        return replace(found, use=tuple(needed))
+    return found
+
+
+def _with(proposal: Proposal, whole: Evidence, of_edits: Sequence[Evidence | None]) -> Proposal:
+    changes = []
+    for change, own in zip(proposal.changes, of_edits, strict=True):
+        use, looked_into = (own.use, own.looked_into) if own is not None else (None, None)
+        found = replace(whole, use=use, looked_into=looked_into)
+        changes.append(replace(change, evidence=of_kind(found, change.kind)))
     return replace(proposal, changes=tuple(changes))
 
 
@@ -116,7 +159,7 @@ def _moved(smaller: Smaller, headers: HeaderFacts) -> _Moved:
     facts = (headers.of(package.nevra) for package in staying)
     kept = {file.path for own in facts if own is not None for file in own.files} - moved
     offered = [*leaving.values(), Offer(frozenset(filter(PROGRAM.search, moved)))]
-    return _Moved(today, staying, names_of(offered, [*files, *moved], kept), moved)
+    return _Moved(today, staying, names_of(offered, [*files, *moved], kept), moved, smaller.tried)
 
 
 def _evidence(
@@ -139,7 +182,11 @@ def _evidence(
         for where, mentioned in known[package.nevra].mentions
         if mentioned & wanted and where not in moved.files
     ]
+    # Those that an order may pass over come last, so that they hide no other.
+    traces.sort(key=lambda where: where.endswith(WHICH_DO_WITHOUT))
     deep = all(own.depth == "files" for own in known.values())
+    if not moved.tried:
+        return Evidence(tuple(traces[:MOST_TRACES]), looked_into="files" if deep else "headers")
     return Evidence(
         tuple(traces[:MOST_TRACES]),
         keeps_integrity(moved.now, moved.staying, headers, known, moved.files),

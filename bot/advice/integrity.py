@@ -7,16 +7,14 @@ line of scripts and what units start.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from bot.advice.contents import PackageContents, is_unit
+from bot.advice.contents import PackageContents, is_unit, merged
 from bot.advice.headers import HeaderFacts
 from bot.model.capability import is_rich, split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
-_MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
 Reference = tuple[str, str]
 """A file and what it refers to: a capability or a path."""
 
@@ -78,7 +76,7 @@ class _Image:
             }
             facts = headers.of(package.nevra)
             if facts is not None:
-                self._paths |= {_merged(file.path) for file in facts.files} - {*moved}
+                self._paths |= {merged(file.path) for file in facts.files} - {*moved}
                 gone = {p for file in facts.files if file.path in moved for p in file.provides}
                 self._names -= {split_capability(capability).name for capability in gone}
 
@@ -87,9 +85,4 @@ class _Image:
         if is_rich(target):
             return True
         name = split_capability(target).name
-        return name in self._names or _merged(name) in self._paths
-
-
-def _merged(path: str) -> str:
-    """A path as it is where /bin and /lib are links to those of /usr."""
-    return _MERGED.sub("/usr/", path)
+        return name in self._names or merged(name) in self._paths

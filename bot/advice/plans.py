@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bot.advice.candidates import Candidates
 from bot.advice.costs import figures
 from bot.advice.edits import Edit
-from bot.advice.model import Answer, Model
+from bot.advice.model import Answer, Model, Sets
 from bot.advice.programs import Opened
 from bot.advice.requests import UNSWAPPED, Addition, addition_for
 from bot.advice.splits import split_overlay, subpackage_name
@@ -26,11 +26,15 @@ _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An answer that the plain solver installs, with what is to be added on each architecture."""
+    """An answer that the plain solver installs, with what is to be added on each architecture.
+
+    `alone` are the packages of the image with one of the edits alone; null where it saves nothing.
+    """
 
     answer: Answer
     changes: tuple[Change, ...]
     additions: tuple[Addition, ...]
+    alone: tuple[Sets | None, ...] = ()
 
 
 def proposals(
@@ -43,7 +47,7 @@ def proposals(
     now = tuple(o.candidates.now for o in opened)
     best = model.smallest(seconds=left(), known=now)
     assert best is not None  # today's image is one
-    unedited, alone = best, dict[Edit, int]()
+    unedited, alone = best, dict[Edit, Answer | None]()
     refused: list[tuple[frozenset[int], ...]] = []
     for count in range(1, edits + 1):
         found = _proposal(opened, model, count, best, refused, left)
@@ -53,12 +57,20 @@ def proposals(
         for edit in best.edits:
             if edit not in alone:
                 single = best if len(best.edits) == 1 else None
-                single = single or model.smallest(
+                alone[edit] = single or model.smallest(
                     seconds=left(), edits=1, only=edit, known=unedited.packages
                 )
-                alone[edit] = unedited.size - single.size if single is not None else 0
-        changes = zip(found.changes, best.edits, strict=True)
-        yield replace(found, changes=tuple(replace(c, saves=alone[e]) for c, e in changes))
+        singles = [alone[edit] for edit in best.edits]
+        saves = [unedited.size - one.size if one is not None else 0 for one in singles]
+        changes = zip(found.changes, saves, strict=True)
+        yield replace(
+            found,
+            changes=tuple(replace(change, saves=saved) for change, saved in changes),
+            alone=tuple(
+                one.packages if one is not None and saved > 0 else None
+                for one, saved in zip(singles, saves, strict=True)
+            ),
+        )
 
 
 def _proposal(

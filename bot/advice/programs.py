@@ -1,20 +1,24 @@
 """The programs that an image is for: what every plan must leave in it.
 
 They are the programs that the sources of the requested packages have in today's image: those in a
-directory of programs, and those below libexec, which units and the programs themselves run. A
-package that one of these requires by its name and that has a program of this very name (`conmon`)
-was required for that program: it counts too.
+directory of programs, and those below libexec, which units and the programs themselves run. As far
+as headers and package files tell, what links among them lead to and what units of these sources
+start counts too. A package that one of these requires by its name and that has a program of this
+very name (`conmon`) was required for that program: it counts too.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.advice.candidates import Candidates
+from bot.advice.contents import merged, started_by_units
 from bot.advice.edits import capability_name
 from bot.advice.formula import Formula, one_of
+from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
 from bot.advice.swaps import files_of
 from bot.closure.overlay_pool import OverlayPool
@@ -25,7 +29,6 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 
 _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
-_MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def purpose_of(
     candidates: Candidates,
     requested: Collection[Nevra],
     needs: Iterable[str] = (),
+    headers: HeaderFacts | None = None,
     *,
     called: bool = True,
 ) -> Purpose:
@@ -90,7 +94,57 @@ def purpose_of(
         for path in sorted(wanted)
     }
     needed = {need: _meeting(overlays, need) & packages.keys() for need in needs}
-    return Purpose({**programs, **{need: n for need, n in needed.items() if n & now}})
+    programs |= {need: n for need, n in needed.items() if n & now}
+    if headers is None:
+        return Purpose(programs)
+    today = {number: overlays.package(number) for number in sorted(now)}
+    headers.read(today[number] for number in sorted(own & now))
+    started = (started_by_units(today[n], headers) for n in sorted(own & now))
+    return Purpose(
+        _followed(overlays, candidates, programs, today, frozenset().union(*started), headers)
+    )
+
+
+def _followed(
+    overlays: OverlayPool,
+    candidates: Candidates,
+    programs: Mapping[str, frozenset[int]],
+    today: Mapping[int, Package],
+    more: Iterable[str],
+    headers: HeaderFacts,
+) -> Mapping[str, frozenset[int]]:
+    """Programs with `more` of them, and with the files that those which are links lead to, as far
+    as today's image has them."""
+    found = dict(programs)
+    todo = [
+        *more,
+        *(target for p, own in found.items() for target in _targets(p, own, today, headers)),
+    ]
+    while todo:
+        path = merged(todo.pop())
+        owners = _owners(overlays, path) & candidates.packages.keys()
+        if path not in found and owners & today.keys():
+            found[path] = owners
+            todo += _targets(path, owners, today, headers)
+    return dict(sorted(found.items()))
+
+
+def _owners(overlays: OverlayPool, path: str) -> frozenset[int]:
+    """The packages that own a path, or what it is where /bin is a directory of its own."""
+    return frozenset((*overlays.owners(path), *overlays.owners(path.removeprefix("/usr"))))
+
+
+def _targets(
+    path: str, owners: Iterable[int], today: Mapping[int, Package], headers: HeaderFacts
+) -> Iterator[str]:
+    """The paths that a path leads to where it is a link in a package of today's image."""
+    packages = [today[number] for number in owners if number in today]
+    headers.read(packages)
+    for package in packages:
+        facts = headers.of(package.nevra)
+        for file in facts.files if facts is not None else ():
+            if file.link and merged(file.path) == path:
+                yield posixpath.normpath(posixpath.join(posixpath.dirname(path), file.link))
 
 
 def _meeting(overlays: OverlayPool, need: str) -> frozenset[int]:
@@ -128,6 +182,6 @@ def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
 
 def _programs(paths: Iterable[str]) -> frozenset[str]:
     """Paths of programs, as they are where /bin and /lib are links to those of /usr."""
-    found = {_MERGED.sub("/usr/", path) for path in paths if _PROGRAM.search(path)}
+    found = {merged(path) for path in paths if _PROGRAM.search(path)}
     directories = {path.rpartition("/")[0] for path in found}
     return frozenset(found - directories)

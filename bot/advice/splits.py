@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
+from bot.advice.contents import merged
 from bot.advice.edits import Edit
 from bot.advice.headers import Facts, HeaderFacts, OwnedFile
 from bot.advice.programs import Opened
@@ -99,7 +100,7 @@ def _split(
     rest = [file for file in facts.files if file not in moved and not file.is_directory]
     if not any(not file.flags & DOCUMENTATION for file in rest):
         return None
-    if any(_merged(file.path) in kept for file in moved):
+    if any(merged(file.path) in kept for file in moved):
         return None
     needed = {need for file in rest for need in file.needs}
     provided = {p for file in moved for p in file.provides}
@@ -214,7 +215,3 @@ def subpackage_name(edit: Edit) -> str:
     text = re.sub(r"^lib|\.so.*$", "", edit.capability.rpartition("/")[2].lower())
     inner = text.partition("(")[2].rstrip(")") or text
     return f"{edit.package}-{_SLUG.sub('-', inner).strip('-') or 'extra'}"
-
-
-def _merged(path: str) -> str:
-    return re.sub(r"^/(?=(?:s?bin|lib|lib64)/)", "/usr/", path)

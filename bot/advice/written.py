@@ -5,33 +5,34 @@ need: those that neither look for a program nor ignore that it fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from bot.advice.contents import merged
 from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
 from bot.advice.programs import Opened
+from bot.advice.scriptlets import bare_commands
 from bot.model.package import Package
 
-_TEST = re.compile(
-    r"\b(?:if|elif|test)\b.*(?:-[xefs]\s|command\s+-v|\btype\b|\bwhich\b)|\[\s+-[xefs]\s"
-)
-_IGNORED = re.compile(r"\|\|\s*(?::|true\b|exit\s+0\b)")
-_OPENS, _CLOSES = re.compile(r"(?:^|[;\s])if\s"), re.compile(r"(?:^|[;\s])fi(?:$|[;\s])")
+Leaving = Sequence[frozenset[int]]
+"""The packages that would leave an image, for each of its architectures."""
 
 
 def news_of(
     opened: Sequence[Opened],
-    planned: Iterable[Edit],
+    planned: Mapping[Edit, Leaving],
     headers: HeaderFacts,
     refused: set[tuple[str, str]],
 ) -> bool:
     """Reads the headers of packages that edits would change; true where they say something new.
 
-    Edits of scriptlets' requirements are refused where a scriptlet would fail without a program.
+    Edits of scriptlets' requirements are refused where a scriptlet would fail without a program of
+    what meets them today, or of what else would leave.
     """
     new = False
-    for edit in planned:
-        for one in opened:
+    for edit, leaving in planned.items():
+        for place, one in enumerate(opened):
+            gone = _met_by(one, edit) | leaving[place]
             for package in _packages(one, edit):
                 known = headers.of(package.nevra)
                 headers.read([package])
@@ -39,8 +40,9 @@ def news_of(
                 if facts is None:
                     continue
                 new = new or known is None
-                if edit.kind == "order" and not runs_without(
-                    facts.scriptlets, _programs(one, edit)
+                if edit.kind == "order" and not all(
+                    runs_without(text, *_programs_and_files(one, gone, headers))
+                    for _, text in facts.scripts
                 ):
                     refused.add((edit.package, edit.capability))
                     new = True
@@ -55,42 +57,43 @@ def _packages(one: Opened, edit: Edit) -> Iterable[Package]:
     return one.job.pool.candidates(edit.package)
 
 
-def _programs(one: Opened, edit: Edit) -> frozenset[str]:
-    """The programs of the packages that meet today what an edit takes away."""
+def _met_by(one: Opened, edit: Edit) -> frozenset[int]:
+    """Today's packages that meet what an edit takes away."""
     candidates = one.candidates
-    providers = {
+    return frozenset(
         number
         for need in candidates.needs
         if candidates.packages[need.package].nevra.name == edit.package
         and need.capability in edit.capabilities
         for clause in need.formula
         for number in clause & candidates.now
-    }
-    return frozenset(path for number in providers for path in one.programs.get(number, ()))
+    )
 
 
-def runs_without(scriptlets: str, programs: Collection[str]) -> bool:
-    """Return whether scriptlets succeed where programs (paths) are not there.
+def _programs_and_files(
+    one: Opened, numbers: Iterable[int], headers: HeaderFacts
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The programs of packages, and all their files where their headers can be read."""
+    numbers = list(numbers)
+    packages = [one.today[number] for number in numbers]
+    headers.read(packages)
+    known = (headers.of(package.nevra) for package in packages)
+    files = frozenset(file.path for facts in known if facts is not None for file in facts.files)
+    programs = (path for number in numbers for path in one.programs.get(number, ()))
+    return frozenset(programs), files
 
-    They do if each line that speaks of one stands behind a test for a file, or ignores the failure.
+
+def runs_without(scriptlet: str, programs: Collection[str], files: Collection[str] = ()) -> bool:
+    """Return whether a scriptlet succeeds where programs (paths) are not there.
+
+    It does if each command that speaks of one stands behind a test for one of them, or of `files`
+    that are not there either, or ignores the failure.
     """
-    names = "|".join(re.escape(name) for name in sorted({p.rpartition("/")[2] for p in programs}))
+    names = {path.rpartition("/")[2] for path in programs}
     if not names:
         return True
-    used = re.compile(rf"(?<![\w.-])(?:{names})(?![\w.-])")
-    guards: list[bool] = []
-    for line in re.sub(r"\\\n", " ", scriptlets).splitlines():
-        text = line.split(" #")[0].strip()
-        if text.startswith("#"):
-            continue
-        tested = _TEST.search(text) is not None
-        if _OPENS.search(text):
-            guards.append(tested)
-        mention = used.search(text)
-        if mention and not (
-            tested or any(guards) or _IGNORED.search(text, mention.end()) is not None
-        ):
-            return False
-        if _CLOSES.search(text) and guards:
-            guards.pop()
-    return True
+    gone = names | {merged(path) for path in (*programs, *files)}
+    spelled = "|".join(re.escape(name) for name in sorted(names))
+    used = re.compile(rf"(?<![\w.-])(?:{spelled})(?![\w.-])")
+    commands = bare_commands(scriptlet, lambda tested: merged(tested) in gone)
+    return not any(used.search(command) for command in commands)

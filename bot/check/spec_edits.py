@@ -134,7 +134,7 @@ def _trials(
     headers: HeaderFacts,
 ) -> list[_Trial]:
     """The lines made weaker in each image of an architecture, where that makes it smaller."""
-    from bot.advice.evidence import Smaller, evidence_of
+    from bot.advice.evidence import Smaller, evidence_of, of_kind
 
     place = target.document.id, arch
     images = [
@@ -148,15 +148,18 @@ def _trials(
     trials: list[_Trial] = []
     smaller: list[Smaller] = []
     for image in images:
-        opened = _opened(target, image, found)
+        opened = _opened(target, image, found, headers)
         for line, numbers, saving in _savings(opened, image, lines, headers):
             trials.append(_Trial(line, saving))
             smaller.append(Smaller(opened.job, opened.candidates.now, numbers))
     known = evidence_of(smaller, headers)
-    return [replace(t, evidence=e) for t, e in zip(trials, known, strict=True)]
+    return [
+        replace(trial, evidence=of_kind(one, trial.line.kind) if one is not None else None)
+        for trial, one in zip(trials, known, strict=True)
+    ]
 
 
-def _opened(target: Target, image: CheckedImage, found: Prediction) -> Opened:
+def _opened(target: Target, image: CheckedImage, found: Prediction, headers: HeaderFacts) -> Opened:
     from bot.advice.candidates import candidates_of
     from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
     from bot.advice.requests import Job
@@ -174,7 +177,9 @@ def _opened(target: Target, image: CheckedImage, found: Prediction) -> Opened:
         candidates = candidates_of(solved, key.arch, request.requests)
         requested = solved.closure.requested
         # Which programs of others theirs run, the files tell.
-        purpose = purpose_of(solved.overlays, candidates, requested, job.needs, called=False)
+        purpose = purpose_of(
+            solved.overlays, candidates, requested, job.needs, headers, called=False
+        )
         programs = programs_of(solved.overlays, candidates.now)
         return Opened(job, candidates, purpose, programs, packages_of(solved, candidates))
 
@@ -193,8 +198,8 @@ def _savings(
     job, candidates = opened.job, opened.candidates
     own = {package for line in lines for package, _ in line.needs}
     refused: set[tuple[str, str]] = set()
-    planned = [e for e in edits_of_requirements([candidates]) if e.package in own]
-    news_of([opened], planned, headers, refused)
+    planned = (e for e in edits_of_requirements([candidates]) if e.package in own)
+    news_of([opened], {edit: [frozenset()] for edit in planned}, headers, refused)
     edits = {
         (edit.package, edit.capability): edit
         for edit in edits_of_requirements([candidates], headers.wrote, refused)

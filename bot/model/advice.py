@@ -100,11 +100,17 @@ class Change:
 
     @property
     def standing(self) -> Standing:
-        """The sense of the evidence: nothing needs it, nothing is known, or something does."""
+        """The sense of the evidence: nothing needs it, nothing is known, or something does.
+
+        Headers alone tell of scriptlets and links: that is not enough to say that nothing does.
+        """
         found = self.evidence
-        if found.use or found.integrity is False or found.runs is False or self.written is False:
+        if found.use or found.integrity is False or found.runs is False:
             return "contradicted"
-        return "supported" if found.use == () and self.written else "possible"
+        if self.written is False and self.kind != "split":
+            return "contradicted"
+        nothing = found.use == () and found.looked_into == "files"
+        return "supported" if nothing and self.written is not None else "possible"
 
 
 @dataclass(frozen=True, slots=True)

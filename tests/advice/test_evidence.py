@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.advice.advise import Wish, advise
 from bot.advice.contents import Names, _is_data, _mentioned
+from bot.advice.elf import without_string_tables
+from bot.advice.evidence import evidence_of
 from bot.advice.headers import HeaderFacts, OwnedFile
 from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
@@ -88,6 +92,67 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
     assert [p.repository for p in precedents["other"]] == ["same"]
 
 
+ORDERED = f"""\
+{tags("app", "Requires(post): helper", "Requires: used")}{EMPTY_SECTIONS}\
+%install
+mkdir -p %{{buildroot}}/usr/bin
+echo 'exec writer' > %{{buildroot}}/usr/bin/app
+%post
+if [ -x /usr/bin/helping-hand ]; then
+  helping-hand --now
+fi
+%files
+/usr/bin/app
+"""
+
+
+def test_each_edit_of_a_plan_has_the_traces_of_what_it_takes_out_itself(tmp_path):
+    used = program("used", file="/usr/bin/writer", size=700)
+    specs = {"app": ORDERED, "helper": HELPER, "used": used, "shell": shell()}
+    pool = built_pool(tmp_path, specs)
+    headers = HeaderFacts(Cache(tmp_path / "cache"))
+    (found,) = advise([Job(pool, request("app"))], Wish(2), headers)
+    traces = {(c.kind, c.capability): c.evidence.use for c in found.plans[1].changes}
+    # The scriptlet looks for what it runs: that is no trace against the order.
+    assert traces == {("order", "helper"): (), ("weaken", "used"): ("/usr/bin/app",)}
+
+
+def test_evidence_is_of_an_architecture_on_which_something_leaves(tiny, tmp_path, monkeypatch):
+    looked = []
+    plain = evidence_of
+
+    def noted(images, headers):
+        looked.extend(smaller.job.pool.arch for smaller in images)
+        return plain(images, headers)
+
+    monkeypatch.setattr("bot.advice.evidence.evidence_of", noted)
+    jobs = []
+    for arch in ("aarch64", "s390x", "x86_64"):
+        base = tiny.repository(arch)
+        needs = ["helper"] if arch != "aarch64" else []
+        base.package(f"app-0:1-1.{arch}", requires=needs).package(f"helper-0:1-1.{arch}")
+        jobs.append(Job(tiny.pool(base, arch=arch), request("app", arch=arch)))
+    monkeypatch.setattr("bot.advice.evidence.native", lambda arch: arch == "x86_64")
+    found = advise(jobs, Wish(1), HeaderFacts(tiny.cache))
+    assert [len(image.plans) for image in found] == [1, 1, 1]
+    assert looked == ["x86_64", "s390x"]
+
+
+@pytest.mark.skipif(not Path("/usr/lib/x86_64-linux-gnu/libc.so.6").exists(), reason="no such libc")
+def test_the_names_of_symbols_are_none_of_an_elf_files_own_data():
+    data = Path("/usr/lib/x86_64-linux-gnu/libc.so.6").read_bytes()
+    assert b"shutdown" in data.split(b"\0")
+    found = without_string_tables(data).split(b"\0")
+    assert b"shutdown" not in found
+    # Its own text stays, and the name of the library that it needs.
+    assert {b"/bin/sh", b"ld-linux-x86-64.so.2"} <= set(found)
+
+
+@pytest.mark.parametrize("data", [b"\x7fELF", b"\x7fELF\2\1" + b"\xff" * 90, b"\x7fELF\x09\1x"])
+def test_an_elf_file_whose_sections_cannot_be_read_is_looked_into_whole(data):
+    assert without_string_tables(data) == data
+
+
 # -- headers, integrity, the workload's test ----------------------------------------------------
 
 CALLER = f"""\
@@ -108,20 +173,29 @@ UNIT = (
     " > %{buildroot}/usr/lib/systemd/system/app.service"
 )
 LINK = "ln -s /usr/bin/helping-hand %{buildroot}/usr/bin/app"
+RELATIVE = "ln -s helping-hand %{buildroot}/usr/bin/app"
 PLAIN = "echo text > %{buildroot}/usr/bin/app"
+FAR_LINK = f"{PLAIN}; ln -s /usr/bin/helping-hand %{{buildroot}}/usr/lib/hand"
 
 
 def evidence(root, content: str, scriptlet: str = ""):
-    spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
-    pool = built_pool(root, {"app": spec, "helper": HELPER, "shell": shell()})
-    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
-    ((change,),) = (plan.changes for plan in found.plans)
+    ((change,),) = (plan.changes for plan in planned(root, content, scriptlet))
     return change
 
 
-@pytest.mark.parametrize(
-    ("content", "whole"), [(SCRIPT, False), (UNIT, False), (LINK, False), (PLAIN, True)]
-)
+def planned(root, content: str, scriptlet: str = ""):
+    spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
+    pool = built_pool(root, {"app": spec, "helper": HELPER, "shell": shell()})
+    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
+    return found.plans
+
+
+@pytest.mark.parametrize("content", [UNIT, LINK, RELATIVE])
+def test_what_a_program_leads_to_or_a_unit_starts_is_what_the_image_is_for(tmp_path, content):
+    assert planned(tmp_path, content) == ()
+
+
+@pytest.mark.parametrize(("content", "whole"), [(SCRIPT, False), (FAR_LINK, False), (PLAIN, True)])
 def test_what_a_file_runs_or_links_to_must_still_be_there(tmp_path, content, whole):
     change = evidence(tmp_path, content)
     assert change.evidence.integrity is whole
@@ -134,14 +208,20 @@ def test_what_a_file_runs_or_links_to_must_still_be_there(tmp_path, content, who
     [
         (PLAIN, "", ()),
         (SCRIPT, "", ()),  # only the file itself would say so
-        (LINK, "", ("/usr/bin/app",)),
-        (PLAIN, "%post\nhelping-hand --now || :", ("scriptlets of app",)),
+        (FAR_LINK, "", ("/usr/lib/hand",)),
+        (PLAIN, "%post\nhelping-hand --now", ("scriptlets of app",)),
+        (PLAIN, "%post\nhelping-hand --now || :", ("scriptlets of app (which do without)",)),
     ],
 )
 def test_without_the_files_headers_are_looked_into(tmp_path, monkeypatch, content, scriptlet, use):
     monkeypatch.setattr("bot.advice.contents.package_at_hand", lambda package, cache: None)
     found = evidence(tmp_path, content, scriptlet).evidence
     assert (found.use, found.looked_into) == (use, "headers")
+
+
+def test_headers_alone_do_not_say_that_nothing_needs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.advice.contents.package_at_hand", lambda package, cache: None)
+    assert evidence(tmp_path, PLAIN).standing == "possible"
 
 
 def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkeypatch):

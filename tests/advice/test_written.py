@@ -91,12 +91,15 @@ def test_documentation_does_not_count_where_it_is_not_installed(tmp_path):
         "test -x /usr/bin/ctl && ctl reload",
         "# ctl is not called\ntouch /etc/ctl.conf",
         "systemctl-like reload",
+        "if [ -e /usr/lib/ctl/helper ]; then\n  /usr/lib/ctl/helper || ctl reload\nfi",
+        "if test -x '/bin/ctl'; then ctl reload; fi || :",
+        "if [ $1 = 1 ]; then\n  if [ -x /usr/bin/ctl ]; then\n    :\n    ctl reload\n  fi\nfi",
     ],
 )
 def test_a_scriptlet_does_without_a_program_that_it_looks_for_or_whose_failure_it_ignores(
     scriptlet,
 ):
-    assert runs_without(scriptlet, {"/usr/bin/ctl"})
+    assert runs_without(scriptlet, {"/usr/bin/ctl"}, {"/usr/lib/ctl/helper"})
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,14 @@ def test_a_scriptlet_does_without_a_program_that_it_looks_for_or_whose_failure_i
         "if [ $1 -eq 1 ]; then\n  ctl reload\nfi",
         "if [ -x /usr/bin/ctl ]; then\n  true\nfi\n/usr/bin/ctl reload",
         "true || :; ctl reload",
+        "ctl add || :; ctl reload",
+        "if [ -e /etc/passwd ]; then\n  ctl reload\nfi",
+        "if [ ! -x /usr/bin/ctl ]; then\n  ctl reload\nfi",
+        "if [ -x /usr/bin/ctl ]; then :; else ctl reload; fi",
+        "test -x /usr/bin/ctl && true; ctl reload",
+        "test -x /usr/bin/ctl || ctl reload",
+        "if [ -x /usr/bin/other ] || [ -x /usr/bin/ctl ]; then ctl reload; fi",
     ],
 )
 def test_a_scriptlet_that_fails_without_a_program_needs_it(scriptlet):
-    assert not runs_without(scriptlet, {"/usr/bin/ctl"})
+    assert not runs_without(scriptlet, {"/usr/bin/ctl"}, {"/usr/lib/ctl/helper"})
