@@ -24,7 +24,7 @@ from bot.distro.retention import SweptFiles, sweep_paths
 from bot.errors import ChangeError, SurroundingsError
 from bot.locks import BUILD_LIMIT, free_lock, locked
 from bot.model.package import Package
-from bot.sandbox.run import run_sandboxed
+from bot.sandbox.run import require_sandbox, run_sandboxed
 from bot.sandbox.values import Bind, Limits
 
 if TYPE_CHECKING:
@@ -249,6 +249,7 @@ class Buildroots:
                 raise
 
     def _install(self, root: Path, rpms: Path, count: int) -> None:
+        require_sandbox("root")
         finished = run_sandboxed(
             ["/bin/sh", "-c", _INSTALL_SCRIPT, "install", "/rpms/list", self._finish],
             binds=[Bind(root, "/buildroot", writable=True), Bind(rpms, "/rpms")],

@@ -16,7 +16,7 @@ from bot.sandbox.cgroup import hierarchy, run_without_control_groups
 from bot.sandbox.disk import DiskRoom
 from bot.sandbox.launch import program
 from bot.sandbox.remedies import memory_remedy
-from bot.sandbox.run import run_sandboxed
+from bot.sandbox.run import require_sandbox, run_sandboxed
 from bot.sandbox.user_ids import check_user_ids
 from bot.sandbox.values import Limits, SandboxError
 
@@ -134,7 +134,7 @@ def _user_ids() -> Part:
     """The ids that builds install packages with, tried by a program that is root inside."""
     try:
         detail = check_user_ids()
-        run_sandboxed(["/usr/bin/env", "true"], limits=Limits(seconds=30.0), user="root")
+        require_sandbox("root")
     except SandboxError as error:
         return Part("user ids", False, f"builds cannot install packages: {error.what}", error.hint)
     return Part("user ids", True, detail)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
@@ -25,42 +27,44 @@ def in_container() -> bool:
 
 def namespace_remedy(text: str) -> str:
     """The remedy for a failure that bubblewrap or its starters described with `text`."""
-    if remedy := _kernel_remedy():
-        return remedy
-    if _is_chroot(text):
-        return (
-            "This looks like a chroot, where the kernel lets nobody make a user namespace. Make the"
-            " directory the root of a container: podman run --rootfs DIRECTORY."
-        )
-    if os.geteuid() == 0 and not _has_capability(_SYS_ADMIN):
-        return (
-            "This is root without the capability SYS_ADMIN, as containers have it by default: it"
-            " may neither mount nor make namespaces. Run the container as another user"
-            f" (--user 10001) with {CONFINEMENT}; or as root with these and --cap-add SYS_ADMIN; or"
-            " with --privileged."
-        )
-    if in_container() or "Operation not permitted" in text or "Permission denied" in text:
-        return (
-            f"In a container, allow user namespaces and mounts: {CONFINEMENT} (docker, podman), and"
-            " as root --cap-add SYS_ADMIN; or --privileged."
-        )
-    return ""
+    return (
+        _kernel_remedy()
+        or _apparmor_remedy()
+        or _chroot_remedy(text)
+        or _capability_remedy()
+        or _surroundings_remedy(text)
+    )
+
+
+_NAMESPACES = ("user", "mnt", "pid", "ipc", "net", "uts", "cgroup")
 
 
 def _kernel_remedy() -> str:
-    """The remedy where a parameter of the kernel forbids user namespaces, or ""."""
-    if _kernel("user/max_user_namespaces") == "0":
-        return "User namespaces are off here: sysctl user.max_user_namespaces=10000 (on the host)."
-    if _kernel("kernel/unprivileged_userns_clone") == "0":
-        return "User namespaces are off here: sysctl kernel.unprivileged_userns_clone=1."
-    if _kernel("kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return (
-            "AppArmor forbids user namespaces here. deploy/install --apparmor, as root (of a"
-            " container: on its host), loads a profile that allows them to bwrap"
-            " (deploy/apparmor/minimize-bwrap);"
-            " or sysctl kernel.apparmor_restrict_unprivileged_userns=0, for all programs."
-        )
+    for kind in _NAMESPACES:
+        if _kernel(name := f"user/max_{kind}_namespaces") == "0":
+            whose = "User namespaces" if kind == "user" else f"Namespaces ({kind})"
+            return f"{whose} are off here: {_parameter(name, '10000')}"
+    if _kernel(name := "kernel/unprivileged_userns_clone") == "0":
+        return f"User namespaces are off here: {_parameter(name, '1')}"
     return ""
+
+
+def _parameter(name: str, value: str) -> str:
+    """The command that sets a parameter of the kernel, now and at its next starts."""
+    setting = f"{name.replace('/', '.')}={value}"
+    return (
+        f"sysctl -w {setting}, as root (of a container: on its host); a line {setting} in a file"
+        " of /etc/sysctl.d keeps it."
+    )
+
+
+def _chroot_remedy(text: str) -> str:
+    if not _is_chroot(text):
+        return ""
+    return (
+        "This looks like a chroot, where the kernel lets nobody make a user namespace. Make the"
+        " directory the root of a container: podman run --rootfs DIRECTORY."
+    )
 
 
 def _is_chroot(text: str) -> bool:
@@ -68,6 +72,85 @@ def _is_chroot(text: str) -> bool:
     if "cannot change root filesystem propagation" in text:  # / is no mount
         return True
     return "No permissions to create" in text and _status("Seccomp") == "0" and not in_container()
+
+
+def _capability_remedy() -> str:
+    if os.geteuid() != 0 or _has_capability(_SYS_ADMIN):
+        return ""
+    return (
+        "This is root without the capability SYS_ADMIN, as containers have it by default: it"
+        " may neither mount nor make namespaces. Run the container as another user"
+        f" (--user 10001) with {CONFINEMENT}; or as root with these and"
+        " --cap-add SYS_ADMIN; or with --privileged."
+    )
+
+
+def _surroundings_remedy(text: str) -> str:
+    allowed = (
+        f"In a container, allow user namespaces and mounts: {CONFINEMENT} (docker, podman),"
+        " and as root --cap-add SYS_ADMIN; or --privileged."
+    )
+    if in_container():
+        return allowed
+    if _status("Seccomp") == "2":
+        return (
+            "A filter of system calls is in force for this process: take RestrictNamespaces=,"
+            f" SystemCallFilter= and the like out of its unit. {allowed}"
+        )
+    if "ENOSPC" in text or "No space left" in text:
+        more = _parameter("user/max_user_namespaces", "10000")
+        return f"There are as many namespaces as may be, or they are nested too deep: {more}"
+    refused = "not permitted" in text or "Permission denied" in text
+    return allowed if refused else ""
+
+
+# Ours, which lets bubblewrap do all it needs (deploy/apparmor).
+_OWN_PROFILE = "minimize-bwrap"
+
+
+def _apparmor_remedy() -> str:
+    """The remedy where AppArmor forbids bubblewrap something, "" where it does not."""
+    profile = _profile_of_bubblewrap()
+    parameter = "kernel/apparmor_restrict_unprivileged_userns"
+    if profile.startswith(_OWN_PROFILE):
+        return ""
+    if profile.endswith("(enforce)") and profile != _profile("self"):
+        name = profile.removesuffix(" (enforce)")
+        forbids, other = f"AppArmor's profile {name} confines bwrap", ""
+    elif _kernel(parameter) == "1":
+        forbids = "AppArmor forbids user namespaces"
+        other = f"; or, for all programs, {_parameter(parameter, '0')}"
+    else:
+        return ""
+    return (
+        f"{forbids} here. deploy/install --apparmor, as root (of a container: on its host), loads a"
+        " profile that lets bwrap make namespaces and do in them what it must"
+        f" (deploy/apparmor/minimize-bwrap){other or '.'}"
+    )
+
+
+def _profile_of_bubblewrap() -> str:
+    """The profile of AppArmor that bubblewrap gets when it is started here; "" without AppArmor."""
+    path = shutil.which("bwrap")
+    if path is None or not _profile("self"):
+        return ""
+    # It waits for arguments on its standard input; none come, and it ends.
+    process = subprocess.Popen(
+        [path, "--args", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        return _profile(str(process.pid))
+
+
+def _profile(process: str) -> str:
+    """The profile of a process and its mode, as in `bwrap (enforce)`; "" without AppArmor."""
+    try:
+        return Path(f"/proc/{process}/attr/apparmor/current").read_text().strip()
+    except OSError:
+        return ""
 
 
 def no_new_privileges() -> bool:
@@ -112,6 +195,7 @@ def memory_remedy() -> str:
             f"(docker, podman); {allow}."
         )
     return (
-        "As a service of systemd: Delegate=yes in its unit. From a shell: systemd-run --user "
-        f"--scope -p Delegate=yes COMMAND. Or start it as root; {allow}."
+        "As a service of systemd: Delegate=yes in its unit. From a shell: systemd-run --user"
+        " --scope -p Delegate=yes COMMAND; as root, for a user that does not log in: systemd-run"
+        f" --wait --pipe --uid USER -p Delegate=yes COMMAND. Or start it as root; {allow}."
     )

@@ -26,6 +26,7 @@ from bot.sandbox.launch import (
     outer_command,
 )
 from bot.sandbox.priority import at_own_priority
+from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.slots import own_ids, runtime_directory, uid_slot, unreadable_file
 from bot.sandbox.supervise import Launch, supervise
 from bot.sandbox.system_calls import filters, join_new_session_keyring
@@ -194,25 +195,32 @@ def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
                 os.chown(directory, 0, 0)
 
 
+# What is tried, by the user inside: any program; what rpm does when it installs packages.
+_TRIED: dict[User, str] = {
+    "build": "true",
+    "root": ": >/tmp/file && chown 1:1 /tmp/file && chroot / /bin/true",
+}
+
+
 @functools.cache
-def _failure() -> tuple[str, str] | None:
-    try:
-        finished = run_sandboxed(["/usr/bin/env", "true"], limits=Limits(seconds=30.0))
-    except SandboxError as error:
-        return error.what, error.hint
+def require_sandbox(user: User = "build") -> None:
+    """Try the sandbox, until it has worked once: what evaluates and builds, or, with "root", what
+    installs packages. Raises SandboxError, with the remedy, where it does not work."""
+    finished = run_sandboxed(
+        ["/bin/sh", "-c", _TRIED[user]], limits=Limits(seconds=30.0), user=user
+    )
     if finished.returncode != 0:
         output = (finished.stderr or finished.stdout).decode(errors="replace").strip()
-        return f"A trivial command failed in the sandbox: {output or finished.limit}.", ""
-    return None
+        what = "A trivial command" if user == "build" else "What installs packages"
+        raise SandboxError(
+            f"{what} failed in the sandbox: {output or finished.limit}.", namespace_remedy(output)
+        )
 
 
 def sandbox_available() -> str | None:
-    """Null where the sandbox works, else why not and what to do about it. Asked once a process."""
-    failure = _failure()
-    return None if failure is None else f"{failure[0]} {failure[1]}".strip()
-
-
-def require_sandbox() -> None:
-    """Raises SandboxError, with the remedy, where the sandbox does not work."""
-    if (failure := _failure()) is not None:
-        raise SandboxError(*failure)
+    """Null where the sandbox works, else why not and what to do about it."""
+    try:
+        require_sandbox()
+    except SandboxError as error:
+        return f"{error.what} {error.hint}".strip()
+    return None

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bot.sandbox.launch import STARTER
@@ -109,19 +109,29 @@ def check_user_ids() -> str:
 
 def _more_ids() -> str:
     """The remedy for a user who has too few ids, of those that there are in our namespace."""
-    first, last, before = 100_000, 165_535, ""
-    first_space = mapped_ids(own_map("uid"))
-    if not any(start <= first and last < start + count for start, count in first_space):
-        top = max((start + count for start, count in first_space), default=0)
+    first, last = next_ids((Path("/etc/subuid"), Path("/etc/subgid")))
+    before = ""
+    space = mapped_ids(own_map("uid"))
+    if not any(start <= first and last < start + count for start, count in space):
+        top = max((start + count for start, count in space), default=0)
         first, last = os.getuid() + 1, top - 1
         if last - first < SYSTEM_USERS:
             return CONTAINER_IDS
         before = ", of those in /proc/self/uid_map"
     ids = f"{first}-{last}"
     return (
-        f"Give this user ids{before}: usermod --add-subuids {ids} --add-subgids {ids} USER (as"
-        " root; ids that nobody else has in /etc/subuid and /etc/subgid)."
+        f"Give this user ids that nobody else has{before}:"
+        f" usermod --add-subuids {ids} --add-subgids {ids} {_user_name()} (as root)."
     )
+
+
+def next_ids(files: Sequence[Path]) -> tuple[int, int]:
+    """The first and the last of 65,536 ids beyond all that files like /etc/subuid give away."""
+    first = 100_000
+    for file in files:
+        for _, start, count in _ranges(file):
+            first = max(first, start + count)
+    return first, first + STARTER
 
 
 def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple[int, int]:
@@ -173,15 +183,22 @@ def _with_helper(program: str, file: str, pid: int, own: int) -> None:
 
 def _subordinate(file: Path) -> list[tuple[int, int]]:
     """The ranges of this user in a file like /etc/subuid: the first id, the number."""
-    names = {str(os.getuid())}
-    with contextlib.suppress(OSError, KeyError):  # an id without a name
-        names.add(getpass.getuser())
-    found = []
+    names = {str(os.getuid()), _user_name()}
+    return [(start, count) for name, start, count in _ranges(file) if name in names]
+
+
+def _user_name() -> str:
+    """This user's name, or its number where it has none."""
     try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
+def _ranges(file: Path) -> Iterator[tuple[str, int, int]]:
+    """The user, first id and number of each line; of what is no such line, none."""
+    with contextlib.suppress(OSError):
         for line in file.read_text().splitlines():
-            name, start, count = line.split(":")
-            if name in names:
-                found.append((int(start), int(count)))
-    except (OSError, ValueError):
-        pass
-    return found
+            with contextlib.suppress(ValueError):
+                name, start, count = line.split(":")
+                yield name, int(start), int(count)

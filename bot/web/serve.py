@@ -32,7 +32,8 @@ from bot.engine.retention import Retention, ServerRetention
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import forge_module, open_forges
-from bot.sandbox.user_ids import check_user_ids
+from bot.sandbox.cgroup import run_without_control_groups
+from bot.sandbox.run import require_sandbox
 from bot.sandbox.values import SandboxError
 from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
@@ -212,12 +213,21 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def _warn_of_builds(settings: Settings) -> None:
-    """Log why builds of this process would fail, now and not at the first of them."""
-    if not settings.build.enabled or not settings.engine.builds:
+def _warn_of_sandbox(settings: Settings) -> None:
+    """Log why no check or no build will succeed here, now and not at the first of them."""
+    engine = settings.engine
+    builds = settings.build.enabled and engine.builds > 0
+    if not settings.sandbox.memory_limit_required:
+        run_without_control_groups()
+    try:
+        if engine.predictions or builds:
+            require_sandbox()
+    except SandboxError as error:
+        LOG.warning("spec files cannot be evaluated or built here: %s %s", error.what, error.hint)
         return
     try:
-        check_user_ids()
+        if builds:
+            require_sandbox("root")
     except SandboxError as error:
         LOG.warning("builds cannot install packages here: %s %s", error.what, error.hint)
 
@@ -241,7 +251,7 @@ def _run(
         headers = {} if given is None else {"authorization": given.value()}
         start_traces(settings.traces.endpoint, settings.executor_id(role), headers=headers)
     write_stacks_on_sigusr1(sys.stderr.fileno())
-    _warn_of_builds(settings)
+    _warn_of_sandbox(settings)
     sweep_temporary_directories()
     asyncio.run(process)
     stop_traces()

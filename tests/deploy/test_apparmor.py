@@ -35,12 +35,16 @@ def test_the_profile_is_loaded_and_the_distribution_s_taken_out(tmp_path: Path) 
     folder = tmp_path / "apparmor.d"
     folder.mkdir()
     (folder / "bwrap-userns-restrict").write_text("profile bwrap /usr/bin/bwrap {}\n")
+    (folder / "of-the-site").write_text("  profile ours @{bin}/bwrap flags=(complain) {}\n")
+    (folder / "flatpak").write_text("profile flatpak /usr/bin/flatpak {}\n# not /usr/bin/bwrap {\n")
     done = installed(folder, tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{folder}/minimize-bwrap\n")
     assert (folder / "minimize-bwrap").read_bytes() == PROFILE.read_bytes()
-    assert (folder / "disable/bwrap-userns-restrict").is_symlink()
+    taken_out = {"bwrap-userns-restrict", "of-the-site"}
+    assert {path.name for path in (folder / "disable").iterdir()} == taken_out
     assert (tmp_path / "calls").read_text().splitlines() == [
         f"-R {folder}/bwrap-userns-restrict",
+        f"-R {folder}/of-the-site",
         f"-r {folder}/minimize-bwrap",
     ]
 

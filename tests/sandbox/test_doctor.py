@@ -102,6 +102,30 @@ def test_a_sandbox_that_cannot_start_has_its_remedy(monkeypatch, tmp_path: Path)
     assert found.strangers == "refused"
 
 
+def test_ids_that_cannot_be_taken_are_missing(monkeypatch, tmp_path: Path) -> None:
+    """As under Ubuntu's profile for bwrap: the namespace is made, and its root may do nothing."""
+
+    def answers(*_: object, **__: object) -> Finished:
+        return Finished(127, b"", b"setpriv: setresuid failed: Operation not permitted", None, 0.1)
+
+    run.require_sandbox.cache_clear()
+    monkeypatch.setattr(isolation, "check_user_ids", lambda: "65,536 from 100000 on")
+    monkeypatch.setattr(run, "run_sandboxed", answers)
+    (part,) = [one for one in inspect_isolation(tmp_path).parts if one.name == "user ids"]
+    assert not part.given
+    assert "setresuid failed" in part.detail
+    assert part.remedy
+
+
+def test_a_sandbox_that_did_not_work_is_tried_again(monkeypatch) -> None:
+    answers = [Finished(code, b"", b"", None, 0.1) for code in (1, 0)]
+    monkeypatch.setattr(run, "run_sandboxed", lambda *_, **__: answers.pop(0))
+    run.require_sandbox.cache_clear()
+    assert "failed in the sandbox" in (sandbox_available() or "")
+    assert [sandbox_available(), sandbox_available()] == [None, None]  # kept once it has worked
+    run.require_sandbox.cache_clear()
+
+
 def test_what_a_program_reaches_inside_is_missing(monkeypatch, tmp_path: Path) -> None:
     reached = {"namespaces": False, "system calls": True, "/proc": False}
 

@@ -12,6 +12,7 @@ import pytest
 from bot.sandbox import remedies, user_ids
 from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.slots import FIRST_UID, IDS, IDS_BASE, SLOTS, ids_in, is_root_outside
+from bot.sandbox.user_ids import next_ids
 from bot.sandbox.values import SandboxError
 
 HOST = "         0          0 4294967295\n"
@@ -112,6 +113,7 @@ def test_of_a_user_s_ids_those_count_that_the_namespace_has(
 ) -> None:
     monkeypatch.setattr(user_ids, "_subordinate", lambda _: given)
     monkeypatch.setattr(user_ids, "own_map", lambda _: space)
+    monkeypatch.setattr(user_ids, "next_ids", lambda _: (100_000, 165_535))
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     if isinstance(found, tuple):
         assert user_ids.range_of_ids() == found
@@ -126,6 +128,7 @@ def test_of_a_user_s_ids_those_count_that_the_namespace_has(
     [
         ({"user/max_user_namespaces": "0"}, "user.max_user_namespaces=10000"),
         ({"kernel/unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone=1"),
+        ({"user/max_net_namespaces": "0"}, "Namespaces (net) are off here: sysctl -w user.max_net"),
         ({"kernel/apparmor_restrict_unprivileged_userns": "1"}, "deploy/install --apparmor"),
     ],
 )
@@ -140,6 +143,72 @@ def test_a_chroot_whose_root_is_no_mount_is_told_apart(monkeypatch: pytest.Monke
     monkeypatch.setattr(remedies, "_kernel", lambda _: "")
     said = "unshare: cannot change root filesystem propagation: Invalid argument"
     assert "looks like a chroot" in namespace_remedy(said)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "remedy"),
+    [
+        # A container's, or a unit's: bwrap has the profile of who started it.
+        ({"self": "docker-default (enforce)", "bwrap": "docker-default (enforce)"}, False),
+        ({"self": "unconfined", "bwrap": "unconfined"}, False),
+        ({"self": "unconfined", "bwrap": "minimize-bwrap (unconfined)"}, False),
+        ({"self": "unconfined", "bwrap": "bwrap (complain)"}, False),
+        ({"self": "unconfined", "bwrap": "bwrap (enforce)"}, True),
+    ],
+)
+def test_a_profile_that_confines_bwrap_has_its_remedy(
+    profiles: dict[str, str], remedy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedies, "_kernel", lambda _: "")
+    monkeypatch.setattr(remedies.shutil, "which", lambda _: "/bin/cat")
+    monkeypatch.setattr(
+        remedies, "_profile", lambda process: profiles["self" if process == "self" else "bwrap"]
+    )
+    said = namespace_remedy("setpriv: setresuid failed: Operation not permitted")
+    assert ("AppArmor's profile bwrap confines bwrap here. deploy/install --ap" in said) is remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "seccomp", "remedy"),
+    [
+        ("bwrap: Can't set hostname: Operation not permitted", "2", "take RestrictNamespaces="),
+        ("bwrap: Creating new namespace failed (ENOSPC)", "0", "as many namespaces as may be"),
+        ("bwrap: Creating new namespace failed: Permission denied", "0", "In a container, allow"),
+        ("bwrap: execvp true: No such file or directory", "0", ""),
+    ],
+)
+def test_what_surrounds_us_has_its_remedy(
+    text: str, seccomp: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = {"Seccomp": seccomp, "CapEff": "ffffffffffffffff"}
+    monkeypatch.setattr(remedies, "_kernel", lambda _: "")
+    monkeypatch.setattr(remedies, "_profile", lambda _: "")
+    monkeypatch.setattr(remedies, "_status", lambda name: status[name])
+    monkeypatch.setattr(remedies, "in_container", lambda: False)
+    said = namespace_remedy(text)
+    assert said.startswith(remedy) if remedy.startswith("In") else remedy in said
+    assert bool(said) is bool(remedy)
+
+
+def test_the_ids_that_a_user_is_to_get_are_nobody_else_s(tmp_path: Path) -> None:
+    users, groups = tmp_path / "subuid", tmp_path / "subgid"
+    assert next_ids((users, groups)) == (100_000, 165_535)
+    users.write_text("\n".join(("a:100000:65536", "odd", "b:165536:1000")))
+    groups.write_text("a:100000:65536")
+    assert next_ids((users, groups)) == (166_536, 232_071)
+
+
+def test_a_user_without_ids_is_told_a_command_that_can_be_pasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(user_ids, "_user_name", lambda: "minimize")
+    monkeypatch.setattr(user_ids, "_ranges", lambda _: iter([("maria", 100_000, 65_536)]))
+    monkeypatch.setattr(user_ids.shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(SandboxError, match="this user has none") as refused:
+        user_ids.check_user_ids()
+    command = "usermod --add-subuids 165536-231071 --add-subgids 165536-231071 minimize"
+    assert f"has: {command} (as root)." in refused.value.hint
 
 
 def test_root_without_sys_admin_is_told_to_be_another_user(
