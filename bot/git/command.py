@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,13 @@ SAFE_CONFIG: Mapping[str, str] = {
 }
 
 
+# What says which configuration is the user's, and how hosts are reached: CI systems hand their
+# credentials on so (gitlab-runner's GIT_CONFIG_GLOBAL, GIT_ASKPASS of Jenkins, an SSH key).
+_USERS = re.compile(
+    r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|(KEY|VALUE)_\d+)|ASKPASS|SSH\w*|SSL_\w+|HTTP_\w+)"
+)
+
+
 class GitError(SurroundingsError):
     """A git command failed: a host that does not answer, a broken repository, a time limit."""
 
@@ -63,26 +71,28 @@ def _dying_with_us() -> tuple[str, ...]:
 def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str) -> dict[str, str]:
     """The environment of a git command; `config` goes there, so no argument list shows it.
 
-    `isolated` leaves out the configuration of the system and of the user. `protocols` is git's
-    GIT_ALLOW_PROTOCOL: names with colons between.
+    `isolated` leaves out the configuration of the system and of the user, and what their
+    environment says of it. `protocols` is git's GIT_ALLOW_PROTOCOL: names with colons between.
     """
     variables = {
         name: value
         for name, value in os.environ.items()
-        # GIT_* of whoever started us is not ours.
-        if not name.startswith("GIT_")
+        # GIT_* of whoever started us (a hook's index, say) is not ours.
+        if not name.startswith("GIT_") or (not isolated and _USERS.fullmatch(name))
     } | proxy_environment()
     settings = {**SAFE_CONFIG, **config}
     if (authorities := authorities_file()) is not None:
         settings["http.sslCAInfo"] = str(authorities)
-    for index, (key, value) in enumerate(settings.items()):
+    count = variables.get("GIT_CONFIG_COUNT", "")
+    given = int(count) if count.isascii() and count.isdecimal() else 0
+    for index, (key, value) in enumerate(settings.items(), given):
         variables[f"GIT_CONFIG_KEY_{index}"] = key
         variables[f"GIT_CONFIG_VALUE_{index}"] = value
     variables |= {
-        "GIT_CONFIG_COUNT": str(len(settings)),
+        "GIT_CONFIG_COUNT": str(given + len(settings)),
         "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "true",
+        "GIT_ASKPASS": variables.get("GIT_ASKPASS", "true"),
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import UsageError
-from bot.git.command import GitError
+from bot.git.command import GitError, git_environment
 from bot.git.history import Commit, commits_with_history
 from bot.git.repository import open_repository
 from tests.git.running import git
@@ -95,3 +95,34 @@ def test_a_commit_that_nobody_has_is_named(upstream: Path) -> None:
         commits_with_history(clone, Commit("0" * 39 + "1", "origin"), Commit("HEAD"))
     with pytest.raises(UsageError, match="refs/remotes/origin/main is not in the clone"):
         commits_with_history(clone, Commit("refs/remotes/origin/main"), Commit("HEAD"))
+
+
+def test_the_users_configuration_in_the_environment_counts(
+    upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = shallow(upstream)
+    git(clone, "remote", "set-url", "origin", "https://somewhere.invalid/git")
+    instead = f"url.{upstream.as_uri()}.insteadOf"
+    tip, topic = git(upstream, "rev-parse", "main"), git(upstream, "rev-parse", "topic")
+    wanted = Commit(tip, "origin", "refs/heads/main"), Commit(topic, "origin")
+    # As gitlab-runner hands on what it knows, and as anybody may.
+    with monkeypatch.context() as patch:
+        given = tmp_path / "runners"
+        given.write_text(
+            f'[url "{upstream.as_uri()}"]\n\tinsteadOf = https://somewhere.invalid/git\n'
+        )
+        patch.setenv("GIT_CONFIG_GLOBAL", str(given))
+        assert commits_with_history(open_repository(clone), *wanted) == (tip, topic)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", instead)
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://somewhere.invalid/git")
+    other = Commit("refs/heads/main", "origin", "refs/heads/main")
+    assert commits_with_history(open_repository(clone), other, wanted[1]) == (tip, topic)
+
+
+def test_a_servers_git_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_SSH_COMMAND", "GIT_ASKPASS"):
+        monkeypatch.setenv(name, "7")
+    made = git_environment({"a.b": "c"}, isolated=True, protocols="https")
+    assert "7" not in {value for name, value in made.items() if name.startswith("GIT_")}
+    assert made["GIT_ASKPASS"] == "true"
