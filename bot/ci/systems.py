@@ -7,6 +7,8 @@ https://docs.gitlab.com/ci/variables/predefined_variables/;
 https://www.jenkins.io/doc/book/pipeline/multibranch/;
 https://zuul-ci.org/docs/zuul/latest/job-content.html (`origin` has refs of the state before the
 change, release note of 3.0.1); https://packit.dev/docs/configuration/upstream/tests.
+What they leave unsaid (which refs a clone has, what is unset when) was read in actions/checkout,
+gitlab-runner, git-plugin, packit-service, and zuul-jobs' prepare-workspace-git.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from pydantic import BaseModel, ValidationError
 
 from bot.errors import UsageError
 from bot.git.history import Commit
+
+# The branch that the remote calls its own, which no runner's clone has: of what is new, the base.
+_DEFAULT = Commit("refs/remotes/origin/HEAD", "origin", "HEAD")
+_ZUULS_ORIGIN = "file:///dev/null"
 
 System = Literal["github", "forgejo", "gitlab", "jenkins", "zuul", "packit"]
 Variables = Mapping[str, str]
@@ -41,6 +47,8 @@ class ChangeRequest:
 class CiRun:
     """The subject of one run: the commits, the branch that the change goes to, the change request.
 
+    `otherwise` is the base where the first one can be had from nowhere: a push that was forced may
+    leave no trace of the commit before, and a fork may not read the project that it is of.
     `summary` is the file that the system shows as the run's summary, in Markdown; `attachments` is
     the folder whose files it keeps with the run. Each is null where there is none.
     """
@@ -49,27 +57,35 @@ class CiRun:
     base: Commit
     head: Commit
     branch: str | None
+    otherwise: Commit | None = None
     change: ChangeRequest | None = None
     summary: Path | None = None
     attachments: Path | None = None
 
 
-def find_run(name: str, variables: Variables, checked_out: str | None) -> CiRun:
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """The branch that is checked out, and the URL of the remote origin; null where none is."""
+
+    branch: str | None = None
+    origin: str | None = None
+
+
+def find_run(name: str, variables: Variables, clone: Clone) -> CiRun:
     """The run of the CI system `name`, or of the one that the variables are of where it is `auto`.
 
-    `checked_out` is the name of the branch that is checked out, null where none is. UsageError
-    where no system is found, or it does not say what it should.
+    UsageError where no system is found, or it does not say what it should.
     """
-    kind = _detected(variables) if name == "auto" else name
+    kind = _detected(variables, clone) if name == "auto" else name
     if kind is None:
         raise UsageError(
             "No CI system was recognized by its environment variables.",
             f"Say which one it is: --ci {'|'.join(_READERS)}.",
         )
-    return _READERS[kind](variables, checked_out)
+    return _READERS[kind](variables, clone)
 
 
-def _detected(variables: Variables) -> str | None:
+def _detected(variables: Variables, clone: Clone) -> str | None:
     # Forgejo and Gitea set GitHub's variables too.
     if variables.get("FORGEJO_ACTIONS") or variables.get("GITEA_ACTIONS"):
         return "forgejo"
@@ -81,8 +97,8 @@ def _detected(variables: Variables) -> str | None:
     ):
         if variables.get(variable):
             return system
-    inventory = Path(variables.get("HOME") or "/nonexistent") / "zuul-info" / "inventory.yaml"
-    return "zuul" if inventory.exists() else None
+    # Zuul sets no variables, but leaves no remote to fetch from.
+    return "zuul" if clone.origin == _ZUULS_ORIGIN else None
 
 
 def _needed(variables: Variables, name: str, system: str) -> str:
@@ -137,6 +153,7 @@ def _actions(system: Literal["github", "forgejo"], variables: Variables) -> CiRu
     except (OSError, ValidationError) as error:
         raise UsageError(f"The event at {path} cannot be read: {error}") from error
     base, head, branch = _commits_of_event(payload, variables)
+    otherwise = None if payload.pull_request or payload.merge_group else _DEFAULT
     summary = variables.get("GITHUB_STEP_SUMMARY")
     change = None
     if payload.pull_request is not None:
@@ -151,7 +168,7 @@ def _actions(system: Literal["github", "forgejo"], variables: Variables) -> CiRu
             payload.pull_request.number,
             _first(variables, "MINIMIZE_TOKEN", *own, "GITHUB_TOKEN"),
         )
-    return CiRun(system, base, head, branch, change, Path(summary) if summary else None)
+    return CiRun(system, base, head, branch, otherwise, change, Path(summary) if summary else None)
 
 
 def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Commit, str | None]:
@@ -166,28 +183,27 @@ def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Comm
         head = Commit(group.head_sha, "origin", variables.get("GITHUB_REF"))
         return base, head, group.base_ref.removeprefix("refs/heads/")
     head_sha = event.after or _needed(variables, "GITHUB_SHA", "the runner")
-    branch = variables.get("GITHUB_REF_NAME")
-    ref = variables.get("GITHUB_REF")
-    before = _before(event.before, "refs/remotes/origin/HEAD")
-    return before, Commit(head_sha, "origin", ref), branch
+    ref = variables.get("GITHUB_REF", "")
+    # A tag is of no branch.
+    branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else None
+    return _before(event.before), Commit(head_sha, "origin", ref or None), branch
 
 
-def _before(sha: str | None, otherwise: str) -> Commit:
-    """The commit before a push; the default branch for a branch that is new, and for no push."""
+def _before(sha: str | None) -> Commit:
+    """The commit before a push; the default branch for what is new, and for no push."""
     if sha is None or not sha.strip("0"):
-        return Commit(otherwise)
+        return _DEFAULT
     return Commit(sha, "origin")
 
 
-def _gitlab(variables: Variables, checked_out: str | None) -> CiRun:
-    del checked_out
+def _gitlab(variables: Variables, clone: Clone) -> CiRun:
+    del clone
     sha = _needed(variables, "CI_COMMIT_SHA", "GitLab")
     number = variables.get("CI_MERGE_REQUEST_IID")
     if number is None:
+        before = _before(variables.get("CI_COMMIT_BEFORE_SHA"))
         branch = variables.get("CI_COMMIT_BRANCH")
-        default = f"refs/remotes/origin/{variables.get('CI_DEFAULT_BRANCH', 'HEAD')}"
-        before = _before(variables.get("CI_COMMIT_BEFORE_SHA"), default)
-        return CiRun("gitlab", before, Commit(sha, "origin"), branch)
+        return CiRun("gitlab", before, Commit(sha, "origin"), branch, _DEFAULT)
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise UsageError(
             f"The variable CI_MERGE_REQUEST_IID is no number: {number[:40]!r}.",
@@ -195,9 +211,11 @@ def _gitlab(variables: Variables, checked_out: str | None) -> CiRun:
         )
     branch = _needed(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
     project_url = _needed(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
-    # A fork's pipeline runs in the fork, whose clone has no target branch.
+    # A fork's pipeline runs in the fork, whose clone has no target branch. Where the project cannot
+    # be read from there, the merge base that GitLab names is in the fork too.
     own = variables.get("CI_MERGE_REQUEST_PROJECT_ID") == variables.get("CI_PROJECT_ID")
     remote = "origin" if own else f"{project_url}.git"
+    merge_base = variables.get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
     ref = f"refs/heads/{branch}"
     # Empty unless the pipeline is of the merged result.
     head = variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or sha
@@ -215,12 +233,13 @@ def _gitlab(variables: Variables, checked_out: str | None) -> CiRun:
         Commit(ref, remote, ref),
         Commit(head, "origin", variables.get("CI_MERGE_REQUEST_REF_PATH")),
         branch,
+        Commit(merge_base, "origin") if merge_base and not own else None,
         change,
     )
 
 
-def _jenkins(variables: Variables, checked_out: str | None) -> CiRun:
-    del checked_out
+def _jenkins(variables: Variables, clone: Clone) -> CiRun:
+    del clone
     target = variables.get("CHANGE_TARGET")
     if target is not None:
         # HEAD may be Jenkins' own merge of both: no remote has it.
@@ -229,35 +248,40 @@ def _jenkins(variables: Variables, checked_out: str | None) -> CiRun:
     branch = (variables.get("BRANCH_NAME") or variables.get("GIT_BRANCH", "")).removeprefix(
         "origin/"
     )
-    before = _before(variables.get("GIT_PREVIOUS_COMMIT"), "refs/remotes/origin/HEAD")
-    return CiRun("jenkins", before, Commit("HEAD"), branch or None)
+    before = _before(variables.get("GIT_PREVIOUS_COMMIT"))
+    return CiRun("jenkins", before, Commit("HEAD"), branch or None, _DEFAULT)
 
 
-def _zuul(variables: Variables, checked_out: str | None) -> CiRun:
+def _zuul(variables: Variables, clone: Clone) -> CiRun:
     del variables
-    if checked_out is None:
+    if clone.branch is None:
         raise UsageError(
             "Zuul has the branch of a change checked out, and here is none.",
             "Run it in the folder that zuul.project.src_dir names, or say --base and --head.",
         )
-    base = Commit(f"refs/remotes/origin/{checked_out}")
-    return CiRun("zuul", base, Commit("HEAD"), checked_out)
+    base = Commit(f"refs/remotes/origin/{clone.branch}")
+    return CiRun("zuul", base, Commit("HEAD"), clone.branch)
 
 
-def _packit(variables: Variables, checked_out: str | None) -> CiRun:
-    del checked_out
+def _packit(variables: Variables, clone: Clone) -> CiRun:
+    del clone
     branch = variables.get("PACKIT_TARGET_BRANCH")
-    source = variables.get("PACKIT_SOURCE_BRANCH")
-    base = Commit(
-        _needed(variables, "PACKIT_TARGET_SHA", "Packit"),
-        _needed(variables, "PACKIT_TARGET_URL", "Packit"),
-        f"refs/heads/{branch}" if branch else None,
-    )
-    head = Commit(
-        _needed(variables, "PACKIT_SOURCE_SHA", "Packit"),
-        _needed(variables, "PACKIT_SOURCE_URL", "Packit"),
-        f"refs/heads/{source}" if source else None,
-    )
+    if variables.get("PACKIT_TARGET_SHA"):
+        source = variables.get("PACKIT_SOURCE_BRANCH")
+        base = Commit(
+            variables["PACKIT_TARGET_SHA"],
+            _needed(variables, "PACKIT_TARGET_URL", "Packit"),
+            f"refs/heads/{branch}" if branch else None,
+        )
+        head = Commit(
+            _needed(variables, "PACKIT_SOURCE_SHA", "Packit"),
+            _needed(variables, "PACKIT_SOURCE_URL", "Packit"),
+            f"refs/heads/{source}" if source else None,
+        )
+    else:
+        # A commit or a release: Packit says nothing of what was there before.
+        sha = _needed(variables, "PACKIT_COMMIT_SHA", "Packit")
+        base, head = Commit(f"{sha}^"), Commit(sha, "origin")
     # https://tmt.readthedocs.io/en/stable/overview.html#test-variables
     attachments = variables.get("TMT_TEST_DATA") or variables.get("TMT_PLAN_DATA")
     return CiRun(
@@ -269,7 +293,7 @@ def _first(variables: Variables, *names: str) -> str | None:
     return next((value for name in names if (value := variables.get(name))), None)
 
 
-_READERS: Mapping[str, Callable[[Variables, str | None], CiRun]] = {
+_READERS: Mapping[str, Callable[[Variables, Clone], CiRun]] = {
     "github": lambda variables, _: _actions("github", variables),
     "forgejo": lambda variables, _: _actions("forgejo", variables),
     "gitlab": _gitlab,

@@ -13,6 +13,7 @@ import click
 
 from bot.cli.output import note, write_command
 from bot.errors import MinimizeError
+from bot.git.command import GitError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
 
@@ -69,13 +70,21 @@ def ci_change(
 
     `base` and `head` are revisions that somebody gave; they come first.
     """
-    from bot.ci.systems import find_run
+    from bot.ci.systems import Clone, find_run
     from bot.git.history import Commit, commits_with_history
 
-    run = find_run(system, os.environ, repository.branch_name())
+    clone = Clone(repository.branch_name(), repository.remote_url("origin"))
+    run = find_run(system, os.environ, clone)
     first = Commit(base) if base is not None else run.base
     second = Commit(head) if head is not None else run.head
-    base_id, head_id = commits_with_history(repository, first, second)
+    try:
+        base_id, head_id = commits_with_history(repository, first, second)
+    except GitError as error:
+        if base is not None or run.otherwise in (None, first):
+            raise
+        assert run.otherwise is not None
+        note(f"{error.what}. The base is {run.otherwise.revision} in its place.")
+        base_id, head_id = commits_with_history(repository, run.otherwise, second)
     return CiChange(run, base_id, head_id, None if base is not None else run.branch)
 
 

@@ -145,6 +145,11 @@ class GitRepository:
         code, out = self.git_code("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1))
         return out.decode().strip() if code == 0 else None
 
+    def remote_url(self, name: str) -> str | None:
+        """The URL of a remote as the repository's configuration has it; null where it has none."""
+        code, out = self.git_code("config", "--get", f"remote.{name}.url", accept=(0, 1))
+        return os.fsdecode(out).rstrip("\n") if code == 0 else None
+
     def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
         """The files that differ between two commits, or a commit and the working tree, by path.
 

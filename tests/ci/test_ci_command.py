@@ -171,13 +171,50 @@ def test_zuul_the_state_before_the_change_is_origins_branch(bench: Bench) -> Non
         ["remote", "set-url", "origin", "file:///dev/null"],
     ):
         subprocess.run(["git", "-C", str(clone), *arguments], check=True)
-    inventory = bench.root / "home" / "zuul-info" / "inventory.yaml"
-    inventory.parent.mkdir(parents=True)
-    inventory.write_text("all: {}\n")
-    variables = {"HOME": str(bench.root / "home")}
-    code, output, errors = run(bench, clone, variables, "--format", "json")
+    code, output, errors = run(bench, clone, {}, "--format", "json")
     assert code == 0, errors
     assert json.loads(output)["base"] == before
+    assert added(output) == {"perl", "perl-libs"}
+
+
+@pytest.mark.parametrize("before", ["0" * 40, "1" * 40], ids=["new", "forced"])
+def test_a_push_without_a_commit_before_is_compared_with_the_default_branch(
+    bench: Bench, before: str
+) -> None:
+    clone = runner(bench, "--depth=1", "origin", "refs/heads/topic")
+    event = bench.root / "event.json"
+    event.write_text(json.dumps({"before": before, "after": revision(bench, "topic")}))
+    variables = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_REF": "refs/heads/topic",
+    }
+    code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert json.loads(output)["base"] == revision(bench, "main")
+    assert added(output) == {"perl", "perl-libs"}
+    assert ("The base is refs/remotes/origin/HEAD in its place" in errors) == ("1" in before)
+
+
+def test_a_fork_that_may_not_read_its_project_takes_the_merge_base(bench: Bench) -> None:
+    clone = runner(bench, "--depth=20", "origin", "refs/merge-requests/7/head")
+    variables = {
+        "GITLAB_CI": "true",
+        "CI_COMMIT_SHA": revision(bench, "topic"),
+        "CI_API_V4_URL": "https://gitlab.invalid/api/v4",
+        "CI_SERVER_URL": "https://gitlab.invalid",
+        "CI_PROJECT_ID": "2",
+        "CI_MERGE_REQUEST_IID": "7",
+        "CI_MERGE_REQUEST_PROJECT_ID": "1",
+        "CI_MERGE_REQUEST_PROJECT_URL": str(bench.root / "nowhere"),
+        "CI_MERGE_REQUEST_PROJECT_PATH": "web/nginx",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": revision(bench, "topic~1"),
+    }
+    code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert json.loads(output)["base"] == revision(bench, "topic~1")
     assert added(output) == {"perl", "perl-libs"}
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.ci.systems import CiRun, find_run
+from bot.ci.systems import CiRun, Clone, find_run
 from bot.errors import UsageError
 from bot.git.history import Commit
 
+NOWHERE = Clone()
+DEFAULT = Commit("refs/remotes/origin/HEAD", "origin", "HEAD")
 A, B, ZERO = "a" * 40, "b" * 40, "0" * 40
 PULL = {"pull_request": {"number": 7, "base": {"ref": "main", "sha": A}, "head": {"sha": B}}}
 
@@ -52,7 +54,7 @@ def gitlab(**more: str) -> dict[str, str]:
 
 def test_github_a_pull_request_is_compared_at_its_head_not_at_the_merge(tmp_path: Path) -> None:
     variables = actions(tmp_path, "pull_request", PULL, GITHUB_TOKEN="t", GITHUB_SHA="c" * 40)
-    run = find_run("auto", variables, None)
+    run = find_run("auto", variables, NOWHERE)
     assert (run.system, run.branch) == ("github", "main")
     assert run.base == Commit(A, "origin", "refs/heads/main")
     assert run.head == Commit(B, "origin", "refs/pull/7/head")
@@ -62,29 +64,40 @@ def test_github_a_pull_request_is_compared_at_its_head_not_at_the_merge(tmp_path
 
 def test_github_a_token_of_ones_own_comes_first_and_is_shown_nowhere(tmp_path: Path) -> None:
     more = {"GITHUB_TOKEN": "job", "MINIMIZE_TOKEN": "own-secret"}
-    run = find_run("github", actions(tmp_path, "pull_request", PULL, **more), None)
+    run = find_run("github", actions(tmp_path, "pull_request", PULL, **more), NOWHERE)
     assert run.change is not None
     assert run.change.token == "own-secret"
     assert "own-secret" not in repr(run)
 
 
 def test_github_a_push_is_compared_with_the_commit_before_it(tmp_path: Path) -> None:
-    run = find_run("auto", actions(tmp_path, "push", {"before": A, "after": B}), None)
+    run = find_run("auto", actions(tmp_path, "push", {"before": A, "after": B}), NOWHERE)
     assert (run.base, run.head.revision) == (Commit(A, "origin"), B)
-    assert run.change is None
-    new = find_run("auto", actions(tmp_path, "push", {"before": ZERO, "after": B}), None)
-    assert new.base == Commit("refs/remotes/origin/HEAD")
+    assert (run.change, run.branch, run.otherwise) == (None, "main", DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [("push", {"before": ZERO, "after": B}), ("schedule", {}), ("workflow_dispatch", {})],
+)
+def test_github_what_is_new_is_compared_with_the_default_branch(
+    tmp_path: Path, event: str, payload: object
+) -> None:
+    run = find_run("auto", actions(tmp_path, event, payload), NOWHERE)
+    assert (run.base, run.head.revision, run.branch) == (DEFAULT, B, "main")
+    tag = {"GITHUB_REF": "refs/tags/v1", "GITHUB_REF_NAME": "v1"}
+    assert find_run("auto", actions(tmp_path, event, payload, **tag), NOWHERE).branch is None
 
 
 def test_github_a_merge_queue_says_both_commits(tmp_path: Path) -> None:
     group = {"merge_group": {"base_sha": A, "base_ref": "refs/heads/main", "head_sha": B}}
-    run = find_run("auto", actions(tmp_path, "merge_group", group), None)
+    run = find_run("auto", actions(tmp_path, "merge_group", group), NOWHERE)
     assert (run.base.revision, run.head.revision, run.branch) == (A, B, "main")
 
 
 def test_github_strangers_files_are_not_evaluated_beside_secrets(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="pull_request_target"):
-        find_run("auto", actions(tmp_path, "pull_request_target", PULL), None)
+        find_run("auto", actions(tmp_path, "pull_request_target", PULL), NOWHERE)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"pull_request": {"number": 7}}', "\x00"])
@@ -92,7 +105,7 @@ def test_github_an_event_that_cannot_be_read_is_named(tmp_path: Path, content: s
     variables = actions(tmp_path, "pull_request", PULL)
     (tmp_path / "event.json").write_text(content)
     with pytest.raises(UsageError, match=r"event\.json cannot be read"):
-        find_run("auto", variables, None)
+        find_run("auto", variables, NOWHERE)
 
 
 @pytest.mark.parametrize("flag", ["FORGEJO_ACTIONS", "GITEA_ACTIONS"])
@@ -100,14 +113,14 @@ def test_forgejo_is_not_taken_for_github(tmp_path: Path, flag: str) -> None:
     more = {flag: "true", "FORGEJO_TOKEN": "f", "GITHUB_TOKEN": "g"}
     variables = actions(tmp_path, "pull_request", PULL, **more)
     del variables["GITHUB_API_URL"]
-    run = find_run("auto", variables, None)
+    run = find_run("auto", variables, NOWHERE)
     assert run.system == "forgejo"
     assert run.change is not None
     assert (run.change.api_url, run.change.token) == ("https://github.example/api/v1", "f")
 
 
 def test_gitlab_a_merge_request_is_compared_with_its_target_branch() -> None:
-    run = find_run("auto", gitlab(CI_JOB_TOKEN="j"), None)
+    run = find_run("auto", gitlab(CI_JOB_TOKEN="j"), NOWHERE)
     assert run.base == Commit("refs/heads/c10s", "origin", "refs/heads/c10s")
     assert run.head == Commit(B, "origin", "refs/merge-requests/7/head")
     assert run.change is not None
@@ -116,44 +129,54 @@ def test_gitlab_a_merge_request_is_compared_with_its_target_branch() -> None:
 
 
 def test_gitlab_a_forks_pipeline_takes_the_branch_from_the_project() -> None:
-    run = find_run("auto", gitlab(CI_PROJECT_ID="2"), None)
+    variables = gitlab(CI_PROJECT_ID="2", CI_MERGE_REQUEST_DIFF_BASE_SHA=A)
+    run = find_run("auto", variables, NOWHERE)
     assert run.base.remote == "https://gitlab.example/rpms/nginx.git"
+    # Where the fork may not read the project, the merge base that GitLab names.
+    assert run.otherwise == Commit(A, "origin")
+    own = find_run("auto", variables | {"CI_PROJECT_ID": "1"}, NOWHERE)
+    assert own.otherwise is None
 
 
 def test_gitlab_of_a_merged_result_the_source_is_head() -> None:
-    run = find_run("auto", gitlab(CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=A), None)
+    run = find_run("auto", gitlab(CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=A), NOWHERE)
     assert run.head.revision == A
 
 
 def test_gitlab_a_new_branch_is_compared_with_the_default_one() -> None:
     variables = {"GITLAB_CI": "true", "CI_COMMIT_SHA": B, "CI_DEFAULT_BRANCH": "c10s"}
-    run = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": ZERO}, None)
-    assert run.base == Commit("refs/remotes/origin/c10s")
-    again = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": A}, None)
-    assert again.base == Commit(A, "origin")
+    run = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": ZERO}, NOWHERE)
+    assert run.base == DEFAULT
+    again = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": A}, NOWHERE)
+    assert (again.base, again.otherwise) == (Commit(A, "origin"), DEFAULT)
 
 
 def test_gitlab_a_number_that_is_none_is_named() -> None:
     with pytest.raises(UsageError, match="CI_MERGE_REQUEST_IID is no number: '7; x'"):
-        find_run("auto", gitlab(CI_MERGE_REQUEST_IID="7; x"), None)
+        find_run("auto", gitlab(CI_MERGE_REQUEST_IID="7; x"), NOWHERE)
 
 
 def test_jenkins_what_is_checked_out_is_head_which_may_be_its_own_merge() -> None:
-    run = find_run("auto", {"JENKINS_URL": "u", "CHANGE_TARGET": "main"}, None)
+    run = find_run("auto", {"JENKINS_URL": "u", "CHANGE_TARGET": "main"}, NOWHERE)
     assert run.base == Commit("refs/heads/main", "origin", "refs/heads/main")
     assert (run.head, run.branch) == (Commit("HEAD"), "main")
-    branch = find_run("auto", {"JENKINS_URL": "u", "GIT_BRANCH": "origin/f42"}, None)
+    branch = find_run("auto", {"JENKINS_URL": "u", "GIT_BRANCH": "origin/f42"}, NOWHERE)
     assert branch.branch == "f42"
 
 
-def test_zuul_is_found_by_its_inventory_and_compared_with_origin(tmp_path: Path) -> None:
-    inventory = tmp_path / "zuul-info" / "inventory.yaml"
-    inventory.parent.mkdir()
-    inventory.write_text("all: {}\n")
-    run = find_run("auto", {"HOME": str(tmp_path)}, "rawhide")
+def test_jenkins_first_build_of_a_branch_is_compared_with_the_default_one() -> None:
+    first = find_run("auto", {"JENKINS_URL": "u", "BRANCH_NAME": "f42"}, NOWHERE)
+    assert first.base == DEFAULT
+    second = {"JENKINS_URL": "u", "BRANCH_NAME": "f42", "GIT_PREVIOUS_COMMIT": A}
+    run = find_run("auto", second, NOWHERE)
+    assert (run.base, run.otherwise) == (Commit(A, "origin"), DEFAULT)
+
+
+def test_zuul_is_found_by_its_remote_and_compared_with_what_that_had() -> None:
+    run = find_run("auto", {}, Clone("rawhide", "file:///dev/null"))
     assert (run.system, run.base) == ("zuul", Commit("refs/remotes/origin/rawhide"))
     with pytest.raises(UsageError, match="here is none"):
-        find_run("zuul", {}, None)
+        find_run("zuul", {}, NOWHERE)
 
 
 def test_packit_takes_both_repositories(tmp_path: Path) -> None:
@@ -167,18 +190,24 @@ def test_packit_takes_both_repositories(tmp_path: Path) -> None:
         "PACKIT_SOURCE_BRANCH": "topic",
         "TMT_TEST_DATA": str(tmp_path),
     }
-    assert find_run("auto", variables, None) == CiRun(
+    assert find_run("auto", variables, NOWHERE) == CiRun(
         "packit",
         Commit(A, "https://h/web/nginx", "refs/heads/main"),
         Commit(B, "https://h/me/nginx", "refs/heads/topic"),
         "main",
         attachments=tmp_path,
     )
-    with pytest.raises(UsageError, match="PACKIT_TARGET_SHA, which Packit sets"):
-        find_run("packit", {}, None)
+
+
+def test_packit_a_commit_or_release_is_compared_with_the_commit_before() -> None:
+    variables = {"PACKIT_FULL_REPO_NAME": "web/nginx", "PACKIT_COMMIT_SHA": B}
+    run = find_run("auto", variables, NOWHERE)
+    assert (run.base, run.head) == (Commit(f"{B}^"), Commit(B, "origin"))
+    with pytest.raises(UsageError, match="PACKIT_COMMIT_SHA, which Packit sets"):
+        find_run("packit", {}, NOWHERE)
 
 
 def test_an_unknown_system_is_asked_for() -> None:
     with pytest.raises(UsageError, match="No CI system was recognized") as raised:
-        find_run("auto", {"HOME": "/nonexistent"}, None)
+        find_run("auto", {"HOME": "/nonexistent"}, NOWHERE)
     assert "--ci github|forgejo|gitlab|jenkins|zuul|packit" in raised.value.hint
