@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.errors import UsageError
 from bot.git.command import git_environment, run_git
-from bot.git.repository import GitRepository, open_repository
+from bot.git.repository import GitRepository, OwnerError, open_repository
 from bot.temporary import temporary_directory
 
 _AUTHOR = "minimize <minimize@localhost>"
@@ -33,8 +33,8 @@ def open_folder(path: Path) -> Iterator[OpenedFolder]:
     """
     try:
         repository = open_repository(path)
-    except UsageError:
-        if not any(path.glob("*.spec")):
+    except UsageError as error:
+        if isinstance(error, OwnerError) or not any(path.glob("*.spec")):
             raise
         top, reason = path.resolve(), f"{path.resolve()} is no git repository"
     else:

@@ -20,9 +20,14 @@ WORKING_TREE: Final = "working tree"
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
+_FOREIGN = re.compile(r"detected dubious ownership in repository at '(.*?)'")
 _REGULAR = ("100644", "100755")
 _Status = Literal["A", "M", "D", "R", "T"]
 _STATUSES: Mapping[str, _Status] = {"A": "A", "D": "D", "R": "R", "T": "T"}
+
+
+class OwnerError(UsageError):
+    """Git does not read a repository that belongs to another user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +305,8 @@ class GitRepository:
 
 
 def open_repository(path: Path | str) -> GitRepository:
-    """The repository that holds `path`, to read; UsageError where there is none.
+    """The repository that holds `path`, to read; UsageError where there is none, OwnerError where
+    git does not trust it.
 
     The user's own git configuration applies (excludes, trusted directories), hooks never do.
     """
@@ -321,6 +327,11 @@ def open_repository(path: Path | str) -> GitRepository:
     except GitError as error:
         if "not installed" in error.what:
             raise
+        if foreign := _FOREIGN.search(error.what):
+            raise OwnerError(
+                f"The git repository {foreign[1]} belongs to another user: git does not read it.",
+                f"If you trust it: git config --global --add safe.directory {foreign[1]}",
+            ) from error
         raise UsageError(
             f"{where} is no git repository that can be read: {error.what}",
             "Give the directory of a git repository (--git).",

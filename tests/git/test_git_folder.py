@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bot.errors import UsageError
 from bot.git.folder import open_folder
-from bot.git.repository import WORKING_TREE
+from bot.git.repository import WORKING_TREE, OwnerError
 from tests.git.running import git
 
 
@@ -50,3 +51,24 @@ def test_a_repository_with_a_commit_is_opened_as_it_is(tmp_path: Path) -> None:
 def test_a_folder_without_a_spec_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no git repository"), open_folder(tmp_path):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to another user")
+def test_a_repository_of_another_user_is_no_folder_without_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "tiny.spec").write_text("Name: tiny\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "one")
+    os.chown(tmp_path, 12345, 12345)
+    with (
+        pytest.raises(OwnerError, match="belongs to another user") as raised,
+        open_folder(tmp_path),
+    ):
+        pass
+    assert raised.value.hint.endswith(f"safe.directory {tmp_path}")
+    for name, value in (("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", str(tmp_path))):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    with open_folder(tmp_path) as opened:
+        assert opened.assumption is None
