@@ -159,7 +159,7 @@ def essence(message: str) -> str:
     first = message.strip().split("\n", maxsplit=1)[0]
     first = _PATH.sub("PATH", first)
     first = _NUMBER.sub("N", first)
-    return _BLANKS.sub(" ", first).strip()
+    return _BLANKS.sub(" ", first).strip().rstrip(".")
 
 
 def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:

@@ -178,7 +178,7 @@ def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
     if not named:
         return result
     if isinstance(result, SpecFailure) and result.cause in ("invalid", "unexpanded"):
-        return dataclasses.replace(result, message=f"{result.message}\n{text}")
+        return dataclasses.replace(result, message=f"{result.message.rstrip('.')}.\n{text}")
     if isinstance(result, SpecEvaluation) and result.unexpanded:
         return dataclasses.replace(result, notes=(*result.notes, text))
     return result
