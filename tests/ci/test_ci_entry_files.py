@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from bot.build.buildroot import RootKind
 from bot.ci.systems import SYSTEMS
 from bot.cli.check import check
 
@@ -36,3 +38,21 @@ def test_it_calls_the_check_with_options_that_there_are(name: str) -> None:
 def test_the_option_names_every_system() -> None:
     (option,) = [p for p in check.params if p.name == "ci"]
     assert set(getattr(option.type, "choices", ())) == {"auto", *SYSTEMS}
+
+
+def test_ci_keeps_no_roots_of_many_users() -> None:
+    roots = set(get_args(RootKind))
+    (kept,) = [
+        step["with"]["path"].split()
+        for step in yaml.safe_load((ROOT / ".github/action.yml").read_text())["runs"]["steps"]
+        if "actions/cache" in step.get("uses", "")
+    ]
+    assert {one for one in kept if one.startswith("!")} == {
+        f"!~/.cache/minimize/{r}" for r in roots
+    }
+    # Its parent, named whole, would bring them along.
+    assert "~/.cache/minimize/*" in kept
+    *_, job = yaml.safe_load_all((ROOT / "deploy/ci/gitlab.yml").read_text())
+    named = {Path(one).name for one in job["minimize"]["cache"]["paths"]}
+    assert {"metadata", "solv", "packages", "headers", "fragments"} <= named
+    assert not named & roots
