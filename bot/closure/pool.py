@@ -119,14 +119,12 @@ class Pool(LayeredPool):
         names: Iterable[str],
         *,
         weak: bool = False,
-        groups: Iterable[str] = (),
-        overlay: Overlay | None = None,
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of some requests that are no image, such as those of a build root."""
         key = ImageKey("", "", self.snapshot.document.id, self.arch)
-        request = ImageRequest(key, tuple(dict.fromkeys(names)), tuple(groups), weak)
-        return self.solve(request, overlay, settled=settled)
+        request = ImageRequest(key, tuple(dict.fromkeys(names)), weak=weak)
+        return self.solve(request, settled=settled)
 
     def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
         """Return whether a package that can be installed provides a capability or owns a path."""

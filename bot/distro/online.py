@@ -7,16 +7,15 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.failover import FEW, RefusedFileError, RetryPolicy
 from bot.distro.metadata import opened
 from bot.distro.refresh import State, access_of, ask, rfc3339
 from bot.distro.repomd import Record, number_of, parse_repomd
-from bot.distro.transfer import local_path
+from bot.distro.transfer import first_bytes, local_path
 from bot.distro.variables import expanded
-from bot.errors import MinimizeError, SurroundingsError, UsageError
+from bot.errors import MinimizeError, UsageError
 
 # Enough of a primary.xml, however it is packed, to have its first element.
 _BEGINNING = 256_000
@@ -140,7 +139,7 @@ def _beginning(
 ) -> bytes:
     path = local_path(url)
     if path is not None:
-        return _read(url, path)
+        return first_bytes(path, _BEGINNING)
     from bot.distro import http
 
     access = access_of(source, state.base_urls)
@@ -151,14 +150,6 @@ def _beginning(
     return http.get_range(
         url, min(record.size, _BEGINNING), access=access, retry_policy=retry_policy
     )
-
-
-def _read(url: str, path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_BEGINNING)
-    except OSError as error:
-        raise SurroundingsError(f"{url} cannot be read: {error.strerror}.") from error
 
 
 def _unpacked(url: str, content: bytes) -> bytes:

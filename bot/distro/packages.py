@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from bot import limits
 from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError, RetryPolicy, first_of, rounds
-from bot.distro.transfer import local_path, obtain
+from bot.distro.transfer import first_bytes, local_path, obtain
 from bot.errors import SurroundingsError
 from bot.limits import HEADER
 from bot.model.package import Location, Package
@@ -62,23 +62,15 @@ def fetch_packages(
     cache: Cache,
     *,
     jobs: int = 8,
-    progress: Callable[[Package], None] | None = None,
 ) -> tuple[Path, ...]:
     """`fetch_package` for many, `jobs` at once; the files in the order of `packages`.
 
-    `progress` is called, from other threads, with each package that is there. Raises what the first
-    failing package raises; what came is there for the next try.
+    Raises what the first failing package raises; what came is there for the next try.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    def fetched(package: Package) -> Path:
-        path = fetch_package(package, cache)
-        if progress is not None:
-            progress(package)
-        return path
-
     with ThreadPoolExecutor(max(1, jobs)) as executor:
-        futures = [executor.submit(fetched, package) for package in packages]
+        futures = [executor.submit(fetch_package, package, cache) for package in packages]
         try:
             return tuple(future.result() for future in futures)
         except BaseException:
@@ -122,7 +114,7 @@ def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None
         return found
     whole = _place(package, location, cache)
     if whole.exists():
-        return _checked(str(whole), _first_bytes(whole, end), location)
+        return _checked(str(whole), first_bytes(whole, end), location)
     content = _from_any((location.url, *location.mirrors), location, retry_policy)
     if local_path(location.url) is None:
         cache.write(place, content)
@@ -146,7 +138,7 @@ def _from_any(urls: Sequence[str], location: Location, retry_policy: RetryPolicy
     def get(url: str, policy: RetryPolicy) -> bytes:
         path = local_path(url)
         if path is not None:
-            content = _first_bytes(path, location.header_end)
+            content = first_bytes(path, location.header_end)
         else:
             from bot.distro import http
 
@@ -156,14 +148,6 @@ def _from_any(urls: Sequence[str], location: Location, retry_policy: RetryPolicy
         return _checked(url, content, location)
 
     return first_of(urls, get, rounds(len(urls), retry_policy))
-
-
-def _first_bytes(path: Path, end: int) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(end)
-    except OSError as error:
-        raise SurroundingsError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _checked(name: str, content: bytes, location: Location) -> bytes:

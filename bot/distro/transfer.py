@@ -90,6 +90,15 @@ def read_local(url: str, path: Path, limit: int) -> bytes:
     return content
 
 
+def first_bytes(path: Path, end: int) -> bytes:
+    """The first `end` bytes of a local file; SurroundingsError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(end)
+    except OSError as error:
+        raise SurroundingsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def check_file(path: Path, name: str, size: int | None, checksum_type: str, checksum: str) -> None:
     """Raises RefusedFileError, naming `name`, unless `path` has this size and checksum."""
     actual = path.stat().st_size

@@ -104,8 +104,6 @@ def write_blob(
     layer: Layer,
     compression: Compression,
     target: Path,
-    *,
-    progress: Callable[[], None] | None = None,
 ) -> Blob:
     """Writes the layer to `target`, and says what it is."""
     with ThreadPoolExecutor(1) as executor:
@@ -119,8 +117,6 @@ def write_blob(
                     digest.update(chunk)
                     output.write(chunk)
                     size += len(chunk)
-                if progress is not None:
-                    progress()
         diff_id = difference.result()
     return Blob(f"sha256:{digest.hexdigest()}", f"sha256:{diff_id}", size)
 

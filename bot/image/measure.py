@@ -34,7 +34,6 @@ def closure_layer(
     database: bool = True,
     stand_in: StandIn | None = None,
     keys: KeyUrls | None = None,
-    jobs: int | None = None,
 ) -> Layer | None:
     """A closure's layer, really composed; null if it is unsolvable or a file is lacking.
 
@@ -51,7 +50,7 @@ def closure_layer(
     with in_use(cache):
         fetch_unread(packages, cache)
         check_signatures(packages, cache, keys or {})
-        return compose_layer(packages, cache, selection, database=database, jobs=jobs)
+        return compose_layer(packages, cache, selection, database=database)
 
 
 def file_changes(
@@ -139,6 +138,8 @@ def _files(
 
 # The others are not requested from a place that has none of this many headers.
 _PATIENCE = 3
+# Headers that are read at once.
+_TOGETHER = 8
 _KIND = "nodocs"
 # Another way of counting makes another number of each package: raised with it.
 _FORMAT = "1"
@@ -193,7 +194,7 @@ class NodocsSizes:
         return size
 
 
-def with_nodocs(closures: Sequence[Closure], cache: Cache, *, jobs: int = 8) -> tuple[Closure, ...]:
+def with_nodocs(closures: Sequence[Closure], cache: Cache) -> tuple[Closure, ...]:
     """The closures with `installed_size_nodocs` of each package whose header can be had."""
     sizes = NodocsSizes(cache, fetch=True)
     packages = {
@@ -203,7 +204,7 @@ def with_nodocs(closures: Sequence[Closure], cache: Cache, *, jobs: int = 8) -> 
     for package in packages.values():
         assert package.location is not None
         by_place[_place(package.location.url)].append(package)
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(_TOGETHER) as pool:
         for members in by_place.values():
             # Whether a place answers is known before all of its headers are on their way.
             for part in (members[:_PATIENCE], members[_PATIENCE:]):

@@ -126,12 +126,16 @@ def _smallest_lines(smallest: Smallest, now: int | None) -> Iterator[str]:
         yield f"  {known}{'' if smallest.proved else f' ({proof})'}."
         return
     yield f"  Smallest: {figures} ({proof})"
-    if smallest.request:
-        yield f"    request also: {_names(smallest.request)}"
-    if smallest.excludes:
-        yield f"    exclude: {_names(smallest.excludes)}"
+    yield from _addition_lines(smallest)
     for swap in smallest.instead:
         yield from _swap_lines(swap)
+
+
+def _addition_lines(found: Smallest | Plan) -> Iterator[str]:
+    if found.request:
+        yield f"    request also: {_names(found.request)}"
+    if found.excludes:
+        yield f"    exclude: {_names(found.excludes)}"
 
 
 def _swap_lines(swap: Swap) -> Iterator[str]:
@@ -152,10 +156,7 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     less = f", {format_size(now - size)} less" if now is not None and size is not None else ""
     figures = _figures(plan.packages, size)
     yield f"  {plural(plan.edits, 'edit')}: {figures}{less} ({_proof(plan.proved, plan.bound)})"
-    if plan.request:
-        yield f"    request also: {_names(plan.request)}"
-    if plan.excludes:
-        yield f"    exclude: {_names(plan.excludes)}"
+    yield from _addition_lines(plan)
     for change in plan.changes:
         unknown = change.written is None and change.kind in ("order", "weaken")
         yield f"    {_change(change)}{' (perhaps: no header could be read)' if unknown else ''}"

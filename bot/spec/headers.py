@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from bot.model.capability import split_capability
@@ -67,21 +66,17 @@ def flags_in_header(header: bytes) -> GeneratedFlags | None:
 
 
 def generated_flags(
-    cache: Cache, fetch: Callable[[Package, Cache], bytes | None] | None = None
+    cache: Cache,
 ) -> Headers:
-    """Generated flags by package; each header is fetched once, and only its byte range.
-
-    `fetch` (by default `bot.distro.fetch_header`) gives null where the header cannot be had.
-    """
+    """Generated flags by package; each header is fetched once, and only its byte range."""
     from bot.distro.failover import FEW
     from bot.distro.packages import fetch_header
 
-    get = fetch or partial(fetch_header, retry_policy=FEW)
     known: dict[Package, GeneratedFlags | None] = {}
 
     def flags(package: Package) -> GeneratedFlags | None:
         if package not in known:
-            header = get(package, cache)
+            header = fetch_header(package, cache, retry_policy=FEW)
             known[package] = None if header is None else flags_in_header(header)
         return known[package]
 

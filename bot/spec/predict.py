@@ -32,7 +32,6 @@ from bot.spec.file_lines import owned_files
 from bot.spec.headers import GeneratedFlags, Headers, capability_key
 
 _DROPPED = ("-debuginfo", "-debugsource")
-NO_LINES: frozenset[SpecLine] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,6 @@ def predict(
     arch: str,
     headers: Headers,
     *,
-    without: frozenset[SpecLine] = NO_LINES,
-    weakened: frozenset[SpecLine] = NO_LINES,
     elsewhere: frozenset[str] = frozenset(),
 ) -> Prediction:
     """The overlays of one changed spec file on `arch`.
@@ -71,9 +68,7 @@ def predict(
     `headers` says which dependencies of a published package a generator made (null: the header
     cannot be read); it is called only where that matters.
 
-    `without` leaves out lines that head adds, `weakened` makes their `Requires` to `Recommends`:
-    what the change would be without them. `elsewhere` are names that another spec file of the
-    change makes packages of.
+    `elsewhere` are names that another spec file of the change makes packages of.
 
     A published package that neither spec file makes any more (git dropped it before, or it is an
     older version's) leaves with its source on both sides, as builds of both sides do not have it
@@ -94,16 +89,16 @@ def predict(
         if package not in published and package.nevra.name not in elsewhere
     )
     if base is not None:
-        own = _Predictor(published, base, base, arch, headers, NO_LINES, NO_LINES)
+        own = _Predictor(published, base, base, arch, headers)
         names = {package.nevra.name for package in published}
         published += tuple(p for p in own.packages() if p.nevra.name not in names)
         notes += tuple(own.notes)
-    predictor = _Predictor(published, base, head, arch, headers, without, weakened)
+    predictor = _Predictor(published, base, head, arch, headers)
     packages = predictor.packages()
     notes = tuple(dict.fromkeys((*notes, *predictor.notes)))
     before = tuple(dataclasses.replace(package, repository="overlay") for package in published)
     # With no spec file before it, base's states everything anew.
-    by_spec = _Predictor(published, None, base, arch, headers, NO_LINES, NO_LINES).packages()
+    by_spec = _Predictor(published, None, base, arch, headers).packages()
     return Prediction(
         Overlay(arch, frozenset(sources), _sorted(before), "predicted"),
         Overlay(arch, frozenset(sources), _sorted(packages), "predicted", notes),
@@ -139,8 +134,6 @@ class _Predictor:
         head: SpecEvaluation | None,
         arch: str,
         headers: Headers,
-        without: frozenset[SpecLine],
-        weakened: frozenset[SpecLine],
     ) -> None:
         self.notes: list[str] = []
         self.origins: dict[tuple[Nevra, Dependency], tuple[SpecLine, ...]] = {}
@@ -149,7 +142,6 @@ class _Predictor:
         self._before, self._after = packages_by_name(base), packages_by_name(head)
         self._arch = arch
         self._headers = headers
-        self._without, self._weakened = without, weakened
         self._files = frozenset(path for package in published for path in package.files)
         self._templates = templates_of(published, base, head)
         self._published_main = _main_evr(published, base, head)
@@ -270,16 +262,14 @@ class _Predictor:
         """The dependencies that these entries of head's spec add to what there is already."""
         found = []
         for entry in entries:
-            lines = [line for line in entry.origins if line not in self._without]
-            if not lines or entry.key in have:
+            if not entry.origins or entry.key in have:
                 continue
             kind, template = entry.key
-            qualifiers = entry.dependency.qualifiers
-            if kind == "requires" and all(line in self._weakened for line in lines):
-                kind, qualifiers = "recommends", ()
-            dependency = Dependency(kind, final.fill(template), qualifiers, generated=False)
+            dependency = Dependency(
+                kind, final.fill(template), entry.dependency.qualifiers, generated=False
+            )
             found.append(dependency)
-            if named := tuple(line for line in lines if line is not None):
+            if named := tuple(line for line in entry.origins if line is not None):
                 self.origins[nevra, dependency] = named
         return found
 

@@ -18,17 +18,12 @@ from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
 from bot.model.spec import SpecEvaluation
-from bot.sandbox.emulation import native_architecture
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.setting import setting_of
+from tests.build.test_build_reference import pytestmark
 
 FOREIGN = "aarch64"
-pytestmark = [
-    pytest.mark.reference,
-    pytest.mark.skipif(
-        native_architecture() != "x86_64", reason="the reference buildroot is x86_64's"
-    ),
-]
+__all__ = ["pytestmark"]
 # The spec file is the same on every architecture; what is linked is not.
 SPEC = """
 Name: apart

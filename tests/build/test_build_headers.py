@@ -18,6 +18,7 @@ from bot.limited.forker import UnreadableError
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency
 from bot.sandbox.run import result_file
+from tests.fuzz.seeds import BUILT
 
 SPEC = """
 Name: tiny
@@ -138,18 +139,7 @@ def answered(lines: list[object], count: int) -> bytes:
         return checked_headers(count, descriptor)
 
 
-HEADER = {
-    "name": "a",
-    "epoch": 0,
-    "version": "1",
-    "release": "1",
-    "arch": "x86_64",
-    "source_rpm": "a-1-1.src.rpm",
-    "installed_size": 1,
-    "installed_size_nodocs": 1,
-    "dependencies": [["requires", "b", ["pre"], False, []]],
-    "files": ["/a"],
-}
+HEADER = json.loads(BUILT)
 
 
 @pytest.mark.parametrize(

@@ -160,12 +160,17 @@ def test_what_is_wrong_with_another_change_has_its_name(two: tuple[Bench, Bench]
     assert image.alone_with == (bare(image.base),)
 
 
-def test_the_result_keeps_its_form_in_json(two: tuple[Bench, Bench]) -> None:
+@pytest.fixture
+def rich(two: tuple[Bench, Bench]) -> CheckResult:
+    """A change of each repository, of which only both together bring perl."""
     tool, app = two
     tool.commit({"tool.spec": with_line(TOOL, RICH)})
     app.commit({"app.spec": with_line(APP, "Requires: app-extra\n") + EXTRA})
-    result = checked(tool, app)
-    value = check_to_json(result)
+    return checked(tool, app)
+
+
+def test_the_result_keeps_its_form_in_json(rich: CheckResult) -> None:
+    value = check_to_json(rich)
     assert value["with"][0]["name"] == "other0"
     (image,) = [i for i in value["images"] if i["workload"] == "web"]
     assert image["alone"]["packages"] == 4
@@ -177,17 +182,13 @@ def test_the_result_keeps_its_form_in_json(two: tuple[Bench, Bench]) -> None:
     assert check_to_json(check_from_json(value)) == value
 
 
-def test_the_report_has_a_column_for_each_and_for_both(two: tuple[Bench, Bench]) -> None:
-    tool, app = two
-    tool.commit({"tool.spec": with_line(TOOL, RICH)})
-    app.commit({"app.spec": with_line(APP, "Requires: app-extra\n") + EXTRA})
-    result = checked(tool, app)
-    text = render_comment(result)
+def test_the_report_has_a_column_for_each_and_for_both(rich: CheckResult) -> None:
+    text = render_comment(rich)
     assert "| Image | A alone | B alone | A and B | Only together |" in text
     (row,) = [line for line in text.splitlines() if "no change" in line]
     assert "+`perl` and `perl-libs`" in row
     assert "B: `other0`" in text
-    assert "A alone" not in render_comment(replace(result, others=()))
+    assert "A alone" not in render_comment(replace(rich, others=()))
 
 
 @pytest.fixture

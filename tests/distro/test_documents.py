@@ -193,16 +193,10 @@ def test_an_environment_of_an_unknown_repository_is_refused_with_near_names(fold
 
 
 def test_a_repository_with_everything(load):
-    text = """\
-document: content-resolver-repository
-version: 2
-data:
-  name: Distro
-  description: Some
-  maintainer: web-sig
-  source:
-    repos:
-      base:
+    head = REPOSITORY.partition("        baseurl:")[0]
+    text = (
+        head.replace("feedback-pipeline", "content-resolver")
+        + """\
         name: BaseOS
         baseurl: https://example.org/$releasever/$basearch/
         priority: 10
@@ -232,6 +226,7 @@ data:
     module_platform: platform:el9
     dist: .el9
 """
+    )
     document = load(distro=text).repositories["distro"]
     base, more, most = document.repos
     assert (base.id, base.name, base.priority) == ("base", "BaseOS", 10)

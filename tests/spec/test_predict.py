@@ -453,24 +453,6 @@ def test_debug_packages_and_other_architectures_are_dropped():
     assert [p.nevra.name for p in result.head.packages] == ["app"]
 
 
-def test_lines_can_be_left_out_or_weakened():
-    line = SpecLine("app.spec", 31, "requires perl")
-    other = SpecLine("app.spec", 40, "requires perl")
-    base = spec("0:1.0-1", {"app": []})
-    head = spec("0:1.0-1", {"app": ["requires perl@31", "requires python3@32"]})
-    left_out = predict([published("app")], base, head, ARCH, no_headers, without=frozenset({line}))
-    assert capabilities(of(left_out.head)) == ["python3"]
-    weak = predict([published("app")], base, head, ARCH, no_headers, weakened=frozenset({line}))
-    assert capabilities(of(weak.head)) == ["python3"]
-    assert capabilities(of(weak.head), "recommends") == ["perl"]
-    twice = spec("0:1.0-1", {"app": ["requires perl@31", "requires perl@40"]})
-    one = predict([published("app")], base, twice, ARCH, no_headers, without=frozenset({line}))
-    assert capabilities(of(one.head)) == ["perl"]
-    both = frozenset({line, other})
-    none = predict([published("app")], base, twice, ARCH, no_headers, without=both)
-    assert capabilities(of(none.head)) == []
-
-
 def test_changed_lines_name_what_was_added_and_removed_where():
     base = spec("0:1.0-1", {"app": ["requires a@1", "requires b@2"]})
     head = spec("0:1.0-2", {"app": ["requires a@1", "requires c@2"], "app-x": ["requires d@9"]})
