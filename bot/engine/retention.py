@@ -22,7 +22,7 @@ from bot.engine.engine import Engine
 from bot.engine.inspection import run_of
 from bot.engine.outbox import Outbox
 from bot.errors import MinimizeError
-from bot.git.upkeep import sweep_mirrors
+from bot.git.mirror import sweep_mirrors
 from bot.settings.operation import Kept
 from bot.settings.values import Settings
 from bot.store.retention import (

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from bot.engine.retention import Retention, ServerRetention
-from bot.git.upkeep import size_of
+from bot.git.mirror import size_of
 from tests.engine.conftest import Bot
 from tests.faults.backlog import REPOSITORIES, drain
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.git.mirror import GitMirror, locked_mirror, open_mirror
-from bot.git.upkeep import size_of, sweep_mirrors, used
+from bot.git.mirror import GitMirror, locked_mirror, open_mirror, size_of, sweep_mirrors, used
 from tests.git.running import git
 
 NOW = 2_000_000_000.0
