@@ -8,10 +8,13 @@ import subprocess
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-# A container's confinement that the sandbox does not work within, taken off.
-CONFINEMENT = (
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
-    " --security-opt systempaths=unconfined"
+# The options of podman and docker with which all of the sandbox works in a container.
+_CONTAINER = (
+    "Run the container with --user 0 --cap-add SYS_ADMIN --security-opt seccomp=unconfined"
+    " --security-opt apparmor=unconfined --security-opt systempaths=unconfined; where docker starts"
+    " it, or control groups are of version 1, also with --volume /sys/fs/cgroup:/sys/fs/cgroup:rw"
+    " --cgroupns=host; or with --user 0 --privileged. This root is none on the host where podman"
+    " is started by an ordinary user, or with --userns=auto:size=65536."
 )
 
 
@@ -79,17 +82,12 @@ def _capability_remedy() -> str:
         return ""
     return (
         "This is root without the capability SYS_ADMIN, as containers have it by default: it"
-        " may neither mount nor make namespaces. Run the container as another user"
-        f" (--user 10001) with {CONFINEMENT}; or as root with these and"
-        " --cap-add SYS_ADMIN; or with --privileged."
+        f" may neither mount nor make namespaces. {_CONTAINER}"
     )
 
 
 def _surroundings_remedy(text: str) -> str:
-    allowed = (
-        f"In a container, allow user namespaces and mounts: {CONFINEMENT} (docker, podman),"
-        " and as root --cap-add SYS_ADMIN; or --privileged."
-    )
+    allowed = f"A container forbids this by default. {_CONTAINER}"
     if in_container():
         return allowed
     if _status("Seccomp") == "2":
@@ -185,17 +183,13 @@ def _kernel(name: str) -> str:
 def memory_remedy() -> str:
     """The remedy where no control group can be made."""
     allow = (
-        "or, knowing what that means, let the server's settings say "
-        "`sandbox: {without_memory_limit: run strangers' code anyway}`"
+        "Or, knowing what that means, let the server's settings say "
+        "`sandbox: {without_memory_limit: run strangers' code anyway}`."
     )
     if in_container():
-        return (
-            "In a container, let it write control groups: "
-            "--volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host, or --privileged "
-            f"(docker, podman); {allow}."
-        )
+        return f"In a container only its root makes control groups. {_CONTAINER} {allow}"
     return (
         "As a service of systemd: Delegate=yes in its unit. From a shell: systemd-run --user"
         " --scope -p Delegate=yes COMMAND; as root, for a user that does not log in: systemd-run"
-        f" --wait --pipe --uid USER -p Delegate=yes COMMAND. Or start it as root; {allow}."
+        f" --wait --pipe --uid USER -p Delegate=yes COMMAND. Or start it as root. {allow}"
     )

@@ -86,6 +86,7 @@ def test_podman_makes_a_unit_of_the_quadlet(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = done.stdout
     assert "---minimize.service---" in made
-    assert "--security-opt seccomp=unconfined" in made and "--cgroupns=host" in made
+    assert "--security-opt seccomp=unconfined" in made and "--cap-add cap_sys_admin" in made
+    assert "--user 0 " in made and "--uidmap 0:600000000:65536" in made
     assert "127.0.0.1:8080:8080" in made
     assert "Requires=minimize-data-volume.service" in made
