@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from bot.sandbox.remedies import namespace_remedy
+
 HOME = Path(__file__).parents[2]
 README = HOME / "deploy/README.md"
 UNIT = HOME / "deploy/systemd/minimize.service"
@@ -115,6 +117,31 @@ class Here:
 
     def publish(self, commit: str) -> None:
         """Have a commit of this checkout be the one that is cloned and pulled."""
+
+
+class Image(Here):
+    """An image of deploy/container, run by podman with the options that its doctor prints."""
+
+    def __init__(self, top: Path, port: int, image: str) -> None:
+        super().__init__(top, port)
+        mounts = [f"--volume={self.settings}:/etc/minimize"]
+        for folder in ("var/lib/minimize", "var/cache/minimize"):
+            (top / folder).mkdir(parents=True)
+            mounts.append(f"--volume={top / folder}:/{folder}")
+        printed = namespace_remedy("Operation not permitted")
+        found = re.search(r"with (--user 0 .*?); where docker .* with (--volume .*?); or", printed)
+        assert found is not None
+        options = f"--network=host {found[1]} {found[2]}".split()
+        self.podman = ["podman", "run", "--rm", "--interactive", *options, *mounts, image]
+
+    def words(self, command: str) -> list[str]:
+        words = shlex.split(command.removeprefix(AS_SERVICE).removeprefix("exec "))
+        if Path(words[0]).name != "minimize":
+            return super().words(command)
+        return [*self.podman, *words[1:]]
+
+    def folders(self) -> tuple[str, str]:
+        return "/var/lib/minimize", "/var/cache/minimize"
 
 
 class Root(Here):

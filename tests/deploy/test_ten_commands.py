@@ -5,7 +5,8 @@ In a root that debootstrap has just made (`MINIMIZE_BOOTSTRAP=trixie`, some ten 
 them; in the suite those that install nothing, in folders of the test's. What a person does there,
 the test does: it answers `minimize setup`, edits the settings, and starts the program of the unit,
 as its user, where no systemd runs. `MINIMIZE_UPGRADE_FROM` names the commit that is installed
-before the upgrade; by default this checkout's.
+before the upgrade; by default this checkout's. `MINIMIZE_IMAGE` names an image of deploy/container
+that podman has: those commands are followed in it that it can run.
 """
 
 from __future__ import annotations
@@ -23,9 +24,20 @@ import pytest
 from bot.cli import cli
 from bot.sandbox.run import sandbox_available
 from tests.deploy.following import operator
-from tests.deploy.places import AS_SERVICE, CLONE, UNIT, Here, Root, commands, free_port, upkeep
+from tests.deploy.places import (
+    AS_SERVICE,
+    CLONE,
+    UNIT,
+    Here,
+    Image,
+    Root,
+    commands,
+    free_port,
+    upkeep,
+)
 
 BOOTSTRAP = os.environ.get("MINIMIZE_BOOTSTRAP", "")
+IMAGE = os.environ.get("MINIMIZE_IMAGE", "")
 OLDER = os.environ.get("MINIMIZE_UPGRADE_FROM", "HEAD")
 
 
@@ -44,6 +56,16 @@ async def test_from_settings_to_a_comment_on_this_machine(tmp_path: Path) -> Non
         assert len(kept) == 7
         await made.keep_up(kept)
         assert (tmp_path / "var/lib/minimize.old").is_dir()
+
+
+@pytest.mark.skipif(not IMAGE, reason="MINIMIZE_IMAGE names no image for podman")
+async def test_from_settings_to_a_comment_in_a_container(tmp_path: Path) -> None:
+    async with operator(Image(tmp_path, free_port(), IMAGE), tmp_path) as made:
+        for command in commands():
+            if "/opt/minimize" not in command and "apt-get" not in command:
+                await made.follow(command)
+        assert "rpms/tool" in made.output
+        assert "cannot be evaluated" not in made.log()
 
 
 @pytest.fixture

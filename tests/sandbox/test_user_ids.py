@@ -173,7 +173,7 @@ def test_a_profile_that_confines_bwrap_has_its_remedy(
     [
         ("bwrap: Can't set hostname: Operation not permitted", "2", "take RestrictNamespaces="),
         ("bwrap: Creating new namespace failed (ENOSPC)", "0", "as many namespaces as may be"),
-        ("bwrap: Creating new namespace failed: Permission denied", "0", "In a container, allow"),
+        ("bwrap: Creating new namespace failed: Permission denied", "0", "A container forbids"),
         ("bwrap: execvp true: No such file or directory", "0", ""),
     ],
 )
@@ -186,7 +186,7 @@ def test_what_surrounds_us_has_its_remedy(
     monkeypatch.setattr(remedies, "_status", lambda name: status[name])
     monkeypatch.setattr(remedies, "in_container", lambda: False)
     said = namespace_remedy(text)
-    assert said.startswith(remedy) if remedy.startswith("In") else remedy in said
+    assert said.startswith(remedy) if remedy.startswith("A ") else remedy in said
     assert bool(said) is bool(remedy)
 
 
