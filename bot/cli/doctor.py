@@ -135,14 +135,14 @@ def _to_json(found: Isolation) -> dict[str, object]:
 
 def _print(found: Isolation) -> None:
     width = max(len(part.name) for part in found.parts)
-    said = {""}
+    remedies = {""}
     for part in found.parts:
         mark = (
             click.style("ok     ", fg="green") if part.given else click.style("missing", fg="red")
         )
         click.echo(f"{mark}  {part.name:{width}}  {visible(part.detail, _LONGEST)}")
-        if part.remedy not in said:
-            said.add(part.remedy)
+        if part.remedy not in remedies:
+            remedies.add(part.remedy)
             click.echo(f"{'':{width + 11}}{visible(part.remedy, _LONGEST)}")
     click.echo(_STRANGERS[found.strangers])
 
