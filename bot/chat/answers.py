@@ -1,16 +1,20 @@
-"""Answers as Markdown: their sentences stand in sentences.toml, beside this module."""
+"""Answers as Markdown: their sentences stand in sentences.toml, beside this module.
+
+A command that decides about one head commit names it: a commit that was pushed between a
+maintainer's look and their comment is then never meant.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.chat.advice import advice_of
-from bot.chat.commands import COMMANDS
-from bot.chat.parser import NotUnderstood, say
+from bot.chat.commands import COMMANDS, WORD, Name
+from bot.chat.parser import NotUnderstood, Question, say
 from bot.chat.questions import ChatFinding, wanted_workloads
-from bot.model.advice import ImageAdvice
+from bot.model.advice import Change, ImageAdvice, Plan, Smallest
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
@@ -18,10 +22,11 @@ from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
 from bot.report.grouping import arch_order, architectures, image_on, place_of
 from bot.report.objectives import limits_table
-from bot.report.phrase import Phrase, code, joined, listing, message, plain
+from bot.report.phrase import Phrase, code, joined, listing, message, plain, to_text
 from bot.report.reasons import VERBS, short_name
 from bot.report.render import render_answer
 from bot.report.sizes import size_span
+from bot.report.template import sentences
 
 _MOST_CHAINS = 3
 _MOST_NAMES = 12
@@ -255,3 +260,104 @@ def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
     if built and predicted:
         return say.as_built_and_predicted(head=head, built=built, predicted=predicted)
     return say.as_built(head=head) if built else say.as_predicted(head=head)
+
+
+def advice_of(advices: Sequence[ImageAdvice]) -> Phrase:
+    """The advice for one image, its architectures in `advices`, as sentences.
+
+    Swaps with packages of another source are left out, and so is what they make possible: whoever
+    asks in a pull request wants what serves the same purpose.
+    """
+    found = [a for a in advices if a.now is not None and a.smallest is not None]
+    now = size_span(a.now.installed_size for a in found if a.now is not None)
+    smallest = [a.smallest for a in found if a.smallest is not None]
+    parts = [_smallest(now, smallest)]
+    for plans in zip(*(a.plans for a in found), strict=True):
+        parts.append(_plan(plans))
+    return sentences(*parts)
+
+
+def _smallest(now: str, smallest: Sequence[Smallest]) -> Phrase:
+    swaps = [swap for one in smallest for swap in one.instead]
+    names = tuple(dict.fromkeys(name for one in smallest for name in one.request))
+    unproved = "" if all(one.proved for one in smallest) else _bound(smallest)
+    if any(swap.class_ == "other" for swap in swaps):
+        return say.today(size=now)
+    if not names:
+        return say.no_smaller(size=now, bound=unproved)
+    size = size_span(one.installed_size for one in smallest)
+    return say.smallest(now=now, size=size, names=listing(map(code, names)), bound=unproved)
+
+
+def _plan(plans: Sequence[Plan]) -> Phrase:
+    first = plans[0]
+    names = tuple(dict.fromkeys(name for plan in plans for name in plan.request))
+    return say.plan(
+        edits=first.edits,
+        size=size_span(plan.installed_size for plan in plans),
+        changes=joined(map(_change, first.changes), "; "),
+        names=listing(map(code, names)),
+        bound="" if all(plan.proved for plan in plans) else _bound(plans),
+    )
+
+
+def _bound(found: Sequence[Smallest] | Sequence[Plan]) -> str:
+    return size_span(one.bound for one in found)
+
+
+def _change(change: Change) -> Phrase:
+    if change.kind == "request":
+        return say.edit_request(package=change.package, to=change.to)
+    if change.kind == "prefer":
+        return say.edit_prefer(package=change.package, to=change.to, capability=change.capability)
+    if change.kind == "split":
+        return say.edit_split(
+            package=change.package, files=len(change.files), capability=change.capability
+        )
+    perhaps = change.kind in ("order", "weaken") and change.written is None
+    edit = say.edit_perhaps if perhaps else say.edit
+    return edit(package=change.package, to=change.to, capability=change.capability)
+
+
+# An id of git's, with SHA-1 or SHA-256, in full.
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+def decides(name: Name) -> bool:
+    """Return whether the command `name` is about one commit, which it names."""
+    return any(argument.name == "SHA" for argument in COMMANDS[name].arguments)
+
+
+def exact_line(name: Name, head: str, reason: str = "") -> str:
+    """The line by which somebody decides about the commit `head`; `REASON` stands for a missing
+    reason."""
+    last = [reason or "REASON"] if name == "accept" else []
+    return " ".join([WORD, name, head, *last])
+
+
+def wrong_commit(question: Question, head: str) -> str:
+    """The refusal of a decision that names another commit than `head`; empty where it names it."""
+    named = (question.one("SHA") or "").lower()
+    if named == head.lower():
+        return ""
+    reason = question.one("REASON") or ""
+    if _COMMIT.fullmatch(named):
+        line = exact_line(question.name, head, reason)
+        return to_text(say.wrong_head(head=head, named=named, line=line))
+    if not re.fullmatch(r"[0-9a-f]{4,64}", named):
+        # Not an id at all: the reason began where the commit belongs.
+        reason = " ".join(question.text.split(" ")[2:]) if question.name == "accept" else ""
+    return _whole_id(question.name, head, reason)
+
+
+def bare(unclear: NotUnderstood, head: str) -> str:
+    """The answer to a decision that lacks its commit or its reason; empty for another line."""
+    command = unclear.command
+    if command is None or not decides(command.name) or unclear.beside:
+        return ""
+    return f"{unclear.problem} {_whole_id(command.name, head)}"
+
+
+def _whole_id(name: Name, head: str, reason: str = "") -> str:
+    line = exact_line(name, head, reason)
+    return to_text(say.whole_id(command=name, line=line))

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.engine.acceptance import accepted_changes
 from bot.engine.engine import Engine, Running
 from bot.engine.merged import MergedChanges
-from bot.engine.runs import job_of
+from bot.engine.runs import accepted_changes, job_of
 from bot.engine.values import Progress
 from bot.store.commands import Commands
 from bot.store.proposals import Proposals

@@ -31,8 +31,7 @@ from bot.engine.job import Checker
 from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
 from bot.locks import LEASE, RENEWAL
 from bot.sandbox.priority import lower_priority
-from bot.telemetry.context import current_context, working_on
-from bot.telemetry.logs import LogFormat, log_to_stderr
+from bot.telemetry.logs import LogFormat, current_context, log_to_stderr, working_on
 from bot.telemetry.measures import take_measures
 from bot.telemetry.metrics import COMPUTE_ENDED, add_measures
 

@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.chat.answers import bare, decides, wrong_commit
 from bot.chat.commands import WORD, may, refusal
-from bot.chat.decisions import bare, decides, wrong_commit
 from bot.chat.parser import (
     NotUnderstood,
     ParsedCommand,
@@ -23,11 +23,10 @@ from bot.chat.parser import (
     is_ours,
     parse_comment,
 )
-from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import Line, Reply, job_of_head
 from bot.engine.quotas import Quotas
-from bot.engine.runs import Narrowing, Runs
+from bot.engine.runs import Narrowing, Runs, publish_acceptance
 from bot.engine.together import OtherRefusedError, Others
 from bot.engine.trust import pusher_of, same_user
 from bot.forge.events import CommentEvent
@@ -38,7 +37,7 @@ from bot.store.commands import Commands, Decision, DecisionKind, HandledCommand,
 from bot.store.opportunities import DeclinedEdit, Opportunities
 from bot.store.records import CheckRecord, Delivery
 from bot.store.store import Store
-from bot.telemetry.context import current_context
+from bot.telemetry.logs import current_context
 
 LOG = logging.getLogger(__name__)
 

@@ -18,16 +18,16 @@ import sqlalchemy as sa
 
 from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
-from bot.engine.found import FOUND_EVENTS, found_event
-from bot.engine.merged import MergedChanges, Pushes
-from bot.engine.moved_base import MovedBases
-from bot.engine.other_events import (
+from bot.engine.events import (
+    PullEvents,
+    age_of,
     answer_merge_group,
     repositories_changed,
     rerun_of,
     wake_waiting,
 )
-from bot.engine.pull_events import PullEvents, age_of
+from bot.engine.merged import MergedChanges, Pushes
+from bot.engine.missed_events import FOUND_EVENTS, MovedBases, found_event
 from bot.engine.quotas import QuotaError
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
@@ -55,7 +55,7 @@ from bot.store.deliveries import GroupWriter, settle_delivery
 from bot.store.records import Delivery, DeliveryState
 from bot.store.repositories import Repositories
 from bot.store.store import Store, now
-from bot.telemetry.context import working_on
+from bot.telemetry.logs import working_on
 from bot.telemetry.metrics import DELIVERIES
 from bot.telemetry.traces import record_root, span
 

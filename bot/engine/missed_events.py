@@ -1,23 +1,110 @@
-"""Comments and pushes that no webhook told of: found by asking the forge what is new.
+"""What no webhook told of, as deliveries of the bot's own that are stored like others: one name is
+one.
 
-A forge that keeps no list of failed deliveries, or shows it to others alone, sends nothing again.
+Comments and pushes are found by asking the forge what is new: one that keeps no list of failed
+deliveries, or shows it to others alone, sends nothing again.
+
+A base branch that moved makes checks of open pull requests out of date. Both sides of a check are
+compared from the merge base; of the branch's tip it reads `.minimize.yaml`. So a push matters where
+it changes that file, or the merge base of a pull request (commits of its own, or of one that it
+builds on, are in the branch now).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Literal
 
 from bot.chat.commands import WORD
-from bot.engine.found import comment_delivery, push_delivery
-from bot.forge.events import moment
+from bot.engine.merged import mirror_of
+from bot.engine.outcome import in_thread
+from bot.errors import SurroundingsError
+from bot.forge.events import CommentEvent, Event, PushEvent, moment
 from bot.forge.protocol import Forge
-from bot.forge.values import ForgeGoneError, ForgeRefusedError, OpenPull, PullRequestKey
+from bot.forge.values import (
+    ForgeGoneError,
+    ForgeRefusedError,
+    OpenPull,
+    PullRequestEvent,
+    PullRequestKey,
+)
+from bot.git.mirror import GitMirror
+from bot.model.result import REPOSITORY_FILE
+from bot.settings.values import Settings
 from bot.store.records import NewDelivery
 from bot.store.repositories import KnownRepository, NewestCheck, Repositories
-from bot.store.store import utc_text
+from bot.store.store import Store, utc_text
+
+FOUND_EVENT = "minimize found"
+FOUND_COMMENT = "minimize found comment"
+FOUND_PUSH = "minimize found push"
+FOUND_EVENTS = (FOUND_EVENT, FOUND_COMMENT, FOUND_PUSH)
+# A head that has no check, or a pull request that is over; a base branch that has moved.
+FoundAction = Literal["found", "base moved"]
+
+
+def found_delivery(
+    key: PullRequestKey,
+    head_sha: str,
+    base_ref: str,
+    action: FoundAction,
+    *,
+    base_sha: str = "",
+    at: float,
+) -> NewDelivery:
+    """A delivery about a pull request; the same within an hour (`at`, seconds since 1970) is one.
+
+    `base_sha` is where the base branch has moved to.
+    """
+    hour = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H")
+    name = f"{action} {key.repository}#{key.number} {head_sha} {base_ref} {base_sha or hour}"
+    body = {
+        "repository": key.repository,
+        "number": key.number,
+        "head_sha": head_sha,
+        "base_ref": base_ref,
+        "action": action,
+        "base_sha": base_sha,
+    }
+    return NewDelivery(key.forge, FOUND_EVENT, name, json.dumps(body).encode())
+
+
+def comment_delivery(comment: CommentEvent) -> NewDelivery:
+    """A delivery about a comment; the same text of it is one."""
+    name = f"comment {comment.key.repository}#{comment.key.number} {comment.comment}"
+    body = json.dumps(asdict(comment)).encode()
+    return NewDelivery(comment.key.forge, FOUND_COMMENT, f"{name} {comment.updated}", body)
+
+
+def push_delivery(push: PushEvent) -> NewDelivery:
+    """A delivery about a branch that moved; the same move is one."""
+    name = f"push {push.repository} {push.branch} {push.before} {push.after}"
+    return NewDelivery(push.forge, FOUND_PUSH, name, json.dumps(asdict(push)).encode())
+
+
+def found_event(forge: str, event: str, body: bytes) -> Event:
+    """The event of such a delivery."""
+    data = json.loads(body)
+    if event == FOUND_COMMENT:
+        return CommentEvent(**{**data, "key": PullRequestKey(**data["key"])})
+    if event == FOUND_PUSH:
+        return PushEvent(**data)
+    key = PullRequestKey(forge, data["repository"], data["number"])
+    return PullRequestEvent(
+        key,
+        "check",
+        data["head_sha"],
+        data["action"],
+        base_ref=data["base_ref"],
+        base_sha=data["base_sha"],
+    )
+
 
 LOG = logging.getLogger(__name__)
 # Of one look; those that were changed last come first.
@@ -108,3 +195,87 @@ class MissedEvents:
             if moved is not None:
                 found.append(push_delivery(moved))
         return found
+
+
+class MovedBases:
+    """Finder of the checks that a push makes out of date; the same push again finds the same."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._repositories = Repositories(store)
+        self._settings = settings
+
+    async def take(self, forge: Forge, event: PushEvent) -> int:
+        """Have the checks started anew that a push makes out of date; return their number."""
+        if not event.after.strip("0"):
+            return 0
+        checks = await asyncio.to_thread(self._checks, event)
+        if not checks:
+            return 0
+        pulls = {
+            one.number: one
+            for one in await forge.open_pulls(event.repository)
+            if one.base_ref == event.branch
+        }
+        current = [c for c in checks if _is_current(c, pulls.get(c.number), event.after)]
+        if not current:
+            return 0
+        keys = [PullRequestKey(event.forge, event.repository, one.number) for one in current]
+        sources = [await forge.source(key, event.branch) for key in keys]
+        mirror, limit = mirror_of(sources[0], self._settings), self._settings.limits.fetch_seconds
+        refs = [tuple(source.refs) for source in sources]
+        try:
+            stale = await in_thread(
+                limit, lambda: out_of_date(mirror, event, list(zip(current, refs, strict=True)))
+            )
+        except TimeoutError as error:
+            raise SurroundingsError(
+                f"What was pushed to {event.branch} of {event.repository} could not be fetched"
+                f" within {limit:.0f} s."
+            ) from error
+        found = [_moved(check, event) for check in stale]
+        if found:
+            await asyncio.to_thread(self._store.add_deliveries, found)
+        return len(found)
+
+    def _checks(self, event: PushEvent) -> list[NewestCheck]:
+        """The newest check of each pull request into the branch, but those that were stopped."""
+        newest = self._repositories.newest_checks(event.forge, event.repository)
+        ours = (one for one in newest.values() if one.base_ref == event.branch and not one.over)
+        return [one for one in ours if one.stage != "stopped"]
+
+
+def _is_current(check: NewestCheck, pull: OpenPull | None, tip: str) -> bool:
+    return pull is not None and pull.head_sha == check.head_sha and check.base_sha != tip
+
+
+def out_of_date(
+    mirror: GitMirror, event: PushEvent, checks: Iterable[tuple[NewestCheck, tuple[str, ...]]]
+) -> list[NewestCheck]:
+    """Those of `checks`, each with the refs of its commits, that read what a push has changed."""
+    files: dict[str, bool] = {}
+    found = []
+    for check, refs in checks:
+        before = mirror.fetch(check.head_sha, check.base_sha, refs=refs)
+        after = mirror.fetch(check.head_sha, event.after, refs=refs)
+        if check.base_sha not in files:
+            files[check.base_sha] = _changes_file(mirror, check.base_sha, event.after)
+        if files[check.base_sha] or before != after:
+            found.append(check)
+    return found
+
+
+def _changes_file(mirror: GitMirror, before: str, after: str) -> bool:
+    return mirror.read(before, REPOSITORY_FILE) != mirror.read(after, REPOSITORY_FILE)
+
+
+def _moved(check: NewestCheck, event: PushEvent) -> NewDelivery:
+    key = PullRequestKey(event.forge, event.repository, check.number)
+    return found_delivery(
+        key,
+        check.head_sha,
+        check.base_ref,
+        "base moved",
+        base_sha=event.after,
+        at=time.time(),
+    )

@@ -17,12 +17,16 @@ import sqlalchemy as sa
 
 from bot.engine.database import database_engine, prepared_url, wait_for_database
 from bot.engine.desired import (
+    METADATA,
+    OUTBOX,
+    Backlog,
+    Claim,
     Desired,
+    StoredRow,
     Subject,
     desired_from_json,
     desired_to_json,
 )
-from bot.engine.outbox_rows import METADATA, OUTBOX, Backlog, Claim, StoredRow
 from bot.errors import SurroundingsError
 from bot.settings.values import Settings
 

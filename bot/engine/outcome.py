@@ -16,7 +16,7 @@ from bot.engine.compute_process import ProcessEndedError
 from bot.engine.values import Outcome, OutcomeKind
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.telemetry.context import working_on
+from bot.telemetry.logs import working_on
 from bot.telemetry.metrics import STEP_RETRIES, STEP_SECONDS, STEP_TRIES
 from bot.telemetry.traces import span
 

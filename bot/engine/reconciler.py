@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.engine.desired import (
+    Claim,
     Desired,
     DesiredComment,
     DesiredReaction,
@@ -24,7 +25,6 @@ from bot.engine.desired import (
     DesiredSuggestions,
 )
 from bot.engine.outbox import LEASE, Outbox
-from bot.engine.outbox_rows import Claim
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
 from bot.forge.values import (

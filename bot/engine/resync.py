@@ -14,8 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
-from bot.engine.found import found_delivery
-from bot.engine.missed_events import MissedEvents
+from bot.engine.missed_events import MissedEvents, found_delivery
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
 from bot.forge.values import (

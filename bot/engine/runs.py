@@ -1,21 +1,24 @@
-"""Starting and stopping runs, for deliveries and for commands in comments."""
+"""Starting and stopping runs, for deliveries and commands, and acceptance of what one has found."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
 
+from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.job import CheckJob, OtherHead, job_of_head, run_id
 from bot.engine.merged import built_from
+from bot.engine.publishing import Publisher
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest, PullRequestKey
 from bot.model.opportunity import named_opportunities
 from bot.model.result import Acceptance
+from bot.model.result_json import check_from_json
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind
 from bot.store.opportunities import Opportunities
-from bot.store.records import CheckRecord
+from bot.store.records import CheckChanges, CheckRecord
 from bot.store.store import Store, now
 
 
@@ -188,3 +191,36 @@ def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> Che
         pusher=job.pusher,
         opportunities=" ".join(named_opportunities(pull.title, pull.text)),
     )
+
+
+async def publish_acceptance(
+    store: Store, publisher: Publisher, record: CheckRecord, decision: Decision
+) -> None:
+    """Apply an acceptance to a finished check; the same again changes nothing.
+
+    Where there is nothing of this to accept, or the check still runs, nothing happens: it takes the
+    decision with it when it ends (the collector).
+    """
+    changes = await accepted_changes(publisher, record, decision)
+    if changes and not record.open:
+        await asyncio.to_thread(lambda: store.update_check(record.id, **changes))
+
+
+async def accepted_changes(
+    publisher: Publisher, record: CheckRecord, decision: Decision
+) -> CheckChanges:
+    """Record what the forge shall say; return the changed fields of the record, or nothing.
+
+    `record` has the final result. One that is not over, or narrowed, is left alone.
+    """
+    acceptance = acceptance_of(decision)
+    if record.stage != "final" or record.narrowed or not record.result or acceptance is None:
+        return {}
+    if record.result.get("stage") != "final":
+        return {}
+    before = check_from_json(record.result)
+    after = accept(before, acceptance)
+    if after is before:
+        return {}
+    stored = await publisher.publish(job_of(record), after)
+    return {"verdict": stored.verdict, "summary": stored.title, "result_id": stored.id}

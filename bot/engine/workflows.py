@@ -33,7 +33,7 @@ from bot.engine.waiting import (
     waiting_title,
 )
 from bot.sandbox.emulation import native_architecture
-from bot.telemetry.context import working_on
+from bot.telemetry.logs import working_on
 
 WORKFLOW_VERSION = "4"
 # What a run that gathers builds is sent when one has ended, or will never.

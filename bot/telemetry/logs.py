@@ -1,6 +1,7 @@
-"""Logs on standard error: as text for people, or one JSON object a line.
+"""Logs on standard error, as text for people or one JSON object a line: each has the delivery, the
+run and the step that it is about.
 
-Each line has the delivery, the run and the step that it is about.
+A context follows asyncio's tasks and `asyncio.to_thread`; a compute process is given its owner's.
 """
 
 from __future__ import annotations
@@ -8,11 +9,42 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import IO, Literal
 
-from bot.telemetry.context import current_context
+
+@dataclass(frozen=True, slots=True)
+class WorkContext:
+    """The ids of a delivery and a run, and the name of a step; empty where there is none."""
+
+    delivery: str = ""
+    run: str = ""
+    step: str = ""
+
+
+_NONE = WorkContext()
+_CURRENT: ContextVar[WorkContext] = ContextVar("work", default=_NONE)
+
+
+def current_context() -> WorkContext:
+    """The context of the present work."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def working_on(context: WorkContext | None = None, **changes: str) -> Iterator[WorkContext]:
+    """Work in `context` (null: the present one) with the named fields changed."""
+    entered = replace(context or _CURRENT.get(), **changes)
+    token = _CURRENT.set(entered)
+    try:
+        yield entered
+    finally:
+        _CURRENT.reset(token)
+
 
 LogFormat = Literal["text", "json"]
 # Each request, and each table of the font that is left out.

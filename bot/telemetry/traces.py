@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import UsageError
-from bot.telemetry.context import current_context
+from bot.telemetry.logs import current_context
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -8,9 +8,8 @@ from datetime import datetime
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from bot.engine.desired import Desired, DesiredComment, DesiredStatuses
+from bot.engine.desired import Backlog, Desired, DesiredComment, DesiredStatuses
 from bot.engine.inspection import EngineFigures
-from bot.engine.outbox_rows import Backlog
 from bot.errors import SurroundingsError
 from bot.model.result_json import check_from_json
 from bot.store.records import CheckRecord

@@ -21,6 +21,7 @@ from bot.web.assets import FONT_FILE
 from bot.web.charts.bars import (
     Tile,
     architectures_chart,
+    icicle,
     movers_chart,
     tiles,
     treemap,
@@ -28,7 +29,6 @@ from bot.web.charts.bars import (
 )
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
-from bot.web.charts.icicle import icicle
 from bot.web.charts.svg import FONT, Look, Part, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.responses.archive import Archive

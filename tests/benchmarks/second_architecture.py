@@ -20,9 +20,8 @@ from rich.console import Console
 from bot.demo.distribution.build import build_reference_distribution, progress
 from bot.demo.distribution.buildroots import with_buildroot
 from bot.demo.distribution.reference import ReferenceDistribution, default_cache
-from bot.demo.run.emulation import emulated
 from bot.demo.run.postgres import postgres
-from bot.demo.run.workers import FOREIGN, running_bots
+from bot.demo.run.workers import FOREIGN, emulated, running_bots
 
 # What a build leaves in a cache, and what belongs to processes that run.
 _OWN = ("builds", "build-logs", "runs", "locks", "scratch", "demo-worker")

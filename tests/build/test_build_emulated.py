@@ -12,7 +12,7 @@ from bot.build.builders import builder_named
 from bot.closure.pool import open_pool
 from bot.demo.distribution.buildroots import with_buildroot
 from bot.demo.distribution.reference import ReferenceDistribution, default_cache
-from bot.demo.run.emulation import emulated
+from bot.demo.run.workers import emulated
 from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot

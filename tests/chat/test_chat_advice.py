@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.chat.advice import advice_of
+from bot.chat.answers import advice_of
 from bot.model.advice import Change, Figures, ImageAdvice, Losses, Plan, Smallest, Swap
 from bot.model.image import ImageKey
 from bot.report.phrase import to_plain

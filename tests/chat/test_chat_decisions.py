@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.chat.answers import bare, decides, exact_line, wrong_commit
 from bot.chat.commands import COMMANDS
-from bot.chat.decisions import bare, decides, exact_line, wrong_commit
 from bot.chat.parser import NotUnderstood, Question, parse_line
 
 HEAD = "0a1b2c3d4e" * 4

@@ -11,7 +11,7 @@ import pytest
 
 from bot.engine.compute_process import ComputeProcess, RunStoppedError
 from bot.errors import UsageError
-from bot.telemetry.context import WorkContext, current_context, working_on
+from bot.telemetry.logs import WorkContext, current_context, working_on
 from bot.telemetry.measures import looked_up, timed
 from tests.engine.conftest import FakeChecker
 from tests.telemetry.test_measures import value

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine.found import FoundAction, found_delivery, found_event
+from bot.engine.missed_events import FoundAction, found_delivery, found_event
 from bot.forge.events import PushEvent, RepositoriesEvent
 from bot.forge.values import (
     ForgeDeniedError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.engine.found import comment_delivery
+from bot.engine.missed_events import comment_delivery
 from bot.forge.events import CommentEvent
 from tests.engine.conftest import KEY
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine.other_events import repositories_changed
+from bot.engine.events import repositories_changed
 from bot.engine.runs import Runs
 from bot.forge.events import RepositoriesEvent
 from bot.model.advice import Change

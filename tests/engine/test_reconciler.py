@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from bot.demo.forge.lines import suggested
 from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import suggested
 from bot.demo.forge.values import Pull
 from bot.engine.database import prepared_url
-from bot.engine.desired import Phase
+from bot.engine.desired import Claim, Phase
 from bot.engine.job import CheckJob
 from bot.engine.outbox import Outbox
-from bot.engine.outbox_rows import Claim
 from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Pauses, Reconciler
 from bot.engine.results import open_results

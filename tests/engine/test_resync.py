@@ -14,7 +14,7 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
-from bot.engine.found import found_event
+from bot.engine.missed_events import found_event
 from bot.engine.resync import Resync, Turns, is_missed
 from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.values import FailedDelivery, ForgeGoneError, ForgeRefusedError, OpenPull

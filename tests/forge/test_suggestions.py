@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge.lines import line_now, suggested
 from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import line_now, suggested
 from bot.demo.forge.values import Comment, Pull, Repository
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub

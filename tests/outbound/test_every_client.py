@@ -44,7 +44,7 @@ from bot.settings.operation import BuildService
 from bot.settings.values import Settings
 from bot.store.deliveries import GroupWriter
 from bot.store.store import open_store
-from bot.telemetry.context import working_on
+from bot.telemetry.logs import working_on
 from bot.telemetry.traces import span, start_traces, stop_traces
 from bot.web import health
 from bot.web.messages import Messages

@@ -128,7 +128,7 @@ def test_a_machines_own_programs_run() -> None:
 
 @pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
 def test_the_filters_of_the_sandbox_let_an_emulator_work() -> None:
-    from bot.demo.run.emulation import emulated
+    from bot.demo.run.workers import emulated
 
     arch = "aarch64" if native_architecture() != "aarch64" else "x86_64"
     try:

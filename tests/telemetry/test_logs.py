@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.telemetry.context import WorkContext, current_context, working_on
-from bot.telemetry.logs import LogFormat, log_to_stderr
+from bot.telemetry.logs import LogFormat, WorkContext, current_context, log_to_stderr, working_on
 
 LOG = logging.getLogger("a.room")
 

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from bot.telemetry.context import working_on
+from bot.telemetry.logs import working_on
 from bot.telemetry.traces import record_root, record_span, span, start_traces, stop_traces
 
 

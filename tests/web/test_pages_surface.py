@@ -15,7 +15,7 @@ from bot.model.surface import Surface
 from bot.store.history.values import SurfaceState
 from bot.web.charts.bars import Tile, tiles
 from bot.web.charts.svg import SERIES
-from bot.web.responses.image_surface import items_words, kind_rows, surface_moves
+from bot.web.responses.surface import items_words, kind_rows, surface_moves
 from tests.web.seeded import HOSTILE, ODD
 from tests.web.sites import NGINX, prepare
 

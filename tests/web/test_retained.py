@@ -8,8 +8,7 @@ import pytest
 
 from bot.store.history.history import History, open_history
 from bot.web.responses import archive as module
-from bot.web.responses.archive import Archive
-from bot.web.responses.retained import retained_of_images
+from bot.web.responses.archive import Archive, retained_of_images
 from tests.web.seeded import seed
 
 

@@ -23,8 +23,8 @@ from bot.demo.forge.github.api import SHAPES as GITHUB_SHAPES
 from bot.demo.forge.github.hooks import GitHubHooks
 from bot.demo.forge.github.shapes import Shapes
 from bot.demo.forge.gitlab import discussions as gitlab_discussions
+from bot.demo.forge.gitlab import hooks as gitlab_hooks
 from bot.demo.forge.gitlab import rest as gitlab_rest
-from bot.demo.forge.gitlab import webhooks as gitlab_webhooks
 from bot.demo.forge.gitlab.api import API_PREFIX as GITLAB_PREFIX
 from bot.demo.forge.gitlab.api import SHAPES as GITLAB_SHAPES
 from bot.demo.forge.gitlab.api import gitlab_middleware
@@ -70,9 +70,9 @@ class Faces:
             github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
         )
         github[GITHUB_SHAPES] = self.github.shapes
-        tables = gitlab_rest.routes, gitlab_discussions.routes, gitlab_webhooks.routes
+        tables = gitlab_rest.routes, gitlab_discussions.routes, gitlab_hooks.routes
         gitlab = new(*tables, middlewares=[gitlab_middleware])
-        gitlab[gitlab_webhooks.HOOKS] = self.gitlab
+        gitlab[gitlab_hooks.HOOKS] = self.gitlab
         gitlab[GITLAB_SHAPES] = self.gitlab.shapes
         forgejo = new(forgejo_rest.routes, middlewares=[forgejo_middleware])
         forgejo[FORGEJO_SHAPES] = self.forgejo.shapes

@@ -23,7 +23,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 from bot.demo.forge.access import STATE
-from bot.demo.forge.lines import line_now, suggested
+from bot.demo.forge.state import line_now, suggested
 from bot.demo.forge.values import Comment, Pull, Repository
 
 routes = web.RouteTableDef()

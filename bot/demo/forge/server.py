@@ -31,8 +31,7 @@ from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.faces import Faces
 from bot.demo.forge.github.api import API_PREFIX, api_middleware
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.lines import applied
-from bot.demo.forge.state import State
+from bot.demo.forge.state import State, applied
 from bot.demo.forge.traffic import (
     DELIVERER,
     LARGEST_REQUEST,

@@ -44,17 +44,19 @@ from bot.demo.run.setup import (
     token_settings,
     write_settings,
 )
-from bot.demo.run.suggestion import expected, suggestion_panel, written
 from bot.demo.run.watch import (
     Watch,
     Watched,
     builds_sentence,
     comment_panel,
     difference,
+    expected,
     failures_panel,
     only_built,
     problems_of,
+    suggestion_panel,
     timeline_line,
+    written,
 )
 from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError

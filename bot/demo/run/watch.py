@@ -1,4 +1,6 @@
-"""The bot's comments and status on the forge: what is wrong with them, and how they are shown."""
+"""The bot's comments, suggestions and status on the forge: what is wrong with them, and how they
+are shown.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,11 @@ WHOLE_SECONDS = 20 * 60.0
 # The status may come before the comment's last edit: how long an edit is still waited for.
 AFTERWARDS_SECONDS = 5.0
 STATUS = "minimize"
+# The reconciler writes suggestions beside the comment: how long they are waited for.
+SECONDS = 15.0
 
 _CONCLUSIONS = {"success": "success", "failed": "failure", "failure": "failure"}
+Json = Mapping[str, Any]
 Timeline = Callable[[float, str], None]
 
 
@@ -179,9 +184,6 @@ def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-Json = Mapping[str, Any]
-
-
 def timeline_line(console: Console, second: float, text: str) -> None:
     """One line of the timeline: seconds since the webhook, what happened."""
     line = Text(f"{second:7.2f} s  ", style="bold cyan")
@@ -301,3 +303,55 @@ def failures_panel(problems: Iterable[str], log: str) -> Group:
     """The errors, and the end of the bot's log."""
     lines = [Text(f"\u2717 {problem}", style="bold red") for problem in problems]
     return Group(*lines, Text(log))
+
+
+def expected(result: Json) -> list[Json]:
+    """The suggestions of a check that a click may take over, by its JSON."""
+    return [
+        one
+        for one in (*result.get("suggestions", ()), *result.get("spec_edits", ()))
+        if one["diff_line"] is not None and _is_safe(one["evidence"])
+    ]
+
+
+def _is_safe(evidence: Json | None) -> bool:
+    return (
+        evidence is not None
+        and evidence["use"] == []
+        and evidence["looked_into"] == "files"
+        and False not in (evidence["integrity"], evidence["runs"])
+    )
+
+
+async def written(forge: LocalForge, pull: Pull, count: int) -> list[Comment]:
+    """The suggestions on the pull request's lines, once there are so many; what there is, after
+    SECONDS."""
+    for _ in range(int(SECONDS * 10)):
+        if len(found := forge.state.line_comments_of(pull)) >= count:
+            return found
+        await asyncio.sleep(0.1)
+    return forge.state.line_comments_of(pull)
+
+
+def suggestion_panel(comment: Comment, evidence: Json, page: str) -> Panel:
+    """A suggestion as a terminal can show it, and what speaks for it."""
+    line = comment.line
+    assert line is not None
+    facts = "; ".join(_facts(evidence))
+    where = f"{page}#discussion_r{comment.id}"
+    return Panel(
+        Group(
+            Markdown(without_html(comment.body)),
+            Text(f"Evidence: {facts}.\nA click commits it: {where}"),
+        ),
+        title=f"On {line.path} line {line.number}",
+        title_align="left",
+    )
+
+
+def _facts(evidence: Json) -> Iterable[str]:
+    yield "no file that stays uses what leaves"
+    if evidence["integrity"]:
+        yield "libraries, interpreters, units and links resolve as before"
+    if evidence["runs"]:
+        yield "the workload's test succeeds in the smaller image, composed and run in the sandbox"

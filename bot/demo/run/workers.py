@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,6 @@ from bot.demo.run.demo import (
     run_and_clear,
     show_log,
 )
-from bot.demo.run.emulation import emulated
 from bot.demo.run.postgres import postgres
 from bot.demo.run.setup import (
     OWNER,
@@ -57,6 +59,8 @@ from bot.demo.run.watch import (
 )
 from bot.demo.time_limit import TimeLimit
 from bot.errors import SurroundingsError
+from bot.sandbox.emulation import native_architecture, registration, why_not_run
+from bot.sandbox.remedies import install_remedy
 
 FOREIGN, NATIVE = "aarch64", "x86_64"
 WORKLOAD = "@self"
@@ -214,3 +218,55 @@ def _problems(seen: Watched, result: Mapping[str, Any]) -> list[str]:
     if {evidence.get(NATIVE), evidence.get(FOREIGN)} != {"rebuilt"}:
         found.append(f"The evidence is {evidence}.")
     return found
+
+
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+
+
+@contextmanager
+def emulated(arch: str) -> Iterator[None]:
+    """Have programs of `arch` run in the sandbox here, meanwhile at least.
+
+    SurroundingsError, with the remedy, where they do not and cannot be made to.
+    """
+    if arch == native_architecture() or why_not_run(arch) is None:
+        yield
+        return
+    missing = why_not_run(arch)
+    assert missing is not None
+    if os.geteuid() != 0:
+        raise missing
+    name = f"minimize-{os.getpid()}-{arch}"
+    _register(registration(arch, name, _interpreter(arch)))
+    why_not_run.cache_clear()
+    try:
+        if (still := why_not_run(arch)) is not None:
+            raise still
+        yield
+    finally:
+        (_BINFMT / name).write_text("-1")
+        why_not_run.cache_clear()
+
+
+def _interpreter(arch: str) -> Path:
+    """qemu-user as one file, that is without libraries: a buildroot has none of this machine's."""
+    for name in (f"qemu-{arch}-static", f"qemu-{arch}"):
+        if (found := shutil.which(name)) is not None:
+            return Path(found)
+    raise SurroundingsError(
+        f"qemu-{arch} is not installed, so nothing can be built for {arch} here.",
+        install_remedy("qemu-user-static", "qemu-user-static"),
+    )
+
+
+def _register(line: str) -> None:
+    try:
+        if not (_BINFMT / "register").exists():
+            mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", str(_BINFMT)]
+            subprocess.run(mount, capture_output=True, check=True)
+        (_BINFMT / "register").write_text(line)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SurroundingsError(
+            f"The emulator cannot be registered with binfmt_misc: {error}.",
+            "In a container, register it on its host.",
+        ) from error

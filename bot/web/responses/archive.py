@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bot.errors import MinimizeError
 from bot.model.image import ImageKey
+from bot.objectives.attribution import graph_of, leaving
 from bot.objectives.drift import speaks_of
 from bot.objectives.status import ObjectiveStatus, Outlook, objective_statuses
 from bot.store.history.fleet_queries import (
@@ -32,12 +33,6 @@ from bot.store.history.history import History
 from bot.store.history.values import Evaluation, Heading, MergedChange, Run, Step
 from bot.store.store import Store
 from bot.web.addresses import missing
-from bot.web.responses.retained import (
-    ImageRetained,
-    Retained,
-    retained_of_images,
-    retained_sums,
-)
 from bot.web.tables import Table
 
 LOG = logging.getLogger(__name__)
@@ -321,3 +316,64 @@ async def _warm_after_runs(archive: Archive, over: asyncio.Event) -> None:
             LOG.warning("getting the pages ready: %s", error.what)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _EVERY)
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """The packages and bytes that would leave with a package, itself included, in so many images
+    together, by the images' own links."""
+
+    packages: int = 0
+    installed_size: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRetained:
+    """The packages and bytes that each package of an image retains, by name; `closure` is the
+    number of the image's closure."""
+
+    closure: int
+    by_name: Mapping[str, tuple[int, int]]
+
+
+def retained_of_images(
+    history: History,
+    evaluations: Mapping[ImageKey, Evaluation],
+    known: Mapping[ImageKey, ImageRetained],
+) -> dict[ImageKey, ImageRetained]:
+    """The bytes that packages retain in each image, or did when it could last be installed;
+    `known` ones of the same closure are taken over. An image takes some milliseconds."""
+    found = {}
+    for key, evaluation in evaluations.items():
+        before = known.get(key)
+        found[key] = (
+            before
+            if before is not None and before.closure == evaluation.closure
+            else ImageRetained(evaluation.closure, _retained(history, key))
+        )
+    return found
+
+
+def _retained(history: History, key: ImageKey) -> dict[str, tuple[int, int]]:
+    contents = history.contents(key)
+    found: dict[str, tuple[int, int]] = {}
+    for member, (packages, size) in zip(
+        contents.members, leaving(graph_of(contents), contents.members), strict=True
+    ):
+        # Both architectures of a name may be there, as a page has them in one row each.
+        before = found.get(member.nevra.name, (0, 0))
+        found[member.nevra.name] = (before[0] + packages, before[1] + size)
+    return found
+
+
+def retained_sums(images: Iterable[ImageRetained]) -> dict[str, Retained]:
+    """The sums over images, by package name."""
+    sums: dict[str, list[int]] = {}
+    for image in images:
+        for name, (packages, size) in image.by_name.items():
+            sum_ = sums.setdefault(name, [0, 0, 0])
+            sum_[0] += packages
+            sum_[1] += size
+            sum_[2] += 1
+    return {name: Retained(*values) for name, values in sums.items()}

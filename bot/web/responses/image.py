@@ -33,13 +33,6 @@ from bot.web.responses.image_packages import (
     packages_of,
     why_column,
 )
-from bot.web.responses.image_surface import (
-    SurfaceMove,
-    kind_rows,
-    kinds_table,
-    moves_table,
-    surface_moves,
-)
 from bot.web.responses.objectives import NamedStatus, status_rows, status_table
 from bot.web.responses.opportunities import (
     OpportunityRow,
@@ -56,6 +49,13 @@ from bot.web.responses.steps import (
     moved,
     step_row,
     steps_table,
+)
+from bot.web.responses.surface import (
+    SurfaceMove,
+    kind_rows,
+    kinds_table,
+    moves_table,
+    surface_moves,
 )
 from bot.web.tables import Column, Kind, Table
 

@@ -14,10 +14,9 @@ from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving,
 from bot.report.sizes import format_size, plural
 from bot.store.history.fleet_queries import Spread, Usage
 from bot.web.addresses import Parameters, image_url, missing, package_url
-from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.archive import Archive, PageResponse, Retained
 from bot.web.responses.differences import ordered_architectures
 from bot.web.responses.image_packages import Leaves
-from bot.web.responses.retained import Retained
 from bot.web.responses.steps import version
 from bot.web.tables import Column, Table, columns, image_columns, ordered
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, caller_of
-from bot.demo.forge.calls import RepositoryCall, endpoint_below
+from bot.demo.forge.access import STATE, ApiError, RepositoryCall, caller_of, endpoint_below
 from bot.demo.forge.forgejo.shapes import ForgejoShapes
 from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import ROLES, Comment, Json, Pull, Repository, User

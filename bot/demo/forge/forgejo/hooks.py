@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from bot.demo.forge.forgejo.shapes import ForgejoShapes
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.hooks import PlacedHooks
-from bot.demo.forge.traffic import Delivery
+from bot.demo.forge.traffic import Delivery, PlacedHooks
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
 from bot.forge.forgejo.webhooks import signed_headers
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, Caller, caller_of, may
-from bot.demo.forge.calls import RepositoryCall
+from bot.demo.forge.access import STATE, ApiError, Caller, RepositoryCall, caller_of, may
 from bot.demo.forge.github.shapes import Shapes
 from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import App, Comment, Json, Pull, Repository, User

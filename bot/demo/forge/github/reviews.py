@@ -12,7 +12,7 @@ from aiohttp import web
 from bot.demo.forge.access import ApiError
 from bot.demo.forge.github.api import Call, endpoint, invalid, text_field
 from bot.demo.forge.github.rest import LONGEST_BODY, PULL
-from bot.demo.forge.lines import line_now, line_of
+from bot.demo.forge.state import line_now, line_of
 from bot.demo.forge.values import Comment, Json
 
 routes = web.RouteTableDef()

@@ -14,8 +14,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, Caller, caller_of
-from bot.demo.forge.calls import RepositoryCall, endpoint_below
+from bot.demo.forge.access import STATE, ApiError, Caller, RepositoryCall, caller_of, endpoint_below
 from bot.demo.forge.gitlab.shapes import LEVELS, GitLabShapes
 from bot.demo.forge.traffic import MOST_PER_PAGE, TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User

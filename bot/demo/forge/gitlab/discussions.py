@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.demo.forge.gitlab.api import Call, bad_request, endpoint, forbidden, not_found
 from bot.demo.forge.gitlab.rest import MERGE, text_of
-from bot.demo.forge.lines import line_now, line_of
+from bot.demo.forge.state import line_now, line_of
 from bot.demo.forge.values import Comment, Json, Line
 
 routes = web.RouteTableDef()
