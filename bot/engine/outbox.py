@@ -149,16 +149,6 @@ class Outbox:
             raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
         return True
 
-    def look_again(self, subject: Subject) -> None:
-        """Compare what the forge has with a desired state once more, unless it was seen today."""
-        old = sa.func.coalesce(OUTBOX.c.seen_at, 0.0) < self._now - _DAY
-        with self._begin() as connection:
-            connection.execute(
-                sa.update(OUTBOX)
-                .where(OUTBOX.c.id == subject.id, old)
-                .values(look_at=self._now, due=self._now)
-            )
-
     # Writing to the forge
 
     def claim(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import ClassVar, Protocol, Self
 
 from bot.forge.bodies import Verification
 from bot.forge.comments import Errors
-from bot.forge.rest import RepositoryApi, Sessions
+from bot.forge.rate_limit import RateLimit
+from bot.forge.rest import RepositoryApi, Sessions, errors_of
 from bot.forge.values import (
     Comment,
     FailedDelivery,
@@ -18,7 +20,7 @@ from bot.forge.values import (
     Source,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings
+from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets
 from bot.store.records import NewDelivery
 
 
@@ -135,3 +137,46 @@ class RestForge(BaseForge):
     async def close(self) -> None:
         """Closes the connections."""
         await self._sessions.close()
+
+
+class TokenForge(RestForge):
+    """A forge on which the owner of one token writes; `hint` says what the token must allow."""
+
+    hint: ClassVar[str]
+
+    def __init__(
+        self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
+    ) -> None:
+        """`secrets` are those of its webhooks."""
+        kind = settings.type.capitalize()
+        super().__init__(name, settings, partial(errors_of, kind, self.hint))
+        self._token = token
+        self._secrets = secrets
+        self._rate_limit = RateLimit(kind)
+        self._login: str | None = None
+
+    @classmethod
+    def from_settings(cls, name: str, settings: ForgeSettings) -> Self:
+        """The forge that the settings describe; UsageError if a secret is not there."""
+        assert settings.token is not None  # the settings see to it
+        secrets = WatchedSecrets(settings.webhook_secrets)
+        return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
+
+    @abstractmethod
+    async def _ask_login(self, api: RepositoryApi) -> str:
+        """The name of the token's user, by the API."""
+
+    async def login(self) -> str:
+        """The token's user."""
+        async with self._errors("asking whose the token is"):
+            return await self._own_login()
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota of our token, the same for every repository."""
+        del repository
+        return self._rate_limit
+
+    async def _own_login(self) -> str:
+        if self._login is None:
+            self._login = await self._ask_login(await self._api(""))
+        return self._login

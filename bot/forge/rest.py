@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 USER_AGENT = "minimize"
 # Longer waits are the engine's: it tries the step again later instead of holding a connection.
 _LONGEST_WAIT = 30.0
-_ATTEMPTS = 4
+ATTEMPTS = 4  # tries of a request, unless it is said otherwise
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 # Asking again what may have been done already is safe for all but POST.
 _MOVED = {301, 302, 307, 308}
@@ -59,7 +59,7 @@ class RestClient(GitHubAPI):
         app_id: str | None = None,
         private_key: RSAPrivateKey | None = None,
         renew: Callable[[], Awaitable[str]] | None = None,
-        attempts: int = _ATTEMPTS,
+        attempts: int = ATTEMPTS,
         rate_limit: RateLimit | None = None,
     ) -> None:
         """`renew` gives another token for one that the forge no longer knows, before its time;

@@ -34,8 +34,6 @@ def questions(history: History) -> dict[str, Callable[[], object]]:
         "contents then": lambda: history.contents(KEY, "2023-05-05"),
         "graph": graph,
         "movers": lambda: history.movers(until=LAST.isoformat()),
-        "recent steps": lambda: history.recent_steps("2026-11-17"),
-        "largest steps": lambda: history.recent_steps("2026-11-17", largest=True),
         "usage": lambda: history.usage("package-0001"),
         "usage then": lambda: history.usage("package-0001", "2023-05-05"),
         "spread": history.spread,

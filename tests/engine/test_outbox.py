@@ -238,15 +238,3 @@ def test_what_was_long_seen_is_forgotten_and_what_waits_is_not(url) -> None:
     assert outbox.forget_repository("gh", "o/other") == 0
     assert outbox.forget_repository("gh", "o/r") == 1
     outbox.close()
-
-
-def test_what_was_not_seen_today_is_looked_at_again(url) -> None:
-    outbox = opened(url)
-    record(outbox, "fine")
-    outbox.settle(outbox.claim(9)[0])
-    outbox.look_again(COMMIT)
-    assert outbox.settled()
-    shift(url, 90_000)
-    outbox.look_again(COMMIT)
-    assert len(outbox.claim(9)) == 1
-    outbox.close()

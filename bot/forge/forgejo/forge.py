@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import partial
 from urllib.parse import urlencode
 
-from bot.forge.base import RestForge
+from bot.forge.base import TokenForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent, utc
 from bot.forge.forgejo.client import (
@@ -34,8 +33,7 @@ from bot.forge.forgejo.client import (
 )
 from bot.forge.forgejo.events import is_users_program, parse_event, push_of, read_delivery
 from bot.forge.forgejo.webhooks import begin
-from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import RepositoryApi, errors_of, quoted
+from bot.forge.rest import ATTEMPTS, RepositoryApi, quoted
 from bot.forge.rest_events import unedited
 from bot.forge.values import (
     CommitCheck,
@@ -48,34 +46,24 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets, secret_text
+from bot.settings.forges import ForgeSettings, Secret, secret_text
 from bot.store.records import NewDelivery
 
-_ATTEMPTS = 4
 # Of the pull requests that changed last, where a commit is looked for that none was merged as.
 _NEWEST = 5
 
 
-class Forgejo(RestForge):
+class Forgejo(TokenForge):
     """One Forgejo or Gitea with our token on it; neither has a block that a click applies."""
+
+    hint = HINT
 
     def __init__(
         self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
     ) -> None:
-        super().__init__(name, settings, partial(errors_of, settings.type.capitalize(), HINT))
-        self._token = token
-        self._secrets = secrets
-        self._rate_limit = RateLimit(settings.type.capitalize())
-        self._login: str | None = None
+        super().__init__(name, settings, token=token, secrets=secrets)
         self.issues = ForgejoIssues(self._api, self._own_login, self._errors)
         self._comments = ForgejoComments(self._api, self._own_login, self._errors)
-
-    @classmethod
-    def from_settings(cls, name: str, settings: ForgeSettings) -> Forgejo:
-        """The forge that the settings describe; UsageError if a secret is not there."""
-        assert settings.token is not None  # the settings see to it
-        secrets = WatchedSecrets(settings.webhook_secrets)
-        return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
@@ -163,11 +151,6 @@ class Forgejo(RestForge):
                     return int(pull["number"])
         return None
 
-    async def login(self) -> str:
-        """The token's user."""
-        async with self._errors("asking whose the token is"):
-            return await self._own_login()
-
     async def repositories(self) -> tuple[str, ...]:
         """None: a token's user may read many that never asked for us; hooks tell."""
         return ()
@@ -200,12 +183,7 @@ class Forgejo(RestForge):
         except ForgeGoneError:
             return None
 
-    def rate_limit(self, repository: str) -> RateLimit:
-        """The quota of our token, the same for every repository."""
-        del repository
-        return self._rate_limit
-
-    async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
+    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> RepositoryApi:
         client = ForgejoClient(
             self._sessions.get(),
             api_url=self._settings.api_url,
@@ -214,12 +192,8 @@ class Forgejo(RestForge):
         )
         return RepositoryApi(client, secret_text(self._token), repository)
 
-    async def _own_login(self) -> str:
-        if self._login is None:
-            api = await self._api("")
-            user = await api.client.getitem("/user", oauth_token=api.token)
-            self._login = str(user["login"])
-        return self._login
+    async def _ask_login(self, api: RepositoryApi) -> str:
+        return str((await api.client.getitem("/user", oauth_token=api.token))["login"])
 
 
 def _file(path: str, listed: Mapping[str, str]) -> ForgeFile:

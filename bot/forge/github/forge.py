@@ -37,7 +37,7 @@ from bot.forge.github.events import (
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.github.webhooks import begin
 from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import RepositoryApi, quoted
+from bot.forge.rest import ATTEMPTS, RepositoryApi, quoted
 from bot.forge.rest_events import unedited
 from bot.forge.values import (
     ROLES,
@@ -59,7 +59,6 @@ from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSec
 from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
-_ATTEMPTS = 4
 # From the highest on: who has one has those below it.
 _PERMISSIONS: Mapping[str, Role] = {
     "admin": "admin",
@@ -321,7 +320,7 @@ class GitHub(RestForge):
         """The quota of our token, or of the App's installation on a repository."""
         return self._rate_limits[self._auth.account(repository)]
 
-    async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
+    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> RepositoryApi:
         plain = self._plain_client()
 
         async def renew() -> str:
@@ -336,7 +335,7 @@ class GitHub(RestForge):
     def _plain_client(
         self,
         renew: Callable[[], Awaitable[str]] | None = None,
-        attempts: int = _ATTEMPTS,
+        attempts: int = ATTEMPTS,
         rate_limit: RateLimit | None = None,
     ) -> GitHubClient:
         app_id, private_key = self._app or (None, None)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import partial
 from itertools import islice
 
-from bot.forge.base import BaseForge
+from bot.forge.base import TokenForge
 from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.pagure.client import (
@@ -30,8 +29,7 @@ from bot.forge.pagure.client import (
 from bot.forge.pagure.comments import PagureComments, PagureIssues
 from bot.forge.pagure.events import parse_event, push_of, read_delivery, unedited
 from bot.forge.pagure.webhooks import begin
-from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import Sessions, errors_of
+from bot.forge.rest import ATTEMPTS, RepositoryApi
 from bot.forge.values import (
     CommitCheck,
     ForgeFile,
@@ -46,8 +44,6 @@ from bot.forge.values import (
 from bot.settings.forges import (
     ForgeSettings,
     Secret,
-    WatchedSecret,
-    WatchedSecrets,
     secret_text,
 )
 from bot.store.records import NewDelivery
@@ -57,29 +53,17 @@ _NEWEST = 20
 _COMMENTS = 100
 
 
-class Pagure(BaseForge):
+class Pagure(TokenForge):
     """One Pagure with our token on it. Of our comments with a marker the newest is ours."""
+
+    hint = HINT
 
     def __init__(
         self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
     ) -> None:
-        """`secrets` are the webhook keys of its projects."""
-        super().__init__(name, settings)
-        self._token = token
-        self._secrets = secrets
-        self._sessions = Sessions()
-        self._rate_limit = RateLimit(PagureClient.forge)
-        self._login: str | None = None
-        self._errors = partial(errors_of, PagureClient.forge, HINT)
+        super().__init__(name, settings, token=token, secrets=secrets)
         self.issues = PagureIssues(self._api, self._own_login, self._errors)
         self._comments = PagureComments(self._api, self._own_login, self._errors)
-
-    @classmethod
-    def from_settings(cls, name: str, settings: ForgeSettings) -> Pagure:
-        """The forge that the settings describe; UsageError if a secret is not there."""
-        assert settings.token is not None  # the settings see to it
-        token, keys = WatchedSecret(settings.token), WatchedSecrets(settings.webhook_secrets)
-        return cls(name, settings, token=token, secrets=keys)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
@@ -155,11 +139,6 @@ class Pagure(BaseForge):
                         return int(pull["id"])
         return None
 
-    async def login(self) -> str:
-        """The token's user."""
-        async with self._errors("asking whose the token is"):
-            return await self._own_login()
-
     async def repositories(self) -> tuple[str, ...]:
         """None: a token may be good for all projects of the instance; announcements tell."""
         return ()
@@ -192,30 +171,22 @@ class Pagure(BaseForge):
         except ForgeGoneError:
             return None
 
-    def rate_limit(self, repository: str) -> RateLimit:
-        """The quota of our token, the same for every project."""
-        del repository
-        return self._rate_limit
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._sessions.close()
-
     async def _clone(self, repository: str) -> tuple[str, None]:
         # Whoever may read its pull requests may clone it: no token goes there.
         return repository, None
 
-    async def _api(self, repository: str) -> PagureApi:
-        session, limit = self._sessions.get(), self._rate_limit
-        client = PagureClient(session, api_url=self._settings.api_url, rate_limit=limit)
+    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> PagureApi:
+        client = PagureClient(
+            self._sessions.get(),
+            api_url=self._settings.api_url,
+            attempts=attempts,
+            rate_limit=self._rate_limit,
+        )
         return PagureApi(client, secret_text(self._token), repository)
 
-    async def _own_login(self) -> str:
-        if self._login is None:
-            api = await self._api("")
-            user = await api.client.post("/-/whoami", data=b"", oauth_token=api.token)
-            self._login = str(user["username"])
-        return self._login
+    async def _ask_login(self, api: RepositoryApi) -> str:
+        user = await api.client.post("/-/whoami", data=b"", oauth_token=api.token)
+        return str(user["username"])
 
 
 async def _branches(api: PagureApi) -> dict[str, dict[str, str]]:

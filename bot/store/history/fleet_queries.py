@@ -223,26 +223,6 @@ class FleetQueries(ImageQueries):
         )
         return frozenset(map(key_of, rows))
 
-    def recent_steps(
-        self,
-        since: str | None = None,
-        *,
-        until: str | None = None,
-        limit: int = 50,
-        largest: bool = False,
-    ) -> tuple[Step, ...]:
-        """Steps of all images with their causes: the newest first, or the largest; all of them if
-        `limit` is below 0."""
-        # Some runs' steps among those of years: found by the runs, not by all steps.
-        source = "runs cross join steps on steps.run = runs.id"
-        order = "abs(steps.known_delta) desc" if largest else "steps.run desc"
-        rows = self.rows(
-            f"{steps_sql(source)} where runs.started >= ? and runs.started <= ?"
-            f" and images.gone_run is null order by {order}, abs(steps.known_delta) desc limit ?",
-            [since or "", moment(until), limit],
-        )
-        return self.steps_of(rows)
-
     def steps_of_run(self, run: int) -> tuple[Step, ...]:
         """All steps of one run with their causes, by image."""
         rows = self.rows(f"{steps_sql()} where steps.run = ?", [run])
