@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -141,19 +141,9 @@ def run_with_steps(client: RunsClient, run: str) -> Run | None:
     ]
     for one in _grouped(found):
         steps = [step for part in one.parts for step in _steps(client, part)]
-        numbered = (
-            StepRecord(number, *_after_number(step)) for number, step in enumerate(steps, 1)
-        )
-        return Run(**{**_fields(one), "steps": tuple(numbered)})
+        numbered = (replace(step, number=number) for number, step in enumerate(steps, 1))
+        return replace(one, steps=tuple(numbered))
     return None
-
-
-def _fields(run: Run) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in Run.__slots__}
-
-
-def _after_number(step: StepRecord) -> tuple[Any, ...]:
-    return tuple(getattr(step, name) for name in StepRecord.__slots__[1:])
 
 
 def _grouped(found: Iterable[Any]) -> list[Run]:

@@ -111,7 +111,7 @@ class RestIssues(Issues):
     def _by(self, login: str) -> str:
         """The query for all issues of an author, the oldest first where the forge can."""
 
-    def _closing(self, closes: bool, surplus: bool) -> dict[str, Any]:
+    def _closing(self, closes: bool, surplus: bool) -> dict[str, str]:
         """The fields of an edit that closes an issue, or opens it again, beside its state."""
         del closes, surplus
         return {}
@@ -137,7 +137,7 @@ class RestIssues(Issues):
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
     ) -> Issue:
-        fields: dict[str, Any] = {"title": text.title, "body": text.body}
+        fields = {"title": text.title, "body": text.body}
         if text.state is not None and text.state != issue.state:
             fields |= {"state": text.state, **self._closing(text.state == "closed", surplus)}
         async with self._errors(f"writing the issue in {repository}"):

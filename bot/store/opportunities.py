@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from bot.model.advice import Change
 from bot.model.opportunity import Opportunity, OpportunityImage
+from bot.store.records import Row
 from bot.store.store import Store, now
 
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
@@ -97,7 +98,7 @@ class Opportunities:
 
     def _record(self, db: Database, place: Place, change: Change, image: OpportunityImage) -> None:
         one = Opportunity(place.repository, change, "found", now(), now())
-        values: dict[str, Any] = {
+        values: Row = {
             "repository": one.repository,
             "package": change.package,
             "capability": change.capability,

@@ -135,7 +135,9 @@ class CommentRecord:
     written: str
 
 
-Rows = Callable[[str, Sequence[Any]], list[dict[str, Any]]]
+# A row of SQLite's, by column, and what has the rows of a query with these values.
+Row = dict[str, Any]
+Rows = Callable[[str, Sequence[Any]], list[Row]]
 
 # 1 for a row of `checks` that is hidden.
 HIDDEN = """(checks.private = 1 or (

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlite_utils import Database
 
+from bot.store.records import Row
 from bot.store.store import Store
 
 # Rows that leave in one transaction: others write in between.
@@ -144,7 +144,7 @@ def _delete_rows(db: Database, table: str, key: str, values: Sequence[object]) -
     db.execute(f"delete from {table} where {key} in ({marks})", list(values))
 
 
-def _until(rows: Iterable[dict[str, Any]], wanted: int) -> list[dict[str, Any]]:
+def _until(rows: Iterable[Row], wanted: int) -> list[Row]:
     """The first rows that have `wanted` bytes together."""
     taken = []
     for row in rows:

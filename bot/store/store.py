@@ -35,6 +35,7 @@ from bot.store.records import (
     DeliveryState,
     NewDelivery,
     Receipt,
+    Row,
     StepRecord,
 )
 from bot.store.schema import MIGRATION_NAMES, migrations
@@ -313,11 +314,11 @@ def _json(result: dict[str, Any]) -> str:
     return json.dumps(result, separators=(",", ":"))
 
 
-def _row(check: CheckRecord) -> dict[str, Any]:
+def _row(check: CheckRecord) -> Row:
     return {name: getattr(check, name) for name in _FIELDS}
 
 
-def _check(row: dict[str, Any]) -> CheckRecord:
+def _check(row: Row) -> CheckRecord:
     result = row.pop("result", None)
     for name in ("private", "open", "narrowed", "over"):
         row[name] = bool(row[name])

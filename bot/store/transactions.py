@@ -14,6 +14,7 @@ from sqlite_utils import Database
 
 from bot.errors import SurroundingsError
 from bot.store.deliveries import Change
+from bot.store.records import Row
 
 LOG = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Transactions:
         db.execute("release change")
         return result
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query; StoreError if the file cannot be read."""
         within = self._writer == threading.get_ident()
         with self._lock if within else self._reading:

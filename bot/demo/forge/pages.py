@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from bot.demo.forge.access import STATE
 from bot.demo.forge.state import line_now, suggested
-from bot.demo.forge.values import Comment, Pull, Repository
+from bot.demo.forge.values import Comment, Json, Pull, Repository
 
 routes = web.RouteTableDef()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'"
@@ -142,7 +142,7 @@ async def pull(request: web.Request) -> web.Response:
     )
 
 
-def _on_line(comment: Comment) -> dict[str, Any]:
+def _on_line(comment: Comment) -> Json:
     """A comment on a line: the line, null where it is outdated, and whether a click applies it."""
     line = line_now(comment)
     open_ = comment.pull.state == "open" and not comment.resolved

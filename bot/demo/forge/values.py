@@ -198,7 +198,7 @@ class CheckRun:
     app: App
     head_sha: str
     name: str
-    fields: dict[str, Any]
+    fields: Json
     status: str = "queued"
     conclusion: str | None = None
     started_at: datetime = field(default_factory=now)

@@ -172,7 +172,7 @@ async def installation_token(client: RestClient, installation: int) -> str:
     return (await _issue(client, installation, {"permissions": {"metadata": "read"}})).text
 
 
-async def _issue(client: RestClient, installation: int, data: dict[str, Any]) -> _Token:
+async def _issue(client: RestClient, installation: int, data: Mapping[str, object]) -> _Token:
     path = "/app/installations/{id}/access_tokens"
     made: Any = await client.post(path, {"id": str(installation)}, data=data)
     return _Token(str(made["token"]), _seconds(str(made["expires_at"])))

@@ -84,7 +84,7 @@ class GitHubIssues(RestIssues):
         order = "sort=created&direction=asc&per_page=100"
         return f"state=all&creator={quoted(login)}&{order}"
 
-    def _closing(self, closes: bool, surplus: bool) -> dict[str, Any]:
+    def _closing(self, closes: bool, surplus: bool) -> dict[str, str]:
         reason = "completed" if closes else "reopened"
         return {"state_reason": "not_planned" if surplus else reason}
 

@@ -11,7 +11,7 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
 from bot.forge.github.client import errors_as_ours
 from bot.forge.rest import OpenApi, RepositoryApi, quoted
@@ -38,6 +38,34 @@ _NOT_ALLOWED = re.compile(
     r"403 .*(resource not accessible|must authenticate via a github app)", re.IGNORECASE
 )
 StatusKind = Literal["run", "status"]
+
+
+class _Note(TypedDict):
+    path: str
+    start_line: int
+    end_line: int
+    annotation_level: str
+    title: str
+    message: str
+
+
+class _Output(TypedDict):
+    title: str
+    summary: str
+    annotations: NotRequired[list[_Note]]
+
+
+class _CheckRun(TypedDict):
+    """A check run as we write it; null fields stay out."""
+
+    name: str
+    external_id: str
+    status: str
+    output: _Output
+    details_url: NotRequired[str]
+    conclusion: NotRequired[str]
+
+
 # A run that waits for somebody's click may still come to something.
 _WAITING = ("action_required",)
 # The states that a commit status does not have.
@@ -110,7 +138,7 @@ class GitHubStatus:
     ) -> StatusKind:
         """The kind of report that the commit has: `status` if a check run would stand beside our
         status."""
-        data: dict[str, Any] = {
+        data: _CheckRun = {
             "name": STATUS_NAME,
             "external_id": report.check,
             "status": "in_progress" if report.state == "pending" else "completed",
@@ -143,7 +171,7 @@ class GitHubStatus:
         return "run"
 
     async def _edit(
-        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+        self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
     ) -> None:
         if not notes and _says(run, data):
             return
@@ -154,14 +182,14 @@ class GitHubStatus:
             await self._add(key, run, data, more)
 
     async def _add(
-        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+        self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
     ) -> None:
         for start in range(0, len(notes), _ANNOTATIONS):
             if not await self._patch(key, run, data, notes[start : start + _ANNOTATIONS]):
                 return
 
     async def _create(
-        self, key: PullRequestKey, sha: str, data: Mapping[str, Any], notes: list[dict[str, Any]]
+        self, key: PullRequestKey, sha: str, data: _CheckRun, notes: list[_Note]
     ) -> tuple[Any, bool]:
         """The new check run, and whether its annotations were taken."""
 
@@ -174,7 +202,7 @@ class GitHubStatus:
         return await self._write(f"making the check run of {sha[:12]} on {key}", send)
 
     async def _patch(
-        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+        self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
     ) -> bool:
         """Return whether its annotations were taken."""
 
@@ -245,11 +273,12 @@ class GitHubStatus:
         remember(self._kinds, (key.repository, sha), kind)
 
 
-def _output(data: Mapping[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
-    return {**data["output"], "annotations": notes} if notes else dict(data["output"])
+def _output(data: _CheckRun, notes: list[_Note]) -> _Output:
+    output = data["output"]
+    return {**output, "annotations": notes} if notes else output
 
 
-def _annotation(note: Annotation) -> dict[str, Any]:
+def _annotation(note: Annotation) -> _Note:
     return {
         "path": note.path,
         "start_line": note.line,
@@ -260,7 +289,7 @@ def _annotation(note: Annotation) -> dict[str, Any]:
     }
 
 
-def _says(run: Any, data: Mapping[str, Any]) -> bool:
+def _says(run: Any, data: _CheckRun) -> bool:
     """Return whether a check run says the same already."""
     output = run.get("output") or {}
     # Another check must say so itself: after Re-run, GitHub waits for a write.

@@ -6,8 +6,9 @@ Its example of an event, as older releases answer, has no `created_at`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, cast
 
 import gitlab
 from gitlab.exceptions import GitlabError
@@ -21,6 +22,13 @@ _NOT_FOR_US = (401, 403, 404)
 _MOST = 500
 # Tries of an event of which it is not known when it was: it is due at each look.
 _UNTIMED = 8
+
+
+class _Event(TypedDict, total=False):
+    id: int
+    created_at: str | None
+    request_headers: dict[str, str] | None
+    response_status: str | int
 
 
 def failed_of_project(
@@ -41,9 +49,9 @@ def failed_of_project(
 
 
 def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelivery]:
-    attempts: dict[str, list[dict[str, Any]]] = {}
+    attempts: dict[str, list[_Event]] = {}
     listed = client.http_list(f"{path}/events", iterator=True, per_page=100)
-    for number, event in enumerate(listed):  # newest first
+    for number, event in enumerate(cast(Iterator[_Event], listed)):  # newest first
         at = _seconds(event)
         if number >= _MOST or (at is not None and at < since):
             break
@@ -59,13 +67,13 @@ def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelive
     ]
 
 
-def _taken(event: dict[str, Any]) -> bool:
+def _taken(event: _Event) -> bool:
     """Return whether a delivery was taken, or refused for what no other try changes."""
     status = str(event.get("response_status"))
     return status.startswith("2") or status in ("400", "404", "413")
 
 
-def _seconds(event: dict[str, Any]) -> float | None:
+def _seconds(event: _Event) -> float | None:
     """The time of a delivery in seconds since 1970, UTC; null where this GitLab does not say."""
     at = str(event.get("created_at") or "")
     return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else None

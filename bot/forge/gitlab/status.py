@@ -29,6 +29,7 @@ from typing import Any
 
 import gitlab
 from gitlab.exceptions import GitlabError, GitlabGetError, GitlabHttpError, GitlabListError
+from gitlab.v4.objects import ProjectCommitStatus
 
 from bot.forge.gitlab.events import OVER
 from bot.forge.values import (
@@ -62,13 +63,13 @@ _OPEN = ("pending", "running")
 _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
 
-def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
+def status_fields(report: StatusReport, name: str) -> dict[str, str]:
     """The parameters of a commit status.
 
     It knows no neutral: a success that says what it is. What a person must allow stays pending.
     """
     title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
-    fields: dict[str, Any] = {
+    fields = {
         "state": _STATES[report.state],
         "name": name,
         "description": shortened(title, DESCRIPTION),
@@ -79,18 +80,18 @@ def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
 
 
 def next_status(
-    newest: Mapping[str, Any] | None, fields: Mapping[str, Any]
-) -> dict[str, Any] | None:
+    newest: Mapping[str, Any] | None, fields: Mapping[str, object]
+) -> Mapping[str, object] | None:
     """The request that makes the status say `fields`; None if `newest` says so already.
 
     GitLab takes a new text only with a new state: what is pending and has more to tell runs.
     """
     if newest is None:
-        return dict(fields)
+        return fields
     same_text = all(newest.get(n) == fields.get(n) for n in ("description", "target_url"))
     if fields["state"] == "pending" and newest["status"] in ("pending", "running"):
         return None if same_text else {**fields, "state": "running"}
-    return None if same_text and newest["status"] == fields["state"] else dict(fields)
+    return None if same_text and newest["status"] == fields["state"] else fields
 
 
 def shortened(text: str, most: int) -> str:
@@ -216,7 +217,7 @@ def checks_of_commit(
 
 def _statuses(client: gitlab.Gitlab, project: int, sha: str) -> Iterator[CommitCheck]:
     commit = client.projects.get(project, lazy=True).commits.get(sha, lazy=True)
-    newest: dict[str, Any] = {}
+    newest: dict[str, ProjectCommitStatus] = {}
     for status in commit.statuses.list(iterator=True):
         known = newest.get(str(status.name))
         if known is None or int(status.id) > int(known.id):

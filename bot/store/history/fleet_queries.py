@@ -19,7 +19,8 @@ from bot.store.history.rows import (
     key_values,
     moment,
 )
-from bot.store.history.values import CauseKind, Row, Step
+from bot.store.history.values import CauseKind, Step
+from bot.store.records import Row
 from bot.store.store import now
 
 

@@ -16,7 +16,8 @@ from bot.store.history.objective_queries import ObjectiveQueries
 from bot.store.history.recording import Recorder
 from bot.store.history.rows import KEY, key_of
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
-from bot.store.history.values import Curve, Figures, Moves, Row
+from bot.store.history.values import Curve, Figures, Moves
+from bot.store.records import Row
 from bot.store.store import Store, open_store
 from bot.store.transactions import StoreError
 

@@ -36,11 +36,11 @@ from bot.store.history.values import (
     HistoryImage,
     Member,
     Point,
-    Row,
     Run,
     Step,
     SurfaceState,
 )
+from bot.store.records import Row
 
 # A merged change may name an image before the first run that evaluates it.
 _EVALUATED = "exists (select 1 from evaluations where evaluations.image = images.id)"

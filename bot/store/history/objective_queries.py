@@ -29,9 +29,8 @@ from bot.store.history.values import (
     MergedEffect,
     ObjectiveState,
     Place,
-    Row,
 )
-from bot.store.records import pull_request_is_hidden, repository_is_hidden
+from bot.store.records import Row, pull_request_is_hidden, repository_is_hidden
 
 
 def _states_sql(source: str = "objective_values") -> str:
@@ -238,7 +237,7 @@ class ObjectiveQueries(Reading):
         if not self._hides(change):
             return change
         number = None if change.number is None else 0
-        texts: dict[str, Any] = dict.fromkeys(
+        texts: Row = dict.fromkeys(
             ("forge", "repository", "title", "author", "url", "head_sha", "commit_sha", "branch"),
             "",
         )
@@ -247,7 +246,7 @@ class ObjectiveQueries(Reading):
     def _visible_acceptance(self, growth: Acceptance) -> Acceptance:
         if not self._hides(growth):
             return growth
-        texts: dict[str, Any] = dict.fromkeys(
+        texts: Row = dict.fromkeys(
             ("forge", "repository", "head_sha", "accepted_by", "reason", "url"), ""
         )
         return replace(growth, **texts, number=0, private=True)

@@ -25,7 +25,8 @@ from bot.model.closure import Edge, RepositoryState, SnapshotState, UnsolvableCa
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.surface import Surface
-from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Row, Run
+from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Run
+from bot.store.records import Row
 from bot.store.transactions import StoreError
 
 KEY = "images.workload, images.environment, images.repository, images.arch"
@@ -75,7 +76,7 @@ class Reading:
         self._reader = Database(connection)
         self._lock = threading.Lock()
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """The rows of one query; StoreError if the file cannot be read."""
         with self._lock:
             try:

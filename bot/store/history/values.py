@@ -378,6 +378,3 @@ class DriftIssue:
     changed: str
     body: str
     private: bool = False
-
-
-Row = dict[str, Any]

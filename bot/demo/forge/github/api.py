@@ -211,7 +211,7 @@ def _repository_for(
     return repository, caller
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
+async def json_body(request: web.Request) -> Json:
     """The request's JSON object ({} for an empty body); 400 where it is none."""
     raw = await request.read()
     if not raw:
@@ -225,7 +225,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def text_field(body: dict[str, Any], field: str, resource: str, *, limit: int | None = None) -> str:
+def text_field(body: Json, field: str, resource: str, *, limit: int | None = None) -> str:
     """A needed text of a body; 422 where it is missing, no text, or longer than `limit`."""
     value = body.get(field)
     if value is None:

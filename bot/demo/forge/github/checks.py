@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
 from bot.demo.forge.access import ApiError
 from bot.demo.forge.github.api import Call, endpoint, invalid, not_found, text_field
-from bot.demo.forge.values import App, CheckRun, CommitStatus, now
+from bot.demo.forge.values import App, CheckRun, CommitStatus, Json, now
 
 LONGEST_OUTPUT = 65_535  # characters, of a check run's summary and of its text
 STATUSES = ("queued", "in_progress", "completed")
@@ -28,7 +27,7 @@ def _app_of(call: Call) -> App:
     return call.app
 
 
-def _apply(run: CheckRun, body: dict[str, Any]) -> None:
+def _apply(run: CheckRun, body: Json) -> None:
     """Takes over what an App says of its run; ApiError 422 before anything is changed."""
     status, conclusion = body.get("status"), body.get("conclusion")
     if status is not None and status not in STATUSES:
@@ -56,7 +55,7 @@ def _apply(run: CheckRun, body: dict[str, Any]) -> None:
         run.status, run.conclusion, run.completed_at = status, None, None
 
 
-def _time(body: dict[str, Any], field: str) -> datetime | None:
+def _time(body: Json, field: str) -> datetime | None:
     if body.get(field) is None:
         return None
     try:
