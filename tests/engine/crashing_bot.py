@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import conftest as support
 
 from bot.build.external import ExternalPlace
-from tests.engine.threads import InThread
+from tests.engine.crashing import started
 
 
 class Journal(support.FakeForge):
@@ -60,30 +60,9 @@ def note(what: str) -> None:
 async def main() -> None:
     upstream = SimpleNamespace(path=FOLDER / "upstream")
     pull = support.pull_request(sys.argv[4], HEAD)
-    forges = {"gh": Journal(upstream, pull)}
-    settings = support.settings_in(FOLDER)
-    store = support.open_store(FOLDER)
     checker = Checker(external=PLAN if HOW in ("wait", "built") else None, there=[True])
-    outbox = support.Outbox(support.prepared_url(settings), "tester", lease=2.0)
-    publisher = support.Publisher(outbox, support.open_results(settings, store), settings)
-    steps = support.CheckSteps(forges, InThread(checker), settings, publisher)
-    reconciler = support.Reconciler(outbox, forges, settings)
-    engine = support.Engine(steps, settings, "server", pause=0.01)
-    await engine.launch()
-    merged_changes = support.MergedChanges(store, support.open_history(store), settings)
-    dispatcher = support.Dispatcher(store, forges, engine, settings, merged_changes, lag=0.01)
-    collector = support.Collector(store, engine, merged_changes)
-    while True:
-        await dispatcher.handle_new()
-        await collector.collect()
-        await reconciler.reconcile()
-        if store.check_counts() and not store.open_checks() and outbox.settled():
-            note("over")
-            break
-        await asyncio.sleep(0.02)
-    await engine.stop()
-    outbox.close()
-    store.close()
+    bot = await started(FOLDER, {"gh": Journal(upstream, pull)}, checker)
+    await bot.work(note)
 
 
 asyncio.run(main())

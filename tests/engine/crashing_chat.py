@@ -15,11 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import conftest as support
-from dbos import DBOS
 
 from bot.forge.values import Comment
 from bot.store.commands import Commands
-from tests.engine.threads import InThread
+from tests.engine.crashing import started
 
 FOLDER, HEAD, BASE, HANG = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 
@@ -88,50 +87,19 @@ class HangingChecker(support.FakeChecker):
         return super().ask(job, git, asked)
 
 
-async def busy() -> bool:
-    waiting = await DBOS.list_workflows_async(
-        status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
-    )
-    return bool(waiting)
-
-
 async def main() -> None:
     pull = support.pull_request(BASE, HEAD)
     forges = {"gh": FileForge(SimpleNamespace(path=FOLDER / "upstream"), pull)}
-    settings = support.settings_in(FOLDER)
-    store = support.open_store(FOLDER)
-    checker = HangingChecker(over=True)
-    outbox = support.Outbox(support.prepared_url(settings), "tester", lease=2.0)
-    publisher = support.Publisher(outbox, support.open_results(settings, store), settings)
-    steps = support.CheckSteps(forges, InThread(checker), settings, publisher)
-    reconciler = support.Reconciler(outbox, forges, settings)
-    engine = support.Engine(steps, settings, "server", pause=0.01)
-    await engine.launch()
-    merged_changes = support.MergedChanges(store, support.open_history(store), settings)
-    dispatcher = support.Dispatcher(store, forges, engine, settings, merged_changes, lag=0.01)
-    conversation = dispatcher._conversation
-    conversation._commands = HangingCommands(store)
-    publish = publisher.publish
+    bot = await started(FOLDER, forges, HangingChecker(over=True))
+    bot.dispatcher._conversation._commands = HangingCommands(bot.store)
+    publish = bot.publisher.publish
 
     async def publishing(job, result):
         here("before the acceptance is published")
         return await publish(job, result)
 
-    publisher.publish = publishing
-    collector = support.Collector(store, engine, merged_changes)
-    while True:
-        await dispatcher.handle_new()
-        await collector.collect()
-        await reconciler.reconcile()
-        new = store.delivery_counts().get("new", 0)
-        over = not new and store.check_counts() and not store.open_checks()
-        if over and not await busy() and outbox.settled():
-            note("over")
-            break
-        await asyncio.sleep(0.02)
-    await engine.stop()
-    outbox.close()
-    store.close()
+    bot.publisher.publish = publishing
+    await bot.work(note)
 
 
 asyncio.run(main())

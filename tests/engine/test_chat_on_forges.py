@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Comment, Pull
-from bot.demo.run.setup import free_port
-from tests.engine.test_two_workers import forge_settings, processes
+from tests.engine.two_processes import processes, write_settings
 from tests.forges import ABILITIES, KINDS, edits_comments
 
 
@@ -22,20 +20,7 @@ async def world(home: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull]]
         repository = local.add_repository("rpms/nginx")
         local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
         local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
-        port = free_port()
-        settings = {
-            "listen": {"port": port},
-            "public_url": f"http://127.0.0.1:{port}",
-            "forges": {
-                kind: forge_settings(local, kind, home, f"http://127.0.0.1:{port}/webhook/{kind}")
-            },
-            "engine": {"predictions": 3, "builds": 2},
-            "repositories": [{"match": "*", "documents": ["demo"]}],
-        }
-        for role in ("server", "worker"):
-            own = {**settings, "engine": {**settings["engine"], "executor_id": role}}
-            (home / f"{role}.yaml").write_text(yaml.safe_dump(own))
-        (home / "config").mkdir()
+        write_settings(home, local, kind, hears=True)
         local.set_role(repository, "maria", "write")
         local.add_user("bob")
         with processes(home):

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull, Repository
-from bot.demo.run.setup import free_port
 from bot.report.render import COMMENT_MARKER
-from tests.engine.test_two_workers import forge_settings, processes
+from tests.engine.two_processes import processes, write_settings
 from tests.forges import ABILITIES, KINDS
 
 BUILT = ", rebuilt."
@@ -82,19 +80,7 @@ async def world(home: Path, kind: str, mode: str = "enforce") -> AsyncIterator[W
         local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
         fork = local.add_repository("jonas/nginx", parent=repository, owner_kind="User")
         local.commit(fork, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
-        port = free_port()
-        settings = {
-            "listen": {"port": port},
-            "public_url": f"http://127.0.0.1:{port}",
-            "forges": {
-                kind: forge_settings(local, kind, home, f"http://127.0.0.1:{port}/webhook/{kind}")
-            },
-            "repositories": [{"match": "*", "documents": ["demo"], "mode": mode}],
-        }
-        for role in ("server", "worker"):
-            own = {**settings, "engine": {"predictions": 3, "builds": 2, "executor_id": role}}
-            (home / f"{role}.yaml").write_text(yaml.safe_dump(own))
-        (home / "config").mkdir()
+        write_settings(home, local, kind, hears=True, mode=mode)
         local.set_role(repository, "maria", "write")
         with processes(home):
             pull = await local.open_pull(

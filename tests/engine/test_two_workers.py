@@ -2,70 +2,24 @@
 deliveries come late, in any order, and twice: one comment, the newest head's; an answer each."""
 
 import asyncio
-import contextlib
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
-import yaml
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import CheckRun, Comment, CommitStatus, Pull
-from bot.demo.run.setup import free_port
 from bot.report.render import COMMENT_MARKER
-from tests.forges import ABILITIES, BOT, KINDS, NOWHERE, SECRET, add_hook, api_url, edits_comments
+from tests.engine.two_processes import processes, write_settings
+from tests.forges import KINDS, edits_comments
 
-SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20
 EVERY = 4  # pushes from comment to comment
 SECONDS = 120.0
-
-
-def forge_settings(local: LocalForge, kind: str, home: Path, hook: str = NOWHERE) -> dict:
-    (home / "secret").write_text(SECRET)
-    common = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
-    if kind == "github":
-        app = local.add_app("minimize", hook_url=hook, secret=SECRET)
-        if hook == NOWHERE:
-            app.events = ("pull_request", "issue_comment")
-        local.install(app, "rpms")
-        (home / "app.pem").write_text(app.private_key)
-        own = {"id": app.id, "private_key": {"file": "app.pem"}}
-        return {**common, "api_url": local.api_url, "app": own}
-    repository = local.state.repository("rpms/nginx")
-    assert repository is not None
-    local.set_role(repository, BOT, ABILITIES[kind].role)
-    (home / "token").write_text(local.token(BOT))
-    add_hook(local, kind, hook)
-    return {**common, "api_url": api_url(local, kind), "token": {"file": "token"}}
-
-
-@contextlib.contextmanager
-def processes(home: Path) -> Iterator[list[subprocess.Popen]]:
-    """The server and one more worker, until the test is over."""
-    made = []
-    with (home / "log").open("wb") as log:
-        for role in ("server", "worker"):
-            command = [sys.executable, str(SCRIPT), role, str(home / f"{role}.yaml")]
-            made.append(subprocess.Popen(command, stdout=log, stderr=log))
-            deadline = time.monotonic() + 120
-            while not (home / f"{role}-ready").exists():
-                assert made[-1].poll() is None, (home / "log").read_text()
-                assert time.monotonic() < deadline, (home / "log").read_text()
-                time.sleep(0.05)
-    try:
-        yield made
-    finally:
-        for process in made:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
 
 
 @asynccontextmanager
@@ -74,22 +28,11 @@ async def world(tmp_path: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pu
         repository = local.add_repository("rpms/nginx")
         local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
         local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
-        port = free_port()
-        forge = forge_settings(local, kind, tmp_path)
-        for role in ("server", "worker"):
-            settings = {
-                "listen": {"port": port},
-                "public_url": f"http://127.0.0.1:{port}",
-                "forges": {kind: forge},
-                "engine": {"executor_id": role, "predictions": 3, "builds": 2},
-                "repositories": [{"match": "*", "documents": ["demo"]}],
-            }
-            (tmp_path / f"{role}.yaml").write_text(yaml.safe_dump(settings))
-        (tmp_path / "config").mkdir()
+        url = write_settings(tmp_path, local, kind)
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         local.set_role(repository, "jonas", "write")
         with processes(tmp_path):
-            yield local, pull, f"http://127.0.0.1:{port}/webhook/{kind}"
+            yield local, pull, url
 
 
 @pytest.mark.parametrize("kind", KINDS)

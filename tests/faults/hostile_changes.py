@@ -30,7 +30,7 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Repository
 from bot.demo.run.setup import free_port
 from tests.check.tiny import TOOL, documented, make_repositories, workload
-from tests.engine.test_two_workers import forge_settings
+from tests.engine.two_processes import forge_settings
 from tests.faults.webhook_bodies import memory
 from tests.spec.test_hostile_specs import FORGER
 
