@@ -1,22 +1,31 @@
-"""The first paragraphs of an issue about a broken objective, and the remedies."""
+"""The first paragraphs of an issue about a broken objective, the remedies, and a maintainer's edits
+in the weekly summary: what would save most, and what landed.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.model.amount import beyond, excess, number
 from bot.model.image import ImageKey
+from bot.model.opportunity import Opportunity
 from bot.model.surface import KINDS
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
+from bot.report.blocks import Block, table
 from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
 from bot.report.grouping import arch_names, image_on, place_of
 from bot.report.objectives import metric_phrase, metric_text, metric_value
-from bot.report.phrase import Phrase, link, message
+from bot.report.phrase import Phrase, code, figure, link, message, plain
+from bot.report.sizes import format_size
 from bot.report.template import Sentences, sentences
+from bot.store.history.history import History
 from bot.store.history.values import Cause, MergedChange
+from bot.store.opportunities import Opportunities
+from bot.store.store import utc_text
 
 Changes = Mapping[int, MergedChange]
 say = Sentences(Path(__file__).with_name("sentences.toml"))
@@ -215,3 +224,64 @@ def _way_out(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
 
 def _word(text: str) -> str:
     return shlex.quote(text)
+
+
+_BEST = 3
+_MOST = 15
+
+
+def best_opportunities(history: History, maintainer: str) -> tuple[Opportunity, ...]:
+    """The three open edits that save most in the images of a maintainer's objectives, or in the
+    packages that are theirs."""
+    own = _opportunities_of(history, maintainer)
+    return tuple(o for o in own if o.state in ("found", "proposed") and o.saves > 0)[:_BEST]
+
+
+def _opportunities_of(history: History, maintainer: str) -> list[Opportunity]:
+    headings = history.objective_headings()
+    workloads = {h.workload for h in headings if h.maintainer == maintainer}
+    return [
+        one
+        for one in Opportunities(history.store).all()
+        if maintainer in one.change.maintainers
+        or workloads & {image.workload for image in one.images}
+    ]
+
+
+def _landed_lately(history: History, maintainer: str, now: datetime) -> list[Opportunity]:
+    """The edits that landed in the seven days before, those that saved most first."""
+    since = utc_text(now - timedelta(days=7))
+    own = _opportunities_of(history, maintainer)
+    found = [one for one in own if one.state == "landed" and one.changed >= since]
+    return sorted(found, key=lambda one: (-(one.saved or 0), one.edit))
+
+
+def best_edits(history: History, maintainer: str) -> list[Block]:
+    """A table of the best open edits, with the state of each."""
+    rows = [
+        (
+            code(one.edit),
+            code(one.change.to),
+            figure(format_size(one.saves)),
+            plain(str(len(one.images))),
+            link(one.state, one.url) if one.url else plain(one.state),
+            code(f"/minimize decline {one.edit} REASON"),
+        )
+        for one in best_opportunities(history, maintainer)
+    ]
+    head = ("Edit", "Write", "Saves", "Images", "State", "Not wanted?")
+    return table(head, rows, {2, 3}, _BEST, "edit")
+
+
+def landed_edits(history: History, maintainer: str, now: datetime) -> list[Block]:
+    """A table of the edits that landed in the seven days before, with what each saved."""
+    rows = [
+        (
+            code(one.edit),
+            link(one.changed[:10], one.url) if one.url else plain(one.changed[:10]),
+            figure("" if one.saved is None else format_size(one.saved)),
+            plain(str(len(one.images))),
+        )
+        for one in _landed_lately(history, maintainer, now)
+    ]
+    return table(("Edit", "Landed", "Saved", "Images"), rows, {2, 3}, _MOST, "edit")

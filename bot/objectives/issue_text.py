@@ -16,8 +16,10 @@ from bot.model.image import ImageKey
 from bot.model.surface import KINDS
 from bot.objectives.drift import Broken, DriftState, lost_images, merged_in
 from bot.objectives.issue_lead import (
+    best_edits,
     distance,
     drift_lead,
+    landed_edits,
     lost_phrase,
     remedies,
     say,
@@ -25,7 +27,6 @@ from bot.objectives.issue_lead import (
 )
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
-from bot.objectives.weekly_edits import best_edits, landed_edits
 from bot.report.blocks import Block, Bullets, Paragraph, bullets, table
 from bot.report.causes import blame_words, chain_words, change_words
 from bot.report.grouping import arch_names, place_of

@@ -24,6 +24,7 @@ from bot.objectives.drift import (
     merged_in,
     subject_of,
 )
+from bot.objectives.issue_lead import best_opportunities
 from bot.objectives.issue_text import (
     drift_issue,
     marker,
@@ -33,7 +34,6 @@ from bot.objectives.issue_text import (
     week_of,
     weekly_issue,
 )
-from bot.objectives.weekly_edits import best_opportunities
 from bot.report.sizes import plural
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.errors import SurroundingsError, UsageError
-from bot.forge.messages import ReadMessage, message_of
+from bot.forge.bodies import ReadMessage, message_of
 from bot.forge.values import WebhookRefusedError
 from bot.outbound.authorities import new_tls_context
 from bot.settings.forges import MessageSettings

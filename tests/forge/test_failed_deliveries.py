@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.forge.gitlab.deliveries import failed_of_project
+from bot.forge.gitlab.webhooks import failed_of_project
 from bot.forge.values import FailedDelivery
 
 HOOK = "https://min.example/webhook/github"

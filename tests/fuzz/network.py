@@ -17,9 +17,8 @@ from yarl import URL
 from bot.ci.systems import SYSTEMS, find_run
 from bot.engine.links import LINK_FIELD, LinkKeys
 from bot.errors import UsageError
-from bot.forge.bodies import reduced
+from bot.forge.bodies import message_of, reduced
 from bot.forge.events import MISSHAPEN
-from bot.forge.messages import message_of
 from bot.forge.protocol import Forge, forge_module
 from bot.forge.values import WebhookRefusedError
 from bot.limited.forker import UnreadableError

@@ -14,8 +14,8 @@ import pytest
 
 from bot.demo.forge.server import LocalForge
 from bot.errors import SurroundingsError
+from bot.forge.bodies import message_of
 from bot.forge.forgejo.events import read_message as read_forgejo
-from bot.forge.messages import message_of
 from bot.forge.pagure.events import read_delivery
 from bot.forge.pagure.events import read_message as read_pagure
 from bot.forge.values import WebhookRefusedError

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from bot.forge import rest_events
+from bot.forge.bodies import Message
 from bot.forge.events import (
     ChecksEvent,
     Event,
@@ -30,7 +31,6 @@ from bot.forge.events import (
 )
 from bot.forge.forgejo.client import is_private, is_program
 from bot.forge.forgejo.webhooks import header
-from bot.forge.messages import Message
 from bot.forge.rest_events import login_of, pusher_in, repository_of
 from bot.forge.values import (
     STATUS_NAME,

@@ -22,7 +22,6 @@ from bot.forge.bodies import Verification
 from bot.forge.events import CommentEvent, Event, PushEvent
 from bot.forge.gitlab.client import GitLabClient, open_pull_of, path_of, pull_request_of
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues, GitLabSuggestions
-from bot.forge.gitlab.deliveries import failed_of_project
 from bot.forge.gitlab.events import parse_event, project_of, push_of, read_delivery, unedited
 from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.status import (
@@ -34,7 +33,7 @@ from bot.forge.gitlab.status import (
     put_status,
     status_fields,
 )
-from bot.forge.gitlab.webhooks import HookSecrets, begin
+from bot.forge.gitlab.webhooks import HookSecrets, begin, failed_of_project
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     STATUS_NAME,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bot import limits
+from bot.forge.bodies import Message
 from bot.forge.events import (
     MISSHAPEN,
     ChecksEvent,
@@ -21,7 +22,6 @@ from bot.forge.events import (
     RepositoriesEvent,
     new_delivery,
 )
-from bot.forge.messages import Message
 from bot.forge.pagure.client import head_of, is_program, name_of, utc
 from bot.forge.values import (
     STATUS_NAME,
