@@ -1,5 +1,7 @@
-"""What deliveries have the engine do: checks start, stop or wait for room, merges are recorded; a
-re-run, checks that ended, a merge queue, and repositories that come and go.
+"""Effects of deliveries: checks start, stop or wait for room, and merges are recorded.
+
+Beside those of a pull request's commits: a re-run, checks that ended, a merge queue, and
+repositories that come and go.
 """
 
 from __future__ import annotations

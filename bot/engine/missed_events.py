@@ -1,5 +1,5 @@
-"""What no webhook told of, as deliveries of the bot's own that are stored like others: one name is
-one.
+"""Deliveries of the bot's own about what no webhook told of; they are stored like others, and one
+name is one.
 
 Comments and pushes are found by asking the forge what is new: one that keeps no list of failed
 deliveries, or shows it to others alone, sends nothing again.
