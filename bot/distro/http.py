@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 from bot.distro import connections
 from bot.distro.connections import ANYWHERE, Reach
 from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, RetryPolicy
-from bot.distro.transfer import SmallFile
+from bot.distro.transfer import NOTHING_KNOWN, SmallFile
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 from bot.outbound.authorities import CA_VARIABLE
 
@@ -55,19 +55,18 @@ def get(
     url: str,
     limit: int,
     *,
-    etag: str | None = None,
-    last_modified: str | None = None,
+    earlier: SmallFile = NOTHING_KNOWN,
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy = MANY,
     reach: Reach = ANYWHERE,
 ) -> SmallFile:
     """The content at `url`. Raises FetchError, also for 404, RefusedFileError beyond `limit` bytes.
 
-    With an ETag or a date of an earlier answer the request is conditional. `access` says how its
+    With the ETag or date of an `earlier` answer the request is conditional. `access` says how its
     server is spoken to; its credentials go to its own origins alone, whatever redirects say.
     `reach` is as `download` has it.
     """
-    headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    headers = {"If-None-Match": earlier.etag, "If-Modified-Since": earlier.last_modified}
     given = {name: value for name, value in headers.items() if value}
     LOG.debug("Fetching %s", url)
     transfer = _Transfer(url, access, retry_policy, reach)
@@ -75,7 +74,7 @@ def get(
     def once() -> SmallFile:
         with transfer.response(given) as response:
             if response.status == HTTPStatus.NOT_MODIFIED and given:
-                return SmallFile(None, etag, last_modified)
+                return replace(earlier, content=None)
             transfer.expect(response, HTTPStatus.OK)
             content = b"".join(transfer.body(response, limit))
             found = response.headers

@@ -29,7 +29,7 @@ from bot.distro.keys import read_keys, verify_detached
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import Repomd, RepomdError, parse_repomd
-from bot.distro.transfer import local_path, read_small
+from bot.distro.transfer import NOTHING_KNOWN, SmallFile, local_path, read_small
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
 from bot.model.package import RepositoryAccess, origin
@@ -265,8 +265,7 @@ def _ask(
     answer = read_small(
         url,
         limits.REPOMD,
-        etag=mine.etag if mine else None,
-        last_modified=mine.last_modified if mine else None,
+        earlier=SmallFile(None, mine.etag, mine.last_modified) if mine else NOTHING_KNOWN,
         access=access,
         retry_policy=retry_policy,
     )

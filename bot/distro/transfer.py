@@ -33,6 +33,9 @@ class SmallFile:
     last_modified: str | None = None
 
 
+NOTHING_KNOWN = SmallFile(None)
+
+
 def local_path(url: str) -> Path | None:
     """The path of a `file://` URL, null for any other."""
     if not url.startswith("file://"):
@@ -49,8 +52,7 @@ def read_small(
     url: str,
     limit: int,
     *,
-    etag: str | None = None,
-    last_modified: str | None = None,
+    earlier: SmallFile = NOTHING_KNOWN,
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy = MANY,
 ) -> SmallFile:
@@ -64,14 +66,7 @@ def read_small(
     from bot.distro import http
 
     try:
-        return http.get(
-            url,
-            limit,
-            etag=etag,
-            last_modified=last_modified,
-            access=access,
-            retry_policy=retry_policy,
-        )
+        return http.get(url, limit, earlier=earlier, access=access, retry_policy=retry_policy)
     except FetchError as error:
         raise _absent_or(error) from error
 

@@ -198,13 +198,7 @@ class MacroPool(Protocol):
         """The packages that a request could mean; none if it matches nothing."""
         ...
 
-    def solve_names(
-        self,
-        names: Iterable[str],
-        *,
-        weak: bool = False,
-        settled: Callable[[Closure], bool] | None = None,
-    ) -> Closure:
+    def solve_names(self, names: Iterable[str], *, settled: Callable[[Closure], bool]) -> Closure:
         """The closure of these requests."""
         ...
 
