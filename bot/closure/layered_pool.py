@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.closure.dependencies import Taken, add_suggestions, put_back, take_requirements
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
-from bot.closure.layers import LayerSpec, placeholder_layer
 from bot.closure.overlay_pool import OverlayPool
+from bot.closure.packages import LayerSpec, placeholder_layer
 from bot.closure.requests import View
 from bot.closure.solvcache import MetadataFile
 from bot.model.architecture import native_arches

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import solv
 
 from bot.closure.files import FileOwners
-from bot.closure.layers import Layer, LayerSpec
 from bot.closure.packages import (
+    Layer,
+    LayerSpec,
     provide_files,
     published_package,
 )

@@ -15,13 +15,12 @@ from bot.closure.dependencies import (
     take_all,
     take_recommendations,
 )
-from bot.closure.edges import Links
+from bot.closure.edges import Links, without_packages
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.layered_pool import LayeredPool
 from bot.closure.overlay_pool import OverlayPool
-from bot.closure.removal import without_packages
 from bot.closure.requests import Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import Solution, run

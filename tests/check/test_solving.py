@@ -11,8 +11,8 @@ from bot.check.change import open_change
 from bot.check.images import affected_images
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
-from bot.closure.layers import LayerSpec
 from bot.closure.overlay_pool import OverlayPool
+from bot.closure.packages import LayerSpec
 from bot.git.repository import open_repository
 from bot.model.image import ImageKey
 from tests.check.tiny import TOOL, Bench, workload
