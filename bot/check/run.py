@@ -24,7 +24,7 @@ from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
 from bot.check.unsolvable_head import undecided
-from bot.check.verdict import only_limits, verdict
+from bot.check.verdict import only_limits, refused_lines, verdict
 from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
@@ -272,6 +272,7 @@ def check_result(
         advice=line_advice(images, targets, requests, cache),
         edits=made_edits(targets, requests),
         broken=tuple(sorted(remarks.broken)),
+        refused=refused_lines(failed, {s.path for s in change.specs} | set(requests.paths)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),
         builds=builds,

@@ -15,7 +15,7 @@ from bot.check.evidence import EvaluatedSpec, Evaluation, Side
 from bot.errors import in_backticks
 from bot.model.architecture import all_architectures, architecture_order
 from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
-from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.model.spec import RefusedLine, SpecEvaluation, SpecFailure
 from bot.spec.missing import unexpanded_sentence
 
 
@@ -160,6 +160,19 @@ def essence(message: str) -> str:
     first = _PATH.sub("PATH", first)
     first = _NUMBER.sub("N", first)
     return _BLANKS.sub(" ", first).strip().rstrip(".")
+
+
+def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tuple[RefusedLine, ...]:
+    """Return the lines of `paths` by which they cannot be evaluated, the change being at fault."""
+    return tuple(
+        sorted(
+            {
+                RefusedLine(one.failure.path, one.failure.line or 1, one.failure.message)
+                for one in failed
+                if one.fault == "change" and one.failure.path in paths
+            }
+        )
+    )
 
 
 def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:

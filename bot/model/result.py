@@ -17,7 +17,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
 from bot.model.opportunity import MadeEdit
 from bot.model.package import Evidence, Package
-from bot.model.spec import SpecLine
+from bot.model.spec import RefusedLine, SpecLine
 from bot.model.suggestion import LineAdvice, Suggestion
 from bot.model.surface import Surface
 
@@ -348,6 +348,7 @@ class CheckResult:
     and the verdict is then what it would be without them. `predicted_verdict` is that of a trusted
     change, where it is `action_required`, else null.
     `others` were checked together with this one; paths of theirs have their names before them.
+    `refused` are lines by which the change's files cannot be evaluated, the change being at fault.
     `configuration` is what a change to `.minimize.yaml` would do after the merge alone.
     """
 
@@ -377,6 +378,7 @@ class CheckResult:
     spec_edits: tuple[Suggestion, ...] = ()
     edits: tuple[MadeEdit, ...] = ()
     broken: tuple[Broken, ...] = ()
+    refused: tuple[RefusedLine, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None
 

@@ -119,3 +119,13 @@ class SpecFailure:
     cause: FailureCause
     message: str
     line: int | None = None
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class RefusedLine:
+    """A line (from 1) for which a file of the change cannot be evaluated, and why; the first line
+    where none is named."""
+
+    path: str
+    line: int
+    message: str

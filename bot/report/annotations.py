@@ -21,9 +21,12 @@ RULES = {
     "packages-added": "A line of this change brings packages to an image.",
     "limit-exceeded": "A line of this change brings packages to an image beyond its limit.",
     "not-installable": "A line of this change makes an image impossible to install.",
+    "not-evaluated": "A file of this change cannot be evaluated.",
     "configuration-invalid": "The configuration file is not valid.",
 }
-Rule = Literal["packages-added", "limit-exceeded", "not-installable", "configuration-invalid"]
+Rule = Literal[
+    "packages-added", "limit-exceeded", "not-installable", "not-evaluated", "configuration-invalid"
+]
 Level = Literal["notice", "warning", "failure"]
 _GRAVITY: Mapping[Level, int] = {"notice": 0, "warning": 1, "failure": 2}
 _LONGEST_PATH, _LONGEST = 4096, 10_000  # characters; GitHub takes 64 kB of a message
@@ -43,9 +46,10 @@ class Annotation:
 
 
 def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
-    """The errors in `.minimize.yaml`; then, by path and line, those of the head's specs that make
-    an image impossible to install and those that bring packages. What is not seen is replaced."""
-    lines = (*_uninstallable(result), *_arrivals(result))
+    """The errors in `.minimize.yaml`; then, by path and line, those that keep a file from being
+    evaluated, that make an image impossible to install, and that bring packages. What is not seen
+    is replaced."""
+    lines = (*_refused(result), *_uninstallable(result), *_arrivals(result))
     # Where there are too many, the gravest stay.
     gravest = sorted(lines, key=lambda one: _GRAVITY[one.level], reverse=True)
     shown = sorted(gravest[: limits.ANNOTATIONS], key=lambda one: (one.path, one.line))
@@ -99,6 +103,19 @@ def _uninstallable(result: CheckResult) -> Iterator[Annotation]:
             message=f"{line.text.strip()}\n{sentence}\nThis concerns {_listed(names)}.",
             level="failure",
             rule="not-installable",
+        )
+
+
+def _refused(result: CheckResult) -> Iterator[Annotation]:
+    """One for each line by which a file of the change cannot be evaluated."""
+    for one in result.refused:
+        yield Annotation(
+            path=one.path,
+            line=one.line,
+            title="minimize: cannot be evaluated",
+            message=one.message,
+            level="failure",
+            rule="not-evaluated",
         )
 
 

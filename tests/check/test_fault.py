@@ -85,7 +85,7 @@ def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) 
     assert result.verdict == "neutral"
     assert not result.interrupted
     assert result.incomplete
-    assert result.images == ()
+    assert result.images == result.refused == ()
     (problem,) = result.problems
     assert "(base and head)" in problem
     assert "The base fails in the same way. This is so on x86_64 and aarch64." in problem
@@ -105,6 +105,11 @@ def test_what_base_does_not_fail_at_so_is_a_failure(bench: Bench, before: str, a
     result = bench.check({"tool.spec": edited(TOOL, after)}, limits=SHORT)
     assert result.verdict == "failure"
     assert "(head)" in result.problems[0]
+    (refused,) = result.refused
+    assert refused.path == "tool.spec"
+    # A limit has no line: it is the file's.
+    wanted = after if "lua" not in after else TOOL.splitlines()[0]
+    assert edited(TOOL, after).splitlines()[refused.line - 1] == wanted
 
 
 def test_a_new_spec_that_is_invalid_is_a_failure(bench: Bench) -> None:

@@ -91,6 +91,10 @@ def test_sarif_is_by_its_schema(name: str) -> None:
     schema = Draft4Validator(json.loads(SARIF.read_text()))
     log = json.loads(reports.sarif(RESULTS[name]))
     assert [f"{one.json_path}: {one.message}" for one in schema.iter_errors(log)] == []
+    # https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support
+    for rule in log["runs"][0]["tool"]["driver"]["rules"]:
+        assert {"id", "shortDescription", "fullDescription", "help"} == set(rule)
+    assert len(log["runs"][0]["results"]) == len(annotations_of(RESULTS[name]))
     log["runs"][0]["results"] = [{"level": "fatal"}]
     assert not schema.is_valid(log)
 

@@ -131,6 +131,7 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     assert now.pop("rpm_versions") == {}
     assert now.pop("unverified") == []
     assert now.pop("broken") == []
+    assert now.pop("refused") == []
     assert now.pop("with") == []
     assert now.pop("predicted_verdict") is None
     assert now.pop("awaited") == []

@@ -22,7 +22,7 @@ from bot.model.result import (
     Side,
     Without,
 )
-from bot.model.spec import SpecLine
+from bot.model.spec import RefusedLine, SpecLine
 from bot.model.suggestion import Saving, Suggestion
 
 SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")
@@ -281,7 +281,8 @@ def not_evaluated() -> CheckResult:
 
 def bad_spec() -> CheckResult:
     problem = "nginx.spec line 12: Unknown tag: Requirs: perl (x86_64, aarch64)."
-    return result(verdict="failure", problems=(problem,))
+    refused = RefusedLine("nginx.spec", 12, "line 12: Unknown tag: Requirs: perl")
+    return result(verdict="failure", problems=(problem,), refused=(refused,))
 
 
 SAMPLES = {

@@ -72,3 +72,10 @@ def test_of_very_many_remarks_the_gravest_stay(samples) -> None:
     assert len(remarks) == limits.ANNOTATIONS
     assert {remark.level for remark in remarks} == {"failure"}
     assert [remark.line for remark in remarks] == sorted(remark.line for remark in remarks)
+
+
+def test_a_line_by_which_a_spec_cannot_be_evaluated_is_a_failure(samples) -> None:
+    (remark,) = annotations_of(samples.bad_spec())
+    assert (remark.path, remark.line) == ("nginx.spec", 12)
+    assert (remark.level, remark.rule) == ("failure", "not-evaluated")
+    assert remark.message == "line 12: Unknown tag: Requirs: perl"
