@@ -14,6 +14,11 @@ import pytest
 from bot.errors import MinimizeError
 from bot.stacks import task_stacks, write_stacks_on_sigusr1
 
+# A shell without a terminal has what it starts in the background ignore SIGINT: the programs that
+# tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 if TYPE_CHECKING:
     from bot.demo.distribution.reference import ReferenceDistribution
     from tests.forge.github_traffic import Exchange, Heard
