@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pysat.card import CardEnc, EncType
 from pysat.examples.rc2 import RC2Stratified
 from pysat.formula import WCNF
 
@@ -51,16 +50,14 @@ def cheapest(
     end: float,
     known: Collection[int],
     ranks: Mapping[int, int],
-    choices: Sequence[int] = (),
-    most: int = 0,
 ) -> Optimum | None:
     """The cheapest answer, of equal ones the first by the sorted `ranks` of its true variables.
 
-    Of `choices` at most `most` may be true. `end` is on the clock of this thread's processor time;
-    where it comes before the answer is proved, the best that was seen comes back, or `known` if
-    that is an answer. None if there is none; raises UnfinishedError where none was found in time.
+    `end` is on the clock of this thread's processor time; where it comes before the answer is
+    proved, the best that was seen comes back, or `known` if that is an answer. None if there is
+    none; raises UnfinishedError where none was found in time.
     """
-    with _solver(clauses, costs, end, choices, most) as solver:
+    with _solver(clauses, costs, end) as solver:
         first = _next(solver, costs)
         if first is None and not solver.stopped:
             return None
@@ -111,28 +108,12 @@ def _next(solver: _Stoppable, costs: Mapping[int, int]) -> Optimum | None:
     return Optimum(true, cost_of(true, costs), 0)
 
 
-def _solver(
-    clauses: Iterable[Sequence[int]],
-    costs: Mapping[int, int],
-    end: float,
-    choices: Sequence[int],
-    most: int,
-) -> _Stoppable:
+def _solver(clauses: Iterable[Sequence[int]], costs: Mapping[int, int], end: float) -> _Stoppable:
     formula = WCNF()
     own: dict[int, None] = {}
     for clause in clauses:
         formula.append(list(clause))
         own.update(dict.fromkeys(map(abs, clause)))
-    limited = [choice for choice in choices if choice in own]
-    if len(limited) > most:
-        encoded = CardEnc.atmost(
-            lits=limited,
-            bound=most,
-            top_id=max(formula.nv, *costs),
-            encoding=EncType.seqcounter,
-        )
-        for more in encoded.clauses:
-            formula.append(more)
     for variable in sorted(own):
         if costs.get(variable):
             formula.append([-variable], weight=costs[variable])

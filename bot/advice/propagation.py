@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from heapq import heappop, heappush
+from operator import or_
 
 Literals = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Clauses that share no variable with those of other parts, and the labels behind them."""
+    """Clauses that share no variable with those of other parts, each with the labels of the
+    literals that it lost: it holds while none of them is taken back."""
 
     clauses: tuple[Literals, ...]
-    mask: int
+    masks: tuple[int, ...]
+
+    @property
+    def mask(self) -> int:
+        """The labels of all clauses."""
+        return reduce(or_, self.masks, 0)
 
 
 class ClauseSet:
@@ -29,18 +37,14 @@ class ClauseSet:
     other, `clauses` what is left of the others.
     """
 
-    def __init__(self, clauses: Iterable[Literals], settled: Iterable[int] = ()) -> None:
+    def __init__(self, clauses: Iterable[Literals]) -> None:
         self.clauses: list[Literals] = [c for c in dict.fromkeys(clauses) if not _tautology(c)]
         self._against = _against(self.clauses)
-        derived = self.derive(dict.fromkeys(settled, 0))
+        derived = self.derive({})
         self.settled = frozenset(derived.masks)
         self.possible = derived.conflict is None and () not in self.clauses
         self.clauses = derived.rest()
         self._against = _against(self.clauses)
-
-    def with_clauses(self, more: Iterable[Literals]) -> ClauseSet:
-        """The set with further clauses."""
-        return ClauseSet([*self.clauses, *more], self.settled)
 
     def derive(self, assumed: Mapping[int, int]) -> Derivation:
         """The literals that follow from assumed ones, each with its mask."""
@@ -129,7 +133,7 @@ class Derivation:
         return [clause for clause, _ in _needed(self._open(self.masks))]
 
     def parts(self, masks: Mapping[int, int]) -> list[Part]:
-        """The same by what hangs together, each with the labels of its false literals."""
+        """The same by what hangs together."""
         return _parts(_needed(self._open(masks)))
 
     def _open(self, masks: Mapping[int, int]) -> list[tuple[Literals, int]]:
@@ -225,10 +229,7 @@ def _parts(clauses: Iterable[tuple[Literals, int]]) -> list[Part]:
         first = root(abs(clause[0]))
         for literal in clause[1:]:
             parent[root(abs(literal))] = first
-    found: dict[int, list[Literals]] = defaultdict(list)
-    masks: dict[int, int] = defaultdict(int)
+    found: dict[int, list[tuple[Literals, int]]] = defaultdict(list)
     for clause, mask in stated:
-        top = root(abs(clause[0]))
-        found[top].append(clause)
-        masks[top] |= mask
-    return [Part(tuple(part), masks[top]) for top, part in found.items()]
+        found[root(abs(clause[0]))].append((clause, mask))
+    return [Part(*zip(*part, strict=True)) for part in found.values()]

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from itertools import product
+import time
+from itertools import count, product
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.advice.cores import cores_of
 from bot.advice.optimum import Problem
+from bot.advice.propagation import Part
 
-PACKAGES, CHOICES = range(1, 7), (7, 8, 9)
+PACKAGES, CHOICES = range(1, 7), (7, 8, 9, 10)
 VARIABLES = (*PACKAGES, *CHOICES)
 literals = st.sampled_from([*PACKAGES, *(-v for v in VARIABLES), *CHOICES])
-clauses = st.lists(st.frozensets(literals, min_size=1, max_size=4).map(tuple), max_size=14)
-costs = st.fixed_dictionaries({v: st.integers(1, 5) for v in VARIABLES})
+clauses = st.lists(st.frozensets(literals, min_size=1, max_size=4).map(tuple), max_size=18)
+# As images are: some packages are there, need others, and choices make needs go.
+needs = st.tuples(
+    st.sampled_from(PACKAGES),
+    st.sets(st.sampled_from(PACKAGES), min_size=1, max_size=2),
+    st.sets(st.sampled_from(CHOICES), max_size=2),
+).map(lambda need: tuple(sorted({-need[0], *need[1], *need[2]})))
+images = st.tuples(
+    st.lists(needs, min_size=4, max_size=14), st.sets(st.sampled_from(PACKAGES), min_size=1)
+).map(lambda image: [*image[0], *((package,) for package in sorted(image[1])[:2])])
+clauses = st.one_of(images, clauses)
+costs = st.fixed_dictionaries({v: st.integers(1, 3 if v in CHOICES else 20) for v in VARIABLES})
 
 
 def holds(clause: tuple[int, ...], true: set[int]) -> bool:
@@ -30,7 +45,7 @@ def tried(stated, priced, most: int) -> tuple[int, list[int]] | None:
     return min(found, default=None)
 
 
-@given(clauses, costs, st.integers(0, 3))
+@given(clauses, costs, st.integers(0, 4))
 def test_the_optimum_is_the_best_of_all_answers(stated, priced, most):
     found = Problem(stated, priced, {}).minimise(seconds=60, known=(), choices=CHOICES, most=most)
     expected = tried(stated, priced, most)
@@ -50,3 +65,39 @@ def test_further_clauses_hold_for_one_question_alone(stated, priced, without):
         found = problem.minimise(seconds=60, known=(), choices=CHOICES, most=1, more=extra)
         expected = tried([*stated, *extra], priced, 1)
         assert (found and (found.cost, sorted(found.true))) == expected
+
+
+@given(clauses, costs, st.integers(0, 4), st.integers(2, 9))
+def test_where_the_time_is_over_the_bound_holds_and_the_answer_is_one(stated, priced, most, looks):
+    problem = Problem(stated, priced, {})
+    known = problem.minimise(seconds=60, known=(), choices=CHOICES)
+    expected = tried(stated, priced, most)
+    if known is None:
+        return
+    ticks = count()
+    clock = SimpleNamespace(
+        thread_time=lambda: time.thread_time() if next(ticks) < looks else float("inf")
+    )
+    with patch("bot.advice.optimum.time", clock):
+        found = Problem(stated, priced, {}).minimise(
+            seconds=60, known=known.true, choices=CHOICES, most=most
+        )
+    assert expected is not None
+    assert found is not None
+    assert found.bound <= expected[0] <= found.cost
+    assert found.cost == sum(priced[v] for v in found.true)
+    assert all(holds(clause, set(found.true)) for clause in stated)
+
+
+@given(
+    st.lists(st.tuples(clauses.filter(bool), st.integers(0, 7)), min_size=1, max_size=5),
+    costs,
+    st.integers(0, 7),
+)
+def test_cores_cost_no_more_than_what_holds_without_their_labels(stated, priced, back):
+    labelled = [(clause, mask) for some, mask in stated for clause in some]
+    part = Part(*zip(*labelled, strict=True))
+    expected = tried([c for c, mask in labelled if not mask & back], priced, len(CHOICES))
+    if expected is not None and tried(part.clauses, priced, len(CHOICES)) is not None:
+        found = cores_of(part, priced, time.thread_time() + 60)
+        assert sum(cost for mask, cost in found.items() if not mask & back) <= expected[0]
