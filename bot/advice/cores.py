@@ -1,4 +1,4 @@
-"""What a part costs at least when some choices are taken back, by its cores.
+"""Cores of a part: what it costs at least when some choices are taken back.
 
 A core is a set of variables of which one must be true, while no choice is taken back that is among
 its labels. Where cores share no cost, what they cost adds up.

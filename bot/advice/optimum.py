@@ -97,7 +97,7 @@ class Problem:
         return self._solved[part.clauses]
 
     def cores(self, part: Part, end: float) -> Mapping[int, int]:
-        """What a part costs at least, by labels that each is sure without; found once."""
+        """The costs of a part's disjoint cores by their labels, found once."""
         if part not in self._cores:
             self._cores[part] = cores_of(part, self._costs, end)
         return self._cores[part]
