@@ -294,7 +294,8 @@ class Buildroots:
 
 def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
     """Remove the roots of all kinds that were not used since `before`, then the longest unused
-    until `most` bytes are left (times are seconds since 1970); none that somebody uses now."""
+    until `most` bytes, or their share of the cache's limit, are left (times are seconds since
+    1970); none that somebody uses now."""
     found = {
         path: cache.lock_file(f"{kind}-{path.name[:40]}")
         for kind in ROOT_KINDS
@@ -307,6 +308,7 @@ def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFile
                 remove_tree(path)
         return ours
 
+    most = min(most, int(limit_wanted() * _SHARE_OF_CACHE))
     return sweep_paths(found, before, most, now, remove)
 
 

@@ -6,6 +6,7 @@ Below a size: what was not used for longest goes first, never what a run is usin
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -170,7 +171,7 @@ def tidy(cache: Cache) -> None:
     (`20 GB`).
 
     Roots and the demo's distribution are counted, and bound where they are made; what goes is what
-    can be fetched again, the demo's archive too.
+    can be fetched again, the demo's archive too: its lists last.
     """
     stamp = cache.directory("locks") / "tidied"
     with suppress(OSError):
@@ -181,7 +182,22 @@ def tidy(cache: Cache) -> None:
     more = [path for pattern in _MORE_KINDS for path in cache.root.glob(pattern) if path.is_dir()]
     kinds = (*KINDS, *(str(path.relative_to(cache.root)) for path in more))
     others = size_on_disk(cache.root) - sum(size_on_disk(cache.root / kind) for kind in kinds)
-    evict(cache, max(limit - others, 0), kinds=kinds)
+    left = others + evict(cache, max(limit - others, 0), kinds=kinds).left
+    # What apt knows of Debian's packages, for each architecture.
+    for lists in cache.root.glob("debian/*/*"):
+        if left > limit and lists.name != "packages" and _newest(lists) < time.time() - _GRACE:
+            left -= size_on_disk(lists)
+            shutil.rmtree(lists, ignore_errors=True)
+
+
+def _newest(path: Path) -> float:
+    """When the newest file below a path was written, in seconds since 1970."""
+    times = [path.stat().st_mtime]
+    for folder, _, files in os.walk(path):
+        for file in files:
+            with suppress(OSError):
+                times.append(os.lstat(f"{folder}/{file}").st_mtime)
+    return max(times)
 
 
 def limit_wanted() -> int:

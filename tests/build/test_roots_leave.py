@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from bot.build.buildroot import sweep_roots
 from bot.distro.cache import Cache
 from bot.locks import locked
@@ -37,3 +39,13 @@ def test_roots_leave_by_size_and_not_those_of_the_last_hour(tmp_path: Path) -> N
     just_now = root(cache, "rpm-roots", "b" * 64, 0)
     assert sweep_roots(cache, NOW - 30 * DAY, 1, NOW).removed == 1
     assert (first.exists(), just_now.exists()) == (False, True)
+
+
+def test_roots_leave_by_half_of_the_cache_s_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path)
+    first, second = (root(cache, "buildroots", letter * 64, 2) for letter in "ab")
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "1")
+    assert sweep_roots(cache, NOW - 30 * DAY, 10**9, NOW).removed == 2
+    assert not first.exists() and not second.exists()

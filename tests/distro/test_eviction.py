@@ -142,3 +142,22 @@ def test_what_cannot_go_is_counted_too(tmp_path: Path, monkeypatch: pytest.Monke
     # Each is 200 and the root 700: one of them fits, the one that was used last.
     assert [file.exists() for file in files] == [False, False, True]
     assert root.exists()
+
+
+def test_the_lists_of_the_demo_s_archive_go_last_and_not_while_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path)
+    lists = [tmp_path / f"debian/bookworm/{arch}/state/lists/main" for arch in ("ppc64le", "s390x")]
+    for file in lists:
+        cache.write(file, b"x" * 600)
+        for path in (file, *list(file.parents)[:3]):
+            os.utime(path, (1, 1))
+    os.utime(lists[0])
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "1300")
+    tidy(cache)
+    assert all(file.exists() for file in lists)
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "100")
+    (tmp_path / "locks/tidied").unlink()
+    tidy(cache)
+    assert [file.exists() for file in lists] == [True, False]
