@@ -109,7 +109,7 @@ def check(
         clone = opened.repository
         found = ci_change(clone, ci, base, head) if ci is not None else None
         if found is not None:
-            base, head = found.base, found.head
+            clone, base, head = found.repository, found.base, found.head
         branch = found.branch if found is not None else None
         with ExitStack() as stack:
             change = stack.enter_context(open_change(clone, base, head, branch=branch))

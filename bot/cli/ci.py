@@ -55,9 +55,11 @@ def ci_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @dataclass(frozen=True, slots=True)
 class CiChange:
-    """The change of a CI run in a clone: commit ids (or what was given), the branch it goes to."""
+    """The change of a CI run: the clone to read it in, commit ids (or what was given), the branch
+    it goes to."""
 
     run: CiRun
+    repository: GitRepository
     base: str
     head: str
     branch: str | None
@@ -71,7 +73,7 @@ def ci_change(
     `base` and `head` are revisions that somebody gave; they come first.
     """
     from bot.ci.systems import Clone, find_run
-    from bot.git.history import Commit, commits_with_history
+    from bot.git.history import Commit, commits_with_history, fetching
 
     clone = Clone(repository.branch_name(), repository.remote_url("origin"))
     run = find_run(system, os.environ, clone)
@@ -85,7 +87,9 @@ def ci_change(
         assert run.otherwise is not None
         note(f"{error.what}. The base is {run.otherwise.revision} in its place.")
         base_id, head_id = commits_with_history(repository, run.otherwise, second)
-    return CiChange(run, base_id, head_id, None if base is not None else run.branch)
+    return CiChange(
+        run, fetching(repository), base_id, head_id, None if base is not None else run.branch
+    )
 
 
 def write_files(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.errors import UsageError
 from bot.git.command import GitError, git_environment, run_git
@@ -32,6 +32,11 @@ class Commit:
     revision: str
     remote: str | None = None
     ref: str | None = None
+
+
+def fetching(repository: GitRepository) -> GitRepository:
+    """The same, which fetches what a partial clone lacks from its own remote when it is read."""
+    return replace(repository, environment=_environment())
 
 
 def commits_with_history(repository: GitRepository, base: Commit, head: Commit) -> tuple[str, str]:
@@ -102,7 +107,7 @@ def _fetch(repository: GitRepository, commit: Commit, into: str, depth: int | No
             run_git(
                 repository.path,
                 ["fetch", *_FETCH, *reach, commit.remote, f"+{name}:{into}"],
-                environment=git_environment({}, isolated=False, protocols="file:http:https:ssh"),
+                environment=_environment(),
                 timeout=_FETCH_SECONDS,
             )
         except GitError:
@@ -110,3 +115,7 @@ def _fetch(repository: GitRepository, commit: Commit, into: str, depth: int | No
                 raise
         else:
             return
+
+
+def _environment() -> dict[str, str]:
+    return git_environment({}, isolated=False, protocols="file:http:https:ssh")

@@ -177,6 +177,25 @@ def test_zuul_the_state_before_the_change_is_origins_branch(bench: Bench) -> Non
     assert added(output) == {"perl", "perl-libs"}
 
 
+def test_a_partial_clone_fetches_the_files_that_it_lacks(bench: Bench) -> None:
+    subprocess.run(
+        ["git", "-C", str(bench.root / "git"), "config", "uploadpack.allowFilter", "true"],
+        check=True,
+    )
+    clone, url = bench.root / "clone", (bench.root / "git").as_uri()
+    subprocess.run(["git", "clone", "-q", "--filter=blob:none", "-n", url, str(clone)], check=True)
+    variables = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "schedule",
+        "GITHUB_EVENT_PATH": str(bench.root / "event.json"),
+        "GITHUB_SHA": revision(bench, "topic"),
+    }
+    (bench.root / "event.json").write_text("{}")
+    code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert added(output) == {"perl", "perl-libs"}
+
+
 @pytest.mark.parametrize("before", ["0" * 40, "1" * 40], ids=["new", "forced"])
 def test_a_push_without_a_commit_before_is_compared_with_the_default_branch(
     bench: Bench, before: str
