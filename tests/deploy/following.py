@@ -36,6 +36,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def published(home: Path) -> Iterator[str]:
     """The address of a tiny distribution, served here."""
     make_repositories(home)
+    with served(home) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(home: Path) -> Iterator[str]:
+    """The address at which a folder's files are."""
     handler = functools.partial(Handler, directory=str(home))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
