@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from bot.forge.bodies import Verification
 from bot.forge.comments import Errors
+from bot.forge.events import Event, Issues
 from bot.forge.rate_limit import RateLimit
 from bot.forge.rest import RepositoryApi, Sessions, errors_of
 from bot.forge.values import (
@@ -139,21 +142,37 @@ class RestForge(BaseForge):
         await self._sessions.close()
 
 
-class TokenForge(RestForge):
-    """A forge on which the owner of one token writes; `hint` says what the token must allow."""
+@dataclass(frozen=True, slots=True)
+class TokenKind:
+    """A kind of forge that takes tokens: what one must allow, as a hint; the check of deliveries,
+    the reading of them and of their events; and the makers of issues and comments, which are given
+    the API of a repository, our login and the conversion of errors."""
 
-    hint: ClassVar[str]
+    hint: str
+    begin: Callable[[Sequence[str], Mapping[str, str]], Verification]
+    read: Callable[[str, Mapping[str, str], bytes], NewDelivery]
+    parse: Callable[[str, str, Any], Event]
+    issues: Callable[[Any, Callable[[], Awaitable[str]], Errors], Issues]
+    comments: Callable[[Any, Callable[[], Awaitable[str]], Errors], Comments]
+
+
+class TokenForge(RestForge):
+    """A forge on which the owner of one token writes."""
+
+    kind: ClassVar[TokenKind]
 
     def __init__(
         self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
     ) -> None:
         """`secrets` are those of its webhooks."""
-        kind = settings.type.capitalize()
-        super().__init__(name, settings, partial(errors_of, kind, self.hint))
+        title = settings.type.capitalize()
+        super().__init__(name, settings, partial(errors_of, title, self.kind.hint))
         self._token = token
         self._secrets = secrets
-        self._rate_limit = RateLimit(kind)
+        self._rate_limit = RateLimit(title)
         self._login: str | None = None
+        self.issues = self.kind.issues(self._api, self._own_login, self._errors)
+        self._comments = self.kind.comments(self._api, self._own_login, self._errors)
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> Self:
@@ -161,6 +180,18 @@ class TokenForge(RestForge):
         assert settings.token is not None  # the settings see to it
         secrets = WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature."""
+        return self.kind.begin(tuple(self._secrets), headers)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body."""
+        return self.kind.read(self.name, headers, body)
+
+    def event(self, event: str, body: bytes) -> Event:
+        """The event of an accepted delivery."""
+        return self.kind.parse(self.name, event, json.loads(body))
 
     @abstractmethod
     async def _ask_login(self, api: RepositoryApi) -> str:

@@ -6,13 +6,11 @@ App, and no list of deliveries: what failed to come is found by the open pull re
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from bot.forge.base import TokenForge
-from bot.forge.bodies import Verification
-from bot.forge.events import CommentEvent, Event, PushEvent, utc
+from bot.forge.base import TokenForge, TokenKind
+from bot.forge.events import CommentEvent, PushEvent, utc
 from bot.forge.forgejo.client import (
     HINT,
     PAGE,
@@ -46,8 +44,7 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings, Secret, secret_text
-from bot.store.records import NewDelivery
+from bot.settings.forges import secret_text
 
 # Of the pull requests that changed last, where a commit is looked for that none was merged as.
 _NEWEST = 5
@@ -56,26 +53,7 @@ _NEWEST = 5
 class Forgejo(TokenForge):
     """One Forgejo or Gitea with our token on it; neither has a block that a click applies."""
 
-    hint = HINT
-
-    def __init__(
-        self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
-    ) -> None:
-        super().__init__(name, settings, token=token, secrets=secrets)
-        self.issues = ForgejoIssues(self._api, self._own_login, self._errors)
-        self._comments = ForgejoComments(self._api, self._own_login, self._errors)
-
-    def begin(self, headers: Mapping[str, str]) -> Verification:
-        """The check of a delivery's body by its signature."""
-        return begin(tuple(self._secrets), headers)
-
-    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery of a verified body."""
-        return read_delivery(self.name, headers, body)
-
-    def event(self, event: str, body: bytes) -> Event:
-        """The event of an accepted delivery."""
-        return parse_event(self.name, event, json.loads(body))
+    kind = TokenKind(HINT, begin, read_delivery, parse_event, ForgejoIssues, ForgejoComments)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now."""

@@ -6,13 +6,10 @@ comment, lists no delivery, and shows the pull requests of public projects alone
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from bot.forge.base import TokenForge
-from bot.forge.bodies import Verification
-from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.base import TokenForge, TokenKind
+from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.pagure.client import (
     HINT,
     PagureApi,
@@ -42,11 +39,8 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.settings.forges import (
-    ForgeSettings,
-    Secret,
     secret_text,
 )
-from bot.store.records import NewDelivery
 
 # Of the pull requests that changed last, where a commit is looked for.
 _NEWEST = 20
@@ -56,26 +50,7 @@ _COMMENTS = 100
 class Pagure(TokenForge):
     """One Pagure with our token on it. Of our comments with a marker the newest is ours."""
 
-    hint = HINT
-
-    def __init__(
-        self, name: str, settings: ForgeSettings, *, token: Secret, secrets: Iterable[str]
-    ) -> None:
-        super().__init__(name, settings, token=token, secrets=secrets)
-        self.issues = PagureIssues(self._api, self._own_login, self._errors)
-        self._comments = PagureComments(self._api, self._own_login, self._errors)
-
-    def begin(self, headers: Mapping[str, str]) -> Verification:
-        """The check of a delivery's body by its signature."""
-        return begin(tuple(self._secrets), headers)
-
-    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery of a verified body, of which what Pagure announces is stored."""
-        return read_delivery(self.name, headers, body)
-
-    def event(self, event: str, body: bytes) -> Event:
-        """The event of an accepted delivery."""
-        return parse_event(self.name, event, json.loads(body))
+    kind = TokenKind(HINT, begin, read_delivery, parse_event, PagureIssues, PagureComments)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now, with the tip of its branch."""
