@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MANY = 16
 _KIND = "advice"
 # Raised with every change that makes another answer of the same images.
-_FORMAT = 1
+_FORMAT = 2
 Group = tuple[Job, ...]
 T = TypeVar("T")
 Answers = list[tuple[ImageAdvice, ...]]
@@ -70,7 +70,9 @@ def overall_of(
 
     if len({job.image for job in jobs}) < MANY:
         return computed()
-    described = [[_described(job) for job in jobs], _digest([repr(a) for a in advices])]
+    # As JSON: a tenth of the time that their texts in Python take.
+    stated = _adapter(list[ImageAdvice]).dump_json(list(advices), by_alias=True)
+    described = [[_described(job) for job in jobs], hashlib.sha256(stated).hexdigest()]
     place = cache.addressed(_KIND, _digest([_FORMAT, asdict(wish), described]), "overall.json")
     known = _read(place, Overall)
     if known is None:

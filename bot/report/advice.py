@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
 
 from bot.model.advice import (
     Advice,
@@ -34,22 +35,34 @@ def advice_to_json(advice: Advice) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    # A fleet has millions of values: the commonest are asked for first, and each type once.
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, Nevra):
         return str(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    if not is_dataclass(value):
+    names = _names_of(type(value))  # type: ignore[arg-type]  # mypy: object's __hash__ of a type
+    if not names:
         return value
     plain: dict[str, object] = {}
-    for field in fields(value):
-        item = getattr(value, field.name)
+    for name, written in names:
+        item = getattr(value, name)
         if isinstance(item, ImageKey):
             plain |= asdict(item)
         else:
-            plain[field.metadata.get("alias", field.name)] = _plain(item)
+            plain[written] = _plain(item)
     return plain
+
+
+@cache
+def _names_of(kind: type) -> tuple[tuple[str, str], ...]:
+    """The fields of a dataclass, each with its name in JSON; of other types none."""
+    if not is_dataclass(kind):
+        return ()
+    return tuple((field.name, field.metadata.get("alias", field.name)) for field in fields(kind))
 
 
 def advice_text(advice: Advice) -> str:

@@ -65,6 +65,7 @@ def test_the_optimum_is_the_best_of_all_answers(stated, priced, most):
 
 
 @given(clauses, costs, st.sets(st.sampled_from(PACKAGES), max_size=2))
+@example([(-8, 1), (2,)], PRICED, set())
 def test_further_clauses_hold_for_one_question_alone(stated, priced, without):
     problem = Problem(stated, priced, {})
     more = [(-v,) for v in sorted(without)]
