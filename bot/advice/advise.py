@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import filterfalse
 
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.costs import figures
@@ -30,6 +31,9 @@ from bot.model.advice import (
     Smallest,
     Swap,
 )
+
+# Rounds of plans whose images are composed and tested: a plan that fails then is left out.
+_MOST_TRIED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ def _plans(
 ) -> Sequence[tuple[Plan, ...]]:
     """The plans for each of the architectures.
 
-    Headers are read for what a plan would edit, and the plans made again without what they refuse.
+    Headers are read for what a plan would edit, and the plans made again without what they refuse,
+    and without edits with which the workload's test fails.
     """
     if not (wish.edits and opened):
         return [()] * len(opened)
@@ -97,17 +102,38 @@ def _plans(
     whole = headers is not None and wish.metric == "installed"
     splits = edits_of_files(opened, headers) if headers is not None and whole else ()
     refused: set[tuple[str, str]] = set()
+    tried = 0
     while True:
-        edits = (*requests, *edits_of_requirements(images, written, refused), *splits)
+        edits = [*requests, *edits_of_requirements(images, written, refused), *splits]
+        edits = [edit for edit in edits if edit.name not in refused]
         model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
         found = list(proposals(opened, model, wish.edits, lambda: clock.left))
-        if headers is None or not news_of(opened, _planned(opened, found), headers, refused):
+        if headers is None:
             break
+        if news_of(opened, _planned(opened, found), headers, refused):
+            continue
+        found = with_evidence(opened, found, headers)
+        broken = _breaking(found)
+        tried += 1
+        if not broken or tried == _MOST_TRIED:
+            break
+        refused |= broken
     if headers is not None:
-        found = with_split_text(opened, with_evidence(opened, found, headers), headers)
+        found = with_split_text(opened, list(filterfalse(_fails, found)), headers)
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]
+
+
+def _fails(proposal: Proposal) -> bool:
+    """Return whether the workload's test failed in the composed image."""
+    return any(change.evidence.runs is False for change in proposal.changes)
+
+
+def _breaking(found: Sequence[Proposal]) -> set[tuple[str, str]]:
+    """The names of the edits that only proposals have in whose image the workload's test fails."""
+    failing = {edit.name for one in found if _fails(one) for edit in one.answer.edits}
+    return failing - {e.name for one in filterfalse(_fails, found) for e in one.answer.edits}
 
 
 def _planned(opened: Sequence[Opened], found: Iterable[Proposal]) -> Mapping[Edit, Leaving]:

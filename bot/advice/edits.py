@@ -59,6 +59,11 @@ class Edit:
         return hash((self.kind, self.package, self.capability))
 
     @property
+    def name(self) -> tuple[str, str]:
+        """The package and the capability, by which an edit is refused."""
+        return self.package, self.capability
+
+    @property
     def severity(self) -> int:
         return SEVERITY[self.kind]
 

@@ -21,7 +21,7 @@ from bot.advice.integrity import keeps_integrity
 from bot.advice.plans import Proposal
 from bot.advice.programs import Opened
 from bot.advice.requests import Job
-from bot.advice.swaps import PROGRAM, Offer, files_of, offers
+from bot.advice.swaps import files_of, offer_of, offers
 from bot.advice.trial import native, test_passes
 from bot.model.advice import EditKind, Evidence
 from bot.model.nevra import Nevra
@@ -157,8 +157,10 @@ def _moved(smaller: Smaller, headers: HeaderFacts) -> _Moved:
         files = [path for own in files_of(image.overlays, now - target).values() for path in own]
     headers.read(staying)
     facts = (headers.of(package.nevra) for package in staying)
-    kept = {file.path for own in facts if own is not None for file in own.files} - moved
-    offered = [*leaving.values(), Offer(frozenset(filter(PROGRAM.search, moved)))]
+    stays = [file for own in facts if own is not None for file in own.files]
+    kept = {file.path for file in stays} - moved
+    provided = [text for file in stays if file.path in moved for text in file.provides]
+    offered = [*leaving.values(), offer_of(moved, provided)]
     return _Moved(today, staying, names_of(offered, [*files, *moved], kept), moved, smaller.tried)
 
 
@@ -190,7 +192,7 @@ def _evidence(
     return Evidence(
         tuple(traces[:MOST_TRACES]),
         keeps_integrity(moved.now, moved.staying, headers, known, moved.files),
-        test.outcome(moved.now, moved.staying),
+        test.outcome(moved.now, moved.staying, moved.files),
         looked_into="files" if deep else "headers",
     )
 
@@ -203,10 +205,14 @@ class _Test:
         self._cache = headers.cache
         self._today: bool | None = None
 
-    def outcome(self, now: Sequence[Package], staying: Sequence[Package]) -> bool | None:
+    def outcome(
+        self, now: Sequence[Package], staying: Sequence[Package], moved: frozenset[str]
+    ) -> bool | None:
         """The outcome in a smaller image, where it succeeds in today's; else null."""
         if not self._command:
             return None
         if self._today is None:
             self._today = test_passes(now, self._command, self._cache) is True
-        return test_passes(staying, self._command, self._cache) if self._today else None
+        if not self._today:
+            return None
+        return test_passes(staying, self._command, self._cache, moved)

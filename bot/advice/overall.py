@@ -63,7 +63,8 @@ def overall(
     edits = [_edit(change, images, wide=n < wide) for n, change in enumerate(planned)]
     ordered = tuple(
         sorted(
-            edits,
+            # What saves only beside others stands in the plans that have both.
+            (edit for edit in edits if edit.saves > 0),
             key=lambda e: (_STANDINGS[e.standing], -e.saves, e.package, e.capability, e.kind),
         )
     )

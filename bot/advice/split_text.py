@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.advice.edits import Edit
@@ -23,30 +23,34 @@ def with_split_text(
     found = []
     for proposal in proposals:
         changes = (
-            replace(change, to=_text(opened[0], edit, headers)) if edit.kind == "split" else change
+            replace(change, to=_text(opened, edit, headers)) if edit.kind == "split" else change
             for change, edit in zip(proposal.changes, proposal.answer.edits, strict=True)
         )
         found.append(replace(proposal, changes=tuple(changes)))
     return found
 
 
-def _text(one: Opened, edit: Edit, headers: HeaderFacts) -> str:
-    candidates = one.candidates
-    for number in candidates.named[edit.package]:
-        nevra = candidates.packages[number].nevra
-        facts = headers.of(nevra)
-        if number in candidates.now and facts is not None:
-            return split_text(edit, nevra, facts)
-    return subpackage_name(edit)
+def _text(opened: Sequence[Opened], edit: Edit, headers: HeaderFacts) -> str:
+    known: dict[str, Facts] = {}
+    for one in opened:
+        for number in one.candidates.named[edit.package]:
+            nevra = one.candidates.packages[number].nevra
+            facts = headers.of(nevra)
+            if number in one.candidates.now and facts is not None:
+                known[one.candidates.arch] = facts
+                first = nevra
+    return split_text(edit, first, known) if known else subpackage_name(edit)
 
 
-def split_text(edit: Edit, nevra: Nevra, facts: Facts) -> str:
+def split_text(edit: Edit, nevra: Nevra, known: Mapping[str, Facts]) -> str:
     """The lines of a spec file that make a split: what a maintainer begins with.
 
-    Upgrades keep the files: the subpackage obsoletes the old package, which recommends it.
+    `known` are the facts of the package on each architecture. Upgrades keep the files: the
+    subpackage obsoletes the old package, which recommends it.
     """
     name = subpackage_name(edit)
-    flags = {file.path: file.flags for file in facts.files}
+    facts = next(iter(known.values()))
+    flags = {f.path: f.flags for one in known.values() for f in one.files}
     units = [path.rpartition("/")[2] for path in edit.files if "/systemd/system/" in path]
     lines = [
         f"# In {edit.package}:",
@@ -66,8 +70,16 @@ def split_text(edit: Edit, nevra: Nevra, facts: Facts) -> str:
         named = sorted(p.rpartition("/")[2] for p in edit.files if p.rpartition("/")[2] in text)
         if named:
             lines.append(f"# %{script} of {edit.package} speaks of {', '.join(named)}: move that.")
+    lines.append(f"# Out of %files of {edit.package}, by %exclude where a pattern has them:")
     lines.append(f"%files -n {name}")
-    lines += [f"{_attribute(flags.get(path, 0))}{path}" for path in edit.files]
+    paths = {arch: {file.path for file in one.files} for arch, one in known.items()}
+    of_arches: dict[tuple[str, ...], list[str]] = {}
+    for path in edit.files:
+        arches = tuple(sorted(arch for arch, own in paths.items() if path in own))
+        of_arches.setdefault(arches, []).append(f"{_attribute(flags.get(path, 0))}{path}")
+    lines += of_arches.pop(tuple(sorted(paths)), [])
+    for arches, own in sorted(of_arches.items()):
+        lines += [f"%ifarch {' '.join(arches)}", *own, "%endif"]
     return "\n".join(lines)
 
 

@@ -16,7 +16,10 @@ from bot.model.capability import split_capability
 PROGRAM = re.compile(r"/s?bin/[^/]+$")
 _SONAME = re.compile(r"[^/()\s]+\.so(?:\.[^()\s]*)?(?=\(|$)")
 _MODULE = re.compile(r"(?:perl|python\d*(?:\.\d+)?dist|rubygem|npm|golang)\([^)]+\)")
-_PYTHON = re.compile(r"/python\d[\d.]*/site-packages/([A-Za-z_]\w*)(?:\.py|/__init__\.py)$")
+_PYTHON = re.compile(
+    r"/python\d[\d.]*/(?:(?:site|dist)-packages/|lib-dynload/)?([A-Za-z_]\w*)"
+    r"(?:\.py|/__init__\.py|(?:\.[\w-]+)?\.so)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,22 @@ def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]
     """The offers of packages, by filelists.xml and their provides."""
     found = {}
     for number, files in files_of(overlays, numbers).items():
-        provided = {
-            split_capability(d.capability).name
-            for d in overlays.package(number).of_kind("provides")
-        }
-        sonames = (_SONAME.match(name) for name in provided)
-        found[number] = Offer(
-            frozenset(path for path in files if PROGRAM.search(path)),
-            frozenset(match[0] for match in sonames if match),
-            frozenset(name for name in provided if _MODULE.fullmatch(name))
-            | frozenset(match[1] for path in files if (match := _PYTHON.search(path))),
-        )
+        provided = (d.capability for d in overlays.package(number).of_kind("provides"))
+        found[number] = offer_of(files, provided)
     return found
+
+
+def offer_of(files: Iterable[str], provides: Iterable[str]) -> Offer:
+    """All that files have for others to use, and what they, or their package, provide."""
+    files = list(files)
+    provided = {split_capability(capability).name for capability in provides}
+    sonames = (_SONAME.match(name) for name in provided)
+    return Offer(
+        frozenset(path for path in files if PROGRAM.search(path)),
+        frozenset(match[0] for match in sonames if match),
+        frozenset(name for name in provided if _MODULE.fullmatch(name))
+        | frozenset(match[1] for path in files if (match := _PYTHON.search(path))),
+    )
 
 
 def files_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:

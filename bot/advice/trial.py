@@ -10,7 +10,7 @@ import io
 import os
 import platform
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from bot.distro.cache import Cache, in_use
@@ -33,14 +33,16 @@ def native(arch: str) -> bool:
     return platform.machine() == arch
 
 
-def test_passes(packages: Sequence[Package], test: str, cache: Cache) -> bool | None:
-    """Return whether a shell command succeeds in the image of `packages`.
+def test_passes(
+    packages: Sequence[Package], test: str, cache: Cache, without: Collection[str] = ()
+) -> bool | None:
+    """Return whether a shell command succeeds in the image of `packages`, `without` some files.
 
     Null where the image cannot be composed, or no sandbox be had.
     """
     try:
         with in_use(cache), temporary_directory("trial") as root:
-            unpack(compose_layer(packages, cache, database=False), root)
+            unpack(compose_layer(packages, cache, database=False), root, without)
             done = run_sandboxed(
                 ["/bin/sh", "-c", test], root=root, root_writable=True, chdir="/", limits=_LIMITS
             )
@@ -49,13 +51,15 @@ def test_passes(packages: Sequence[Package], test: str, cache: Cache) -> bool | 
     return done.returncode == 0 and done.limit is None
 
 
-def unpack(layer: Layer, root: Path) -> None:
-    """Unpacks a layer below `root`, everything owned by this process and no file privileged."""
+def unpack(layer: Layer, root: Path, without: Collection[str] = ()) -> None:
+    """Unpacks a layer below `root`, everything owned by this process and no file privileged, but
+    for the files `without` (absolute paths) and further names of theirs."""
     with tarfile.open(fileobj=_Stream(archive(layer)), mode="r|") as opened:
         # Each member as it is. By the attribute: `extract` has no `filter` before Python 3.11.4.
         opened.extraction_filter = lambda member, _root: member
         for member in opened:
-            if member.isdev():
+            names = (member.name, member.linkname) if member.islnk() else (member.name,)
+            if member.isdev() or any(f"/{name.lstrip('./')}" in without for name in names):
                 continue
             member.uid, member.gid = os.getuid(), os.getgid()
             member.uname = member.gname = ""

@@ -232,9 +232,15 @@ _MOST = 15
 
 def best_opportunities(history: History, maintainer: str) -> tuple[Opportunity, ...]:
     """The three open edits that save most in the images of a maintainer's objectives, or in the
-    packages that are theirs."""
-    own = _opportunities_of(history, maintainer)
-    return tuple(o for o in own if o.state in ("found", "proposed") and o.saves > 0)[:_BEST]
+    packages that are theirs: those with evidence first, none that something speaks against."""
+    own = [
+        one
+        for one in _opportunities_of(history, maintainer)
+        if one.state in ("found", "proposed")
+        and one.saves > 0
+        and one.change.standing != "contradicted"
+    ]
+    return tuple(sorted(own, key=lambda one: one.change.standing != "supported")[:_BEST])
 
 
 def _opportunities_of(history: History, maintainer: str) -> list[Opportunity]:

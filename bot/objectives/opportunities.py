@@ -30,7 +30,7 @@ from bot.store.opportunities import Opportunities, Place
 from bot.store.store import now
 
 # Rises when the same inputs may come to another advice.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def _images(
                 pools[key.repository, key.arch],
                 image_request(configuration, key),
                 needs=needs_of(configuration.objectives.values(), key),
+                test=configuration.workloads[key.workload].test,
             )
             for key in own
             if (key.repository, key.arch) in pools
@@ -105,7 +106,10 @@ def _images(
 
 
 def _inputs(jobs: Iterable[Job], wish: Wish, maintainers: Sequence[Maintainers]) -> str:
-    facts = [(job.pool.snapshot.id, asdict(job.request), job.needs, asdict(wish)) for job in jobs]
+    facts = [
+        (job.pool.snapshot.id, asdict(job.request), job.needs, job.test, asdict(wish))
+        for job in jobs
+    ]
     people = [(sorted(one.exact.items()), list(one.patterns)) for one in maintainers]
     # As before where nobody is named, so that what is known stays.
     inputs = [_FORMAT, facts, people] if people else [_FORMAT, facts]

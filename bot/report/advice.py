@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 
@@ -13,6 +13,7 @@ from bot.model.advice import (
     Fleet,
     ImageAdvice,
     KnownState,
+    Metric,
     Plan,
     Smallest,
     Swap,
@@ -68,6 +69,8 @@ def _names_of(kind: type) -> tuple[tuple[str, str], ...]:
 def advice_text(advice: Advice) -> str:
     """Each image as a heading and lines: the smallest, its swaps, the plans; then all edits."""
     blocks: list[Iterable[str]] = [_image_lines(image) for image in advice.images]
+    if advice.metric != "installed":
+        blocks.insert(0, [_METRICS[advice.metric]])
     if len(advice.images) > 1 and advice.overall:
         blocks.append(_overall_lines(advice))
     if advice.fleet is not None:
@@ -77,13 +80,30 @@ def advice_text(advice: Advice) -> str:
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
 
+_METRICS: Mapping[Metric, str] = {
+    "download": "Sizes, and what is proved of them, are those of downloads.",
+    "nodocs": "Sizes, and what is proved of them, are without documentation.",
+}
+
+
 def _overall_lines(advice: Advice) -> Iterator[str]:
     yield "All images together, each edit alone:"
     for edit in advice.overall[:20]:
         what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
         saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
         known = f", {edit.opportunity.state}" if edit.opportunity is not None else ""
-        yield f"  {what} ({visible(edit.source)}) saves {saved}{known}"
+        yield f"  {what} ({visible(edit.source)}) saves {saved}, {edit.standing}{known}"
+    for together in advice.together:
+        names = _names(f"{edit.package}: {edit.capability}" for edit in together.changes)
+        proof = (
+            "proved" if together.proved else f"at most {format_size(together.bound)} is possible"
+        )
+        count = plural(together.edits, "edit")
+        yield f"  {count} together save {format_size(together.saves)} ({proof}): {names}"
+    for what, totals in (("source", advice.by_source), ("maintainer", advice.by_maintainer)):
+        for total in totals[:10]:
+            saved = f"{plural(total.edits, 'edit')}, {format_size(total.saves)}"
+            yield f"  {what} {visible(total.name)}: {saved}"
 
 
 def _unused_lines(found: Iterable[UnusedRequirement]) -> Iterator[str]:
@@ -186,12 +206,18 @@ def _state(known: KnownState) -> str:
 
 
 def _evidence_lines(change: Change) -> Iterator[str]:
-    use, precedents = change.evidence.use, change.evidence.precedent
+    found = change.evidence
+    use, precedents = found.use, found.precedent
     if use == ():
-        yield "      no trace of what leaves in what stays"
+        where = "what stays" if found.looked_into == "files" else "headers of what stays, alone"
+        yield f"      no trace of what leaves in {where}"
     elif use:
         more = f" and {len(use) - 5} more" if len(use) > 5 else ""
         yield f"      what leaves is named in {_names(use[:5])}{more}"
+    if found.integrity is False:
+        yield "      something that files of the smaller image refer to is not there"
+    if found.runs:
+        yield "      the workload's test succeeds in the smaller image"
     for one in precedents:
         yield f"      without it: {visible(str(one.nevra))} in {visible(one.repository)}"
 
@@ -284,7 +310,14 @@ def evidence_phrases(one: Opportunity) -> tuple[Phrase, ...]:
         use = say.edit_use_unknown()
     elif found.use:
         use = say.edit_use(traces=len(found.use), first=found.use[0])
-    else:
+    elif found.looked_into == "files":
         use = say.edit_no_use()
+    else:
+        use = say.edit_no_use_in_headers()
     without = ", ".join(dict.fromkeys(each.repository for each in found.precedent))
-    return (use, *((say.edit_precedent(repositories=without),) if without else ()))
+    further = (
+        (found.integrity is False, say.edit_lacks()),
+        (found.runs is True, say.edit_runs()),
+        (bool(without), say.edit_precedent(repositories=without)),
+    )
+    return (use, *(phrase for holds, phrase in further if holds))

@@ -13,7 +13,9 @@ from bot.advice.evidence import evidence_of
 from bot.advice.headers import HeaderFacts, OwnedFile
 from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
+from bot.advice.swaps import offer_of
 from bot.advice.trial import native
+from bot.advice.trial import test_passes as run_test
 from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
 from bot.distro.images import image_keys, image_request
@@ -144,6 +146,7 @@ def test_the_names_of_symbols_are_none_of_an_elf_files_own_data():
     assert b"shutdown" in data.split(b"\0")
     found = without_string_tables(data).split(b"\0")
     assert b"shutdown" not in found
+    assert _mentioned(data, Names(words=frozenset((b"shutdown",)))) == frozenset()
     # Its own text stays, and the name of the library that it needs.
     assert {b"/bin/sh", b"ld-linux-x86-64.so.2"} <= set(found)
 
@@ -265,6 +268,52 @@ def test_each_plan_of_the_reference_distribution_is_composed_and_run(
         for change in plan.changes:
             assert change.evidence.runs is runs
             assert change.evidence.integrity is not None
+
+
+def test_a_plan_whose_image_fails_the_test_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.advice.evidence.native", lambda arch: True)
+    gone: list[str] = []
+
+    def passes(packages, test, cache, without=()):
+        names = {package.nevra.name for package in packages}
+        gone.append(",".join(sorted({"helper", "used"} - names)))
+        return "used" in names
+
+    monkeypatch.setattr("bot.advice.evidence.test_passes", passes)
+    used = program("used", file="/usr/bin/writer", size=700)
+    specs = {"app": ORDERED, "helper": HELPER, "used": used, "shell": shell()}
+    job = Job(built_pool(tmp_path, specs), request("app"), test="app")
+    (found,) = advise([job], Wish(2), HeaderFacts(Cache(tmp_path / "cache")))
+    # That of both fails and is made again without what only it has.
+    assert "helper,used" in gone
+    ((change,),) = (plan.changes for plan in found.plans)
+    assert (change.capability, change.evidence.runs) == ("helper", True)
+
+
+@pytest.mark.reference
+def test_files_that_a_split_moves_are_not_in_the_image_that_is_tested(reference, tmp_path):
+    if not native("x86_64"):
+        pytest.skip("the images are of x86_64")
+    configuration = load_configuration(reference.config_dir)
+    (key,) = image_keys(configuration, workloads=("curl",), arches=("x86_64",))
+    cache = Cache(tmp_path)
+    snapshot = open_snapshot(configuration.repositories[key.repository], key.arch, cache)
+    closure = open_pool(snapshot, cache).solve(image_request(configuration, key))
+    assert run_test(closure.packages, "curl --version", cache) is True
+    assert run_test(closure.packages, "curl --version", cache, {"/usr/bin/curl"}) is False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/usr/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so",
+        "/usr/lib64/python3.9/site-packages/_ssl.abi3.so",
+        "/usr/lib/python3.11/_ssl.py",
+        "/usr/lib/python3.11/site-packages/_ssl/__init__.py",
+    ],
+)
+def test_a_file_of_python_has_the_module_of_its_name(path):
+    assert offer_of([path], ()).modules == {"_ssl"}
 
 
 def test_a_module_of_one_word_is_no_trace_in_a_program_and_one_of_several_is():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.advice.advise import Wish, advise
-from bot.advice.headers import HeaderFacts
+from bot.advice.edits import Edit
+from bot.advice.headers import Facts, HeaderFacts, OwnedFile
 from bot.advice.requests import Job
+from bot.advice.split_text import split_text
 from bot.distro.cache import Cache
 from bot.model.nevra import parse_nevra
 from bot.model.package import Dependency, Overlay
@@ -110,3 +112,18 @@ def test_a_file_that_speaks_of_what_moves_is_a_trace(tmp_path):
     more = "echo exec /usr/lib/app/plugin > %{buildroot}/usr/bin/caller"
     (change,) = image(tmp_path, more, "/usr/bin/caller")[1].plans[0].changes
     assert change.evidence.use == ("/usr/bin/caller",)
+
+
+def test_files_of_some_architectures_are_listed_for_those():
+    edit = Edit("split", "app", "app", "heavy", files=("/usr/lib/app/a", "/usr/lib/app/x"))
+    known = {
+        arch: Facts(frozenset(), files=tuple(map(OwnedFile, paths)))
+        for arch, paths in {
+            "aarch64": ("/usr/lib/app/a",),
+            "x86_64": ("/usr/lib/app/a", "/usr/lib/app/x"),
+        }.items()
+    }
+    lines = split_text(edit, parse_nevra("app-0:1-1.x86_64"), known).splitlines()
+    assert lines[-5:] == [
+        "%files -n app-heavy", "/usr/lib/app/a", "%ifarch x86_64", "/usr/lib/app/x", "%endif",
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.distro.objectives import Limits, Sizes, Target
 from bot.forge.events import Issue, IssueText
-from bot.model.advice import Change
+from bot.model.advice import Change, Evidence
 from bot.model.opportunity import OpportunityImage
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings
@@ -170,3 +170,27 @@ async def test_the_three_best_edits_are_proposed_in_it(daily: DailyHistory) -> N
     states = {one.edit: (one.state, one.url) for one in opportunities.all()}
     assert states["app:n5"] == ("proposed", "https://f/1")
     assert states["app:n1"] == states["far:n"] == ("found", "")
+
+
+async def test_what_evidence_speaks_against_is_not_proposed_and_for_comes_first(
+    daily: DailyHistory,
+) -> None:
+    daily.day("lib")
+    opportunities = Opportunities(daily.history.store)
+    found = {
+        "used": (9, Evidence(use=("/usr/bin/app",), looked_into="files")),
+        "unknown-a": (7, Evidence()),
+        "unknown-b": (6, Evidence(use=(), looked_into="headers")),
+        "unknown-c": (5, Evidence()),
+        "unused": (1, Evidence(use=(), integrity=True, looked_into="files")),
+    }
+    edits = [
+        Change("weaken", "app", "app", name, True, f"Recommends: {name}", n * 1_000_000, evidence=e)
+        for name, (n, e) in found.items()
+    ]
+    images = [OpportunityImage("web", "minimal", ("x86_64",), edit.saves) for edit in edits]
+    place = OpportunityPlace("r", "web", "minimal")
+    opportunities.record(place, "x", list(zip(edits, images, strict=True)))
+    await publish(daily, forge := Forge(), 1)
+    proposed = [name for name in found if f"`app:{name}`" in forge.texts[0].body]
+    assert proposed == ["unknown-a", "unknown-b", "unused"]

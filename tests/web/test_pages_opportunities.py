@@ -21,7 +21,7 @@ ARCHES = ("aarch64", "x86_64")
 HOSTILE = "<script>alert(1)</script>"
 EDITS = (
     Change("order", "nginx", "nginx", "systemd", True, "%{?systemd_ordering}", 50_000_000,
-           maintainers=("web-sig",), evidence=Evidence(use=())),
+           maintainers=("web-sig",), evidence=Evidence(use=(), looked_into="files")),
     Change("weaken", "git", "git", "perl", None, f"Recommends: {HOSTILE}", 8_000_000,
            maintainers=("tools-sig",)),
     Change("prefer", "curl", "curl", "libcurl", True, "Suggests: libcurl-minimal", 7_000_000),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from bot.model.advice import Change
+from bot.model.advice import Change, Evidence
 from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
 from bot.report.advice import evidence_phrases, opportunity_texts
@@ -183,11 +183,16 @@ def _filters(known: Sequence[Opportunity]) -> dict[str, list[str]]:
     }
 
 
+def _evidence(found: Evidence) -> str:
+    if found.use or found.integrity is False:
+        return "traces of use" if found.use else "something is missing"
+    if found.use is None:
+        return "not searched"
+    return "no trace of use" if found.looked_into == "files" else "headers alone"
+
+
 def _row(one: Opportunity) -> OpportunityRow:
-    use = one.change.evidence.use
-    evidence = {None: "not searched", 0: "no trace of use"}.get(
-        None if use is None else len(use), "traces of use"
-    )
+    evidence = _evidence(one.change.evidence)
     return OpportunityRow(
         one.id,
         one.edit,
