@@ -103,6 +103,7 @@ def test_where_the_time_is_over_the_bound_holds_and_the_answer_is_one(stated, pr
     costs,
     st.integers(0, 7),
 )
+@example([([(1, 2), (1, 3), (1, 4)], 0)], {**PRICED, 1: 5, 2: 3, 3: 3, 4: 3}, 0)
 def test_cores_cost_no_more_than_what_holds_without_their_labels(stated, priced, back):
     labelled = [(clause, mask) for some, mask in stated for clause in some]
     part = Part(*zip(*labelled, strict=True))
