@@ -15,6 +15,13 @@ Days = Annotated[float, Field(gt=0, strict=False)]
 Bytes = Annotated[int, Field(ge=1_000_000)]
 
 
+class Listen(Strict):
+    """The address the server listens on; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+
 class LogSettings(Strict):
     """Logs on standard error: `text`, or `json` with one object a line."""
 

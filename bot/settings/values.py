@@ -21,6 +21,7 @@ from bot.settings.operation import (
     Architecture,
     BuildSettings,
     Kept,
+    Listen,
     LogSettings,
     MetricsSettings,
     RetentionSettings,
@@ -30,17 +31,9 @@ from bot.settings.operation import (
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
 Mode = Literal["silent", "comment", "enforce"]
-
-
-class Listen(Strict):
-    """The address the server listens on; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8080
 
 
 class EngineSettings(Strict):
