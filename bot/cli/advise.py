@@ -17,13 +17,12 @@ from bot.errors import SurroundingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bot.advice.maintainers import Maintainers
-    from bot.advice.requests import Job
     from bot.advice.spec_lines import SettingOf
+    from bot.check.repository_file import RepositoryFile
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.advice import ImageAdvice, Metric
-    from bot.model.image import ImageKey, ImageRequest
+    from bot.model.image import ImageKey
     from bot.model.opportunity import Opportunity
 
 
@@ -68,7 +67,8 @@ _SECONDS_OF_FLEET = 60.0
     "--git",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="A checkout with spec files: edits name their lines, and CODEOWNERS' maintainers.",
+    help="A checkout with spec files: edits name their lines, and CODEOWNERS' maintainers; what"
+    " the objectives of its .minimize.yaml keep stays.",
 )
 @click.option(
     "--maintainers",
@@ -106,19 +106,31 @@ def advise(
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
     from bot.advice.known_states import with_states
-    from bot.advice.maintainers import read_maintainers
+    from bot.advice.maintainers import maintainers_in, maintainers_of, read_maintainers
     from bot.advice.many import advise_many, overall_of
     from bot.advice.precedents import with_precedents
+    from bot.advice.requests import Job
     from bot.advice.spec_lines import SpecLines, with_places
     from bot.advice.unused import unused_requirements
+    from bot.check.objectives import needs_of
     from bot.check.processes import in_processes
     from bot.distro.cache import Cache
     from bot.model.advice import Advice
 
     wish = Wish(edits, seconds, metric)
     configuration = places.configuration(named=bool(choice.repositories))
+    file = _repository_file(git)
+    objectives = (*configuration.objectives.values(), *file.objectives)
     opened = pools_and_requests(choice.keys(configuration), configuration, places)
-    jobs = [_job(configuration, pool, request) for pool, request in opened]
+    jobs = [
+        Job(
+            pool,
+            request,
+            needs=needs_of(objectives, request.key),
+            test=configuration.workloads[request.key.workload].test,
+        )
+        for pool, request in opened
+    ]
     wanted = edits or metric == "nodocs" or unused
     cache = Cache(places.cache)
     headers = HeaderFacts(cache) if wanted else None
@@ -134,7 +146,7 @@ def advise(
     lists = [read_maintainers(maintainers)] if maintainers is not None else []
     lines = None
     if git is not None:
-        lists.extend(_maintainers_of(git))
+        lists += [maintainers_of(file.maintainers), maintainers_in(git)]
         lines = SpecLines(git, _settings(configuration, pools, places))
     others = _others(ordered, pools, configuration, places, fetch=fetch_others)
     advices = with_places(with_precedents(ordered, others), lists, lines)
@@ -171,16 +183,13 @@ def _opportunities(places: Places) -> Sequence[Opportunity]:
         return Opportunities(store).all()
 
 
-def _maintainers_of(checkout: Path) -> Iterator[Maintainers]:
-    """The maintainers that a checkout's .minimize.yaml names, then those of its CODEOWNERS."""
-    from bot.advice.maintainers import maintainers_in, maintainers_of
+def _repository_file(checkout: Path | None) -> RepositoryFile:
+    """The .minimize.yaml of a checkout; without one, or without a checkout, an empty one."""
     from bot.check.repository_file import read_repository_file
     from bot.model.result import REPOSITORY_FILE
 
-    own = checkout / REPOSITORY_FILE
-    if own.is_file():
-        yield maintainers_of(read_repository_file(own.read_bytes()).maintainers)
-    yield maintainers_in(checkout)
+    own = None if checkout is None else checkout / REPOSITORY_FILE
+    return read_repository_file(own.read_bytes() if own is not None and own.is_file() else None)
 
 
 def _others(
@@ -208,16 +217,6 @@ def _others(
                 except SurroundingsError:
                     continue  # not in the cache, or not to be had: no precedent
                 yield pool
-
-
-def _job(configuration: Configuration, pool: Pool, request: ImageRequest) -> Job:
-    from bot.advice.requests import Job
-    from bot.check.objectives import needs_of
-
-    test = configuration.workloads[request.key.workload].test
-    return Job(
-        pool, request, needs=needs_of(configuration.objectives.values(), request.key), test=test
-    )
 
 
 def _settings(

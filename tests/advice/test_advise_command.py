@@ -228,6 +228,17 @@ def test_precedents_of_what_the_cache_lacks_are_fetched_where_the_option_says_so
     assert precedents() == [["app-0:2-1.x86_64"]]
 
 
+def test_what_a_checkouts_minimize_yaml_keeps_is_in_every_plan(run, tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    objective = "{name: o, workload: app, keep: [web]}"
+    for written, plans in (("objectives: []\n", 1), (f"objectives: [{objective}]\n", 0)):
+        (checkout / ".minimize.yaml").write_text(written)
+        _, out = run("app", "--git", str(checkout), "--format", "json")
+        (image,) = json.loads(out)["images"]
+        assert len(image["plans"]) == plans
+
+
 def test_a_checkouts_minimize_yaml_names_maintainers(run, tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
