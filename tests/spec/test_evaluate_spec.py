@@ -12,7 +12,7 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
-from bot.spec.inside.markers import logical_lines, mark
+from bot.spec.inside.markers import logical_lines, mark, with_lost_heading
 from bot.spec.macros import MacroSource
 from bot.spec.setting import SpecSetting
 
@@ -531,3 +531,15 @@ def test_marks_of_the_preamble_alone_say_that_other_sections_are_unknown():
         if line.startswith("OrderWithRequires")
     ]
     assert marks == ["1", "x", "5", "x"]
+
+
+@pytest.mark.parametrize("prep", ["", "\n", "true\n"])
+def test_a_heading_that_rpm_left_out_behind_prep_is_put_back(prep: str):
+    """As rpm 4.18 answers: its expanded text lacks the line that ends %prep."""
+    whole = f"Name: a\n%prep -q\n{prep}%build\nmake\n%install\nmake install\n%files\n"
+    sections = [("build", "make\n"), ("install", "make install\n")]
+    assert with_lost_heading(whole.replace("%build\n", ""), prep, sections) == whole
+    assert with_lost_heading(whole, prep, sections) == whole
+    # What %prep ends at was another section's heading: a scriptlet's.
+    other = whole.replace("%build\n", "")
+    assert with_lost_heading(other, prep, [("check", "x\n")]) == other

@@ -162,7 +162,7 @@ def test_a_file_that_decides_dependencies_leaves_them_unread(tmp_path, body, lin
     [
         "%global flags %(cat nothere)\n%description\n%build\nmake %{flags}\n",
         "Summary: a%(cat nothere)\n",
-        "License: MIT%(cat nothere)\n",
+        "URL: x%(cat nothere)\n",
         "Source1: nothere\nBuildRequires: x%(cat %{SOURCE1})\nRequires: nothere\n",
         "# Requires: %(cat nothere)\n",
     ],

@@ -40,7 +40,8 @@ CONFIG = Path("/usr/lib/rpm")
 # on some macros that an older distribution's file does not define.
 FALLBACK = CONFIG / "macros.minimize"
 WORK = Path("/tmp")
-
+# Sections that may follow %prep, as rpm's module has them.
+AFTER_PREP = ("build", "install", "check")
 
 LOCATION = re.compile(r"^\s*(?:Source|Patch)\d*\s*:\s*(.+)", re.IGNORECASE)
 # Macros that tell a build what to do, beside the text of its sections. What has parameters
@@ -241,7 +242,11 @@ def parse(path: Path) -> "dict[str, object]":
         "conditions": expanded(lines, r"\s*%(ifn?arch|ifn?os)\s+(.+)"),
         "sources": [[str(name), number, flags] for name, number, flags in spec.sources],
         "macros": own_macros(lines),
-        "parsed": spec.parsed,
+        "parsed": markers.with_lost_heading(
+            spec.parsed,
+            spec.prep or "",
+            [(name, getattr(spec, name)) for name in AFTER_PREP if getattr(spec, name) is not None],
+        ),
     }
 
 

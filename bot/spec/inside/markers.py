@@ -90,3 +90,19 @@ def _bears(heading: str) -> bool:
 
 def _mark(prefix: str, file: int, line: str) -> str:
     return f"{prefix}{TAG}: {PREFIX}-{file}-{line}"
+
+
+def with_lost_heading(parsed: str, prep: str, sections: "list[tuple[str, str]]") -> str:
+    """rpm's expanded text with the heading behind `%prep`, which rpm 4.18 leaves out of it.
+
+    `prep` is the text of `%prep`; `sections` are name and text of those that may follow it.
+    """
+    start = re.search(r"^%prep\b.*\n", parsed, re.MULTILINE | re.IGNORECASE)
+    if start is None or not parsed.startswith(prep, start.end()):
+        return parsed
+    end = start.end() + len(prep)
+    for name, body in sections:
+        heading = re.compile(rf"^%{name}\b", re.MULTILINE | re.IGNORECASE)
+        if heading.search(parsed) is None and parsed.startswith(body, end):
+            return f"{parsed[:end]}%{name}\n{parsed[end:]}"
+    return parsed
