@@ -95,6 +95,10 @@ class Column:
             return shown(value)
         return ("yes" if value else "") if isinstance(value, bool) else str(value)
 
+    def fills(self, row: Row) -> bool:
+        """Return whether it has something in a row."""
+        return bool(self.shown(row)) and (self.words is not None or self.of(row) is not None)
+
     def __get_pydantic_json_schema__(
         self, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
@@ -146,7 +150,7 @@ class Table:
         return tuple(
             c
             for c in self.columns
-            if c.only != "csv" and not (c.spare and not any(c.shown(row) for row in self.listed))
+            if c.only != "csv" and not (c.spare and not any(map(c.fills, self.listed)))
         )
 
     def first(self, most: int | None) -> Table:

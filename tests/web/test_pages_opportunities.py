@@ -87,6 +87,27 @@ async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any)
     assert [(i["workload"], i["saves"]) for i in page["images"]] == [("nginx", 50_000_000)]
     text = await (await site.get(f"/opportunities/{row['id']}")).text()
     assert "/minimize decline nginx:systemd REASON" in text
+    assert 'href="/images/reference/minimal/nginx/aarch64"' in text
+    assert "Before it landed" not in text  # it has not
+
+
+async def test_texts_to_copy_come_before_images_of_which_a_page_lists_the_first(
+    tmp_path: Path, site: Any
+) -> None:
+    store = open_store(tmp_path / "data")
+    edit = replace(EDITS[0], package="openssl-libs")
+    for number in range(120):
+        name = f"workload-{number:03d}"
+        image = OpportunityImage(name, "minimal", ARCHES, edit.saves)
+        Opportunities(store).record(Place("reference", name, "minimal"), "x", [(edit, image)])
+    (one,) = [o for o in Opportunities(store).all() if o.change.package == "openssl-libs"]
+    store.close()
+    text = await (await site.get(f"/opportunities/{one.id}")).text()
+    assert "The first 100 of 120" in text and "workload-119" not in text
+    assert text.index("The commit:") < text.index("workload-000")
+    page = await (await site.get(f"/api/opportunities/{one.id}")).json()
+    assert len(page["images"]) == 120
+    assert "workload-119" in await (await site.get(f"/opportunities/{one.id}?limit=5000")).text()
     assert (await site.get("/opportunities/nowhere")).status == 404
 
 

@@ -14,7 +14,7 @@ from bot.report.advice import evidence_phrases, opportunity_texts
 from bot.report.phrase import to_plain
 from bot.report.sizes import format_size
 from bot.store.opportunities import Opportunities as Stored
-from bot.web.addresses import Parameters, missing
+from bot.web.addresses import Parameters, image_url, missing
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import safe_url
 from bot.web.tables import Column, Table, columns
@@ -136,11 +136,23 @@ def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
         texts.changelog,
         texts.report,
     )
-    tables = {"images": Table("Images", columns(SavedImage, *_IMAGE), data.images)}
+    shown = parameters.page(_SHOWN).limit
+    tables = {"images": _images_table(one.repository, data.images).first(shown)}
     return PageResponse("opportunity.html.j2", data, tables, {"where": safe_url(data.opportunity)})
 
 
-_IMAGE = ("workload", "environment", "arches", "saves", "before", "after")
+def _images_table(repository: str, rows: list[SavedImage]) -> Table:
+    """The images of an edit; each leads to its page on the first of its architectures."""
+
+    def link(row: SavedImage, date: str | None) -> str:
+        key = ImageKey(row.workload, row.environment, repository, row.arches[0])
+        return image_url(key, date=date)
+
+    workload = Column("Workload", name="workload", link=link)
+    return Table("Images", columns(SavedImage, workload, *_IMAGE), rows)
+
+
+_IMAGE = ("environment", "arches", "saves", "before", "after")
 
 
 def opportunities_table(rows: list[OpportunityRow]) -> Table:
