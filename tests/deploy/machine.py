@@ -83,13 +83,13 @@ class Disk:
     def _let_in(self, top: Path) -> None:
         """A network, a key for root, and the time that the service needs here."""
         slow = top / "etc/systemd/system/minimize.service.d/slow.conf"
-        slow.parent.mkdir()
+        slow.parent.mkdir(exist_ok=True)
         slow.write_text(SLOW)
         (top / "etc/systemd/system/address.service").write_text(NETWORK)
         run("systemctl", f"--root={top}", "enable", "address")
         self.key.unlink(missing_ok=True)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
-        (top / "root/.ssh").mkdir(mode=0o700)
+        (top / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(f"{self.key}.pub", top / "root/.ssh/authorized_keys")
 
 
