@@ -87,14 +87,19 @@ class DesiredStatuses:
         known = self.of(status.number)
         if known is not None:
             late = known.check != status.check or status.phase < known.phase
-            if late or (status.phase is Phase.QUEUED and not _is_open(known)):
+            if (late and known.check) or (status.phase is Phase.QUEUED and not _is_open(known)):
                 return self
         return self._with(status)
 
     def withdrawn(self, status: DesiredStatus) -> DesiredStatuses:
-        """With this status where its check had not concluded; a conclusion stays."""
+        """With this status where its check had not concluded; a conclusion stays.
+
+        Where none began it is no check's: one that an older release had queued may still speak.
+        """
         known = self.of(status.number)
-        if known is not None:
+        if known is None:
+            status = replace(status, check="")
+        else:
             if known.check != status.check or not _is_open(known):
                 return self
             status = replace(status, over=known.over)

@@ -49,6 +49,18 @@ def test_late_and_repeated_records_of_a_check_leave_its_latest_phase(phases) -> 
     assert text.shown == comment("c", max(phases))
 
 
+def test_a_stopped_run_of_an_older_release_keeps_no_check_from_speaking() -> None:
+    """Of what an older release had queued no check began here, whichever comes first."""
+    stopped = status("other", Phase.WITHDRAWN, state="neutral")
+    over = status("c", Phase.CONCLUDED, state="success")
+    for statuses in (
+        DesiredStatuses().withdrawn(stopped).recorded(over),
+        DesiredStatuses().recorded(over).withdrawn(stopped),
+    ):
+        assert statuses.shown == over
+    assert DesiredStatuses().withdrawn(stopped).shown == replace(stopped, check="")
+
+
 @given(st.lists(st.sampled_from(list(STATES)), max_size=6))
 def test_an_earlier_check_says_nothing_after_a_later_one_began(phases) -> None:
     before = DesiredStatuses().begun(7, "a").recorded(status("a", Phase.CONCLUDED))
