@@ -11,7 +11,9 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, Literal, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
 
 from bot.forge.github.client import errors_as_ours
 from bot.forge.rest import OpenApi, RepositoryApi, quoted

@@ -21,10 +21,11 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import cast
 
 import gitlab
 from gitlab.exceptions import GitlabError
+from typing_extensions import TypedDict
 
 from bot.errors import UsageError
 from bot.forge.bodies import BodySignature, NoBodyNeeded, Verification
