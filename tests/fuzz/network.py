@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
-from bot.ci.systems import SYSTEMS, find_run
+from bot.ci.systems import SYSTEMS, Clone, find_run
 from bot.engine.links import LINK_FIELD, LinkKeys
 from bot.errors import UsageError
 from bot.forge.bodies import message_of, reduced
@@ -227,10 +227,11 @@ def _ci_event(content: bytes) -> object:
     path = in_file(event, "event.json")
     given = dict(line.partition("=")[::2] for line in text_of(rest).replace("\0", "").split("\n"))
     variables = {**given, "GITHUB_EVENT_PATH": str(path)}
+    clone = Clone(given.get("BRANCH"), given.get("ORIGIN"))
     found = []
     for system in ("auto", *SYSTEMS):
         try:
-            found.append(find_run(system, variables, given.get("BRANCH")))
+            found.append(find_run(system, variables, clone))
         except UsageError:
             continue
     return found
@@ -259,6 +260,7 @@ _VARIABLES = {
     "PACKIT_SOURCE_SHA": "2" * 40,
     "PACKIT_SOURCE_URL": "https://forge.example/a/r",
     "BRANCH": "main",
+    "ORIGIN": "file:///dev/null",
 }
 
 
