@@ -16,7 +16,6 @@ from bot.distro.failover import FEW
 from bot.distro.packages import fetch_header
 from bot.distro.transfer import local_path
 from bot.image.listing import parse_listing
-from bot.image.measure import NodocsSizes
 from bot.image.rpmheader import Header, RefusedPackageError, read_headers
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -77,6 +76,8 @@ class HeaderFacts:
         self.cache = cache
         self._known: dict[Nevra, Facts | None] = {}
         self._lacking = False
+        from bot.image.measure import NodocsSizes  # takes longer than one image's advice
+
         self._nodocs = NodocsSizes(cache, fetch=True)
 
     def read(self, packages: Iterable[Package]) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.advice.edits import capability_name
 from bot.advice.maintainers import Maintainers
@@ -18,12 +19,13 @@ from bot.errors import ChangeError
 from bot.model.advice import Change, ImageAdvice
 from bot.model.image import ImageKey
 from bot.model.spec import SpecEvaluation, SpecLine
-from bot.spec.evaluate import evaluate_spec
-from bot.spec.setting import SpecSetting
+
+if TYPE_CHECKING:
+    from bot.spec.setting import SpecSetting
 
 MOST_SPECS = 50_000
 _NAME = re.compile(r"^Name:\s*(\S+)", re.MULTILINE | re.IGNORECASE)
-SettingOf = Callable[[ImageKey], SpecSetting]
+SettingOf = Callable[[ImageKey], "SpecSetting"]
 
 
 class SpecLines:
@@ -63,6 +65,8 @@ class SpecLines:
         return self._known[place]
 
     def _evaluate(self, key: ImageKey, path: str) -> SpecEvaluation | None:
+        from bot.spec.evaluate import evaluate_spec
+
         try:
             results = evaluate_spec(
                 self._checkout, path, (key.arch,), setting=self._setting_of(key)

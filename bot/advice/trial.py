@@ -12,14 +12,17 @@ import platform
 import tarfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.distro.cache import Cache, in_use
 from bot.errors import MinimizeError
-from bot.image.layer import Layer, archive, compose_layer
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Limits
 from bot.temporary import temporary_directory
+
+if TYPE_CHECKING:
+    from bot.image.layer import Layer
 
 _GIBIBYTE = 1024**3
 _LIMITS = Limits(
@@ -40,6 +43,8 @@ def test_passes(
 
     Null where the image cannot be composed, or no sandbox be had.
     """
+    from bot.image.layer import compose_layer
+
     try:
         with in_use(cache), temporary_directory("trial") as root:
             unpack(compose_layer(packages, cache, database=False), root, without)
@@ -54,6 +59,8 @@ def test_passes(
 def unpack(layer: Layer, root: Path, without: Collection[str] = ()) -> None:
     """Unpacks a layer below `root`, everything owned by this process and no file privileged, but
     for the files `without` (absolute paths) and further names of theirs."""
+    from bot.image.layer import archive
+
     with tarfile.open(fileobj=_Stream(archive(layer)), mode="r|") as opened:
         # Each member as it is. By the attribute: `extract` has no `filter` before Python 3.11.4.
         opened.extraction_filter = lambda member, _root: member

@@ -10,9 +10,10 @@ from bot.check.change import Change
 from bot.check.images import CheckedImage, Rules, requested_images
 from bot.check.locked import Locked, locked_images
 from bot.check.plan import CheckOptions
+from bot.check.pools import Pools
 from bot.check.processes import FEW, in_processes
 from bot.check.repository_file import RepositoryFile
-from bot.check.target import Pools, Remarks, Target, requested_target
+from bot.check.target import Remarks, Target, requested_target
 from bot.check.together import Part
 from bot.check.verdict import Unevaluated
 from bot.distro.documents import Configuration, RepositoryDocument

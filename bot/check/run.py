@@ -15,13 +15,14 @@ from bot.check.locked import with_locked
 from bot.check.made_edits import made_edits
 from bot.check.measure import weighed
 from bot.check.plan import CheckOptions, Plan, make_plan
+from bot.check.pools import Pools
 from bot.check.processes import FEW, in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.repository_file import RepositoryFile
 from bot.check.request_advice import line_advice
 from bot.check.requested import Requests, images_of_requests, requests_of, with_requests
 from bot.check.stated_lines import edits_of_lines
-from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
+from bot.check.target import Inputs, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
 from bot.check.unsolvable_head import undecided
 from bot.check.verdict import only_limits, refused_lines, verdict

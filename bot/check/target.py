@@ -1,14 +1,9 @@
-"""One repository document of a check: its pools, its evaluated spec files, both sides of each.
-
-Loaded pools stay warm: one for each repository document and architecture.
-"""
+"""One repository document of a check: its pools, its evaluated spec files, both sides of each."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from time import monotonic
 
 from bot.build.rpm_root import distribution_rpm
 from bot.check.change import Change
@@ -22,13 +17,12 @@ from bot.check.evidence import (
     published_sides,
 )
 from bot.check.images import lost_sources
+from bot.check.pools import Pools
 from bot.check.repository_file import RepositoryFile
 from bot.check.unsolvable_head import UnevaluatedPackages, unevaluated_packages
 from bot.check.verdict import Unevaluated, sentences, unevaluated
-from bot.closure.pool import Pool, open_pool
-from bot.distro.cache import Cache
+from bot.closure.pool import Pool
 from bot.distro.documents import RepositoryDocument
-from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
 from bot.model.closure import Broken
 from bot.sandbox.values import Limits
@@ -37,7 +31,6 @@ from bot.spec.headers import generated_flags
 from bot.spec.release import release_definitions
 from bot.spec.rpm_version import host_rpm
 from bot.spec.setting import SpecSetting, setting_of
-from bot.telemetry.measures import looked_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,69 +198,3 @@ def evaluating_rpm(setting: SpecSetting) -> str | None:
     """The version of the rpm that evaluates: the distribution's if it is there, else the host's."""
     version = host_rpm() if setting.rpm.root is None else setting.rpm.version
     return None if version is None else str(version)
-
-
-# DESIGN: four warm pools of 68,829 packages take 143 MB; they go when nobody asks for ten minutes.
-IDLE_SECONDS = 600.0
-
-
-@dataclass(slots=True)
-class _WarmPool:
-    pool: Pool
-    used: float
-
-
-class Pools:
-    """Opens snapshots and pools, and keeps them while in use and while their snapshot is current.
-
-    `max_age`: seconds for which repositories are not looked up again. `offline`: never ask. Safe to
-    share between threads; opening the same pool twice at once is avoided by one lock for each.
-    """
-
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        offline: bool = False,
-        max_age: float = 0.0,
-        idle: float = IDLE_SECONDS,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self.cache = cache
-        self._offline = offline
-        self._max_age = max_age
-        self._idle = idle
-        self._clock = clock
-        self._warm: dict[tuple[str, str], _WarmPool] = {}
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
-        self._guard = threading.Lock()
-
-    def get(self, document: RepositoryDocument, arch: str) -> Pool:
-        """The pool of one architecture; raises what `open_snapshot` raises."""
-        key = (document.id, arch)
-        with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            snapshot = open_snapshot(
-                document, arch, self.cache, offline=self._offline, max_age=self._max_age
-            )
-            warm = self._warm.get(key)
-            # What a document excludes is no part of the metadata, and so of the id.
-            hit = warm is not None and (
-                (warm.pool.snapshot.id, warm.pool.snapshot.document) == (snapshot.id, document)
-            )
-            looked_up("pools", hit=hit)
-            if warm is None or not hit:
-                warm = _WarmPool(open_pool(snapshot, self.cache), self._clock())
-                self._warm[key] = warm
-            warm.used = self._clock()
-            return warm.pool
-
-    def drop_idle(self) -> int:
-        """Lets go of pools that nobody used lately; how many went."""
-        now = self._clock()
-        with self._guard:
-            idle = [k for k, v in self._warm.items() if now - v.used > self._idle]
-            for key in idle:
-                del self._warm[key]
-        return len(idle)

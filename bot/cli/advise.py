@@ -173,11 +173,12 @@ def advise(
 
 def _opportunities(places: Places) -> Sequence[Opportunity]:
     """The opportunities that `track` and the server know of, where this machine has their data."""
-    from bot.store.store import FILE, open_store
+    from bot.store import FILE
 
     if not (places.data / FILE).is_file():
         return ()
     from bot.store.opportunities import Opportunities
+    from bot.store.store import open_store
 
     with closing(open_store(places.data)) as store:
         return Opportunities(store).all()
@@ -203,7 +204,7 @@ def _others(
     """The pools of all repository documents on the architectures of advices with edits, one after
     another; of those that are not open only what the cache has, unless `fetch`."""
     from bot.advice.precedents import needs_precedents
-    from bot.check.target import Pools
+    from bot.check.pools import Pools
     from bot.distro.cache import Cache
 
     for arch in sorted(needs_precedents(advices)):

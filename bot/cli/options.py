@@ -18,7 +18,7 @@ from bot.cli.output import SHOWN, Shown
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
-    from bot.check.target import Pools
+    from bot.check.pools import Pools
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.image import ImageKey, ImageRequest
@@ -100,7 +100,7 @@ class Places:
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""
-        from bot.check.target import Pools
+        from bot.check.pools import Pools
         from bot.distro.cache import Cache
 
         return Pools(Cache(self.cache))

@@ -24,9 +24,9 @@ from pydantic import BaseModel, ValidationError
 from bot import __version__
 from bot.engine.database import SCHEMA, database_engine, lock_data, refuse_newer
 from bot.errors import SurroundingsError, UsageError
+from bot.store import FILE as STORE
 from bot.store.store import open_store, own_file
 
-STORE = "minimize.sqlite"
 ENGINE = "engine.sqlite"
 POSTGRES = "engine.pgdump"
 SETTINGS = "settings.yaml"

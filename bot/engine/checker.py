@@ -31,7 +31,7 @@ class LocalChecker:
     """A checker that caches pools between checks, and the configuration until its files change."""
 
     def __init__(self, settings: Settings) -> None:
-        from bot.check.target import Pools
+        from bot.check.pools import Pools
         from bot.distro.cache import Cache
         from bot.sandbox.cgroup import run_without_control_groups
 

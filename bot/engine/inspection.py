@@ -24,6 +24,7 @@ from bot.engine.job import CheckJob
 from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
 from bot.engine.values import Outcome
 from bot.errors import SurroundingsError, UsageError
+from bot.store import FILE
 from bot.store.records import StepRecord
 from bot.store.store import utc_text
 
@@ -248,7 +249,7 @@ def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
 
     SurroundingsError where the store cannot be read.
     """
-    file = data / "minimize.sqlite"
+    file = data / FILE
     if not file.is_file():
         return ()
     query = (

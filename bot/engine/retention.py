@@ -25,6 +25,7 @@ from bot.errors import MinimizeError
 from bot.git.mirror import sweep_mirrors
 from bot.settings.operation import Kept
 from bot.settings.values import Settings
+from bot.store import FILE
 from bot.store.retention import (
     Swept,
     reclaim,
@@ -92,7 +93,7 @@ class Retention:
             except MinimizeError as error:
                 # A full disk has no room to write the file anew; what leaves the cache makes some.
                 LOG.warning("%s is given no pages back: %s", store.path, error)
-        elif (self._settings.data / "minimize.sqlite").exists():
+        elif (self._settings.data / FILE).exists():
             return swept  # the server of this machine does it
         for kind, call in self._cache_kinds(needed).items():
             await self._one(swept, kind, partial(asyncio.to_thread, call))

@@ -16,7 +16,7 @@ from bot.advice.precedents import with_precedents
 from bot.advice.requests import Job
 from bot.advice.spec_lines import with_places
 from bot.check.objectives import needs_of
-from bot.check.target import Pools
+from bot.check.pools import Pools
 from bot.closure.packages import totals
 from bot.closure.pool import Pool
 from bot.distro.documents import Configuration

@@ -19,6 +19,7 @@ from typing import Any, Literal, Unpack
 
 from sqlite_utils import Database
 
+from bot.store import FILE
 from bot.store.deliveries import (
     LONGEST_PAUSE,
     add_delivery,
@@ -41,8 +42,6 @@ from bot.store.records import (
 from bot.store.schema import MIGRATION_NAMES, migrations
 from bot.store.transactions import StoreError, Transactions
 
-# The store in the data directory.
-FILE = "minimize.sqlite"
 _BUSY_MS = 30_000
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
+from bot.check.pools import Pools
 from bot.check.run import predict_check
-from bot.check.target import Pools
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration

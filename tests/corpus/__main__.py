@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.check.target import Pools
+from bot.check.pools import Pools
 from bot.distro.cache import Cache
 from bot.model.nevra import parse_nevra
 from tests.corpus.checking import Checker, Corpus, SpecRun, run_of

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
+from bot.check.pools import Pools
 from bot.check.run import Prediction, predict_check
-from bot.check.target import Pools
 from bot.distro.documents import (
     Configuration,
     EnvironmentDocument,

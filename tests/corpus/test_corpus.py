@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.check.target import Pools
+from bot.check.pools import Pools
 from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from tests.check.tiny import TOOL, make_repositories

@@ -9,7 +9,7 @@ import pytest
 
 from bot.advice.advise import Wish
 from bot.advice.maintainers import maintainers_of
-from bot.check.target import Pools
+from bot.check.pools import Pools
 from bot.distro.cache import Cache
 from bot.model.opportunity import Opportunity
 from bot.objectives.opportunities import Settled, settle_opportunities

@@ -27,6 +27,7 @@ from bot.demo.forge.traffic import Delivery
 from bot.demo.forge.values import App, Pull, Repository, WebHook
 from bot.errors import SurroundingsError
 from bot.settings.forges import FORGE_TYPES
+from bot.store import FILE
 
 if TYPE_CHECKING:
     from bot.demo.distribution.reference import RepositoryFiles
@@ -59,7 +60,7 @@ class BotPlaces:
 
     @property
     def store(self) -> Path:
-        return self.data / "minimize.sqlite"
+        return self.data / FILE
 
     @property
     def log(self) -> Path:
