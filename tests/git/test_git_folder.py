@@ -62,7 +62,8 @@ def test_a_repository_of_another_user_is_no_folder_without_commits(
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "-m", "one")
     os.chown(tmp_path, 12345, 12345)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for name in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", os.devnull)
     with (
         pytest.raises(OwnerError, match="belongs to another user") as raised,
         open_folder(tmp_path),
