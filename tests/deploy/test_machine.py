@@ -1,7 +1,7 @@
-"""What `minimize doctor` says on a machine of its own, where systemd and AppArmor run, helps there.
+"""The commands of deploy/README.md on a machine of its own, where systemd and AppArmor run.
 
 `MINIMIZE_MACHINE` names the folder that its disk is made in, and kept for the next run: some ten
-minutes and 4 GB; a start takes two minutes or more, for its processor is emulated.
+minutes and 4 GB; each start takes two minutes or more, for its processor is emulated.
 """
 
 from __future__ import annotations
@@ -9,14 +9,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.deploy.following import operator, served
 from tests.deploy.machine import Disk, Machine, started
-from tests.deploy.places import AS_SERVICE
+from tests.deploy.places import AS_SERVICE, commands, upkeep
+
+if TYPE_CHECKING:
+    from bot.demo.distribution.reference import ReferenceDistribution
 
 FOLDER = os.environ.get("MINIMIZE_MACHINE", "")
 PROGRAMS = ("qemu-system-x86_64", "debootstrap", "mke2fs", "ssh")
@@ -27,7 +34,7 @@ pytestmark = pytest.mark.timeout(7200)
 @pytest.fixture(scope="module")
 def disk() -> Disk:
     if not FOLDER:
-        pytest.skip("long: MINIMIZE_MACHINE=FOLDER runs it, its disk is made there")
+        pytest.skip("an hour long: MINIMIZE_MACHINE=FOLDER runs it, its disk is made there")
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"this is not root, or there is no {', '.join(missing)}")
@@ -40,6 +47,24 @@ def disk() -> Disk:
 def machine(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with started(disk, tmp_path_factory.mktemp("machine"), 4096) as found:
         yield found
+
+
+async def test_from_settings_to_a_comment_under_systemd(machine: Machine, tmp_path: Path) -> None:
+    assert machine.said(f"systemd-analyze verify {' '.join(UNITS)} 2>&1") == ""
+    async with operator(machine, tmp_path) as made:
+        for command in commands()[3:]:
+            begun = time.monotonic()
+            await made.follow(command)
+            print(f"{time.monotonic() - begun:7.1f} s  {command}", flush=True)
+        assert "rpms/tool" in made.output
+        await made.keep_up(upkeep())
+        begun = time.monotonic()
+        machine.said("systemctl stop minimize")
+        print(f"{time.monotonic() - begun:7.1f} s  stop", flush=True)
+    assert machine.said("systemctl show -P Result minimize").strip() == "success"
+    journal = machine.said("journalctl --no-pager -o cat -u minimize -u minimize-track")
+    print(journal)
+    assert not re.findall(r"^.*(?:ERROR|CRITICAL|Traceback|WARNING).*$", journal, re.M)
 
 
 DOCTOR = f"{AS_SERVICE}minimize doctor"
@@ -93,20 +118,128 @@ LACKS = {
 }
 
 
+SETTINGS = """
+data: /var/lib/minimize
+cache: /var/cache/minimize
+config: documents
+public_url: http://127.0.0.1:8080
+forges:
+  gitlab:
+    {type: gitlab, api_url: "http://127.0.0.1:9", token: {file: t}, webhook_secrets: [{file: t}]}
+repositories: [{match: "*", documents: [centos-stream-10]}]
+"""
+REFUSED = re.compile("cannot be evaluated or built here|cannot install packages here")
+
+
+@pytest.fixture
+def builder(machine: Machine) -> Machine:
+    """The machine with a server that builds, of a forge that is not there."""
+    machine.write("/etc/minimize/bot.yaml", SETTINGS)
+    machine.write("/etc/minimize/t", "secret")
+    return machine
+
+
 @pytest.mark.parametrize("name", LACKS)
-def test_what_is_lacking_is_said_and_what_is_said_helps(machine: Machine, name: str) -> None:
-    lack = LACKS[name]
+def test_what_is_lacking_is_said_and_what_is_said_helps(builder: Machine, name: str) -> None:
+    machine, lack = builder, LACKS[name]
     assert machine.run(DOCTOR).returncode == 0
     machine.said(lack.commands)
     done = machine.run(DOCTOR)
     print(done.stdout)
     assert done.returncode == 1 and lack.said in done.stdout
+    journal = started_again(machine)
+    print(journal)
+    assert REFUSED.search(journal) is not None and lack.said in journal
     found = re.search(lack.remedy, done.stdout)
     assert found is not None
     machine.said(f"cd /opt/minimize && {found[0]}")
-    done = machine.run(DOCTOR)
-    assert done.returncode == 0, done.stdout
+    assert machine.run(DOCTOR).returncode == 0, machine.run(DOCTOR).stdout
+    assert REFUSED.search(started_again(machine)) is None
 
 
-def test_systemd_finds_nothing_wrong_in_the_units_that_are_installed(machine: Machine) -> None:
-    assert machine.said(f"systemd-analyze verify {' '.join(UNITS)} 2>&1") == ""
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("NoNewPrivileges=yes", "Take NoNewPrivileges=yes out of the unit"),
+        ("RestrictNamespaces=yes", "take RestrictNamespaces=, SystemCallFilter= and the like out"),
+        ("Delegate=no", "No control group can be made here"),
+    ],
+)
+def test_a_line_of_the_unit_that_takes_too_much_is_said(
+    builder: Machine, line: str, said: str
+) -> None:
+    machine = builder
+    machine.said(f"mkdir -p {Path(DROP_IN).parent}")
+    machine.write(DROP_IN, f"[Service]\n{line}\n")
+    journal = started_again(machine)
+    print(journal)
+    assert said in journal
+    machine.said(f"rm {DROP_IN}")
+    assert REFUSED.search(started_again(machine)) is None
+
+
+def started_again(machine: Machine) -> str:
+    """What the server says at a start."""
+    machine.said("systemctl daemon-reload && journalctl --rotate && journalctl --vacuum-time=1s")
+    # More starts than the unit allows in ten minutes.
+    machine.said("systemctl reset-failed minimize; systemctl restart minimize")
+    said = "journalctl -u minimize -o cat | grep -q 'serves on'"
+    machine.said(f"for i in $(seq 600); do {said} && exit; sleep 1; done; exit 1")
+    return machine.said("journalctl --no-pager -o cat -u minimize")
+
+
+SMALL = 2048
+SPEC = """\
+Name: nginx
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+Requires: base-files
+%description
+%build
+WORK
+%files
+"""
+HUNGRY = "head --bytes 3G /dev/zero | tail --bytes 3G | wc --bytes"
+FORKING = "for i in $(seq 5000); do sleep 300 & done; wait"
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ("sleep 20", "x86_64, rebuilt"),
+        (HUNGRY, r"The build was ended: it needed more than 15\d{8} bytes of memory"),
+        (FORKING, "The build was ended: it started more than 2048 processes"),
+    ],
+)
+def test_builds_on_a_small_machine_are_held_by_groups(small: Machine, work: str, said: str) -> None:
+    """2 GiB of memory: a build has one of them, and once more one and a half."""
+    machine = small
+    machine.said("rm -rf /srv/nginx && git init -q /srv/nginx")
+    commit = "git add . && git -c user.name=n -c user.email=e commit -qm change"
+    changed = SPEC.replace("WORK", work).replace("base-files", "base-files, perl")
+    for text in (SPEC.replace("WORK", "true"), changed):
+        machine.write("/srv/nginx/nginx.spec", text)
+        machine.said(f"cd /srv/nginx && {commit}")
+    machine.said("chown -R minimize: /srv/nginx")
+    options = "--base HEAD~1 --head HEAD --config /srv/config --data /var/lib/minimize"
+    check = f"{AS_SERVICE}minimize check --git /srv/nginx {options} --cache /var/cache/minimize"
+    begun = time.monotonic()
+    done = machine.run(f"{check} --arch x86_64")
+    print(f"{time.monotonic() - begun:.1f} s, exit code {done.returncode}")
+    assert re.search(said, done.stdout) is not None, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def small(
+    disk: Disk, reference: ReferenceDistribution, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    top = tmp_path_factory.mktemp("small")
+    with served(reference.root) as address, started(disk, top, SMALL) as machine:
+        machine.reach(urlsplit(address).port or 80)
+        machine.said("mkdir -p /srv/config")
+        for path in reference.config_dir.glob("*.yaml"):
+            text = path.read_text().replace(reference.root.as_uri(), address)
+            machine.write(f"/srv/config/{path.name}", text)
+        yield machine
