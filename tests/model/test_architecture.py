@@ -62,6 +62,8 @@ def test_every_tag_is_rpms_own():
         macros = Path(f"/usr/lib/rpm/platform/{arch}-linux/macros")
         if macros.is_file():
             values = dict(re.findall(r"^%__isa_(name|bits)\s+(\S+)", macros.read_text(), re.M))
+            if values["name"] == "loongarch64":
+                continue  # rpm 4.18, loongarch since
             assert isa(arch) == f"{values['name']}-{values['bits']}", arch
 
 
