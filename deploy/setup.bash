@@ -16,27 +16,45 @@ fail() {
 
 OS_RELEASE=${OS_RELEASE:-/etc/os-release}
 
-# What this system is: sets SYSTEM_ID, SYSTEM_VERSION and FAMILY (apt, dnf or zypper), or refuses.
+# A field of os-release; empty where it has none.
+release_field() {
+    # shellcheck disable=SC1090
+    (. "$OS_RELEASE" && printf %s "${!1:-}")
+}
+
+# What this system is: sets SYSTEM_ID, SYSTEM_VERSION, FAMILY (apt, dnf or zypper) and ENTERPRISE
+# (the release of Enterprise Linux that it is, else empty), or refuses.
 recognize_system() {
     [ -r "$OS_RELEASE" ] || fail "this system has no $OS_RELEASE." "$SUPPORTED"
-    local like major
-    # shellcheck disable=SC1090
-    SYSTEM_ID=$(. "$OS_RELEASE" && printf %s "${ID:-}")
-    # shellcheck disable=SC1090
-    SYSTEM_VERSION=$(. "$OS_RELEASE" && printf %s "${VERSION_ID:-0}")
-    # shellcheck disable=SC1090
-    like=" $(. "$OS_RELEASE" && printf %s "${ID_LIKE:-}") "
+    local like major machine
+    machine=$(uname -m)
+    case "$machine" in
+        ppc64le | s390x)
+            fail "minimize cannot be installed on $machine: PyPI has neither a build of createrepo-c for it nor its source." \
+                "It is installed on x86_64 and aarch64, and checks images of $machine from there." ;;
+    esac
+    ENTERPRISE=
+    SYSTEM_ID=$(release_field ID)
+    SYSTEM_VERSION=$(release_field VERSION_ID)
+    like=" $(release_field ID_LIKE) "
     major=${SYSTEM_VERSION%%.*}
+    major=${major:-0}
+    case "$SYSTEM_ID $like $(release_field PLATFORM_ID)" in
+        centos\ * | rhel\ * | *" rhel "* | *" centos "* | *platform:el*) ENTERPRISE=$major ;;
+    esac
     case "$SYSTEM_ID" in
         debian) FAMILY=apt; [ "$major" = 0 ] || [ "$major" -ge 12 ] || too_old; return ;;
         ubuntu) FAMILY=apt; [ "$major" -ge 24 ] || too_old; return ;;
         fedora) FAMILY=dnf; return ;;
-        centos | rhel) FAMILY=dnf; [ "$major" -ge 10 ] || too_old; return ;;
     esac
-    # Of others ID_LIKE names what they are made from, nearest first. Their versions are their own,
-    # but for rebuilds of RHEL; all that counts is Python's, which make_virtual_environment looks at.
+    if [ -n "$ENTERPRISE" ]; then
+        FAMILY=dnf
+        [ "$major" -ge 10 ] || too_old
+        return
+    fi
+    # Of others ID_LIKE names what they are made from, nearest first. Their versions are their own:
+    # all that counts is Python's, which check_python looks at.
     case "$like" in
-        *" rhel "* | *" centos "*) FAMILY=dnf; [ "$major" -ge 10 ] || too_old ;;
         *" fedora "*) FAMILY=dnf ;;
         *" suse "* | *" opensuse "*) FAMILY=zypper ;;
         *" debian "* | *" ubuntu "*) FAMILY=apt ;;
@@ -51,6 +69,11 @@ too_old() {
         "$SUPPORTED"
 }
 
+# A Python that is too old is told before anything else is installed.
+check_python() {
+    "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || too_old
+}
+
 # Whether the system's Python is one that the locked libraries have no wheels for yet.
 python_is_newer() {
     "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info[:2] <= (3, 14))' 2>/dev/null
@@ -59,7 +82,7 @@ python_is_newer() {
 # The operating system's packages: a command or Python module that must be there, and the
 # package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE ZYPPER-PACKAGE; where a
 # family has none (-), or this release of it has not got one that is marked (?), what wants it does
-# without.
+# without; where a family has none and nothing does without (!), it is said.
 requirements() {
     cat <<'END'
 command git git git git
@@ -80,15 +103,20 @@ module rpm python3-rpm python3-rpm python3-rpm
 module venv python3-venv python3-libs python3-base
 module ensurepip python3-venv python3-pip python3-base
 END
-    # A package whose wheel is missing is compiled, with Python's headers: solv on ppc64le, or for a
-    # Python that is newer than the libraries' releases.
-    if ! [[ $(uname -m) =~ ^(x86_64|aarch64)$ ]] || python_is_newer; then
-        echo "header Python.h python3-dev python3-devel python3-devel"
+    # For a Python that is newer than the libraries' releases pip compiles two of them: zstandard with
+    # Python's headers, solv with the rest too (cmake and ninja are wheels that pip fetches for it).
+    if python_is_newer; then
+        cat <<'END'
+header Python.h python3-dev python3-devel python3-devel
+command swig swig swig swig
+file /usr/include/libxml2/libxml/xmlversion.h libxml2-dev libxml2-devel libxml2-devel
+file /usr/include/zlib.h zlib1g-dev zlib-devel zlib-devel
+END
     fi
     if [ "${WITH_DEMO_TOOLS:-}" = 1 ]; then
         # The demo's distribution is made from Debian's packages.
         cat <<'END'
-command apt-get apt apt apt
+command apt-get apt apt !
 command dpkg-deb dpkg dpkg dpkg
 file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring -
 END
@@ -109,7 +137,7 @@ END
         # Not every system that has dnf has these: the tests that want them are skipped there.
         if [ "$FAMILY" = apt ]; then
             cat <<'END'
-command umoci umoci - -
+command umoci umoci? - -
 command qemu-aarch64 qemu-user - -
 module gi python3-gi - -
 module gi.repository.Modulemd gir1.2-modulemd-2.0 - -
@@ -147,38 +175,52 @@ known_to_apt() {
     done
 }
 
+# install_packages NEEDED... [-- OPTIONAL...]: of the second those that this release has.
+install_packages() {
+    local needed=() as_root=()
+    while [ "$#" -gt 0 ] && [ "$1" != -- ]; do needed+=("$1"); shift; done
+    say "installing operating-system packages: ${needed[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            fail "these packages are missing and this is not root: ${needed[*]}" \
+                "Install them as root, then run this again."
+        as_root=(sudo)
+    fi
+    case "$FAMILY" in
+        apt)
+            "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists there are"
+            mapfile -t needed < <(printf '%s\n' "${needed[@]}" $(known_to_apt "${@:2}") | sort -u)
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -q --no-install-recommends "${needed[@]}" >&2 ||
+                fail "apt-get could not install: ${needed[*]}" "Its messages above say why." ;;
+        dnf)
+            "${as_root[@]}" dnf install -y "${needed[@]}" >&2 ||
+                fail "dnf could not install: ${needed[*]}" "$(dnf_remedy "${needed[@]}")" ;;
+        zypper)
+            "${as_root[@]}" zypper --non-interactive install --no-recommends "${needed[@]}" >&2 ||
+                fail "zypper could not install: ${needed[*]}" "Its messages above say why." ;;
+    esac
+}
+
 install_system_packages() {
     local missing=() optional=() kind name apt dnf zypper package
+    # It depends on the system's Python what else is needed.
+    if [ ! -x "$SYSTEM_PYTHON" ]; then install_packages python3; fi
+    check_python
     while read -r kind name apt dnf zypper; do
         case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
         if [ "$package" = - ] || is_there "$kind" "$name"; then continue; fi
-        case "$package" in *\?) optional+=("${package%\?}") ;; *) missing+=("$package") ;; esac
+        case "$package" in
+            !) fail "$SYSTEM_ID has no package with $name." "$(demo_remedy)" ;;
+            *\?) optional+=("${package%\?}") ;;
+            *) missing+=("$package") ;;
+        esac
     done < <(requirements)
     # Where nothing else is missing, apt's lists are as good as they are.
     [ "${#missing[@]}" -gt 0 ] || mapfile -t missing < <(known_to_apt "${optional[@]}")
     [ "${#missing[@]}" -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
-    say "installing operating-system packages: ${missing[*]}"
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            fail "these packages are missing and this is not root: ${missing[*]}" \
-                "Install them as root, then run this again."
-        as_root=(sudo)
-    fi
-    if [ "$FAMILY" = apt ]; then
-        "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists there are"
-        mapfile -t missing < <(printf '%s\n' "${missing[@]}" $(known_to_apt "${optional[@]}") | sort -u)
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
-            fail "apt-get could not install: ${missing[*]}" "Its messages above say why."
-    elif [ "$FAMILY" = dnf ]; then
-        "${as_root[@]}" dnf install -y "${missing[@]}" >&2 ||
-            fail "dnf could not install: ${missing[*]}" "$(dnf_remedy "${missing[@]}")"
-    else
-        "${as_root[@]}" zypper --non-interactive install --no-recommends "${missing[@]}" >&2 ||
-            fail "zypper could not install: ${missing[*]}" "Its messages above say why."
-    fi
+    install_packages "${missing[@]}" -- "${optional[@]}"
     while read -r kind name apt dnf zypper; do
         case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
         case "$package" in - | *\?) continue ;; esac
@@ -188,11 +230,18 @@ install_system_packages() {
     done < <(requirements)
 }
 
-# RHEL, CentOS Stream and their rebuilds have Debian's tools, which only the demo wants, in EPEL.
+# What to do where the demo's tools are not to be had.
+demo_remedy() {
+    local document=centos-stream-10
+    [ "$FAMILY" != zypper ] || document=opensuse-tumbleweed
+    printf '%s' "Only the demo and the tests need Debian's tools, for the distribution that they make. Without: deploy/install, then minimize check --on $document."
+}
+
+# RHEL, CentOS Stream and their rebuilds have Debian's tools in EPEL.
 dnf_remedy() {
-    case " $* " in
-        *" apt "* | *" dpkg "* | *" debian-keyring "*)
-            echo "The demo makes a distribution from Debian's packages. Without EPEL: deploy/install, then minimize check --on centos-stream-10." ;;
+    case "$ENTERPRISE $* " in
+        [1-9]*" apt "* | [1-9]*" dpkg "* | [1-9]*" debian-keyring "*)
+            echo "apt, dpkg and debian-keyring are in EPEL: dnf install -y https://dl.fedoraproject.org/pub/epel/epel-release-latest-$ENTERPRISE.noarch.rpm && crb enable, then run this again. $(demo_remedy)" ;;
         *) echo "Its messages above say why." ;;
     esac
 }
@@ -214,8 +263,6 @@ setup_stamp() {
 }
 
 make_virtual_environment() {
-    "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        fail "$SYSTEM_PYTHON is older than 3.11: $SYSTEM_ID $SYSTEM_VERSION is too old." "$SUPPORTED"
     local venv=$MINIMIZE_HOME/.venv wanted stamp lock locks=()
     stamp=$venv/.minimize-setup
     for lock in $(lock_files); do locks+=(-r "$MINIMIZE_HOME/deploy/$lock"); done
