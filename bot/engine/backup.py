@@ -1,8 +1,8 @@
 """Backups of a server's data: the store and the engine's database, as of one moment.
 
 A backup is a directory: `minimize.sqlite`, the engine's database (`engine.sqlite`, or a Postgres's
-own format), the settings file where it was named (secrets are references there, and stay out), and
-`backup.json`, which lists them with their checksums. It is its owner's alone to read, as the data.
+own format), the settings file if one was named (it holds only references to secrets), and
+`backup.json`, which lists them with their checksums. Only its owner can read it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ServerData:
 def make_backup(data: ServerData, target: Path, settings: Path | None = None) -> Backup:
     """Write a backup into the directory `target`, which must be new or empty; the server may run.
 
-    UsageError where there is no data or `target` has something; SurroundingsError where a database
-    cannot be read, or pg_dump fails.
+    Raises UsageError if there is no data or `target` is not empty, SurroundingsError if a database
+    cannot be read or pg_dump fails.
     """
     if not data.store.is_file():
         raise UsageError(
@@ -82,7 +82,7 @@ def make_backup(data: ServerData, target: Path, settings: Path | None = None) ->
 
 
 def _fill(target: Path, data: ServerData, settings: Path | None) -> None:
-    """Write the files of a backup, but for its list."""
+    """Write all files of a backup except its list."""
     sources = {STORE: data.store}
     if isinstance(data.engine, Path) and data.engine.exists():
         sources[ENGINE] = data.engine
@@ -92,7 +92,7 @@ def _fill(target: Path, data: ServerData, settings: Path | None) -> None:
             with closing(sqlite3.connect(target / name)) as copy:
                 snapshot.backup(copy)
     if isinstance(data.engine, str):
-        # After the store: what it knows of runs is then no newer than the runs.
+        # After the store, which then never knows of a run that the engine's dump lacks.
         own_file(target / POSTGRES)
         _postgres(["pg_dump", "--format=custom", "--file", str(target / POSTGRES)], data.engine)
     if settings is not None:
@@ -100,17 +100,17 @@ def _fill(target: Path, data: ServerData, settings: Path | None) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove the files of a backup that was not finished."""
+    """Remove the files of an unfinished backup."""
     for path in folder.iterdir():
         path.unlink()
 
 
 def restore_backup(source: Path, data: ServerData) -> Backup:
-    """Put a backup in the place of a server's data, which must not be there.
+    """Restore a backup as a server's data; there must be no data there yet.
 
-    What root restores belongs to the owner of the data directory, whose server has to write it.
-    UsageError where a server runs, data is there, or the backup is incomplete, damaged or of a
-    newer release; nothing is changed then.
+    Files restored by root are given to the owner of the data directory, as whom the server runs.
+    Raises UsageError, and changes nothing, if a server runs, data is there, or the backup is
+    incomplete, damaged or of a newer release.
     """
     backup = _listed(source)
     there = [data.store, *([data.engine] if isinstance(data.engine, Path) else [])]
@@ -118,7 +118,7 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
         for path in there:
             if path.exists():
                 raise UsageError(
-                    f"{path} is there already, and a backup takes the place of nothing.",
+                    f"{path} exists already, and a backup overwrites nothing.",
                     "Move the data directory away, or name another with --data.",
                 )
         _check_engines(backup, data)
@@ -141,12 +141,13 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
 
 
 def _listed(source: Path) -> Backup:
-    """The list of a backup, its files checked against it."""
+    """The list of a backup, after checking its files against it."""
     try:
         backup = Backup.model_validate_json((source / _LIST).read_bytes())
     except (OSError, ValidationError) as error:
         raise UsageError(
-            f"{source} is no backup: {_LIST} cannot be read.", "Name what `minimize backup` wrote."
+            f"{source} is no backup: {_LIST} cannot be read.",
+            "Name a directory that `minimize backup` wrote.",
         ) from error
     if backup.format > _FORMAT:
         raise UsageError(
@@ -157,7 +158,7 @@ def _listed(source: Path) -> Backup:
         path = source / name
         if Path(name).name != name or not path.is_file() or _sum(path) != expected:
             raise UsageError(
-                f"{path} is missing, or is not what was backed up.", "Take another backup."
+                f"{path} is missing, or differs from what was backed up.", "Take another backup."
             )
     if STORE not in backup.files:
         raise UsageError(f"The backup {source} has no {STORE}.", "Take another backup.")
@@ -189,15 +190,15 @@ def _refuse_runs(url: str) -> None:
         engine.dispose()
     if found:
         raise UsageError(
-            f"The engine's database has {found} runs already, and a backup takes the place of"
-            " nothing.",
+            f"The engine's database has {found} runs already, and a backup overwrites nothing.",
             "Name an empty database as engine.database, or drop this one and make it again.",
         )
 
 
 @contextmanager
 def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connection]]:
-    """Connections that read all databases as of one moment: while it begins, nobody writes."""
+    """Connections that read all databases as of one moment: writers are locked out while they
+    open."""
     with ExitStack() as stack:
         found, writers = {}, []
         try:
@@ -239,7 +240,7 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def _give_to_owner(directory: Path, paths: Iterable[Path]) -> None:
-    """Have the owner of a directory own what is there of `paths`, where this process is root."""
+    """Give those of `paths` that exist to the owner of `directory`; does nothing if not root."""
     if os.geteuid() == 0:
         owner = directory.stat()
         for path in paths:

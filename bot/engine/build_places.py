@@ -1,7 +1,8 @@
-"""The places where a change is built: an architecture, native or emulated, each with a queue.
+"""Build places: an architecture, native or emulated, each with a queue. Every process of the engine
+states its places in its lease.
 
-Every process of the engine says in its lease where it builds. A change is built for each
-architecture that has a place, native before emulated; what has none is transferred.
+A change is built for each architecture that has a place, native before emulated; results are
+transferred to the others.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Mode = Literal["native", "emulated"]
 
 @dataclass(frozen=True, slots=True)
 class BuildPlace:
-    """An architecture, and whether machines of it build for it or others emulate it."""
+    """An architecture, and whether it is built natively or under emulation."""
 
     arch: str
     mode: Mode = "native"
@@ -40,7 +41,7 @@ class BuildPlace:
 
     @classmethod
     def of_queue(cls, queue: str) -> Self:
-        """The place whose builds a queue has; ValueError for another queue."""
+        """The place of a build queue; ValueError for another queue."""
         kind, _, arch = queue.partition("-")
         if kind not in ("builds", "emulated") or not arch:
             raise ValueError(f"{queue} is no queue of builds.")
@@ -48,21 +49,22 @@ class BuildPlace:
 
 
 def build_id(check: str, arch: str = "") -> str:
-    """The id of a check's workflow that builds for one of several architectures; without one, how
-    all those begin."""
+    """The id of the workflow that builds a check for `arch`, one of several architectures; without
+    `arch`, the prefix of all these ids."""
     return f"{check}-build-{arch}"
 
 
 def check_of_build(workflow: str) -> str:
-    """The id of the check that a workflow builds for; any other id as it is."""
+    """The id of the check that a build workflow belongs to; any other id is returned unchanged."""
     return re.sub(r"-build-\w+$", "", workflow)
 
 
 def places_here(settings: Settings) -> tuple[BuildPlace, ...]:
-    """The places where this process builds, by its settings; none where it builds nothing.
+    """The build places of this process by its settings; none if it builds nothing.
 
-    An architecture whose programs do not run here is left out, and logged. UsageError for one that
-    is neither this machine's nor may be emulated, or where none is left.
+    An architecture whose programs do not run here is left out with a warning, or raises UsageError
+    if it is the only one. UsageError also for an architecture that is neither this machine's nor in
+    `build.emulated`.
     """
     if settings.engine.builds == 0:
         return ()
@@ -88,8 +90,8 @@ def places_here(settings: Settings) -> tuple[BuildPlace, ...]:
 
 
 def plan_of(arches: Iterable[str], places: Collection[BuildPlace]) -> tuple[BuildPlace, ...]:
-    """The places where a change for `arches` is built, the first being that which the others are
-    transferred from: one for each architecture that has one, native before emulated."""
+    """The build places for `arches`: at most one for each architecture, native before emulated.
+    Results are transferred to other architectures from the first."""
     best: dict[str, BuildPlace] = {}
     wanted = frozenset(arches)
     for place in sorted(places, key=lambda place: place.order):

@@ -45,7 +45,7 @@ class LocalChecker:
     def predict(
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
     ) -> PredictedCheck:
-        """The answer from the spec files alone."""
+        """The result from the spec files alone."""
         with self._prediction(job, git, others) as (_, prediction):
             name = self._builder(prediction)
             if name != "external" or not prediction.worth_building:
@@ -61,8 +61,8 @@ class LocalChecker:
     def finish(
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
     ) -> CheckResult:
-        """The answer from the rebuilt packages. What the prediction found is found again: the
-        pools are warm, and another machine may have made it."""
+        """The result from the rebuilt packages. The prediction is computed again: the pools are
+        warm, and another machine may have made the first one."""
         from bot.check.built import build_check, native_arch
         from bot.check.external import external_check
 
@@ -79,7 +79,7 @@ class LocalChecker:
     def build(
         self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
     ) -> ArchitectureResult:
-        """The answer from the packages that were rebuilt for one of several architectures."""
+        """The result of rebuilding for one of several architectures."""
         from bot.check.built import build_on
 
         with self._prediction(job, git) as (change, prediction):
@@ -95,7 +95,7 @@ class LocalChecker:
         return builder_named(name, self._pools.cache, limits=limits, emulated=emulated)
 
     def locate(self, plan: ExternalPlan) -> ExternalProgress:
-        """Which packages of a build elsewhere are there by now."""
+        """The packages of an external build that are available by now."""
         from bot.check.external import look_for
 
         return look_for(plan, self._elsewhere())
@@ -177,7 +177,7 @@ class LocalChecker:
         """The builds to wait for; UsageError where they are not allowed, or there are none."""
         from bot.check.external import plan_external
 
-        assert prediction.file.external is not None  # its schema sees to it
+        assert prediction.file.external is not None  # its schema ensures it
         owner, _, repo = job.repository.rpartition("/")
         names = {"owner": owner, "repo": repo, "number": str(job.number), "sha": job.head_sha}
         build, external = self._settings.build, prediction.file.external
@@ -185,9 +185,9 @@ class LocalChecker:
         return replace(plan, links=job.links)
 
     def _built_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
-        """On the packages that were taken for this commit; the prediction where there are none.
+        """The check with the external packages cached for this commit; without any, the prediction.
 
-        What the repository has now may be of another push: only the check tells.
+        The external repository may by now have packages of another push: only the check can tell.
         """
         from bot.check.external import NotCachedError, external_check
 
@@ -199,9 +199,9 @@ class LocalChecker:
             return prediction
 
     def _builder(self, prediction: Prediction) -> str:
-        """The repository's own choice, else the settings'.
+        """The builder's name: the repository's own choice, else the settings'.
 
-        Packages that somebody else built are of one change: several together are predicted.
+        Externally built packages are of one change, so checks of several are only predicted.
         """
         chosen = self._settings.build.builder
         if len(prediction.parts) > 1 and prediction.file.builder == "external":

@@ -1,7 +1,7 @@
 """Copying the progress of workflows to the store on the server's machine.
 
-Workers write nothing to the store; this reads what they left in the engine. Reading it twice
-writes the same, so a crash loses nothing.
+Workers do not write to the store; this copies their progress from the engine's database. Copying
+twice writes the same, so a crash loses nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ LOG = logging.getLogger(__name__)
 _BUSY = 0.3
 _IDLE = 1.0
 _BROKE = "The run broke; the bot's log has the reason."
-_STRAY = 120.0  # seconds after which a record without a run is one that a crash left
-# Seconds for who cancelled a run to say so; after a crash nobody else would.
+_STRAY = 120.0  # seconds after which a record without a run is taken for a crash's leftover
+# Seconds that the canceller of a run has to report it; then the collector does.
 _CANCELLED = 5.0
 
 
 class Collector:
-    """Follower of open checks; `observe` is called for each that was predicted, and that ended."""
+    """Collector of open checks' progress; `observe` is called when one is predicted and when it
+    ends."""
 
     def __init__(
         self,
@@ -49,16 +50,16 @@ class Collector:
         self._proposals = Proposals(store)
         self._observe = observe
         self._seen: dict[str, CheckChanges] = {}
-        # By the monotonic clock: since when a check has no run, or a cancelled one.
+        # Monotonic time since which a check has had no run, or a cancelled one.
         self._left_since: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Follow open checks, without end."""
+        """Follow open checks until cancelled."""
         while True:
             try:
                 open_checks = await self.collect()
             except Exception:
-                # The next round may do better, and must come.
+                # The loop must go on: the next round may succeed.
                 LOG.exception("the progress of runs could not be stored")
                 open_checks = 0
             await asyncio.sleep(_BUSY if open_checks else _IDLE)
@@ -71,7 +72,7 @@ class Collector:
             try:
                 await self._collect_check(record, known[record.id])
             except Exception:
-                # One that cannot be stored must not stop the others.
+                # One check that cannot be stored must not block the others.
                 LOG.exception("the progress of %s could not be stored", record.id)
         still_open = {record.id for record in records}
         self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
@@ -101,8 +102,8 @@ class Collector:
             await self._after(record)
 
     async def _write(self, record: CheckRecord, running: Running, changes: CheckChanges) -> bool:
-        """Store the changes of an open check, with an acceptance of one that ended; False if it was
-        stopped meanwhile."""
+        """Store the changes of an open check, with the acceptance if it ended; return False if it
+        was stopped meanwhile."""
         ended = None
         if running.over:
             result = changes.get("result_id")
@@ -110,7 +111,7 @@ class Collector:
             known = None if body is None else json.loads(body)
             ended = replace(replace(record, **changes), result=known)
         if ended is not None:
-            # Before the record is closed, or a crash here would lose it.
+            # Before the record is closed: after a crash here it is done again.
             if not running.progress.done:
                 await self._conclude_broken(record, ended.problem or "")
             changes = {**changes, **await self._accepted(ended)}
@@ -121,16 +122,16 @@ class Collector:
             pull = (record.forge, record.repository, record.number)
             await asyncio.to_thread(self._proposals.settle, pull)
         if ended is not None:
-            # A decision made while this was stored saw an open record, and left it to us.
+            # A decision made meanwhile saw an open record, and left applying it to the collector.
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
-            # The same for a merge that was stored meanwhile.
+            # Likewise a merge that was recorded meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
 
     async def _after(self, record: CheckRecord) -> None:
-        """Call the observer."""
+        """Call the observer if the check was predicted or has ended."""
         after = await asyncio.to_thread(self._store.check, record.id)
         if after is not None:
             if record.predicted is None and after.predicted is not None:
@@ -139,7 +140,7 @@ class Collector:
                 self._observe("finished", after)
 
     async def _accepted(self, record: CheckRecord) -> CheckChanges:
-        """The changes to an ended check whose broken limit somebody accepted."""
+        """The changes to an ended check whose violated limit was accepted; none if it was not."""
         decision = await asyncio.to_thread(self._commands.decision_on, "accept", record)
         return (
             {}
@@ -148,14 +149,14 @@ class Collector:
         )
 
     def _is_left(self, check: str, seconds: float) -> bool:
-        """Return whether a check has been without a run, or with a cancelled one, for long: a crash
-        came before what should have followed."""
+        """Return whether a check has had no run, or a cancelled one, for `seconds`, due to a
+        crash."""
         since = self._left_since.setdefault(check, time.monotonic())
         return time.monotonic() - since >= seconds
 
     async def _conclude_broken(self, record: CheckRecord, problem: str) -> None:
-        """Report a run that ended without a result: its commit must not stay pending, and a
-        narrowed check must have an answer. Reported twice, the first counts."""
+        """Report a run that ended without a result, so that its commit does not stay pending and a
+        narrowed check has an answer. Of repeated reports the first counts."""
         job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
         if job is None:
             return
@@ -171,7 +172,7 @@ def _ended(record: CheckRecord, running: Running) -> CheckChanges:
     """The fields of a check whose run is over."""
     ended: CheckChanges = {"open": False, "finished": now()}
     if not running.progress.done:
-        # Who cancelled it may have left the reason (`bot.engine.runs`).
+        # The canceller may have stored the reason (`bot.engine.runs`).
         reason = running.progress.problem or record.problem or "The run was cancelled."
         ended |= {"stage": "stopped", "problem": reason if running.cancelled else _BROKE}
     return ended

@@ -1,7 +1,5 @@
-"""The work of a run that a compute process does: on a checker, on the commits of a change.
-
-Nothing here knows the engine or the store, so that a process that computes is small.
-"""
+"""The work of a run in a compute process, given a checker and a change's commits. Imports neither
+the engine nor the store, which keeps compute processes small."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ def warm_up(checker: Checker) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """The commits of a job in the object cache, and the `refs` where the forge has them."""
+    """The commits of a job in the object cache; `refs` are the forge's refs to fetch them by."""
 
     mirror: GitMirror
     refs: tuple[str, ...]
@@ -33,14 +31,14 @@ class Commits:
     base: str
 
     def fetch(self) -> str:
-        """Fetch what is missing; return the id of the merge base."""
+        """Fetch missing commits; return the id of the merge base."""
         return self.mirror.fetch(self.head, self.base, refs=self.refs)
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedChange:
-    """A change whose commits are there; `packaging`: it touches what a package is made of, `specs`
-    of so many spec files."""
+    """A change whose commits are fetched; `packaging`: it touches files of a package; `specs`: the
+    number of spec files it touches."""
 
     merge_base: str
     packaging: bool
@@ -48,9 +46,9 @@ class FetchedChange:
 
 
 def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
-    """Fetch the commits, and find whether a package is touched.
+    """Fetch the commits and find whether the change touches a package.
 
-    The forge's own list of the files ends after some thousands, or is refused as a whole.
+    Uses git: forges truncate or refuse a list of thousands of files.
     """
     merge_base = commits.fetch()
     change = (commits.mirror, merge_base, commits.head)
@@ -60,7 +58,7 @@ def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
 def predict_change(
     checker: Checker, job: CheckJob, commits: Commits, others: Sequence[Commits] = ()
 ) -> PredictedCheck:
-    """Predict from the spec files; `others` are the commits of the job's others."""
+    """Predict from the spec files; `others` are the commits of changes checked together with it."""
     checker.drop_idle()
     commits.fetch()
     return checker.predict(job, commits.mirror, _fetched(others))
@@ -103,5 +101,5 @@ def answer_questions(
 
 
 def locate_packages(checker: Checker, plan: ExternalPlan) -> ExternalProgress:
-    """Find the packages of a build elsewhere that are there by now."""
+    """Find the packages of an external build that are available by now."""
     return checker.locate(plan)

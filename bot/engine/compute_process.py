@@ -1,9 +1,9 @@
 """A process that computes for one run at a time, and can be ended with all that it started.
 
-It is forked from a small server that has the modules loaded (multiprocessing's forkserver), leads
-a session of its own, and ends by itself when its owner is gone, or frozen for as long as its lease:
-then others do its work, and must not wait for this process's locks. Work and answers cross a pipe
-as pickles: both ends are this program.
+It is forked from a small server with the modules loaded (multiprocessing's forkserver) and leads a
+session of its own. It ends by itself when its owner has ended, or was frozen for the time of a
+lease: others then take over the work, and must not wait for this process's locks. Work and answers
+cross a pipe as pickles: both ends are this program.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ T = TypeVar("T")
 # Loaded once, shared by every process.
 _MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "bot.build.builders"]
 LOG = logging.getLogger(__name__)
-_START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds after a start that was refused
+_START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds to pause after each refused start
 _LARGEST_ANSWER = 256_000_000  # bytes
 _FRAME = 4  # bytes that a value or a name takes in JSON beside its text: quotes, comma, colon
-_FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
+_FIRST_TO_GO = "500"  # oom_score_adj, of 1000: ended before the server, after sandboxes
 _SECONDS_TO_END = 10.0
-# Seconds between two signs of an owner that lives.
+# Seconds between two signs of life of the owner.
 SIGN = RENEWAL
 
 
 class ProcessEndedError(SurroundingsError):
-    """A compute process ended by itself, or took more than it may."""
+    """A compute process ended by itself, or was ended for using too much memory."""
 
 
 class RunStoppedError(SurroundingsError):
@@ -57,11 +57,11 @@ class RunStoppedError(SurroundingsError):
 
 
 class AnswerTooLargeError(ChangeError):
-    """An answer was not read, for its size."""
+    """An answer was too large, and was not read."""
 
 
 class ComputationError(Exception):
-    """A mistake of ours in a compute process; its text is the traceback from there."""
+    """A bug in code that ran in a compute process; the text is its traceback."""
 
 
 def _always() -> bool:
@@ -69,16 +69,16 @@ def _always() -> bool:
 
 
 def start_process(start: Callable[[], None]) -> None:
-    """Start a process by the server that forks; ProcessEndedError where that does not come back.
+    """Start a process by the fork server; ProcessEndedError if that cannot be reached.
 
-    Where the server was killed just now, one of the next starts makes another: until its end is
-    noticed, they are refused.
+    After the fork server was killed, starts are refused until its end is noticed; a later one makes
+    a new server.
     """
     for pause in _START_PAUSES:
         try:
             start()
         except (EOFError, OSError) as error:
-            LOG.info("the server that forks does not answer (%s): again", error)
+            LOG.info("the fork server does not answer (%s); trying again", error)
             time.sleep(pause)
         else:
             return
@@ -86,9 +86,9 @@ def start_process(start: Callable[[], None]) -> None:
 
 
 class ComputeProcess:
-    """The owner's side of one process. Blocking, but `end` may come from another thread.
+    """The owner's side of one process. Blocking; `end` may be called from another thread.
 
-    `low`: it and all that it starts have a low priority.
+    `low`: it and its children have a low CPU priority.
     """
 
     def __init__(
@@ -115,16 +115,17 @@ class ComputeProcess:
 
     @property
     def alive(self) -> bool:
-        """Return whether it can take work."""
+        """Return whether the process runs."""
         with self._reaping:  # its status can be read once
             return self._ended is None and self._process.is_alive()
 
     def call(self, work: Callable[[Checker], T], accepts_large: Callable[[], bool] = _always) -> T:
-        """Have it call `work` with its checker, and return the answer.
+        """Call `work` with the checker in the process, and return the answer.
 
-        `accepts_large` decides whether an answer above LARGE_ANSWER is read. Raises what `work` and
-        it raise where that is a MinimizeError, else ComputationError; AnswerTooLargeError; where
-        the process ended before the answer, what `end` was given, or ProcessEndedError.
+        `accepts_large` decides whether an answer above LARGE_ANSWER is read. Raises MinimizeErrors
+        of `work`, ComputationError for its other errors, AnswerTooLargeError if the answer is not
+        accepted, and, if the process ended before it, the error given to `end`, else
+        ProcessEndedError.
         """
         try:
             self._connection.send((current_context(), work))
@@ -140,7 +141,7 @@ class ComputeProcess:
         raise answer
 
     def _accept(self, accepts_large: Callable[[], bool]) -> None:
-        """Tell it whether its large answer is wanted; AnswerTooLargeError if not."""
+        """Tell the process whether its large answer is wanted; AnswerTooLargeError if not."""
         wanted = False
         try:
             wanted = accepts_large()
@@ -153,19 +154,19 @@ class ComputeProcess:
             )
 
     def sign(self) -> None:
-        """Tell it that its owner lives."""
+        """Send a sign of life of the owner."""
         with contextlib.suppress(OSError):
             self._signs.send_bytes(b".")
 
     def resident_bytes(self) -> int:
-        """The memory it has in use; 0 once it has ended."""
+        """The bytes of memory that the process uses; 0 once it has ended."""
         try:
             return int(psutil.Process(self.pid).memory_info().rss)
         except psutil.NoSuchProcess:
             return 0
 
     def end(self, error: MinimizeError) -> None:
-        """Kill it and all that it started; returns when they are gone. Who waits gets `error`."""
+        """Kill the process and its descendants and wait for it; a waiting `call` raises `error`."""
         with self._reaping:
             self._ended = self._ended or error
             alive = self._process.is_alive()
@@ -188,9 +189,9 @@ class ComputeProcess:
 
 
 def end_with_children(pid: int) -> None:
-    """Kill a process and its descendants, whatever sessions they made; waits for their end.
+    """Kill a process and all its descendants, and wait for their end, 10 s at most.
 
-    All are stopped before any is killed: what is stopped starts nothing more.
+    All are stopped (SIGSTOP) before any is killed, so that none starts another.
     """
     stopped: dict[int, psutil.Process] = {}
     fresh: list[psutil.Process] = []
@@ -205,7 +206,7 @@ def end_with_children(pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             found = stopped[pid].children(recursive=True)
         fresh = [one for one in found if one.pid not in stopped]
-    # The deepest first: a sandbox whose parent is gone takes the rest with it all the same.
+    # The deepest first; a sandbox whose parent has ended ends its other processes anyway.
     for process in reversed(stopped.values()):
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -215,7 +216,7 @@ def end_with_children(pid: int) -> None:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Return whether a process still is: what is dead and not reaped holds nothing."""
+    """Return whether a process still runs; an unreaped zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -229,7 +230,8 @@ def _serve(
     log_format: LogFormat,
     low: bool,
 ) -> None:
-    """The process itself: one piece of work after the other, until its owner is gone."""
+    """The main loop of the process: do one piece of work after the other until the owner has
+    ended."""
     os.setsid()
     if low:
         lower_priority()
@@ -253,25 +255,25 @@ def _serve(
                 connection.send_bytes(answer)
             working.clear()
         except (EOFError, ConnectionError):
-            return  # nobody is there any more who would read it
+            return  # the owner has ended: nobody reads the answer
 
 
 def _answer(work: Callable[[Checker], object], checker: Checker) -> tuple[bytes, bool]:
-    """The answer as it crosses, and whether it is large."""
+    """The pickled answer, and whether it is large."""
     try:
         answer: tuple[bool, object] = True, work(checker)
     except MinimizeError as error:
         answer = False, _portable(error)
-    except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
+    except Exception:  # noqa: BLE001  (sent to the owner, which logs it)
         answer = False, ComputationError(traceback.format_exc())
     return pickle.dumps((*answer, take_measures())), is_large(answer)
 
 
 def is_large(answer: object) -> bool:
-    """Return whether an answer has more than LARGE_ANSWER bytes where nothing in it is shared.
+    """Return whether an answer takes more than LARGE_ANSWER bytes as JSON, by an estimate.
 
-    So it is in JSON; in a pickle a package that comes into a thousand images is there once. What is
-    counted is near to its JSON: texts, and for each value some bytes and the names of its fields.
+    JSON repeats a package for each of a thousand images; a pickle has it once. Counted are the
+    lengths of texts and field names, and a few bytes for each value.
     """
     left = limits.LARGE_ANSWER
     waiting: list[object] = [answer]
@@ -297,7 +299,7 @@ def is_large(answer: object) -> bool:
 
 
 def _portable(error: MinimizeError) -> MinimizeError:
-    """The error, or its like where its class cannot be made again on the other side."""
+    """The error, or a similar one if its class cannot be unpickled in the owner."""
     try:
         pickle.loads(pickle.dumps(error))
     except (TypeError, AttributeError, pickle.PicklingError):
@@ -307,8 +309,8 @@ def _portable(error: MinimizeError) -> MinimizeError:
 
 
 def _end_with_owner(owner: int, signs: Connection, working: threading.Event) -> None:
-    """Kill this process and all that it started once nobody holds the other end, or while it works
-    and its owner gives no sign."""
+    """Kill this process and its descendants once the owner's end of the pipe is closed, or if the
+    owner sends no sign of life while it works."""
     poller = select.poll()
     poller.register(owner, select.POLLRDHUP)
     poller.register(signs.fileno(), select.POLLIN)

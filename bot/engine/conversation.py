@@ -1,7 +1,7 @@
 """Handling a comment: permissions, the runs that start or stop, and the answer.
 
-Handled twice (a crash, two hooks, an edit) the same command leads to the same run, decision and
-answer: their names come from the comment and the command.
+A command that is handled twice (after a crash, by two hooks, after an edit) leads to the same run,
+decision and answer: their names are made from the comment and the command.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _ChatCommand:
-    """One command with its author's role, its comment, its pull request and the forge of it."""
+    """One command with its author's role, comment, pull request and forge."""
 
     question: Question
     forge: Forge
@@ -86,8 +86,8 @@ class Conversation:
         if event.author_is_bot or is_ours(event.body):
             return False, "The comment is a bot's."
         if not event.author or event.author != event.sender:
-            # Who edits another's comment would speak in their name.
-            return False, "The comment was edited by somebody else than its author."
+            # The editor of another's comment would give commands in that person's name.
+            return False, "The comment was edited by somebody other than its author."
         new = await self._new(event)
         if not new:
             return False, "The comment has no new command."
@@ -145,7 +145,7 @@ class Conversation:
             problem = parsed.problem if parsed.beside else bare(parsed, pull.head_sha)
             return "unclear", Line(parsed.text, problem)
         effect = self._effects.get(parsed.name)
-        # An edit may be declined where it was proposed, also after the merge.
+        # An edit may be declined on the pull request that it was proposed on, also after the merge.
         acts = effect is not None and parsed.name != "decline"
         refused = _refused(parsed, event, pull, role, acts=acts)
         if refused:
@@ -158,7 +158,7 @@ class Conversation:
         return ("refused", Line(parsed.text, problem)) if problem else ("taken", None)
 
     async def _take_question(self, question: Question, event: CommentEvent) -> tuple[Outcome, Line]:
-        """Take a question, unless its author has asked too many within an hour."""
+        """Take a question, unless its author has used up the hourly quota."""
         if question.name != "help":
             excess = await asyncio.to_thread(
                 self._quotas.of_question, event.key.forge, event.author
@@ -204,7 +204,7 @@ class Conversation:
         arches = question.values.get("--arch", ())
         names = question.values.get("OWNER/REPO#N", ())
         records = await asyncio.to_thread(self._store.checks_of, *pull.key.parts)
-        # After a crash the comment is handled again: what it has begun counts once.
+        # After a crash the comment is handled again; it must not count twice.
         begun = any(record.delivery == command.origin for record in records)
         excess = None if begun else await asyncio.to_thread(self._quotas.of_check, pull)
         if workloads or arches or names:
@@ -231,7 +231,7 @@ class Conversation:
         reason = f"{command.event.author} cancelled it."
         if await self._runs.stop(command.pull.key, reason, title="Cancelled"):
             return ""
-        # A crash after it was stopped, and the comment is handled again.
+        # Already stopped: the comment is handled again after a crash.
         stopped = any(
             record.problem == reason and (record.finished or "") >= command.delivery.received
             for record in await self._runs.of(command.pull.key)
@@ -265,11 +265,11 @@ class Conversation:
         newest = await asyncio.to_thread(self._store.check, records[-1].id) if records else None
         if newest is not None:
             if newest.delivery == command.origin:
-                return ""  # a crash, and the comment is handled again
+                return ""  # the comment is handled again after a crash
             result = newest.result or {}
             if result.get("builds"):
                 return f"This commit was built already: {WORD} check runs everything again."
-            # A run that ends with its prediction has recorded that as its stage.
+            # The result of a run that does not build is `final` already.
             builds = newest.stage == "predicted" and result.get("stage") == "predicted"
             if newest.open and (again or builds):
                 return "This commit is being built already."
@@ -298,7 +298,7 @@ class Conversation:
         return ""
 
     async def _is_own(self, command: _ChatCommand) -> str:
-        """The refusal to let somebody accept what they did themselves; empty for anybody else."""
+        """The refusal if the user would accept their own change; empty otherwise."""
         if self._settings.accept == "anyone":
             return ""
         user, pull = command.event.author, command.pull
@@ -341,9 +341,9 @@ def _refused(
     *,
     acts: bool,
 ) -> str:
-    """The refusal of a command that this user may not give here; empty for any other.
+    """The refusal of a command that this user may not give here; empty if allowed.
 
-    `acts`: it starts, stops or decides something.
+    `acts`: the command starts, stops or decides something.
     """
     known: Role = "none" if isinstance(role, ForgeRefusedError) else role
     is_author = same_user(event.author, pull.author)
@@ -359,7 +359,8 @@ def _refused(
 async def _role(
     forge: Forge, event: CommentEvent, parsed: Iterable[ParsedCommand]
 ) -> Role | ForgeRefusedError:
-    """The role of the comment's author, requested if a command needs one, or the error."""
+    """The role of the comment's author, or the forge's error; queried only if a command needs
+    it."""
     if not any(isinstance(one, Question) and one.command.who.role for one in parsed):
         return "none"
     try:

@@ -19,10 +19,11 @@ from bot.store.store import own_file
 LOG = logging.getLogger(__name__)
 # DBOS's on Postgres.
 SCHEMA = "dbos"
-# Pages that were read stay in memory while SQLite has no more than this; the system has them too.
+# Bytes of SQLite's heap, of all connections of the process, above which it frees cached pages; the
+# system caches the file as well.
 _SQLITE_BYTES = 12_000_000
 _METADATA = sa.MetaData()
-# The results that workers without a store leave; the server brings them to the store.
+# Results that workers without a store leave here; the server copies them to its store.
 RESULTS = sa.Table(
     "minimize_results",
     _METADATA,
@@ -32,7 +33,7 @@ RESULTS = sa.Table(
 
 
 def lock_data(data: Path) -> ExitStack:
-    """Lock a data directory for the one server that may work on it, whatever its name.
+    """Lock a data directory for the one server that may use it, whatever its executor id.
 
     The lock ends when the returned value is closed; UsageError while another process has it.
     """
@@ -44,7 +45,7 @@ def lock_data(data: Path) -> ExitStack:
 
 
 def lock_name(data: Path, executor: str) -> ExitStack:
-    """Lock a name on this machine: two processes of one name would run the same runs.
+    """Lock an executor id on this machine: two processes with one id would both run its runs.
 
     The lock ends when the returned value is closed; UsageError while another process has it.
     """
@@ -65,7 +66,7 @@ def _lock(path: Path, taken: str, hint: str) -> ExitStack:
 
 
 def prepared_url(settings: Settings) -> str:
-    """The database's URL; an SQLite file is made and put in WAL, which it then stays in."""
+    """The database's URL; an SQLite file is created if missing, and set to WAL mode."""
     database = settings.engine_database()
     if isinstance(database, str):
         if not database.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
@@ -80,9 +81,9 @@ def prepared_url(settings: Settings) -> str:
         connection = sqlite3.connect(database, timeout=30)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            # For all of this process's connections: each of some 25 would keep 2 MB of pages.
+            # This counts for the whole process: some 25 connections would cache 2 MB of pages each.
             connection.execute(f"PRAGMA soft_heap_limit={_SQLITE_BYTES}")
-            # SQLite's own default, which DBOS leaves alone; a build of SQLite may differ.
+            # SQLite's default, which DBOS does not set; some builds of SQLite differ.
             (level,) = connection.execute("PRAGMA synchronous").fetchone()
         finally:
             connection.close()
@@ -100,8 +101,8 @@ def prepared_url(settings: Settings) -> str:
 
 
 def wait_for_database(url: str, seconds: float = 60.0, pause: float = 0.5) -> None:
-    """Wait until the database takes connections, `seconds` at most: it starts at the same moment,
-    or recovers. SurroundingsError where it does not."""
+    """Wait until the database takes connections, `seconds` at most: it may be starting or
+    recovering. SurroundingsError if it does not."""
     engine, deadline = database_engine(url), time.monotonic() + seconds
     try:
         while True:
@@ -121,7 +122,7 @@ def wait_for_database(url: str, seconds: float = 60.0, pause: float = 0.5) -> No
 
 
 def database_engine(url: str) -> sa.Engine:
-    """Connections to the engine's database, beside DBOS's own."""
+    """An SQLAlchemy engine for the engine's database, beside DBOS's own."""
     # psycopg is the driver that DBOS brings.
     given = sa.make_url(url)
     if given.drivername in ("postgresql", "postgres"):

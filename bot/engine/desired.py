@@ -1,8 +1,8 @@
-"""Desired states of the forge: a commit's status, a comment, a reaction; and which record counts.
+"""Desired states of the forge: a commit's status, a comment, suggestions, a reaction; each is a row
+of the outbox. Several processes record them, sometimes late or twice.
 
-The table of the outbox has them, a row each. Records come from several processes, late and twice.
-Which of two counts is decided here, without a clock: by the check that a pull request has now, and
-by how far that check had come.
+Which record counts is decided here, without a clock: one of the pull request's current check, and
+of these the one of the latest phase.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from bot.forge.values import LineSuggestion, PullRequestKey, Reaction, StatusReport, StatusState
 
 Kind = Literal["status", "comment", "suggestions", "reaction"]
-# Of two pull requests with one head commit, the first of these is the commit's.
+# Of several pull requests with one head commit, the first of these states is shown.
 _WORST_FIRST: tuple[StatusState, ...] = (
     "action_required",
     "failure",
@@ -30,7 +30,8 @@ _WORST_FIRST: tuple[StatusState, ...] = (
 
 
 class Phase(IntEnum):
-    """The parts of a check in their order: a later one is never replaced by an earlier one's."""
+    """The phases of a check in their order: an earlier phase's record never replaces a later
+    one's."""
 
     QUEUED = 0
     PREDICTING = 1
@@ -45,8 +46,9 @@ class Phase(IntEnum):
 class DesiredStatus:
     """The status that a pull request's check wants for its head commit.
 
-    Null while it wants none yet: what an earlier check concluded stays meanwhile. `over`: the pull
-    request was closed, so its check counts only where no other one has this commit.
+    `report` is null while the check has none yet: an earlier check's conclusion stays meanwhile.
+    `over`: the pull request was closed, so its check counts only where no other one has this
+    commit.
     """
 
     number: int
@@ -58,13 +60,13 @@ class DesiredStatus:
 
 @dataclass(frozen=True, slots=True)
 class DesiredStatuses:
-    """The statuses that pull requests with one head commit want for it, by their numbers."""
+    """The statuses that pull requests with the same head commit want for it."""
 
     statuses: tuple[DesiredStatus, ...] = ()
 
     @property
     def shown(self) -> DesiredStatus | None:
-        """The one that the commit shows: the worst of those that are not over."""
+        """The status to show on the commit: the worst of open, else of closed pull requests."""
         known = [one for one in self.statuses if one.report is not None]
         counting = [one for one in known if not one.over] or known
         return min(counting, key=_badness, default=None)
@@ -74,7 +76,8 @@ class DesiredStatuses:
         return next((one for one in self.statuses if one.number == number), None)
 
     def begun(self, number: int, check: str) -> DesiredStatuses:
-        """With `check` as the pull request's: what an earlier one says later counts no more."""
+        """The statuses after `check` became the pull request's; records of earlier ones are then
+        ignored."""
         known = self.of(number)
         if known is not None and known.check == check:
             return self
@@ -83,7 +86,8 @@ class DesiredStatuses:
         )
 
     def recorded(self, status: DesiredStatus) -> DesiredStatuses:
-        """With this status, unless a later check or a later phase of its own has spoken."""
+        """The statuses with this one, unless its check was replaced or has recorded a later
+        phase."""
         known = self.of(status.number)
         if known is not None:
             late = known.check != status.check or status.phase < known.phase
@@ -92,9 +96,10 @@ class DesiredStatuses:
         return self._with(status)
 
     def withdrawn(self, status: DesiredStatus) -> DesiredStatuses:
-        """With this status where its check had not concluded; a conclusion stays.
+        """The statuses with this one, unless its check has concluded.
 
-        Where none began it is no check's: one that an older release had queued may still speak.
+        If no check has begun, the status is stored without one, so that a check queued by an older
+        release can still replace it.
         """
         known = self.of(status.number)
         if known is None:
@@ -106,7 +111,7 @@ class DesiredStatuses:
         return self._with(replace(status, phase=Phase.WITHDRAWN))
 
     def closed(self, number: int, *, over: bool) -> DesiredStatuses:
-        """With a pull request that was closed, or (not `over`) opened again."""
+        """The statuses after a pull request was closed, or (not `over`) reopened."""
         known = self.of(number)
         return self if known is None else self._with(replace(known, over=over))
 
@@ -128,9 +133,10 @@ def _is_open(status: DesiredStatus) -> bool:
 class DesiredComment:
     """The text of a comment that is found by `marker`.
 
-    A comment with a `check` is that of the pull request's newest check, and written only while
-    `head_sha` and `base_ref` are the pull request's own; others are answers, written in any case.
-    `body` is null while the check wants none yet. Not `create`: an existing one alone is edited.
+    A comment with a `check` belongs to the pull request's newest check, and is written only while
+    `head_sha` and `base_ref` are the pull request's own; others are answers, which are always
+    written. `body` is null while the check wants none yet. Without `create` an existing comment is
+    edited, but none is created.
     """
 
     marker: str
@@ -143,25 +149,26 @@ class DesiredComment:
 
     @property
     def shown(self) -> DesiredComment | None:
-        """The comment, once there is a text."""
+        """The comment; null while there is no text."""
         return None if self.body is None else self
 
     def begun(self, check: str) -> DesiredComment:
-        """With `check` as the pull request's; the text of an earlier one stays until it has one."""
+        """The comment after `check` became the pull request's; the old text stays until it has
+        one."""
         return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
 
     def recorded(self, comment: DesiredComment) -> DesiredComment:
-        """`comment`, unless a later check or a later phase of its own has spoken."""
+        """`comment`, unless its check has been replaced or has recorded a later phase."""
         late = self.check != comment.check or comment.phase < self.phase
         return self if late else comment
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredSuggestions:
-    """The suggestions on lines of a pull request's diff, those of its newest check.
+    """The suggestions of a pull request's newest check on lines of the diff.
 
     They are written only while `head_sha` and `base_ref` are the pull request's own. `suggestions`
-    is null while no check has wanted one yet: then the forge is not even asked.
+    is null until a check makes one: until then the forge is not queried.
     """
 
     suggestions: tuple[LineSuggestion, ...] | None = None
@@ -172,22 +179,23 @@ class DesiredSuggestions:
 
     @property
     def shown(self) -> DesiredSuggestions | None:
-        """The suggestions, once there was one."""
+        """The suggestions; null while there was none."""
         return None if self.suggestions is None else self
 
     def begun(self, check: str) -> DesiredSuggestions:
-        """With `check` as the pull request's; what an earlier one suggests stays until then."""
+        """The suggestions after `check` became the pull request's; old ones stay until it has
+        some."""
         return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
 
     def recorded(self, wanted: DesiredSuggestions) -> DesiredSuggestions:
-        """`wanted`, unless a later check or a later phase of its own has spoken."""
+        """`wanted`, unless its check has been replaced or has recorded a later phase."""
         if self.check != wanted.check or wanted.phase < self.phase:
             return self
         none = self.suggestions is None and not wanted.suggestions
         return replace(wanted, suggestions=None) if none else wanted
 
     def without(self, edit: str) -> DesiredSuggestions:
-        """Without an edit that somebody declined."""
+        """The suggestions without those that contain a declined edit."""
         if self.suggestions is None:
             return self
         left = tuple(one for one in self.suggestions if edit not in one.edits)
@@ -218,10 +226,9 @@ _KINDS: Mapping[Kind, TypeAdapter[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The place of one desired state: a commit, a comment by its marker, a reaction.
-
-    `number` is a pull request that it belongs to; a commit may belong to several.
-    """
+    """The subject of one desired state: a commit, a comment by its marker, a pull request's
+    suggestions, a reaction. `number` is a pull request that it belongs to; a commit may belong to
+    several."""
 
     kind: Kind
     forge: str
@@ -256,7 +263,7 @@ class Subject:
 
     @property
     def id(self) -> str:
-        """The name of its row: a commit's is one, whatever pull request it is in."""
+        """The id of the row; a commit has one row for all its pull requests."""
         place = [self.kind, self.forge, self.repository]
         if self.kind != "status":
             place.append(str(self.number))
@@ -264,7 +271,7 @@ class Subject:
 
 
 def desired_to_json(desired: Desired) -> str:
-    """A desired state as the outbox has it."""
+    """The JSON of a desired state, for the outbox."""
     kind = _kind(desired)
     return json.dumps(_KINDS[kind].dump_python(desired, mode="json"), separators=(",", ":"))
 
@@ -290,16 +297,16 @@ OUTBOX = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     *(sa.Column(n, sa.Text, nullable=False) for n in ("kind", "forge", "repository", "name")),
     sa.Column("number", sa.Integer, nullable=False),
-    # The desired state as JSON. `revision` counts its changes, `version` those that are to be seen,
-    # `seen` is the version that the forge had at `seen_at`.
+    # The desired state as JSON. `revision` counts its changes, `version` the visible ones; `seen`
+    # is the version that the forge showed at `seen_at`.
     sa.Column("body", sa.Text, nullable=False),
     *(sa.Column(n, sa.Integer, nullable=False) for n in ("revision", "version", "seen")),
     sa.Column("changed_at", sa.Double, nullable=False),
     sa.Column("seen_at", sa.Double),
-    # Not null: to be compared with the forge again from then on, changed or not.
+    # If not null, the time from which the forge is compared again, changed or not.
     sa.Column("look_at", sa.Double),
     sa.Column("due", sa.Double, nullable=False),
-    # Failed tries in a row, since when, and refusals that were a day apart.
+    # Failed tries in a row, since when, and refusals that are at least a day apart.
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("failing_since", sa.Double),
     sa.Column("refusals", sa.Integer, nullable=False),
@@ -315,8 +322,9 @@ OUTBOX = sa.Table(
 class Claim:
     """A row that this process alone may write to the forge, until its lease ends.
 
-    `attempts` have failed before, for `failing` seconds; `refusals` of them a day apart.
-    `taken_over`: from a holder that was lost, who may have something on its way.
+    `attempts` is the number of failed tries in a row, during `failing` seconds; `refusals` counts
+    refusals that are at least a day apart. `taken_over`: the previous holder was lost, and a
+    request of it may still arrive.
     """
 
     subject: Subject
@@ -331,7 +339,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A desired state as JSON, the number of its changes, and of those that are to be seen."""
+    """A desired state as JSON, the number of its changes, and of its visible changes."""
 
     body: str
     revision: int
@@ -340,7 +348,7 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Rows of a forge that it does not say yet: how many, and for how many seconds the oldest."""
+    """The number of a forge's unwritten rows, and the seconds that the oldest has waited."""
 
     waiting: int
     seconds: float

@@ -1,7 +1,5 @@
-"""From deliveries to runs: each new delivery is handled once: runs start, stop, or it is ignored.
-
-Deliveries are on disk before this sees them; a crash at any point here leads to the same runs.
-"""
+"""Dispatching of deliveries: each starts or stops runs, or is ignored. Deliveries are stored before
+they come here, and a crash at any point leads to the same runs."""
 
 from __future__ import annotations
 
@@ -61,13 +59,13 @@ from bot.telemetry.traces import record_root, span
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
-_GATHER = 0.03  # seconds between two looks at the store
-# Of a delivery that a mistake of the bot's own holds up.
+_GATHER = 0.03  # seconds between two queries of the store
+# Attempts at a delivery that fails by a bug in the bot.
 _ATTEMPTS = 8
-# Misses, each a day apart, after which what a delivery is about is gone.
+# Misses, a day apart, after which a delivery's subject is taken for deleted.
 _MISSES = 3
-_LONGEST_REFUSED = 6 * 3600.0  # seconds between tries of what a forge refuses
-_AT_ONCE = 50  # deliveries of one forge that are in hand
+_LONGEST_REFUSED = 6 * 3600.0  # seconds, at most, between tries of what a forge refuses
+_AT_ONCE = 50  # deliveries of one forge that are handled at once
 
 
 class Dispatcher:
@@ -84,8 +82,8 @@ class Dispatcher:
         lag: float = 1.0,
         writer: GroupWriter | None = None,
     ) -> None:
-        """`writer` writes outcomes together with new deliveries; without one each is written by
-        itself. `lag` is the seconds after which a forge is asked again."""
+        """`writer` writes outcomes in batches with new deliveries; without one each is written
+        separately. `lag` is the seconds after which a forge is asked again."""
         self._writer = writer
         self._store = store
         self._forges = forges
@@ -95,7 +93,7 @@ class Dispatcher:
         self._pushes = Pushes(settings, merged_changes)
         self._moved_bases = MovedBases(store, settings)
         self._repositories = Repositories(store)
-        # By the monotonic clock: when a forge last had what a delivery was about.
+        # Monotonic time at which a delivery of each forge was last handled.
         self._answered: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -103,7 +101,7 @@ class Dispatcher:
             store, engine, self._runs, settings, merged_changes, self._locks, lag=lag
         )
         self._handling: dict[int, asyncio.Task[None]] = {}
-        # The number of those in hand, by their forges.
+        # Number of deliveries that are being handled, by forge.
         self._in_hand: Counter[str] = Counter()
 
     def wake(self) -> None:
@@ -111,44 +109,44 @@ class Dispatcher:
         self._woken.set()
 
     async def run(self) -> None:
-        """Handle new deliveries without end; those that a crash left are new as well."""
+        """Handle new deliveries until cancelled, those that a crash left among them."""
         try:
             while True:
                 self._woken.clear()
                 try:
                     started = await self._start_new()
                 except Exception:
-                    # The store or the engine may be back in the next round, which must come.
-                    LOG.exception("new deliveries could not be looked at")
+                    # The loop must go on: the store or the engine may be back in the next round.
+                    LOG.exception("new deliveries could not be started")
                     started = 0
                     await asyncio.sleep(_IDLE)
                 if not started:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_IDLE):
                             await self._woken.wait()
-                # Each write of new ones wakes: what comes meanwhile is looked at together.
+                # Each write wakes this loop: deliveries that come in meanwhile are read together.
                 await asyncio.sleep(_GATHER)
         finally:
             await self._give_back()
 
     async def handle_new(self) -> int:
-        """Handle the deliveries that are due now, some at a time; return their number."""
+        """Handle all deliveries that are due now; return their number."""
         started = await self._start_new()
         await asyncio.gather(*self._handling.values())
         return started
 
     async def _start_new(self) -> int:
-        """Begin what is due beside what is in hand; return the number.
+        """Start handling deliveries that are due; return their number.
 
-        Each forge has places of its own: one that is slow must not hold up the others.
+        Each forge has its own limit, so that a slow one does not block the others.
         """
         if not self._handling:
-            # Nobody waits for one now.
+            # Unused locks are dropped.
             self._locks.clear()
         full = {forge for forge, count in self._in_hand.items() if count >= _AT_ONCE}
         open_ = (count for forge, count in self._in_hand.items() if forge not in full)
         most = _AT_ONCE - max(open_, default=0)
-        # What ends while the store is read may still be listed.
+        # A delivery settled during the query may still be listed.
         in_hand = set(self._handling)
         fresh = await asyncio.to_thread(
             self._store.new_deliveries, most, without=in_hand, without_forges=full
@@ -162,7 +160,7 @@ class Dispatcher:
 
     def _over(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            # The store does not have its outcome: again, and not at once.
+            # The outcome is not stored: it is handled again after a pause.
             LOG.error("delivery %d could not be settled", delivery.id, exc_info=task.exception())
             asyncio.get_running_loop().call_later(_IDLE, self._forget, delivery)
         else:
@@ -192,7 +190,7 @@ class Dispatcher:
             await self._settle(delivery, "done" if done else "ignored", reason)
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
         except ForgeDeniedError as error:
-            # A revoked token, a permission that is not granted yet: it is put right some day.
+            # Such as a revoked token or a missing permission, which people correct.
             await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=False)
         except (ForgeGoneError, ForgeRefusedError) as error:
             await self._missed(delivery, error)
@@ -201,23 +199,24 @@ class Dispatcher:
                 self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
             )
         except ForgeError as error:
-            # Who comes back is asked soon, in the first hour.
+            # Tries are at most 20 s apart in a delivery's first hour.
             longest = 20.0 if age_of(delivery) < 3600 else 300.0
             await self._again(delivery, str(error), error.wait, longest=longest, over=False)
         except MinimizeError as error:
             await self._again(delivery, str(error), over=False)
         except sa.exc.OperationalError as error:
-            # The engine's database is locked, full or away: it is back some day.
+            # The engine's database is locked, full or unreachable, which passes.
             reason = f"The engine's database does not answer: {error.orig}."
             await self._again(delivery, reason, over=False)
         except Exception:
             # One bad delivery must not stop the others.
             LOG.exception("delivery %s could not be handled", delivery.delivery)
-            await self._again(delivery, "A mistake of the bot's own; its log has it.")
+            await self._again(delivery, "A bug in the bot; see its log.")
 
     async def _missed(self, delivery: Delivery, error: Exception) -> None:
-        """Look again for what the forge does not have; three days of it, while it has other things,
-        are enough, and a repository that was taken from us at once."""
+        """Try a delivery again whose subject the forge does not have. It is given up after three
+        misses a day apart while the forge answers otherwise, and ignored at once if its repository
+        was removed from the bot."""
         forge = self._forges[delivery.forge]
         place = repository_of(forge, delivery)
         gone = await asyncio.to_thread(self._repositories.is_gone, delivery.forge, place)
@@ -229,7 +228,7 @@ class Dispatcher:
         await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=over, missed=True)
 
     async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
-        """Record the outcome; in one write with many others' where there is a writer."""
+        """Record the outcome, through the group writer if there is one."""
         DELIVERIES.labels(delivery.forge, state).inc()
         came = datetime.fromisoformat(delivery.received).timestamp()
         about = {"event": delivery.event, "forge": delivery.forge, "outcome": state}
@@ -254,7 +253,7 @@ class Dispatcher:
     ) -> None:
         """Postpone a delivery, `longest` seconds at most, or longer where the forge says so.
 
-        It is given up where it is `over`; null: after its last attempt.
+        It is given up if `over`, or, where that is null, after the last attempt.
         """
         if delivery.attempts + 1 >= _ATTEMPTS if over is None else over:
             LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
@@ -312,7 +311,7 @@ class Dispatcher:
 
 
 def repository_of(forge: Forge, delivery: Delivery) -> str:
-    """The repository that a delivery is about; empty where it is about none."""
+    """The repository that a delivery is about; empty if it is about none."""
     event = _event(forge, delivery)
     key = getattr(event, "key", None)
     return key.repository if key is not None else getattr(event, "repository", "")

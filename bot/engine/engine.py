@@ -1,6 +1,6 @@
 """DBOS: start and stop, queues, and runs by id.
 
-Only the MIT core is used: no Conductor, no telemetry. What was learnt is beside each line.
+Only DBOS's MIT core is used: no Conductor, no telemetry.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A check as the engine has it: DBOS's status of its first and its last workflow, and its
-    progress."""
+    """A check's state in the engine: its progress, and DBOS's status of its first and last
+    workflow."""
 
     status: str | None
     final: str | None
@@ -74,14 +74,14 @@ class Running:
 
     @property
     def over(self) -> bool:
-        """Return whether nothing more will come of it."""
+        """Return whether the check has ended."""
         if self.status not in _OVER:
             return False
         return self.progress.done or self.final in _OVER or self.status != "SUCCESS"
 
     @property
     def cancelled(self) -> bool:
-        """Return whether it was cancelled before it had concluded."""
+        """Return whether the check was cancelled before it had concluded."""
         return "CANCELLED" in (self.status, self.final) and not self.progress.done
 
 
@@ -97,7 +97,8 @@ class Engine:
         pause: float = 2.0,
         away: int = AWAY_TRIES,
     ) -> None:
-        """`pause` is the first between tries of a step, `away` the tries while a forge is away."""
+        """`pause` is the seconds before the second try of a step, `away` the number of tries while
+        a forge is unavailable."""
         self._settings = settings
         self._role = role
         self._executor = settings.executor_id(role)
@@ -108,14 +109,14 @@ class Engine:
         config: DBOSConfig = {
             "name": APPLICATION,
             "system_database_url": self._url,
-            # Unique and stable: a restart finds its own runs by it.
+            # Unique and stable: after a restart the process finds its runs by it.
             "executor_id": self._executor,
             # Pinned, or changed code would strand the runs in flight.
             "application_version": self._version,
             "log_level": "WARNING",
             "enable_otlp": False,
-            # How long stopping waits for DBOS's listener, and a waiting run for its hook. On SQLite
-            # each waiting run is a query at each turn: at 0.2 s, 100 runs took 9 % of a core.
+            # How long a stop waits for DBOS's listener, and the delay until a waiting run sees a
+            # message. On SQLite each waiting run polls: at 0.2 s, 100 runs took 9 % of a core.
             "notification_listener_polling_interval_sec": 0.5,
             "serializer": ValueSerializer(),
         }
@@ -151,7 +152,7 @@ class Engine:
 
     @property
     def database(self) -> sa.Engine:
-        """Connections to the engine's database, beside DBOS's own."""
+        """The SQLAlchemy engine of the engine's database, beside DBOS's own."""
         return self._database
 
     @property
@@ -179,7 +180,8 @@ class Engine:
         # Where nobody builds yet, builds wait in the queue of this machine's architecture.
         wanted = {
             CHECKS: engine.predictions,
-            # Half of the places are never a stranger's: a check of theirs may take long on purpose.
+            # Half of the slots are never for untrusted changes, whose checks may take long on
+            # purpose.
             STRANGERS: min(max(engine.predictions // 2, 1), engine.predictions),
             WAITS: waits,
             BuildPlace(native_architecture()).queue: 0,
@@ -196,7 +198,8 @@ class Engine:
         self._recovering = asyncio.create_task(self.recovery.run(), name="recovery")
 
     async def stop(self, seconds: int = 0) -> None:
-        """Stop; runs in flight go on after the next start. `seconds` to wait for them."""
+        """Stop after waiting up to `seconds` for workflows; runs in flight continue after a
+        restart."""
         if self._stopped:
             return
         self._stopped = True
@@ -208,7 +211,7 @@ class Engine:
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
         )
-        # The event loop's threads were DBOS's, and went with it.
+        # DBOS has shut down its executor, which was the event loop's.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         await asyncio.to_thread(self._computing.close)
         self._database.dispose()
@@ -217,7 +220,7 @@ class Engine:
         self._locks.close()
 
     def _woken(self, message: str) -> None:
-        """Do as another process's message says; called in a thread."""
+        """Handle a message of another process; called in a thread."""
         if message.startswith(STOPPED):
             self._computing.end(message.removeprefix(STOPPED))
         else:
@@ -243,20 +246,21 @@ class Engine:
         self._queues.queued()
 
     async def cancel_check(self, check: str) -> None:
-        """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
+        """Cancel all workflows of a check; one that has ended stays as it is."""
         waiting = await self._waits(check)
         parts = [part_id(check, part) for part in _PARTS]
         await DBOS.cancel_workflows_async([check, *parts, *await builds_of(check)])
         await asyncio.to_thread(self._computing.end, check)
         await asyncio.to_thread(self._wakeups.send, f"{STOPPED}{check}")
         if waiting is not None:
-            # It sleeps, and sees that it was cancelled when it wakes.
+            # A sleeping run notices its cancellation when it wakes.
             await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
 
     async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
-        """Wake a check that waits for a check of one of these names (none: of any).
+        """Wake a run that waits for a commit's check with one of these names (none: any name). The
+        same `reason` wakes it once.
 
-        The same `reason` wakes it once. Return whether it waits for such a one.
+        Return whether it waits for such a check.
         """
         waiting = await self._waits(check)
         if waiting is None or not (not names or any(fnmatchcase(n, waiting) for n in names)):
@@ -266,7 +270,7 @@ class Engine:
         return True
 
     async def _waits(self, check: str) -> str | None:
-        """The glob on the checks that a check's run waits for; null if it does not."""
+        """The glob of the check names that a run waits for; null if it waits for none."""
         destination = part_id(check, "wait")
         found = await DBOS.list_workflows_async(
             workflow_ids=[destination], status="PENDING", load_input=False, load_output=False
@@ -276,15 +280,15 @@ class Engine:
         return (await self._progress(check, destination)).waiting
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
-        """Report that a check was stopped, with the reason: in the status of its commit, or in the
-        answer of a narrowed one."""
+        """Report that a check was stopped, with the reason: in the commit's status, or in a
+        narrowed check's answer."""
         run = part_id(job.id, "withdraw")
         await self._enqueue("withdraw", run, WITHDRAW_PRIORITY, job, title, summary)
 
     async def start_reply(self, job: CheckJob, reply: Reply) -> None:
         """Queue the answer to a comment; the same id of the job again is the same answer.
 
-        Questions are computed from the head: a stranger's, or of a stranger, in strangers' places.
+        Questions evaluate the head commit; by or about strangers they run in the strangers' queue.
         """
         queue = CHECKS
         if reply.questions:
@@ -295,7 +299,7 @@ class Engine:
         await self._enqueue("reply", job.id, priority, job, reply, queue=queue)
 
     async def job_of(self, run: str) -> CheckJob | None:
-        """The job of a run, null if the engine does not know it (any more)."""
+        """The job of a run; null if the engine does not have it (any more)."""
         found = await DBOS.list_workflows_async(workflow_ids=[run], load_output=False)
         if not found or found[0].input is None:
             return None
@@ -321,7 +325,7 @@ class Engine:
                 if statuses.get(workflow) not in (None, "ENQUEUED", "DELAYED"):
                     progress = progress.then(await self._progress(check, workflow))
             waited = statuses.get(part_id(check, "wait"))
-            # One that waited well is followed by the build, or has concluded itself.
+            # After a successful wait comes the build, or the check has concluded.
             final = statuses.get(part_id(check, "final")) or (
                 waited if waited != "SUCCESS" else None
             )
@@ -336,7 +340,7 @@ class Engine:
         return await asyncio.to_thread(older_progress, found, check, self.results)
 
     def answers(self) -> None:
-        """Ask the engine's database for nothing; SurroundingsError where it cannot be asked."""
+        """Send a trivial query to the engine's database; SurroundingsError if it fails."""
         try:
             with self._database.connect() as connection:
                 connection.execute(sa.select(1))
@@ -354,10 +358,10 @@ class Engine:
 
 
 def even_batches(ids: Sequence[str]) -> Iterator[list[str]]:
-    """All of `ids`, in lists of a few lengths only; the last has some ids again.
+    """Batches of `ids` that have one of a few lengths; the last is padded with its last id.
 
-    A statement's text has a mark for each id, and a connection keeps the newest hundred texts with
-    what SQLite made of each: lists of every length took 130 kB for each check of a backlog.
+    A statement has a placeholder for each id, and a connection caches its hundred newest
+    statements: with lists of every length that took 130 kB for each check of a backlog.
     """
     for start in range(0, len(ids), _BATCH):
         batch = list(ids[start : start + _BATCH])
@@ -366,13 +370,13 @@ def even_batches(ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _version(settings: Settings) -> str:
-    """The version of the order of steps, and the settings' own."""
+    """The application version: WORKFLOW_VERSION, followed by the settings' own."""
     own = settings.engine.application_version
     return f"{WORKFLOW_VERSION}-{own}" if own else WORKFLOW_VERSION
 
 
 def _without_cancellations(record: logging.LogRecord) -> bool:
-    """DBOS logs a cancelled run as an error with a traceback; a superseded check is none."""
+    """Filter DBOS's error messages about cancelled runs: a superseded check is no error."""
     message = record.getMessage()
     if "was cancelled during execution" in message or "no longer owned by this" in message:
         return False

@@ -1,8 +1,5 @@
-"""Effects of deliveries: checks start, stop or wait for room, and merges are recorded.
-
-Beside those of a pull request's commits: a re-run, checks that ended, a merge queue, and
-repositories that come and go.
-"""
+"""Handling of events: checks start, stop or wait for their quota, and merges are recorded. Other
+events: re-runs, ends of other checks, merge queues, and added or removed repositories."""
 
 from __future__ import annotations
 
@@ -46,14 +43,14 @@ from bot.store.repositories import Repositories
 from bot.store.store import Store
 
 LOG = logging.getLogger(__name__)
-# Actions that start no check of a head that has one with a result.
+# Actions that start no check if the head has one that was not stopped.
 _NO_NEWS = ("ready_for_review", "found", "base moved")
-_FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
+_FRESH = 30.0  # seconds for which a forge's API may lag behind its webhooks
 Locks = Mapping[PullRequestKey, asyncio.Lock]
 
 
 class PullEvents:
-    """Handler of events about pull requests, one at a time for each: `locks` has its lock."""
+    """Handler of events about pull requests; `locks` serialises those of the same one."""
 
     def __init__(
         self,
@@ -66,7 +63,7 @@ class PullEvents:
         *,
         lag: float,
     ) -> None:
-        """`lag` is the seconds after which a forge is asked again."""
+        """`lag` is the seconds before a forge that is behind an event is queried again."""
         self._engine = engine
         self._runs = runs
         self._settings = settings
@@ -82,7 +79,7 @@ class PullEvents:
     ) -> tuple[bool, str]:
         """Handle an event; return whether it had an effect, and a sentence for the log.
 
-        QuotaError while its check has to wait for room.
+        Raises QuotaError if the check has to wait for its quota.
         """
         if event.wish == "stop":
             async with self._locks[event.key]:
@@ -90,7 +87,7 @@ class PullEvents:
                     return await self._merged(forge, await forge.pull_request(event.key))
                 stopped = await self._closed(event.key, event.head_sha)
                 return True, f"{event.key} was closed: {stopped} runs stopped."
-        # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
+        # Before the lock: waiting for a forge that lags must not block newer deliveries.
         pull = await self._as_it_is_now(forge, event, delivery)
         lock = self._locks[event.key]
         behind = lock.locked()
@@ -101,7 +98,7 @@ class PullEvents:
             if pull.merged:
                 return await self._merged(forge, pull)
             if event.base_sha:
-                # The forge's own may be that of the last push to the pull request.
+                # The forge may still report the tip of the last push to the pull request.
                 pull = replace(pull, base_sha=event.base_sha)
             return await self._check(event, delivery, pull)
 
@@ -136,7 +133,7 @@ class PullEvents:
         pusher = event.pusher if event.head_sha == pull.head_sha else ""
         for other in await self._runs.of(key):
             same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
-            # One that began before it was known who pushed may have trusted somebody else.
+            # A check that began before its pusher was known may have trusted another account.
             same = same and pusher in ("", other.pusher, pull.author)
             same = same and event.base_sha in ("", other.base_sha)
             settled = other.stage != "stopped" and event.action in _NO_NEWS
@@ -149,8 +146,8 @@ class PullEvents:
         return True, f"{job.id} started."
 
     async def _hold(self, pull: PullRequest, check: str, excess: Excess) -> None:
-        """Say in the status that the check waits for room; QuotaError until there is some."""
-        # Looked at again then: a newer commit that came meanwhile is the one that is checked.
+        """Set the status of a check that waits for its quota, and raise QuotaError."""
+        # The delivery is tried again then, and checks the head of that time.
         job, publisher = job_of_head(check, pull.key, pull), self._engine.publisher
         await publisher.begin(job)
         await publisher.status(job, Phase.QUEUED, "pending", excess.sentence, excess.sentence)
@@ -159,9 +156,9 @@ class PullEvents:
     async def _end_hold(
         self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
     ) -> None:
-        """Conclude the status of a commit whose check waited for room, where it comes no more."""
+        """Conclude the status of a commit whose check waited for its quota and is obsolete."""
         newest = event.head_sha in ("", pull.head_sha)
-        # One that was never postponed did not wait.
+        # Only a postponed delivery has waited.
         if delivery.reason is None or (newest and pull.open):
             return
         held = replace(pull, head_sha=event.head_sha or pull.head_sha)
@@ -187,16 +184,16 @@ class PullEvents:
 
 
 def age_of(delivery: Delivery) -> float:
-    """Seconds since a delivery was received."""
+    """The seconds since a delivery was received."""
     return time.time() - datetime.fromisoformat(delivery.received).timestamp()
 
 
 async def changed_files(
     forge: Forge, pull: PullRequest, settings: Settings
 ) -> tuple[ForgeFile, ...]:
-    """The files of `pull` from where it left its base branch to its head.
+    """The files that `pull` changes, from its merge base to its head.
 
-    Where the forge lists none, the commits are fetched; raises the errors of both.
+    If the forge refuses to list so many, the commits are fetched. Raises the errors of both.
     """
     try:
         return await forge.changed_files(pull.key)
@@ -213,16 +210,16 @@ async def changed_files(
     return await asyncio.to_thread(lambda: tuple(look()))
 
 
-# The queue's commit is several pull requests, each checked by itself.
+# The queue's commit merges several pull requests, each checked separately.
 MERGE_GROUP_TITLE = "Checked on its pull requests"
 
 
 async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequestEvent | None:
-    """The pull request whose check shall run again, or None if the check is not one of ours.
+    """The pull request whose check shall run again, or None if the check is not the bot's.
 
-    By the id that our status carries: the forge names no pull request for a fork's commit. A check
-    of another repository is never found, whatever id somebody else's App wrote; but one that was
-    made while the repository had another name is.
+    Found by the id in the bot's status, as the forge names no pull request for a fork's commit.
+    Another App may have written that id, so a check of another repository is never taken, except if
+    this repository has been renamed.
     """
     record = await asyncio.to_thread(_record, store, event)
     if record is None:
@@ -245,19 +242,20 @@ def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
 
 
 async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
-    """Return whether the forge leads from the name of then to this very pull request."""
+    """Return whether the check's former repository name redirects to the same pull request."""
     then = PullRequestKey(record.forge, record.repository, record.number)
     try:
         was, now = await forge.pull_request(then), await forge.pull_request(key)
     except (ForgeGoneError, ForgeRefusedError):
-        return False  # not there, or not for us: it tells nothing
+        return False  # missing or not readable: unknown
     return bool(was.url) and was.url == now.url
 
 
 async def wake_waiting(
     store: Store, engine: Engine, event: ChecksEvent, delivery: str
 ) -> tuple[bool, str]:
-    """Wake the runs that wait for a check of this commit; return whether any does, in words."""
+    """Wake the runs that wait for this check; return whether any did, and a sentence for the
+    log."""
     records = await asyncio.to_thread(store.open_checks)
     about = (event.forge, event.repository, event.head_sha)
     woken = [
@@ -272,10 +270,8 @@ async def wake_waiting(
 
 
 async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, delivery: str) -> None:
-    """Set the status of a merge queue's commit: a required one that never comes blocks it.
-
-    A repeated request gets another status, for the first is there already.
-    """
+    """Set the status of a merge queue's commit: a required status that never comes would block the
+    queue. A repeated request gets a new status."""
     again = f"-{delivery}" if event.again else ""
     report = StatusReport(
         check=f"{MERGE_GROUP_CHECK}{event.head_sha}{again}",
@@ -289,8 +285,8 @@ async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, deliv
 async def repositories_changed(
     store: Store, publisher: Publisher, runs: Runs, event: RepositoriesEvent
 ) -> str:
-    """Record which repositories are ours to serve; stop the checks of those that are no more, and
-    forget what they should say. Return a sentence."""
+    """Record added and removed repositories; stop the checks of removed ones and drop their desired
+    states. Return a sentence for the log."""
     repositories = Repositories(store)
     for name in event.removed:
         await asyncio.to_thread(repositories.remove, event.forge, name)

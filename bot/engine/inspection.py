@@ -1,7 +1,5 @@
-"""The runs in an engine's database for people: their states and steps, and how long queues are.
-
-Read from inside a process of the engine or from outside, whether one runs or not.
-"""
+"""Inspection of the runs in an engine's database: states, steps and the lengths of queues. Works
+inside a process of the engine or outside, and while none runs."""
 
 from __future__ import annotations
 
@@ -38,13 +36,13 @@ _STATES: Mapping[str, RunState] = {
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
     "CANCELLED": "stopped",
 }
-# The ends of the ids of a check's further workflows.
+# Suffixes of the ids of a check's further workflows.
 _ENDS = ("-wait", "-final", "-withdraw")
 # A run goes through its workflows in this order.
 _PARTS = ("check", "wait", "build", "gather", "finish", "withdraw", "publish", "reply", "queued")
 
 
-# DBOS's reading methods: of a client outside, or of the engine itself.
+# DBOS's query methods: a client's, outside of the engine, or DBOS's own inside.
 RunsClient = DBOSClient | type[DBOS]
 
 
@@ -64,7 +62,7 @@ class RunPart:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: what it is about, its workflows, its steps."""
+    """A run: its subject, workflows and steps."""
 
     id: str
     state: RunState
@@ -80,7 +78,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class BuildLog:
-    """A build of a run; `log` is the path of its log on the machine that built."""
+    """A build of a run; `log` is its log's path on the machine that built it, or its address."""
 
     side: str
     spec: str
@@ -92,7 +90,7 @@ class BuildLog:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The runs that wait in a queue: how many, and seconds for which the oldest has."""
+    """The number of runs that wait in a queue, and the seconds that the oldest has waited."""
 
     waiting: int = 0
     seconds: float = 0.0
@@ -100,9 +98,9 @@ class QueueState:
 
 @contextmanager
 def open_runs(database: Path | str) -> Iterator[DBOSClient]:
-    """A client of an engine's database, a file or a Postgres URL, which it only reads.
+    """A client for reading an engine's database, a file or a Postgres URL.
 
-    UsageError where there is none, or a newer release has changed it.
+    UsageError if there is none, or if a newer release has changed it.
     """
     if isinstance(database, Path) and not database.is_file():
         raise UsageError(
@@ -128,13 +126,13 @@ def run_of(workflow: str) -> str:
 
 def newest_runs(client: RunsClient, limit: int) -> list[Run]:
     """The newest runs, without their steps."""
-    # A run has up to four workflows, and one for each architecture where it is built on several.
+    # A run has up to four workflows, and one more for each architecture if it is built for several.
     found = client.list_workflows(limit=limit * 4, sort_desc=True, load_output=False)
     return _grouped(found)[:limit]
 
 
 def run_with_steps(client: RunsClient, run: str) -> Run | None:
-    """A run and its steps; null if the engine does not have it (any more)."""
+    """A run with its steps; null if the engine does not have it (any more)."""
     ids = [run, *(run + end for end in _ENDS)]
     found = [
         *client.list_workflows(workflow_ids=ids, load_output=False),
@@ -180,7 +178,7 @@ def _order(name: str) -> int:
 
 
 def _state(parts: tuple[RunPart, ...]) -> RunState:
-    """The state of a run: of what is still to come, else of its last workflow."""
+    """The state of a run: that of its unfinished workflow, else of its last one."""
     unfinished: tuple[RunState, ...] = ("running", "waiting")
     for state in unfinished:
         if any(part.state == state for part in parts):
@@ -208,7 +206,7 @@ def _part(one: Any) -> RunPart:
 
 
 def _steps(client: RunsClient, part: RunPart) -> Iterator[StepRecord]:
-    """The steps of a workflow; tries of one step that follow each other are one."""
+    """The steps of a workflow; consecutive tries of a step are joined."""
     recorded = (
         step for step in client.list_workflow_steps(part.id) if isinstance(step["output"], Outcome)
     )
@@ -218,7 +216,7 @@ def _steps(client: RunsClient, part: RunPart) -> Iterator[StepRecord]:
 
 
 def _of_one_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]:
-    """The steps among tries of one name: one ends with a try that is not followed by another."""
+    """The steps among consecutive tries of one name: a step ends with a try that was final."""
     begun = 0
     for index, step in enumerate(tries):
         last = index + 1 == len(tries)
@@ -245,9 +243,9 @@ def _time(milliseconds: float) -> str:
 
 
 def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
-    """The builds of a check in the store of the directory `data`; none where it has no result.
+    """The builds of a check in the store of the directory `data`; none if it has no result.
 
-    SurroundingsError where the store cannot be read.
+    SurroundingsError if the store cannot be read.
     """
     file = data / FILE
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""The subjects of runs, and the interface of the checker that computes results."""
+"""Jobs of runs, and the interface of the checker that computes their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Urgency = Literal["chat", "push", "scheduled"]
 class OtherHead:
     """The head commit of a pull request that is checked together with another one.
 
-    `name` is what reports call it; `allowed` is who allowed to build this commit, "" for nobody.
+    `name` is its name in reports; `allowed` is the user who allowed to build this commit, or "".
     """
 
     name: str
@@ -43,18 +43,18 @@ class OtherHead:
 
 @dataclass(frozen=True, slots=True)
 class CheckJob:
-    """One head commit of one pull request, requested by one delivery.
+    """A check of one head commit of a pull request, requested by one delivery.
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
-    that the settings name for it, empty if they name none. `allowed` is who allowed to build this
-    commit, "" for nobody; `pusher` who pushed it, "" where no delivery told; `acceptance` who
-    accepted its going over a limit. `workloads` and `arches` narrow the check, `others` are checked
-    together with it; it then answers in a comment of its own, found by the hidden marker `answers`,
-    and is no answer for the commit. `declined` are edits that are not wanted in the repository.
-    `delivery` is the id of the delivery that asked for it. `urgency` is in whose turn it runs:
-    changes of programs' accounts (a mass rebuild, an updater) come after those of people.
-    `tracked`: repositories are built from the base branch, so its objectives are tracked. `links`
-    are those to the builds of a service that a run has waited for.
+    that the settings name for it. `allowed` is the user who allowed to build this commit, or "";
+    `pusher` the user who pushed it, "" if no delivery named one; `acceptance` is the acceptance of
+    a violated limit. `workloads` and `arches` narrow the check, `others` are checked together with
+    it; it then answers in a comment of its own, found by the hidden marker `answers`, and sets no
+    status. `declined` are edits that were declined in the repository. `delivery` is the id of the
+    requesting delivery. `urgency` is its range of priorities: changes by programs' accounts (a mass
+    rebuild, an updater) come after those of people. `tracked`: repositories are built from the base
+    branch, so its objectives are tracked. `links` are the links to a build service's builds that a
+    run has waited for.
     """
 
     id: str
@@ -82,7 +82,7 @@ class CheckJob:
 
     @property
     def narrowed(self) -> bool:
-        """Return whether it looks at some images alone, or at other changes too."""
+        """Return whether the check is limited to some images, or includes other changes."""
         return bool(self.workloads or self.arches or self.others)
 
     @property
@@ -92,7 +92,7 @@ class CheckJob:
 
 
 def job_of_head(run: str, key: PullRequestKey, head: PullRequest | CheckRecord) -> CheckJob:
-    """The job `run` about the head commit that a pull request has, or that a check was about."""
+    """The job with the id `run` for the head commit of a pull request or of an earlier check."""
     return CheckJob(
         run,
         *key.parts,
@@ -108,7 +108,7 @@ def job_of_head(run: str, key: PullRequestKey, head: PullRequest | CheckRecord) 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A command line with its `answer`; an empty one is computed from the line."""
+    """A command line of a comment with its `answer`; an empty one is still to be computed."""
 
     text: str
     answer: str = ""
@@ -116,9 +116,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to the comment with the id `comment`, of `user`, at `url`.
+    """The reply to the comment with the id `comment`, of `user`, at `url`.
 
-    `marker` finds the answer again; `react`: a command was taken.
+    `marker`, hidden in the reply, finds it again; `react`: a command was taken, which gets a
+    reaction.
     """
 
     comment: str
@@ -130,7 +131,7 @@ class Reply:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """The lines that need the images to be answered."""
+        """The questions that have to be computed on the images."""
         parsed = [parse_line(line.text) for line in self.lines if not line.answer]
         return tuple(q for q in parsed if isinstance(q, Question) and q.name != "help")
 
@@ -138,7 +139,7 @@ class Reply:
 def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
     """The id of a run, and of its page.
 
-    The delivery is part of it: a force-push A, B, A must not attach to A's cancelled run.
+    The delivery is part of it: the last of force-pushes A, B, A must not get A's cancelled run.
     """
     readable = f"{run_prefix(key)}{key.number}"[:100]
     exact = hashlib.sha256(f"{key}\0{head_sha}\0{delivery}".encode()).hexdigest()
@@ -146,18 +147,18 @@ def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
 
 
 def run_prefix(key: PullRequestKey) -> str:
-    """The beginning of the ids of a repository's runs."""
+    """The prefix of the ids of a repository's runs."""
     names = "-".join([key.forge, *key.repository.split("/")])
     return re.sub(r"[^A-Za-z0-9._-]", "_", f"{names}-")[:100]
 
 
 @dataclass(frozen=True, slots=True)
 class PredictedCheck:
-    """A prediction, and whether a rebuild could say more.
+    """A prediction, and whether a rebuild could refine it.
 
-    `external` is the plan of a build that somebody else makes; `why_not` says why nothing is built
-    where the settings require it. `read`: evaluation or a build reads a file that changed. `arches`
-    are the architectures that a build would be for.
+    `external` is the plan of an external build; `why_not` is the error if it could not be planned.
+    `read`: evaluation or a build reads a file that changed. `arches` are the architectures to build
+    for.
     """
 
     result: CheckResult
@@ -169,24 +170,23 @@ class PredictedCheck:
 
 
 class Checker(Protocol):
-    """The interface that evaluates, builds and solves. Called in a process of its own, may take
-    long.
+    """The interface that evaluates, builds and solves, in a compute process. May take minutes.
 
-    Both raise SurroundingsError where another try may help, UsageError and ChangeError where it
-    would not. `git` has every commit between the job's base and head.
+    Methods raise SurroundingsError if another try may help, UsageError and ChangeError if it would
+    not. `git` has every commit between the job's base and head.
     """
 
     def predict(
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
     ) -> PredictedCheck:
-        """The result from the spec files alone, `stage` predicted; `others` have the commits of the
-        job's others."""
+        """The result from the spec files alone, with the stage `predicted`; `others` are the
+        repositories of the commits of `job.others`."""
         ...
 
     def finish(
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
     ) -> CheckResult:
-        """The result from the rebuilt packages, `stage` final."""
+        """The result from the rebuilt packages, with the stage `final`."""
         ...
 
     def build(
@@ -196,19 +196,19 @@ class Checker(Protocol):
         ...
 
     def locate(self, plan: ExternalPlan) -> ExternalProgress:
-        """Which packages of a build elsewhere are there by now."""
+        """The packages of an external build that are available by now."""
         ...
 
     def ask(
         self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
     ) -> tuple[ChatFinding, ...]:
-        """The answers to questions about the images, each in its turn; builds nothing."""
+        """The answers to questions about the images, in their order; builds nothing."""
         ...
 
     def warm_up(self) -> None:
-        """Load what is available; a check that needs the rest reports its absence."""
+        """Load the pools that most checks need, before the first one."""
         ...
 
     def drop_idle(self) -> int:
-        """Release what was not used lately; return how much."""
+        """Release pools that were not used lately; return their number."""
         ...

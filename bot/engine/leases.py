@@ -1,8 +1,9 @@
-"""The leases of an engine's processes: who is alive, by the database's own clock.
+"""The leases of an engine's processes: which are alive, by the database's clock. A lease also has
+the process's build places.
 
-A lease also says where its process builds. Each process renews its own in a thread, so that no busy
-event loop stops it, and each looks for leases that ran out. A clock that jumps ends no lease alone:
-the look must also have seen no renewal for as long, by a clock that never jumps.
+Each process renews its own in a thread, independently of the event loop, and looks for expired
+leases of others. A jump of the clock alone expires no lease: the observer must also have seen no
+renewal for as long, by its monotonic clock.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LEASES = sa.Table(
     sa.Column("renewed", sa.Float, nullable=False),
     sa.Column("taker", sa.Text),
     sa.Column("taken", sa.Float),
-    # The places where the process builds, as JSON; null: of a release before them.
+    # The process's build places, as JSON; null from a release that had none.
     sa.Column("builds", sa.Text),
 )
 
@@ -60,7 +61,7 @@ class Leases:
 
     def start(self) -> None:
         """Create the table where it is missing, take the lease, and renew it until `stop`."""
-        with contextlib.suppress(sa.exc.IntegrityError):  # another process made it meanwhile
+        with contextlib.suppress(sa.exc.IntegrityError):  # another process created it meanwhile
             _LEASES.create(self.engine, checkfirst=True)
         self._add_column()
         self.renew()
@@ -68,7 +69,7 @@ class Leases:
         self._thread.start()
 
     def _add_column(self) -> None:
-        """Add what a release before this one did not have."""
+        """Add the column that older releases did not have."""
         table, column = _LEASES.name, _LEASES.c.builds.name
         known = {one["name"] for one in sa.inspect(self.engine).get_columns(table)}
         if column not in known:
@@ -77,7 +78,7 @@ class Leases:
                 connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT"))
 
     def stop(self) -> None:
-        """Give the lease back: who looks finds at once what this process leaves."""
+        """Give the lease back, so that others take over this process's runs at once."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(5)
@@ -100,7 +101,7 @@ class Leases:
                 connection.execute(sa.insert(_LEASES).values(row))
 
     def lost(self) -> list[str]:
-        """The other processes whose lease ran out."""
+        """The names of the other processes whose lease has expired."""
         with self.engine.connect() as connection:
             rows = connection.execute(
                 sa.select(
@@ -129,7 +130,7 @@ class Leases:
             return {row.executor_id: row.version for row in connection.execute(query)}
 
     def built(self) -> frozenset[BuildPlace]:
-        """The places where processes of this release build that have a lease now."""
+        """The build places of living processes of this release."""
         query = (
             sa.select(_LEASES.c.builds)
             .where(_LEASES.c.version == self.version)
@@ -142,9 +143,10 @@ class Leases:
 
     @contextmanager
     def taking_over(self, executor: str) -> Iterator[bool]:
-        """Take over what a lost process had; false if another does. Its lease is gone after it.
+        """Claim the takeover of a lost process, whose lease is removed after it; false if another
+        has it.
 
-        Who takes over has a lease's time for it; then another may.
+        The claim expires after a lease's time; then another process may take over.
         """
         free = sa.or_(_LEASES.c.taker.is_(None), _LEASES.c.taken < self._now() - self.lease)
         with self.engine.begin() as connection:

@@ -13,18 +13,18 @@ from bot.engine.job import CheckJob
 from bot.errors import UsageError
 from bot.settings.values import Settings
 
-# The query's field that has the token of a signed link.
+# The query parameter with the token of a signed link.
 LINK_FIELD = "key"
 _DAY = 86_400
-# Characters of a key: as many as a SHA-256 in base64 without its end, fewer than in hexadecimal.
+# The least characters of a key: somewhat fewer than a SHA-256 takes in base64.
 _SHORTEST = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _SALT = b"minimize check page 1"
 
 
 class _DailySigner(TimestampSigner):
-    """Knows only days: all links made on one day are the same, so a status that is set twice, and
-    a comment that is written twice, say the same."""
+    """A signer with days as its time: links made on one day are equal, so that setting a status or
+    a comment again changes nothing."""
 
     def get_timestamp(self) -> int:
         """The beginning of today in UTC, in seconds since 1970."""
@@ -32,10 +32,11 @@ class _DailySigner(TimestampSigner):
 
 
 class LinkKeys:
-    """Signs checks, and knows its own signatures. A signature opens one check and nothing else."""
+    """Keys that sign links to checks and verify them. A signature is valid for one check alone."""
 
     def __init__(self, keys: tuple[str, ...], days: int) -> None:
-        """`keys`: the newest first, it signs. UsageError for one that could be guessed."""
+        """`keys`: the newest first, which signs; `days`: how long links are valid. UsageError for a
+        key that is too short."""
         if any(len(key) < _SHORTEST for key in keys):
             raise UsageError(
                 f"A key of private_pages is shorter than {_SHORTEST} characters.",
@@ -49,7 +50,7 @@ class LinkKeys:
 
     @classmethod
     def of(cls, settings: Settings) -> LinkKeys | None:
-        """The keys of the settings, null if they have none; UsageError if one is not there."""
+        """The keys of the settings, null if they name none; UsageError if one cannot be read."""
         pages = settings.private_pages
         return None if pages is None else cls(tuple(k.value() for k in pages.keys), pages.days)
 
@@ -58,8 +59,9 @@ class LinkKeys:
         return self._signer.sign(check).decode()[len(check) + 1 :]
 
     def opens(self, check: str, token: str) -> bool:
-        """Return whether a token was made by one of the keys for this check, and is not too old."""
-        # base64 passes over foreign characters; who puts the token in a header must not.
+        """Return whether one of the keys signed the token for this check, and it has not
+        expired."""
+        # Python's base64 ignores foreign characters, which must not get into a header.
         if _TOKEN.fullmatch(token) is None:
             return False
         try:
@@ -69,7 +71,7 @@ class LinkKeys:
 
 
 class CheckLinks:
-    """Where a check is shown. Nothing of a private repository without keys, or without a URL."""
+    """The addresses of checks; null without a public URL, or, if private, without keys."""
 
     def __init__(self, public_url: str | None, keys: LinkKeys | None) -> None:
         self._public_url = public_url

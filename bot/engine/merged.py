@@ -1,8 +1,8 @@
 """Merged pull requests of tracked branches, with the effect that their check measured.
 
-Everything here may be done again: what is written is found by the pull request, and the newest
-result of the head's check is read each time. So a repeated delivery, a crash between two steps, or
-a check that ends after the merge all lead to the same record.
+Everything here is idempotent: records are found by the pull request, and the newest result of the
+head's check is read each time. A repeated delivery, a crash between two steps, or a check that ends
+after the merge lead to the same record.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class MergedChanges:
         self._settings = settings
         self._commands = Commands(store)
         self._proposals = Proposals(store)
-        # Reading the check's result and storing it is one thing: the older never replaces the
+        # Held from reading a check's result to storing it, so that an older one never replaces a
         # newer.
         self._lock = threading.Lock()
 
     def merged(self, pull: PullRequest, files: Iterable[ForgeFile]) -> bool:
-        """Store a merged pull request; False if it changed no package and no image's request.
+        """Store a merged pull request; return False if it is not stored.
 
-        `files` are what it changed, for one that was never checked. What was merged into a branch
-        that no repository is built from is not stored.
+        `files` are the files it changed, used if it was never checked. It is stored if it changed a
+        package or an image's request, and a repository is built from its branch.
         """
         branch = (pull.key.forge, pull.key.repository, pull.base_ref)
         if not built_from(self._settings, *branch, pull.default_branch):
@@ -65,13 +65,13 @@ class MergedChanges:
             return True
 
     def pushed(self, change: MergedChange, opportunities: Iterable[str] = ()) -> None:
-        """Store a commit that came without a pull request; its text names `opportunities`."""
+        """Store a commit without a pull request; its message names `opportunities`."""
         with self._lock:
             self._history.recorder.record_merged(change)
             self._proposals.merged(change, tuple(opportunities))
 
     def store_file(self, file: BranchFile) -> None:
-        """Store a branch's present `.minimize.yaml`."""
+        """Store a branch's current `.minimize.yaml`."""
         self._history.recorder.record_file(file)
 
     def store_checked_file(self, record: CheckRecord, content: str | None) -> None:
@@ -83,7 +83,7 @@ class MergedChanges:
         )
 
     def ended(self, record: CheckRecord) -> None:
-        """Store a check's effects, if its pull request was merged with that head meanwhile."""
+        """Store a check's effects, if its pull request has been merged with that head."""
         if record.narrowed or not record.result:
             return
         with self._lock:
@@ -141,17 +141,17 @@ class MergedChanges:
 
 
 def built_from(settings: Settings, forge: str, repository: str, branch: str, default: str) -> bool:
-    """Return whether a repository document stands for a branch.
+    """Return whether the packages of some repository document are built from a branch.
 
-    Where the settings have no rules, every document stands for every repository's `default`
-    branch; where that is not known (""), for every branch.
+    Without rules in the settings every document counts for each repository's `default` branch, or,
+    if that is not known (""), for every branch.
     """
     if not settings.repositories:
         return default in ("", branch)
     return bool(settings.documents_for(forge, repository, branch, default=default))
 
 
-# Of a push with more commits than this only the last one is stored, for all of them.
+# A push with more commits is stored as one change, under its last commit.
 MOST_COMMITS = 50
 _MOST_BYTES = 200_000
 _NAME = re.compile(r"^Name:[ \t]*([A-Za-z0-9._+-]+)[ \t]*$", re.MULTILINE)
@@ -159,8 +159,8 @@ _NAME = re.compile(r"^Name:[ \t]*([A-Za-z0-9._+-]+)[ \t]*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class PushedCommit:
-    """A commit that changes packages: `sources` are their names, `opportunities` the ids of those
-    that its text names."""
+    """A commit that changes packages; `sources` are their names, `opportunities` the ids of
+    opportunities that its message names."""
 
     sha: str
     title: str
@@ -178,7 +178,7 @@ class _Pushed:
 
 
 class Pushes:
-    """Handler of pushes; handling one again changes nothing."""
+    """Handler of pushes; handling a push twice changes nothing."""
 
     def __init__(self, settings: Settings, merged_changes: MergedChanges) -> None:
         self._settings = settings
@@ -189,7 +189,7 @@ class Pushes:
         where = f"{event.branch} of {event.repository}"
         place = (event.forge, event.repository, event.branch)
         if not built_from(self._settings, *place, event.default_branch):
-            return False, f"{where} moved: no repository document stands for it."
+            return False, f"{where} moved: no repository is built from it."
         documents = self._settings.documents_for(*place)
         if not event.after.strip("0"):
             await asyncio.to_thread(
@@ -209,7 +209,7 @@ class Pushes:
         file = _file(event, documents, pushed.content, pushed.requests)
         await asyncio.to_thread(self._merged_changes.store_file, file)
         if pushed.rewritten:
-            return True, f"{where} was made or rewritten: its commits are not new."
+            return True, f"{where} was created or rewritten: no commits are recorded."
         recorded = 0
         for commit in pushed.commits:
             if await forge.pull_of(event.repository, event.branch, commit.sha) is None:
@@ -223,7 +223,7 @@ class Pushes:
 
 
 def mirror_of(source: Source, settings: Settings) -> GitMirror:
-    """The cache of a repository's git objects, with the forge's credential for fetching."""
+    """The mirror of a repository's git objects, with the forge's credential for fetching."""
     return open_mirror(
         settings.cache / "git",
         source.url,
@@ -233,10 +233,9 @@ def mirror_of(source: Source, settings: Settings) -> GitMirror:
 
 
 def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
-    """The commits of a push, and after it the branch's `.minimize.yaml` and its files that say what
-    images ask for.
+    """The commits of a push, and the branch's `.minimize.yaml` and request files after it.
 
-    A branch that is new, or whose history was rewritten, brings no commits.
+    A branch that is new, or whose history was rewritten, has no new commits.
     """
     new = not before.strip("0")
     base = mirror.fetch(after, after if new else before, refs=refs)
@@ -270,7 +269,7 @@ def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
         neighbours = beside.get(_folder(path))
         if path in changed or neighbours:
             text = (mirror.read(sha, path) or b"")[:_MOST_BYTES].decode("utf-8", "replace")
-            # A patch beside a spec that names it changes its package as well.
+            # A changed file beside a spec (a patch) counts if the spec names it.
             if path in changed or any(name in text for name in neighbours or ()):
                 names.append(_name(text, path))
     gone = sorted(path for path in changed - set(specs) if path.endswith(".spec"))
@@ -286,7 +285,7 @@ def _folder(path: str) -> str:
 
 
 def _name(text: str, path: str) -> str:
-    """The spec's Name where it is written plainly, else the file's: nothing is evaluated here."""
+    """The spec's Name if it has no macros, else the file's name: nothing is evaluated here."""
     found = _NAME.search(text)
     return found[1] if found else PurePosixPath(path).stem
 

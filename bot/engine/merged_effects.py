@@ -16,12 +16,12 @@ from bot.store.history.values import Acceptance, MergedChange, MergedEffect
 from bot.store.records import CheckRecord
 
 _SPEC = ".spec"
-# Images that a check makes up where no workload holds the package; nobody tracks them.
+# Prefix of images that a check makes up for a package that is in no workload; not tracked.
 _MADE_UP = "@"
 
 
 def sources_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """The source packages of spec files, by the files' names: what distributions call them by."""
+    """The names of source packages by the names of their spec files, as distributions name them."""
     return tuple(
         dict.fromkeys(PurePosixPath(p).name.removesuffix(_SPEC) for p in paths if p.endswith(_SPEC))
     )
@@ -30,12 +30,13 @@ def sources_of(paths: Iterable[str]) -> tuple[str, ...]:
 def measured_change(change: MergedChange, check: CheckRecord) -> MergedChange:
     """The change with the effects that its check measured.
 
-    Those on an image of a file (a Containerfile) are of the image that history has of it.
+    An effect on an image of a request file (a Containerfile) has that image's key in history.
     """
     assert check.result is not None
     result = check_from_json(check.result)
     images = [i for i in result.images if not i.key.workload.startswith(_MADE_UP)]
-    # A repository's own file goes before the settings: the check knows which documents it meant.
+    # A repository's own file takes precedence over the settings: the check knows the documents
+    # used.
     documents = tuple(dict.fromkeys(image.key.repository for image in images))
     return replace(
         change,
@@ -68,7 +69,7 @@ def _effect(image: ImageResult) -> MergedEffect:
 
 
 def _key_in_history(change: MergedChange, key: ImageKey, paths: Collection[str]) -> ImageKey:
-    """The key that history has of a check's image: of a file's one with its repository."""
+    """The key of a check's image in history: one of a request file is named with its repository."""
     of_file = any(key.workload == path or key.workload.startswith(f"{path}:") for path in paths)
     return replace(key, workload=tracked_name(change.repository, key.workload)) if of_file else key
 
@@ -76,7 +77,7 @@ def _key_in_history(change: MergedChange, key: ImageKey, paths: Collection[str])
 def accepted_growth(
     change: MergedChange, check: CheckRecord, decision: Decision
 ) -> tuple[Acceptance, ...]:
-    """Every objective that the change broke and somebody accepted."""
+    """The acceptances of all objectives that the change violated."""
     assert check.result is not None
     assert change.number is not None
     place = (change.forge, change.repository, change.branch)

@@ -1,13 +1,10 @@
-"""Deliveries of the bot's own about what no webhook told of; they are stored like others, and one
-name is one.
+"""Deliveries that the bot makes itself for events of which no webhook came; stored like others,
+once for each name. Comments and pushes are found by polling: a forge without a list of failed
+deliveries, or one that the bot may not read, sends none again.
 
-Comments and pushes are found by asking the forge what is new: one that keeps no list of failed
-deliveries, or shows it to others alone, sends nothing again.
-
-A base branch that moved makes checks of open pull requests out of date. Both sides of a check are
-compared from the merge base; of the branch's tip it reads `.minimize.yaml`. So a push matters where
-it changes that file, or the merge base of a pull request (commits of its own, or of one that it
-builds on, are in the branch now).
+A push to a base branch can make checks of open pull requests out of date. A check compares the head
+with the merge base, and reads `.minimize.yaml` at the branch's tip. So a push matters if it changes
+that file, or the merge base of a pull request (some of its commits are in the branch now).
 """
 
 from __future__ import annotations
@@ -45,7 +42,7 @@ FOUND_EVENT = "minimize found"
 FOUND_COMMENT = "minimize found comment"
 FOUND_PUSH = "minimize found push"
 FOUND_EVENTS = (FOUND_EVENT, FOUND_COMMENT, FOUND_PUSH)
-# A head that has no check, or a pull request that is over; a base branch that has moved.
+# `found`: a head without a check, or a closed pull request; `base moved`: a base branch that moved.
 FoundAction = Literal["found", "base moved"]
 
 
@@ -58,9 +55,10 @@ def found_delivery(
     base_sha: str = "",
     at: float,
 ) -> NewDelivery:
-    """A delivery about a pull request; the same within an hour (`at`, seconds since 1970) is one.
+    """A delivery about a pull request; equal ones within a clock hour (of `at`, seconds since 1970)
+    have the same name.
 
-    `base_sha` is where the base branch has moved to.
+    `base_sha` is the commit that the base branch has moved to.
     """
     hour = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H")
     name = f"{action} {key.repository}#{key.number} {head_sha} {base_ref} {base_sha or hour}"
@@ -76,20 +74,20 @@ def found_delivery(
 
 
 def comment_delivery(comment: CommentEvent) -> NewDelivery:
-    """A delivery about a comment; the same text of it is one."""
+    """A delivery about a comment; its name is the same until the comment is edited."""
     name = f"comment {comment.key.repository}#{comment.key.number} {comment.comment}"
     body = json.dumps(asdict(comment)).encode()
     return NewDelivery(comment.key.forge, FOUND_COMMENT, f"{name} {comment.updated}", body)
 
 
 def push_delivery(push: PushEvent) -> NewDelivery:
-    """A delivery about a branch that moved; the same move is one."""
+    """A delivery about a branch that moved; the same move has the same name."""
     name = f"push {push.repository} {push.branch} {push.before} {push.after}"
     return NewDelivery(push.forge, FOUND_PUSH, name, json.dumps(asdict(push)).encode())
 
 
 def found_event(forge: str, event: str, body: bytes) -> Event:
-    """The event of such a delivery."""
+    """The event of a delivery that the functions above made."""
     data = json.loads(body)
     if event == FOUND_COMMENT:
         return CommentEvent(**{**data, "key": PullRequestKey(**data["key"])})
@@ -107,16 +105,17 @@ def found_event(forge: str, event: str, body: bytes) -> Event:
 
 
 LOG = logging.getLogger(__name__)
-# Of one look; those that were changed last come first.
+# Limits of one look, most recently changed first.
 _MOST_PULLS = 50
 _MOST_BRANCHES = 20
 
 
 class MissedEvents:
-    """Finder of what is new in a repository since it was last looked at, but `fresh` seconds.
+    """Finder of new comments and pushes in a repository since the last look, except those of the
+    last `fresh` seconds.
 
-    Finding the same again makes the same delivery, which is stored once; a command that a webhook
-    brought is not carried out again.
+    Finding one again makes the same delivery, which is stored once; a command that came by a
+    webhook too is executed once.
     """
 
     def __init__(self, repositories: Repositories, fresh: float) -> None:
@@ -131,7 +130,7 @@ class MissedEvents:
         newest: dict[int, NewestCheck],
         started: float,
     ) -> list[NewDelivery]:
-        """The deliveries of what is new by `started` (seconds since 1970)."""
+        """The deliveries for what is new at the time `started` (seconds since 1970)."""
         place = (forge.name, repository.name)
         looked = await asyncio.to_thread(self._repositories.looked, *place)
         until = utc_text(datetime.fromtimestamp(started - self._fresh, UTC))
@@ -142,7 +141,7 @@ class MissedEvents:
         except (ForgeGoneError, ForgeRefusedError) as error:
             if isinstance(error, ForgeRefusedError) and error.wait:
                 raise
-            LOG.info("what is new in %s is not for us to read: %s", repository.name, error)
+            LOG.info("events of %s cannot be read: %s", repository.name, error)
         await asyncio.to_thread(self._repositories.look, *place, until)
         return found
 
@@ -154,7 +153,7 @@ class MissedEvents:
         since: str,
         until: str,
     ) -> list[NewDelivery]:
-        """Those with a command, on pull requests that have changed since then."""
+        """The deliveries of comments with a command on pull requests changed after `since`."""
         changed = sorted(
             (pull for pull in pulls if moment(pull.updated) >= moment(since)),
             key=lambda pull: pull.updated,
@@ -181,8 +180,8 @@ class MissedEvents:
     async def _pushes(
         self, forge: Forge, place: tuple[str, str], checks: Iterable[NewestCheck]
     ) -> list[NewDelivery]:
-        """The moves of the branches that open pull requests go into, away from where we know them
-        to be."""
+        """The deliveries of moves of open pull requests' base branches since their last known
+        tips."""
         known = {
             one.base_ref: one.base_sha
             for one in sorted(checks, key=lambda one: one.created)
@@ -198,7 +197,7 @@ class MissedEvents:
 
 
 class MovedBases:
-    """Finder of the checks that a push makes out of date; the same push again finds the same."""
+    """Finder of the checks that a push makes out of date; handling a push twice finds the same."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -206,7 +205,8 @@ class MovedBases:
         self._settings = settings
 
     async def take(self, forge: Forge, event: PushEvent) -> int:
-        """Have the checks started anew that a push makes out of date; return their number."""
+        """Store deliveries that restart checks that a push makes out of date; return their
+        number."""
         if not event.after.strip("0"):
             return 0
         checks = await asyncio.to_thread(self._checks, event)
@@ -239,7 +239,7 @@ class MovedBases:
         return len(found)
 
     def _checks(self, event: PushEvent) -> list[NewestCheck]:
-        """The newest check of each pull request into the branch, but those that were stopped."""
+        """The newest check of each open pull request into the branch, except stopped ones."""
         newest = self._repositories.newest_checks(event.forge, event.repository)
         ours = (one for one in newest.values() if one.base_ref == event.branch and not one.over)
         return [one for one in ours if one.stage != "stopped"]
@@ -252,7 +252,7 @@ def _is_current(check: NewestCheck, pull: OpenPull | None, tip: str) -> bool:
 def out_of_date(
     mirror: GitMirror, event: PushEvent, checks: Iterable[tuple[NewestCheck, tuple[str, ...]]]
 ) -> list[NewestCheck]:
-    """Those of `checks`, each with the refs of its commits, that read what a push has changed."""
+    """Those of `checks`, each with the refs of its commits, that a push makes out of date."""
     files: dict[str, bool] = {}
     found = []
     for check, refs in checks:

@@ -1,8 +1,8 @@
-"""The outbox: what the forges should say, and when each was last seen so.
+"""The outbox: the desired states of the forges, and when each forge was last seen to match. It is
+one table in the engine's database, so that workers without a store can write to it.
 
-It is one table in the engine's database, so a worker without a store writes there too. Whoever has
-a row's claim is its only writer on the forge; a claim that is not renewed ends by the database's
-clock.
+Only the holder of a row's claim writes its state to the forge; a claim that is not renewed expires
+by the database's clock.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 D = TypeVar("D", bound=Desired)
-# Seconds after which a claim ends that nobody renews: its holder was killed, or hangs.
+# Seconds after which a claim expires that is not renewed: its holder was killed, or hangs.
 LEASE = 20.0
-# Seconds after which nothing is on its way any more that a lost holder had sent.
+# Seconds after which no request of a lost holder can arrive any more.
 SETTLED = 60.0
 _DAY = 86_400.0
-# More than any pause: a row that is due later than this was written before the clock was set back.
+# Longer than any pause: a row due later than this was written before the clock was set back.
 _LONGEST_PAUSE = 25_200.0
 
 
 class Outbox:
-    """The open outbox. Blocking; safe for several threads and processes.
+    """The outbox's table. Blocking; safe for several threads and processes.
 
-    SurroundingsError while the database does not answer.
+    Methods raise SurroundingsError if the database does not answer.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class Outbox:
         lease: float = LEASE,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """`holder` names this process; `on_change` is called after each change, in any thread."""
+        """`holder` names this process's claims; `on_change` is called after each change, in any
+        thread."""
         self._engine = database_engine(url)
         self._holder = holder
         self._lease = lease
@@ -69,7 +70,7 @@ class Outbox:
         )
         with self._begin() as connection:
             if postgres:
-                # Two processes that start at once would both make the table.
+                # Two processes that start at once may both try to create the table.
                 connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
             METADATA.create_all(connection, checkfirst=True)
 
@@ -88,10 +89,10 @@ class Outbox:
     # Recording
 
     def change(self, subject: Subject, empty: D, change: Callable[[D], D]) -> bool:
-        """Change the desired state of `subject`, `empty` where there is none; return whether it
-        is another now.
+        """Apply `change` to the desired state of `subject` (`empty` if there is none); return
+        whether it differs now.
 
-        `change` may be called again, where another process was quicker.
+        `change` is called again if another process wrote the row meanwhile.
         """
         kind = type(empty)
         while True:
@@ -126,7 +127,7 @@ class Outbox:
         """Write a desired state unless the row has changed since; return whether it was written."""
         values: dict[str, object] = {"body": desired_to_json(desired)}
         if shown:
-            # Tries that failed were about another text; a forge that is away has its own pause.
+            # Failed tries were of another text; a pause that the forge asked for is kept elsewhere.
             values |= {"changed_at": self._now, "due": self._now, "attempts": 0, "refusals": 0}
         if row is not None:
             values |= {"revision": row.revision + 1, "number": subject.number}
@@ -154,11 +155,11 @@ class Outbox:
     def claim(
         self, most: int, *, without: Collection[str] = (), in_hand: Collection[str] = ()
     ) -> list[Claim]:
-        """Claim up to `most` rows that their forge does not have yet, the longest due first; none
-        of the forges `without`, nor of the subjects `in_hand`: a claim that ended while its holder
-        writes must not make a second writer of the same process."""
+        """Claim up to `most` unwritten rows, the longest due first; none of the forges `without`,
+        nor of the subjects `in_hand`, which this process is writing although their claims may have
+        expired."""
         free = OUTBOX.c.held_until < self._now
-        # No lease is longer: it was written before the clock was set back.
+        # No lease is that long: it was written before the clock was set back.
         free |= OUTBOX.c.held_until > self._now + 2 * self._lease
         due = (OUTBOX.c.due <= self._now) | (OUTBOX.c.due > self._now + _LONGEST_PAUSE)
         wanted = _unseen() & due & free & OUTBOX.c.forge.not_in(list(without))
@@ -187,7 +188,7 @@ class Outbox:
         try:
             desired = desired_from_json(row.kind, row.body)
         except ValueError:
-            # One row of another release must not stop the others.
+            # One unreadable row must not block the others.
             LOG.exception("%s cannot be read, and is not written", row.id)
             this = OUTBOX.c.id == row.id
             unread = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
@@ -208,7 +209,7 @@ class Outbox:
         )
 
     def renew(self, claims: Collection[Claim]) -> set[str]:
-        """Renew claims; return the ids of the subjects whose claim is still this process's."""
+        """Renew claims; return the subjects' ids of those that this process still holds."""
         ids = [claim.subject.id for claim in claims]
         mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.holder == self._holder)
         with self._begin() as connection:
@@ -221,9 +222,10 @@ class Outbox:
             return set(renewed)
 
     def settle(self, claim: Claim) -> None:
-        """Record that the forge says what `claim` wants, and release it.
+        """Record that the forge has the state of `claim`, and release it.
 
-        What was taken over from a lost holder is looked at again once nothing can be on its way.
+        A row taken over from a lost holder is compared again later, when no request of that holder
+        can arrive any more.
         """
         later = self._now + SETTLED if claim.taken_over else sa.null()
         done = {"seen": claim.version, "seen_at": self._now, "look_at": later, "problem": None}
@@ -236,7 +238,7 @@ class Outbox:
         self._release(claim, {"seen": claim.version, "look_at": None, "problem": reason})
 
     def postpone(self, claim: Claim, problem: str, pause: float) -> None:
-        """Record a failed try, and release the claim for another in `pause` seconds."""
+        """Record a failed try, and release the claim for the next in `pause` seconds."""
         tried: dict[str, object] = {
             "attempts": OUTBOX.c.attempts + 1,
             "failing_since": sa.func.coalesce(OUTBOX.c.failing_since, self._now),
@@ -247,7 +249,8 @@ class Outbox:
         self._release(claim, tried)
 
     def refuse(self, claim: Claim, problem: str, pause: float) -> None:
-        """Record a refusal as `postpone` does; it counts where the last that did is a day old."""
+        """Record a refused try as `postpone` does; it counts if the last counted one is a day
+        old."""
         day_old = sa.func.coalesce(OUTBOX.c.refused_at, 0.0) < self._now - _DAY
         mine = (OUTBOX.c.id == claim.subject.id) & (OUTBOX.c.holder == self._holder)
         with self._begin() as connection:
@@ -259,12 +262,12 @@ class Outbox:
         self.postpone(claim, problem, pause)
 
     def release(self, claim: Claim) -> None:
-        """Release a claim as it is: nothing was sent, or all of it is to be looked at again."""
+        """Release a claim without an outcome; the row is due again at once."""
         self._release(claim, {"look_at": self._now, "due": self._now})
 
     def _release(self, claim: Claim, values: dict[str, object]) -> None:
         this = OUTBOX.c.id == claim.subject.id
-        # A newer version is due already: the pause is for what was tried.
+        # A newer version keeps its own due time: the pause is for the version that was tried.
         if "due" in values:
             newer = OUTBOX.c.version > claim.version
             values["due"] = sa.case((newer, OUTBOX.c.due), else_=values["due"])
@@ -275,7 +278,7 @@ class Outbox:
                 .values(**values, holder=None, held_until=0.0)
             )
             if done.rowcount == 0:
-                # The lease had ended, and what this process wrote may have come after another's.
+                # The claim had expired, and another holder's write may have been overwritten.
                 LOG.warning("%s: the claim was lost while it was written", claim.subject.id)
                 later = {"look_at": self._now + 1.0, "due": self._now + 1.0}
                 connection.execute(sa.update(OUTBOX).where(this).values(later))
@@ -283,20 +286,20 @@ class Outbox:
     # What is left
 
     def forget(self, days: float) -> int:
-        """Delete what the forges have had for `days`; return the number."""
+        """Delete written rows that have not changed for `days`; return their number."""
         old = (OUTBOX.c.version <= OUTBOX.c.seen) & OUTBOX.c.look_at.is_(None)
         old &= OUTBOX.c.changed_at < self._now - days * _DAY
         with self._begin() as connection:
             return int(connection.execute(sa.delete(OUTBOX).where(old)).rowcount)
 
     def forget_repository(self, forge: str, repository: str) -> int:
-        """Delete all of a repository that is no longer there for us; return the number."""
+        """Delete the rows of a repository that was removed; return their number."""
         these = (OUTBOX.c.forge == forge) & (OUTBOX.c.repository == repository)
         with self._begin() as connection:
             return int(connection.execute(sa.delete(OUTBOX).where(these)).rowcount)
 
     def backlog(self) -> dict[str, Backlog]:
-        """The rows of each forge that it does not say yet."""
+        """The number and age of unwritten rows, by forge."""
         oldest = self._now - sa.func.min(OUTBOX.c.changed_at)
         query = (
             sa.select(OUTBOX.c.forge, sa.func.count(), oldest)
@@ -307,20 +310,20 @@ class Outbox:
             return {forge: Backlog(n, age) for forge, n, age in connection.execute(query)}
 
     def settled(self) -> bool:
-        """Return whether every forge says all that it should, as far as is known now."""
+        """Return whether no row is unwritten or due to be compared."""
         now = (OUTBOX.c.version > OUTBOX.c.seen) | (OUTBOX.c.look_at <= self._now)
         with self._begin() as connection:
             return connection.execute(sa.select(OUTBOX.c.id).where(now).limit(1)).first() is None
 
     def problem(self, subject: Subject) -> str:
-        """The problem of the last try about `subject`, or nothing."""
+        """The problem of the last try at `subject`; empty if there is none."""
         with self._begin() as connection:
             query = sa.select(OUTBOX.c.problem).where(OUTBOX.c.id == subject.id)
             return connection.execute(query).scalar() or ""
 
 
 def _read(subject: Subject, body: str, empty: D) -> Desired:
-    """The desired state in a row; `empty` for one of another release that cannot be read."""
+    """The desired state in a row; `empty` if it cannot be read (written by another release)."""
     try:
         return desired_from_json(subject.kind, body)
     except ValueError:
@@ -333,12 +336,12 @@ def _unseen() -> sa.ColumnElement[bool]:
 
 
 def holder_name(executor: str) -> str:
-    """The name of one process's claims: never that of its predecessor, which was killed."""
+    """A unique name for a process's claims, different from that of a killed predecessor."""
     return f"{executor} {time.time_ns()}"
 
 
 def open_outbox(settings: Settings, role: Literal["server", "worker"]) -> Outbox:
-    """The outbox in the engine's database, for a process of this role."""
+    """The outbox in the engine's database, opened for a process of this role."""
     url = prepared_url(settings)
     wait_for_database(url)
     return Outbox(url, holder_name(settings.executor_id(role)))

@@ -1,4 +1,4 @@
-"""Running a step: steps never raise, for a restart finds their outcome recorded."""
+"""Running of steps: errors become outcomes, which the engine records for restarts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bot.telemetry.traces import span
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-# Tries in the first hour that a forge is away, and in the five or so that it is waited for.
+# Tries at an unavailable forge: those in about the first hour, and all of them, in some five hours.
 _AWAY_HOUR = 180
 AWAY_TRIES = 230
 _NO_THIRD_TRY = "It happened twice, so it is not tried again."
 
 
 async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
-    """Run one step; errors become outcomes, divided by whether another try may help."""
+    """Run one step; an error becomes an outcome, whose kind says whether another try may help."""
     try:
         return Outcome("ok", await call())
     except MinimizeError as error:
@@ -50,7 +50,7 @@ async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]
 
 
 async def measured(name: str, number: int, call: Callable[[], Awaitable[Outcome[T]]]) -> Outcome[T]:
-    """Make one try of a step, the `number`th, with its logs and metrics under the step's name."""
+    """Make the try `number` (from 1) of a step, with logs, metrics and a trace under its name."""
     started = time.monotonic()
     with working_on(step=name), span(name, {"step.try": number}) as recorded:
         outcome = await call()
@@ -77,8 +77,8 @@ class RetryPolicy:
     """The number of tries of a step, and the pauses between them: `first` seconds, then four times
     as long each, ten minutes at most.
 
-    A forge that is away is waited for: `away` tries, twice as long after each, up to 20 s for about
-    an hour, then five minutes; nobody could be told of anything else meanwhile.
+    For an unavailable forge there are `away` tries: the pauses double, up to 20 s for about an
+    hour, then up to five minutes.
     """
 
     attempts: int = 5
@@ -86,22 +86,24 @@ class RetryPolicy:
     away: int = AWAY_TRIES
 
     def away_pause(self, attempt: int, wait: float) -> float:
-        """Seconds to wait for a forge after the try number `attempt`, at least its own `wait`."""
+        """The seconds to wait for an unavailable forge after the try number `attempt` (from 1), at
+        least `wait`, which the forge asked for."""
         longest = 20.0 if attempt < _AWAY_HOUR else 300.0
         return max(min(self.first * 2.0 ** min(attempt - 1, 20), longest), min(wait, 4000.0))
 
     def pause(self, attempt: int, wait: float = 0.0) -> float:
-        """Seconds to wait after the try number `attempt` (from 1), at least the forge's `wait`."""
+        """The seconds to wait after the try number `attempt` (from 1), at least `wait`, which the
+        forge asked for."""
         return max(float(min(self.first * 4 ** (attempt - 1), 600.0)), min(wait, 4000.0))
 
 
 async def attempt(
     name: str, doing: str, retry_policy: RetryPolicy, call: Callable[[], Awaitable[T]]
 ) -> Outcome[T]:
-    """Run a step of the workflow, and again while that may help.
+    """Run a step of the workflow, and again while another try may help.
 
-    Each try and each pause is recorded by the engine, so a restart goes on where it was. What ends
-    its process twice is not tried a third time.
+    The engine records each try and pause, so a restart continues there. A step that ended its
+    compute process twice is not tried again.
     """
     died = False
     number = failed = 0
@@ -125,7 +127,7 @@ async def attempt(
         else:
             pause = retry_policy.pause(failed, outcome.wait)
         await DBOS.sleep_async(pause)
-    if outcome.kind not in ("ok", "failed"):  # the log has a mistake of ours already
+    if outcome.kind not in ("ok", "failed"):  # `failed` is logged already
         LOG.warning("%s: given up at try %d: %s", doing, number, outcome.sentence)
     return outcome
 

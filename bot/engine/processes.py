@@ -1,8 +1,8 @@
-"""The compute processes of this machine: slots, who computes for which run, and who is warm.
+"""The compute processes of this machine: their slots, their runs, and the pools they have loaded.
 
 Weighed in November 2026: concurrent.futures and loky lose the whole pool with one process that is
-killed; pebble replaces it, but kills it alone and not what it started, and polls ten times a
-second; anyio's worker processes start from nothing each time and are killed alone too.
+killed; pebble replaces it, but does not kill its children, and polls ten times a second; anyio's
+worker processes import everything anew each time, and their children are not killed either.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ T = TypeVar("T")
 Slot = Literal["predictions", "builds", "emulated"]
 Work = Callable[[Checker], T]
 AcceptsLarge = Callable[[], Awaitable[bool]]
-# Who comes back within eight minutes finds them warm; after ten the bot is small.
+# A push within eight minutes finds a warm process; after ten minutes idle memory is freed.
 IDLE_SECONDS = 480.0
-_LOOK_SECONDS = 0.5  # between two looks at the memory of a process at work
+_LOOK_SECONDS = 0.5  # between two checks of a busy process's memory
 _DECIDING = 60.0  # seconds to decide whether a large answer is read
-_REMEMBERED = 60.0  # seconds for which a run that was ended starts nothing
+_REMEMBERED = 60.0  # seconds for which an ended run cannot start processes
 
 
 class Computing(Protocol):
-    """The place where runs compute."""
+    """The interface by which runs compute in processes of their own."""
 
     async def run(
         self,
@@ -51,20 +51,22 @@ class Computing(Protocol):
         about: str = "",
         accepts_large: AcceptsLarge | None = None,
     ) -> T:
-        """Have `work` done for a run; TimeoutError after `seconds`, not counting the wait.
+        """Run `work` for a run in a compute process; TimeoutError after `seconds`, without the wait
+        for a slot.
 
-        `about` is what the work needs warm; `accepts_large` decides whether an answer that would
-        take much of this process's memory is read (AnswerTooLargeError if not). When the caller is
-        cancelled, or `end` is called, everything that was started ends; then this returns.
+        `about` names the repositories that the work needs loaded; `accepts_large` decides whether a
+        large answer, which would fill this process's memory, is read (AnswerTooLargeError if not).
+        When the caller is cancelled, or `end` is called, this returns after the process and its
+        children have ended.
         """
         ...
 
     def end(self, run: str) -> None:
-        """End what computes for a run, from any thread. Blocks for some tens of milliseconds."""
+        """End the processes of a run. From any thread; blocks for some tens of milliseconds."""
         ...
 
     async def warm_up(self) -> None:
-        """Have one process ready, with what most checks need."""
+        """Start one process, and load what most checks need."""
         ...
 
     def drop_idle(self) -> int:
@@ -84,9 +86,10 @@ class _Idle:
 
 
 class Processes:
-    """Compute processes, as many as there are slots. A slot is taken while its process lives.
+    """Compute processes, limited by slots. A slot is taken until its work has returned or its
+    process ended.
 
-    Those of emulated builds have a low priority, for good.
+    Processes for emulated builds have a low CPU priority for good.
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class Processes:
     async def _started(
         self, run: str, about: str, free: asyncio.Semaphore, *, low: bool
     ) -> ComputeProcess:
-        """A process for a run; frees the slot where there is none, or the caller is cancelled."""
+        """A process for a run; frees the slot if none starts or the caller is cancelled."""
         taking = asyncio.ensure_future(asyncio.to_thread(self._acquire, run, about, low=low))
 
         def give_back(taken: asyncio.Future[ComputeProcess]) -> None:
@@ -155,7 +158,7 @@ class Processes:
         try:
             return await asyncio.shield(taking)
         except BaseException:
-            # Where it is being started still, somebody else will use it.
+            # If it is still being started, another run will use it.
             taking.add_done_callback(give_back)
             raise
 
@@ -202,7 +205,7 @@ class Processes:
         return sum(process.resident_bytes() for process in processes)
 
     def _give_signs(self) -> None:
-        """Tell the processes at work that this one lives, in a thread that no event loop stops."""
+        """Send signs of life to the busy processes, in a thread independent of the event loop."""
         while not self._closed.wait(SIGN):
             with self._lock:
                 busy = list(self._busy)
@@ -210,15 +213,15 @@ class Processes:
                 process.sign()
 
     def _acquire(self, run: str, about: str, *, low: bool = False) -> ComputeProcess:
-        """An idle process of that priority for a run, preferably one that has already loaded what
-        `about` needs; a new one where none is idle."""
+        """An idle process of that priority for a run, preferably one that last worked on `about`; a
+        new one if none is idle."""
         with self._lock:
             self._refuse_ended(run)
             self._idle = [one for one in self._idle if one.process.alive]
             idle = [one for one in self._idle if one.process.low == low]
             warm = [one for one in idle if one.about == about]
             if idle:
-                # Where none is warm, the one that was longest not needed.
+                # If none is warm, the longest idle one.
                 chosen = warm[-1] if warm else idle[0]
                 self._idle.remove(chosen)
                 self._busy[chosen.process] = run
@@ -238,7 +241,7 @@ class Processes:
     async def _watched(
         self, process: ComputeProcess, work: Work[T], accepts_large: AcceptsLarge | None
     ) -> T:
-        """The answer; the process is ended once it takes more memory than it may."""
+        """The answer of `work`; the process is ended if it takes more memory than the limit."""
         arguments = (work,) if accepts_large is None else (work, _from_thread(accepts_large))
         call: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(process.call, *arguments))
         call.add_done_callback(lambda call: call.cancelled() or call.exception())
@@ -249,7 +252,7 @@ class Processes:
             used = process.resident_bytes()
             if used > self._memory:
                 what = f"The process that computes this took {used / 1e6:.0f} MB of memory,"
-                may = f"{what} more than the {self._memory / 1e6:.0f} MB that it may."
+                may = f"{what} more than the {self._memory / 1e6:.0f} MB that it may use."
                 await asyncio.to_thread(process.end, ProcessEndedError(may))
 
     def _release(self, process: ComputeProcess | None, about: str, free: asyncio.Semaphore) -> None:
@@ -266,7 +269,7 @@ class Processes:
     async def _end_and_release(
         self, process: ComputeProcess, run: str, free: asyncio.Semaphore
     ) -> None:
-        """End it, whatever becomes of the caller, and free the slot only then."""
+        """End the process, even if the caller is cancelled, and free the slot after that."""
 
         async def end() -> None:
             try:
@@ -281,7 +284,7 @@ class Processes:
 
 
 def _from_thread(accepts_large: AcceptsLarge) -> Callable[[], bool]:
-    """The question as a function that blocks, for a thread that the running loop waits for."""
+    """`accepts_large` as a blocking function, to be called in a thread."""
     loop = asyncio.get_running_loop()
 
     async def accepted() -> bool:
@@ -295,6 +298,6 @@ def _stopped(what: str) -> MinimizeError:
 
 
 def _answered(error: BaseException) -> bool:
-    """Return whether an error is the answer of a process that goes on."""
+    """Return whether an error was returned by the work, so that its process can be used again."""
     ended = ProcessEndedError | RunStoppedError | TimeoutError
     return isinstance(error, Exception) and not isinstance(error, ended)

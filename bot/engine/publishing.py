@@ -1,7 +1,5 @@
-"""From results to desired states: what the forge shall say of a check is recorded, not sent.
-
-The reconciler sends it. Recording the same again changes nothing, so a step may run twice.
-"""
+"""Recording of desired states: statuses, comments and answers of checks, which the reconciler
+sends. Recording the same again changes nothing, so a step may run twice."""
 
 from __future__ import annotations
 
@@ -42,15 +40,14 @@ from bot.settings.values import Settings
 
 D = TypeVar("D", bound=Desired)
 QUEUED = "Waits for its turn: other checks are before it"
-# States that stop a merge; in the mode `comment` none does.
+# States that block a merge; not used in the mode `comment`.
 _STOPPING: tuple[StatusState, ...] = ("failure", "action_required")
 
 
 class Publisher:
-    """The recorder of statuses, comments and answers, for runs and for the server.
+    """Recorder of statuses, comments and answers, for runs and for the server.
 
-    Of a repository in the mode `silent` it records nothing, in the mode `comment` no status that
-    fails.
+    It records nothing for a repository in the mode `silent`, no failing status in `comment`.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class Publisher:
         self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
 
     async def begin(self, job: CheckJob) -> None:
-        """Make `job` the check of its pull request: what an earlier one records counts no more."""
+        """Make `job` the check of its pull request: later records of earlier checks are ignored."""
         if self._silent(job.key, job.base_ref):
             return
         if job.narrowed:
@@ -85,8 +82,8 @@ class Publisher:
         summary: str = "",
         result: str | None = None,
     ) -> None:
-        """Record the status of the head commit; with the id of a `result`, annotations on the
-        specs' lines too. A narrowed check has none: it is no answer for the commit."""
+        """Record the status of the head commit, with annotations on lines of the specs if the id of
+        a `result` is given. A narrowed check sets no status."""
         if job.narrowed:
             return
         if self._silent(job.key, job.base_ref):
@@ -97,8 +94,7 @@ class Publisher:
         await self._statuses(job.key, job.head_sha, lambda all_: all_.recorded(wanted))
 
     async def withdraw(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
-        """Record in the status that the check was stopped. A result that the commit had before
-        stays."""
+        """Record in the status that the check was stopped. A status that had concluded stays."""
         if self._silent(job.key, job.base_ref):
             return
         report = self._report(job, state, title, summary)
@@ -106,8 +102,8 @@ class Publisher:
         await self._statuses(job.key, job.head_sha, lambda all_: all_.withdrawn(wanted))
 
     async def end_hold(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
-        """Record the status of a check that waited for room and comes no more; nothing where the
-        commit has none of it."""
+        """Record the status of an obsolete check that waited for its quota, if the commit has
+        one."""
         if self._silent(job.key, job.base_ref):
             return
         report = self._report(job, state, title, summary)
@@ -119,11 +115,11 @@ class Publisher:
         )
 
     async def closed(self, key: PullRequestKey, sha: str) -> None:
-        """Let a pull request that was closed count no more for a commit that others have too."""
+        """Ignore a closed pull request's status if open pull requests have the same commit."""
         await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))
 
     async def forget_repository(self, forge: str, repository: str) -> None:
-        """Forget what is to be said in a repository that is no longer there for the bot."""
+        """Drop the desired states of a removed repository."""
         await asyncio.to_thread(self.outbox.forget_repository, forge, repository)
 
     async def merge_group(
@@ -138,10 +134,10 @@ class Publisher:
         )
 
     async def comment(self, job: CheckJob, phase: Phase, result: str) -> None:
-        """Record the comment of the result with this id.
+        """Record the comment for the result with this id.
 
-        None is made while no image changes; one from an earlier push is edited to say so. Where the
-        forge edits none, a check has its say once, at its end.
+        Without a changed image no comment is created, but that of an earlier push is edited. On a
+        forge that cannot edit comments a check comments only at its end.
         """
         if self._silent(job.key, job.base_ref):
             return None
@@ -162,7 +158,7 @@ class Publisher:
         return await self._record(job, phase, COMMENT_MARKER, body, create=needed)
 
     async def _suggest(self, job: CheckJob, phase: Phase, found: CheckResult) -> None:
-        """Record the suggestions on lines of the diff; none where the settings want none."""
+        """Record the suggestions on lines of the diff; none if the settings switch them off."""
         rule = self._settings.rule_for(*job.key.parts[:2], job.base_ref)
         wanted = offered(found) if rule is None or rule.suggestions else ()
         made = DesiredSuggestions(
@@ -175,14 +171,13 @@ class Publisher:
         await self._suggestions(job, lambda known: known.recorded(made))
 
     async def decline(self, key: PullRequestKey, edit: str) -> None:
-        """Take back the suggestion of an edit that somebody declined; what the next check records
-        has it no more."""
+        """Withdraw the suggestions of a declined edit; later checks do not make them again."""
         empty = DesiredSuggestions()
         await self._change(Subject.suggestions(key), empty, lambda known: known.without(edit))
 
     def _narrowed(self, job: CheckJob, found: CheckResult) -> str:
-        """The report for a comment of its own: the usual comment is about all images."""
-        # Its own marker is longer than the one that the renderer counts.
+        """The comment of a narrowed check; the usual comment is about all images."""
+        # Its marker is longer than the one that the renderer counts.
         limit = COMMENT_LIMIT - len(job.answers)
         page, about = (
             self._links.page(job),
@@ -192,8 +187,7 @@ class Publisher:
         return body.replace(COMMENT_MARKER, job.answers, 1)
 
     async def answer(self, job: CheckJob, text: str) -> None:
-        """Record a sentence as the answer of a narrowed check, which has no status; others have
-        their status for it."""
+        """Record a sentence as the comment of a narrowed check; others have a status for it."""
         if not job.narrowed or self._silent(job.key, job.base_ref):
             return
         line = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
@@ -201,12 +195,13 @@ class Publisher:
         await self._record(job, Phase.WITHDRAWN, job.answers, body)
 
     async def begin_reply(self, job: CheckJob, reply: Reply) -> None:
-        """Make `reply` the answer to its asker's question: an earlier one counts no more."""
+        """Make `reply` the answer to its user's question: records of earlier ones are then
+        ignored."""
         if not self._silent(job.key, job.base_ref):
             await self._comment(job.key, reply.marker, lambda known: known.begun(reply.comment))
 
     async def reply(self, job: CheckJob, reply: Reply, body: str) -> None:
-        """Record the answer to a comment, in the place of an earlier one to the same question."""
+        """Record the answer to a comment; it replaces an earlier one to the same question."""
         if self._silent(job.key, job.base_ref):
             return
         wanted = DesiredComment(reply.marker, body, check=reply.comment)
@@ -223,7 +218,7 @@ class Publisher:
         await self._change(subject, wanted, lambda _: wanted)
 
     async def publish(self, job: CheckJob, result: CheckResult) -> StoredResult:
-        """Record a final result that somebody accepted, comment and status; return it, stored."""
+        """Store an accepted final result, record its comment and status, and return it."""
         stored = await asyncio.to_thread(self.results.add, job.id, result)
         await self.comment(job, Phase.ACCEPTED, stored.id)
         report = (stored.verdict, stored.title, stored.summary, stored.id)
@@ -245,7 +240,7 @@ class Publisher:
         summary: str,
         notes: tuple[Annotation, ...] = (),
     ) -> StatusReport:
-        """The status of a check, as its repository's mode has it."""
+        """The status of a check, adapted to its repository's mode."""
         if state in _STOPPING:
             mode = self._settings.mode_for(job.forge, job.repository, job.base_ref)
             if mode == "comment":

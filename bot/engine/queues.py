@@ -1,7 +1,7 @@
-"""The queues: in whose turn they run, and claimed when woken instead of ten times a second.
+"""The queues: priorities of runs, and wake-ups of the threads that claim them. For each queue DBOS
+has a thread that polls for work at an interval.
 
-DBOS has a thread for each queue that looks for work, waits for an interval, and looks again. Here
-the wait ends early when work was queued, by any process, or a place became free.
+Here the wait ends early when a process has queued work or a slot became free.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from bot.engine.takeover import APPLICATION, engine_client
 from bot.engine.wakeups import QUEUED, Wakeups
 from bot.errors import SurroundingsError
 
-# More than a forge has open changes of one server's repositories; each mostly sleeps.
+# More than the open pull requests of one server's repositories; waiting runs mostly sleep.
 MOST_WAITING = 1000
 
-# Lower runs first, and unset would beat all.
+# Lower priorities run first; without one a run would be before all.
 WITHDRAW_PRIORITY = 1
 # Each urgency has a range of priorities, in which repositories take turns.
 _RANGES: dict[Urgency, tuple[int, int]] = {
@@ -32,20 +32,20 @@ _RANGES: dict[Urgency, tuple[int, int]] = {
     "push": (100_000, 999_999),
     "scheduled": (1_000_000, 1_999_999),
 }
-# Seconds between two looks that nothing has asked for: a wake-up may be lost.
+# Seconds between polls without a wake-up, as one may be lost.
 _LONGEST_WAIT = 5.0
-# Of a burst of wake-ups, one look follows.
+# Seconds to collect a burst of wake-ups into one poll.
 _BURST = 0.01
-# Seconds from the end of a workflow until DBOS has counted it out: mostly, and at the latest.
+# Seconds from a workflow's end until DBOS has freed its slot: usually, and at the latest.
 _COUNTED_OUT = (0.05, 0.5)
-# Seconds between DBOS's looks for workflows whose delay or time is over. None of ours has either;
-# once a second, as DBOS looks by itself, they took a third of what an idle server takes. Postgres
-# ends who holds their lock for 5 s.
+# Seconds between DBOS's polls for delayed and timed-out workflows. The bot has neither; DBOS's
+# default of one second took a third of an idle server's processor time. On Postgres, a session that
+# holds their lock for 5 s is ended.
 _DELAY_LOOKS = 4.0
 
 
 class Queues:
-    """The queues of one process. One at a time, as DBOS; made before it is launched."""
+    """The queues of one process. Like DBOS a singleton; made before DBOS is launched."""
 
     def __init__(self, database: sa.Engine, wakeups: Wakeups) -> None:
         self._database = database
@@ -59,15 +59,17 @@ class Queues:
         )
 
     def listen(self, url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
-        """Have `DBOS.launch` claim work of these queues here, at most `limits` at a time. Blocks.
+        """Have `DBOS.launch` claim work of the queues `listening`, at most `limits` of each at a
+        time. Blocking.
 
-        The queues' rows are written before DBOS starts: the first webhook should not wait for it.
+        Writes the queues' rows before DBOS starts, so that the first webhook does not wait for it.
         """
         DBOS.migrate(url)
         client = engine_client(url)
         try:
             for name, limit in limits.items():
-                # The limit counts for each process and is one row for all: who works, says it.
+                # The limit is per process, but one row for all: processes that work on the queue
+                # write it.
                 client.register_queue(
                     name,
                     worker_concurrency=max(limit, 1),
@@ -83,30 +85,30 @@ class Queues:
         def claim(stop: threading.Event, dbos: DBOS) -> None:
             _claim(stop, dbos, named)
 
-        # DBOS's own looks once a second for new queues, and offers no wake-up.
+        # DBOS's own thread polls for new queues each second, and offers no wake-up.
         setattr(_dbos, "queue_thread", claim)  # noqa: B010  (mypy: it is not exported)
         _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _DELAY_LOOKS
 
     def wake(self) -> None:
-        """Have every queue of this process look for work now. From any thread."""
+        """Let every queue of this process poll for work now. From any thread."""
         for stop in self._stops:
             stop.wake()
 
     def queued(self) -> None:
-        """Have every process look for work: some was queued."""
+        """Let every process poll for work, after some was queued."""
         self.wake()
         self._wakeups.send(QUEUED)
 
     def place_freed(self) -> None:
-        """Have every queue of this process look for work once what has just ended is counted."""
+        """Let every queue of this process poll once DBOS has counted the end of a workflow."""
         loop = asyncio.get_running_loop()
         for pause in _COUNTED_OUT:
             loop.call_later(pause, self.wake)
 
     async def turn(self, queue: str, urgency: Urgency, job: CheckJob) -> int:
-        """The priority of a repository's next run, so that repositories take turns.
+        """The priority of a repository's next run (the lowest runs first): repositories take turns.
 
-        It comes behind those of its own repository that wait, and behind the first of all.
+        It is behind the repository's own waiting runs, and not before the first waiting run of all.
         """
         low, high = _RANGES[urgency]
         prefix = run_prefix(job.key)
@@ -132,7 +134,7 @@ class Queues:
 
 
 def _claim(stop: threading.Event, dbos: DBOS, named: Mapping[str, _WakeableEvent]) -> None:
-    """A thread for each queue, until `stop`; takes the place of DBOS's own of this kind."""
+    """Claim work in a thread for each queue until `stop`; replaces DBOS's function."""
     threads = []
     for name, own in named.items():
         queue = dbos._sys_db.get_queue(name)
@@ -152,7 +154,7 @@ def _claim(stop: threading.Event, dbos: DBOS, named: Mapping[str, _WakeableEvent
 
 
 class _WakeableEvent(threading.Event):
-    """An event whose `wait` ends early, and as if in vain, when it is woken."""
+    """An event whose `wait` also ends when woken, as if it had timed out."""
 
     def __init__(self) -> None:
         super().__init__()

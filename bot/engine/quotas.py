@@ -1,7 +1,6 @@
-"""How much one author, one repository and one user may ask for within an hour.
+"""Hourly quotas: checks of an author and of a repository, and questions of a user.
 
-Checks and questions run code and solve images: without a limit, whoever opens pull requests or
-comments without end would have the machine to themselves.
+Checks and questions run code and solve images: without limits one user could occupy the machine.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A quota that is used up: a sentence, and the seconds until there is room again."""
+    """A used-up quota: a sentence, and the seconds until it allows more."""
 
     sentence: str
     seconds: float
 
 
 class QuotaError(MinimizeError):
-    """A check that begins once there is room again."""
+    """Raised for a check that has to wait for its quota, `seconds` long."""
 
     def __init__(self, excess: Excess) -> None:
         super().__init__(excess.sentence)
@@ -38,7 +37,7 @@ class QuotaError(MinimizeError):
 
 
 class Quotas:
-    """The quotas of the settings, counted in the store. Blocking."""
+    """The quotas of the settings, counted in the store. Methods block."""
 
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
@@ -71,7 +70,7 @@ class Quotas:
         name, most, sentence = quota
         now = datetime.now(UTC)
         column = rows.rpartition(" ")[2]
-        # The one after which there is room, where there are so many.
+        # The one whose hour must end first, if the quota is used up.
         found = self._store.rows(
             f"select {column} as at from {rows} > ? order by {column} desc limit 1 offset ?",
             [*values, utc_text(now - HOUR), most - 1],

@@ -1,7 +1,7 @@
-"""Driving the forges to what the outbox says, without a limit of attempts.
+"""Reconciling of the forges with the outbox, with as many attempts as needed.
 
-Every write looks first at what is there, so one that was cut off is found again. A result that a
-newer one replaces is never written after it: a row has one writer, which reads it before it writes.
+Every write first reads the forge's state, so that an interrupted one is found again. An older
+result never overwrites a newer one: a row has one writer, which reads it before writing.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from bot.telemetry.metrics import FORGE_WRITES
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
 _AT_ONCE = 8  # rows that are being written to one forge
-_LONGEST_WAIT = 4000.0  # seconds that a forge is believed when it says how long to wait
+_LONGEST_WAIT = 4000.0  # seconds, at most, for which a forge's request to wait is followed
 _HOUR = 3600.0
-# Refusals, each a day after the one before, after which a version is given up.
+# Refusals, at least a day apart, after which a version is given up.
 _REFUSALS = 3
 Written = Callable[[PullRequestKey, DesiredComment, Comment], None]
 Settled = Callable[[Desired], None]
@@ -55,8 +55,8 @@ Settled = Callable[[Desired], None]
 class Pauses:
     """Seconds between tries.
 
-    While a forge is away: from `first` on twice as long each, `away` at most in the first hour, and
-    `long_away` later. Where it refuses: four times as long each, `refused` at most.
+    While a forge is unavailable they double from `first`, up to `away` in the first hour and
+    `long_away` later. After refusals they grow fourfold from 15 times `first`, up to `refused`.
     """
 
     first: float = 1.0
@@ -65,7 +65,7 @@ class Pauses:
     refused: float = 6 * _HOUR
 
     def after(self, claim: Claim, *, refused: bool) -> float:
-        """The pause after another failed try; a little random, so that rows do not come at once."""
+        """The pause in seconds after another failed try; partly random, to spread rows."""
         if refused:
             pause = min(self.first * 15 * 4.0 ** min(claim.attempts, 20), self.refused)
         else:
@@ -75,7 +75,7 @@ class Pauses:
 
 
 class Reconciler:
-    """The writer of what the outbox wants; `wake` it when something was recorded."""
+    """Writer of the outbox's desired states to the forges; call `wake` when one was recorded."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Reconciler:
         on_settled: Settled = lambda _desired: None,
         pauses: Pauses | None = None,
     ) -> None:
-        """`on_comment` is called for each written comment, `on_settled` for all that the forge has
-        as it is wanted; both in a thread."""
+        """`on_comment` is called for each written comment, `on_settled` for each desired state that
+        the forge has; both in a thread."""
         self._outbox = outbox
         self._forges = forges
         self._settings = settings
@@ -98,10 +98,10 @@ class Reconciler:
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
-        # By the monotonic clock: until when a forge asked to be left alone, when it last answered.
+        # Monotonic times until which a forge asked to wait, and at which it last answered.
         self._held: dict[str, float] = {}
         self._answered: dict[str, float] = {}
-        # A merge request's status may stand in its comment, which is read and written as a whole.
+        # A GitLab status may be part of the comment, which is read and written as a whole.
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def wake(self) -> None:
@@ -110,7 +110,7 @@ class Reconciler:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def run(self) -> None:
-        """Write what is due, without end."""
+        """Write due rows until cancelled."""
         self._loop = asyncio.get_running_loop()
         self._outbox.on_change = self.wake
         renewing = asyncio.create_task(self._renew())
@@ -120,7 +120,7 @@ class Reconciler:
                 try:
                     started = await self._start()
                 except Exception:
-                    # The next look may succeed, and must come.
+                    # The loop must go on: the next try may succeed.
                     LOG.exception("the outbox cannot be read; it is tried again")
                     started = 0
                 if not started:
@@ -132,15 +132,15 @@ class Reconciler:
             await self._stop()
 
     async def reconcile(self) -> int:
-        """Write what is due now, to the end; return the number of rows."""
+        """Write the rows that are due now, and wait for it; return their number."""
         started = await self._start()
         await asyncio.gather(*(task for _, task in self._writing.values()))
         return started
 
     async def _start(self) -> int:
-        """Begin what is due beside what is being written; return the number of rows.
+        """Start writing rows that are due; return their number.
 
-        Each forge has places of its own: one that hangs must not hold up the others.
+        Each forge has its own limit, so that one that hangs does not block the others.
         """
         if not self._writing:
             self._locks.clear()
@@ -164,7 +164,7 @@ class Reconciler:
             self._woken.set()
 
     async def _renew(self) -> None:
-        """Keep the claims of writes that take long; stop those whose claim was lost."""
+        """Renew the claims of running writes; cancel those whose claim was lost."""
         while True:
             await asyncio.sleep(LEASE / 4)
             writing = dict(self._writing)
@@ -181,7 +181,7 @@ class Reconciler:
                     task.cancel()
 
     async def _stop(self) -> None:
-        """End the writes; their rows are looked at again by whoever comes next."""
+        """Cancel the writes; the next reconciler compares their rows again."""
         writing = list(self._writing.values())
         for _, task in writing:
             task.cancel()
@@ -195,7 +195,7 @@ class Reconciler:
             await asyncio.shield(asyncio.to_thread(self._outbox.release, claim))
             raise
         except MinimizeError as error:
-            # The claim ends by itself, and its row comes again.
+            # The claim expires, and the row is due again.
             LOG.warning("%s: its outcome could not be recorded: %s", claim.subject.id, error)
 
     async def _attempt(self, claim: Claim) -> None:
@@ -208,7 +208,7 @@ class Reconciler:
         except ForgeError as error:
             await self._away(claim, error)
         except Exception as error:
-            # One row that cannot be written must not stop the others.
+            # One row that cannot be written must not block the others.
             LOG.exception("%s could not be written", claim.subject.id)
             await self._refused(claim, error)
         else:
@@ -223,7 +223,7 @@ class Reconciler:
                 await asyncio.to_thread(self._on_settled, claim.desired)
 
     async def _put(self, claim: Claim) -> str:
-        """Make the forge say what is wanted; return why not, where nobody needs it any more."""
+        """Write the desired state to the forge; return the reason if it is obsolete, else ""."""
         subject, desired = claim.subject, claim.desired
         forge = self._forges.get(subject.forge)
         if forge is None:
@@ -267,19 +267,19 @@ class Reconciler:
     async def _outdated(
         self, forge: Forge, key: PullRequestKey, wanted: DesiredComment | DesiredSuggestions
     ) -> str:
-        """The reason not to write about a head commit any more; empty while it is to be written."""
+        """The reason not to write about a head commit any more; empty if it is to be written."""
         now = await forge.pull_request(key)
-        # What was merged meanwhile is still of this head: its effect is measured to the end.
+        # A merged pull request still has this head: its effect is measured to the end.
         newest = (now.head_sha, now.base_ref) == (wanted.head_sha, wanted.base_ref)
         if not newest or not (now.open or now.merged):
-            return "a newer commit is there, or the pull request is closed"
+            return "there is a newer commit, or the pull request is closed"
         own = self._settings.forges.get(key.forge)
         if now.author_is_bot and not (own is not None and own.comment_on_bots):
             return "the author is a bot"
         return ""
 
     async def _away(self, claim: Claim, error: ForgeError) -> None:
-        """Postpone: the forge is away, broken, or has had enough."""
+        """Postpone a row whose forge is unavailable, fails or limits requests."""
         pause = self._pauses.after(claim, refused=False)
         if error.wait > 0:
             pause = min(error.wait, _LONGEST_WAIT)
@@ -289,8 +289,8 @@ class Reconciler:
         await asyncio.to_thread(self._outbox.postpone, claim, str(error), pause)
 
     async def _refused(self, claim: Claim, error: Exception) -> None:
-        """Postpone what was refused; give it up after days while the forge itself answers, unless a
-        credential or a permission that is put right lets it pass."""
+        """Postpone a refused row. Give it up after three days if the forge answers otherwise,
+        except if it was refused for a credential or permission, which people can correct."""
         answers = time.monotonic() - self._answered.get(claim.subject.forge, -1e9) < 24 * _HOUR
         self._log(claim, str(error))
         if claim.refusals >= _REFUSALS and answers and not isinstance(error, ForgeDeniedError):
@@ -305,7 +305,7 @@ class Reconciler:
         await asyncio.to_thread(record, claim, str(error), pause)
 
     def _log(self, claim: Claim, problem: str) -> None:
-        """One warning for each problem of a row; its repetitions are for the curious."""
+        """Log a warning for a row's new problem; repetitions only at the debug level."""
         level = logging.DEBUG if problem == claim.problem else logging.WARNING
         LOG.log(level, "%s, again later: %s", claim.subject.id, problem)
 
@@ -313,7 +313,7 @@ class Reconciler:
 def record_comment(
     store: Store, key: PullRequestKey, wanted: DesiredComment, comment: Comment
 ) -> None:
-    """Store the address of a pull request's comment, for its pages; not that of an answer."""
+    """Store the address of a pull request's comment, for the check's pages; ignores answers."""
     if wanted.head_sha:
         record = CommentRecord(*key.parts, comment.id, comment.url, wanted.check, now())
         store.record_comment(record)

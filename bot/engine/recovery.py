@@ -1,8 +1,8 @@
-"""The look for runs that nobody runs: of lost processes, of other releases, and dropped ones.
+"""Recovery of runs that no process runs: of lost processes, of other releases, and dropped ones.
+Each process of an engine looks for them every two seconds.
 
-Each process of an engine looks, every two seconds. A worker that is lost leaves its builds in the
-queue of its place, for others of the same. Where there is none for long, a build for several
-architectures must not wait for ever: it goes to another place, or ends.
+Builds of a lost worker stay in the queue of its build place, for other workers of that place. If
+there is none for long, builds for single architectures go to another place, or end.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from bot.errors import UsageError
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
-# Seconds between two looks.
+# Seconds between two searches.
 _WATCH = 2.0
-# Queues a run with this priority, under its own id.
+# Function that queues a run with a priority, under its own id.
 Enqueue = Callable[[StrandedRun, int], Awaitable[None]]
 
 
 class Recovery:
-    """The look of one process."""
+    """The recovery loop of one process."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class Recovery:
         *,
         moves_builds: bool,
     ) -> None:
-        """`in_progress` are the ids of the workflows that this process runs, as they come and go;
-        `moves_builds`: it is the one that moves builds from places where nobody builds."""
+        """`in_progress` is the live set of the ids of this process's workflows; `moves_builds`:
+        this process also moves abandoned builds (one does)."""
         self._settings = settings
         self._database = database
         self._leases = leases
@@ -70,20 +70,20 @@ class Recovery:
         self.dropped = LongKnown(leases.lease)
 
     async def run(self) -> None:
-        """Look without end."""
+        """Look for lost runs until cancelled."""
         while True:
             await asyncio.sleep(_WATCH)
             try:
                 await self.take_over()
             except Exception:
-                # The database may be back at the next look, which must come.
+                # The loop must go on: the database may be back next time.
                 LOG.exception("lost processes could not be looked for")
 
     async def take_over(self) -> list[str]:
-        """Queue again the runs of every process that was lost; return the processes.
+        """Queue the runs of lost processes again; return the processes' names.
 
-        Runs of another release that nobody will run begin again, from their jobs; builds that wait
-        where nobody builds any more go to another place, or end.
+        Runs of another release that no process will run begin again from their jobs; abandoned
+        builds go to another place, or end.
         """
         lost = []
         executor, version = self._leases.executor, self._leases.version
@@ -106,10 +106,10 @@ class Recovery:
         return lost
 
     async def requeue(self, executor: str) -> int:
-        """Queue the runs that `executor` had claimed and never finished; return their number."""
+        """Queue the unfinished runs that `executor` had claimed again; return their number."""
         if executor == self._leases.executor:
             raise UsageError(
-                f"{executor} is this process itself.", "A restart goes on with its own runs."
+                f"{executor} is this process itself.", "A restart continues its own runs."
             )
         count = await asyncio.to_thread(requeue_runs, self._settings, executor)
         self._queues.queued()
@@ -120,8 +120,8 @@ class Recovery:
         LOG.warning("%s is lost: %d of its runs are queued again", executor, count)
 
     async def _requeue_dropped(self) -> None:
-        """Queue again the runs that are this process's, and that it does not run: the database did
-        not answer, or the disk was full, when one was begun or recorded a step."""
+        """Queue this process's runs again that it does not run: the database did not answer, or the
+        disk was full, when it began one or recorded a step."""
         executor = self._leases.executor
         claimed = await DBOS.list_workflows_async(
             status="PENDING",
@@ -147,7 +147,7 @@ class Recovery:
 
 
 async def builds_of(check: str) -> list[str]:
-    """The ids of a check's builds for single architectures."""
+    """The ids of a check's build workflows for single architectures."""
     found = await DBOS.list_workflows_async(
         workflow_id_prefix=build_id(check), load_input=False, load_output=False
     )
@@ -160,10 +160,11 @@ async def move_abandoned(
     places_of: Callable[[], Collection[BuildPlace]],
     queues: Queues,
 ) -> None:
-    """Move builds from places where nobody has built for long to another place of their
-    architecture; end those that have none, for the runs that gather them to go on.
+    """Move builds from places without a worker for long to another place of their architecture; end
+    those that have none, so that the runs that gather them go on.
 
-    `places_of` finds where living processes build, `known` remembers what was abandoned before.
+    `places_of` returns the build places of living processes, `known` remembers how long queues have
+    been abandoned.
     """
     waiting = await asyncio.to_thread(_queues_with_builds, database)
     places = await asyncio.to_thread(places_of) if waiting else ()

@@ -1,4 +1,4 @@
-"""Parts of what is written beside the report: suggestions, addresses of logs, narrowing."""
+"""Rendering beside the report: suggestions on lines, addresses of logs, narrowed checks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ say = Sentences(Path(__file__).with_name("sentences.toml"))
 
 
 def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]) -> CheckResult:
-    """`result` with the logs where `address` says that the build of this number has its own.
+    """`result` with addresses of logs, by the build's number, in place of local paths.
 
-    Where a log lies on this machine is nothing for a comment. One that somebody else keeps, for a
-    build elsewhere, has its own address.
+    The log of an external build keeps its own address.
     """
 
     def own(number: int, log: str | None) -> str | None:
@@ -35,14 +34,14 @@ def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]
 def narrowed_to(
     workloads: Sequence[str],
     arches: Sequence[str],
-    found: CheckResult,
+    result: CheckResult,
     others: Sequence[str] = (),
 ) -> Phrase:
     """`Checked alone, as requested: the workload nginx, on s390x.`
 
-    `others` are the names of the changes that were checked together with this one. Requested images
-    that are not affected are named as well. `found` is the result, which has no
-    image of a workload or architecture that the change does not reach.
+    A sentence such as the above. `others` are the names of the changes checked together with this
+    one; `result` is the check's result. Requested workloads and architectures that the change does
+    not affect are named as well.
     """
     wanted: list[Phrase] = []
     if workloads:
@@ -55,9 +54,9 @@ def narrowed_to(
         wanted.append(say.narrowed_others(others=listing(map(code, others))))
     untouched: list[Phrase] = []
     away: list[Phrase] = []
-    if found.verdict == "success" and found.specs:
-        # Where something went wrong, that an image is missing says nothing about the change.
-        images = [image.key for image in found.images]
+    if result.verdict == "success" and result.specs:
+        # After a problem a missing image does not mean that the change does not affect it.
+        images = [image.key for image in result.images]
         untouched = [code(w) for w in workloads if w not in {key.workload for key in images}]
         away = [plain(arch) for arch in arches if arch not in {key.arch for key in images}]
     return say.narrowed(
@@ -69,7 +68,7 @@ def narrowed_to(
 
 
 def line_suggestion(suggestion: Suggestion) -> LineSuggestion:
-    """A suggestion as it stands on its line of the diff; its name is that of its edits."""
+    """The suggestion for a line of the diff; its name is made from its edits."""
     place = suggestion.diff_line
     assert place is not None  # it is offered there alone
     named = "\0".join((suggestion.spec.path, *suggestion.edits))

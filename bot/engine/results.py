@@ -1,12 +1,10 @@
-"""Where runs store the results of checks: in the store, or in a shared engine's database.
+"""Storage of the results of checks: in the store, or in a shared engine's database. A result never
+changes: another one has another id. A worker on another machine has no store, so with Postgres
+results are stored in the engine's database, and the server copies each to its store once.
 
-A result never changes: another one has another id. A worker on another machine has no store, so
-with Postgres it leaves its results there, and the server brings each to the store once.
-
-Runs that a release before typed steps left in the engine begin again, from their jobs. Their values
-are plain objects (WORKFLOW_VERSION 1), and their order of steps was another. What a run of it had
-concluded is read; one that had not is run from its beginning under the same id, which leads to the
-same comment and status.
+Runs of a release before typed steps (WORKFLOW_VERSION 1, with plain objects and another order of
+steps) are read if they had concluded. Others begin again from their jobs under the same ids, which
+leads to the same comment and status.
 """
 
 from __future__ import annotations
@@ -32,9 +30,9 @@ from bot.store.store import Store, now, open_store, result_id_of
 
 
 class SharedResults:
-    """The store's methods for results, on a table in the engine's database.
+    """A table of results in the engine's database, with the store's methods for results.
 
-    SurroundingsError while it does not answer.
+    They raise SurroundingsError if the database does not answer.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,7 +49,7 @@ class SharedResults:
             raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
 
     def add_result(self, check: str, body: str) -> str:
-        """Store a result of a check; return its id, the same for the same result."""
+        """Store a result of a check, once; return its id, which is the same for the same result."""
         result_id = result_id_of(check, body)
         known = sa.select(RESULTS.c.id).where(RESULTS.c.id == result_id)
         row = {"id": result_id, "check_id": check, "stored": now(), "body": body}
@@ -61,13 +59,13 @@ class SharedResults:
         return result_id
 
     def result(self, result_id: str) -> str | None:
-        """The JSON of a stored result."""
+        """The JSON of a stored result; null if it is not stored."""
         query = sa.select(RESULTS.c.body).where(RESULTS.c.id == result_id)
         with self._connection() as connection:
             return connection.execute(query).scalar()
 
     def forget_results(self, before: str) -> None:
-        """Delete the results from before an RFC 3339 time: the store has them."""
+        """Delete results stored before an RFC 3339 time; the server has copies in its store."""
         with self._connection() as connection:
             connection.execute(sa.delete(RESULTS).where(RESULTS.c.stored < before))
 
@@ -77,10 +75,10 @@ class SharedResults:
 
 
 class Results:
-    """The results that runs store and read. Blocking; safe for several threads."""
+    """The results of checks, for runs to store and read. Blocking; safe for several threads."""
 
     def __init__(self, table: Store | SharedResults, *, lent: bool = False) -> None:
-        """`lent`: somebody else closes `table`."""
+        """`lent`: `close` leaves `table` open, which its owner closes."""
         self._table = table
         self._lent = lent
 
@@ -90,13 +88,13 @@ class Results:
             self._table.close()
 
     def add(self, check: str, result: CheckResult) -> StoredResult:
-        """Store a result of a check; the same again is stored once."""
+        """Store a result of a check, once."""
         body = json.dumps(check_to_store(result), separators=(",", ":"))
         title, summary = status_line(result)
         return StoredResult(self._table.add_result(check, body), result.verdict, title, summary)
 
     def get(self, result_id: str) -> CheckResult:
-        """A stored result; UsageError if it is not stored any more."""
+        """The result with this id; UsageError if it is not stored any more."""
         body = self._table.result(result_id)
         if body is None:
             raise UsageError(
@@ -105,23 +103,22 @@ class Results:
         return check_from_json(json.loads(body))
 
     def bring(self, store: Store, check: str, result_id: str) -> None:
-        """Store in `store` a result that a worker left in the engine's database."""
+        """Copy a result that a worker left in the engine's database to `store`."""
         if self._table is not store and not store.has_result(result_id):
             body = self._table.result(result_id)
             if body is not None:
                 store.add_result(check, body)
 
     def forget(self, before: str) -> None:
-        """Delete what workers left before an RFC 3339 time; the store has its own retention."""
+        """Delete workers' results stored before an RFC 3339 time; the store has its own
+        retention."""
         if isinstance(self._table, SharedResults):
             self._table.forget_results(before)
 
 
 def open_results(settings: Settings, store: Store | None = None) -> Results:
-    """The results of this engine: in the store, but in a shared engine's Postgres.
-
-    `store` is the server's own; a worker on the same machine opens it as well.
-    """
+    """The results of this engine: in the store, or, if the engine's database is a Postgres, there.
+    `store` is the server's own; a worker on the same machine opens it itself."""
     database = settings.engine_database()
     if isinstance(database, Path):
         return Results(store or open_store(settings.data), lent=store is not None)
@@ -134,14 +131,15 @@ _PROGRESS = TypeAdapter(Progress)
 
 
 def older_job(value: OlderValue) -> CheckJob:
-    """The job in an older run's first argument."""
+    """The job in the first argument of an older release's run."""
     return _JOB.validate_python(value.get("job", value))
 
 
 def older_arguments(
     name: str, args: tuple[Any, ...], results: Results
 ) -> tuple[CheckJob, tuple[Any, ...]]:
-    """The job and the other arguments of an older run of the workflow `name`, in today's form."""
+    """The job and the other arguments of an older release's run of the workflow `name`, as this
+    release has them."""
     job = older_job(args[0])
     if name == "reply":
         given = {key: value for key, value in args[0].items() if key != "job"}
@@ -154,7 +152,7 @@ def older_arguments(
 
 
 def older_progress(value: OlderValue, check: str, results: Results) -> Progress:
-    """The progress of an older run; its result is stored."""
+    """The progress of an older release's run; its result is stored."""
     result = value.get("result")
     stored = None if result is None else results.add(check, check_from_json(result)).id
     known = {key: one for key, one in value.items() if one is not None}

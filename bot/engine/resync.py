@@ -1,9 +1,8 @@
-"""Comparing what the forges have with what we have, on start and then steadily.
+"""Resynchronisation with the forges, at the start and steadily, as webhooks may get lost.
 
-A webhook that never came leaves no trace with us: heads of open pull requests without a check,
-checks of pull requests that are closed, commands in comments, moves of base branches, and
-deliveries that nobody took are looked for. What is found becomes a delivery of the bot's own, or is
-sent again by the forge.
+Looked for are heads of open pull requests without a check, checks of closed pull requests, commands
+in comments, moves of base branches, and failed deliveries. What is found becomes a delivery of the
+bot's own, or is sent again by the forge.
 """
 
 from __future__ import annotations
@@ -30,27 +29,28 @@ from bot.store.repositories import KnownRepository, NewestCheck, Repositories
 from bot.store.store import Store
 
 LOG = logging.getLogger(__name__)
-# Seconds between two looks at a repository with an unfinished check, and at another one.
+# Seconds between two comparisons of a repository with an unfinished check, and of others.
 _UNFINISHED = 300.0
 _OTHERS = 3600.0
 _DAY = 86_400.0
-_SHARE = 0.1  # of a forge's quota
-_REQUESTS = 2  # of a look: a token, and one page
+_SHARE = 0.1  # of a forge's rate limit
+_REQUESTS = 2  # of a comparison: a token, and one page
 _BURST = 50.0  # requests that may come at once
 _IDLE = 5.0
 _AWAY = 60.0
 # A pull request that changed so lately may have its webhook on its way.
 _FRESH = 60.0
-# Misses, each a day apart, after which a repository is gone.
+# Misses, a day apart, after which a repository is taken for deleted.
 _MISSES = 3
-# Of failed deliveries: for how long they are sent again, and the first pause between tries.
+# Of failed deliveries: the seconds for which they are sent again, and the first and longest pause
+# between tries.
 _SENT_AGAIN = 3 * _DAY
 _AGAIN_FIRST = 240.0
 _AGAIN_LAST = 6 * 3600.0
 
 
 class Resync:
-    """The comparison of each forge of the settings with the store, without end."""
+    """The comparison of each forge of the settings with the store."""
 
     def __init__(
         self,
@@ -61,8 +61,7 @@ class Resync:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`wake` is called after a delivery of our own was stored; `clock` is seconds since
-        1970."""
+        """`wake` is called after deliveries were stored; `clock` gives seconds since 1970."""
         self._store = store
         self._repositories = Repositories(store, clock)
         self._missed_events = MissedEvents(self._repositories, _FRESH)
@@ -72,7 +71,7 @@ class Resync:
         self._clock = clock
 
     async def run(self) -> None:
-        """Follow all forges."""
+        """Compare all forges until cancelled."""
         following = [asyncio.create_task(self._follow(forge)) for forge in self._forges.values()]
         try:
             await asyncio.gather(*following)
@@ -93,13 +92,13 @@ class Resync:
                 LOG.warning("%s is compared again later: %s", forge.name, error)
                 pause = _AWAY
             except Exception:
-                # The next look may succeed, and must come.
+                # The loop must go on: the next try may succeed.
                 LOG.exception("%s could not be compared", forge.name)
                 pause = _AWAY
             await asyncio.sleep(pause)
 
     async def step(self, forge: Forge, turns: Turns) -> float:
-        """Do what is due first; return the seconds to wait before the next."""
+        """Do what is due next; return the seconds to wait before the next step."""
         if turns.listing_due():
             await _unless_refused(self.list_repositories(forge))
             turns.listed()
@@ -113,7 +112,7 @@ class Resync:
         limit = forge.rate_limit(one.name)
         if not one.unfinished and not turns.allowed(limit.pause(_SHARE), len(known)):
             return _IDLE
-        # Before it: one that fails is looked at again in its turn.
+        # Before the comparison: a repository that fails has to wait for its next turn.
         turns.looked(one)
         if await self.compare(forge, one):
             turns.look_soon(one)
@@ -121,15 +120,15 @@ class Resync:
         return 0.0
 
     async def list_repositories(self, forge: Forge) -> None:
-        """Learn of the repositories that the forge says are ours to serve."""
+        """Add the repositories to the store that the forge lists as served by the bot."""
         names = await forge.repositories()
         if names:
             await asyncio.to_thread(self._repositories.add, forge.name, names)
 
     async def compare(self, forge: Forge, repository: KnownRepository) -> bool:
-        """Have what is missed of a repository's pull requests started or stopped.
+        """Store deliveries for missed events of a repository's pull requests.
 
-        Return whether some changed so lately that they are to be looked at again soon.
+        Return whether some changed so lately that they have to be compared again soon.
         """
         place, started = (forge.name, repository.name), self._clock()
         try:
@@ -165,7 +164,7 @@ class Resync:
         receipts = await asyncio.to_thread(self._store.add_deliveries, found)
         for one, receipt in zip(found, receipts, strict=True):
             if not receipt.repeat:
-                LOG.info("no webhook told of it: %s", one.delivery)
+                LOG.info("no webhook came for it: %s", one.delivery)
         self._wake()
 
     async def _missed(self, forge: str, name: str, problem: str) -> None:
@@ -176,23 +175,23 @@ class Resync:
             await asyncio.to_thread(self._repositories.remove, forge, name)
 
     async def send_again(self, forge: Forge, repository: str | None) -> int:
-        """Have the deliveries sent again that nobody took; return their number.
+        """Let the forge send failed deliveries again; return their number.
 
-        Those of a repository's own hook, or (null) of the hook for all.
+        They are those of the repository's own hook, or (null) of the hook for all repositories.
         """
         public, kind = self._settings.public_url, self._settings.forges[forge.name].type
         hook, now = f"{public}/webhook/{kind}", self._clock()
         if public is None and repository is not None:
-            return 0  # which of its hooks is ours is not known
+            return 0  # without an address the bot's hook cannot be told from others
         sent = 0
         for one in await forge.failed_deliveries(repository, hook, now - _SENT_AGAIN):
             pause = min(_AGAIN_FIRST * 2.0 ** (one.attempts - 1), _AGAIN_LAST)
             if now - one.at < pause:
                 continue
-            # One whose answer was lost came all the same.
+            # One whose answer was lost has been stored.
             if await asyncio.to_thread(self._store.has_delivery, forge.name, one.delivery):
                 continue
-            # One that is refused, as after the hook's address changed, must not hold up the others.
+            # A refused one (the hook's address may have changed) must not block the others.
             if await _unless_refused(forge.send_again(one)):
                 LOG.info("the delivery %s is sent again", one.delivery)
                 sent += 1
@@ -200,7 +199,7 @@ class Resync:
 
 
 async def _unless_refused(asking: Awaitable[object]) -> bool:
-    """Ask the forge for something that others do not depend on; return whether it was done."""
+    """Await a request that nothing depends on; return false if it was refused, not just delayed."""
     try:
         await asking
     except (ForgeGoneError, ForgeRefusedError) as error:
@@ -212,50 +211,50 @@ async def _unless_refused(asking: Awaitable[object]) -> bool:
 
 
 class Turns:
-    """The order of a forge's repositories: when each is due, within a share of the quota."""
+    """The order of a forge's repositories: when each is due, within a share of the rate limit."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._looked: dict[str, float] = {}
-        # Those where something was on its way.
+        # Those where a webhook may have been on its way.
         self._soon: set[str] = set()
         self._listed = self._sent = -1e9
         self._allowed, self._at = _BURST, clock()
 
     def listing_due(self) -> bool:
-        """Return whether the repositories are to be listed, each hour."""
+        """Return whether the hourly listing of repositories is due."""
         return self._clock() - self._listed >= _OTHERS
 
     def listed(self) -> None:
-        """Record that they were."""
+        """Record that the repositories were listed."""
         self._listed = self._clock()
 
     def deliveries_due(self) -> bool:
-        """Return whether failed deliveries are to be looked for, each five minutes."""
+        """Return whether the look for failed deliveries, every five minutes, is due."""
         return self._clock() - self._sent >= _UNFINISHED
 
     def sent_again(self) -> None:
-        """Record that they were."""
+        """Record that failed deliveries were looked for."""
         self._sent = self._clock()
 
     def next(self, known: Sequence[KnownRepository]) -> KnownRepository | None:
-        """The repository that is due: one with an unfinished check first, then the longest unseen;
-        null while none is."""
+        """The repository that is due, those with an unfinished check first, then the longest
+        unseen; null if none is."""
         self._looked = {one.name: at for one in known if (at := self._looked.get(one.name))}
         self._soon &= self._looked.keys()
         now = self._clock()
 
         def due(one: KnownRepository) -> float:
             pause = _FRESH if one.name in self._soon else _OTHERS
-            # Of a busy repository something is always on its way.
+            # Not after a minute: of a busy repository a webhook is always on its way.
             return self._looked.get(one.name, -1e9) + (_UNFINISHED if one.unfinished else pause)
 
         ready = [one for one in known if due(one) <= now]
         return min(ready, key=lambda one: (not one.unfinished, due(one)), default=None)
 
     def allowed(self, pause: float, count: int) -> bool:
-        """Return whether another look may be taken: `pause` seconds for each request, or as many as
-        `count` repositories need to be seen each day."""
+        """Return whether a repository may be compared now: requests are `pause` seconds apart, or
+        less if `count` repositories could not be compared once a day otherwise."""
         now = self._clock()
         pause = min(pause, _DAY / max(count, 1) / _REQUESTS)
         self._allowed = min(_BURST, self._allowed + (now - self._at) / pause)
@@ -266,19 +265,19 @@ class Turns:
         return True
 
     def looked(self, one: KnownRepository) -> None:
-        """Record that a repository was looked at."""
+        """Record that a repository was compared."""
         self._looked[one.name] = self._clock()
         self._soon.discard(one.name)
 
     def look_soon(self, one: KnownRepository) -> None:
-        """Have a repository that was looked at seen again once what is on its way has come."""
+        """Make a compared repository due again in a minute: webhooks may be on their way."""
         self._soon.add(one.name)
 
 
 def is_missed(pull: OpenPull, newest: NewestCheck | None, since: str) -> bool:
-    """Return whether an open pull request's head has no check that it should have.
+    """Return whether an open pull request's head lacks a check.
 
-    One without any that was last changed before its repository was ours to serve has none to have.
+    One without any check needs none if it was last changed before the bot served its repository.
     """
     if newest is None:
         return _seconds(pull.updated) >= _seconds(since)

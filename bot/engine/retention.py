@@ -1,4 +1,4 @@
-"""The one periodic job that has data leave by its age and size, as the settings say."""
+"""Retention: the periodic job that deletes data by age and size, as the settings say."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 @dataclass(frozen=True, slots=True)
 class ServerRetention:
-    """The data of a server beside its cache."""
+    """The data of a server outside of its cache."""
 
     store: Store
     engine: Engine
@@ -53,7 +53,7 @@ class ServerRetention:
 
 
 class Retention:
-    """The job of one process: of a server over all, of a worker over its own cache.
+    """The retention of one process: a server's covers all data, a worker's its own cache.
 
     `clock` gives seconds since 1970.
     """
@@ -70,16 +70,16 @@ class Retention:
         self._next = 0.0
 
     async def sweep_if_due(self) -> None:
-        """Sweep, where the last time was an hour ago, or after now: the clock was set back. Call it
+        """Sweep if the last sweep was an hour ago, or the clock was set back. To be called
         often."""
         if not self._clock() < self._next <= self._clock() + EVERY:
             self._next = self._clock() + EVERY
             await self.sweep()
 
     async def sweep(self) -> dict[str, Swept | SweptFiles]:
-        """Have everything leave that is too old or too much; the removed and the rest by kind.
+        """Delete all data that exceeds the rules; return what was removed and remains, by kind.
 
-        A kind that fails is logged, and the others go on.
+        A kind that fails is logged, and the others are still swept.
         """
         needed: frozenset[str] = frozenset()
         swept: dict[str, Swept | SweptFiles] = {}
@@ -91,10 +91,10 @@ class Retention:
             try:
                 await asyncio.to_thread(reclaim, store)
             except MinimizeError as error:
-                # A full disk has no room to write the file anew; what leaves the cache makes some.
-                LOG.warning("%s is given no pages back: %s", store.path, error)
+                # A full disk has no room to rewrite the file; sweeping the cache makes some.
+                LOG.warning("%s could not be vacuumed: %s", store.path, error)
         elif (self._settings.data / FILE).exists():
-            return swept  # the server of this machine does it
+            return swept  # the server on this machine sweeps it
         for kind, call in self._cache_kinds(needed).items():
             await self._one(swept, kind, partial(asyncio.to_thread, call))
         return swept
@@ -150,7 +150,7 @@ class Retention:
         REMOVED.labels(kind).inc(found.removed)
         RETAINED_BYTES.labels(kind).set(found.bytes)
         if found.removed:
-            LOG.info("%d of %s left, %d bytes stay", found.removed, kind, found.bytes)
+            LOG.info("%d of %s were deleted, %d bytes remain", found.removed, kind, found.bytes)
 
     async def _runs(self, server: ServerRetention, rule: Kept) -> Swept:
         checks = await asyncio.to_thread(server.store.open_checks)
@@ -174,9 +174,9 @@ class Retention:
 async def sweep_runs(
     database: sa.Engine, before: str, most: int, going_on: Collection[str] = ()
 ) -> Swept:
-    """Delete the engine's workflows that ended before an RFC 3339 time, then those that ended
-    longest ago until the values of steps take `most` bytes; none of the runs `going_on`, which have
-    others yet to end. In the engine's process."""
+    """Delete the engine's workflows that ended before an RFC 3339 time, then the oldest until the
+    values of steps take at most `most` bytes; none of the runs `going_on`, of which other workflows
+    have not ended. Must run in a process of the engine."""
     removed = 0
     while ids := await _finished(going_on, completed_before=before):
         await DBOS.delete_workflows_async(ids)
@@ -191,7 +191,7 @@ async def sweep_runs(
 
 
 async def _finished(going_on: Collection[str], completed_before: str | None = None) -> list[str]:
-    """The ids of the oldest workflows that ended, of other runs than those `going_on`."""
+    """The ids of the oldest ended workflows, except those of the runs `going_on`."""
     for start in count(0, _RUNS_AT_ONCE):
         found = await DBOS.list_workflows_async(
             status=list(_OVER),
@@ -216,7 +216,8 @@ def _values_bytes(database: sa.Engine) -> int:
 
 
 def _reclaim_file(database: sa.Engine, share: float = 0.25, least: int = 20_000_000) -> None:
-    """Give the free pages of an SQLite file back where they are many; Postgres does it itself."""
+    """Vacuum an SQLite file if at least `share` of its pages and `least` bytes are free; Postgres
+    does it itself."""
     if database.dialect.name != "sqlite":
         return
     with database.connect() as connection:

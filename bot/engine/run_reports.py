@@ -1,4 +1,4 @@
-"""The steps with which every run of a check reports: status, comment, answer, progress, its end."""
+"""Reports of a check's run: status, comment, answer, progress and end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class RunReports:
-    """One workflow in progress, as far as it reports."""
+    """A workflow in progress: the part that reports."""
 
     def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, job: CheckJob) -> None:
         self._steps = steps
@@ -43,7 +43,8 @@ class RunReports:
         change: Callable[[CheckResult], CheckResult],
         trusted: bool | None = None,
     ) -> Outcome[StoredResult]:
-        """Store the final result without a build; `trusted` is asked for where it is not known."""
+        """Store the prediction, changed by `change`, as final result; finds `trusted` out if
+        null."""
         counts = await self._trusted() if trusted is None else trusted
         return await self._do(
             "conclude",
@@ -54,16 +55,15 @@ class RunReports:
         )
 
     async def _trusted(self) -> bool:
-        """Return whether what is known without a build counts; not where nobody can tell."""
+        """Return whether the change is trusted; false if that cannot be found out."""
         job = self._job
         found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
         return found.ok and found.returned.trusted
 
     async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> Verdict:
-        """Record the status of a run that ends without a result: neutral, never for a stranger's.
-
-        `withdrawn`: it was stopped, and a result that its commit has stays.
-        """
+        """Record the status of a run that ends without a result; return its state: `neutral`, or
+        for an untrusted change `action_required`. `withdrawn`: the run was stopped, and a concluded
+        status of its commit stays."""
         publisher, job = self._steps.publisher, self._job
         if job.narrowed:
             return "neutral"
@@ -80,7 +80,7 @@ class RunReports:
         return state
 
     async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
-        """Write the comment, then the status."""
+        """Record the comment of a final result, then the status; give up if there is none."""
         if not concluded.ok:
             return await self._give_up(concluded)
         result = concluded.returned
@@ -109,7 +109,7 @@ class RunReports:
         )
 
     async def _answer(self, text: str) -> None:
-        """Record a sentence as the answer of a narrowed check; others have their status for it."""
+        """Record a sentence as the comment of a narrowed check; others have a status for it."""
         publisher, job = self._steps.publisher, self._job
         if job.narrowed:
             await self._do("comment", "answering", lambda: publisher.answer(job, text))
@@ -122,7 +122,7 @@ class RunReports:
         )
 
     async def _give_up(self, outcome: Outcome[Any]) -> None:
-        """Conclude without a result, with the sentence of the error."""
+        """Conclude without a result, with the error as the reason."""
         verdict: Verdict = "neutral"
         if outcome.kind != "gone":
             verdict = await self._unjudged(outcome.what, outcome.sentence)

@@ -1,4 +1,4 @@
-"""Starting and stopping runs, for deliveries and commands, and acceptance of what one has found."""
+"""Starting and stopping of runs, for deliveries and commands, and acceptance of their results."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from bot.store.store import Store, now
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The images that a check is narrowed to, the changes that it is about too, and the hidden
-    marker of the comment with its answer."""
+    """The narrowing of a check: workloads, architectures, changes checked together with it, and the
+    hidden marker of the comment with its answer."""
 
     workloads: tuple[str, ...]
     arches: tuple[str, ...]
@@ -34,7 +34,7 @@ class Narrowing:
 
 
 class Runs:
-    """The runs of pull requests: the store's records with the engine's workflows."""
+    """The runs of pull requests: records in the store, and workflows in the engine."""
 
     def __init__(self, store: Store, engine: Engine, settings: Settings) -> None:
         self._store = store
@@ -44,7 +44,8 @@ class Runs:
         self._opportunities = Opportunities(store)
 
     async def of(self, key: PullRequestKey) -> list[CheckRecord]:
-        """The checks of a pull request, oldest first, without results; no narrowed ones."""
+        """The records (without results) of a pull request's checks but narrowed ones, oldest
+        first."""
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
         )
@@ -58,16 +59,17 @@ class Runs:
         part: Narrowing | None = None,
         pusher: str = "",
     ) -> CheckJob:
-        """Start a check of the head commit and stop the others of the pull request.
+        """Start a check of the head commit and stop the pull request's other checks.
 
-        `origin` names the request: the same again is the same run. `received` is when, RFC
-        3339 in UTC. A narrowed check (`part`) runs beside the others. `pusher` is who pushed the
-        head, where the request tells. MinimizeError while too many checks wait.
+        `origin` is the id of the request: the same one leads to the same run. `received` is its
+        time, RFC 3339 in UTC. A narrowed check (`part`) runs beside the others. `pusher` is who
+        pushed the head, if the request says so. Raises MinimizeError while too many checks are
+        open.
         """
         key = pull.key
         open_checks = await asyncio.to_thread(self._store.open_checks)
         if len(open_checks) >= self._settings.limits.waiting_checks:
-            raise MinimizeError(f"{len(open_checks)} checks wait already.")
+            raise MinimizeError(f"{len(open_checks)} checks are open already.")
         allowed = await self.decision("allow", pull)
         accepted = await self.decision("accept", pull)
         branch = (key.forge, key.repository, pull.base_ref)
@@ -87,9 +89,9 @@ class Runs:
             urgency="scheduled" if pull.author_is_bot and part is None else "push",
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
-        # The record first: an engine's run without one would never be seen to end.
+        # The record first: the end of a run without a record would never be noticed.
         if not await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received)):
-            # An earlier try got no further, and may be long ago.
+            # An earlier try was interrupted here, perhaps long ago.
             await asyncio.to_thread(self._store.reopen_check, job.id)
         await self._engine.publisher.begin(job)
         unpredicted = [check for check in open_checks if check.predicted is None]
@@ -109,11 +111,11 @@ class Runs:
         keep: str = "",
         title: str = "Superseded",
     ) -> int:
-        """Stop the open runs of a pull request, all but one, and set their commits' statuses.
+        """Stop the open runs of a pull request and set their commits' statuses; return their
+        number.
 
-        `but` and narrowed runs of the same commit go on, and those of the commit `keep`. One that
-        has concluded is over, though the store may not know of it yet: its record and
-        status stay. How many were stopped.
+        The run `but`, narrowed runs of its commit, and runs of the commit `keep` go on. A run that
+        has concluded keeps its record and status, though the store may still list it as open.
         """
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
@@ -121,15 +123,15 @@ class Runs:
         stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, but)]
         stopped = 0
         for record in stopping:
-            # For the collector, which concludes it if a crash comes before the rest of this.
+            # For the collector, which concludes the check if a crash interrupts this.
             await asyncio.to_thread(self._store.update_open_check, record.id, problem=reason)
             await self._engine.cancel_check(record.id)
-            # Looked at when nothing more can come: who follows the runs closes the record.
+            # Read once nothing more can come: the collector closes the record of a concluded run.
             if (await self._engine.running([record.id]))[record.id].progress.done:
                 continue
             stopped += 1
             job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
-            # The status of a commit that has a newer run is that run's.
+            # A newer run of the same commit sets the status.
             theirs = not record.narrowed and but is not None and record.head_sha == but.head_sha
             if job is not None and not theirs:
                 await self._engine.withdraw(job, title, reason)
@@ -144,26 +146,26 @@ class Runs:
         return stopped
 
     async def pusher(self, pull: PullRequest) -> str:
-        """Who pushed the head, as an earlier check of it has it; empty where none does."""
+        """The user who pushed the head, by an earlier check of it; empty if none has one."""
         known = [r.pusher for r in await self.of(pull.key) if r.head_sha == pull.head_sha]
         return next((pusher for pusher in reversed(known) if pusher), "")
 
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
-        """The decision for the head commit."""
+        """The newest decision of this kind for the head commit."""
         return await asyncio.to_thread(
             self._commands.decision, kind, *pull.key.parts, pull.head_sha
         )
 
 
 def acceptance_of(decision: Decision | None) -> Acceptance | None:
-    """A decision in the form of a check's result."""
+    """A decision to accept, as results have it; null for none."""
     if decision is None:
         return None
     return Acceptance(decision.user, decision.reason, decision.time)
 
 
 def job_of(record: CheckRecord) -> CheckJob:
-    """The job of a record, as far as writing to the forge needs it."""
+    """The job of a record, with the fields that writing to the forge needs."""
     key = PullRequestKey(record.forge, record.repository, record.number)
     return job_of_head(record.id, key, record)
 
@@ -196,10 +198,10 @@ def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> Che
 async def publish_acceptance(
     store: Store, publisher: Publisher, record: CheckRecord, decision: Decision
 ) -> None:
-    """Apply an acceptance to a finished check; the same again changes nothing.
+    """Apply an acceptance to a finished check; doing so twice changes nothing.
 
-    Where there is nothing of this to accept, or the check still runs, nothing happens: it takes the
-    decision with it when it ends (the collector).
+    A check with nothing to accept stays as it is; to one that still runs, the collector applies the
+    decision at its end.
     """
     changes = await accepted_changes(publisher, record, decision)
     if changes and not record.open:
@@ -209,9 +211,10 @@ async def publish_acceptance(
 async def accepted_changes(
     publisher: Publisher, record: CheckRecord, decision: Decision
 ) -> CheckChanges:
-    """Record what the forge shall say; return the changed fields of the record, or nothing.
+    """Record an acceptance's comment and status; return the changed fields of the record, or none.
 
-    `record` has the final result. One that is not over, or narrowed, is left alone.
+    `record` has the check's result. Nothing is done unless that is final, of all images, and
+    changed by the acceptance.
     """
     acceptance = acceptance_of(decision)
     if record.stage != "final" or record.narrowed or not record.result or acceptance is None:

@@ -1,4 +1,4 @@
-"""The steps of a check beside those that record what the forge shall say (`publishing`).
+"""The steps of a check, except those that record desired states (`publishing`).
 
 Each may run more than once.
 """
@@ -64,7 +64,7 @@ _BROKEN = ["CANCELLED", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 class CheckSteps:
-    """The steps, with the forges, the place of computing, the git cache and the limits."""
+    """The steps of checks, which use forges, compute processes, settings and the publisher."""
 
     def __init__(
         self,
@@ -84,9 +84,9 @@ class CheckSteps:
         return self._forges[job.forge]
 
     async def fetch(self, job: CheckJob) -> StoredResult | None:
-        """Fetch the commits; return the result of a change that touches no package.
+        """Fetch the commits; return the result if the change touches no package, else null.
 
-        That is neither a spec, nor a file that one may read, nor the repository's `.minimize.yaml`.
+        A package's files are specs, files that a spec may read, and `.minimize.yaml`.
         """
         commits = await self._commits(job)
         seconds = self._settings.limits.fetch_seconds
@@ -112,9 +112,9 @@ class CheckSteps:
         return await asyncio.to_thread(self.results.add, job.id, nothing)
 
     async def predict(self, job: CheckJob) -> Predicted:
-        """Store the prediction, and find out whether a rebuild could tell more.
+        """Predict, store the result, and find out whether a rebuild could refine it.
 
-        A very large one is read only where the change is trusted: anyone may open one.
+        A very large result is read only if the change is trusted.
         """
         commits = await self._commits(job)
         seconds = self._settings.limits.prediction_seconds
@@ -144,7 +144,7 @@ class CheckSteps:
         )
 
     async def finish(self, job: CheckJob) -> StoredResult:
-        """Store the result of the rebuild."""
+        """Rebuild both sides and store the result."""
         work = partial(
             finish_change,
             job=job,
@@ -152,25 +152,25 @@ class CheckSteps:
             others=await self._others(job),
         )
         seconds = self._settings.limits.build_seconds
-        # Whose build somebody else makes need not be trusted.
+        # The change may be untrusted: external builds do not require trust.
         accepts = partial(self._is_trusted, job)
         result = await self.computing.run(job.id, "builds", seconds, work, _about(job), accepts)
         return await asyncio.to_thread(self._store, job, result)
 
     async def build(self, job: CheckJob, arch: str, arches: tuple[str, ...]) -> BuildEnd:
-        """Store the result of building for `arch`, one of the `arches` that are built for."""
+        """Build for `arch`, one of `arches`, and store the result."""
         commits = await self._commits(job)
         work = partial(build_change, job=job, commits=commits, arch=arch, arches=arches)
         slot: Slot = "builds" if arch == native_architecture() else "emulated"
         seconds = self._settings.build_seconds(arch)
         built = await self.computing.run(job.id, slot, seconds, work, _about(job))
-        # As it is: what was accepted counts for the whole.
+        # Without the acceptance, which applies to the merged result.
         stored = await asyncio.to_thread(self.results.add, job.id, built.result)
         return BuildEnd(arch, stored.id, built.transfers)
 
     async def broken_builds(self, check: str, prefix: str) -> list[BuildEnd]:
-        """The builds for single architectures that were ended from outside, or broke; their ids are
-        `prefix` and the architecture."""
+        """The ends of the builds for single architectures that were cancelled or broke; their
+        workflows' ids are `prefix` followed by the architecture."""
         found = await DBOS.list_workflows_async(
             workflow_id_prefix=prefix, status=_BROKEN, load_input=False, load_output=False
         )
@@ -180,8 +180,8 @@ class CheckSteps:
     async def merge(
         self, job: CheckJob, predicted: str, ends: Sequence[BuildEnd], arches: Sequence[str]
     ) -> StoredResult:
-        """Store the result of the builds that have ended, of those for `arches`; `predicted` is the
-        id of the prediction's."""
+        """Merge the results of the builds that have `ends`, of those for `arches`, and store the
+        merged result. `predicted` is the id of the prediction's result."""
 
         def merge() -> StoredResult:
             by_arch = {end.arch: end for end in ends}
@@ -203,7 +203,7 @@ class CheckSteps:
     async def conclude(
         self, job: CheckJob, predicted: str, change: Callable[[CheckResult], CheckResult]
     ) -> StoredResult:
-        """Store the final result that a prediction becomes by `change`, as no rebuild follows.
+        """Apply `change` to a prediction and store it as the final result, as no rebuild follows.
 
         `predicted` is the id of the prediction's result.
         """
@@ -214,7 +214,7 @@ class CheckSteps:
         return await asyncio.to_thread(conclude)
 
     async def locate(self, job: CheckJob, plan: ExternalPlan) -> ExternalProgress:
-        """Which packages of a build elsewhere are there by now."""
+        """The packages of an external build that are available by now."""
         seconds = self._settings.limits.prediction_seconds
         work = partial(locate_packages, plan=plan)
         return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
@@ -224,28 +224,29 @@ class CheckSteps:
         commits = await self._commits(job)
         work = partial(answer_questions, job=job, commits=commits, questions=tuple(questions))
         seconds = self._settings.limits.prediction_seconds
-        # An answer has the whole prediction that it was found in.
+        # An answer includes the whole prediction that it was found in.
         accepts = partial(self._is_trusted, job)
         return await self.computing.run(job.id, "predictions", seconds, work, _about(job), accepts)
 
     async def trust(self, job: CheckJob) -> Trust:
-        """The trust in the head commits: who their authors and pushers are to the forge."""
+        """The trust in the job's head commits, by the roles of their authors and pushers."""
         return await trust_in_all(job, self.forge_of(job), self._settings.build)
 
     async def _is_trusted(self, job: CheckJob) -> bool:
         return (await self.trust(job)).trusted
 
     async def decide(self, job: CheckJob, predicted: Predicted) -> BuildDecision:
-        """Decide whether the head commit is built, by whose change it is."""
+        """Decide whether the head commit is built, by the prediction, the trust and the
+        settings."""
         if not predicted.read:
             return BuildDecision(False)
         trust = await self.trust(job)
         if trust.problem:
-            LOG.warning("%s: whose change it is is not known: %s", job.id, trust.problem)
+            LOG.warning("%s: the author or pusher could not be checked: %s", job.id, trust.problem)
         if not predicted.worth_building:
             return BuildDecision(False, predicted.why_not or trust.why, trust.trusted)
         if predicted.external is not None:
-            # It is not us who build: whose change it is does not matter.
+            # The bot does not build it itself, so it need not be trusted.
             return BuildDecision(True, trusted=trust.trusted)
         if not trust.trusted:
             return BuildDecision(False, trust.why, trusted=False)
@@ -254,7 +255,7 @@ class CheckSteps:
         return BuildDecision(True)
 
     async def find_answers(self, job: CheckJob, reply: Reply) -> str:
-        """The text of a reply, questions answered."""
+        """Compute the answers to a reply's questions and return its text."""
         found = [proposing(one, job.declined) for one in await self.ask(job, reply.questions)]
         return body_of(reply, {one.question.text: found_answer(one) for one in found})
 
@@ -267,19 +268,19 @@ class CheckSteps:
         return [await self._commits(job_of_other(job, other)) for other in job.others]
 
     async def _commits(self, job: CheckJob) -> Commits:
-        """The commits of a job, with the present credential for fetching them."""
+        """The commits of a job, with a current credential for fetching them."""
         source = await self.forge_of(job).source(job.key, job.base_ref)
         mirror = mirror_of(source, self._settings)
         return Commits(mirror, tuple(source.refs), job.head_sha, job.base_sha)
 
 
 def _about(job: CheckJob) -> str:
-    """The repositories that a process has warm once it worked for a job."""
+    """A name for the repositories that a process has loaded after working for a job."""
     return " ".join(job.documents) or f"{job.forge}:{job.repository}"
 
 
 def without_declined(result: CheckResult, declined: Collection[str]) -> CheckResult:
-    """A result without the suggestions that somebody declined."""
+    """A result without suggestions that contain a declined edit."""
 
     def wanted(suggestions: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
         return tuple(one for one in suggestions if not set(one.edits) & set(declined))
@@ -289,7 +290,7 @@ def without_declined(result: CheckResult, declined: Collection[str]) -> CheckRes
 
 
 def proposing(finding: ChatFinding, declined: Collection[str]) -> ChatFinding:
-    """An answer without the plans that have an edit that somebody declined."""
+    """An answer without plans that contain a declined edit."""
 
     def wanted(plan: Plan) -> bool:
         names = {edit_name(change.package, change.capability) for change in plan.changes}
@@ -302,13 +303,13 @@ def proposing(finding: ChatFinding, declined: Collection[str]) -> ChatFinding:
 
 
 def not_rebuilt(result: CheckResult, note: str) -> CheckResult:
-    """A prediction as the final result, with the reason that nobody was to build it, if any."""
+    """A prediction as the final result, with a note why it was not built, if any."""
     notes = (*result.notes, f"Predicted, not rebuilt: {note}") if note else result.notes
     return replace(result, stage="final", notes=notes)
 
 
 def concluded(result: CheckResult, *, trusted: bool) -> CheckResult:
-    """A prediction as the final result; not `trusted` it waits for somebody to allow it."""
+    """The final result of a change; if it is not `trusted`, as one that has to be allowed first."""
     return result if trusted else not_allowed(result)
 
 
@@ -327,7 +328,7 @@ def rebuild_failed(result: CheckResult, problem: str) -> CheckResult:
 
 
 def body_of(reply: Reply, found: Mapping[str, ChatAnswer], problem: str = "") -> str:
-    """The whole answer; questions that have no answer in `found` get `problem`."""
+    """The text of a reply; questions without an answer in `found` get `problem`."""
     answers = [(line.text, _answer(line, found, problem)) for line in reply.lines]
     return compose(answers, marker=reply.marker, user=reply.user, url=reply.url)
 

@@ -1,8 +1,8 @@
-"""Runs that nobody runs any more: of a process that was lost, and of another release.
+"""Runs that no process runs any more: those of lost processes, and of other releases. A lost
+process's runs are queued again and continue from their last step.
 
-A lost process's runs are queued again and go on from their last step. Those of a release whose
-order of steps was another begin again, from their jobs, under the same ids, which leads to the same
-comments and statuses.
+Runs of a release with another order of steps begin again from their jobs under the same ids, which
+leads to the same comments and statuses.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ LOG = logging.getLogger(__name__)
 APPLICATION = "minimize"
 # Builds have a queue for each place (`bot.engine.build_places`).
 CHECKS = "checks"
-# Checks of changes that nobody trusted here stands for: they never take every place.
+# Checks of untrusted changes, which are limited to a part of the slots.
 STRANGERS = "strangers"
-# Its runs mostly sleep, so as many as there may be.
+# Its runs mostly sleep, so it has a high limit.
 WAITS = "waits"
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
-# The workflows of a check, which begins again as a whole, and the ends of their ids.
+# The workflows of a check, which begins again as a whole, and the suffixes of their ids.
 _PARTS = {"check": "", "wait": "-wait", "finish": "-final", "gather": "-final", "build": "-build-"}
 
 
 class StrandedRun(NamedTuple):
-    """A run to begin again as `run` of the workflow `name`; `parts` are the ids that it had."""
+    """A run to begin again as workflow `name` with the id `run`; `parts` are its old workflows'
+    ids."""
 
     name: str
     run: str
@@ -48,10 +49,10 @@ class StrandedRun(NamedTuple):
 async def stranded_runs(
     executor: str, version: str, living: Mapping[str, str], results: Results
 ) -> list[StrandedRun]:
-    """The unfinished runs of another version that no living process will run, each once.
+    """The unfinished runs of other versions that no living process will run, each once.
 
-    `living` has the version of each living process, `executor` is this one's name. What cannot be
-    read is cancelled, and logged.
+    `living` maps living processes to their versions, `executor` is this one's name. Runs that
+    cannot be read are logged and cancelled.
     """
     unfinished = await DBOS.list_workflows_async(status=_UNFINISHED, load_output=False)
     found: dict[str, StrandedRun] = {}
@@ -79,7 +80,7 @@ def _begun_again(one: Any, results: Results) -> StrandedRun:
     args = one.input["args"]
     job = args[0] if isinstance(args[0], CheckJob) else older_job(args[0])
     if one.name in _PARTS:
-        # Those on an architecture, whose ids end with it, are found by their beginning.
+        # The builds for single architectures are found by their prefix instead.
         ends = dict.fromkeys(end for end in _PARTS.values() if end and not end.endswith("-"))
         return StrandedRun("check", job.id, job, (), (job.id, *(job.id + end for end in ends)))
     if isinstance(args[0], CheckJob):
@@ -90,7 +91,7 @@ def _begun_again(one: Any, results: Results) -> StrandedRun:
 
 
 class Claim(NamedTuple):
-    """A kind of unfinished runs that there are: whether claimed, by whom, of which version."""
+    """A group of unfinished runs: whether they are claimed, by which process, and their version."""
 
     claimed: bool
     executor: str
@@ -98,7 +99,7 @@ class Claim(NamedTuple):
 
 
 def unfinished_claims(database: sa.Engine) -> frozenset[Claim]:
-    """The kinds of unfinished runs in the engine's database; cheap, however many there are."""
+    """The groups of unfinished runs in the engine's database; cheap for any number of runs."""
     schema = SCHEMA if database.dialect.name == "postgresql" else None
     names = ("status", "executor_id", "application_version")
     runs = sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c
@@ -112,14 +113,15 @@ def unfinished_claims(database: sa.Engine) -> frozenset[Claim]:
 
 
 def orphans(claims: Collection[Claim], executor: str, living: Collection[str]) -> set[str]:
-    """The processes that have claimed runs and have no lease: they were stopped, or killed before
-    there were leases."""
+    """The names of other processes that have claimed runs but have no lease: they were stopped, or
+    are of a release without leases."""
     names = {claim.executor for claim in claims if claim.claimed and claim.executor}
     return names - set(living) - {executor}
 
 
 class LongKnown:
-    """The names that have been found each time for `seconds`: what is starting is not lost."""
+    """Memory of names that were found at each look for `seconds`, so that a starting process is not
+    taken for lost."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -127,15 +129,15 @@ class LongKnown:
         self._since: dict[str, float] = {}
 
     def of(self, found: Collection[str]) -> list[str]:
-        """Of those that are found now, sorted."""
+        """Those of the names `found` now that were found at each look for `seconds`, sorted."""
         now = self._clock()
         self._since = {name: self._since.get(name, now) for name in sorted(found)}
         return [name for name, since in self._since.items() if now - since >= self._seconds]
 
 
 def requeue_runs(settings: Settings, executor: str, only: Collection[str] | None = None) -> int:
-    """Queue again the runs that `executor` had claimed (or `only` these of them), from outside the
-    bot; their number."""
+    """Queue the runs that `executor` had claimed (or `only` these) again, from outside the engine;
+    return their number."""
     url = prepared_url(settings)
     DBOS.migrate(url)
     client = engine_client(url)
@@ -153,7 +155,7 @@ def requeue_runs(settings: Settings, executor: str, only: Collection[str] | None
 
 
 def engine_client(url: str) -> DBOSClient:
-    """The engine from outside: its tables, without running anything."""
+    """A client of the engine's database, which runs no workflows."""
     return DBOSClient(
         system_database_url=url, serializer=ValueSerializer(), application_name=APPLICATION
     )

@@ -1,7 +1,5 @@
-"""`/minimize check with`: the other pull requests, if whoever asks may have them told here.
-
-A refusal has one sentence for all that may not be told, so that it tells nothing itself.
-"""
+"""`/minimize check with`: finding the other pull requests, if the user may read them. One sentence
+refuses all that may not be shown, so that it does not reveal which ones exist."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ from bot.settings.values import Settings
 from bot.store.commands import Commands
 from bot.store.store import Store
 
-# More changes at once than anybody can take in; each costs an evaluation.
+# Enough for a reader to follow; each change costs an evaluation.
 MOST_OTHERS = 5
 _REFERENCE = re.compile(r"(?:(?P<repository>[\w.-]+(?:/[\w.-]+)+))?[#!](?P<number>[1-9]\d{0,9})")
 
@@ -38,7 +36,7 @@ class OtherRefusedError(MinimizeError):
 
 
 class Others:
-    """The pull requests that somebody names beside one, found on its forge."""
+    """The pull requests named in a command on another one, found on its forge."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -48,9 +46,9 @@ class Others:
     async def find(
         self, forge: Forge, pull: PullRequest, user: str, names: Sequence[str]
     ) -> tuple[OtherHead, ...]:
-        """The heads of the pull requests that `names` name, in their order, each once.
+        """The heads of the pull requests called `names`, in their order, each once.
 
-        Raises OtherRefusedError where one is no pull request that may be told where `pull` is.
+        Raises OtherRefusedError if one is no pull request, or may not be shown on `pull`.
         """
         keys: dict[PullRequestKey, str] = {}
         for name in names:
@@ -67,7 +65,7 @@ class Others:
         other = await self._readable(forge, pull, user, key)
         if other is None:
             raise OtherRefusedError(
-                f"{name} is no pull request that can be told here: on this forge, in a repository"
+                f"{name} is no pull request that can be shown here: on this forge, in a repository"
                 " that this server serves, that you may read, and no more private than this one."
             )
         if not other.open:
@@ -89,8 +87,8 @@ class Others:
     async def _readable(
         self, forge: Forge, pull: PullRequest, user: str, key: PullRequestKey
     ) -> PullRequest | None:
-        """The pull request, if the server serves its repository, `user` may read it, and who reads
-        `pull` may read of it; else null."""
+        """The pull request, if the server serves its repository, `user` may read it, and so may all
+        readers of `pull`; else null."""
         if not await asyncio.to_thread(self._served, key):
             return None
         try:
@@ -107,7 +105,7 @@ class Others:
         return other if may and _as_private(pull, other) else None
 
     def _served(self, key: PullRequestKey) -> bool:
-        """Return whether the settings have a rule for a repository, or a check of it is here."""
+        """Return whether the settings have a rule for a repository, or the store a check of it."""
         if self._settings.has_rule_for(key.forge, key.repository):
             return True
         rows = self._store.rows(
@@ -117,7 +115,7 @@ class Others:
 
 
 async def trust_in_all(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
-    """The trust in the head commits of a job and of all others that are checked with it."""
+    """The trust in the head commits of a job and of all changes checked together with it."""
     own = await trust_in(job, forge, build)
     if not own.trusted:
         return own
@@ -129,7 +127,7 @@ async def trust_in_all(job: CheckJob, forge: Forge, build: BuildSettings) -> Tru
 
 
 def job_of_other(job: CheckJob, other: OtherHead) -> CheckJob:
-    """The job of a pull request that is checked with another, as far as trust and git need it."""
+    """The job of a pull request checked together with `job`, with what trust and git need."""
     return CheckJob(
         job.id,
         job.forge,
@@ -154,10 +152,10 @@ def _key(name: str, here: PullRequestKey) -> PullRequestKey:
 
 
 def _as_private(here: PullRequest, other: PullRequest) -> bool:
-    """Return whether whoever reads `here` may read of `other`, which is private.
+    """Return whether all readers of `here` may read `other`, which is private.
 
-    Members of one owner's repositories are taken for the same people; those of another owner's, and
-    all users of the forge (an internal project), are more.
+    The readers of one owner's private repositories are taken for the same people; those of another
+    owner's, or of an internal project (all users of the forge), are not.
     """
     same_owner = here.key.repository.split("/")[0] == other.key.repository.split("/")[0]
     return here.private and same_owner and (other.internal or not here.internal)

@@ -1,7 +1,5 @@
-"""Whose changes are trusted: the author of the pull request and the pusher of its head must be.
-
-Both are names that the forge gives; what a commit says of its author counts for nothing.
-"""
+"""Trust in changes: both the author of the pull request and the pusher of its head must be trusted.
+Both are users named by the forge; the author in the commit's metadata is ignored."""
 
 from __future__ import annotations
 
@@ -19,9 +17,9 @@ _TRUSTED_ROLES = ("triage", "write", "maintain", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The trust in a change; where there is none, `why` is a sentence on who is missing a role.
+    """The trust in a change; if it is not trusted, `why` is a sentence on who lacks a role.
 
-    `problem` is the forge's, where it does not say whose change it is.
+    `problem` is the forge's error if it refused to say.
     """
 
     trusted: bool
@@ -30,12 +28,12 @@ class Trust:
 
 
 async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
-    """The trust in the head commit of a job; roles are read from the forge now.
+    """The trust in the head commit of a job, by current roles on the forge.
 
-    Somebody allowed it, or its author and its pusher are both trusted: by a role of triage or
-    above, or by the settings. Raises what the forge raises where another try may help.
+    It is trusted if somebody allowed it, or if its author and its pusher both are: by a role of
+    triage or above, or by the settings. Raises the forge's errors except refusals.
     """
-    # Allowed for this commit alone: the job is about no other.
+    # `allowed` is for the job's commit alone.
     if job.allowed or "*" in build.trusted:
         return Trust(True)
     try:
@@ -51,9 +49,10 @@ async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
 
 
 async def pusher_of(job: CheckJob, forge: Forge) -> str:
-    """The user who pushed the head commit of a job, by its delivery, else as the forge has it.
+    """The user who pushed the head commit of a job, by its delivery, else by the forge.
 
-    The author, where the forge names nobody and only members of the repository can have pushed.
+    If the forge names nobody, only members of the repository can have pushed, and the author is
+    returned.
     """
     if job.pusher:
         return job.pusher
@@ -61,7 +60,7 @@ async def pusher_of(job: CheckJob, forge: Forge) -> str:
 
 
 def same_user(one: str, other: str) -> bool:
-    """Return whether two user names are of one user: forges do not tell capitals apart."""
+    """Return whether two user names are of one user: forges ignore case."""
     return one.casefold() == other.casefold()
 
 
@@ -80,7 +79,7 @@ async def _missing(
 
 async def _is_in_a_team(job: CheckJob, forge: Forge, build: BuildSettings, user: str) -> bool:
     for name in build.trusted:
-        # A user name has no slash in it, on no forge.
+        # No forge allows a slash in a user name.
         if "/" in name and await forge.is_member(job.key, name, user):
             return True
     return False

@@ -1,7 +1,5 @@
-"""The values that go through the engine: what steps take and return, and their JSON.
-
-A check's result does not: it is stored once (`bot.engine.results`), and its id goes through.
-"""
+"""The values that the engine stores: arguments and results of steps, and their JSON. A check's
+result is stored elsewhere (`bot.engine.results`); the engine has its id."""
 
 from __future__ import annotations
 
@@ -29,11 +27,11 @@ WaitState = Literal["waiting", "failed", "late", "there"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """The outcome of a step: `ok` with its value, or a sentence.
+    """The outcome of a step: `ok` with its value, or an error.
 
-    `again` may help, as it may once where the process that computes `died`, and at any time where a
-    forge is `away`; `stop` and `gone` would not, `failed` is a mistake of ours with a number under
-    which the log has it. `wait` is how many seconds a forge requires to wait.
+    Kinds of errors: `again`, another try may help; `died`, the compute process ended, and one more
+    try may help; `away`, the forge is unavailable; `stop` and `gone`, no try helps; `failed`, a
+    bug, logged under a number in `what`. `wait` is the seconds that a forge asks to wait.
     """
 
     kind: OutcomeKind
@@ -44,12 +42,12 @@ class Outcome(Generic[T]):
 
     @property
     def ok(self) -> bool:
-        """Return whether the step did what it is for."""
+        """Return whether the step succeeded."""
         return self.kind == "ok"
 
     @property
     def returned(self) -> T:
-        """The value of a step that did what it is for."""
+        """The value of a step that succeeded."""
         assert self.value is not None, self.sentence
         return self.value
 
@@ -61,7 +59,7 @@ class Outcome(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """A stored result: its id, its verdict, and its status's title and summary (Markdown)."""
+    """A stored result: its id, its verdict, and the title and summary (Markdown) of its status."""
 
     id: str
     verdict: Verdict
@@ -80,10 +78,10 @@ class BaseFile:
 class Predicted:
     """A prediction, made at `time` (seconds since 1970).
 
-    `changed`: some image changes. `worth_building`: a build could tell more, else `why_not` says
-    why not where the settings require one. `read`: evaluation or a build reads what changed.
-    `external` is the plan of a build elsewhere, `file` what a tracked branch has. `arches` are the
-    architectures that a build would be for.
+    `changed`: some image changes. `worth_building`: a build could refine it; else `why_not` may say
+    why nothing is built. `read`: evaluation or a build reads what changed. `external` is the plan
+    of an external build, `file` the `.minimize.yaml` of a tracked branch. `arches` are the
+    architectures to build for.
     """
 
     result: StoredResult
@@ -100,7 +98,7 @@ class Predicted:
 @dataclass(frozen=True, slots=True)
 class BuildEnd:
     """The end of a build for one of several architectures: the id of its result, with sentences on
-    those that it was transferred to; or the problem, a sentence."""
+    transfers to other architectures; or the problem, a sentence."""
 
     arch: str
     result: str | None = None
@@ -110,9 +108,9 @@ class BuildEnd:
 
 @dataclass(frozen=True, slots=True)
 class BuildDecision:
-    """The decision to build a head commit, or why not.
+    """The decision whether to build a head commit, and why not.
 
-    `trusted`: what is predicted counts by itself, without a build.
+    `trusted`: the change is trusted, so that its prediction is valid without a build.
     """
 
     build: bool
@@ -130,8 +128,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The state of a build elsewhere, a sentence on it, a page, the seconds left to wait, and the
-    links to builds of a service."""
+    """The state of an external build, a sentence on it, a page, the seconds left to wait, and the
+    links to builds of a build service."""
 
     state: WaitState
     text: str
@@ -142,8 +140,9 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a run; null is not known yet. `result` is the id of a stored one, `predicted`
-    seconds since 1970, `waiting` the glob on the checks that it waits for."""
+    """The progress of a run; null is not known yet. `result` is the id of a stored result,
+    `predicted` is in seconds since 1970, `waiting` is the glob of the check names that it waits
+    for."""
 
     stage: CheckStage | None = None
     verdict: Verdict | None = None
@@ -157,7 +156,7 @@ class Progress:
     done: bool = False
 
     def then(self, later: Progress) -> Progress:
-        """The progress after a second workflow's, which has the problem, if any is left."""
+        """The progress after that of a `later` workflow, whose problem replaces this one's."""
         if later == Progress():
             return self
         both = {f.name: (getattr(self, f.name), getattr(later, f.name)) for f in fields(self)}
@@ -165,7 +164,7 @@ class Progress:
         return Progress(**known | {"problem": later.problem, "done": self.done or later.done})
 
 
-# Their names stand in the engine's database: a run in flight is read by them.
+# Their names are stored in the engine's database, so renaming one breaks runs in flight.
 _TYPES: tuple[type[Any], ...] = (
     Acceptance,
     BaseFile,
@@ -191,20 +190,18 @@ _ERROR = "error"
 
 
 class ValueSerializer(Serializer):
-    """DBOS's values as JSON: a dataclass of ours has its name and the fields that are no defaults.
-
-    JSON, not pickle: a shared database must not be able to run code here.
-    """
+    """The serializer of DBOS's values: JSON, with a dataclass as its name and its fields that
+    differ from the defaults. Not pickle, by which a shared database could run code here."""
 
     def __init__(self) -> None:
         self._adapters = {one.__name__: TypeAdapter(one) for one in _TYPES}
 
     def name(self) -> str:
-        """The name that the engine's database has beside each value."""
+        """The name of this serializer, which the engine's database stores beside each value."""
         return "minimize"
 
     def serialize(self, data: Any) -> str:
-        """`data` as JSON; TypeError if it is none of the engine's values."""
+        """The JSON of `data`; TypeError if it is none of the engine's values."""
         return json.dumps(data, default=self._tagged, separators=(",", ":"), ensure_ascii=False)
 
     def deserialize(self, serialized_data: str) -> Any:

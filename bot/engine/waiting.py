@@ -1,4 +1,4 @@
-"""Waiting for an external build: one look at it, and the texts of the status meanwhile."""
+"""Waiting for an external build: its state, and the texts of the status meanwhile."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from bot.report.phrase import visible
 from bot.report.render import sentence_markdown
 from bot.store.store import utc_text
 
-# What a waiting run is sent when it may look before its time.
+# Topic of the message that makes a waiting run look at once.
 LOOK = "look"
-# Seconds between looks: the pause doubles up to this; a hook makes it shorter.
+# Longest pause in seconds between looks: pauses double up to this; a webhook ends one early.
 LONGEST_PAUSE = 300.0
-_TITLE = 140  # characters of GitHub's commit statuses
+_TITLE = 140  # characters of a status's title: GitHub's limit for commit statuses
 _NAMED = 3  # checks that a sentence names
 # Seconds before the prediction in which comments are read for links to builds.
 _COMMENTS = 30 * 86400.0
@@ -33,7 +33,7 @@ _COMMENTS = 30 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class CombinedStatus:
-    """The combined status of the checks that a run waits for; `url` is a page of one."""
+    """The combined status of the checks that a run waits for; `url` is the page of one of them."""
 
     state: Literal["waiting", "failed", "passed"]
     text: str
@@ -41,17 +41,17 @@ class CombinedStatus:
 
 
 class WaitSteps:
-    """The step of a waiting run. It only reads, so it may run more than once."""
+    """The step of a waiting run, which only reads, and so may run more than once."""
 
     def __init__(self, checks: CheckSteps) -> None:
         self._checks = checks
 
     async def look(self, job: CheckJob, plan: ExternalPlan, until: float) -> Look:
-        """The state of the build elsewhere.
+        """The state of the external build.
 
-        `until` is when waiting ends, seconds since 1970. Places that are not there in time are left
-        out where something is (`there`). A forge that does not answer is tried again at the next
-        look.
+        Waiting ends at `until`, seconds since 1970: then it is `there` if some of its places have
+        packages, and the others are left out. A forge that does not answer is tried again at the
+        next look.
         """
         combined, plan = await self._seen(job, plan, until)
         some = False
@@ -76,8 +76,8 @@ class WaitSteps:
     ) -> tuple[CombinedStatus, ExternalPlan]:
         """The combined status of the checks, and the plan with the links to builds of its service.
 
-        A build that is linked to says by itself how it stands. Comments are read where no check
-        has a link: those of the last month.
+        The state of a linked build is read from the service. If no check has a link, comments of
+        the last month are searched.
         """
         forge = self._checks.forge_of(job)
         comments: Sequence[CommentEvent] = ()
@@ -104,15 +104,16 @@ def _look(
 
 
 def fitting_checks(checks: Iterable[CommitCheck], pattern: str) -> list[CommitCheck]:
-    """The checks whose name matches the glob `pattern`, ours not among them."""
+    """The checks whose name matches the glob `pattern`, except the bot's own."""
     return [c for c in checks if c.name != STATUS_NAME and fnmatchcase(c.name, pattern)]
 
 
 def combined_status(checks: Iterable[CommitCheck], pattern: str) -> CombinedStatus:
-    """The combined status of checks whose name matches the glob `pattern`: one failure fails."""
+    """The combined status of checks whose name matches the glob `pattern`: one failure fails
+    all."""
     fitting = fitting_checks(checks, pattern)
     if not fitting:
-        return CombinedStatus("waiting", f"no check {pattern} is there yet")
+        return CombinedStatus("waiting", f"there is no check {pattern} yet")
     failed = [c for c in fitting if c.state == "failure"]
     pending = [c for c in fitting if c.state == "pending"]
     if failed:
@@ -128,13 +129,13 @@ def _named(checks: Sequence[CommitCheck]) -> str:
 
 
 def waiting_title(title: str, plan: ExternalPlan) -> str:
-    """The title of the status while a run waits; a long one keeps the name of the check."""
+    """The title of the status while a run waits; a long title is cut before the check's name."""
     waits = f"; waits for {visible(plan.check, 60)}"
     return f"{visible(title, _TITLE - len(waits))}{waits}"
 
 
 def waiting_summary(summary: str, plan: ExternalPlan, look: Look, until: float) -> str:
-    """The summary of the status. The names of checks are foreign text."""
+    """The summary (Markdown) of the status while a run waits; names of checks are escaped."""
     text = sentence_markdown(
         f"This is predicted. It waits for the check {plan.check}, until {clock(until)}"
         f" at the latest: {look.text}."
@@ -145,10 +146,10 @@ def waiting_summary(summary: str, plan: ExternalPlan, look: Look, until: float) 
 def build_missing(
     predicted: CheckResult, plan: ExternalPlan, look: Look, until: float
 ) -> CheckResult:
-    """The prediction as the final result, because the build elsewhere failed or came too late."""
+    """The prediction as the final result, as the external build failed or came too late."""
     builds: tuple[BuildNote, ...] = ()
     if look.state == "failed":
-        problem = f"The build elsewhere failed, so the figures are still predictions: {look.text}."
+        problem = f"The external build failed, so the figures are still predictions: {look.text}."
         arches = sorted({place.arch for place in plan.places})
         builds = tuple(
             BuildNote("head", spec, arch, "head-failed", look.text, look.url or None)
@@ -157,7 +158,7 @@ def build_missing(
         )
     else:
         problem = (
-            f"The build elsewhere was not there by {clock(until)}, so the figures are still"
+            f"The external build was not there by {clock(until)}, so the figures are still"
             f" predictions: {look.text}."
         )
     problems = (*predicted.problems, problem)
@@ -165,5 +166,5 @@ def build_missing(
 
 
 def clock(moment: float) -> str:
-    """Seconds since 1970 as people read a time."""
+    """The text of a time in seconds since 1970, in UTC to the minute."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")

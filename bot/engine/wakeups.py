@@ -1,7 +1,8 @@
-"""Wake-ups between the processes of one engine: what one has queued or stopped, all hear at once.
+"""Wake-ups between the processes of one engine, when one has queued or stopped a run. On SQLite all
+are on one machine: each has a datagram socket in the data directory.
 
-On SQLite all are on one machine: each has a datagram socket in the data directory. On Postgres each
-listens to a channel of the database. A message that is lost costs the time of the next look.
+On Postgres each listens to a channel of the database. A lost message only delays a run to the next
+poll.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ STOPPED = "stopped "
 _CHANNEL = "minimize_wakeups"
 _LONGEST = 7000  # bytes; Postgres takes 8000
 _AGAIN = 2.0  # seconds until a lost connection is tried again
-_LOOK = 5.0  # seconds between two looks whether to end
+_LOOK = 5.0  # seconds between two checks whether to stop
 
 Handler = Callable[[str], None]
 
 
 class Wakeups(Protocol):
-    """The messages of an engine's processes to each other."""
+    """The interface of messages between an engine's processes."""
 
     def start(self, handler: Handler) -> None:
         """Call `handler` with the messages of others, in a thread, until `stop`."""
         ...
 
     def send(self, message: str) -> None:
-        """Send a message to the others. Never raises: who misses it looks by itself."""
+        """Send a message to the others. Never raises: a process that misses it polls anyway."""
         ...
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         ...
 
 
@@ -60,7 +61,7 @@ class SocketWakeups:
         """See `Wakeups.start`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         with self._reachable() as place:
-            # One that a killed process of this name left: the name is locked by now.
+            # A killed process of this name may have left one; the name is locked by now.
             (self._directory / self._name).unlink(missing_ok=True)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.bind(f"{place}/{self._name}")
@@ -78,7 +79,7 @@ class SocketWakeups:
         ):
             sender.setblocking(False)
             for other in self._directory.iterdir():
-                # Full: it has enough to wake for. Refused: nobody is there any more.
+                # Full: it has wake-ups to handle. Refused: the process has ended.
                 if other.name != self._name:
                     with contextlib.suppress(OSError):
                         sender.sendto(message.encode(), f"{place}/{other.name}")
@@ -96,7 +97,7 @@ class SocketWakeups:
 
     @contextmanager
     def _reachable(self) -> Iterator[str]:
-        """A short path to the directory: a socket's may have 107 characters."""
+        """A short path to the directory: a socket's path is limited to 107 bytes."""
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             yield f"/proc/self/fd/{descriptor}"
@@ -144,10 +145,10 @@ class PostgresWakeups:
             try:
                 with psycopg.connect(url, autocommit=True) as connection:
                     connection.execute(f"LISTEN {_CHANNEL}")
-                    handler(QUEUED)  # whatever came while nobody listened
+                    handler(QUEUED)  # messages may have come while it was not listening
                     while not self._stopping.is_set():
                         for note in connection.notifies(timeout=_LOOK, stop_after=1):
                             handler(note.payload)
             except psycopg.Error as error:
-                LOG.warning("wake-ups are not heard: %s", error)
+                LOG.warning("wake-ups are not received: %s", error)
                 self._stopping.wait(_AGAIN)

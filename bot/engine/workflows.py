@@ -1,8 +1,8 @@
 """The durable runs: the order of a check's steps, and nothing else.
 
-DBOS runs a workflow again from its beginning after a crash and gives recorded steps their recorded
-values: so the order here may depend on nothing but those values. Changing the order strands runs
-in flight: raise WORKFLOW_VERSION with it.
+After a crash DBOS runs a workflow again from its beginning, with the recorded values of recorded
+steps: so the order must depend on those values alone. Changing the order strands runs in flight:
+raise WORKFLOW_VERSION with it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from bot.sandbox.emulation import native_architecture
 from bot.telemetry.logs import working_on
 
 WORKFLOW_VERSION = "4"
-# What a run that gathers builds is sent when one has ended, or will never.
+# Topic of the message to a gathering run that a build has ended, or never will.
 BUILT = "built"
-# Seconds between its looks for builds that ended without a message.
+# Seconds after which a gathering run looks for builds that ended without a message.
 _LOOK_PAUSE = 60.0
 Part = Literal["final", "wait", "withdraw"]
 Workflow = Callable[..., Coroutine[Any, Any, object]]
@@ -46,16 +46,14 @@ T = TypeVar("T")
 
 
 def part_id(check: str, part: Part) -> str:
-    """The id of another workflow of a check: that which rebuilds and finishes it, which waits for
-    its build elsewhere, or which reports that it was stopped."""
+    """The id of a check's further workflow: `final` rebuilds and concludes, `wait` waits for an
+    external build, `withdraw` reports that it was stopped."""
     return f"{check}-{part}"
 
 
 class Workflows:
-    """The workflows, registered with DBOS when made: once for each launch.
-
-    `places` finds where living processes build.
-    """
+    """The workflows, registered with DBOS when constructed, once for each launch. `places` returns
+    the build places of living processes."""
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class Workflows:
             "gather": _Run.gather,
             "build": _Run.build,
             "reply": _Run.reply,
-            # Queued by a release before the outbox.
+            # Workflows that releases before the outbox queued.
             "queued": _Run.queued,
             "withdraw": _Run.withdraw,
             "publish": _Run.publish,
@@ -108,8 +106,7 @@ class _Run(RunReports):
         self._workflows = workflows
 
     async def check(self) -> None:
-        """Pending, fetch, predict, publish; then the build is queued or waited for, or this was
-        all."""
+        """Set the status, fetch, predict, publish; then queue or await the build, or conclude."""
         steps, job = self._steps, self._job
         await self._status(Phase.PREDICTING, "pending", "Predicting what this change adds")
         fetched = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
@@ -123,7 +120,7 @@ class _Run(RunReports):
         return await self._predicted(predicted.returned)
 
     async def _without_packages(self, result: StoredResult) -> None:
-        """Conclude without a changed spec: a success; an earlier comment is taken back."""
+        """Conclude a change that touches no package as a success; an earlier comment is updated."""
         await self._publish(Phase.CONCLUDED, result)
         await self._status(Phase.CONCLUDED, "success", result.title)
         await self._end(stage="final", verdict="success", summary=result.title, result=result.id)
@@ -135,7 +132,7 @@ class _Run(RunReports):
         )
         building = decided.ok and decided.returned.build
         if not building:
-            # Nothing follows, so the prediction is the answer, and says why.
+            # No build follows, so the prediction is the final result, and says why.
             note = decided.returned.why if decided.ok else decided.sentence
             trusted = decided.ok and decided.returned.trusted
             final = await self._conclude_prediction(result, lambda r: not_rebuilt(r, note), trusted)
@@ -162,8 +159,8 @@ class _Run(RunReports):
         await self._end(stage="final")
 
     async def _queue_build(self, result: StoredResult, arches: Sequence[str]) -> None:
-        """Queue the build: one on a machine of the architecture, or one on each place."""
-        summary = f"{result.summary}\n\nThis is predicted; the rebuild has its turn next or runs."
+        """Queue the build: one on a native place, or one on each of several places."""
+        summary = f"{result.summary}\n\nThis is predicted; the rebuild is waiting or running."
         await self._status(Phase.BUILDING, "pending", result.title, summary)
         planned = await self._do("places", "finding who builds", lambda: self._plan(arches))
         queues = planned.value or [BuildPlace(native_architecture()).queue]
@@ -173,15 +170,15 @@ class _Run(RunReports):
         return await self._queue(WAITS, run, "gather", result, list(queues))
 
     async def _plan(self, arches: Sequence[str]) -> list[str]:
-        """The queues of the places where to build for these architectures, the first being that of
-        which the others are transferred; of any place where none of them has one."""
+        """The queues of the build places for these architectures, that of the transferring one
+        first; if none of them has a place, the queue of any place."""
         places = await asyncio.to_thread(self._workflows.places)
         planned = plan_of(arches, places) or sorted(places, key=lambda place: place.order)[:1]
         return [place.queue for place in planned]
 
     async def _queue(self, queue: str, run: str, name: str, *arguments: object) -> None:
         queues = self._workflows.queues
-        # One that the engine has already keeps its turn.
+        # A workflow that the engine has already keeps its turn.
         priority = await queues.turn(queue, self._job.urgency, self._job)
         with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
@@ -189,9 +186,9 @@ class _Run(RunReports):
         queues.queued()
 
     async def wait(self, predicted: Predicted) -> None:
-        """Look at the external build until it is there, has failed, or comes too late.
+        """Wait until the external build is there, has failed, or is too late.
 
-        Between looks it sleeps, and holds nothing but its place in a queue of its own.
+        Between looks the workflow sleeps, and takes only a slot of the waiting queue.
         """
         job, plan, result = self._job, predicted.external, predicted.result
         assert plan is not None
@@ -225,14 +222,14 @@ class _Run(RunReports):
         )
 
     async def publish(self, result: StoredResult, with_status: bool) -> None:
-        """Write a final result that was accepted, its status too where that is wanted."""
+        """Record the comment of an accepted final result, and its status if `with_status`."""
         await self._publish(Phase.ACCEPTED, result)
         if with_status:
             report = (result.verdict, result.title, result.summary, result.id)
             await self._status(Phase.ACCEPTED, *report)
 
     async def finish(self, predicted: StoredResult) -> None:
-        """Rebuild, publish again, conclude. Where it fails, the report says so."""
+        """Rebuild and conclude with the result, or, if that fails, with the prediction."""
         steps, job = self._steps, self._job
         built = await self._do("build", "rebuilding", lambda: steps.finish(job))
         if not built.ok:
@@ -240,8 +237,8 @@ class _Run(RunReports):
         await self._conclude(built)
 
     async def gather(self, predicted: StoredResult, queues: Sequence[str]) -> None:
-        """Build on several places, publish what is known as each build ends, conclude with the
-        last. It sleeps meanwhile, and holds nothing but its place in a queue of its own."""
+        """Build on several places, publish after each build's end, and conclude after the last.
+        Meanwhile the workflow sleeps, and takes only a slot of the waiting queue."""
         arches = [BuildPlace.of_queue(queue).arch for queue in queues]
         for queue, arch in zip(queues, arches, strict=True):
             await self._queue(queue, build_id(self._job.id, arch), "build", arch, arches)
@@ -260,7 +257,7 @@ class _Run(RunReports):
                 await self._publish_part(merged.returned, [a for a in arches if a not in ends])
 
     async def _next_ends(self) -> Sequence[BuildEnd]:
-        """The end of a build, once there is one; after a pause those that ended without a word."""
+        """The end of a build that reports it, or, if none does for long, of builds that broke."""
         end = await DBOS.recv_async(BUILT, _LOOK_PAUSE)
         if end is not None:
             return [end]
@@ -269,7 +266,7 @@ class _Run(RunReports):
         return seen.value or []
 
     async def _publish_part(self, result: StoredResult, awaited: Sequence[str]) -> None:
-        """Publish what is known while builds for the architectures `awaited` go on."""
+        """Publish the merged result while builds for the architectures `awaited` go on."""
         await self._report(
             stage="predicted", verdict=result.verdict, summary=result.title, result=result.id
         )
@@ -278,7 +275,7 @@ class _Run(RunReports):
         await self._status(Phase.BUILDING, "pending", result.title, summary)
 
     async def build(self, arch: str, arches: Sequence[str]) -> BuildEnd:
-        """Build for one of several architectures, and send the end to the run that gathers."""
+        """Build for one of several architectures, and send the end to the gathering workflow."""
         steps, job = self._steps, self._job
         built = await self._do(
             "build", f"rebuilding on {arch}", lambda: steps.build(job, arch, tuple(arches))
@@ -288,18 +285,18 @@ class _Run(RunReports):
         return end
 
     async def queued(self) -> None:
-        """Record that the run waits for its turn, in the status."""
+        """Record in the status that the run waits for its turn."""
         publisher, job = self._steps.publisher, self._job
         await self._do("status", "recording the status", lambda: publisher.queued(job))
 
     async def withdraw(self, title: str, summary: str) -> None:
-        """Report that the run was stopped, in the status or in a narrowed check's answer."""
-        # A result that the run had before it was stopped stays.
+        """Report in the status, or a narrowed check's comment, that the run was stopped."""
+        # A status that concluded before the run was stopped stays.
         await self._unjudged(title, summary, withdrawn=True)
         await self._answer(f"{title}: {summary}")
 
     async def reply(self, reply: Reply) -> None:
-        """Put the reaction first, it is quick; then the answer, if there is one."""
+        """Record the reaction first, as it is quick, then the answer, if there is one."""
         steps, job = self._steps, self._job
         if reply.react:
             await self._do("react", "reacting", lambda: steps.publisher.react(job, reply))

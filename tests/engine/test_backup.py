@@ -98,7 +98,7 @@ def test_nothing_is_written_over(server: ServerData, tmp_path: Path) -> None:
     make_backup(server, tmp_path / "backup")
     with pytest.raises(UsageError, match="not empty"):
         make_backup(server, tmp_path / "backup")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         restore_backup(tmp_path / "backup", server)
     with lock_data(tmp_path / "other"), pytest.raises(UsageError, match="works on the data"):
         restore_backup(tmp_path / "backup", data_in(tmp_path / "other"))
@@ -134,7 +134,7 @@ def test_what_root_restores_belongs_to_the_owner_of_the_data_directory(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda b: (b / STORE).write_bytes(b"SQLite format 3"), "is not what was backed up"),
+        (lambda b: (b / STORE).write_bytes(b"SQLite format 3"), "differs from what was backed up"),
         (lambda b: (b / ENGINE).unlink(), "is missing"),
         (lambda b: (b / "backup.json").unlink(), "is no backup"),
         (

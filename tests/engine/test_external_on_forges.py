@@ -233,7 +233,7 @@ async def test_a_red_check_leaves_the_prediction(tmp_path: Path, kind: str) -> N
         assert "Traceback" not in log
         result = await w.result()
         assert {image["evidence"] for image in result["images"]} == {"predicted"}
-        assert "The build elsewhere failed" in result["problems"][0]
+        assert "The external build failed" in result["problems"][0]
         assert result["builds"][0]["log"] == "https://build.example.org/9"
 
 

@@ -13,7 +13,7 @@ from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 ERRORS = {
     "5xx": ForgeError("GitHub failed (doing it): 502 Bad Gateway."),
-    "limit": ForgeError("GitHub has had enough requests from us (doing it).", "", 0.001),
+    "limit": ForgeError("GitHub limits further requests of the bot (doing it).", "", 0.001),
     "refused": ForgeRefusedError("GitHub refused (doing it): 403 Resource not accessible."),
     "archived": ForgeRefusedError("GitHub refused (doing it): Repository was archived."),
     "gone": ForgeGoneError("GitHub does not have what was requested (doing it): 404."),

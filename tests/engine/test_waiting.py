@@ -123,7 +123,7 @@ async def test_a_failed_build_leaves_the_prediction_and_says_so_with_a_link(wait
     assert found.stage == "final"
     assert found.images[0].evidence == "predicted"
     (problem,) = found.problems
-    assert "The build elsewhere failed, so the figures are still predictions" in problem
+    assert "The external build failed, so the figures are still predictions" in problem
     assert [(b.outcome, b.log) for b in found.builds] == [("head-failed", "https://b/log")]
     assert "https://b/log" in waiting.forge.comments[-1][1]
     assert waiting.forge.states(head)[-1] == "success"  # the prediction's own verdict
@@ -149,7 +149,7 @@ async def test_no_check_at_all_by_the_deadline(waiting) -> None:
     await waiting.deliver()
     await waiting.settled()
     (problem,) = result(waiting).problems
-    assert f"no check {GLOB} is there yet" in problem
+    assert f"there is no check {GLOB} yet" in problem
 
 
 async def test_a_green_check_whose_repository_is_not_written_yet_is_waited_for(waiting) -> None:
@@ -240,7 +240,7 @@ async def test_build_that_failed_elsewhere_leaves_the_prediction_with_its_reason
     await waiting.deliver()
     await waiting.settled()
     (problem,) = result(waiting).problems
-    assert problem == f"The build elsewhere failed, so the figures are still predictions: {why}."
+    assert problem == f"The external build failed, so the figures are still predictions: {why}."
     assert [(b.outcome, b.log) for b in result(waiting).builds] == [("head-failed", TASK)]
     assert seen == []
 

@@ -18,7 +18,7 @@ from bot.settings.operation import BuildSettings
 from tests.engine.test_permissions_on_forges import World, world
 from tests.forges import ABILITIES, BOT, KINDS
 
-NOT_HERE = "is no pull request that can be told here"
+NOT_HERE = "is no pull request that can be shown here"
 
 
 @pytest.fixture(params=KINDS)
