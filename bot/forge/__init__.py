@@ -1,4 +1,5 @@
-"""Forges: webhooks in, comments and statuses out. One small interface, one module for each forge.
+"""Forges: webhooks in, comments and statuses out. One interface (`protocol`), one package for each
+forge.
 
-`FORGE_TYPES` of the settings is the table of them: a new forge is one module and its row there.
+`FORGE_TYPES` of the settings lists them: a new forge is a package and its row there.
 """

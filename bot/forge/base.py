@@ -1,4 +1,4 @@
-"""The methods of a forge that are the same for all of them, over its comments and suggestions."""
+"""Base classes with the methods that several forges share."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Comments(Protocol):
     """Our comments on pull requests."""
 
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        """The bot's oldest comment with `marker`; those of other accounts are ignored."""
 
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        """Create or update the bot's comment; deletes duplicates where the forge allows it."""
         ...
 
 
@@ -44,15 +44,15 @@ class Suggestions(Protocol):
     async def put(
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
-        """Make these the suggestions that we have on lines of the diff."""
+        """Make these the bot's suggestions on lines of the diff."""
 
 
 class BaseForge(ABC):
-    """A forge of the settings; `head_ref` is where it has a pull request's head, by its number."""
+    """A forge of the settings; `head_ref` is the ref of a pull request's head, by its number."""
 
     head_ref: ClassVar = "refs/pull/{number}/head"
     _comments: Comments
-    # Null where the forge has no comments on lines that a click applies.
+    # Null if the forge has no suggestions that a click applies.
     _suggestions: Suggestions | None = None
 
     def __init__(self, name: str, settings: ForgeSettings) -> None:
@@ -69,33 +69,33 @@ class BaseForge(ABC):
 
     @abstractmethod
     async def _clone(self, repository: str) -> tuple[str, GitCredential | None]:
-        """The path of a repository on the forge now, and a credential that reads it, or null where
-        everybody may."""
+        """The current path of a repository, and a credential to read it; null if it is public."""
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it is signed with one of the secrets and is what it says."""
+        """The delivery; WebhookRefusedError if it is malformed or not signed with one of the
+        secrets."""
         verification = self.begin(headers)
         verification.update(body)
         verification.finish()
         return self.read(headers, body)
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our comment with `marker`; other people's are never ours, whatever they hold."""
+        """The bot's comment with `marker`; those of other accounts are ignored."""
         return await self._comments.find(key, marker)
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Make our comment say `body`, as the forge can: edit it, or write another one."""
+        """Make `body` the bot's comment: edit it, or write another if the forge cannot edit."""
         return await self._comments.put(key, marker, body)
 
     async def put_suggestions(
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
-        """Make these the suggestions that we have on lines of the diff, where there are such."""
+        """Make these the bot's suggestions on lines of the diff, if the forge has such."""
         if self._suggestions is not None:
             await self._suggestions.put(key, sha, suggestions)
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The base repository, which has the head's commits too, of forks as well."""
+        """The base repository, which has a fork's head commits too."""
         head = self.head_ref.format(number=key.number)
         return await self._source(key.repository, head, f"refs/heads/{base_ref}")
 
@@ -106,12 +106,12 @@ class BaseForge(ABC):
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float
     ) -> tuple[FailedDelivery, ...]:
-        """None, unless the forge has a list of deliveries."""
+        """No deliveries, as most forges do not list them."""
         del repository, hook, since
         return ()
 
     async def send_again(self, delivery: FailedDelivery) -> None:
-        """Do nothing, where no delivery is listed as failed."""
+        """Do nothing, as no failed delivery is listed."""
         del delivery
 
     async def _source(self, repository: str, *refs: str) -> Source:
@@ -129,7 +129,7 @@ class RestForge(BaseForge):
 
     @abstractmethod
     async def _api(self, repository: str, *, attempts: int = 4) -> RepositoryApi:
-        """The API of a repository, with a token of now."""
+        """The API of a repository, with a current token."""
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Put a reaction on a comment."""
@@ -138,15 +138,15 @@ class RestForge(BaseForge):
             await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._sessions.close()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """A kind of forge that takes tokens: what one must allow, as a hint; the check of deliveries,
-    the reading of them and of their events; and the makers of issues and comments, which are given
-    the API of a repository, our login and the conversion of errors."""
+    """A type of forge with tokens: the hint on what a token must allow; functions that check and
+    read deliveries and parse their events; and constructors of issues and comments, called with the
+    API of a repository, the bot's login and the conversion of errors."""
 
     hint: str
     begin: Callable[[Sequence[str], Mapping[str, str]], Verification]
@@ -157,7 +157,7 @@ class TokenKind:
 
 
 class TokenForge(RestForge):
-    """A forge on which the owner of one token writes."""
+    """A forge on which the bot acts as the owner of a token."""
 
     kind: ClassVar[TokenKind]
 
@@ -176,8 +176,8 @@ class TokenForge(RestForge):
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> Self:
-        """The forge that the settings describe; UsageError if a secret is not there."""
-        assert settings.token is not None  # the settings see to it
+        """The forge that the settings describe; UsageError if a secret cannot be read."""
+        assert settings.token is not None  # the settings ensure it
         secrets = WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
 
@@ -199,7 +199,7 @@ class TokenForge(RestForge):
 
     async def login(self) -> str:
         """The token's user."""
-        async with self._errors("asking whose the token is"):
+        async with self._errors("asking for the token's user"):
             return await self._own_login()
 
     def rate_limit(self, repository: str) -> RateLimit:

@@ -1,9 +1,9 @@
-"""The bodies of deliveries: verified while they come, made smaller where they are large; messages.
+"""The bodies of deliveries, verified while they are received and truncated if large; and messages.
 
-Those come from a broker, as fedora-messaging has them: a topic, an id and a JSON object,
+Messages come from a broker, in fedora-messaging's form: a topic, an id and a JSON object,
 https://fedora-messaging.readthedocs.io/en/stable/user-guide/messages.html. A type of forge that
-announces there has `read_message` in its module `events`, which makes a delivery of one. Who may
-publish under a topic is the broker's to see to: a message has no signature.
+publishes messages has a function `read_message` in its module `events`, which makes deliveries of
+them. Messages have no signature: the broker controls who may publish.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from bot.store.records import NewDelivery
 
 
 class Verification(Protocol):
-    """The check of a delivery's signature, begun by its headers, while its body comes in parts."""
+    """The check of a delivery's signature, begun with its headers, fed with parts of its body."""
 
     def update(self, part: bytes) -> None:
         """Take the next part of the body."""
         ...
 
     def finish(self) -> None:
-        """Raise WebhookRefusedError 401 where the whole body is not signed by a secret of ours."""
+        """Raise WebhookRefusedError 401 if the body is not signed with one of the secrets."""
         ...
 
 
 class NoBodyNeeded:
-    """The check of a delivery that its headers alone have passed."""
+    """The check of a delivery whose headers alone have proved it."""
 
     def update(self, part: bytes) -> None:
         """Take the next part of the body."""
 
     def finish(self) -> None:
-        """Raise nothing: the headers said it all."""
+        """Raise nothing."""
 
 
 class BodySignature:
-    """HMAC-SHA256 of a body under each of several keys, as the body comes.
+    """The HMAC-SHA256 of a body under each of several keys.
 
-    `fits` says whether one of the digests is a given one; all are compared in constant time.
-    `before` is what is signed before the body.
+    `fits` returns whether one of the digests is the given one, in constant time. `before` is signed
+    before the body.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class BodySignature:
             digest.update(part)
 
     def finish(self) -> None:
-        """Raise WebhookRefusedError 401 where no key fits."""
+        """Raise WebhookRefusedError 401 if no key fits."""
         if not self._fits([digest.digest() for digest in self._digests]):
             raise WebhookRefusedError(401, self._refusal)
 
@@ -78,24 +78,24 @@ class BodySignature:
 def hex_signature(secrets: Sequence[str], given: str) -> BodySignature:
     """The check of a body by the digest `given` in hexadecimal, under any of the secrets.
 
-    WebhookRefusedError 401 where it cannot be one.
+    WebhookRefusedError 401 if it is no ASCII text.
     """
     refusal = "The signature fits none of the webhook's secrets."
     if not given.isascii():
         raise WebhookRefusedError(401, refusal)
 
     def fits(digests: Sequence[bytes]) -> bool:
-        # All secrets are tried, whichever fits: the time taken says nothing.
+        # All secrets are tried, so that the time does not reveal which one fits.
         return any([hmac.compare_digest(one.hex(), given) for one in digests])  # noqa: C419
 
     return BodySignature([secret.encode() for secret in secrets], fits, refusal)
 
 
 def reduced(form: bool, descriptor: int) -> bytes:
-    """The JSON object in an open file, without the ends of its long lists and texts.
+    """The JSON object in an open file, with long lists and texts truncated.
 
-    `form`: it is the field `payload` of a form. UnreadableError where it is no such object. Called
-    in a process of its own: what is decoded takes many times the bytes of the body.
+    `form`: it is the field `payload` of a form. UnreadableError if it is no such object. Called in
+    a process of its own: decoding takes many times the memory of the body.
     """
     with open(descriptor, "rb", closefd=False) as stream:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -105,7 +105,7 @@ def reduced(form: bool, descriptor: int) -> bytes:
             body = parse_qs(body, strict_parsing=True)[b"payload"][0]
         data = json.loads(body)
     except (LookupError, ValueError, RecursionError) as error:
-        raise UnreadableError("The body is no JSON of the type that it says.") from error
+        raise UnreadableError("The body is not of its content type.") from error
     if not isinstance(data, dict):
         raise UnreadableError("The body is no JSON object.")
     return json.dumps(_cut(data), separators=(",", ":")).encode()
@@ -125,7 +125,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=limits.WEBHOOK_NAME)]
 
 
 class Message(BaseModel):
-    """A message as it came from the broker."""
+    """A message of the broker."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -134,15 +134,15 @@ class Message(BaseModel):
     body: dict[str, JsonValue]
 
     def topic_after(self, word: str) -> str:
-        """The part of the topic behind the application's `word`; WebhookRefusedError 400 where the
-        message is another's."""
+        """The part of the topic after the application's name `word`; WebhookRefusedError 400 if the
+        topic is another application's."""
         _, found, rest = self.topic.partition(f".{word}.")
         if not found:
             raise WebhookRefusedError(400, f"The topic {self.topic} is not that of {word}.")
         return rest
 
 
-# Makes a delivery to the forge of this name in the settings; WebhookRefusedError where it is none.
+# Function that makes a delivery to the forge of this name; WebhookRefusedError if it is none.
 ReadMessage = Callable[[str, Message], NewDelivery]
 
 
@@ -151,9 +151,9 @@ class _Body(BaseModel):
 
 
 def message_of(topic: str, identity: str, content: bytes) -> Message:
-    """The message of these bytes; WebhookRefusedError 413 or 400 where they are too many or none.
+    """The message in these bytes; WebhookRefusedError 413 if they are too many, 400 if invalid.
 
-    One that is too large is left to what finds missed events.
+    Events of too large messages are found by resynchronisation.
     """
     if len(content) > limits.WEBHOOK_WHOLE:
         raise WebhookRefusedError(413, f"More than {limits.WEBHOOK_WHOLE} bytes.")
@@ -162,5 +162,5 @@ def message_of(topic: str, identity: str, content: bytes) -> Message:
         return Message(topic=topic, id=identity, body=whole.body)
     except ValidationError as error:
         raise WebhookRefusedError(
-            400, f"The message is none: {error.error_count()} errors."
+            400, f"The message is invalid: {error.error_count()} errors."
         ) from error

@@ -1,4 +1,4 @@
-"""Our comment on a pull request, and our issues, on a forge whose REST API is like GitHub's."""
+"""The bot's comments and issues on a forge whose REST API is like GitHub's."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from bot.forge.events import Issue, Issues, IssueText, issue_of
 from bot.forge.rest import OpenApi, RepositoryApi
 from bot.forge.values import Comment, PullRequestKey
 
-# Converts a client's errors to ForgeError, by what was done.
+# Context manager that converts a client's errors to ForgeError; the argument is what was being
+# done.
 Errors = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 class RestComments(ABC):
-    """`api` gives the API of a repository, `login` our own account's name.
+    """The bot's comments.
 
-    `listed` is the query for as many comments in a page as the forge gives.
+    `api` gives the API of a repository, `login` the bot's account name. `listed` is the query for
+    pages of the most comments that the forge allows.
     """
 
     listed = ""
@@ -32,7 +34,7 @@ class RestComments(ABC):
         self._errors = errors
 
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        """The bot's oldest comment with `marker`; those of other accounts are ignored."""
         async with self._errors(f"looking for the comment on {key}"):
             found = await self._own(key, marker, first=True)
             return found[0] if found else None
@@ -47,15 +49,15 @@ class RestComments(ABC):
         return False
 
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        """Create or edit the bot's comment; duplicates are deleted."""
         if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
+            raise ValueError("the comment does not contain its own marker")
         async with self._errors(f"commenting on {key}"):
             own = await self._own(key, marker)
             if not own:
                 api = await self._api(key.repository)
                 made = await api.post(f"/issues/{key.number}/comments", {"body": body})
-                # Two runs may have looked at the same moment: the oldest comment stays.
+                # Two runs may have created one at the same moment: the oldest stays.
                 own = await self._own(key, marker) or [_comment(made)]
             for surplus in own[1:]:
                 await self._delete(key, surplus)
@@ -76,7 +78,7 @@ class RestComments(ABC):
     async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
         if comment.body == body:
             return comment
-        # No second try here: whoever waited must look at the head again before writing its text.
+        # No second try here: after a wait the caller has to compare the head commit again.
         api = await self._api(key.repository, attempts=1)
         edited = await api.patch(f"/issues/comments/{comment.id}", {"body": body})
         await self._edited(api, edited)
@@ -84,14 +86,14 @@ class RestComments(ABC):
 
     @abstractmethod
     async def _edited(self, api: RepositoryApi, edited: Any) -> None:
-        """Do what the forge wants after a comment was edited; `edited` is its answer."""
+        """Do what the forge requires after a comment was edited; `edited` is its answer."""
 
     async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
         api = await self._api(key.repository)
         try:
             await api.delete(f"/issues/comments/{comment.id}")
         except gidgethub.HTTPException as error:
-            if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
+            if error.status_code != HTTPStatus.NOT_FOUND:  # another run has deleted it
                 raise
 
 
@@ -100,7 +102,7 @@ def _comment(item: Any) -> Comment:
 
 
 class RestIssues(Issues):
-    """`api` gives the API of a repository, `login` our own account's name."""
+    """The bot's issues. `api` gives the API of a repository, `login` the bot's account name."""
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], errors: Errors) -> None:
         self._api = api
@@ -109,7 +111,7 @@ class RestIssues(Issues):
 
     @abstractmethod
     def _by(self, login: str) -> str:
-        """The query for all issues of an author, the oldest first where the forge can."""
+        """The query for all issues of an author, the oldest first if the forge can sort."""
 
     def _closing(self, closes: bool, surplus: bool) -> dict[str, str]:
         """The fields of an edit that closes an issue, or opens it again, beside its state."""
@@ -117,7 +119,7 @@ class RestIssues(Issues):
         return {}
 
     async def own(self, repository: str, marker: str) -> list[Issue]:
-        """Our issues, without the list's pull requests."""
+        """The bot's issues with `marker`; pull requests in the list are ignored."""
         async with self._errors(f"looking for the issue in {repository}"):
             login = await self._login()
             api = await self._api(repository)

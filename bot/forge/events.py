@@ -1,4 +1,4 @@
-"""Events beside those of a pull request's commits, and issues, as values that all forges share.
+"""Events, except those of a pull request's commits, and issues, as values that all forges share.
 
 The bot has one issue for each subject, found by a hidden marker and its author.
 """
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
 from bot.store.records import NewDelivery
 
-# What the id that our status carries begins with, on a merge queue's commit.
+# Prefix of the id in the bot's status on a merge queue's commit.
 MERGE_GROUP_CHECK = "merge-group-"
 
 
@@ -23,9 +23,9 @@ MERGE_GROUP_CHECK = "merge-group-"
 class CommentEvent:
     """A comment on a pull request that was written or edited.
 
-    `comment` is the forge's id of it, `updated` the forge's own time of this text: the two together
-    say whether the text was read before. `author` wrote the comment; `sender` made this version of
-    it (a maintainer may edit another's comment, and then speaks for themselves).
+    `comment` is the forge's id of it, `updated` the forge's time of this version; together they
+    identify the text. `author` wrote the comment, `sender` this version of it (a maintainer may
+    edit another's comment, and then gives commands as themselves).
     """
 
     key: PullRequestKey
@@ -41,8 +41,8 @@ class CommentEvent:
 
 @dataclass(frozen=True, slots=True)
 class RerunEvent:
-    """A request to run a check again. `check` is the id that our status carries, or null where
-    the forge names only the commit (a whole check suite)."""
+    """A request to run a check again. `check` is the id in the bot's status, or null if the forge
+    names only the commit (a whole check suite)."""
 
     forge: str
     repository: str
@@ -53,10 +53,10 @@ class RerunEvent:
 
 @dataclass(frozen=True, slots=True)
 class MergeGroupEvent:
-    """A merge queue asks for the required status of a commit that it made.
+    """A merge queue's request for the status of a commit that it made.
 
     `key` is the last pull request of the group; the commit is not its head. `again`: somebody
-    pressed Re-run, and the forge waits for a new status although it has one.
+    pressed Re-run, and the forge waits for a new status.
     """
 
     key: PullRequestKey
@@ -67,9 +67,9 @@ class MergeGroupEvent:
 
 @dataclass(frozen=True, slots=True)
 class PushEvent:
-    """A branch moved. `before` and `after` are commit ids, of zeros where there is none.
+    """A moved branch. `before` and `after` are commit ids, of zeros if there is none.
 
-    `commits_url` is where the repository's commits have their pages, each below it by its id.
+    `commits_url` followed by a commit's id is the address of its page.
     """
 
     forge: str
@@ -86,7 +86,7 @@ class PushEvent:
 class ChecksEvent:
     """The end of checks of a commit, which runs may wait for.
 
-    `names` are the checks', empty where the forge does not name them.
+    `names` are the checks' names, empty if the forge does not name them.
     """
 
     forge: str
@@ -97,7 +97,7 @@ class ChecksEvent:
 
 @dataclass(frozen=True, slots=True)
 class RepositoriesEvent:
-    """Repositories that are ours to serve from now on, or no more: installed or removed, deleted,
+    """Repositories that the bot serves from now on, or no more: installed, removed, deleted,
     renamed."""
 
     forge: str
@@ -117,12 +117,12 @@ Event = (
 )
 
 
-# What reading a body raises that lacks something, or has another thing in its place.
+# Errors of reading a body that lacks a field, or has one of another type.
 MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def moment(text: str) -> datetime:
-    """A moment of RFC 3339, whatever its offset and its digits."""
+    """The time of an RFC 3339 text with any offset and precision."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
@@ -131,12 +131,13 @@ _BRANCH = "refs/heads/"
 
 
 def utc(text: str | None) -> str:
-    """A time of RFC 3339 in any zone as one in UTC, in whole seconds; empty stays empty."""
+    """An RFC 3339 time in UTC, in whole seconds; empty stays empty."""
     return moment(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if text else ""
 
 
 def parse_by(parsers: Parsers, forge: str, event: str, data: Mapping[str, Any]) -> Event:
-    """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
+    """The event of a delivery, by the parser of its name. Raises one of MISSHAPEN if the body is
+    not that event."""
     parser = parsers.get(event)
     if parser is None:
         return IgnoredEvent(f"The event {event} asks nothing of the bot.")
@@ -149,7 +150,7 @@ def parse_push(
     repository: str,
     push_of: Callable[[str, Mapping[str, Any], str, str, str], PushEvent],
 ) -> Event:
-    """The move of a branch that a delivery tells of; its field `repository` says of which one."""
+    """The move of a branch in a push's delivery; its field `repository` is the repository."""
     ref = str(data["ref"])
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
@@ -158,7 +159,7 @@ def parse_push(
 
 
 def json_object(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body; WebhookRefusedError 400 where it is none."""
+    """The JSON object of a body; WebhookRefusedError 400 if it is none."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -169,7 +170,7 @@ def json_object(body: bytes) -> Mapping[str, Any]:
 
 
 def is_unedited(comment: Mapping[str, Any], since: str) -> bool:
-    """Return whether an API's comment was written `since` then, and never edited."""
+    """Return whether a comment of the API was created at `since` or later, and never edited."""
     created = str(comment["created_at"])
     return created == comment["updated_at"] and moment(created) >= moment(since)
 
@@ -177,12 +178,13 @@ def is_unedited(comment: Mapping[str, Any], since: str) -> bool:
 def new_delivery(
     forge: str, event: str, delivery: str, body: bytes, carried: str | None
 ) -> NewDelivery:
-    """The delivery; WebhookRefusedError 400 where what names it is no text, which nothing keeps."""
+    """The delivery; WebhookRefusedError 400 if its names are invalid text, which cannot be
+    stored."""
     try:
         "".join((event, delivery, carried or "")).encode()
     except UnicodeEncodeError as error:
         raise WebhookRefusedError(
-            400, "What names the delivery or its object is no text."
+            400, "The names of the delivery or its object are no valid text."
         ) from error
     return NewDelivery(forge, event, delivery, body, carried)
 
@@ -196,7 +198,7 @@ def parsed_delivery(
     parsers: Parsers,
     carried_object: Callable[[str, Mapping[str, Any]], str | None],
 ) -> NewDelivery:
-    """The delivery of a body with `data`; WebhookRefusedError 400 where it is not the event's."""
+    """The delivery of a body with `data`; WebhookRefusedError 400 if it does not fit the event."""
     try:
         carried = carried_object(event, data)
         parse_by(parsers, forge, event, data)
@@ -206,13 +208,13 @@ def parsed_delivery(
 
 
 IssueState = Literal["open", "closed"]
-# What an issue says that came twice: two runs looked at the same moment.
-WRITTEN_TWICE = "This was written twice; the other one is kept up to date: #{number}."
+# The text of a duplicate issue: two runs may create one at the same moment.
+WRITTEN_TWICE = "This is a duplicate; the other issue is updated: #{number}."
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An issue that is ours. `id` is its number in its repository."""
+    """An issue of the bot. `id` is its number in its repository."""
 
     id: str
     url: str
@@ -223,9 +225,9 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class IssueText:
-    """The wanted text of an issue, and whether it is to be open; null leaves that to people.
+    """The desired text of an issue, and whether it is open; null leaves that as it is.
 
-    `body` holds the marker.
+    `body` contains the marker.
     """
 
     title: str
@@ -234,40 +236,39 @@ class IssueText:
 
 
 class Issues(ABC):
-    """A forge's issues; the errors are those of every forge."""
+    """The bot's issues on a forge. Methods raise ForgeError and its subclasses."""
 
     @abstractmethod
     async def own(self, repository: str, marker: str) -> list[Issue]:
-        """The issues that we wrote and that hold `marker`, open or closed, of all pages; the oldest
-        first."""
+        """The bot's issues with `marker`, open or closed, over all pages, the oldest first."""
 
     @abstractmethod
     async def create(self, repository: str, text: IssueText) -> Issue:
-        """A new issue with this title and body."""
+        """Create an issue with this title and body."""
 
     @abstractmethod
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
     ) -> Issue:
-        """The issue with this text and state; `surplus`: it came twice."""
+        """Edit an issue to this text and state; `surplus`: it is a duplicate."""
 
     async def find(self, repository: str, marker: str) -> Issue | None:
-        """The oldest of ours."""
+        """The bot's oldest issue with `marker`, or None."""
         return next(iter(await self.own(repository, marker)), None)
 
     async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Create or edit our one issue with this text; nothing is written where it is the same.
+        """Create or edit the bot's one issue with this text; nothing is written if it is the same.
 
-        None where there is none and it shall be closed. One that came twice is closed.
+        None if there is none and it shall be closed. Duplicates are closed.
         """
         if marker not in text.body:
-            raise ValueError("the issue does not hold its own marker")
+            raise ValueError("the issue does not contain its own marker")
         own = await self.own(repository, marker)
         if not own:
             if text.state == "closed":
                 return None
             made = await self.create(repository, text)
-            # Two runs may have looked at the same moment: the oldest stays.
+            # Two runs may have created one at the same moment: the oldest stays.
             own = await self.own(repository, marker) or [made]
         first, *others = own
         for other in others:
@@ -279,7 +280,7 @@ class Issues(ABC):
 def issue_of(
     fields: Mapping[str, Any], *, number: str = "number", url: str = "html_url", body: str = "body"
 ) -> Issue:
-    """An issue as an API has it, of which some fields have names of the forge's own."""
+    """An issue of an API's answer; the names of some fields depend on the forge."""
     return Issue(
         id=str(int(fields[number])),
         url=str(fields.get(url) or ""),
@@ -290,7 +291,7 @@ def issue_of(
 
 
 def writes(issue: Issue, text: IssueText) -> bool:
-    """Return whether an issue does not say `text` yet."""
+    """Return whether an issue differs from `text`."""
     wanted = text.state or issue.state
     return (issue.title, issue.body.strip(), issue.state) != (
         text.title,

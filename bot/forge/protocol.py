@@ -1,8 +1,9 @@
-"""The interface of a forge, which is all that checks need of one, and the forges of the settings.
+"""The interface of a forge, and the forges of the settings.
 
-A forge is a package with two modules: `forge`, which has `open_forge(name, settings)`, and
-`webhooks`, whose `signed_headers` makes fake deliveries and whose `ask_forge` asks what `minimize
-setup` must know, with `TEST_EVENT`. Its row is in `FORGE_TYPES`.
+A type of forge is a package with at least these modules: `forge`, with `open_forge(name,
+settings)`; `webhooks`, with `signed_headers` for fake deliveries, `ask_forge` for the questions of
+`minimize setup`, and `TEST_EVENT`; and, if it publishes messages, `events`, with `read_message`.
+Its row is in `FORGE_TYPES`.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from bot.store.records import NewDelivery
 
 
 class Forge(Protocol):
-    """One forge, with our credential on it. Methods may be awaited from several event loops.
+    """A forge, used with the bot's credential. Methods may be awaited from several event loops.
 
-    Every method that asks the forge raises ForgeError (another try may help), ForgeRefusedError (it
-    would not) or ForgeGoneError (repository or pull request are not there).
+    Methods that query the forge raise ForgeError (another try may help), ForgeRefusedError (it
+    would not) or ForgeGoneError (the repository or pull request does not exist or is not visible).
     """
 
     @property
@@ -48,25 +49,25 @@ class Forge(Protocol):
 
     @property
     def issues(self) -> Issues:
-        """The issues that the bot keeps."""
+        """The bot's issues."""
         ...
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery, if it is signed and is what it says; `headers` have lower-case names.
+        """The delivery, if it is signed and fits its headers; `headers` have lower-case names.
 
-        WebhookRefusedError with the HTTP status otherwise. Asks nobody, so it is quick.
+        Else WebhookRefusedError with the HTTP status. Sends no requests, so it is quick.
         """
         ...
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
-        """The check of the body that comes with `headers`, of which nothing has been read yet.
+        """The check of the body that follows `headers`.
 
-        WebhookRefusedError 401 where they lack a signature, or their token is wrong.
+        WebhookRefusedError 401 if they lack a signature, or their token is wrong.
         """
         ...
 
     def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-        """The delivery of a body that was verified; WebhookRefusedError 400 where it is another."""
+        """The delivery of a verified body; WebhookRefusedError 400 if it is malformed."""
         ...
 
     def event(self, event: str, body: bytes) -> Event:
@@ -74,52 +75,53 @@ class Forge(Protocol):
         ...
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        """The pull request as it is now: the current head, above all."""
+        """The pull request as it is now."""
         ...
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes; a forge may leave some of thousands out.
+        """The files that it changes; a forge may omit some of thousands.
 
-        ForgeTooLargeError where it lists none of so many.
+        ForgeTooLargeError if it lists none of so many.
         """
         ...
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """The comment that we wrote and that holds `marker`, over all pages; the oldest."""
+        """The bot's oldest comment with `marker`; its newest on a forge that cannot edit."""
         ...
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Create or edit our one comment with `body` (which holds `marker`)."""
+        """Create or edit the bot's comment with `body` (which contains `marker`). A forge that
+        cannot edit comments writes another."""
         ...
 
     async def put_suggestions(
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
-        """Make these the suggestions that we have on lines of the diff of the head commit `sha`.
+        """Make these the bot's suggestions on lines of the diff of the head commit `sha`.
 
-        One that is there already is edited, not repeated; one that is no longer wanted is deleted
-        or resolved, and says so where somebody answered it. A line that the forge does not take is
-        left out, and a forge without comments on lines takes none.
+        Existing ones are edited, others deleted or resolved, or, if somebody answered, marked as
+        withdrawn. A line that the forge refuses is left out; a forge without comments on lines
+        ignores all.
         """
         ...
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """Set the status `minimize` of a commit; the same twice changes nothing."""
+        """Set the status `minimize` of a commit; setting it again changes nothing."""
         ...
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """The checks and statuses of a commit of the pull request, ours too, over all pages."""
+        """All checks and statuses of a commit of the pull request, including the bot's."""
         ...
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The role of a user in the repository, read from the forge now."""
+        """The current role of a user in the repository."""
         ...
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        """The user who pushed the head commit `sha` of a pull request, by the forge's own record.
+        """The user who pushed the head commit `sha` of a pull request, by the forge's records.
 
-        Where it has none, the owner of the fork that the commit came from; None for a commit of
-        the repository itself, where only its members push.
+        Without a record, the owner of the fork that the commit came from; None for a commit of the
+        repository itself, where only members can push.
         """
         ...
 
@@ -129,15 +131,15 @@ class Forge(Protocol):
         ...
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Return whether a user is a program's account, as far as the forge tells."""
+        """Return whether an account is a program's, as far as the forge shows it."""
         ...
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """Put a reaction on a comment; the same twice changes nothing."""
+        """Put a reaction on a comment; doing so again changes nothing."""
         ...
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The git source of the commits, with a short-lived credential."""
+        """The git source of the pull request's commits, with a short-lived credential."""
         ...
 
     async def branch_source(self, repository: str, branch: str) -> Source:
@@ -145,16 +147,16 @@ class Forge(Protocol):
         ...
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """The pull request into `branch` that a commit came with, merged or about to be."""
+        """The merged, or about to be merged, pull request into `branch` with a commit; or None."""
         ...
 
     async def login(self) -> str:
-        """The user name that our comments have; ForgeError where the credential is not taken."""
+        """The user name of the bot's comments; ForgeError if the credential is refused."""
         ...
 
     async def repositories(self) -> tuple[str, ...]:
-        """The repositories that this credential was given to serve; none where the forge does not
-        tell them from others that it may read."""
+        """The repositories that the bot's credential was granted for; none if the forge does not
+        tell these from all others that it may read."""
         ...
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
@@ -162,31 +164,31 @@ class Forge(Protocol):
         ...
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        """The comments on a pull request that were written `since` then (RFC 3339, UTC), a hundred
-        at most; not those that somebody has edited, as the forge does not say who."""
+        """The comments on a pull request since a time (RFC 3339, UTC), a hundred at most; except
+        edited ones, as the forge does not show by whom."""
         ...
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """The move of a branch away from the commit `before`, to where it is now; null where it is
-        there still, or is gone, or that is not for us to read."""
+        """The move of a branch from the commit `before` to its current tip; null if it has not
+        moved, or was deleted, or is not visible."""
         ...
 
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float
     ) -> tuple[FailedDelivery, ...]:
-        """The deliveries to our address `hook` that nobody took `since` then (seconds since 1970).
+        """The deliveries to the bot's address `hook` that failed since a time (seconds since 1970).
 
-        Of a repository's own hook, or (null) of one for all; none where the forge has no such list,
-        or shows it to others alone.
+        Those of the repository's own hook, or (null) of a hook for all repositories; none if the
+        forge has no such list, or does not show it to the bot.
         """
         ...
 
     async def send_again(self, delivery: FailedDelivery) -> None:
-        """Have a failed delivery sent again."""
+        """Let the forge send a failed delivery again."""
         ...
 
     def rate_limit(self, repository: str) -> RateLimit:
-        """The quota that requests about a repository count against."""
+        """The rate limit that requests about a repository count against."""
         ...
 
     async def close(self) -> None:
@@ -195,7 +197,7 @@ class Forge(Protocol):
 
 
 def open_forges(settings: Settings) -> dict[str, Forge]:
-    """Open the forges of the settings, by their names there; UsageError if a secret is missing."""
+    """Open the forges of the settings, by name; UsageError if a secret cannot be read."""
     return {
         name: forge_module(forge.type, "forge").open_forge(name, forge)
         for name, forge in settings.forges.items()
@@ -203,8 +205,8 @@ def open_forges(settings: Settings) -> dict[str, Forge]:
 
 
 def forge_module(kind: str, name: str) -> ModuleType:
-    """A module of the package of a type of forge.
+    """The module `name` of the package of a type of forge.
 
-    Imported here, so that only an installation with such a forge loads its client library.
+    Imported on demand, so that only installations with such a forge load its client library.
     """
     return import_module(f"{FORGE_TYPES[kind].package}.{name}")

@@ -1,8 +1,9 @@
-"""The rate limit of one credential on a forge, as its answers tell it; obeyed before each request.
+"""The rate limit of one credential on a forge, read from its answers and obeyed before requests.
 
-GitHub: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api (an hour's
-quota, X-RateLimit-*; secondary limits, Retry-After). GitLab:
-https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/ (a minute's, RateLimit-*).
+GitHub: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api (hourly,
+X-RateLimit-*; secondary limits, Retry-After). GitLab:
+https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/ (by the minute,
+RateLimit-*).
 """
 
 from __future__ import annotations
@@ -15,25 +16,23 @@ from http import HTTPStatus
 from bot.forge.values import ForgeError
 
 _TOO_MANY = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
-# A limit that need not say how long: a minute at least, GitHub's documentation has it.
+# The wait for a limit without a time: GitHub's documentation requires at least a minute.
 _MINUTE = 60.0
 _SECONDARY = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
-# A forge is believed this long when it says how long to wait.
+# The longest wait that is taken from an answer.
 _LONGEST = 4000.0
-# Requests an hour where a forge tells no limit.
+# Requests an hour if a forge gives no limit.
 _ASSUMED = 5000
 
 
 class RateLimit:
-    """The quota of one credential: how much of it is left, and until when the forge wants peace.
-
-    Safe for several threads: each field is written whole, and a late one is only a little older.
-    """
+    """The rate limit of one credential: the requests that are left, and the time to wait for. Safe
+    for several threads: fields are written atomically, and may be slightly outdated."""
 
     def __init__(
         self, forge: str, window: float = 3600.0, clock: Callable[[], float] = time.time
     ) -> None:
-        """`window` is the seconds that its quota is for, `clock` seconds since 1970."""
+        """`window` is the seconds of the limit's window; `clock` gives seconds since 1970."""
         self._forge = forge
         self._window = window
         self._clock = clock
@@ -42,36 +41,36 @@ class RateLimit:
         self.remaining: int | None = None
 
     def learn(self, status: int, headers: Mapping[str, str], text: str = "") -> None:
-        """Take in an answer: what it says of the quota, and how long to wait."""
+        """Store the limit, the remaining requests and the wait that an answer gives."""
         named = {name.lower(): value for name, value in headers.items()}
         self.limit = _number(named, "limit", self.limit)
         self.remaining = _number(named, "remaining", self.remaining)
         now = self._clock()
         wait = requested_wait(status, named, text, now)
         if wait is None and self.remaining == 0 and status < HTTPStatus.BAD_REQUEST:
-            # The last one of the quota: the next would be refused, and count against us.
+            # That was the last allowed request: the next would be refused and extend the limit.
             wait = _until_reset(named, now)
         if wait is not None:
             self._held = max(self._held, now + min(wait, _LONGEST))
 
     @property
     def wait(self) -> float:
-        """The seconds for which the forge asked to be left alone."""
+        """The seconds left that the forge asked to wait."""
         left = self._held - self._clock()
-        # More than was ever noted: the clock was set back since.
+        # Longer than any wait: the clock was set back.
         return max(left, 0.0) if left <= _LONGEST else 0.0
 
     def check(self, doing: str) -> None:
-        """Raise ForgeError while the forge asked to be left alone."""
+        """Raise ForgeError while the forge asks to wait."""
         if self.wait > 0:
             raise ForgeError(
-                f"{self._forge} has had enough requests from us ({doing}).",
+                f"{self._forge} limits further requests of the bot ({doing}).",
                 f"It asks to wait {self.wait:.0f} s.",
                 self.wait,
             )
 
     def pause(self, share: float, requests: int = 1) -> float:
-        """The seconds for so many requests that use a `share` of the quota."""
+        """The seconds over which to spread `requests` to use a `share` of the limit."""
         hourly = _ASSUMED if self.limit is None else self.limit * 3600.0 / self._window
         return 3600.0 * requests / max(hourly * share, 1e-3)
 
@@ -79,7 +78,7 @@ class RateLimit:
 def requested_wait(
     status: int, headers: Mapping[str, str], text: str = "", now: float | None = None
 ) -> float | None:
-    """The seconds to wait by an answer that is about a rate limit; None for any other.
+    """The seconds to wait after an answer about a rate limit; None for any other answer.
 
     `headers` have lower-case names, `now` is seconds since 1970.
     """

@@ -1,7 +1,7 @@
 """The REST API of GitHub and of forges that are like it, through gidgethub.
 
-Connections, retries, waiting for rate limits, and errors as ForgeError. gidgethub's part of it is
-tokens, JSON, and pages by Link headers, which Forgejo and Gitea have too.
+Connections, retries, rate limits, and errors as ForgeError. gidgethub does tokens, JSON and pages
+by Link headers, which Forgejo and Gitea have too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from bot.telemetry.metrics import forge_answered
 
 LOG = logging.getLogger(__name__)
 USER_AGENT = "minimize"
-# Longer waits are the engine's: it tries the step again later instead of holding a connection.
+# For longer waits the engine tries the step again later, which does not hold a connection.
 _LONGEST_WAIT = 30.0
-ATTEMPTS = 4  # tries of a request, unless it is said otherwise
+ATTEMPTS = 4  # tries of a request by default
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
-# Asking again what may have been done already is safe for all but POST.
+# Repeating a request that may have been executed is safe for all methods but POST.
 _MOVED = {301, 302, 307, 308}
 _REDIRECTS = 4
 _ERROR_BYTES = 2000
@@ -43,9 +43,9 @@ _SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
 
 
 class RestClient(GitHubAPI):
-    """gidgethub's API with waiting for rate limits, second tries, and one session.
+    """gidgethub's API with waits for rate limits, retries, and one session.
 
-    `forge` is the name that errors have, `headers` what every request has.
+    `forge` is the name in errors, `headers` are sent with every request.
     """
 
     forge = "The forge"
@@ -62,9 +62,9 @@ class RestClient(GitHubAPI):
         attempts: int = ATTEMPTS,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """`renew` gives another token for one that the forge no longer knows, before its time;
-        `attempts` is how often a request is tried at most, `rate_limit` the credential's."""
-        # PyJWT, which signs with it, takes a key that is parsed as well as its text.
+        """`renew` returns a new token if the forge rejects one before its expiry; `attempts` is the
+        most tries of a request, `rate_limit` the credential's."""
+        # PyJWT, which signs with it, takes a parsed key as well as text.
         signing: Any = private_key
         super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=signing)
         self._session = session
@@ -73,13 +73,13 @@ class RestClient(GitHubAPI):
         self._limit = rate_limit or RateLimit(self.forge)
 
     async def sleep(self, seconds: float) -> None:
-        """Waits, as gidgethub asks for it."""
+        """Sleep; called by gidgethub."""
         await asyncio.sleep(seconds)
 
     def address(self, url: str) -> str:
-        """The address to ask in place of `url`, which a Link header may name.
+        """The address to request for `url`, which may come from a Link header.
 
-        gidgethub's error where it is another's: the credential goes with the request.
+        gidgethub's error if it is another host's, which would receive the credential.
         """
         if URL(url).origin() != URL(self.base_url).origin():
             raise gidgethub.GitHubException(f"its next page is at {URL(url).origin()}")
@@ -99,22 +99,22 @@ class RestClient(GitHubAPI):
                 answer = await self._once(method, url, headers, body)
                 if answer[0] != HTTPStatus.UNAUTHORIZED or self._renew is None:
                     return answer
-                # Nothing was done, so this is safe for POST too; once, with a token of now.
+                # Not executed, so repeating is safe for POST too; once, with a new token.
                 renewed = {**headers, "authorization": f"token {await self._renew()}"}
                 return await self._once(method, url, renewed, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if method not in _SAFE_AGAIN or attempt == self._attempts:
                     raise
-                LOG.info("%s %s: %s, again", method, url, type(error).__name__)
+                LOG.info("%s %s: %s, trying again", method, url, type(error).__name__)
                 await self.sleep(0.5 * 2**attempt)
         raise AssertionError("unreachable")
 
     async def _once(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request; a renamed repository's redirect is followed with the same method.
+        """Send one request; a renamed repository's redirect is followed with the same method.
 
-        Never to another host: the credential is for this one.
+        Redirects to other hosts are not followed, as they would receive the credential.
         """
         target = URL(url)
         for _ in range(_REDIRECTS):
@@ -145,10 +145,8 @@ class RestClient(GitHubAPI):
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
     ) -> bool:
-        """Return whether to ask again: the forge says how long to wait, or it is a 5xx.
-
-        What the forge says is waited for before the next request, whoever makes it.
-        """
+        """Return whether to try again: after a rate limit or a 5xx. A wait that the forge asks for
+        is applied before the next request of any caller."""
         if attempt >= self._attempts:
             return False
         if _wait_of(exception) is not None:
@@ -156,7 +154,7 @@ class RestClient(GitHubAPI):
         broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         if not broken or method not in _SAFE_AGAIN:
             return False
-        LOG.info("%s %s: %s, again", method, url, exception.status_code)
+        LOG.info("%s %s: %s, trying again", method, url, exception.status_code)
         await self.sleep(0.5 * 2**attempt)
         return True
 
@@ -167,7 +165,7 @@ def _wait_of(exception: gidgethub.HTTPException) -> float | None:
 
 
 def quoted(segment: str) -> str:
-    """One path segment; braces and slashes of a hostile name cannot become another path."""
+    """A quoted path segment: braces and slashes of a hostile name cannot make another path."""
     return quote(segment, safe="")
 
 
@@ -197,12 +195,12 @@ class RepositoryApi:
         await self.client.delete(self.path(rest), oauth_token=self.token)
 
     def pages(self, rest: str, key: str = "items") -> AsyncIterator[Any]:
-        """The items of a list over all pages; `key` is the field that holds it, where one does."""
+        """The items of a list over all pages; `key` is the field with the list, if it is in one."""
         return self.client.getiter(self.path(rest), oauth_token=self.token, iterable_key=key)
 
 
 class OpenApi(Protocol):
-    """Gives the API of a repository (owner/name), with a token of now."""
+    """Function that returns the API of a repository (owner/name), with a current token."""
 
     async def __call__(self, repository: str, *, attempts: int = 4) -> RepositoryApi: ...
 
@@ -211,7 +209,7 @@ class OpenApi(Protocol):
 async def errors_of(forge: str, hint: str, doing: str) -> AsyncIterator[None]:
     """Convert errors of gidgethub and aiohttp to ForgeError and its subclasses.
 
-    `hint` is what to do where the forge refuses.
+    `hint` is the remedy if the forge refuses.
     """
     try:
         yield
@@ -221,7 +219,7 @@ async def errors_of(forge: str, hint: str, doing: str) -> AsyncIterator[None]:
         wait = _wait_of(error)
         if wait is not None:
             raise ForgeError(
-                f"{forge} has had enough requests from us ({doing}): {answer}.",
+                f"{forge} limits further requests of the bot ({doing}): {answer}.",
                 f"It asks to wait {wait:.0f} s.",
                 wait,
             ) from error
@@ -237,7 +235,7 @@ async def errors_of(forge: str, hint: str, doing: str) -> AsyncIterator[None]:
 
 
 class Sessions:
-    """One connection pool for each event loop: the server's and the engine's."""
+    """A connection pool for each event loop: the server's and the engine's."""
 
     def __init__(self) -> None:
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
@@ -245,7 +243,7 @@ class Sessions:
         )
 
     def get(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made at its first use."""
+        """The session of the running event loop, made at its first use."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
@@ -255,7 +253,7 @@ class Sessions:
         return session
 
     async def close(self) -> None:
-        """Closes every session, each on its own loop: call it while those still run."""
+        """Close every session, each on its own event loop: to be called while those still run."""
         here = asyncio.get_running_loop()
         for loop, session in list(self._sessions.items()):
             if loop is here:

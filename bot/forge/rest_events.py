@@ -1,7 +1,4 @@
-"""The words that the webhooks and the API of GitHub, Forgejo and Gitea have in common.
-
-Each of them has what only it says in its own `events`.
-"""
+"""Parts of webhooks and API answers that are common to GitHub, Forgejo and Gitea."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from bot.forge.events import CommentEvent, Event, PushEvent, is_unedited
 from bot.forge.values import IgnoredEvent, PullRequestKey
 
 _Body = Mapping[str, Any]
-# Return whether a user, as the API describes one, is a program.
+# Function that returns whether a user of the API's answer is a program.
 IsProgram = Callable[[_Body], bool]
 
 
@@ -23,39 +20,40 @@ def repository_of(data: _Body) -> str:
 
 
 def login_of(user: _Body | None) -> str:
-    """The name of a user; empty where the account is gone."""
+    """The name of a user; empty if the account was deleted."""
     return str((user or {}).get("login") or "")
 
 
 def carried(event: str, data: _Body, *parts: object) -> str:
-    """The identity of what a delivery carries, made of `parts`, for its repository."""
+    """The identity of a delivery's object: its repository and `parts`."""
     number = (data.get("repository") or {}).get("id", "")
     return " ".join([event, str(number), *map(str, parts)])
 
 
 def carried_comment(event: str, data: _Body) -> str:
-    """The identity of a text of a comment."""
+    """The identity of a version of a comment."""
     comment = data["comment"]
-    # Two edits within a second have one time.
+    # Two edits within a second have the same time.
     text = hashlib.sha256(str(comment.get("body")).encode(errors="replace")).hexdigest()[:16]
     return carried(event, data, data["action"], comment["id"], comment["updated_at"], text)
 
 
 def pusher_in(data: _Body, action: str) -> str:
-    """The user who pushed a pull request's head: of other actions the sender did only those."""
+    """The user who pushed a pull request's head; empty if the action is not a push."""
     return login_of(data.get("sender")) if action == "synchronize" else ""
 
 
 def issue_comment(
     forge: str, data: _Body, is_program: IsProgram, time: Callable[[str], str] = str
 ) -> Event:
-    """A comment on a pull request, which GitHub says in its issue and Forgejo also beside it.
+    """The event of a comment on a pull request; GitHub marks that in the issue, Forgejo also
+    beside.
 
-    `time` makes UTC of the forge's times.
+    `time` converts the forge's times to UTC.
     """
     action = str(data["action"])
     if action not in ("created", "edited"):
-        return IgnoredEvent(f"The action {action} of a comment says nothing new.")
+        return IgnoredEvent(f"The action {action} of a comment brings no new text.")
     issue = data["issue"]
     if not (data.get("is_pull") or issue.get("pull_request")):
         return IgnoredEvent("The comment is on an issue, not on a pull request.")
@@ -71,7 +69,7 @@ def unedited(
     is_program: IsProgram,
     time: Callable[[str], str] = str,
 ) -> tuple[CommentEvent, ...]:
-    """Those of the API's comments that were written `since` then, and that nobody has edited."""
+    """The API's comments that were written at `since` or later and nobody has edited."""
     return tuple(
         _comment(key, one, login_of(one.get("user")), is_program, time, edited=False)
         for one in listed
@@ -88,7 +86,7 @@ def _comment(
     *,
     edited: bool,
 ) -> CommentEvent:
-    # The account of who wrote it may be gone.
+    # The author's account may have been deleted.
     user = comment.get("user") or {}
     return CommentEvent(
         key=key,

@@ -35,7 +35,7 @@ class Reply:
 
 
 def read_payload(path: Path) -> bytes:
-    """A payload file's bytes as they are; UsageError where it cannot be read or is no JSON."""
+    """A payload file's bytes; UsageError if it cannot be read or is no JSON."""
     try:
         body = path.read_bytes()
     except OSError as error:
@@ -57,15 +57,17 @@ def post_delivery(
     delivery: str | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Reply:
-    """Sends one signed delivery and gives the answer, whatever its status.
+    """Send one signed delivery and return the answer, whatever its status.
 
-    `forge` is a type of forge. Raises SurroundingsError where nobody answers, UsageError where
-    `url` is none or there is no such type.
+    `forge` is a type of forge. Raises SurroundingsError if there is no answer, UsageError if `url`
+    is invalid or there is no such type.
     """
     import urllib3
 
     if forge not in FORGE_TYPES:
-        raise UsageError(f"There is no forge {forge}.", f"There is: {', '.join(FORGE_TYPES)}.")
+        raise UsageError(
+            f"There is no type of forge {forge}.", f"Types are {', '.join(FORGE_TYPES)}."
+        )
     signed_headers = forge_module(forge, "webhooks").signed_headers
     headers = signed_headers(event, body, secret, delivery=delivery)
     if urllib3.util.parse_url(url).scheme not in ("http", "https"):
@@ -112,7 +114,7 @@ def send_webhook(
 
     The exit code: 0 if the delivery was taken (2xx), 2 if it was refused (the secret, the payload
     or the address is wrong), 1 if another try may help (5xx, too many requests). Raises UsageError
-    for a wrong payload or address, SurroundingsError where nobody answers.
+    for a wrong payload or address, SurroundingsError if there is no answer.
     """
     reply = post_delivery(url, secret, event, read_payload(payload), forge=forge)
     print(reply.status, reply.body.rstrip(), file=out or sys.stdout)

@@ -14,20 +14,18 @@ from bot.report.annotations import Annotation
 
 Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
 ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
-# `action_required`: a person must allow it first. Branch protection waits for that as for a pending
-# one; a forge without such a state shows it as pending.
+# `action_required`: somebody must allow it first. Branch protection treats it as pending; a forge
+# without such a state shows it as pending.
 StatusState = Literal["pending", "success", "failure", "neutral", "action_required"]
 Reaction = Literal["eyes", "+1", "-1", "confused"]
 CheckState = Literal["pending", "success", "failure"]
-# What our own check run or commit status is called.
+# The name of the bot's check run or commit status.
 STATUS_NAME = "minimize"
 
 
 class ForgeError(SurroundingsError):
-    """A failed request: the forge is away, broken, or out of requests. Another try may help.
-
-    `wait` is the number of seconds it requires before that, or 0.
-    """
+    """A failed request: the forge is unavailable, fails, or limits requests. Another try may help.
+    `wait` is the seconds that the forge requires before that, or 0."""
 
     def __init__(self, what: str, hint: str = "", wait: float = 0.0) -> None:
         super().__init__(what, hint)
@@ -39,12 +37,11 @@ class ForgeRefusedError(ForgeError):
 
 
 class ForgeDeniedError(ForgeRefusedError):
-    """A request that the credential may not make now (401, 403): a permission or a credential that
-    is put right later lets it pass."""
+    """A request that the credential may not make (401, 403) until people correct it."""
 
 
 class ForgeTooLargeError(ForgeError):
-    """A list that is too long for the forge to return."""
+    """A list that is so long that the forge refuses to return it."""
 
 
 class ForgeGoneError(MinimizeError):
@@ -54,7 +51,7 @@ class ForgeGoneError(MinimizeError):
 def error_of_status(
     forge: str, doing: str, status: int, answer: str, hint: str
 ) -> ForgeError | ForgeGoneError:
-    """The error of an HTTP status above 399; `hint` is what to do where the forge refuses."""
+    """The error of an HTTP status above 399; `hint` is the remedy if the forge refuses."""
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return ForgeGoneError(f"{forge} does not have what was requested ({doing}): {answer}.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
@@ -65,8 +62,8 @@ def error_of_status(
 
 
 def senseless(forge: str, doing: str, what: str) -> ForgeError:
-    """The error of an answer that is not what the forge's API says."""
-    return ForgeError(f"{forge} gave an answer that makes no sense ({doing}): {what}.")
+    """The error of an answer that does not fit the forge's API."""
+    return ForgeError(f"{forge} gave an unexpected answer ({doing}): {what}.")
 
 
 class WebhookRefusedError(Exception):
@@ -87,7 +84,7 @@ class PullRequestKey:
 
     @property
     def parts(self) -> tuple[str, str, int]:
-        """The forge, the repository and the number, as the store's columns have them."""
+        """The forge, the repository and the number, in the order of the store's columns."""
         return self.forge, self.repository, self.number
 
     def __str__(self) -> str:
@@ -98,10 +95,9 @@ class PullRequestKey:
 class PullRequest:
     """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip.
 
-    `merged` is when it was merged, RFC 3339 in UTC, and `merge_sha` the commit that it became on
-    the base branch; both empty if it was not. `default_branch` is the base repository's. It is
-    `internal` where it is private, and yet every user of the forge may read it. `text` is what its
-    author wrote below the title.
+    `merged` is the time of its merge, RFC 3339 in UTC, and `merge_sha` the resulting commit on the
+    base branch; both empty if it was not merged. `default_branch` is the base repository's.
+    `internal`: it is private, but every user of the forge may read it. `text` is its description.
     """
 
     key: PullRequestKey
@@ -135,9 +131,9 @@ class OpenPull:
 
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
-    """A delivery that nobody took, of as many `attempts`, the last `at` (seconds since 1970).
+    """A delivery all of whose `attempts` failed, the last `at` (seconds since 1970).
 
-    `delivery` is the id that it has with us too, `address` what sends it again.
+    `delivery` is its id, also in the store; `address` is the API path that sends it again.
     """
 
     delivery: str
@@ -156,7 +152,7 @@ class ForgeFile:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment that is ours. `id` is the forge's."""
+    """A comment of the bot. `id` is the forge's."""
 
     id: str
     url: str
@@ -165,11 +161,11 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class LineSuggestion:
-    """A suggestion on one line of a pull request's diff: `text` (Markdown), and the line instead.
+    """A suggestion on one line of a pull request's diff: `text` (Markdown), and the `replacement`.
+    `name` (letters and digits) identifies the edit within the pull request.
 
-    `name` finds it again: letters and digits, one for each edit of a pull request. `line` counts
-    from 1 on the head's side; `base_line` is its number in base's `base_path`, null where the line
-    is new with the change. `edits` are the names of what it does, for `/minimize decline`.
+    `line` counts from 1 on the head's side; `base_line` is its number in base's `base_path`, null
+    if the change added the line. `edits` are the names of its edits, for `/minimize decline`.
     """
 
     name: str
@@ -183,14 +179,14 @@ class LineSuggestion:
 
 
 _SUGGESTION = re.compile(r"<!-- minimize-suggestion ([0-9a-z]+) -->")
-# The text of a suggestion that somebody answered, once it does not hold any more.
+# The text of a withdrawn suggestion that somebody has answered.
 NOT_SUGGESTED = "_Not suggested any more: see the newest comment of the check._\n"
 
 
 def suggestion_body(suggestion: LineSuggestion, block: str) -> str:
-    """A suggestion as a comment; `block` is what the forge calls its block of code.
+    """The comment (Markdown) of a suggestion; `block` is the info string of its code block.
 
-    The fence is longer than any in the line, which somebody else wrote.
+    The fence is longer than any in the line, whose text is not trusted.
     """
     longest = max((len(run) for run in re.findall("`+", suggestion.replacement)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -206,9 +202,9 @@ def suggestion_in(body: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The text and state of a commit's status `minimize`. `check` finds it again.
+    """The text and state of a commit's status `minimize`. `check` is the id of the check.
 
-    `annotations` are shown where the forge can, once the status is concluded.
+    `annotations` are shown with a concluded status, if the forge can.
     """
 
     check: str
@@ -223,8 +219,8 @@ class StatusReport:
 class CommitCheck:
     """A check run, status, job or pipeline of a commit, under its name.
 
-    `word` is the forge's own for how it stands; what was skipped or cancelled is a `failure`, for
-    nothing came of it. `url` is its page, or empty.
+    `word` is the forge's own name of its state; skipped or cancelled ones are a `failure`. `url` is
+    its page, or empty.
     """
 
     name: str
@@ -235,10 +231,8 @@ class CommitCheck:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The git source of a pull request's commits: never a secret in the URL.
-
-    `refs` are where its head and base are, for servers that give no commit by its id.
-    """
+    """The git source of a pull request's commits; the URL has no secret. `refs` are those of its
+    head and base, for servers that do not serve commits by id."""
 
     url: str
     credential: GitCredential | None
@@ -249,9 +243,9 @@ class Source:
 class PullRequestEvent:
     """A change of a pull request: `check` it again, or `stop` (it was closed).
 
-    `merged` is when it was merged, RFC 3339 in UTC; empty if it was not. `base_ref` is the branch
-    it goes to, `pusher` the user who pushed the head, both empty where the event does not tell.
-    `base_sha` is where that branch has moved to, where the event is about that.
+    `merged` is the time of its merge, RFC 3339 in UTC; empty if it was not merged. `base_ref` is
+    the base branch, `pusher` the user who pushed the head, both empty if unknown. `base_sha` is the
+    commit that the base branch has moved to, if the event is about that.
     """
 
     key: PullRequestKey
@@ -266,7 +260,7 @@ class PullRequestEvent:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEvent:
-    """A delivery that needs no work, and why."""
+    """A delivery that needs no work, with the reason."""
 
     reason: str
 
@@ -277,7 +271,7 @@ _Value = TypeVar("_Value")
 
 
 def remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Put `value` as the newest into `table`, and drop the oldest above MOST entries."""
+    """Add `value` to `table` as its newest entry, and drop the oldest above MOST entries."""
     table[key] = value
     table.move_to_end(key)
     while len(table) > MOST:

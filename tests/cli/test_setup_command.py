@@ -136,7 +136,7 @@ def test_the_manifest_is_for_the_public_address_and_comes_back_to_the_page() -> 
 
 @pytest.mark.parametrize(
     ("code", "says"),
-    [("spent", "answers 404"), ("odd", "not right: webhook_secret"), ("text", "not right")],
+    [("spent", "answers 404"), ("odd", "is invalid: webhook_secret"), ("text", "is invalid")],
 )
 async def test_a_code_that_gives_no_app_is_an_error_without_secrets(code: str, says: str) -> None:
     odd = {key: value for key, value in APP.items() if key != "webhook_secret"}

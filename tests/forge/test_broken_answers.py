@@ -158,7 +158,7 @@ async def test_a_broken_answer_is_tried_again_and_then_told(forge_at, broken: st
 async def test_a_limit_is_left_to_the_engine_with_its_wait(forge_at, limit: str) -> None:
     status, body, headers, wait = LIMITED[limit]
     async with raw(answer(status, body, *headers)) as server:
-        with pytest.raises(ForgeError, match="enough requests") as caught:
+        with pytest.raises(ForgeError, match="limits further requests") as caught:
             await forge_at(server.url).pull_request(KEY)
     assert caught.value.wait == wait
     # Nobody knocks again before that.

@@ -184,10 +184,10 @@ async def test_the_commits_are_fetched_with_the_token_as_a_password(world: World
 async def test_a_limit_is_waited_for_as_it_says(world: World) -> None:
     headers = {"Retry-After": "90"}
     world.local.fail_next("/pulls/", 429, message="slow down", headers=headers)
-    with pytest.raises(ForgeError, match="Forgejo has had enough requests") as caught:
+    with pytest.raises(ForgeError, match="Forgejo limits further requests") as caught:
         await world.forge.pull_request(world.key)
     assert caught.value.wait == 90
-    with pytest.raises(ForgeError, match="enough requests"):
+    with pytest.raises(ForgeError, match="limits further requests"):
         await world.forge.pull_request(world.key)
     assert sum("/pulls/" in path for _, path, _ in world.local.requests) == 1
 

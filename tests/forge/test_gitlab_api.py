@@ -304,7 +304,7 @@ async def test_a_rate_limit_is_waited_for_and_a_long_one_is_left_to_the_engine(w
     await world.gitlab.changed_files(world.key)
     assert world.waits == [7.0]
     world.local.fail_next("/diffs", 429, headers={"Retry-After": "600"})
-    with pytest.raises(ForgeError, match="enough requests") as caught:
+    with pytest.raises(ForgeError, match="limits further requests") as caught:
         await world.gitlab.changed_files(world.key)
     assert caught.value.wait == 600
     assert world.waits == [7.0]

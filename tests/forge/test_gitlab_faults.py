@@ -30,7 +30,7 @@ async def test_a_conflict_was_not_done_so_it_is_asked_again_also_where_that_is_n
     assert len(world.local.state.comments) == 1
     # Not for ever: the engine tries the step again later.
     world.local.fail_next(r"/statuses/", 409, method="POST", times=9, message="Resource lock")
-    with pytest.raises(ForgeError, match="busy with the same") as caught:
+    with pytest.raises(ForgeError, match="busy with another write") as caught:
         report = StatusReport("c", "success", "fine")
         await world.gitlab.set_status(world.key, world.pull.head_sha, report)
     assert not isinstance(caught.value, ForgeRefusedError)

@@ -263,7 +263,7 @@ def test_a_webhook_that_is_not_signed_is_refused(server: PagureServer, hook: Hoo
             forge.accept(given, content)
         assert caught.value.status == 401
     other = {**headers, "x-pagure-topic": "git.receive"}
-    with pytest.raises(WebhookRefusedError, match=r"none of Pagure's") as refused:
+    with pytest.raises(WebhookRefusedError, match="not a notification of Pagure") as refused:
         server.forge(key).accept(other, body)
     assert refused.value.status == 400
     assert json.loads(body)["topic"] == "commit.flag.added"

@@ -42,7 +42,9 @@ def test_the_last_request_of_a_quota_holds_the_next_until_the_reset() -> None:
     assert (limit.limit, limit.remaining, limit.wait) == (5000, 1, 0)
     limit.learn(200, {**named, "X-RateLimit-Remaining": "0"})
     assert limit.wait == 600
-    with pytest.raises(ForgeError, match="enough requests from us \\(reading\\)") as caught:
+    with pytest.raises(
+        ForgeError, match="limits further requests of the bot \\(reading\\)"
+    ) as caught:
         limit.check("reading")
     assert caught.value.wait == 600
     # A shorter wait that comes later is none that ends earlier.
@@ -67,7 +69,7 @@ async def test_github_is_not_asked_while_it_wants_to_be_left_alone(forge, tiny) 
     reset = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 900)}
     tiny.answer("GET", PATH, (200, reset, PULL))
     await forge.pull_request(KEY)
-    with pytest.raises(ForgeError, match="enough requests") as caught:
+    with pytest.raises(ForgeError, match="limits further requests") as caught:
         await forge.pull_request(KEY)
     assert 800 < caught.value.wait <= 900
     assert len(tiny.seen("GET", PATH)) == 1
@@ -76,10 +78,10 @@ async def test_github_is_not_asked_while_it_wants_to_be_left_alone(forge, tiny) 
 async def test_gitlab_is_not_asked_while_it_wants_to_be_left_alone(tmp_path) -> None:
     async with gitlab_world(tmp_path) as world:
         world.local.fail_next("/diffs", 429, headers={"Retry-After": "600"})
-        with pytest.raises(ForgeError, match="enough requests"):
+        with pytest.raises(ForgeError, match="limits further requests"):
             await world.gitlab.changed_files(world.key)
         before = len(world.local.requests)
-        with pytest.raises(ForgeError, match="enough requests") as caught:
+        with pytest.raises(ForgeError, match="limits further requests") as caught:
             await world.gitlab.pull_request(world.key)
         assert caught.value.wait > 590
         assert len(world.local.requests) == before

@@ -250,7 +250,7 @@ def test_without_its_row_there_is_none(tmp_path: Path) -> None:
     ):
         load_settings(tmp_path / "bot.yaml")
     with pytest.raises(
-        UsageError, match=r"no forge toy\. There is: github, gitlab, forgejo, gitea"
+        UsageError, match=r"no type of forge toy\. Types are github, gitlab, forgejo, gitea"
     ):
         post_delivery("http://127.0.0.1:9", SECRET, "opened", b"{}", forge="toy")
 

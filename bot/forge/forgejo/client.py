@@ -1,9 +1,10 @@
-"""Forgejo's and Gitea's REST API, which is GitHub's in its paths, pages, comments and tokens, and
-what it answers as the values that all forges share: users, pull requests, statuses of commits.
+"""Forgejo's and Gitea's REST API, and its answers as the values that all forges share: users, pull
+requests, statuses of commits.
 
-https://codeberg.org/api/swagger, https://docs.gitea.com/development/api-usage. Neither limits
-requests itself; what stands before a large instance answers 429 with Retry-After. Neither has check
-runs; the jobs of Forgejo Actions are statuses too.
+https://codeberg.org/api/swagger, https://docs.gitea.com/development/api-usage. Paths, pages,
+comments and tokens are like GitHub's. Neither limits requests itself; a proxy before a large
+instance may answer 429 with Retry-After. Neither has check runs; jobs of Forgejo Actions are
+statuses.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from bot.forge.values import (
 )
 
 API_PATH = "/api/v1"
-# The most that an instance lists in a page, unless its settings say otherwise.
+# The default maximum of items in a page.
 PAGE = "limit=50"
 HINT = (
     "See that the token is valid and has the scopes write:issue, write:repository, read:user and"
@@ -45,10 +46,10 @@ class ForgejoClient(RestClient):
     forge = "Forgejo"
 
     def address(self, url: str) -> str:
-        """The same page at the address of the settings.
+        """The page `url` at the address of the settings.
 
-        An instance names the next page by its own ROOT_URL, which an instance behind an inner
-        address is not reached by; the credential goes to no other host than the settings name.
+        Links to further pages begin with the instance's ROOT_URL, which the bot may not be able to
+        reach; and the credential is sent only to the host in the settings.
         """
         named, own = URL(url), URL(self.base_url)
         if named.origin() == own.origin():
@@ -61,7 +62,7 @@ class ForgejoComments(RestComments):
     """The comments of an issue come in one list, without pages."""
 
     async def _edited(self, api: RepositoryApi, edited: Any) -> None:
-        """Do nothing: no comment is hidden as outdated."""
+        """Do nothing: Forgejo does not hide comments as outdated."""
 
 
 class ForgejoIssues(RestIssues):
@@ -71,12 +72,12 @@ class ForgejoIssues(RestIssues):
         return f"state=all&type=issues&created_by={quoted(login)}&sort=oldest&{PAGE}"
 
 
-# There is no triage: who may sort issues without writing code is a reader to us.
+# Forgejo has no triage role: access to issues alone counts as read.
 _ROLES: Mapping[str, Role] = {"read": "read", "write": "write", "admin": "admin", "owner": "admin"}
 
 
 async def role(api: RepositoryApi, user: str) -> Role:
-    """The role of a user, that of teams included; only the repository's administrators may ask."""
+    """The role of a user, by teams too; only the repository's administrators may query it."""
     answer = await found(api, api.path(f"/collaborators/{quoted(user)}/permission"))
     return _ROLES.get(str((answer or {}).get("permission")), "none")
 
@@ -94,9 +95,9 @@ async def is_member(api: RepositoryApi, group: str, user: str) -> bool:
 
 
 async def pusher(api: RepositoryApi, repository: str, branch: str, sha: str) -> str:
-    """Who moved a branch to a commit; empty where the newest activities do not say so."""
+    """The user who pushed a commit to a branch; empty if not among the newest activities."""
     there = RepositoryApi(api.client, api.token, repository)
-    # A fork may not be for us to see.
+    # A fork may not be visible to the bot.
     listed = await found(there, there.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN)
     for one in listed or ():  # newest first
         is_push = one.get("op_type") == "commit_repo" and one.get("ref_name") in (
@@ -109,7 +110,7 @@ async def pusher(api: RepositoryApi, repository: str, branch: str, sha: str) -> 
 
 
 def _head_of(content: str) -> str:
-    """The commit that a push moved its branch to, by the text that the forge has of it."""
+    """The head commit of a push, by the JSON text in its activity; empty if there is none."""
     try:
         data = json.loads(content)
         return str((data.get("HeadCommit") or data["Commits"][0])["Sha1"])
@@ -118,7 +119,7 @@ def _head_of(content: str) -> str:
 
 
 async def found(api: RepositoryApi, path: str, *nothing: HTTPStatus) -> Any:
-    """The answer of a path; null where the forge says 404, or one of `nothing`."""
+    """The answer of a path; null if the status is 404 or one of `nothing`."""
     try:
         return await api.client.getitem(path, oauth_token=api.token)
     except gidgethub.HTTPException as error:
@@ -127,10 +128,10 @@ async def found(api: RepositoryApi, path: str, *nothing: HTTPStatus) -> Any:
         return None
 
 
-# Accounts of the forge itself; no field of an account says that a program has it.
+# Accounts of the forge itself; the API does not mark programs' accounts.
 _PROGRAMS = ("forgejo-actions", "gitea-actions")
-# https://forgejo.org/docs/latest/user/agit-support/: made by a push to refs/for, which whoever may
-# read may do; its head is in the base repository, and only its author may push to it again.
+# https://forgejo.org/docs/latest/user/agit-support/: made by a push to refs/for, which all readers
+# may do; its head is in the base repository, and only its author may push to it again.
 _AGIT = 1
 
 
@@ -140,17 +141,17 @@ def is_program(login: str) -> bool:
 
 
 def is_private(repository: Mapping[str, Any]) -> bool:
-    """Return whether a repository is not for everybody: by itself, or by its owner's visibility."""
+    """Return whether a repository is not public: by itself, or by its owner's visibility."""
     return bool(repository.get("private")) or _visibility(repository) not in ("", "public")
 
 
 def _visibility(repository: Mapping[str, Any]) -> str:
-    """Of the owner: `public`, `limited` (to all who are signed in) or `private`."""
+    """The owner's visibility: `public`, `limited` (to signed-in users) or `private`."""
     return str((repository.get("owner") or {}).get("visibility") or "")
 
 
 def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest:
-    """The pull request `key`, as the API has it now."""
+    """The pull request `key`, from the API's answer."""
     base = pull["base"].get("repo") or {}
     author = str((pull.get("user") or {}).get("login") or "ghost")
     merged = bool(pull.get("merged"))
@@ -178,8 +179,8 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
 def is_agit(pull: Mapping[str, Any]) -> bool:
     """Return whether a pull request was made by a push to refs/for.
 
-    Gitea's API has no `flow`: such a head is no branch, and yet in the base repository
-    (services/convert/pull.go); so is one whose branch is gone, of which the same is known.
+    Gitea's API has no `flow`; there it is one if the head is in the base repository but no branch
+    (services/convert/pull.go). That includes deleted branches, whose pusher is unknown likewise.
     """
     if "flow" in pull:
         return bool(pull["flow"] == _AGIT)
@@ -189,21 +190,21 @@ def is_agit(pull: Mapping[str, Any]) -> bool:
 
 
 def head_repository(pull: Mapping[str, Any]) -> str | None:
-    """Where the head's branch is; null where that repository is gone or not for us to see."""
+    """The repository of the head's branch; null if it was deleted or is not visible to the bot."""
     name = (pull["head"].get("repo") or {}).get("full_name")
     return None if name is None else str(name)
 
 
 def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
-    """A pull request that is open, as a list has it."""
+    """An open pull request, from an item of a list."""
     head, base = listed["head"], listed["base"]
     return OpenPull(int(listed["number"]), head["sha"], base["ref"], utc(listed["updated_at"]))
 
 
-_DESCRIPTION = 255  # characters that a page has room for
+_DESCRIPTION = 255  # characters, to fit in a page
 # The states that a commit status does not have.
 _STATES = {"neutral": "success", "action_required": "pending"}
-# `warning` is a success of a job that may fail; `skipped` is Gitea's: nothing came of it.
+# `warning` is a success of a job that may fail; Gitea's `skipped` counts as a failure.
 _CHECK_STATES: Mapping[str, CheckState] = {
     "pending": "pending",
     "success": "success",
@@ -212,8 +213,8 @@ _CHECK_STATES: Mapping[str, CheckState] = {
 
 
 async def put_status(api: RepositoryApi, sha: str, report: StatusReport) -> None:
-    """Set our status of a commit; nothing is written where it says the same already."""
-    # A commit status knows no neutral: a success whose text says what it is not.
+    """Set the bot's status of a commit; nothing is written if it is the same."""
+    # A commit status has no neutral state: it is a success whose text says "not evaluated".
     title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
     fits = len(title) <= _DESCRIPTION
     wanted = {
@@ -225,12 +226,12 @@ async def put_status(api: RepositoryApi, sha: str, report: StatusReport) -> None
     newest = await _newest(api, sha)
     if newest is not None and all((newest.get(n) or "") == text for n, text in wanted.items()):
         return
-    # What is read as `status` is written as `state`.
+    # The field is `status` when read, `state` when written.
     await api.post(f"/statuses/{quoted(sha)}", {"state": wanted.pop("status"), **wanted})
 
 
 async def _newest(api: RepositoryApi, sha: str) -> Mapping[str, Any] | None:
-    """The newest status of our name, or null."""
+    """The newest status with the bot's name, or null."""
     path = f"/commits/{quoted(sha)}/statuses?sort=highestindex&{PAGE}"
     async for status in api.pages(path):
         if status["context"] == STATUS_NAME:

@@ -1,7 +1,7 @@
-"""Forgejo's and Gitea's webhooks: identity of the carried object, and the event as a value.
+"""Forgejo's and Gitea's webhooks: identities of their objects, and their events as values.
 
 https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks. Messages are
-webhooks that were passed on, with their headers, as Fedora's forge announces:
+forwarded webhooks with their headers, as Fedora's forge publishes them:
 https://docs.fedoraproject.org/sw/forge-documentation/webhook_to_fedora_messaging/, a topic such as
 `org.fedoraproject.prod.forgejo.pull_request`.
 """
@@ -42,14 +42,14 @@ from bot.forge.values import (
 from bot.limits import WEBHOOK_NAME
 from bot.store.records import NewDelivery
 
-# The words of a draft's title, as an instance has them by itself (WORK_IN_PROGRESS_PREFIXES).
+# Prefixes of a draft's title: the default of WORK_IN_PROGRESS_PREFIXES.
 _DRAFT = re.compile(r"\s*(WIP:|\[WIP\])", re.IGNORECASE)
-# Actions of a pull request that a check must see, by GitHub's names for them.
+# Actions of a pull request that concern a check, by GitHub's names.
 _STARTED = {"opened": "opened", "reopened": "reopened", "synchronized": "synchronize"}
 
 
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-    """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
+    """The delivery of a verified body; WebhookRefusedError 400 if it does not fit its headers."""
     event, identity = header(headers, "event"), header(headers, "delivery")
     for name, text in (("Event", event), ("Delivery", identity)):
         if not 0 < len(text) <= WEBHOOK_NAME:
@@ -60,10 +60,11 @@ def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDel
 
 
 def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
-    """The identity of a delivery's object, so that a repository's hook and its owner's count once.
+    """The identity of a delivery's object, so that deliveries of a repository's hook and its
+    owner's are taken once.
 
-    A delivery that is sent again from the forge's page has another id, and the same object. None
-    for what repeats only by its delivery id.
+    A redelivery from the forge's page has another id, but the same object. None for events that
+    repeat only by their delivery id.
     """
     if event == "pull_request":
         pull = data["pull_request"]
@@ -92,18 +93,18 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _edited(data: Mapping[str, Any]) -> str | None:
-    """The part of an edit that a check must see, by GitHub's name for it."""
+    """The action of an edit that concerns a check, by GitHub's name; empty for others."""
     changes = data.get("changes") or {}
     if changes.get("ref"):
         return "edited (base)"
     before = str((changes.get("title") or {}).get("from") or "")
-    # A draft is one by its title.
+    # Drafts are marked in the title alone.
     ready = _DRAFT.match(before) and not _DRAFT.match(str(data["pull_request"].get("title") or ""))
     return "ready_for_review" if ready else None
 
 
 def is_users_program(user: Mapping[str, Any]) -> bool:
-    """Return whether a user is a program, by its name: the API does not say what an account is."""
+    """Return whether a user is a program, by its name: the API does not mark them."""
     return is_program(login_of(user))
 
 
@@ -124,7 +125,7 @@ def push_of(
 
 
 def _status(forge: str, data: Mapping[str, Any]) -> Event:
-    """A commit status, which Gitea 1.24 and newer tell of."""
+    """The event of a commit status, which Gitea 1.24 and newer send."""
     if data["state"] == "pending":
         return IgnoredEvent("The status is pending: there is nothing to look at yet.")
     if data["context"] == STATUS_NAME:
@@ -133,7 +134,7 @@ def _status(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _run_over(forge: str, data: Mapping[str, Any]) -> Event:
-    """The end of a run of Forgejo Actions, several jobs of which have statuses of their own."""
+    """The end of a run of Forgejo Actions, whose jobs have statuses of their own."""
     run = data["run"]
     return ChecksEvent(forge, str(run["repository"]["full_name"]), str(run["commit_sha"]))
 
@@ -158,18 +159,18 @@ _PARSERS: Parsers = {
 
 
 class _PassedOn(BaseModel):
-    """A webhook as the gateway has it."""
+    """A forwarded webhook."""
 
     body: dict[str, JsonValue]
     headers: dict[str, str]
 
 
 def read_message(forge: str, message: Message) -> NewDelivery:
-    """The delivery of a message: that of the webhook, with its id and its object."""
+    """The delivery of a message, with the id and object of the webhook."""
     message.topic_after("forgejo")
     try:
         webhook = _PassedOn.model_validate(message.body)
     except ValidationError as error:
-        raise WebhookRefusedError(400, "The message is no webhook that was passed on.") from error
+        raise WebhookRefusedError(400, "The message is no forwarded webhook.") from error
     headers = {name.lower(): value for name, value in webhook.headers.items()}
     return read_delivery(forge, headers, json.dumps(webhook.body).encode())

@@ -1,7 +1,7 @@
-"""Forgejo or Gitea as a forge: comments, commit statuses, roles, where the commits are.
+"""Forgejo or Gitea as a forge: comments, commit statuses, roles, sources of commits.
 
-https://forgejo.org/docs/latest/user/api-usage/. A token's owner writes; there is nothing like an
-App, and no list of deliveries: what failed to come is found by the open pull requests.
+https://forgejo.org/docs/latest/user/api-usage/. The bot acts as a token's owner; there are no Apps.
+There is no list of deliveries either: missed ones are found by comparing open pull requests.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from bot.forge.values import (
 from bot.git.mirror import GitCredential
 from bot.settings.forges import secret_text
 
-# Of the pull requests that changed last, where a commit is looked for that none was merged as.
+# The number of recently changed pull requests that are searched for a commit.
 _NEWEST = 5
 
 
 class Forgejo(TokenForge):
-    """One Forgejo or Gitea with our token on it; neither has a block that a click applies."""
+    """A Forgejo or Gitea, used with a token; neither has suggestions that a click applies."""
 
     kind = TokenKind(HINT, begin, read_delivery, parse_event, ForgejoIssues, ForgejoComments)
 
@@ -62,31 +62,31 @@ class Forgejo(TokenForge):
             return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes, over all pages."""
+        """The files that it changes, over all pages."""
         async with self._errors(f"listing the files of {key}"):
             api = await self._api(key.repository)
             listed = api.pages(f"/pulls/{key.number}/files?{PAGE}")
             return tuple([_file(one["filename"], one) async for one in listed])
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A commit status of the base repository, of a fork's commit too."""
+        """Set a commit status in the base repository, also for a fork's commit."""
         async with self._errors(f"setting the status of {sha[:12]} on {key}"):
             await put_status(await self._api(key.repository), sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """The commit statuses, those of Forgejo Actions among them."""
+        """The commit statuses, including those of Forgejo Actions."""
         async with self._errors(f"listing the checks of {sha[:12]} on {key}"):
             return tuple(await checks_of_commit(await self._api(key.repository), sha))
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The permission of a user; there is no triage and no maintain."""
+        """The role of a user; never triage or maintain, which Forgejo lacks."""
         async with self._errors(f"asking for the role of {user} in {key.repository}"):
             return await role(await self._api(key.repository), user)
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        """The actor of the push, by the head repository's activities; else that one's owner.
+        """The actor of the push, by the head repository's activities, else the repository's owner.
 
-        Whoever may read may push a pull request to refs/for, and only its author again.
+        A pull request by a push to refs/for can only be pushed again by its author.
         """
         async with self._errors(f"asking who pushed {sha[:12]} of {key}"):
             api = await self._api(key.repository)
@@ -101,23 +101,23 @@ class Forgejo(TokenForge):
             return owner or (None if own else repository.partition("/")[0])
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Return whether `user` is in the team `organisation/team`, of an organisation that our
-        account is in."""
+        """Return whether `user` is in the team `organisation/team`; the bot must be in that
+        organisation."""
         async with self._errors(f"asking whether {user} is in {group}"):
             return await is_member(await self._api(key.repository), group, user)
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Decide by the name alone: an account does not say what it is."""
+        """Decide by the name alone: the API does not mark programs' accounts."""
         del key
         return is_program(user)
 
     async def _clone(self, repository: str) -> tuple[str, GitCredential]:
-        # A token goes as the password of any user.
+        # A token is the password for any user name.
         return repository, GitCredential("minimize", secret_text(self._token))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """The pull request that was merged as a commit, or one of the newest that has it."""
-        async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
+        """The pull request that was merged as a commit, or one of the newest that contains it."""
+        async with self._errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
             merged = await found(api, api.path(f"/commits/{quoted(sha)}/pull"))
             if merged is not None and merged["base"]["ref"] == branch:
@@ -130,18 +130,18 @@ class Forgejo(TokenForge):
         return None
 
     async def repositories(self) -> tuple[str, ...]:
-        """None: a token's user may read many that never asked for us; hooks tell."""
+        """None: the token's user may read many others; webhooks name those that are served."""
         return ()
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
-        """The open pull requests, those that were changed last first."""
+        """The open pull requests, the most recently changed first."""
         async with self._errors(f"listing the pull requests of {repository}"):
             api = await self._api(repository)
             listed = api.pages(f"/pulls?state=open&sort=recentupdate&{PAGE}")
             return tuple([open_pull_of(one) async for one in listed])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        """The first hundred that were changed since then, but those that were edited."""
+        """The first hundred changed since then, except edited ones."""
         query = urlencode({"since": f"{since[:19]}Z"})
         async with self._errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
@@ -149,9 +149,9 @@ class Forgejo(TokenForge):
         return unedited(key, listed, since, is_users_program, utc)[:100]
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """By the branch itself, and the repository as it is now."""
+        """The move of a branch, by its current tip."""
         try:
-            async with self._errors(f"asking where {branch} of {repository} is"):
+            async with self._errors(f"asking for the tip of {branch} of {repository}"):
                 api = await self._api(repository)
                 found = await api.get(f"/branches/{quoted(branch)}")
                 after = str(found["commit"]["id"])

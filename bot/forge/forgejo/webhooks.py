@@ -1,9 +1,8 @@
-"""Webhooks of Forgejo and Gitea: signatures, verified and made for fakes, and the questions of
-`minimize setup`: the token. The secret is made here.
+"""Webhooks of Forgejo and Gitea: verifying and making signatures; questions of `minimize setup`.
 
 https://forgejo.org/docs/latest/user/webhooks/, https://docs.gitea.com/usage/webhooks: HMAC-SHA256
-of the body, in hexadecimal. Both send the headers of Gitea, Forgejo its own beside them. Making
-a signature shares nothing with verifying it, so that a mistake in either shows.
+of the body, in hexadecimal. Both send the headers of Gitea, Forgejo its own beside them. Making a
+signature shares no code with verifying it, so that tests find a mistake in either.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ _NAMES = ("x-forgejo-signature", "x-gitea-signature")
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
-    """A header by its name without the forge's, such as `event`; empty where there is none."""
+    """A header by its name without the prefix, such as `event`; empty if there is none."""
     return headers.get(f"x-forgejo-{name}") or headers.get(f"x-gitea-{name}") or ""
 
 
 def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
-    """The check of a delivery's body; WebhookRefusedError 401 where no signature came.
+    """The check of a delivery's body.
 
-    400 for a form, of which the forge signs a part alone.
+    WebhookRefusedError 401 without a signature, 400 for a form, of which only a part is signed.
     """
     given = header(headers, "signature")
     if not given:

@@ -1,10 +1,10 @@
 """Authentication on GitHub, as an App with installation tokens or as the owner of a token; and the
-deliveries of an App's hook or of a repository's own: which failed.
+failed deliveries of an App's or a repository's webhook.
 
 https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
 
-https://docs.github.com/en/rest/apps/webhooks, https://docs.github.com/en/rest/repos/webhooks: an
-attempt is an entry, all of one event have one `guid`; three days are kept.
+https://docs.github.com/en/rest/apps/webhooks, https://docs.github.com/en/rest/repos/webhooks: each
+attempt is an entry, and those of one event share a `guid`; GitHub stores three days.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from bot.forge.rest import RepositoryApi, RestClient
 from bot.forge.values import FailedDelivery, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.settings.forges import Secret, secret_text
 
-# Installation tokens live an hour; a step that starts with one may take some minutes.
+# Installation tokens are valid for an hour; a step that starts with one may take minutes.
 _EARLY = 600.0
-# What GitHub answers for an installation, or a repository in it, that is not there any more.
+# GitHub's answers for a deleted installation or repository.
 _NO_LONGER = (404, 422)
 _NEW_KEY = "Make a new one on the App's page at GitHub, and name its file in the settings."
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The number of an App's installation, and that of a repository in it."""
+    """The id of an App's installation, and of a repository in it."""
 
     id: int
     repository: int
@@ -49,9 +49,9 @@ class _Token:
 
 @lru_cache(maxsize=4)
 def parsed_key(pem: str) -> RSAPrivateKey:
-    """An App's private key, of its PEM text; ForgeError where it is none.
+    """An App's private key from its PEM text; ForgeError if it is none.
 
-    Reading one takes OpenSSL 40 ms, in which an event loop does nothing else; signing takes 1 ms.
+    Parsing takes OpenSSL 40 ms, which blocks the event loop; signing takes 1 ms.
     """
     try:
         key = load_pem_private_key(pem.encode(), None)
@@ -77,12 +77,12 @@ class TokenAuth:
         return secret_text(self._token)
 
     def account(self, repository: str) -> str:
-        """The name of the quota that requests about a repository count against: one for all."""
+        """The name of the rate limit for requests about a repository: the same for all."""
         del repository
         return "token"
 
     async def login(self, client: RestClient) -> str:
-        """The user that comments made with it belong to."""
+        """The token's user, who is the author of its comments."""
         if self._login is None:
             user: Any = await client.getitem("/user", oauth_token=secret_text(self._token))
             self._login = str(user["login"])
@@ -98,8 +98,8 @@ class TokenAuth:
 class AppAuth:
     """A GitHub App. Tokens are for one repository each, cached until shortly before they expire.
 
-    The client signs requests as the App itself where no token is given (gidgethub's JWT). A token
-    names its repository by number: that stays when it is renamed, and its old name leads to it.
+    Without a token the client signs requests as the App (gidgethub's JWT). Tokens are requested by
+    the repository's id, which stays the same when it is renamed.
     """
 
     is_app = True
@@ -110,7 +110,7 @@ class AppAuth:
         self._login: str | None = None
 
     async def token(self, client: RestClient, repository: str) -> str:
-        """An installation token for `repository` (owner/name), good for ten minutes at least."""
+        """An installation token for `repository` (owner/name), valid for at least ten minutes."""
         known = self._tokens.get(repository)
         if known is not None and known.expires - _EARLY > time.time():
             return known.text
@@ -121,7 +121,8 @@ class AppAuth:
         except gidgethub.HTTPException as error:
             if remembered is None or error.status_code not in _NO_LONGER:
                 raise
-            # Installed anew, transferred, or made anew under its name: only the server has hooks.
+            # It may have been reinstalled, transferred or recreated, which workers do not learn by
+            # webhooks.
             found = await _installation(client, repository)
             token = await _issue(client, found.id, {"repository_ids": [found.repository]})
         self._installations[repository] = found
@@ -129,8 +130,7 @@ class AppAuth:
         return token.text
 
     def account(self, repository: str) -> str:
-        """The name of the quota that requests about a repository count against: its
-        installation's."""
+        """The name of the rate limit for requests about a repository: its installation's."""
         known = self._installations.get(repository)
         return "app" if known is None else f"installation {known.id}"
 
@@ -142,7 +142,8 @@ class AppAuth:
         return self._login
 
     def forget(self, repository: str | None = None) -> None:
-        """Drops the token of a repository, or all: revoked, or its permissions have changed."""
+        """Drop the token of a repository, or all, after it was revoked or its permissions
+        changed."""
         if repository is None:
             self._tokens.clear()
             self._installations.clear()
@@ -150,25 +151,25 @@ class AppAuth:
             self._tokens.pop(repository, None)
 
     def learn(self, repository: str, installation: Installation) -> None:
-        """Remembers the installation, and the repository's number, that a delivery named."""
+        """Store the installation and repository id that a delivery named."""
         if self._installations.get(repository) != installation:
             self._installations[repository] = installation
             self._tokens.pop(repository, None)
 
 
 async def _installation(client: RestClient, repository: str) -> Installation:
-    """Asks GitHub; an old name's redirects lead to the repository that has another now."""
+    """Query GitHub for the installation; an old name redirects to the renamed repository."""
     named = {"repository": repository}
     installed: Any = await client.getitem("/repos/{+repository}/installation", named)
     number = int(installed["id"])
-    # Who is the App itself may not read a repository: a token that may read no more than that.
+    # The App itself may not read a repository, so a token is made that only reads its metadata.
     reader = await _issue(client, number, {"permissions": {"metadata": "read"}})
     found: Any = await client.getitem("/repos/{+repository}", named, oauth_token=reader.text)
     return Installation(number, int(found["id"]))
 
 
 async def installation_token(client: RestClient, installation: int) -> str:
-    """A token that may list an installation's repositories, and no more."""
+    """A token that may only list an installation's repositories."""
     return (await _issue(client, installation, {"permissions": {"metadata": "read"}})).text
 
 
@@ -185,13 +186,12 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-# Answers that sending the same again does not change: no such event, no delivery, too large.
+# Refusals that another try does not change: no such event, no delivery, too large.
 _FINAL = (400, 404, 413)
 
 
 async def hooks_at(api: RepositoryApi, address: str) -> list[str]:
-    """The paths of a repository's hooks that deliver to an address; none where they are not for us
-    to see (only its administrators may)."""
+    """The API paths of a repository's hooks with this address; none if not visible to the bot."""
     try:
         async with errors_as_ours(f"listing the hooks of {api.repository}"):
             found = [hook async for hook in api.pages("/hooks?per_page=100")]
@@ -204,8 +204,8 @@ async def hooks_at(api: RepositoryApi, address: str) -> list[str]:
 async def failed(
     entries: AsyncIterator[Mapping[str, Any]], path: str, since: float
 ) -> list[FailedDelivery]:
-    """The events of which no attempt was taken, from a hook's list, newest first; `path` is the
-    hook's."""
+    """The events that were never delivered, from a hook's attempts, newest first, not before
+    `since` (seconds since 1970); `path` is the hook's."""
     attempts: dict[str, list[Mapping[str, Any]]] = {}
     async for entry in entries:
         if _delivered_at(entry) < since:

@@ -1,4 +1,4 @@
-"""GitHub's REST API: the version of it that we read, its errors, and its pull requests as values.
+"""GitHub's REST API: its version, its errors, and its pull requests as values.
 
 Facts: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
 best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary limits).
@@ -32,7 +32,7 @@ errors_as_ours = partial(
 
 
 def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest:
-    """The pull request `key`, as the API has it now."""
+    """The pull request `key`, from the API's answer."""
     head_repository = (pull["head"].get("repo") or {}).get("full_name")
     base_repository = pull["base"].get("repo") or {}
     user = pull.get("user") or {}
@@ -53,13 +53,13 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
         default_branch=str(base_repository.get("default_branch") or ""),
         internal=base_repository.get("visibility") == "internal",
         merged=str(pull.get("merged_at") or ""),
-        # Of one that is open it is the commit of a merge that was only tried.
+        # For an open one it is the commit of a test merge.
         merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),
     )
 
 
 def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
-    """A pull request that is open, as a list has it."""
+    """An open pull request, from an item of a list."""
     return OpenPull(
         int(listed["number"]),
         str(listed["head"]["sha"]),

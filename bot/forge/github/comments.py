@@ -1,11 +1,12 @@
-"""Our comment on a pull request, our suggestions on lines of its diff, and our issues on GitHub.
+"""The bot's comments on pull requests, suggestions on lines of diffs, and issues on GitHub.
 
 https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/rest/issues/issues. A
-comment that somebody hid as outdated is shown again when it has something new to say. Only GraphQL
-can: https://docs.github.com/en/graphql/reference/mutations#unminimizecomment
+comment that was hidden as outdated is shown again when its text changes. Only GraphQL can do that:
+https://docs.github.com/en/graphql/reference/mutations#unminimizecomment
 
 Suggestions are review comments: https://docs.github.com/en/rest/pulls/comments. A comment follows
-its line through later pushes; its `line` is null once that line is changed or has left the diff.
+its line through later pushes; its `line` is null once that line was changed or is not in the diff
+any more.
 """
 
 from __future__ import annotations
@@ -51,10 +52,9 @@ class GitHubComments(RestComments):
 async def show_again(
     client: RestClient, token: str, api_url: str, edited: Mapping[str, Any]
 ) -> None:
-    """Shows a comment that was just `edited` (GitHub's own answer) and is hidden as outdated.
+    """Show a comment that was just `edited` (GitHub's answer) if it is hidden as outdated.
 
-    Hidden for another reason it stays hidden: somebody does not want it. Where showing it fails,
-    the log says so; the edit stands.
+    One hidden for another reason stays hidden. A failure to show it is only logged.
     """
     reason = str((edited.get("minimized") or {}).get("reason") or "")
     if reason.casefold() != "outdated" or not edited.get("node_id"):
@@ -70,7 +70,7 @@ async def show_again(
 
 
 def _graphql(api_url: str) -> str:
-    """Its address: beside `/v3` on a server of one's own, below the API on github.com."""
+    """The address of GraphQL: beside `/v3` on an Enterprise Server, below the API on github.com."""
     return f"{api_url.rstrip('/').removesuffix('/v3')}/graphql"
 
 
@@ -99,10 +99,10 @@ class GitHubSuggestions:
     async def put(
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
-        """Write those that are not there, edit those that are, and take back all others."""
+        """Create missing suggestions, edit existing ones, and withdraw all others."""
         async with errors_as_ours(f"suggesting on {key}"):
             login = (await self._login()).lower()
-            # No second try: whoever waited must look at the head again before writing.
+            # No second try: after a wait the caller has to compare the head commit again.
             api = await self._api(key.repository, attempts=1)
             own: list[Mapping[str, Any]] = []
             answered: set[int] = set()
@@ -136,7 +136,7 @@ async def _create(
     except gidgethub.HTTPException as error:
         if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
             raise
-        # "line must be part of the diff": GitHub shows less of it than we thought.
+        # "line must be part of the diff": GitHub shows less context than expected.
         LOG.info("%s takes no suggestion on %s:%d: %s", key, suggestion.path, place["line"], error)
 
 
@@ -149,5 +149,5 @@ async def _delete(api: RepositoryApi, item: Mapping[str, Any]) -> None:
     try:
         await api.delete(f"/pulls/comments/{int(item['id'])}")
     except gidgethub.HTTPException as error:
-        if error.status_code != HTTPStatus.NOT_FOUND:  # somebody else was quicker
+        if error.status_code != HTTPStatus.NOT_FOUND:  # it was deleted already
             raise

@@ -1,4 +1,4 @@
-"""GitHub's webhooks: identity of the carried object, and the event as a value.
+"""GitHub's webhooks: identities of their objects, and their events as values.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
@@ -40,23 +40,23 @@ from bot.forge.values import (
 )
 from bot.store.records import NewDelivery
 
-# A merge queue's branch names the last pull request of its group.
+# A merge queue's branch is named after the last pull request of its group.
 _QUEUE = re.compile(r"(?:refs/heads/)?gh-readonly-queue/(.+)/pr-(\d+)-[0-9a-f]+")
 _BRANCH = "refs/heads/"
 _CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
 
 
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-    """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
+    """The delivery of a verified body; WebhookRefusedError 400 if it does not fit its headers."""
     for name in ("x-github-event", "x-github-delivery"):
         if not 0 < len(headers.get(name, "")) <= limits.WEBHOOK_NAME:
             raise WebhookRefusedError(400, f"The header {name} is missing or too long.")
     try:
-        # Signed already: gidgethub decodes JSON and form bodies as GitHub sends them.
+        # The signature was verified; gidgethub decodes JSON and form bodies.
         unsigned = {k: v for k, v in headers.items() if not k.startswith("x-hub-signature")}
         event = sansio.Event.from_http(unsigned, body)
     except (gidgethub.BadRequest, LookupError, ValueError, RecursionError) as error:
-        raise WebhookRefusedError(400, "The body is no JSON of the type that it says.") from error
+        raise WebhookRefusedError(400, "The body is not of its content type.") from error
     if not isinstance(event.data, dict):
         raise WebhookRefusedError(400, "The body is no JSON object.")
     content = body if _is_json(headers) else json.dumps(event.data).encode()
@@ -70,11 +70,11 @@ def _is_json(headers: Mapping[str, str]) -> bool:
 
 
 def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
-    """The identity of a delivery's object, so that a repository's hook and an App's hook count
-    once.
+    """The identity of a delivery's object, so that deliveries of a repository's hook and an App's
+    are taken once.
 
-    None for what repeats only by its delivery id. The time of the pull request is part of it:
-    force-pushes A, B, A, B carry the same commits, and each is news.
+    None for events that repeat only by their delivery id. The time of the pull request is part of
+    it: of force-pushes A, B, A, B each is a new event.
     """
     if event == "pull_request":
         pull = data["pull_request"]
@@ -89,7 +89,7 @@ def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
 
 
 def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
-    """The repository and the App installation that a delivery names, if it does."""
+    """The repository and the App installation that a delivery names, or null."""
     try:
         repository = data["repository"]
         numbers = Installation(int(data["installation"]["id"]), int(repository["id"]))
@@ -131,8 +131,8 @@ def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
         return IgnoredEvent(f"The action {action} of a check run asks nothing of the bot.")
     check = str(run.get("external_id") or "")
     if not check:
-        return IgnoredEvent("The check run is none of ours.")
-    # `pull_requests` is empty for forks: our own id in it tells which one it is.
+        return IgnoredEvent("The check run is not the bot's.")
+    # `pull_requests` is empty for forks: the bot's id in it identifies the pull request.
     return _rerun(forge, data, check, str(run["head_sha"]), run.get("check_suite"))
 
 
@@ -154,7 +154,7 @@ def _status(forge: str, data: Mapping[str, Any]) -> Event:
 
 def _over(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
     if names == (STATUS_NAME,):
-        return IgnoredEvent("The check is our own.")
+        return IgnoredEvent("The check is the bot's own.")
     return ChecksEvent(forge, repository_of(data), sha, names)
 
 
@@ -188,7 +188,7 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
 def push_of(
     forge: str, repository: Mapping[str, Any], branch: str, before: str, after: str
 ) -> PushEvent:
-    """The move of a branch of a repository, which says itself whether it is private."""
+    """The move of a branch of a repository; whether that is private is in the payload."""
     private = bool(repository.get("private"))
     return rest_events.push_of(forge, repository, branch, before, after, private=private)
 

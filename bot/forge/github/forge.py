@@ -1,4 +1,4 @@
-"""GitHub as a forge: comments, check runs or commit statuses, roles, where the commits are.
+"""GitHub as a forge: comments, check runs or commit statuses, roles, sources of commits.
 
 https://docs.github.com/en/rest
 """
@@ -59,7 +59,7 @@ from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSec
 from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
-# From the highest on: who has one has those below it.
+# The highest first; each includes those below it.
 _PERMISSIONS: Mapping[str, Role] = {
     "admin": "admin",
     "maintain": "maintain",
@@ -71,7 +71,7 @@ _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "
 
 
 class GitHub(RestForge):
-    """One GitHub (github.com or Enterprise Server) with our App or token on it."""
+    """A GitHub (github.com or Enterprise Server), used as an App or with a token."""
 
     def __init__(
         self,
@@ -94,12 +94,12 @@ class GitHub(RestForge):
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:
-        """The forge that the settings describe; UsageError if a secret is not there."""
+        """The forge that the settings describe; UsageError if a secret cannot be read."""
         secrets = WatchedSecrets(settings.webhook_secrets)
         if settings.app is not None:
             app = (str(settings.app.id), WatchedSecret(settings.app.private_key))
             return cls(name, settings, auth=AppAuth(), secrets=secrets, app=app)
-        assert settings.token is not None  # the settings see to it
+        assert settings.token is not None  # the settings ensure it
         token = WatchedSecret(settings.token)
         return cls(name, settings, auth=TokenAuth(token), secrets=secrets)
 
@@ -116,7 +116,7 @@ class GitHub(RestForge):
         data = json.loads(body)
         named = installation_of(data)
         if event in _INSTALLATIONS:
-            # Uninstalled, suspended, other repositories or permissions: tokens of before are void.
+            # After a change of repositories or permissions cached tokens are invalid.
             self._auth.forget()
         elif named is not None:
             self._auth.learn(*named)
@@ -129,7 +129,7 @@ class GitHub(RestForge):
             return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes, over all pages; GitHub lists 3,000 at most."""
+        """The files that it changes, over all pages; GitHub lists 3,000 at most."""
         doing = f"listing the files of {key}"
         async with errors_as_ours(doing):
             try:
@@ -148,7 +148,7 @@ class GitHub(RestForge):
                 raise ForgeTooLargeError(f"GitHub refused ({doing}): {error}.") from error
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A check run, or a commit status where check runs are not ours to make."""
+        """Set a check run, or a commit status if the bot may not make check runs."""
         async with errors_as_ours(f"setting the status of {sha[:12]} on {key}"):
             wish = self._settings.check_runs
             # Only Apps may make check runs.
@@ -171,12 +171,12 @@ class GitHub(RestForge):
             except gidgethub.HTTPException as error:
                 if error.status_code != HTTPStatus.NOT_FOUND:
                     raise
-                return "none"  # nobody that this repository knows
+                return "none"  # no collaborator
             named = str(answer.get("role_name") or "")
             for role in ROLES:
                 if role == named:
                     return role
-            # A custom role: what it may do tells the role that it is built on.
+            # A custom role counts as the standard role that it is built on.
             held = (answer.get("user") or {}).get("permissions") or {}
             for permission, role in _PERMISSIONS.items():
                 if held.get(permission) is True:
@@ -226,7 +226,7 @@ class GitHub(RestForge):
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request of a commit, an open one too: it is `merged` only after the push."""
-        async with errors_as_ours(f"asking whose commit {sha[:12]} of {repository} is"):
+        async with errors_as_ours(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
             try:
                 async for pull in api.pages(f"/commits/{sha}/pulls?per_page=100"):
@@ -236,17 +236,18 @@ class GitHub(RestForge):
             except gidgethub.HTTPException as error:
                 if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
                     raise
-                # "No commit found": git has it from there already, the API lags.
+                # "No commit found": the API lags behind git.
                 raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
         return None
 
     async def login(self) -> str:
         """The App's slug with `[bot]`, or the token's user."""
-        async with errors_as_ours("asking GitHub whose the credential is"):
+        async with errors_as_ours("asking GitHub for the credential's account"):
             return await self._own_login()
 
     async def repositories(self) -> tuple[str, ...]:
-        """Those of the App's installations; a token's user sees many that never asked for us."""
+        """The repositories of the App's installations; none for a token, which may read many
+        others."""
         if not self._auth.is_app:
             return ()
         names: list[str] = []
@@ -265,14 +266,14 @@ class GitHub(RestForge):
         return tuple(names)
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
-        """The open pull requests, those that were changed last first."""
+        """The open pull requests, the most recently changed first."""
         query = "state=open&sort=updated&direction=desc&per_page=100"
         async with errors_as_ours(f"listing the pull requests of {repository}"):
             listed = (await self._api(repository)).pages(f"/pulls?{query}")
             return tuple([open_pull_of(one) async for one in listed])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        """The first hundred that GitHub lists as changed since then, but those that were edited."""
+        """The first hundred that GitHub lists as changed since then, except edited ones."""
         query = urlencode({"since": f"{since[:19]}Z", "per_page": 100})
         async with errors_as_ours(f"listing the comments on {key}"):
             api = await self._api(key.repository)
@@ -280,9 +281,9 @@ class GitHub(RestForge):
         return unedited(key, listed, since, is_users_program)
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """By the newest move that the repository's activity has of the branch."""
+        """The move of a branch, by the repository's activity."""
         query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 1})
-        async with errors_as_ours(f"asking where {branch} of {repository} is"):
+        async with errors_as_ours(f"asking for the tip of {branch} of {repository}"):
             api = await self._api(repository)
             moves = await api.get(f"/activity?{query}")
             after = str(moves[0]["after"]) if moves else before
@@ -293,7 +294,7 @@ class GitHub(RestForge):
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float
     ) -> tuple[FailedDelivery, ...]:
-        """Those of the App's hook are listed together, a token's by repository."""
+        """The failed deliveries: of an App's hook for all repositories, else of a repository's."""
         if self._auth.is_app != (repository is None):
             return ()
         async with errors_as_ours("listing the failed deliveries"):
@@ -310,14 +311,14 @@ class GitHub(RestForge):
             return tuple(found)
 
     async def send_again(self, delivery: FailedDelivery) -> None:
-        """Another attempt; GitHub makes it a moment later."""
+        """Request another attempt, which GitHub makes a moment later."""
         async with errors_as_ours(f"having the delivery {delivery.delivery} sent again"):
             client = self._plain_client()
             token = None if self._auth.is_app else await self._auth.token(client, "")
             await client.post(delivery.address, data={}, oauth_token=token)
 
     def rate_limit(self, repository: str) -> RateLimit:
-        """The quota of our token, or of the App's installation on a repository."""
+        """The rate limit of the token, or of the App's installation on a repository."""
         return self._rate_limits[self._auth.account(repository)]
 
     async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> RepositoryApi:
@@ -354,7 +355,7 @@ class GitHub(RestForge):
 
 
 async def _actor(api: RepositoryApi, branch: str, sha: str) -> str:
-    """Who moved a branch to a commit; empty where that is not for us to read, or long ago."""
+    """The user who pushed a commit to a branch; empty if that is not readable, or long ago."""
     query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 100})
     try:
         async with errors_as_ours(f"reading the activity of {api.repository}"):

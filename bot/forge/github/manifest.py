@@ -46,7 +46,7 @@ _DONE = """<!doctype html>
 
 
 class NewApp(BaseModel):
-    """GitHub's answer about an App that it has just made; its secrets are in no representation."""
+    """A new App, from GitHub's answer; `repr` hides its secrets."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,10 +59,11 @@ class NewApp(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Where an App is registered: the bot's public URL, GitHub's, and whose App it shall be.
+    """The registration of an App: the bot's public URL, GitHub's, and the App's owner.
+    `organisation` is empty for the user who is signed in.
 
-    `organisation` is empty for the user who is signed in. `path` is where the page is, known to
-    whoever sees the terminal alone; `state` goes to GitHub and must come back.
+    `path` is the page's secret path, printed to the terminal; `state` is sent to GitHub and must
+    come back.
     """
 
     public_url: str
@@ -78,7 +79,7 @@ class Registration:
         return f"{self.public_url}{self.path}"
 
     def manifest(self) -> str:
-        """The App's manifest as JSON: it comes back to the page's own address."""
+        """The App's manifest as JSON, with the page's address for the redirect."""
         text = files("bot.forge.github").joinpath("app_manifest.json").read_text("utf-8")
         values = json.loads(text.replace(_EXAMPLE, self.public_url))
         return json.dumps({**values, "redirect_url": f"{self.page_url}/created"}, indent=2)
@@ -96,10 +97,10 @@ class Registration:
 async def register_app(
     registration: Registration, host: str, port: int, opened: Callable[[str], None]
 ) -> NewApp:
-    """Serve the page at `host` and `port` until GitHub has come back, and return the App.
+    """Serve the page at `host` and `port` until GitHub redirects back, and return the App.
 
-    `opened` is called with the page's address once it is served. Raises SurroundingsError where the
-    address cannot be listened at, or GitHub does not know the code.
+    `opened` is called with the page's address once it is served. Raises SurroundingsError if the
+    port cannot be listened at, or GitHub rejects the code.
     """
     found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -110,7 +111,9 @@ async def register_app(
     async def created(request: web.Request) -> web.Response:
         state, code = request.query.get("state", ""), request.query.get("code", "")
         if not secrets.compare_digest(state, registration.state) or not code:
-            raise web.HTTPBadRequest(text="This does not come from the page of this set-up.")
+            raise web.HTTPBadRequest(
+                text="This request does not come from the page of this set-up."
+            )
         if not found.done():
             found.set_result(code)
         return web.Response(text=_DONE, content_type="text/html")
@@ -138,7 +141,7 @@ async def register_app(
 
 
 async def exchange_code(session: aiohttp.ClientSession, api_url: str, code: str) -> NewApp:
-    """The App that GitHub made for a code. SurroundingsError where it gives none."""
+    """The App that GitHub made for a code; SurroundingsError if it returns none."""
     url = f"{api_url}/app-manifests/{quote(code, safe='')}/conversions"
     headers = {
         "Accept": "application/vnd.github+json",
@@ -152,16 +155,16 @@ async def exchange_code(session: aiohttp.ClientSession, api_url: str, code: str)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise SurroundingsError(
             f"{api_url} does not answer: {error or 'it took too long'}.",
-            "The code is good for an hour: run this again, and press the button again.",
+            "The code is valid for an hour: run this again, and press the button again.",
         ) from error
     if status != HTTPStatus.CREATED:
         raise SurroundingsError(
             f"GitHub does not exchange the code: it answers {status}.",
-            "A code is good once, for an hour. Run this again, and press the button again.",
+            "A code is valid once, for an hour. Run this again, and press the button again.",
         )
     try:
         return NewApp.model_validate_json(body)
     except ValidationError as error:
-        # The body has secrets: of the error only places are told.
+        # The body has secrets, so only the places of errors are reported.
         places = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
-        raise SurroundingsError(f"GitHub's answer about the App is not right: {places}.") from None
+        raise SurroundingsError(f"GitHub's answer about the App is invalid: {places}.") from None

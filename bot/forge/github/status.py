@@ -1,7 +1,7 @@
-"""The checks of a commit on GitHub, and our own: a check run, or a commit status.
+"""The checks of a commit on GitHub, and the bot's own: a check run or a commit status.
 
-A commit status where we may make no check run; one commit has one of the two. https://docs.github.com/en/rest/checks/runs,
-https://docs.github.com/en/rest/commits/statuses
+The latter if the bot may not make check runs; a commit has one of the two.
+https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/commits/statuses
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
-_ANNOTATIONS = 50  # that GitHub takes in one request
+_ANNOTATIONS = 50  # annotations that GitHub takes in one request
 _PAUSE = 1.0  # seconds before a refused request is repeated
 # GitHub's answer to an App without the permission for check runs, or to a token.
 _NOT_ALLOWED = re.compile(
@@ -68,14 +68,14 @@ class _CheckRun(TypedDict):
     conclusion: NotRequired[str]
 
 
-# A run that waits for somebody's click may still come to something.
+# A run that waits for somebody's click may still succeed.
 _WAITING = ("action_required",)
 # The states that a commit status does not have.
 _COMMIT_STATES = {"neutral": "success", "action_required": "pending"}
 
 
 class GitHubStatus:
-    """Sets the statuses of commits; remembers of the newest commits which of the two they have."""
+    """The bot's statuses of commits; remembers which of the two kinds recent commits have."""
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class GitHubStatus:
         *,
         pause: float = _PAUSE,
     ) -> None:
-        """`api` gives the API of a repository, `login` our own name; `pause` is the seconds before
-        a refused request is repeated."""
+        """`api` gives the API of a repository, `login` the bot's account name; `pause` is the
+        seconds before a refused request is repeated."""
         self._api = api
         self._login = login
         self._app_id = app_id
@@ -96,10 +96,10 @@ class GitHubStatus:
     async def set(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
     ) -> None:
-        """Set our check run. `fall_back`: a commit status, if we may make no check run.
+        """Set the bot's check run. `fall_back`: or a commit status, if the bot may not make check
+        runs. The fallback is for this commit alone, and never for one with a check run of the bot.
 
-        That holds for this commit alone, and never for one that has a check run of ours.
-        ForgeRefusedError where the check run is refused for another reason, twice.
+        ForgeRefusedError if the check run is refused twice for another reason.
         """
         if fall_back and self._kinds.get((key.repository, sha)) == "status":
             await self.set_commit_status(key, sha, report)
@@ -117,8 +117,8 @@ class GitHubStatus:
         self._remember(key, sha, came)
 
     async def set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """Set our commit status."""
-        # A commit status knows no neutral: a success whose text says what it is not.
+        """Set the bot's commit status."""
+        # A commit status has no neutral state: it is a success whose text says "not evaluated".
         neutral = report.state == "neutral"
         title = f"not evaluated: {report.title}" if neutral else report.title
         data = {
@@ -129,7 +129,7 @@ class GitHubStatus:
         if report.url:
             data["target_url"] = report.url
         api = await self._api(key.repository)
-        # The same again would only be another entry of at most a thousand.
+        # Each write is an entry, of which GitHub allows a thousand.
         newest = await self._commit_status(key, sha)
         if newest is not None and all((newest.get(n) or None) == v for n, v in data.items()):
             return
@@ -138,8 +138,8 @@ class GitHubStatus:
     async def _set_check_run(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
     ) -> StatusKind:
-        """The kind of report that the commit has: `status` if a check run would stand beside our
-        status."""
+        """Set the check run; return the kind that the commit has (`status`: it has a commit
+        status)."""
         data: _CheckRun = {
             "name": STATUS_NAME,
             "external_id": report.check,
@@ -156,8 +156,8 @@ class GitHubStatus:
         )
         if ours:
             self._remember(key, sha, "run")
-            # GitHub shows the newest of a name; others are of a release that made one for each
-            # check, or came of a write that was cut off.
+            # GitHub shows the newest of a name; others are of an old release, which made one for
+            # each check, or of an interrupted write.
             *others, run = ours
             await self._edit(key, run, data, notes)
             for other in others:
@@ -177,7 +177,7 @@ class GitHubStatus:
     ) -> None:
         if not notes and _says(run, data):
             return
-        # GitHub adds annotations to those there are: an earlier try may have sent some.
+        # GitHub appends annotations: an earlier try may have sent some.
         done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
         first, more = notes[done : done + _ANNOTATIONS], notes[done + _ANNOTATIONS :]
         if await self._patch(key, run, data, first):
@@ -193,7 +193,7 @@ class GitHubStatus:
     async def _create(
         self, key: PullRequestKey, sha: str, data: _CheckRun, notes: list[_Note]
     ) -> tuple[Any, bool]:
-        """The new check run, and whether its annotations were taken."""
+        """Create the check run; return it, and whether its annotations were taken."""
 
         async def send(first: bool) -> tuple[Any, bool]:
             output = _output(data, notes if first else [])
@@ -206,7 +206,7 @@ class GitHubStatus:
     async def _patch(
         self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
     ) -> bool:
-        """Return whether its annotations were taken."""
+        """Edit the check run; return whether its annotations were taken."""
 
         async def send(first: bool) -> bool:
             output = _output(data, notes if first else [])
@@ -217,25 +217,27 @@ class GitHubStatus:
         return await self._write(f"editing the check run {run['id']} of {key}", send)
 
     async def _write(self, doing: str, send: Callable[[bool], Awaitable[T]]) -> T:
-        """Try twice, then without annotations. The commit exists, so a 404 is a refusal."""
+        """Send with annotations, or, if refused, without. As the commit exists, 404 is a
+        refusal."""
         try:
             return await self._twice(doing, send)
         except ForgeGoneError as error:
             raise ForgeRefusedError(error.what, error.hint) from error
 
     async def _twice(self, doing: str, call: Callable[[bool], Awaitable[T]]) -> T:
-        """`call` with True; once refused, with False a moment later. Nothing was done before it."""
+        """Call with True, or, if refused, after a pause with False. Refused calls have no
+        effect."""
         try:
             async with errors_as_ours(doing):
                 return await call(True)
         except (ForgeRefusedError, ForgeGoneError) as error:
-            LOG.info("%s, once more: %s", doing, error.what)
+            LOG.info("%s is repeated: %s", doing, error.what)
         await asyncio.sleep(self._pause)
         async with errors_as_ours(doing):
             return await call(False)
 
     async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
-        """Our check runs on a commit, oldest first: one, if nothing went wrong."""
+        """The bot's check runs on a commit, oldest first; normally one."""
         api = await self._api(key.repository)
         query = f"check_name={STATUS_NAME}&filter=all&per_page=100"
         if self._app_id is not None:
@@ -252,7 +254,7 @@ class GitHubStatus:
         return app is None or self._app_id is None or str(app) == self._app_id
 
     async def _has_commit_status(self, key: PullRequestKey, sha: str) -> bool:
-        """Return whether a commit status of ours is there, made when check runs were refused."""
+        """Return whether the commit has a commit status of the bot."""
         try:
             async with errors_as_ours(f"listing the statuses of {sha[:12]} on {key}"):
                 found = await self._commit_status(key, sha)
@@ -261,10 +263,10 @@ class GitHubStatus:
                 author = str((found.get("creator") or {}).get("login") or "")
                 return author.lower() == (await self._login()).lower()
         except (ForgeRefusedError, ForgeGoneError):
-            return False  # who may not read them has made none
+            return False  # without the permission to read them the bot has made none
 
     async def _commit_status(self, key: PullRequestKey, sha: str) -> Any:
-        """The newest commit status of our name, or None."""
+        """The newest commit status with the bot's name, or None."""
         api = await self._api(key.repository)
         async for status in api.pages(f"/commits/{sha}/statuses?per_page=100"):  # newest first
             if status.get("context") == STATUS_NAME:
@@ -292,9 +294,9 @@ def _annotation(note: Annotation) -> _Note:
 
 
 def _says(run: Any, data: _CheckRun) -> bool:
-    """Return whether a check run says the same already."""
+    """Return whether a check run is the same already."""
     output = run.get("output") or {}
-    # Another check must say so itself: after Re-run, GitHub waits for a write.
+    # The id of another check is a change: after Re-run, GitHub waits for a write.
     names = ("external_id", "status", "conclusion", "details_url")
     same = all(run.get(name) == data.get(name) for name in names)
     return same and all(output.get(name) == text for name, text in data["output"].items())

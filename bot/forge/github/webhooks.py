@@ -1,8 +1,8 @@
-"""GitHub's webhooks: signatures, verified and made for fakes, and the questions of `minimize setup`
-for a new App, one that is there already, or a token.
+"""GitHub's webhooks: verifying and making signatures, and the questions of `minimize setup` for a
+new App, an existing App, or a token.
 
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries. Making a signature
-shares nothing with verifying it, so that a mistake in either shows.
+shares no code with verifying it, so that tests find a mistake in either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
 
 def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
-    """The check of a delivery's body; WebhookRefusedError 401 where no signature came."""
+    """The check of a delivery's body; WebhookRefusedError 401 if there is no signature."""
     signature = headers.get("x-hub-signature-256")
     if signature is None:
         raise WebhookRefusedError(401, "The header X-Hub-Signature-256 is missing.")
@@ -58,7 +58,7 @@ TEST_EVENT = "ping"
 def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
     """The answers about the GitHub at `api_url`."""
     how = operator.prompt(
-        "A new App, one that is there, or a token", default="new", choices=("new", "app", "token")
+        "A new App, an existing App, or a token", default="new", choices=("new", "app", "token")
     )
     if how == "new":
         return _new_app(operator, kind, api_url, server)
@@ -80,7 +80,7 @@ def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress
 
 
 def _new_app(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
-    # Its server and client are loaded by whoever registers an App alone.
+    # Imported here, as only the registration of an App needs its server and client.
     from bot.forge.github.manifest import Registration, register_app
 
     web_url = "https://github.com" if api_url == DEFAULT_URL else api_url.removesuffix("/api/v3")
@@ -88,12 +88,12 @@ def _new_app(operator: Operator, kind: str, api_url: str, server: ServerAddress)
     registration = Registration(server.public_url, web_url, api_url, organisation)
 
     def opened(url: str) -> None:
-        operator.show(f"Open {url} in a browser that is signed in to GitHub, and press the button.")
+        operator.show(f"Open {url} in a browser that is signed in to GitHub and press the button.")
         operator.show(
             f"The proxy must lead {server.public_url} to {server.host}, port {server.port}."
             " Waiting for GitHub ..."
         )
 
     app = asyncio.run(register_app(registration, server.host, server.port, opened))
-    operator.show(f"The App {app.slug} is made. Install it: {app.html_url}/installations/new")
+    operator.show(f"The App {app.slug} was created. Install it: {app.html_url}/installations/new")
     return ForgeAnswers(kind, api_url, app.pem, app.webhook_secret, app.id)

@@ -1,8 +1,6 @@
-"""GitLab's REST API through python-gitlab: threads, retries, and errors as ForgeError.
-
-Facts: https://docs.gitlab.com/api/rest/ (keyset and offset pages, redirects of renamed projects)
-and https://docs.gitlab.com/security/rate_limits/ (429 with Retry-After or RateLimit-Reset).
-"""
+"""GitLab's REST API through python-gitlab: threads, retries, and errors as ForgeError. See
+https://docs.gitlab.com/api/rest/ (keyset and offset pages, redirects of renamed projects) and
+https://docs.gitlab.com/security/rate_limits/ (429 with Retry-After or RateLimit-Reset)."""
 
 from __future__ import annotations
 
@@ -45,26 +43,26 @@ USER_AGENT = "minimize"
 _TIMEOUT = 30.0
 _THREADS = 4
 _ATTEMPTS = 4
-# Longer waits are the engine's: it tries the step again later instead of holding a thread.
+# For longer waits the engine tries the step again later, which does not block a thread.
 _LONGEST_WAIT = 30.0
-_MINUTE = 60.0  # of GitLab's rate limits
+_MINUTE = 60.0  # the window of GitLab's rate limits
 _BUSY_WAIT = 1.0
-# How long a path is remembered: a worker hears of no hook that says that it is another project's.
+# How long a project id is cached: workers get no webhooks about renamed projects.
 _PROJECT_SECONDS = 600.0
 
 
 class _WithoutWaiting(gitlab.Gitlab):
-    """python-gitlab without its own waiting for 429, which would hold a thread for an hour."""
+    """python-gitlab without its own wait after 429, which could block a thread for an hour."""
 
     def http_request(self, *args: Any, **kwargs: Any) -> requests.Response:
         return super().http_request(*args, **{**kwargs, "obey_rate_limit": False})
 
 
 class GitLabProjects:
-    """Paths and numbers, those of the newest ones remembered for ten minutes.
+    """A cache of project ids by path, for ten minutes.
 
-    A project has its number also when it is renamed or moved, and its old path leads to it for
-    reading until another takes that path:
+    A renamed or moved project keeps its id, and its old path redirects reads to it until another
+    project takes that path:
     https://docs.gitlab.com/user/project/repository/#repository-path-changes
     """
 
@@ -73,7 +71,7 @@ class GitLabProjects:
         self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def learn(self, path: str, number: int) -> None:
-        """Remember a project's present path, from a hook or an answer."""
+        """Remember the id of a project's current path, from a webhook or an answer."""
         remember(self._known, path, (number, self._clock()))
 
     def forget(self) -> bool:
@@ -83,7 +81,7 @@ class GitLabProjects:
         return known
 
     def number(self, client: gitlab.Gitlab, path: str) -> int:
-        """The number of the project at `path`, requested where it is not known."""
+        """The id of the project at `path`, requested if it is not cached."""
         known = self._known.get(path)
         if known is not None and self._clock() - known[1] < _PROJECT_SECONDS:
             return known[0]
@@ -92,7 +90,7 @@ class GitLabProjects:
         return found
 
     def project(self, client: gitlab.Gitlab, path: str, *, lazy: bool = False) -> Any:
-        """The project; `lazy`: as a handle, without a request for the project itself."""
+        """The project; `lazy`: as a handle, without its attributes."""
         return client.projects.get(self.number(client, path), lazy=lazy)
 
 
@@ -123,10 +121,10 @@ class GitLabClient:
     ) -> T:
         """Run `call` in a thread and return its value; errors become ForgeError or a subclass.
 
-        `again`: whether asking once more is safe though the first time may have been done. What
-        was refused for being too much (429), or while another wrote (409), was not done, so that is
-        repeated always, up to `attempts` times in all. What is not there was not done either: it is
-        looked for once more where a remembered path may be another project's by now.
+        `again`: the call may be repeated although the first may have been executed. Calls refused
+        by a rate limit (429) or a concurrent write (409) were not executed, and are always
+        repeated, up to `attempts` times in all. After a 404 the call is made once more if a cached
+        project id may be outdated.
         """
         try:
             return await self._attempts(doing, call, again, attempts)
@@ -151,12 +149,12 @@ class GitLabClient:
                 wait = max(error.wait, 2.0 ** (attempt - 1))
                 if attempt == attempts or wait > _LONGEST_WAIT or not (again or limited):
                     raise
-                LOG.info("GitLab, again in %.0f s: %s", wait, error.what)
+                LOG.info("repeating in %.0f s: %s", wait, error.what)
                 await self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
     async def close(self) -> None:
-        """Ends the threads once what they do is done (thirty seconds at most)."""
+        """Cancel queued calls, and wait for running ones, whose requests time out after 30 s."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     def _run(self, doing: str, call: Callable[[gitlab.Gitlab], T]) -> T:
@@ -186,12 +184,12 @@ class GitLabClient:
         if client is None or client.oauth_token != token:
             session = outbound_session()
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
-            # Links to further pages are moved to the address that the settings name: the token
-            # goes nowhere else, and an instance behind an inner address can be paged through.
+            # Links to further pages are changed to the address in the settings: the token goes
+            # nowhere else, and an instance at an internal address can be paged through.
             client = self._own.client = _WithoutWaiting(
                 self._url,
-                # Every kind of token goes as a bearer too, and requests takes that header off
-                # where a redirect leads to another host; PRIVATE-TOKEN it would hand on.
+                # All kinds of tokens work as bearer tokens, which requests does not send on to
+                # another host after a redirect, as it would PRIVATE-TOKEN.
                 oauth_token=token,
                 timeout=_TIMEOUT,
                 per_page=100,
@@ -202,7 +200,7 @@ class GitLabClient:
         return client
 
     def _note_headers(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        """Store an answer's headers, which hold the wait: python-gitlab's errors lack them."""
+        """Store an answer's headers with the time to wait: python-gitlab's errors lack them."""
         given = {name.lower(): value for name, value in response.headers.items()}
         self._own.headers = given
         self.rate_limit.learn(response.status_code, given)
@@ -211,14 +209,14 @@ class GitLabClient:
 
 
 def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:
-    """Refuse redirects from https to http, which would send the request in the clear."""
+    """Refuse redirects from https to http, which would send the request unencrypted."""
     target = response.headers.get("Location") if response.is_redirect else None
     if target is None:
         return
     schemes = urlsplit(response.url).scheme, urlsplit(urljoin(response.url, target)).scheme
     if schemes == ("https", "http"):
         raise ForgeRefusedError(
-            f"GitLab leads from {response.url} to an address without TLS.",
+            f"GitLab redirects from {response.url} to an address without TLS.",
             "See that its external URL and the settings' api_url are https.",
         )
 
@@ -229,10 +227,10 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return senseless("GitLab", doing, answer)
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
-        # 409: two wrote at one thing, and ours was turned away undone.
+        # 409: a concurrent write; this one was not executed.
         busy = status == HTTPStatus.CONFLICT
         wait = _BUSY_WAIT if busy else requested_wait(status, headers) or _BUSY_WAIT
-        why = "was busy with the same" if busy else "has had enough requests from us"
+        why = "was busy with another write" if busy else "limits further requests of the bot"
         return ForgeError(
             f"GitLab {why} ({doing}): {answer}.",
             f"It asks to wait {wait:.0f} s.",
@@ -248,14 +246,14 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
     )
 
 
-# What a project that is not for us to see answers.
+# Answers for a project that is not visible to the bot.
 _NOT_FOR_US = (401, 403, 404)
 
 
 def pull_request_of(
     client: gitlab.Gitlab, project: Any, merge: Any, key: PullRequestKey, author_is_bot: bool
 ) -> PullRequest:
-    """The merge request `merge` of `project`; asks for its target branch and source project."""
+    """The merge request `merge` of `project`; requests its target branch and source project."""
     if not merge.sha:
         raise ForgeError(f"GitLab does not know the head of {key} yet.", "", 2.0)
     branch = project.branches.get(merge.target_branch)
@@ -286,7 +284,7 @@ def _merged(merge: Any) -> str:
 
 
 def _merge_commit(merge: Any) -> str:
-    """A squash is a commit of its own; where there is neither (fast forward) it is the head."""
+    """The commit of a merge: of the squash, of the merge, or, if fast-forwarded, the head."""
     if merge.state != "merged":
         return ""
     names = ("merge_commit_sha", "squash_commit_sha", "sha")
@@ -295,7 +293,7 @@ def _merge_commit(merge: Any) -> str:
 
 
 def path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKey) -> str | None:
-    """The path of the source project: null where it is gone, or private to its owner."""
+    """The path of the source project; null if it was deleted or is not visible to the bot."""
     if source is None:
         return None
     if int(source) == int(project.id):
@@ -309,7 +307,7 @@ def path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKe
 
 
 def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
-    """A merge request that is open, as a list has it."""
+    """An open merge request, from an item of a list."""
     return OpenPull(
         int(listed["iid"]),
         str(listed["sha"]),

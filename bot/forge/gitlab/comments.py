@@ -1,12 +1,13 @@
-"""Our comment on a merge request on GitLab, its status line, our suggestions, and our issues.
+"""The bot's comments on merge requests, their status line, suggestions, and issues on GitLab.
 
-https://docs.gitlab.com/api/notes/, https://docs.gitlab.com/api/issues/. The status that a fork's
-commit does not take is one line of the comment between two hidden marks and belongs to one commit:
-a later text of the comment has it too while it is about that commit.
+https://docs.gitlab.com/api/notes/, https://docs.gitlab.com/api/issues/. If a fork's commit takes no
+status, it is one line of the comment, between two hidden markers. It belongs to one commit: later
+texts of the comment include it while that is the head.
 
-Suggestions on lines of the diff are threads: https://docs.gitlab.com/api/discussions/#merge-requests,
+Suggestions on lines of the diff are threads:
+https://docs.gitlab.com/api/discussions/#merge-requests,
 https://docs.gitlab.com/user/project/merge_requests/reviews/suggestions/. A thread follows its line
-through later pushes. One that is not wanted any more is resolved, so that it holds up no merge.
+through later pushes. A withdrawn one is resolved, so that it does not block a merge.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ _BLOCK = re.compile(
     r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"
     r"<!-- /minimize-status -->\n\n"
 )
-# What the comment says where nothing but the status of a fork's commit calls for one.
+# The text of a comment that only has the status of a fork's commit.
 ALONE = f"{COMMENT_MARKER}\nThis fork takes no commit status from the bot, so it stands here.\n"
 
 
 class GitLabComments:
-    """`login` gives our own account's name, `web_url` is the instance's."""
+    """The bot's notes. `login` gives the bot's account name, `web_url` is the instance's."""
 
     def __init__(
         self, client: GitLabClient, login: Callable[[gitlab.Gitlab], str], web_url: str
@@ -63,15 +64,15 @@ class GitLabComments:
         self._client = client
         self._login = login
         self._web_url = web_url
-        # Statuses that a fork's commit could not take, for the comment that is still to come.
+        # Statuses that fork's commits did not take, for later texts of the comment.
         self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
 
     def has_status(self, key: PullRequestKey) -> bool:
-        """Return whether a status of this merge request stands in the comment."""
+        """Return whether the comment has a status of this merge request."""
         return key in self._untaken
 
     def drop_status(self, key: PullRequestKey) -> None:
-        """The commit has taken its status: the next text needs none."""
+        """Forget the status of a merge request, whose commit has taken it by now."""
         self._untaken.pop(key, None)
 
     def notes(self, client: gitlab.Gitlab, key: PullRequestKey) -> Any:
@@ -80,7 +81,7 @@ class GitLabComments:
         return project.mergerequests.get(key.number, lazy=True).notes
 
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our oldest note with `marker`; other people's are never ours, whatever they hold."""
+        """The bot's oldest note with `marker`; those of other accounts are ignored."""
 
         def read(client: gitlab.Gitlab) -> Comment | None:
             found = self._own(client, key, marker)
@@ -98,9 +99,9 @@ class GitLabComments:
         return await self._client.ask(f"looking for the comment on {key}", look)
 
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Edits our note, or writes it where there is none; one that came twice goes again."""
+        """Create or edit the bot's note; duplicates are deleted."""
         if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
+            raise ValueError("the comment does not contain its own marker")
 
         def look(client: gitlab.Gitlab) -> list[Any]:
             return self._own(client, key, marker)
@@ -110,7 +111,7 @@ class GitLabComments:
             notes.create({"body": with_status(body, self._untaken.get(key), None)})
 
         def settle(client: gitlab.Gitlab) -> Comment:
-            # Two runs may have looked at the same moment: the oldest note stays, with this text.
+            # Two runs may have created one at the same moment: the oldest stays, with this text.
             first, *surplus = self._own(client, key, marker)
             for note in surplus:
                 _delete(note)
@@ -122,13 +123,13 @@ class GitLabComments:
 
         doing = f"commenting on {key}"
         if not await self._client.ask(doing, look):
-            # It may have been written although the answer was lost: not again without looking.
+            # Not repeated without looking: it may have been written although the answer was lost.
             await self._client.ask(doing, create, again=False)
-        # No second try here: whoever waited must look at the head again before writing its text.
+        # No second try here: after a wait the caller has to compare the head commit again.
         return await self._client.ask(doing, settle, attempts=1)
 
     def _own(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
-        """Our notes of all pages, oldest first."""
+        """The bot's notes with `marker`, over all pages, oldest first."""
         login = self._login(client).casefold()
         listed = self.notes(client, key).list(
             iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
@@ -142,7 +143,7 @@ class GitLabComments:
         return sorted(found, key=lambda note: int(note.id))
 
     async def put_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """Put the status into our comment; without one, comment only on what needs attention."""
+        """Put the status into the bot's comment; if missing, it is created for important states."""
         remember(self._untaken, key, (sha, report))
 
         def write(client: gitlab.Gitlab) -> bool:
@@ -166,7 +167,7 @@ def _delete(note: Any) -> None:
     try:
         note.delete()
     except GitlabDeleteError as error:
-        if error.response_code != _NOT_FOUND:  # the other run was quicker
+        if error.response_code != _NOT_FOUND:  # another run has deleted it
             raise
 
 
@@ -176,7 +177,7 @@ def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
 
 
 def status_line(sha: str, report: StatusReport) -> str:
-    """One line of Markdown. The title is code: no mention, reference or markup in it acts."""
+    """The line (Markdown) of a status. The title is code: mentions and markup have no effect."""
     title = shortened(" ".join(report.title.split()), DESCRIPTION).replace("`", "'")
     link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
     word = _WORDS[report.state]
@@ -188,15 +189,15 @@ def _line_start(sha: str) -> str:
 
 
 def of_comment(body: str) -> str | None:
-    """The status block that a comment holds, with its marks; null if there is none."""
+    """The status block of a comment, with its markers; null if there is none."""
     found = _BLOCK.search(body)
     return found.group(0) if found else None
 
 
 def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:
-    """`body` with the status of `untaken` (commit, report) before it, or with the block `before`.
+    """`body` with the status of `untaken` (commit, report), or the block `before`, in front of it.
 
-    Without either, `body` as it is; a block that it held is replaced.
+    A block in `body` is replaced; without either, `body` is returned unchanged.
     """
     block = before
     if untaken is not None:
@@ -244,13 +245,13 @@ class GitLabIssues(Issues):
             fields = {"title": text.title, "description": text.body}
             return _issue(self._issues(client, repository).create(fields).attributes)
 
-        # It may have been written although the answer was lost: not again without looking.
+        # Not repeated without looking: it may have been written although the answer was lost.
         return await self._client.ask(f"writing the issue in {repository}", write, again=False)
 
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
     ) -> Issue:
-        del surplus  # GitLab knows no reason of a closed issue
+        del surplus  # GitLab has no reason for closing an issue
         fields = {"title": text.title, "description": text.body}
         if text.state is not None and text.state != issue.state:
             fields["state_event"] = "close" if text.state == "closed" else "reopen"
@@ -282,7 +283,7 @@ class GitLabSuggestions:
     async def put(
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
-        """Write those that are not there, edit those that are, and resolve all others."""
+        """Create missing suggestions, edit existing ones, and resolve all others."""
         doing = f"suggesting on {key}"
 
         def settle(client: gitlab.Gitlab) -> list[LineSuggestion]:
@@ -301,14 +302,14 @@ class GitLabSuggestions:
         def create(client: gitlab.Gitlab) -> None:
             merge = self._merge(client, key)
             if merge.diff_refs["head_sha"] != sha:
-                raise ForgeError(f"GitLab has not got the diff of {sha[:12]} yet ({doing}).")
+                raise ForgeError(f"GitLab does not have the diff of {sha[:12]} yet ({doing}).")
             for one in missing:
                 _create(merge, key, one)
 
-        # No second try: whoever waited must look at the head again before writing.
+        # No second try: after a wait the caller has to compare the head commit again.
         missing = await self._client.ask(doing, settle, attempts=1)
         if missing:
-            # They may have been written although the answer was lost: not without looking.
+            # Not repeated without looking: they may have been written although the answer was lost.
             await self._client.ask(doing, create, again=False)
 
     def _merge(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
@@ -317,7 +318,7 @@ class GitLabSuggestions:
 
 
 def _own(merge: Any, login: str) -> Iterable[tuple[Any, Mapping[str, Any]]]:
-    """Our threads with a suggestion, each with its first note."""
+    """The bot's threads with a suggestion, each with its first note."""
     for thread in merge.discussions.list(iterator=True):
         notes = thread.attributes["notes"]
         author = str((notes[0].get("author") or {}).get("username") or "") if notes else ""
@@ -326,7 +327,7 @@ def _own(merge: Any, login: str) -> Iterable[tuple[Any, Mapping[str, Any]]]:
 
 
 def _is_at(position: Mapping[str, Any], sha: str, suggestion: LineSuggestion) -> bool:
-    """Return whether a thread is on the suggestion's line: an outdated one has an old commit."""
+    """Return whether a thread is on the suggestion's line: outdated ones are of an old commit."""
     place = tuple(position.get(name) for name in ("head_sha", "new_path", "new_line"))
     return place == (sha, suggestion.path, suggestion.line)
 
@@ -345,7 +346,7 @@ def _create(merge: Any, key: PullRequestKey, suggestion: LineSuggestion) -> None
         "old_path": suggestion.base_path,
     }
     if suggestion.base_line is not None:
-        # A line that both sides have is named on both.
+        # A line that is on both sides is given with both numbers.
         position["old_line"] = suggestion.base_line
     try:
         merge.discussions.create(
@@ -354,6 +355,6 @@ def _create(merge: Any, key: PullRequestKey, suggestion: LineSuggestion) -> None
     except GitlabCreateError as error:
         if error.response_code != HTTPStatus.BAD_REQUEST:
             raise
-        # "must be a valid line code": GitLab shows less of the diff than we thought.
+        # "must be a valid line code": GitLab shows less context than expected.
         place = f"{suggestion.path}:{suggestion.line}"
         LOG.info("%s takes no suggestion on %s: %s", key, place, error)

@@ -1,4 +1,4 @@
-"""GitLab's webhooks: identity of the carried object, and the event as a value.
+"""GitLab's webhooks: identities of their objects, and their events as values.
 
 Project, group and system hooks: https://docs.gitlab.com/user/project/integrations/webhook_events/,
 https://docs.gitlab.com/administration/system_hooks/
@@ -38,9 +38,9 @@ from bot.store.records import NewDelivery
 
 # https://docs.gitlab.com/api/projects/#project-visibility-level
 _PUBLIC_LEVEL = 20
-# Tokens of projects and groups act as users of these names.
+# The names of users of project and group tokens.
 _BOT_NAME = re.compile(r"^(project|group)_\d+_bot([_-].+)?$|^service_account_|^(ghost|alert-bot)$")
-# What the header says, and what the body then must say of itself.
+# Headers' events, and the kinds that their bodies must have.
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "Merge Request Hook": ("merge_request",),
     "Note Hook": ("note",),
@@ -49,13 +49,13 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "Tag Push Hook": ("tag_push",),
     "Pipeline Hook": ("pipeline",),
 }
-# Pipelines and jobs that are over: https://docs.gitlab.com/api/pipelines/, status.
+# Ended pipelines and jobs: https://docs.gitlab.com/api/pipelines/, status.
 OVER = ("success", "failed", "canceled", "skipped")
 _STARTED = {"open": "opened", "reopen": "reopened"}
 
 
 def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-    """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
+    """The delivery of a verified body; WebhookRefusedError 400 if it does not fit its headers."""
     _check_instance(web_url, headers)
     header = headers.get("x-gitlab-event", "")
     if not 0 < len(header) <= limits.WEBHOOK_NAME:
@@ -63,9 +63,11 @@ def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: by
     data = json_object(body)
     kind = data.get("object_kind") or data.get("event_name") or data.get("event_type")
     if not isinstance(kind, str) or not 0 < len(kind) <= limits.WEBHOOK_NAME:
-        raise WebhookRefusedError(400, "The body does not say what event it is.")
+        raise WebhookRefusedError(400, "The body does not name its event.")
     if kind not in _KINDS.get(header, (kind,)):
-        raise WebhookRefusedError(400, f"The body is that of {kind}, not of {header}.")
+        raise WebhookRefusedError(
+            400, f"The body is of the event {kind}, but the header of {header}."
+        )
     identity = delivery_id(headers, body)
     return parsed_delivery(forge, kind, identity, body, data, _PARSERS, carried_object)
 
@@ -80,25 +82,25 @@ def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
     if host != known:
         raise WebhookRefusedError(
             400,
-            f"It comes from the instance {instance[:100]}, the settings name {known} (web_url).",
+            f"It comes from the instance {instance[:100]}, but web_url in the settings is {known}.",
         )
 
 
 def delivery_id(headers: Mapping[str, str], body: bytes) -> str:
-    """The id that stays the same when GitLab sends it again; old versions have none."""
+    """The id of a delivery, the same when GitLab sends it again; old versions send none."""
     for name in ("webhook-id", "idempotency-key"):
         if 0 < len(headers.get(name, "")) <= limits.WEBHOOK_NAME:
             return headers[name]
-    # The UUID of an event is shared by all hooks that it sets off in turn: the body tells.
+    # The event's UUID is shared by all hooks that it triggers, so the body's hash is added.
     event = headers.get("x-gitlab-event-uuid", "")[: limits.WEBHOOK_NAME]
     return f"{event}:{hashlib.sha256(body).hexdigest()[:32]}"
 
 
 def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
-    """The identity of a delivery's object, so that a project's, a group's and a system hook count
-    once.
+    """The identity of a delivery's object, so that deliveries of a project's, a group's and a
+    system hook are taken once.
 
-    None for what repeats only by its delivery id.
+    None for events that repeat only by their delivery id.
     """
     if kind == "merge_request":
         about = data["object_attributes"]
@@ -107,19 +109,19 @@ def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
         return _name(kind, data["project"], *parts, about.get("updated_at", ""))
     if kind == "note":
         note = data["object_attributes"]
-        # Written and edited within a second, it has one time.
+        # A note edited within the second of its creation has the same time.
         text = hashlib.sha256(str(note.get("note")).encode(errors="replace")).hexdigest()[:16]
         return _name(kind, data["project"], note["id"], note.get("updated_at", ""), text)
     return None
 
 
 def _name(kind: str, project: Mapping[str, Any], *parts: object) -> str:
-    # By its path: system hooks of some versions leave its id out.
+    # By the project's path: system hooks of some versions lack its id.
     return " ".join([kind, str(project["path_with_namespace"]), *map(str, parts)])
 
 
 def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
-    """The path and id of the project that a delivery names, if it does."""
+    """The path and id of the project that a delivery names, or null."""
     try:
         project = data["project"]
         return str(project["path_with_namespace"]), int(project["id"])
@@ -128,7 +130,7 @@ def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 def is_bot_name(username: str) -> bool:
-    """Return whether a user name is one that GitLab gives to tokens and service accounts."""
+    """Return whether a user name has the form of those for tokens and service accounts."""
     return _BOT_NAME.match(username) is not None
 
 
@@ -140,7 +142,7 @@ def parse_event(forge: str, kind: str, data: Mapping[str, Any]) -> Event:
 def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     about = data["object_attributes"]
     key = PullRequestKey(forge, str(data["project"]["path_with_namespace"]), int(about["iid"]))
-    # A merge request whose branch is gone, or that has no commits yet, has none.
+    # A merge request without commits, or with a deleted branch, has none.
     head = str((about.get("last_commit") or {}).get("id") or "")
     action = str(about.get("action") or "")
     if action in ("close", "merge"):
@@ -152,13 +154,13 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     if changed is None:
         return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
     base = str(about.get("target_branch") or "")
-    # Of the other actions the user is who did that, not who pushed.
+    # In other actions the user is the actor, who need not have pushed.
     pusher = (data.get("user") or {}).get("username") if changed == "synchronize" else None
     return PullRequestEvent(key, "check", head, changed, base_ref=base, pusher=str(pusher or ""))
 
 
 def rfc3339(text: str) -> str:
-    """GitLab's time, `2026-01-02 03:04:05 UTC` or already RFC 3339, as the latter in UTC."""
+    """A time of GitLab, `2026-01-02 03:04:05 UTC` or RFC 3339, as RFC 3339 in UTC."""
     if not text:
         return ""
     at = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
@@ -166,7 +168,7 @@ def rfc3339(text: str) -> str:
 
 
 def _updated(data: Mapping[str, Any]) -> str | None:
-    """The part of an update that a check must see, by GitHub's name for it."""
+    """The action of an update that concerns a check, by GitHub's name; empty for others."""
     changes = data.get("changes") or {}
     if data["object_attributes"].get("oldrev"):
         return "synchronize"
@@ -183,12 +185,12 @@ def _note(forge: str, data: Mapping[str, Any]) -> Event:
     if note["noteable_type"] != "MergeRequest":
         return IgnoredEvent("The note is on no merge request.")
     if note.get("system"):
-        return IgnoredEvent("The note is GitLab's own.")
+        return IgnoredEvent("The note is a system note of GitLab.")
     if note.get("internal") or data.get("event_type") == "confidential_note":
-        return IgnoredEvent("The note is internal: an answer would be public.")
+        return IgnoredEvent("The note is internal, and an answer would be public.")
     request = data["merge_request"]
     user = str(data["user"]["username"])
-    # `user` made this version; a note of another's that was edited names its author by id alone.
+    # `user` made this version; if that is not the note's author, only the author's id is given.
     own = note.get("author_id") in (None, data["user"].get("id"))
     edited = note.get("action") == "update"
     return CommentEvent(
@@ -207,7 +209,7 @@ def _note(forge: str, data: Mapping[str, Any]) -> Event:
 def unedited(
     key: PullRequestKey, notes: Iterable[Mapping[str, Any]], since: str
 ) -> tuple[CommentEvent, ...]:
-    """Those of the API's notes that people wrote `since` then, and that nobody has edited."""
+    """The API's notes that people wrote at `since` or later and nobody has edited."""
     return tuple(
         CommentEvent(
             key=key,
@@ -251,7 +253,7 @@ def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:
     status = str(about["status"])
     if status not in OVER:
         return IgnoredEvent(f"A pipeline is {status}: there is nothing to look at yet.")
-    # Not named: its jobs and the pipeline itself are over, under several names.
+    # Without names: the pipeline and its jobs have ended, under several names.
     return ChecksEvent(forge, str(data["project"]["path_with_namespace"]), str(about["sha"]))
 
 

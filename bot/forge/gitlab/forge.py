@@ -1,4 +1,4 @@
-"""GitLab as a forge: notes, commit statuses, access levels, where the commits are.
+"""GitLab as a forge: notes, commit statuses, access levels, sources of commits.
 
 https://docs.gitlab.com/api/merge_requests/, /api/notes/, /api/commits/#commit-status, /api/members/
 """
@@ -59,14 +59,14 @@ _EMOJI: Mapping[Reaction, str] = {
     "-1": "thumbsdown",
     "confused": "confused",
 }
-# What a commit that is not ours to mark answers: not there for us, or not for us to write.
+# Answers for a commit that is not visible or not writable to the bot.
 _NO_STATUS = (401, 403, 404)
-# What a project that is not for us to see answers.
+# Answers for a project that is not visible to the bot.
 _NOT_FOR_US = (401, 403, 404)
 
 
 class GitLab(BaseForge):
-    """One GitLab (gitlab.com or self-managed) with our token on it."""
+    """A GitLab (gitlab.com or self-managed), used with a token."""
 
     head_ref = "refs/merge-requests/{number}/head"
     _comments: GitLabComments
@@ -83,7 +83,7 @@ class GitLab(BaseForge):
         super().__init__(name, settings)
         self._token = token
         self._secrets = secrets
-        HookSecrets.of(tuple(secrets))  # one that cannot be a secret is refused at the start
+        HookSecrets.of(tuple(secrets))  # an invalid secret is refused at the start
         api = settings.api_url.removesuffix("/api/v4")
         self._web_url = settings.web_url or api
         self._client = client or GitLabClient(api, token)
@@ -91,12 +91,12 @@ class GitLab(BaseForge):
         self.issues = GitLabIssues(self._client, self._people.own_login)
         self._comments = GitLabComments(self._client, self._people.own_login, self._web_url)
         self._suggestions = GitLabSuggestions(self._client, self._people.own_login)
-        # The merge requests' own pipelines that have our statuses of these commits.
+        # The merge request pipelines that have the bot's statuses of these commits.
         self._pipelines: OrderedDict[tuple[PullRequestKey, str], int] = OrderedDict()
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitLab:
-        """The forge that the settings describe; UsageError if a secret is not there."""
+        """The forge that the settings describe; UsageError if a secret cannot be read."""
         if settings.token is None:
             raise UsageError(
                 f"The forge {name} has no token.", "GitLab needs `token`; `app` is GitHub's."
@@ -105,7 +105,7 @@ class GitLab(BaseForge):
         return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
-        """The check of a delivery's body by its signature; of a plain token nothing is left."""
+        """The check of a delivery's body by its signature; a plain token is checked at once."""
         return begin(HookSecrets.of(tuple(self._secrets)), headers, time.time())
 
     def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
@@ -132,7 +132,7 @@ class GitLab(BaseForge):
         return await self._client.ask(f"reading {key}", read)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes, over all pages; GitLab leaves some out of very large ones."""
+        """The files that it changes, over all pages; GitLab omits some of very large ones."""
 
         def read(client: gitlab.Gitlab) -> tuple[ForgeFile, ...]:
             number = self._client.projects.number(client, key.repository)
@@ -148,13 +148,13 @@ class GitLab(BaseForge):
         return await self._client.ask(f"listing the files of {key}", read)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A status in the merge request's own pipeline, else in one of the source branch; where the
-        commit (a fork's) takes none, an emoji on the merge request and a line of the comment."""
+        """Set a status in the merge request's own pipeline, else in one of the source branch; if a
+        fork's commit takes none, an emoji on the merge request and a line in the comment."""
 
         def write(client: gitlab.Gitlab) -> str:
             project = self._project(client, key, lazy=True)
             merge = project.mergerequests.get(key.number)
-            # A fork's commit has its pipelines, and so its statuses, in the fork.
+            # The pipelines of a fork's commit, and so its statuses, are in the fork.
             source = merge.source_project_id or merge.target_project_id
             foreign = source != merge.target_project_id
             fields = status_fields(report, STATUS_NAME)
@@ -170,7 +170,7 @@ class GitLab(BaseForge):
                 commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
                 taken = _put_on_commit(commit, fields, foreign=foreign)
             if not taken and merge.sha != sha:
-                return "old"  # nobody needs to read of it in the comment
+                return "old"  # the comment need not have it
             if not taken or self._comments.has_status(key):
                 mark(merge, self._people.own_login(client), None if taken else report.state)
             return "set" if taken else "untaken"
@@ -180,11 +180,11 @@ class GitLab(BaseForge):
         if came == "set":
             self._comments.drop_status(key)
         elif came == "untaken":
-            LOG.info("%s: the fork takes no status from us; it goes elsewhere.", key)
+            LOG.info("%s: the fork takes no status; it is put on the merge request.", key)
             await self._comments.put_status(key, sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """Commit statuses, jobs and pipelines, a fork's too."""
+        """The commit statuses, jobs and pipelines, including a fork's."""
 
         def read(client: gitlab.Gitlab) -> tuple[CommitCheck, ...]:
             number = self._client.projects.number(client, key.repository)
@@ -193,14 +193,14 @@ class GitLab(BaseForge):
         return await self._client.ask(f"listing the checks of {sha[:12]} on {key}", read)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The role by access level, inherited memberships and invited groups included."""
+        """The role by access level, including inherited memberships and invited groups."""
         return await self._client.ask(
             f"asking for the role of {user} in {key.repository}",
             lambda client: self._people.role(client, self._project(client, key), user),
         )
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        """The author of the push, by the source project's events; else the namespace's path."""
+        """The author of the push, by the source project's events, else its namespace's path."""
 
         def read(client: gitlab.Gitlab) -> str | None:
             project = self._project(client, key)
@@ -214,22 +214,22 @@ class GitLab(BaseForge):
         return await self._client.ask(f"asking who pushed {sha[:12]} of {key}", read)
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Return whether `user` is in the group of this path, by itself or by one above it."""
-        del key  # one token for all of an instance
+        """Return whether `user` is in the group with this path, directly or by a parent group."""
+        del key  # not by repository: the token is the instance's
         return await self._client.ask(
             f"asking whether {user} is in {group}",
             lambda client: self._people.is_member(client, group, user),
         )
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Also a service account with a name of its own, of which a note's hook does not say it."""
-        del key  # one token for all of an instance
+        """Decide by the name and the account: a service account may have any name."""
+        del key  # not by repository: the token is the instance's
         return await self._client.ask(
             f"asking whether {user} is a bot", lambda client: self._people.is_bot(client, user)
         )
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
+        """Put an emoji on a note unless it is there: GitLab refuses duplicates."""
 
         def write(client: gitlab.Gitlab) -> None:
             login = self._people.own_login(client)
@@ -243,12 +243,12 @@ class GitLab(BaseForge):
         await self._client.ask(f"reacting on {key}", write)
 
     async def _clone(self, repository: str) -> tuple[str, GitCredential]:
-        """The project's present path, and our token."""
+        """The project's current path, and the token."""
 
         def read(client: gitlab.Gitlab) -> str:
             return str(self._client.projects.project(client, repository).path_with_namespace)
 
-        path = await self._client.ask(f"asking where {repository} is", read)
+        path = await self._client.ask(f"asking for the project {repository}", read)
         return path, GitCredential("oauth2", secret_text(self._token))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
@@ -261,31 +261,33 @@ class GitLab(BaseForge):
                     return int(merge["iid"])
             return None
 
-        return await self._client.ask(f"asking whose commit {sha[:12]} of {repository} is", read)
+        return await self._client.ask(
+            f"asking for the merge request of {sha[:12]} of {repository}", read
+        )
 
     async def login(self) -> str:
         """The token's user."""
-        return await self._client.ask("asking GitLab whose the token is", self._people.own_login)
+        return await self._client.ask("asking GitLab for the token's user", self._people.own_login)
 
     async def repositories(self) -> tuple[str, ...]:
-        """None: a token's user may be a member where nobody asked for us; hooks tell."""
+        """None: the token's user may be in many others; webhooks name those that are served."""
         return ()
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
-        """The open merge requests, those that were changed last first."""
+        """The open merge requests, the most recently changed first."""
 
         def read(client: gitlab.Gitlab) -> tuple[OpenPull, ...]:
             number = self._client.projects.number(client, repository)
             path = f"/projects/{number}/merge_requests"
             query = {"state": "opened", "order_by": "updated_at", "sort": "desc"}
             listed = client.http_list(path, query, iterator=True, per_page=100)
-            # None while GitLab makes its commits.
+            # Null while GitLab prepares its commits.
             return tuple(open_pull_of(one) for one in listed if one.get("sha"))
 
         return await self._client.ask(f"listing the merge requests of {repository}", read)
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        """The newest hundred notes, but GitLab's own, internal ones, and those that were edited."""
+        """The newest hundred notes, except system notes, internal ones, and edited ones."""
 
         def read(client: gitlab.Gitlab) -> tuple[CommentEvent, ...]:
             notes = self._comments.notes(client, key).list(
@@ -297,7 +299,7 @@ class GitLab(BaseForge):
         return await self._client.ask(f"listing the comments on {key}", read)
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """By the branch itself, and the project as it is now."""
+        """The move of a branch, by its current tip."""
 
         def read(client: gitlab.Gitlab) -> PushEvent | None:
             project = self._client.projects.project(client, repository)
@@ -311,12 +313,12 @@ class GitLab(BaseForge):
                 return None
             return push_of(self.name, project.attributes, branch, before, after)
 
-        return await self._client.ask(f"asking where {branch} of {repository} is", read)
+        return await self._client.ask(f"asking for the tip of {branch} of {repository}", read)
 
     async def failed_deliveries(
         self, repository: str | None, hook: str, since: float
     ) -> tuple[FailedDelivery, ...]:
-        """Those of a project's own hooks, where we maintain it."""
+        """The failed deliveries of a project's own hooks, if the token's user is its maintainer."""
         if repository is None:
             return ()
 
@@ -327,19 +329,19 @@ class GitLab(BaseForge):
         return await self._client.ask(f"listing the failed deliveries of {repository}", read)
 
     async def send_again(self, delivery: FailedDelivery) -> None:
-        """Have a hook called again."""
+        """Request another attempt at a delivery."""
         await self._client.ask(
             f"having the delivery {delivery.delivery} sent again",
             lambda client: client.http_post(delivery.address),
         )
 
     def rate_limit(self, repository: str) -> RateLimit:
-        """The quota of our token, the same for every project."""
+        """The rate limit of the token, the same for every project."""
         del repository
         return self._client.rate_limit
 
     async def close(self) -> None:
-        """Ends the threads and connections."""
+        """End the threads and connections."""
         await self._client.close()
 
     def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
@@ -347,7 +349,7 @@ class GitLab(BaseForge):
 
 
 def _put_on_commit(commit: Any, fields: Mapping[str, Any], *, foreign: bool) -> bool:
-    """A status that names no pipeline; False where a fork's commit (`foreign`) takes none."""
+    """Set a status without a pipeline; return False if a fork's commit (`foreign`) takes none."""
     try:
         put_status(commit, fields)
     except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:

@@ -1,4 +1,4 @@
-"""Users of GitLab: roles, groups, bots, and our own account.
+"""Users of GitLab: roles, groups, bots, and the bot's own account.
 
 https://docs.gitlab.com/api/members/, https://docs.gitlab.com/api/users/
 """
@@ -23,13 +23,13 @@ _ROLES: tuple[tuple[int, Role], ...] = (
     (20, "triage"),  # Reporter
     (10, "read"),  # Guest, Planner
 )
-# What an account that is not for us to see answers.
+# Answers for an account that is not visible to the bot.
 _NOT_FOR_US = (401, 403, 404)
 _NOT_FOUND = 404
 
 
 class GitLabPeople:
-    """Queries on users; only our own account and who is a bot are cached."""
+    """Queries on users; only the bot's own account and which users are bots are cached."""
 
     def __init__(self) -> None:
         self._login: str | None = None
@@ -44,8 +44,8 @@ class GitLabPeople:
         return self._login
 
     def role(self, client: gitlab.Gitlab, project: Any, user: str) -> Role:
-        """The role by access level, inherited memberships and invited groups included."""
-        # Anybody reads a public project; nobody but its members a private one.
+        """The role by access level, including inherited memberships and invited groups."""
+        # All users may read a public project, only members a private one.
         stranger: Role = "read" if project.visibility == "public" else "none"
         identity = _number_of(client, user)
         if identity is None:
@@ -57,7 +57,7 @@ class GitLabPeople:
         return next((role for least, role in _ROLES if level >= least), stranger)
 
     def is_member(self, client: gitlab.Gitlab, group: str, user: str) -> bool:
-        """Return whether `user` is in the group of this path, by itself or by one above it."""
+        """Return whether `user` is in the group with this path, directly or by a parent group."""
         identity = _number_of(client, user)
         if identity is None:
             return False
@@ -68,7 +68,7 @@ class GitLabPeople:
         return self.is_bots(client, {"username": user, "id": _number_of(client, user)})
 
     def is_bots(self, client: gitlab.Gitlab, author: Mapping[str, Any] | None) -> bool:
-        """The same of an account as answers have it, `username` and `id`."""
+        """Return whether an account of an answer (`username` and `id`) is a program's."""
         author = author or {}
         if is_bot_name(str(author.get("username") or "")):
             return True
@@ -87,7 +87,7 @@ class GitLabPeople:
 
 
 def pusher(client: gitlab.Gitlab, project: int, branch: str, sha: str) -> str:
-    """The user name of who moved a branch to a commit; empty where no event that we see says so.
+    """The user who pushed a commit to a branch; empty if no visible event says so.
 
     https://docs.gitlab.com/api/events/#list-all-visible-events-for-a-project, newest first.
     """
@@ -106,19 +106,19 @@ def pusher(client: gitlab.Gitlab, project: int, branch: str, sha: str) -> str:
 
 
 def _member(where: Any, identity: int) -> Any:
-    """Somebody's active membership in a project or group, or None."""
+    """A user's active membership in a project or group, or None."""
     try:
         member = where.members_all.get(identity)
     except GitlabGetError as error:
         if error.response_code != _NOT_FOUND:
             raise
         return None
-    # Invited and taken, and the account neither blocked nor banned.
+    # The invitation was accepted, and the account is neither blocked nor banned.
     accepted = getattr(member, "membership_state", "active") == "active"
     return member if accepted and getattr(member, "state", "active") == "active" else None
 
 
 def _number_of(client: gitlab.Gitlab, user: str) -> int | None:
-    """The number of the user with this name, or None if there is none."""
+    """The id of the user with this name, or None if there is none."""
     found = client.users.list(username=user, get_all=False)
     return next((int(u.id) for u in found if str(u.username).casefold() == user.casefold()), None)

@@ -1,13 +1,13 @@
-"""The checks of a commit on GitLab, and our own: a commit status.
+"""The checks of a commit on GitLab, and the bot's own: a commit status.
 
 Statuses are listed with a pipeline's jobs, pipelines by merge request:
 https://docs.gitlab.com/api/commits/#list-the-statuses-of-a-commit,
 https://docs.gitlab.com/api/merge_requests/#list-merge-request-pipelines
 
 GitLab keeps statuses in pipelines. A merge request shows its own pipeline, which takes a status by
-its `pipeline_id` (https://docs.gitlab.com/api/commits/#set-commit-status); the one that a commit
-got first stays the place of all its statuses. Where there is none, the status goes to a pipeline of
-the source branch, or makes one.
+its `pipeline_id` (https://docs.gitlab.com/api/commits/#set-commit-status). If there is none, the
+status goes to a pipeline of the source branch, or creates one. A commit's later statuses stay in
+its first pipeline.
 
 The pipeline of a fork's commit is the fork's: only its members write there. Where it takes none
 from us, two places are left, and neither notifies anybody:
@@ -41,7 +41,7 @@ from bot.forge.values import (
 )
 
 LOG = logging.getLogger(__name__)
-DESCRIPTION = 255  # characters that GitLab takes
+DESCRIPTION = 255  # GitLab's limit in characters
 _STATES: Mapping[StatusState, str] = {
     "pending": "pending",
     "success": "success",
@@ -49,7 +49,7 @@ _STATES: Mapping[StatusState, str] = {
     "neutral": "success",
     "action_required": "pending",
 }
-# The name that a pipeline as a whole goes by; one with a name of its own is `pipeline: NAME`.
+# The name of a whole pipeline as a check; one with a name of its own is `pipeline: NAME`.
 PIPELINE = "pipeline"
 _NOT_FOR_US = (401, 403, 404)
 MARKS: Mapping[StatusState, str] = {
@@ -57,7 +57,7 @@ MARKS: Mapping[StatusState, str] = {
     "success": "white_check_mark",
     "action_required": "eyes",
 }
-# Not there for us, not for us to write, or (404 as well) there already.
+# Not visible, not writable, or (404 as well) existing already.
 _REFUSED = (400, 401, 403, 404)
 _OPEN = ("pending", "running")
 _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
@@ -66,7 +66,8 @@ _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 def status_fields(report: StatusReport, name: str) -> dict[str, str]:
     """The parameters of a commit status.
 
-    It knows no neutral: a success that says what it is. What a person must allow stays pending.
+    GitLab has no neutral state: it is a success whose text says "not evaluated"; what somebody must
+    allow is pending.
     """
     title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
     fields = {
@@ -82,9 +83,10 @@ def status_fields(report: StatusReport, name: str) -> dict[str, str]:
 def next_status(
     newest: Mapping[str, Any] | None, fields: Mapping[str, object]
 ) -> Mapping[str, object] | None:
-    """The request that makes the status say `fields`; None if `newest` says so already.
+    """The fields of the request that sets the status to `fields`; None if `newest` has them.
 
-    GitLab takes a new text only with a new state: what is pending and has more to tell runs.
+    GitLab takes a new text only with a new state: a pending status with a new text becomes
+    `running`.
     """
     if newest is None:
         return fields
@@ -95,13 +97,13 @@ def next_status(
 
 
 def shortened(text: str, most: int) -> str:
-    """The text, its end cut off where it has more characters."""
+    """The text, truncated to `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def put_status(commit: Any, fields: Mapping[str, Any]) -> None:
-    """Makes the newest status of ours on a commit (in the pipeline that `fields` names) say
-    `fields`; nothing if it does already."""
+    """Set the bot's newest status on a commit (in the pipeline of `fields`) to `fields`; does
+    nothing if it is the same."""
     listed = _ours(commit, fields.get("pipeline_id"))
     newest = max(listed, key=lambda status: int(status.id), default=None)
     wanted = next_status(None if newest is None else dict(newest.attributes), fields)
@@ -110,7 +112,7 @@ def put_status(commit: Any, fields: Mapping[str, Any]) -> None:
 
 
 def _ours(commit: Any, pipeline: int | None = None) -> Iterator[Any]:
-    """Our statuses of a commit, in all pipelines or in one."""
+    """The bot's statuses of a commit, in all pipelines or in one."""
     query = {"name": STATUS_NAME, "all": "true"}
     if pipeline is not None:
         query["pipeline_id"] = str(pipeline)
@@ -136,9 +138,9 @@ def own_pipeline(merge: Any, sha: str) -> int | None:
 def put_in_pipeline(
     client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any], pipeline: int
 ) -> bool:
-    """The status in the merge request's own pipeline; False where it takes none.
+    """Set the status in the merge request's own pipeline; return False if it takes none.
 
-    One of ours that came before there was this pipeline is in another, and ends with it.
+    Open statuses of the bot in other pipelines, from before that one existed, are concluded too.
     """
     rest = {name: value for name, value in fields.items() if name != "ref"}
     target = client.projects.get(int(merge.target_project_id), lazy=True)
@@ -167,9 +169,9 @@ def changes_nothing(error: GitlabError) -> bool:
 
 
 def mark(merge: Any, login: str, state: StatusState | None) -> None:
-    """Makes our emoji on the merge request say `state`; null takes them away.
+    """Set the bot's emoji on the merge request to that of `state`; null removes them.
 
-    Where emoji are switched off, that is logged, and nothing else is to be done.
+    If emoji are switched off, that is only logged.
     """
     wanted = MARKS.get(state) if state is not None else None
     try:
@@ -195,7 +197,7 @@ def checks_of_commit(
 ) -> list[CommitCheck]:
     """The newest status of each name on the commit, then the merge request's pipelines for it.
 
-    Of a fork's commit those in the fork too, where they are for us to see.
+    For a fork's commit those in the fork too, if they are visible to the bot.
     """
     own = client.projects.get(project, lazy=True)
     merge = own.mergerequests.get(number)

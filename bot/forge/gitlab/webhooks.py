@@ -1,12 +1,12 @@
 """GitLab's webhooks: secrets, signatures, the questions of `minimize setup`, and failed deliveries.
 
 Signing tokens follow Standard Webhooks,
-https://docs.gitlab.com/user/project/integrations/webhooks/. Making a signature shares nothing with
-verifying it, so that a mistake in either shows. The webhook's signing token is made here.
+https://docs.gitlab.com/user/project/integrations/webhooks/. Making a signature shares no code with
+verifying it, so that tests find a mistake in either. The list of a project hook's deliveries is for
+maintainers, https://docs.gitlab.com/api/project_webhooks/ (events of seven days; at most five are
+resent per minute).
 
-The list of a project hook's deliveries is for maintainers,
-https://docs.gitlab.com/api/project_webhooks/ (events of seven days; five are sent again a minute).
-Its example of an event, as older releases answer, has no `created_at`.
+Events of older releases have no `created_at`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bot.forge.values import FailedDelivery, WebhookRefusedError
 from bot.settings.writing import ForgeAnswers, Operator, ServerAddress
 
 SIGNING_PREFIX = "whsec_"
-_TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
+_TOLERANCE = 300.0  # seconds, at most, between a signed delivery's time and now
 _HEADERS = {
     "merge_request": "Merge Request Hook",
     "note": "Note Hook",
@@ -53,7 +53,7 @@ class HookSecrets:
 
     @classmethod
     def of(cls, secrets: tuple[str, ...]) -> HookSecrets:
-        """Tells the two kinds apart (`whsec_...` signs); UsageError for one that cannot be."""
+        """The secrets by kind (`whsec_...` are signing tokens); UsageError for an invalid one."""
         keys = tuple(_key(s) for s in secrets if s.startswith(SIGNING_PREFIX))
         plain = tuple(s.encode() for s in secrets if not s.startswith(SIGNING_PREFIX))
         return cls(plain, keys)
@@ -75,9 +75,9 @@ def _key(secret: str) -> bytes:
 
 
 def begin(secrets: HookSecrets, headers: Mapping[str, str], now: float) -> Verification:
-    """The check of a delivery's body; WebhookRefusedError 401 where its headers fail already.
+    """The check of a delivery's body; WebhookRefusedError 401 if its headers fail already.
 
-    A signature counts where there is one and we can check it; else the plain token must fit.
+    A signature is checked if a signing token is set; else the plain token must fit.
     """
     signature = headers.get("webhook-signature")
     if signature is not None and secrets.signing:
@@ -87,7 +87,7 @@ def begin(secrets: HookSecrets, headers: Mapping[str, str], now: float) -> Verif
         missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
         raise WebhookRefusedError(401, f"The header {missing} is missing.")
     given = token.encode("utf-8", "surrogateescape")
-    # All secrets are tried, whichever fits: the time taken says nothing.
+    # All secrets are tried, so that the time does not reveal which one fits.
     fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
     if not any(fits):
         raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
@@ -127,10 +127,10 @@ def signed_headers(
 ) -> dict[str, str]:
     """The headers of a delivery of `body`.
 
-    A secret `whsec_...` is a signing token (its base64 part is the key of an HMAC-SHA256 over
-    id, time and body, the Standard Webhooks way); any other is sent as `X-Gitlab-Token`. `event`
-    is GitLab's own name (`Merge Request Hook`) or its short one (`merge_request`); `at` is in
-    seconds since 1970, now where it is None.
+    A secret `whsec_...` is a signing token (its base64 part is the key of an HMAC-SHA256 over id,
+    time and body, as in Standard Webhooks); any other is sent as `X-Gitlab-Token`. `event` is
+    GitLab's own name (`Merge Request Hook`) or its short one (`merge_request`); `at` is in seconds
+    since 1970, now where it is None.
     """
     identity = delivery or str(uuid.uuid4())
     headers = {
@@ -178,11 +178,11 @@ def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress
     return ForgeAnswers(kind, api_url, token, secret)
 
 
-# Not there (an older GitLab), or for maintainers alone.
+# Not available (an older GitLab), or for maintainers only.
 _NOT_FOR_US = (401, 403, 404)
-# Of the events of a hook that is called all the time.
+# The most events to read of a busy hook.
 _MOST = 500
-# Tries of an event of which it is not known when it was: it is due at each look.
+# Tries of an event without a time, which is due at each look.
 _UNTIMED = 8
 
 
@@ -196,8 +196,7 @@ class _Event(TypedDict, total=False):
 def failed_of_project(
     client: gitlab.Gitlab, project: int, hook: str, since: float
 ) -> list[FailedDelivery]:
-    """The failed deliveries of a project's hooks to the address `hook`, none where they are not for
-    us to see."""
+    """The failed deliveries of a project's hooks to the address `hook`; none if not visible."""
     path = f"/projects/{project}/hooks"
     found: list[FailedDelivery] = []
     try:
@@ -230,12 +229,12 @@ def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelive
 
 
 def _taken(event: _Event) -> bool:
-    """Return whether a delivery was taken, or refused for what no other try changes."""
+    """Return whether a delivery was taken, or refused for a reason that no other try changes."""
     status = str(event.get("response_status"))
     return status.startswith("2") or status in ("400", "404", "413")
 
 
 def _seconds(event: _Event) -> float | None:
-    """The time of a delivery in seconds since 1970, UTC; null where this GitLab does not say."""
+    """The time of a delivery in seconds since 1970; null if this GitLab does not give it."""
     at = str(event.get("created_at") or "")
     return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else None

@@ -1,13 +1,13 @@
-"""Pagure's REST API, https://pagure.io/api/0/, and what it answers as the values that all forges
-share: users, pull requests, flags of commits. Tokens have ACLs, pages numbers.
+"""Pagure's REST API, https://pagure.io/api/0/, and its answers as the values that all forges share:
+users, pull requests, flags of commits.
 
-Its times are seconds since 1970, as text; an account does not say that a program has it. Flags are
-Pagure's statuses; a pull request shows those of its head. A flag is set for a commit, not for a
-pull request, so that one of an older head never stands on a newer; set again under its id it
-replaces the old one.
+Tokens have ACLs, pages are numbered. Times are seconds since 1970, as text; programs' accounts are
+not marked. Flags are Pagure's statuses; a pull request shows those of its head. A flag is set for a
+commit, not for a pull request, so an older head's never shows on a newer one; set again under its
+id it is replaced.
 
-Weighed in November 2026: ogr (Packit's, MIT) speaks it too, synchronously, through requests and
-three other forges' clients, and has nothing for webhooks or waiting; forge/rest.py has the rest.
+Weighed in November 2026: ogr (Packit's, MIT) supports it too, synchronously, but requires three
+other forges' clients, and has neither webhooks nor rate limits; forge/rest.py has those.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from bot.forge.values import (
     StatusReport,
 )
 
-_PER_PAGE = 100  # the most that it gives
+_PER_PAGE = 100  # Pagure's limit
 HINT = (
     "See that the token is valid and has the ACLs commit_flag and pull_request_comment (and"
-    " issue_create, issue_comment and issue_change_status where the bot keeps issues)."
+    " issue_create, issue_comment and issue_change_status if the bot manages issues)."
 )
 
 
 class PagureClient(RestClient):
-    """Pagure's API; its errors have their text as `error`, with `errors` beside it."""
+    """Pagure's API; its errors have a text in `error`, and details in `errors`."""
 
     forge = "Pagure"
 
@@ -56,7 +56,7 @@ class PagureClient(RestClient):
 
 
 def _with_message(content: bytes) -> bytes:
-    """An error's body with its text where gidgethub reads it; unchanged where it is no JSON."""
+    """An error's body with its text as `message`, for gidgethub; unchanged if it is no JSON."""
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
@@ -72,11 +72,11 @@ def _with_message(content: bytes) -> bytes:
 class PagureApi(RepositoryApi):
     """The API below a project's path, with a token for it.
 
-    A project is `name` or `namespace/name`; a fork, `forks/user/` before that.
+    A project is `name` or `namespace/name`; a fork has the prefix `forks/user/`.
     """
 
     def path(self, rest: str) -> str:
-        """The whole path: a fork's begins with `fork`."""
+        """The API path: a fork's begins with `fork`."""
         parts = self.repository.split("/")
         if len(parts) > 2 and parts[0] == "forks":
             parts[0] = "fork"
@@ -105,7 +105,7 @@ def is_program(user: str) -> bool:
 
 
 def utc(seconds: str | None) -> str:
-    """A time of Pagure's, with or without a fraction, as RFC 3339 in UTC; empty where none is."""
+    """A time of Pagure, with or without a fraction, as RFC 3339 in UTC; empty if there is none."""
     if not seconds:
         return ""
     moment = _EPOCH + timedelta(seconds=int(float(seconds)))
@@ -113,12 +113,12 @@ def utc(seconds: str | None) -> str:
 
 
 def name_of(user: Mapping[str, Any] | None) -> str:
-    """The name of an account; empty where there is none."""
+    """The name of an account; empty if there is none."""
     return str((user or {}).get("name") or "")
 
 
 def head_of(pull: Mapping[str, Any]) -> str:
-    """The head commit; LookupError while the forge has not looked at the branch yet."""
+    """The head commit; LookupError while Pagure has not read the branch yet."""
     head = pull["commit_stop"]
     if not head:
         raise LookupError(f"pull request {pull['id']} has no commits yet")
@@ -128,10 +128,10 @@ def head_of(pull: Mapping[str, Any]) -> str:
 def pull_request_of(
     pull: Mapping[str, Any], branches: Mapping[str, Any], key: PullRequestKey
 ) -> PullRequest:
-    """The pull request `key`, as the API has it and its project's branches now.
+    """The pull request `key`, from the API's answers on it and on its project's branches.
 
-    It is never private: the API shows the pull requests of public projects alone, and there are no
-    drafts. Nothing says which commit it became.
+    It is never private or a draft: the API only shows pull requests of public projects, and Pagure
+    has no drafts. The commit of the merge is unknown.
     """
     base, author = str(pull["branch"]), name_of(pull["user"])
     merged = pull["status"] == "Merged"
@@ -155,17 +155,17 @@ def pull_request_of(
 
 
 def head_repository(pull: Mapping[str, Any]) -> str | None:
-    """The project of the head's branch; null where it is gone, or on another server."""
+    """The project of the head's branch; null if it was deleted, or is on another server."""
     source = pull.get("repo_from")
     return None if source is None else str(source["fullname"])
 
 
 def open_pull_of(pull: Mapping[str, Any]) -> OpenPull:
-    """A pull request that is open, as a list has it."""
+    """An open pull request, from an item of a list."""
     return OpenPull(int(pull["id"]), head_of(pull), str(pull["branch"]), utc(pull["updated_on"]))
 
 
-# The highest first. A collaborator may push to some branches, which the API does not name.
+# The highest first. A collaborator may push to some branches, which the API does not list.
 _ACCESS: Sequence[tuple[str, Role]] = (
     ("owner", "admin"),
     ("admin", "admin"),
@@ -176,10 +176,10 @@ _ACCESS: Sequence[tuple[str, Role]] = (
 
 
 async def role(api: PagureApi, user: str) -> Role:
-    """The role of a user, that of the project's groups included.
+    """The role of a user, by the project's groups too.
 
-    Whoever else has an account may read, as all may. Pagure's settings may let a group commit to
-    all projects (EXTERNAL_COMMITTER); its API does not say so.
+    Everybody else with an account may read. Pagure's settings may let a group commit to all
+    projects (EXTERNAL_COMMITTER), which its API does not show.
     """
     project = await api.get("")
     users, groups = project["access_users"], project["access_groups"]
@@ -193,7 +193,7 @@ async def role(api: PagureApi, user: str) -> Role:
 
 
 async def is_member(api: PagureApi, group: str, user: str) -> bool:
-    """Return whether a user is in a group; one that is not there has no members."""
+    """Return whether a user is in a group; false if there is no such group."""
     answer = await found(api, f"/group/{quoted(group)}")
     return answer is not None and user in answer["members"]
 
@@ -201,7 +201,7 @@ async def is_member(api: PagureApi, group: str, user: str) -> bool:
 def pusher(pull: Mapping[str, Any], repository: str) -> str | None:
     """The owner of the fork that a head came from, as Pagure records no pusher.
 
-    None for a branch of the project itself; `ghost` where the fork is gone or on another server.
+    None for a branch of the project itself; `ghost` if the fork was deleted or is elsewhere.
     """
     source = pull.get("repo_from")
     if source is None:
@@ -211,7 +211,7 @@ def pusher(pull: Mapping[str, Any], repository: str) -> str | None:
 
 
 async def found(api: PagureApi, path: str) -> Any:
-    """The answer of a path; null where the forge says 404."""
+    """The answer of a path; null if the status is 404."""
     try:
         return await api.client.getitem(path, oauth_token=api.token)
     except gidgethub.HTTPException as error:
@@ -220,7 +220,7 @@ async def found(api: PagureApi, path: str) -> Any:
         return None
 
 
-# FLAG_STATUSES_LABELS of an instance that says nothing else: these, `error` and `canceled`.
+# The default of FLAG_STATUSES_LABELS: these, `error` and `canceled`.
 _STATUSES = {
     "pending": "pending",
     "action_required": "pending",
@@ -231,14 +231,14 @@ _STATUSES = {
 
 
 async def put_flag(api: PagureApi, sha: str, report: StatusReport, page: str) -> None:
-    """Set our flag of a commit; nothing is written where it says the same already.
+    """Set the bot's flag of a commit; nothing is written if it is the same.
 
-    A flag must have an address: `page` is the one where the report has none.
+    A flag must have an address: `page` is used if the report has none.
     """
     wanted = {
         "username": STATUS_NAME,
         "status": _STATUSES[report.state],
-        # A flag knows no neutral.
+        # A flag has no neutral state.
         "comment": ("not evaluated: " if report.state == "neutral" else "") + report.title,
         "url": report.url or page,
     }
@@ -248,8 +248,8 @@ async def put_flag(api: PagureApi, sha: str, report: StatusReport, page: str) ->
 
 
 def _uid(repository: str) -> str:
-    """The flag's id, 32 characters at most: a project's own, for a fork has the same commits and
-    an id that is not the project's would be found in the other."""
+    """The flag's id, 32 characters at most. It differs by project, as a fork has the same commits,
+    and Pagure would find the other project's flag."""
     return hashlib.sha256(f"{STATUS_NAME} {repository}".encode()).hexdigest()[:32]
 
 

@@ -1,8 +1,8 @@
-"""Our comments on pull requests, and our issues, where the API edits none of either.
+"""The bot's comments on pull requests and its issues on Pagure, whose API cannot edit them.
 
-A comment stays as it was written. So another is written only where what a reader would act on has
-changed: the text without its folded parts, its last line of ids and times, and the addresses of its
-links. The newest is the one that counts; the flag of the commit is always of now.
+Another comment is written only if its essential text has changed: that without folded parts, the
+last line of ids and times, and the addresses of links. The newest comment counts; the commit's flag
+is always current.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from bot.forge.values import Comment, PullRequestKey
 
 Api = Callable[[str], Awaitable[PagureApi]]
 Login = Callable[[], Awaitable[str]]
-# Pagure shows these tags as text; what is folded is on the page of the check, which a link names.
+# Pagure does not render these tags; folded parts are on the check's page, which is linked.
 _FOLDED = re.compile(r"<details>.*?</details>\n*", re.DOTALL)
 _SMALL = re.compile(r"^<sub>(.*)</sub>$", re.MULTILINE)
-# Hidden in the page; what stands before it in its line is of this very check.
+# Hidden in the page; the text before it in its line is of this check alone.
 _OWN_LINE = "<!-- minimize:this-check -->"
 _OWN_LINES = re.compile(f"^.*{_OWN_LINE}$", re.MULTILINE)
 _ADDRESS = re.compile(r"\]\([^()\s]*\)")
@@ -34,12 +34,12 @@ def as_written(body: str) -> str:
 
 
 def essence(written: str) -> str:
-    """The part of a written text that another comment is written for."""
+    """The essential text of a comment, whose change makes another comment necessary."""
     return _ADDRESS.sub("]", _OWN_LINES.sub("", written)).strip()
 
 
 class PagureComments:
-    """`api` gives the API of a project, `login` our own account's name."""
+    """The bot's comments. `api` gives the API of a project, `login` the bot's account name."""
 
     def __init__(self, api: Api, login: Login, errors: Errors) -> None:
         self._api = api
@@ -47,14 +47,14 @@ class PagureComments:
         self._errors = errors
 
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
-        """Our newest comment with `marker`; other people's are never ours, whatever they hold."""
+        """The bot's newest comment with `marker`; those of other accounts are ignored."""
         async with self._errors(f"looking for the comment on {key}"):
             return await self._newest(await self._api(key.repository), key, marker)
 
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Write another comment where the newest does not say the same; return the newest."""
+        """Write another comment unless the newest has the same essence; return the newest."""
         if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
+            raise ValueError("the comment does not contain its own marker")
         async with self._errors(f"commenting on {key}"):
             api = await self._api(key.repository)
             known = await self._newest(api, key, marker)
@@ -78,11 +78,9 @@ class PagureComments:
 
 
 class PagureIssues(Issues):
-    """Issues as the API lets a user's token write them: created, commented on, closed, reopened.
-
-    Neither text nor title is edited (only a project's own token may): the newest of our texts, the
-    issue's or a comment's, is the one that counts.
-    """
+    """The bot's issues, which a user's token may create, comment on, close and reopen. Texts and
+    titles cannot be edited (except with a project's own token), so the newest text of the bot, the
+    issue's or a comment's, counts."""
 
     def __init__(self, api: Api, login: Login, errors: Errors) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""Pagure's announcements: identity of the carried object, and the event as a value.
+"""Pagure's notifications: identities of their objects, and their events as values.
 
 https://docs.pagure.org/pagure/usage/using_webhooks.html. A webhook's body and a message of
 fedora-messaging (topic `org.fedoraproject.prod.pagure.pull-request.new`) have the same topic and
@@ -33,7 +33,7 @@ from bot.forge.values import (
 from bot.store.records import NewDelivery
 
 _NOBODY = "0" * 40
-# Topics that a check must see, by GitHub's names for them.
+# Topics that concern a check, and GitHub's names of their actions.
 _STARTED = {
     "pull-request.new": "opened",
     "pull-request.rebased": "synchronize",
@@ -43,24 +43,26 @@ _STARTED = {
 
 
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
-    """The delivery of a verified webhook; WebhookRefusedError 400 if it is not what it says."""
+    """The delivery of a verified webhook; WebhookRefusedError 400 if it is malformed."""
     topic = headers.get("x-pagure-topic", "")
     try:
         data = json.loads(body)
         identity, content = str(data["msg_id"]), data["msg"]
         if data["topic"] != topic:
-            raise ValueError("the topic is another than the header's")
+            raise ValueError("the topic differs from the header's")
     except (*MISSHAPEN, RecursionError) as error:
-        raise WebhookRefusedError(400, "The body is none of Pagure's.") from error
+        raise WebhookRefusedError(400, "The body is not a notification of Pagure.") from error
     return announced(forge, topic, identity, content)
 
 
 def announced(forge: str, topic: str, identity: str, content: Any) -> NewDelivery:
-    """The delivery of what Pagure announced under a topic; WebhookRefusedError 400 where it is not
-    that. `identity` is the id of this announcement of it."""
+    """The delivery of a notification under a topic; WebhookRefusedError 400 if it does not fit
+    that. `identity` is the id of the notification."""
     for name, text in (("topic", topic), ("id", identity)):
         if not 0 < len(text) <= limits.WEBHOOK_NAME:
-            raise WebhookRefusedError(400, f"The {name} of the announcement is missing or long.")
+            raise WebhookRefusedError(
+                400, f"The {name} of the notification is missing or too long."
+            )
     try:
         carried = carried_object(topic, content)
         parse_event(forge, topic, content)
@@ -70,9 +72,9 @@ def announced(forge: str, topic: str, identity: str, content: Any) -> NewDeliver
 
 
 def carried_object(topic: str, data: Mapping[str, Any]) -> str | None:
-    """The identity of the object, so that a webhook and a message about it count once.
+    """The identity of the object, so that a webhook and a message about it are taken once.
 
-    None for what repeats only by its id.
+    None for events that repeat only by their id.
     """
     parts: tuple[object, ...]
     if topic.startswith("pull-request.comment."):
@@ -89,7 +91,7 @@ def carried_object(topic: str, data: Mapping[str, Any]) -> str | None:
 
 
 def parse_event(forge: str, topic: str, data: Mapping[str, Any]) -> Event:
-    """The event of an announcement. Raises one of MISSHAPEN if the body is not that event."""
+    """The event of a notification. Raises one of MISSHAPEN if the body is not that event."""
     if topic in _STARTED:
         return _pull_request(forge, topic, data)
     parser = _PARSERS.get(topic)
@@ -101,7 +103,7 @@ def parse_event(forge: str, topic: str, data: Mapping[str, Any]) -> Event:
 def _pull_request(forge: str, topic: str, data: Mapping[str, Any]) -> Event:
     pull = data["pullrequest"]
     base = str(pull["branch"])
-    # Nothing says who pushed: the forge itself announces what was pushed.
+    # The pusher is unknown: the agent of this notification is Pagure itself.
     return PullRequestEvent(_key(forge, pull), "check", head_of(pull), _STARTED[topic], "", base)
 
 
@@ -119,7 +121,7 @@ def _comment_added(forge: str, data: Mapping[str, Any]) -> Event:
     pull = data["pullrequest"]
     comment = _comment_of("pull-request.comment.added", data)
     if comment["notification"]:
-        return IgnoredEvent("The comment is the forge's own, in the name of a user.")
+        return IgnoredEvent("The comment is a notification of Pagure, in the name of a user.")
     return _comment(_key(forge, pull), comment, str(pull["full_url"]))
 
 
@@ -129,7 +131,7 @@ def _comment_edited(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _comment_of(topic: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The comment that is announced: one that was added is the newest of the pull request's."""
+    """The comment of the notification: an added one is the newest of the pull request."""
     if topic == "pull-request.comment.edited":
         edited: Mapping[str, Any] = data["comment"]
         return edited
@@ -153,7 +155,7 @@ def _comment(key: PullRequestKey, comment: Mapping[str, Any], page: str) -> Comm
 
 
 def unedited(key: PullRequestKey, pull: Mapping[str, Any], since: str) -> Iterable[CommentEvent]:
-    """The comments of a pull request that people wrote `since` then, and nobody has edited."""
+    """A pull request's comments that people wrote at `since` or later and nobody has edited."""
     for one in pull["comments"]:
         if not one["notification"] and not one["edited_on"] and utc(one["date_created"]) >= since:
             yield _comment(key, one, str(pull["full_url"]))
@@ -177,7 +179,7 @@ def push_of(
     after: str,
     default_branch: str = "",
 ) -> PushEvent:
-    """The move of a branch of a project, which is public: others announce nothing."""
+    """The move of a branch of a project, which is public, as private ones send no notifications."""
     name, commits = str(project["fullname"]), f"{project['full_url']}/c"
     return PushEvent(forge, name, branch, before, after, default_branch, commits_url=commits)
 
@@ -208,5 +210,5 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
 
 
 def read_message(forge: str, message: Message) -> NewDelivery:
-    """The delivery of a message; a webhook about the same object is a repeat of it."""
+    """The delivery of a message; a webhook about the same object has the same identity."""
     return announced(forge, message.topic_after("pagure"), message.id, message.body)

@@ -1,7 +1,7 @@
-"""Pagure as a forge: comments, flags of commits, roles, where the commits are.
+"""Pagure as a forge: comments, flags of commits, roles, sources of commits.
 
-https://pagure.io/api/0/, https://docs.pagure.org/pagure/. A token's owner writes. Its API edits no
-comment, lists no delivery, and shows the pull requests of public projects alone.
+https://pagure.io/api/0/, https://docs.pagure.org/pagure/. The bot acts as a token's owner. The API
+cannot edit comments, does not list deliveries, and only shows pull requests of public projects.
 """
 
 from __future__ import annotations
@@ -42,32 +42,32 @@ from bot.settings.forges import (
     secret_text,
 )
 
-# Of the pull requests that changed last, where a commit is looked for.
+# The number of recently changed pull requests that are searched for a commit.
 _NEWEST = 20
 _COMMENTS = 100
 
 
 class Pagure(TokenForge):
-    """One Pagure with our token on it. Of our comments with a marker the newest is ours."""
+    """A Pagure, used with a token. Of the bot's comments with a marker the newest counts."""
 
     kind = TokenKind(HINT, begin, read_delivery, parse_event, PagureIssues, PagureComments)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        """The pull request as it is now, with the tip of its branch."""
+        """The pull request as it is now, with the tip of its base branch."""
         async with self._errors(f"reading {key}"):
             api = await self._api(key.repository)
             pull = await api.get(f"/pull-request/{key.number}?comments=false")
             return pull_request_of(pull, await _branches(api), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes, in one list."""
+        """The files that it changes."""
         async with self._errors(f"listing the files of {key}"):
             api = await self._api(key.repository)
             found = await api.get(f"/pull-request/{key.number}/diffstats")
             return tuple(_file(path, one["old_path"]) for path, one in found.items())
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A flag of the commit in the base project, of a fork's commit too."""
+        """Set a flag of the commit in the base project, also for a fork's commit."""
         page = f"{self._settings.clone_url}/{key.repository}/pull-request/{key.number}"
         async with self._errors(f"flagging {sha[:12]} on {key}"):
             await put_flag(await self._api(key.repository), sha, report, page)
@@ -78,13 +78,13 @@ class Pagure(TokenForge):
             return tuple(await checks_of_commit(await self._api(key.repository), sha))
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The access of a user to the project, by name or by a group's."""
+        """The role of a user, by access to the project directly or by a group."""
         async with self._errors(f"asking for the role of {user} in {key.repository}"):
             return await role(await self._api(key.repository), user)
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        """The owner of the fork, as nothing tells who pushed."""
-        async with self._errors(f"asking whose {sha[:12]} of {key} is"):
+        """The owner of the fork, as Pagure does not record who pushed."""
+        async with self._errors(f"asking who pushed {sha[:12]} of {key}"):
             api = await self._api(key.repository)
             pull = await api.get(f"/pull-request/{key.number}?comments=false")
             return pusher(pull, key.repository)
@@ -100,12 +100,12 @@ class Pagure(TokenForge):
         return is_program(user)
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """Do nothing: reactions are for people who are signed in to the pages."""
+        """Do nothing: the API has no reactions."""
         del key, comment, reaction
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """The pull request whose head was a commit, of the newest that are merged or open."""
-        async with self._errors(f"asking whose commit {sha[:12]} of {repository} is"):
+        """The pull request whose head was the commit, among recent merged or open ones."""
+        async with self._errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
             for status in ("Merged", "Open"):
                 listed = await api.get(f"/pull-requests?status={status}&per_page={_NEWEST}")
@@ -115,27 +115,27 @@ class Pagure(TokenForge):
         return None
 
     async def repositories(self) -> tuple[str, ...]:
-        """None: a token may be good for all projects of the instance; announcements tell."""
+        """None: a token may be valid for all projects; notifications name those that are served."""
         return ()
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
-        """The open pull requests, over all pages; not those without a commit yet."""
+        """The open pull requests, over all pages, except those without commits."""
         async with self._errors(f"listing the pull requests of {repository}"):
             api = await self._api(repository)
             listed = api.pages("/pull-requests?status=Open", "requests")
             return tuple([open_pull_of(one) async for one in listed if one["commit_stop"]])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        """The first hundred since then, but those that were edited and the forge's own."""
+        """The first hundred since then, except edited ones and the forge's own."""
         async with self._errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
             pull = await api.get(f"/pull-request/{key.number}")
             return tuple(islice(unedited(key, pull, since), _COMMENTS))
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """By the branches as they are now."""
+        """The move of a branch, by its current tip."""
         try:
-            async with self._errors(f"asking where {branch} of {repository} is"):
+            async with self._errors(f"asking for the tip of {branch} of {repository}"):
                 api = await self._api(repository)
                 listed = await _branches(api)
                 after = listed["branches"].get(branch, before)
@@ -147,7 +147,7 @@ class Pagure(TokenForge):
             return None
 
     async def _clone(self, repository: str) -> tuple[str, None]:
-        # Whoever may read its pull requests may clone it: no token goes there.
+        # The projects are public, so cloning needs no token.
         return repository, None
 
     async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> PagureApi:
@@ -165,7 +165,7 @@ class Pagure(TokenForge):
 
 
 async def _branches(api: PagureApi) -> dict[str, dict[str, str]]:
-    """The field `branches` has the tip of each, `default` that of the default one."""
+    """A project's branches: `branches` maps names to tips, `default` is the default branch."""
     found: dict[str, dict[str, str]] = await api.get("/git/branches?with_commits=true")
     return found
 

@@ -1,8 +1,8 @@
-"""Pagure's webhooks: signatures, verified and made for fakes, and the questions of setup:
-its token, and a project's webhook key.
+"""Pagure's webhooks: verifying and making signatures, and the questions of `minimize setup`: a
+token, and a project's webhook key.
 
 https://docs.pagure.org/pagure/usage/using_webhooks.html: HMAC-SHA256 of the body in hexadecimal,
-under the key that each project has of its own. Making one shares nothing with verifying it.
+under the project's own key. Making a signature shares no code with verifying it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADER = "x-pagure-signature-256"
 
 
 def begin(keys: Sequence[str], headers: Mapping[str, str]) -> Verification:
-    """The check of a delivery's body; WebhookRefusedError 401 where no signature came."""
+    """The check of a delivery's body; WebhookRefusedError 401 if there is no signature."""
     given = headers.get(_HEADER, "")
     if not given:
         raise WebhookRefusedError(401, "The header X-Pagure-Signature-256 is missing.")
@@ -38,7 +38,7 @@ def signed_headers(
 ) -> dict[str, str]:
     """The headers of a delivery of `body`, as Pagure sends them; `event` is its topic.
 
-    Its id, here `delivery`, is in the body alone.
+    `delivery` is ignored: Pagure's ids are in the body.
     """
     del delivery
     key = secret.encode()
@@ -56,10 +56,10 @@ TEST_EVENT = "Test.notification"
 
 
 def ask_forge(operator: Operator, kind: str, api_url: str, server: ServerAddress) -> ForgeAnswers:
-    """The answers about the Pagure at `api_url`, which makes the keys itself, one a project."""
+    """The answers about the Pagure at `api_url`, which makes a webhook key for each project."""
     token = operator.prompt("Token (ACLs commit_flag and pull_request_comment)", secret=True)
     operator.show(
-        "In the project's settings, under Web-hooks, have Pagure make the private web-hook key and"
+        "In the project's settings, under Web-hooks, let Pagure create the private web-hook key and"
         f" add the URL {server.public_url}/webhook/{kind}."
     )
     key = operator.prompt("The project's private web-hook key", secret=True)
