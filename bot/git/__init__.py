@@ -1,4 +1,4 @@
-"""Git: commits, trees and files of repositories nobody here trusts, without running their code.
+"""Git: commits, trees and files of untrusted repositories, without running their code.
 
 Hooks, filters, submodules and LFS smudging never run; nothing is checked out through git itself.
 """

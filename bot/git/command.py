@@ -1,4 +1,4 @@
-"""Running git: without hooks, questions to a terminal, or an open end."""
+"""Running git: without hooks and prompts, and with a time limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.errors import ChangeError, SurroundingsError
 from bot.outbound.authorities import authorities_file
 from bot.outbound.proxies import proxy_environment
 
-# What a repository's own configuration may not decide while we read it.
+# Configuration that a repository's own may not override.
 SAFE_CONFIG: Mapping[str, str] = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
@@ -26,33 +26,33 @@ SAFE_CONFIG: Mapping[str, str] = {
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.version": "2",
-    # A server may name others; objects come from the URL that the settings name, and nowhere else.
+    # A server may name other places; objects come only from the URL that the settings name.
     "transfer.bundleURI": "false",
     "promisor.acceptFromServer": "none",
     "http.followRedirects": "initial",
-    # Old repositories have commits and trees that today's checks refuse and that harm nobody, and
-    # in a partial clone git takes no exceptions from them (fetch.fsck.*). Git checks nothing out
-    # here; names and kinds are looked at where files are written.
+    # Old repositories have harmless commits and trees that today's checks refuse, and in a partial
+    # clone git ignores exceptions (fetch.fsck.*). Git checks nothing out here; names and kinds are
+    # checked where files are written.
     "transfer.fsckObjects": "false",
 }
 
 
-# What says which configuration is the user's, and how hosts are reached: CI systems hand their
-# credentials on so (gitlab-runner's GIT_CONFIG_GLOBAL, GIT_ASKPASS of Jenkins, an SSH key).
+# Variables on the user's configuration and on connections: CI systems pass their credentials in
+# them (gitlab-runner's GIT_CONFIG_GLOBAL, Jenkins' GIT_ASKPASS, an SSH key).
 _USERS = re.compile(
     r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|(KEY|VALUE)_\d+)|ASKPASS|SSH\w*|SSL_\w+|HTTP_\w+)"
 )
 
 
 class GitError(SurroundingsError):
-    """A git command failed: a host that does not answer, a broken repository, a time limit."""
+    """A git command failed, for example as a host does not answer, or a repository is broken."""
 
 
 class FileSizeError(ChangeError):
     """A git command would have written too large a file."""
 
 
-# The words of git about the program below it that writes packs (run-command.c).
+# Git's message about its child process that writes packs (run-command.c).
 _TOO_LARGE = f"died of signal {signal.SIGXFSZ.value}".encode()
 
 
@@ -63,21 +63,21 @@ def _limited(file_size: int | None) -> tuple[str, ...]:
 
 @cache
 def _dying_with_us() -> tuple[str, ...]:
-    """The prefix that ends git when this process is killed, where util-linux has it."""
+    """The command prefix that ends git when this process is killed; empty without util-linux."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str) -> dict[str, str]:
-    """The environment of a git command; `config` goes there, so no argument list shows it.
+    """The environment of a git command, which also passes `config`: no argument list shows it.
 
-    `isolated` leaves out the configuration of the system and of the user, and what their
-    environment says of it. `protocols` is git's GIT_ALLOW_PROTOCOL: names with colons between.
+    `isolated` leaves out the configuration of the system and of the user, and the variables about
+    it. `protocols` is git's GIT_ALLOW_PROTOCOL: names separated by colons.
     """
     variables = {
         name: value
         for name, value in os.environ.items()
-        # GIT_* of whoever started us (a hook's index, say) is not ours.
+        # GIT_* of the parent process (such as a hook's index) is not passed on.
         if not name.startswith("GIT_") or (not isolated and _USERS.fullmatch(name))
     } | proxy_environment()
     settings = {**SAFE_CONFIG, **config}
@@ -116,9 +116,9 @@ def run_git(
 ) -> tuple[int, bytes]:
     """Runs `git -C directory arguments`; returns its exit code and standard output.
 
-    `timeout` is seconds; then the whole process group is killed. No file that it writes grows above
-    `file_size` bytes, where util-linux is there. GitError with git's last words when the exit code
-    is none of `accept`; FileSizeError where a file would have grown so large.
+    `timeout` is in seconds; after it the process group is killed. With util-linux no file that git
+    writes can grow above `file_size` bytes. Raises GitError with git's message if the exit code is
+    not in `accept`, FileSizeError if a file would have grown too large.
     """
     argv = [*_dying_with_us(), *_limited(file_size), "git", "-C", str(directory), *arguments]
     try:
@@ -155,7 +155,7 @@ def run_git(
 
 
 def _reason(stderr: bytes) -> str:
-    """The lines of git's standard error that say what is wrong, at most three."""
+    """The lines of git's standard error that name the error, at most three."""
     lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
     errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
     return "; ".join((errors or [line for line in lines if line] or ["no reason given"])[:3])

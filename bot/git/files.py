@@ -14,18 +14,18 @@ LINK = "120000"
 
 
 def checked_path(path: str) -> str:
-    """`path` itself if it stays below where it starts; ChangeError for `..`, `.git`, `/x`."""
+    """`path` itself if it stays below its root; ChangeError for `..`, `.git`, `/x`."""
     parts = path.split("/")
     if any(p in ("", ".", "..") or p.lower() == ".git" or "\0" in p for p in parts):
-        raise ChangeError(f"The repository holds the path {path!r}, which is not allowed.")
+        raise ChangeError(f"The repository has the path {path!r}, which is not allowed.")
     return path
 
 
 def _link_stays_inside(path: str, target: str) -> bool:
-    """Return whether a link at `path` cannot lead out, whatever the other links of the tree are.
+    """Return whether a link at `path` cannot lead out of the tree, whatever other links it has.
 
-    Only leading `..`, no more than the link's own depth: its directories are real ones, so these
-    resolve as written; what follows only goes down, through links of which the same holds.
+    Allowed are only leading `..`, at most as many as the link's depth: its directories are real, so
+    these resolve as written; the rest only goes down, through links that fulfil the same.
     """
     parts = PurePosixPath(target).parts
     if not parts or target.startswith("/") or "\0" in target:
@@ -35,9 +35,9 @@ def _link_stays_inside(path: str, target: str) -> bool:
 
 
 def write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
-    """Writes one file or link; False where it is a link that would lead outside.
+    """Write one file or link; return False for a link that would lead outside.
 
-    ChangeError where the commit has another file or link in its place, which git makes of no tree.
+    ChangeError if the commit has another entry of the same path, which git itself never creates.
     """
     full = directory / path
     try:
@@ -53,12 +53,12 @@ def write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
         with os.fdopen(os.open(full, flags, permissions), "wb") as file:
             file.write(content)
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        raise ChangeError(f"The repository holds the path {path!r} twice.") from error
+        raise ChangeError(f"The repository has the path {path!r} twice.") from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise ChangeError(
-            f"The repository holds a path or link of {len(path)} characters, which no file here can"
+            f"The repository has a path or link of {len(path)} characters, which no file here can"
             f" have: {path[:80]!r}...",
             "Nothing was evaluated: give it a shorter name.",
         ) from error
@@ -66,7 +66,7 @@ def write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
 
 
 def read_below(top: Path, path: str) -> bytes | None:
-    """A regular file's bytes, no part of whose path below `top` is a link; None otherwise."""
+    """A regular file's bytes; None if it is none, or if a part of `path` below `top` is a link."""
     descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in path.split("/"):

@@ -18,7 +18,7 @@ _DATE = "0 +0000"
 
 @dataclass(frozen=True, slots=True)
 class OpenedFolder:
-    """A repository to read, and the sentence of what was assumed to read it; null if nothing."""
+    """A repository to read, and a sentence on the assumption made to read it, or null."""
 
     repository: GitRepository
     assumption: str | None = None
@@ -26,10 +26,11 @@ class OpenedFolder:
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[OpenedFolder]:
-    """Open the git repository that holds `path`, or a folder of spec files that has no commit.
+    """Open the git repository that contains `path`, or a folder of spec files without a commit.
 
-    Of the latter an empty commit in a temporary place is the base, on the branch main; nothing is
-    written into the folder. Raises UsageError where there is neither a repository nor a spec file.
+    For the latter the base is an empty commit on the branch main, stored in a temporary directory;
+    nothing is written into the folder. Raises UsageError if there is neither a repository nor a
+    spec file.
     """
     try:
         repository = open_repository(path)
@@ -55,7 +56,7 @@ def _has_commit(repository: GitRepository) -> bool:
 
 
 def _with_empty_commit(top: Path, directory: Path) -> GitRepository:
-    """The files of `top` as the working tree on an empty commit whose objects are elsewhere."""
+    """A repository with an empty commit; its working tree is `top`, its objects are elsewhere."""
     environment = git_environment({}, isolated=False, protocols="none") | {
         "GIT_DIR": str(directory),
         "GIT_WORK_TREE": str(top),

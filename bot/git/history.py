@@ -1,7 +1,8 @@
-"""The commits of a change in a clone that lacks some: CI systems fetch one commit, no history.
+"""The commits of a change in a clone that may lack some: CI systems fetch one commit without
+history. A complete clone is only read.
 
-A clone that has everything is only read. What is missing is fetched into refs/minimize/ of the
-clone, with the remotes, credentials and proxies that it has itself.
+Missing commits are fetched into refs/minimize/ of the clone, with its own remotes, credentials and
+proxies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bot.errors import UsageError
 from bot.git.command import GitError, git_environment, run_git
 from bot.git.repository import GitRepository
 
-# How far back a shallow clone is deepened, step by step; None is to the beginning.
+# Depths in commits to which a shallow clone is deepened, in turn; None is all history.
 _DEPTHS = (50, 400, 4000, None)
 _FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
 _FETCH_SECONDS = 600.0
@@ -23,10 +24,10 @@ _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit by what names it in the clone, and where it is fetched from if it is not there.
+    """A commit in the clone, and where to fetch it from if it is missing.
 
-    `revision` is an id or a ref. `remote` is the name or URL of a remote, null where the commit
-    must be there; `ref` is what the remote calls it, for servers that give no commit by its id.
+    `revision` is an id or a ref. `remote` is the name or URL of a remote, null if the commit must
+    be in the clone; `ref` is its ref on the remote, for servers that do not serve commits by id.
     """
 
     revision: str
@@ -35,14 +36,14 @@ class Commit:
 
 
 def fetching(repository: GitRepository) -> GitRepository:
-    """The same, which fetches what a partial clone lacks from its own remote when it is read."""
+    """The same repository, but git fetches objects missing in a partial clone from its remote."""
     return replace(repository, environment=_environment())
 
 
 def commits_with_history(repository: GitRepository, base: Commit, head: Commit) -> tuple[str, str]:
-    """The ids of base and head, with all history between them, fetched as far as it is missing.
+    """The ids of base and head, after fetching missing commits and history between them.
 
-    UsageError for a commit that can be had from nowhere; GitError where a remote fails.
+    UsageError for a commit that is found nowhere; GitError if a remote fails.
     """
     found = _resolved(repository, base), _resolved(repository, head)
     if _whole(repository, *found):
@@ -66,7 +67,7 @@ def _both(
         if sha is None:
             raise UsageError(
                 f"The commit {commit.revision} is not in the clone {repository.path}.",
-                "Fetch it before (a checkout with the whole history), or say --base and --head.",
+                "Fetch it first (a checkout with the whole history), or give --base and --head.",
             )
     base, head = found
     assert base is not None
@@ -75,7 +76,7 @@ def _both(
 
 
 def _resolved(repository: GitRepository, commit: Commit, fetched: str = "") -> str | None:
-    """The id of a commit that is in the clone; a moving ref is as it was `fetched`."""
+    """The id of a commit in the clone, or null; for a ref of a remote that of the ref `fetched`."""
     moving = commit.remote is not None and not _SHA.match(commit.revision)
     for revision in (fetched,) if moving else (commit.revision,):
         try:
@@ -86,19 +87,20 @@ def _resolved(repository: GitRepository, commit: Commit, fetched: str = "") -> s
 
 
 def _whole(repository: GitRepository, base: str | None, head: str | None) -> bool:
-    """Return whether both are there, and nothing between them is cut off by a shallow clone."""
+    """Return whether both are there, with all history between them, which a shallow clone may
+    lack."""
     if base is None or head is None:
         return False
     return repository.whole_merge_base(base, head) is not None
 
 
 def _fetch(repository: GitRepository, commit: Commit, into: str, depth: int | None) -> None:
-    """Fetch a commit by its id, or by its name on the remote where that gives none by id."""
+    """Fetch a commit by its id, or by its ref if the remote does not serve it by id."""
     if commit.remote is None:
         return
     reach: list[str] = []
     if repository.is_shallow():
-        # A depth would make a whole clone shallow.
+        # A depth would make a complete clone shallow.
         reach = ["--unshallow"] if depth is None else [f"--depth={depth}"]
     by_id = [commit.revision] if _SHA.match(commit.revision) else []
     names = [*by_id, *([commit.ref] if commit.ref else [])]

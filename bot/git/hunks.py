@@ -15,8 +15,8 @@ _HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
 def shown_lines(patch: str) -> dict[int, int | None]:
-    """The lines of the new side in the patch of one file, by their numbers; each with its number
-    on the old side, null where it is new."""
+    """The numbers of the lines on the new side of a file's patch, each with its number on the old
+    side, null if it is new."""
     found: dict[int, int | None] = {}
     old = new = 0
     for line in patch.split("\n"):
@@ -37,7 +37,7 @@ def shown_lines(patch: str) -> dict[int, int | None]:
 def lines_of_change(
     git: GitRepository, before: str, after: str, old_path: str | None, new_path: str
 ) -> Mapping[int, int | None]:
-    """The lines of a file that a forge shows of a change between two commits, by number."""
+    """The lines of a file that a forge shows for a change between two commits, as `shown_lines`."""
     paths = dict.fromkeys(path for path in (old_path, new_path) if path is not None)
     options = ("--find-renames", "--unified=3", "--no-ext-diff", "--no-color", "--no-textconv")
     patch = git.git("diff", *options, before, after, "--", *paths)

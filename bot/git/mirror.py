@@ -1,8 +1,9 @@
-"""A cache of another host's objects: only the commits a check needs, without file contents.
+"""A cache of remote repositories' objects: only the commits that checks need, without file
+contents. Each remote repository has a bare one, shared by all runs, safe to delete at any time.
 
-One bare repository for each remote repository, shared by all runs, safe to delete at any time.
-Commits come shallow and without blobs (partial clone) where the server can do that; the blobs of
-the files that are written out come in one request. Upkeep joins packs and removes old objects.
+Commits are fetched shallow and without blobs (partial clone) if the server supports it; the blobs
+of files to be written out are fetched in one request. Maintenance joins packs and removes old
+objects.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ class GitMirror(GitRepository):
 
     @timed("fetch")
     def fetch(self, head: str, base: str, *, refs: Iterable[str] = ()) -> str:
-        """Gets the commits `head` and `base` and what lies between; returns their merge base.
+        """Fetch the commits `head` and `base` with the history between; return their merge base.
 
-        Both are full commit ids. `refs` are where to look for them if the server gives no commit
-        by its id. History is deepened until nothing between the two commits is cut off, so that
-        the merge base is the true one. ChangeError when they share no history.
+        Both are full commit ids. `refs` are fetched if the server does not serve commits by id.
+        History is deepened until nothing between the two commits is cut off, so that the merge base
+        is correct. ChangeError if they share no history.
         """
         for sha in (head, base):
             if not _SHA.match(sha):
@@ -66,7 +67,7 @@ class GitMirror(GitRepository):
             known = self._merge_base_if_whole(head, base)
             if known is not None:
                 for sha in (head, base):
-                    with suppress(OSError):  # packed: it is as old as its pack
+                    with suppress(OSError):  # a packed ref has no file
                         os.utime(self.path / "refs/minimize" / sha)
                 return known
             for depth in (*_DEPTHS, None):
@@ -80,12 +81,12 @@ class GitMirror(GitRepository):
         )
 
     def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
-        """As of every repository; git gets in one request what it must look into for renames."""
+        """As `GitRepository.changed_files`; fetches blobs for finding renames in one request."""
         with self._lock():
             return super().changed_files(base, head)
 
     def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
-        """Gets the contents that are not here yet, in one request."""
+        """Fetch missing blobs, in one request."""
         wanted = {entry.oid for entry in entries}
         if not wanted:
             return
@@ -94,7 +95,8 @@ class GitMirror(GitRepository):
             missing = {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
             needed = sorted(wanted & missing)
             if needed:
-                # Negotiation would offer commits for objects that are none of theirs.
+                # Without negotiation, which would offer commits although the objects are not
+                # theirs.
                 self._fetch_objects(needed)
 
     def _fetch_objects(self, oids: Collection[str]) -> None:
@@ -115,7 +117,8 @@ class GitMirror(GitRepository):
         except GitError:
             if not refs:
                 raise
-            # A server that hands out no commit by id: by name, and see that they came.
+            # The server does not serve commits by id: fetch the refs, and check that they contain
+            # them.
             by_name = [f"+{ref}:refs/minimize/by-name/{ref}" for ref in refs]
             self._git_fetch(["fetch", *_FETCH, _FILTER, *reach], by_name)
             stored = [f"refs/minimize/by-name/{ref}" for ref in refs]
@@ -141,14 +144,14 @@ class GitMirror(GitRepository):
                 file_size=limits.FETCHED_PACK,
             )
         except FileSizeError:
-            # Nobody ends it in order then, so it leaves what it wrote.
+            # It is killed then, and leaves temporary files.
             for file in set(packs.glob("tmp_*")) - known:
                 file.unlink(missing_ok=True)
             raise
 
     def _merge_base_if_whole(self, head: str, base: str) -> str | None:
-        """The merge base, if both commits are here and no history between them is cut off."""
-        # Asked of the refs: looking for a missing object would make git fetch all its history.
+        """The merge base, if both commits and all history between them are cached; else null."""
+        # By the refs: looking up a missing object would make git fetch all its history.
         present = self.git("for-each-ref", "--format=%(objectname)", "refs/minimize/")
         if not {head, base} <= set(present.decode().split()):
             return None
@@ -156,16 +159,16 @@ class GitMirror(GitRepository):
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One fetch at a time for each repository, over threads and processes."""
+        """Hold the lock: one fetch at a time for each repository, across threads and processes."""
         with locked_mirror(self.path):
             yield
 
 
 @contextmanager
 def locked_mirror(repository: Path, seconds: float = LIMIT) -> Iterator[None]:
-    """Hold the lock of an object cache, over threads and processes; nothing is half written then.
+    """Hold the lock of an object cache, across threads and processes, after removing leftovers.
 
-    LockedError where another holds it for `seconds`.
+    LockedError if it was not free for `seconds`.
     """
     with locked(repository / _OWN_LOCK, seconds=seconds):
         _clear_leftovers(repository)
@@ -173,10 +176,11 @@ def locked_mirror(repository: Path, seconds: float = LIMIT) -> Iterator[None]:
 
 
 def _clear_leftovers(repository: Path) -> None:
-    """Takes away what a git that was killed left: its lock files would refuse every later fetch.
+    """Remove files of a killed git: its lock files would block every later fetch. The caller holds
+    the cache's lock, so no other fetch runs.
 
-    Nobody else works here while our own lock is held. Half packs may be large, so they go too;
-    those of the last hour may be of a reader that gets an object it lacks.
+    Incomplete packs are removed too, except those of the last hour, which may be of a reader
+    fetching a missing object.
     """
     for below, _, files in os.walk(repository / "refs"):
         for name in files:
@@ -194,7 +198,7 @@ def _clear_leftovers(repository: Path) -> None:
 def open_mirror(
     cache: Path, url: str, credential: GitCredential | None = None, *, fetch_timeout: float = 300.0
 ) -> GitMirror:
-    """The object cache of `url` below `cache`, made where it is not there; nothing is fetched.
+    """The object cache of `url` below `cache`, created if missing; nothing is fetched.
 
     `url` is http(s) (or file) without user or password; the credential is sent to that host alone.
     """
@@ -207,19 +211,19 @@ def open_mirror(
         config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
             f"Authorization: Basic {pair}"
         )
-    # A redirect from https to http would carry the credential in the clear.
+    # A redirect from https to http would send the credential unencrypted.
     protocols = "https:http" if parts.scheme == "http" else parts.scheme
     environment = git_environment(config, isolated=True, protocols=protocols)
     name = hashlib.sha256(url.encode()).hexdigest()[:24]
     path = cache / f"{name}.git"
     if not (path / "HEAD").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        # Idempotent, so two processes may do it at once.
+        # Idempotent, as two processes may do it at once.
         run_git(cache, ["init", "--quiet", "--bare", str(path)], environment=environment)
     return GitMirror(path, True, environment, url, fetch_timeout)
 
 
-# Packs from which on they are joined: a fetch makes one, and git looks into each.
+# Number of packs from which they are joined: each fetch makes one, and git searches all.
 _PACKS = 20
 _LOOSE = 2000
 _SECONDS = 1800.0
@@ -227,7 +231,7 @@ _SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class SweptMirrors:
-    """The caches and refs that were removed, the caches whose packs were joined, the bytes left."""
+    """The numbers of removed caches, removed refs and repacked caches, and the bytes left."""
 
     removed: int
     refs: int
@@ -236,10 +240,10 @@ class SweptMirrors:
 
 
 def sweep_mirrors(directory: Path, before: float, most: int) -> SweptMirrors:
-    """Remove what was not used since `before` (seconds since 1970), join packs, then remove the
-    longest unused caches until `most` bytes are enough.
+    """Remove caches and refs unused since `before` (seconds since 1970), join packs, then remove
+    the longest unused caches until at most `most` bytes are left.
 
-    One that is in use is left for the next time.
+    Locked caches are skipped.
     """
     removed = refs = packed = 0
     for left_over in directory.glob("*.removed"):
@@ -254,7 +258,7 @@ def sweep_mirrors(directory: Path, before: float, most: int) -> SweptMirrors:
             with locked_mirror(mirror, seconds=1.0):
                 refs += _drop_refs(mirror, before)
                 packed += _join_packs(mirror)
-            # Sweeping is no use.
+            # Sweeping must not count as use.
             os.utime(mirror / "minimize.lock", (time, time))
     left = [mirror for mirror in mirrors if mirror.exists()]
     size = sum(map(size_of, left))
@@ -269,7 +273,7 @@ def sweep_mirrors(directory: Path, before: float, most: int) -> SweptMirrors:
 
 
 def used(mirror: Path) -> float:
-    """When a cache was last fetched into or looked up in, seconds since 1970: its lock's time."""
+    """The time of the last use of a cache, in seconds since 1970: its lock's modification time."""
     for file in (mirror / "minimize.lock", mirror / "HEAD"):
         with suppress(OSError):
             return file.stat().st_mtime
@@ -277,7 +281,7 @@ def used(mirror: Path) -> float:
 
 
 def size_of(directory: Path) -> int:
-    """The bytes of the files below a directory."""
+    """The size of the files below a directory in bytes."""
     size = 0
     for folder, _, files in os.walk(directory):
         for name in files:
@@ -288,7 +292,7 @@ def size_of(directory: Path) -> int:
 
 def _remove(mirror: Path) -> int:
     with locked_mirror(mirror, seconds=1.0):
-        # Who waits for the lock makes it anew in another place of the same name.
+        # A process that waits for the lock creates the cache again under the same name.
         doomed = mirror.with_suffix(".removed")
         mirror.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
@@ -296,7 +300,7 @@ def _remove(mirror: Path) -> int:
 
 
 def _drop_refs(mirror: Path, before: float) -> int:
-    """Drop the commits that were fetched before; their objects go with the next packing."""
+    """Drop refs fetched before a time; return their number. Repacking removes their objects."""
     dropped = 0
     for ref in (mirror / "refs/minimize").rglob("*"):
         with suppress(OSError):
@@ -307,7 +311,8 @@ def _drop_refs(mirror: Path, before: float) -> int:
 
 
 def _join_packs(mirror: Path) -> int:
-    """Join the packs where they are many; what no ref reaches goes. Return whether they were."""
+    """Repack many packs or loose objects, without unreachable ones; return 1, or 0 if there are
+    few."""
     packs = len(list((mirror / "objects/pack").glob("*.pack")))
     loose = sum(
         1 for folder in (mirror / "objects").glob("[0-9a-f][0-9a-f]") for _ in folder.iterdir()

@@ -16,7 +16,7 @@ from bot.git.command import GitError, git_environment, run_git
 from bot.git.files import LINK, checked_path, read_below, write_below
 
 WORKING_TREE: Final = "working tree"
-"""Stands for the files as they are on disk, where a commit could stand."""
+"""Used in place of a commit for the files as they are on disk."""
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
@@ -27,12 +27,12 @@ _STATUSES: Mapping[str, _Status] = {"A": "A", "D": "D", "R": "R", "T": "T"}
 
 
 class OwnerError(UsageError):
-    """Git does not read a repository that belongs to another user."""
+    """A repository that git does not read, as it belongs to another user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """One file that differs; `status` is git's letter; `old_path` only of a renamed one."""
+    """A changed file; `status` is git's letter; `old_path` is set for a renamed one."""
 
     path: str
     status: _Status
@@ -49,13 +49,13 @@ class TreeEntry:
 
     @property
     def is_link(self) -> bool:
-        """Return whether it is a symbolic link, which nothing here follows."""
+        """Return whether it is a symbolic link (never followed)."""
         return self.mode == LINK
 
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """The files and bytes that were written, and the paths left out (links that point outside)."""
+    """The numbers of files and bytes written, and the omitted paths (links that point outside)."""
 
     files: int
     size: int
@@ -71,21 +71,21 @@ class GitRepository:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def git(self, *arguments: str, stdin: bytes = b"", accept: Collection[int] = (0,)) -> bytes:
-        """Standard output of one git command here; GitError when it fails."""
+        """The standard output of a git command in this repository; GitError if it fails."""
         return self.git_code(*arguments, stdin=stdin, accept=accept)[1]
 
     def git_code(
         self, *arguments: str, stdin: bytes = b"", accept: Collection[int] = (0,)
     ) -> tuple[int, bytes]:
-        """As `git`, with the exit code before the output."""
+        """As `git`; returns the exit code and the output."""
         return run_git(
             self.path, arguments, environment=self.environment, stdin=stdin, accept=tuple(accept)
         )
 
     def resolve(self, revision: str) -> str:
-        """The commit id that `revision` names; UsageError when it names none."""
+        """The commit id of `revision`; UsageError if it names none."""
         if revision.startswith("-") or "\0" in revision or not revision:
-            raise UsageError(f"`{revision}` is no revision.")
+            raise UsageError(f"`{revision}` is not a revision.")
         code, out = self.git_code(
             "rev-parse", "--verify", "--quiet", revision + "^{commit}", accept=(0, 1, 128)
         )
@@ -93,12 +93,12 @@ class GitRepository:
         if code != 0 or not _SHA.match(text[0]):
             raise UsageError(
                 f"The repository {self.path} has no revision `{revision}`.",
-                "Give a branch, a tag or a commit id that `git log` shows.",
+                "Give a branch, a tag or a commit id, as `git log` shows.",
             )
         return text[0]
 
     def default_branch(self) -> str:
-        """The branch that changes are made against: the remote's default, else main or master."""
+        """The branch that changes are based on: the remote's default, else main or master."""
         code, out = self.git_code(
             "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", accept=(0, 1, 128)
         )
@@ -111,25 +111,25 @@ class GitRepository:
                 return candidate
         raise UsageError(
             f"The repository {self.path} has no branch main or master to compare with.",
-            "Say which revision is the base (--base).",
+            "Give the base revision with --base.",
         )
 
     def merge_base(self, base: str, head: str) -> str:
-        """The best common ancestor of two revisions; the working tree stands on HEAD."""
+        """The best common ancestor of two revisions; that of the working tree is HEAD's."""
         first = self.resolve(base)
         second = self.resolve("HEAD" if head == WORKING_TREE else head)
         code, out = self.git_code("merge-base", first, second, accept=(0, 1))
         if code != 0:
             raise UsageError(
-                f"{base} and {head} have no common ancestor.", "Compare branches of one history."
+                f"{base} and {head} have no common ancestor.",
+                "Compare branches with a common history.",
             )
         return out.decode().split()[0]
 
     def whole_merge_base(self, base: str, head: str) -> str | None:
         """The merge base of two commit ids, if no history between them is cut off; else null.
 
-        The history of a shallow clone ends somewhere: a common ancestor that is found beyond that
-        may not be the best one.
+        In a shallow clone a common ancestor may be found that is not the best one.
         """
         path = os.fsdecode(self.git("rev-parse", "--git-path", "shallow")).rstrip("\n")
         shallow = self.path / path
@@ -142,23 +142,23 @@ class GitRepository:
         return out.decode().split()[0] if code == 0 else None
 
     def is_shallow(self) -> bool:
-        """Return whether the history of the clone is cut off somewhere."""
+        """Return whether the clone is shallow."""
         return self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
 
     def branch_name(self) -> str | None:
-        """The name of the branch that is checked out; null where none is."""
+        """The name of the checked-out branch; null if HEAD is detached."""
         code, out = self.git_code("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1))
         return out.decode().strip() if code == 0 else None
 
     def remote_url(self, name: str) -> str | None:
-        """The URL of a remote as the repository's configuration has it; null where it has none."""
+        """The URL of a remote in the repository's configuration, or null."""
         code, out = self.git_code("config", "--get", f"remote.{name}.url", accept=(0, 1))
         return os.fsdecode(out).rstrip("\n") if code == 0 else None
 
     def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
         """The files that differ between two commits, or a commit and the working tree, by path.
 
-        In the working tree, files that git does not track count unless they are ignored.
+        In the working tree, untracked files count unless they are ignored.
         """
         options = ["-z", "--name-status", "-M", "--no-ext-diff", "--no-textconv"]
         options.append("--ignore-submodules=all")
@@ -168,12 +168,12 @@ class GitRepository:
         changed = {c.path: c for c in _parse_status(self.git("diff", *options, self.resolve(base)))}
         for path in self._untracked():
             before = changed.get(path)
-            # Removed from the index only: the file is still there, so it is changed, not gone.
+            # Removed from the index only: the file is on disk, so it is changed, not deleted.
             changed[path] = ChangedFile(path, "M" if before and before.status == "D" else "A")
         return tuple(changed[path] for path in sorted(changed))
 
     def tree(self, commit: str, paths: Iterable[str] | None = None) -> tuple[TreeEntry, ...]:
-        """Every file and link of a commit, below `paths` where given; submodules are left out."""
+        """The files and links of a commit, limited to `paths` if given; submodules are left out."""
         wanted = [] if paths is None else [p for p in paths if p not in ("", ".")]
         if paths is not None and not wanted and not list(paths):
             return ()
@@ -191,7 +191,7 @@ class GitRepository:
         return tuple(entries)
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """The bytes of one file; None where there is none, or where it is a symbolic link."""
+        """The bytes of a file; None if there is none, or it is a symbolic link."""
         if commit == WORKING_TREE:
             return read_below(self.path, checked_path(path))
         entries = self.tree(commit, [checked_path(path)])
@@ -208,11 +208,12 @@ class GitRepository:
         *,
         max_bytes: int = limits.CHECKOUT,
     ) -> Materialized:
-        """Writes the files of a commit, or of the working tree, into the empty `directory`.
+        """Write the files of a commit, or of the working tree, into the empty `directory`.
 
-        `paths` limits it to files and directories of these names. Contents are the blobs' own: no
-        filter, no line-ending conversion, no `export-ignore`. Links are written where they cannot
-        lead out of `directory`. ChangeError when it is more than `max_bytes` or 200,000 files.
+        `paths` limits it to files and directories of these names. Contents are those of the blobs:
+        no filters, no line-ending conversion, no `export-ignore`. Links are written if they cannot
+        lead out of `directory`. ChangeError if there are more than `max_bytes` or CHECKOUT_FILES
+        files.
         """
         directory.mkdir(parents=True, exist_ok=True)
         wanted = None if paths is None else [checked_path(p) for p in paths if p not in ("", ".")]
@@ -231,19 +232,19 @@ class GitRepository:
                 raise ChangeError(
                     f"The files of {commit} are more than {max_bytes} bytes or"
                     f" {limits.CHECKOUT_FILES} files.",
-                    "Nothing was evaluated: the bot writes out no more than that.",
+                    "Nothing was evaluated: this is the limit for a checkout.",
                 )
             if not write_below(directory, path, mode, content):
                 left_out.append(path)
         return Materialized(files, size, tuple(left_out))
 
     def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
-        """Makes sure of the contents of a commit's entries; of a whole repository all are here."""
+        """Fetch missing blobs of a commit's entries; does nothing in a complete repository."""
 
     def _blobs(
         self, entries: Collection[TreeEntry], max_bytes: int
     ) -> Iterator[tuple[str, str, bytes]]:
-        """Contents of tree entries, about 64 MB at a time so that memory stays small."""
+        """The contents of tree entries, read in batches of about 64 MB to limit memory."""
         oids = "".join(f"{oid}\n" for oid in dict.fromkeys(e.oid for e in entries))
         sizes: dict[str, int] = {}
         for line in self.git("cat-file", "--batch-check", stdin=oids.encode()).splitlines():
@@ -254,7 +255,7 @@ class GitRepository:
         if sum(sizes[e.oid] for e in entries) > max_bytes:
             raise ChangeError(
                 f"The files to write out are more than {max_bytes} bytes.",
-                "Nothing was evaluated: the bot writes out no more than that.",
+                "Nothing was evaluated: this is the limit for a checkout.",
             )
         batch: list[TreeEntry] = []
         held = 0
@@ -274,7 +275,7 @@ class GitRepository:
         for entry in entries:
             head = _BLOB.match(out, at)
             if head is None or len(out) <= (end := head.end() + int(head[1])):
-                raise GitError(f"git gives no whole contents of {entry.path!r}.")
+                raise GitError(f"git returned incomplete contents of {entry.path!r}.")
             yield entry.path, entry.mode, out[head.end() : end]
             at = end + 1
 
@@ -283,7 +284,7 @@ class GitRepository:
         return sorted(os.fsdecode(p) for p in out.split(b"\0") if p and not p.endswith(b"/"))
 
     def _working_files(self, wanted: Collection[str] | None) -> Iterator[tuple[str, str, bytes]]:
-        """Tracked and untracked-but-not-ignored files on disk, with git's modes."""
+        """The tracked, and the untracked but not ignored files on disk, with git's modes."""
         tracked = self.git("ls-files", "-z", "--cached").split(b"\0")
         names = {os.fsdecode(p) for p in tracked if p} | set(self._untracked())
         for path in sorted(names):
@@ -305,10 +306,10 @@ class GitRepository:
 
 
 def open_repository(path: Path | str) -> GitRepository:
-    """The repository that holds `path`, to read; UsageError where there is none, OwnerError where
-    git does not trust it.
+    """The repository that contains `path`; UsageError if there is none, OwnerError if not trusted
+    by git.
 
-    The user's own git configuration applies (excludes, trusted directories), hooks never do.
+    The user's git configuration applies (excludes, trusted directories), but no hooks.
     """
     where = Path(path)
     environment = git_environment({}, isolated=False, protocols="none")
@@ -341,7 +342,8 @@ def open_repository(path: Path | str) -> GitRepository:
 
 
 def _parse_status(out: bytes) -> Iterator[ChangedFile]:
-    """`git diff -z --name-status`: a letter (and score), then one path, or two of a rename."""
+    """The files of `git diff -z --name-status`: a letter (and score), then one path, two for a
+    rename."""
     fields = [os.fsdecode(field) for field in out.split(b"\0")[:-1]]
     at = 0
     while at < len(fields):

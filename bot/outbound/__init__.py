@@ -1,1 +1,1 @@
-"""Outbound connections: the proxy of a URL, the authorities that are trusted, sessions of both."""
+"""Outbound connections: proxies, trusted certificate authorities, and sessions with both."""

@@ -1,11 +1,11 @@
-"""The certificate authorities that are trusted: the system's, and those of MINIMIZE_CA_FILE.
+"""The trusted certificate authorities: the system's, and those of MINIMIZE_CA_FILE. The system's
+are those of its package ca-certificates, to which administrators may add private ones; `requests`
+alone would trust certifi's.
 
-The system's are those of its package ca-certificates, to which an administrator adds a private one
-for all programs; `requests` would trust certifi's alone. The variable, or `ca_file` of the
-settings, adds more of them for this program.
+The variable, or `ca_file` of the settings, adds more for this program.
 
 truststore (PyPI) was weighed in November 2026: on Linux it chooses OpenSSL's files as this module
-does, and holds a lock while a server is greeted, so that one that hangs holds up all others.
+does, and holds a lock during handshakes, so that a server that hangs blocks all others.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _BUNDLES = (
 
 
 def trust_also(file: Path | None) -> None:
-    """Have this process, and those that it starts, trust the authorities in a PEM file too.
+    """Let this process, and those that it starts, also trust the authorities in a PEM file.
 
-    Null leaves it at the environment's. UsageError where it cannot be read.
+    Null keeps the environment's. UsageError if it cannot be read.
     """
     if file is not None:
         os.environ[CA_VARIABLE] = str(file)
@@ -39,23 +39,19 @@ def trust_also(file: Path | None) -> None:
 
 
 def tls_context() -> ssl.SSLContext:
-    """The verification of a server's certificate. UsageError where MINIMIZE_CA_FILE has none.
-
-    It is the same one until a file of authorities changes.
-    """
+    """The TLS context that verifies servers' certificates; UsageError if MINIMIZE_CA_FILE cannot be
+    used. It is cached until a file of authorities changes."""
     return _context(_own(), _system())
 
 
 def new_tls_context() -> ssl.SSLContext:
-    """A context that nobody else has: a client's certificate may be added."""
+    """A new TLS context, to which a client's certificate may be added."""
     return _made(_own(), _system())
 
 
 def authorities_file() -> Path | None:
-    """A file of all that are trusted, for a program that takes one; null: it knows the system's.
-
-    It has no name: it is there while this process is.
-    """
+    """A file of all trusted authorities, for programs that take one; null if only the system's are
+    trusted. The file has no name, and exists while this process does."""
     own = _own()
     if own is None and "SSL_CERT_FILE" not in os.environ:
         return None
@@ -63,12 +59,12 @@ def authorities_file() -> Path | None:
 
 
 def own_authorities() -> Path | None:
-    """The file that MINIMIZE_CA_FILE names, absolute, or null."""
+    """The absolute path of MINIMIZE_CA_FILE, or null."""
     path = os.environ.get(CA_VARIABLE)
     return Path(path).resolve() if path else None
 
 
-# A file, and when it was written.
+# Paths of files, with their modification times.
 _Stamped = tuple[str, int]
 
 
@@ -83,7 +79,7 @@ def _own() -> _Stamped | None:
 
 
 def _system() -> _Stamped | None:
-    """The file of the system's authorities, which SSL_CERT_FILE may name; null where none is."""
+    """The file of the system's authorities, or of SSL_CERT_FILE; null if there is none."""
     paths = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
     found = next((path for path in paths if path and Path(path).is_file()), None)
     return None if found is None else (found, Path(found).stat().st_mtime_ns)
@@ -97,7 +93,7 @@ def _context(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
 def _made(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Trust may begin at an authority below the root, as browsers and Python 3.13 have it.
+    # An intermediate authority may be a trust anchor, as in browsers and Python 3.13.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_default_verify_paths()
     if system is not None:
@@ -112,7 +108,7 @@ def _made(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
 
 @lru_cache(maxsize=4)
 def _descriptor(own: _Stamped | None, system: _Stamped | None, pid: int) -> int:
-    """A nameless file of both, open in the process `pid`."""
+    """The descriptor of a nameless file with both, opened in the process `pid`."""
     del pid
     descriptor = os.memfd_create("minimize-authorities")
     with os.fdopen(descriptor, "wb", closefd=False) as file:

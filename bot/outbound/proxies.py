@@ -1,7 +1,8 @@
-"""The proxy of a URL, as the environment names it: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY.
+"""The proxy of a URL, by the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY. Libraries
+read these variables differently: some ignore networks in NO_PROXY or a proxy's user name, some read
+a .netrc.
 
-Libraries read these variables differently: some know no networks in NO_PROXY, some no user name in
-a proxy's URL, some read a .netrc too. Every client of ours takes its proxy from here.
+All of the bot's clients take the proxy from here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy: its URL, with user and password where it has some."""
+    """A proxy: its URL, with user and password if it has some."""
 
     url: str = field(repr=False)
 
@@ -34,7 +35,7 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of a request to it; none where it has no user."""
+        """The headers of a request to the proxy; none without a user."""
         parts = urlsplit(self.url)
         if parts.username is None:
             return {}
@@ -43,7 +44,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy of the environment for a URL, or null; UsageError for one that is not HTTP's."""
+    """The proxy of the environment for a URL, or null; UsageError if it is no HTTP proxy."""
     parts = urlsplit(url)
     proxies = getproxies_environment()
     given = proxies.get(parts.scheme) or proxies.get("all")
@@ -56,26 +57,27 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def proxy_url(url: str) -> str | None:
-    """The URL of that proxy, with user and password, or null."""
+    """The URL of the proxy for `url`, with user and password, or null."""
     proxy = proxy_for(url)
     return None if proxy is None else proxy.url
 
 
 def proxy_environment() -> dict[str, str]:
-    """The variables of a program that curl's library connects: both spellings, where one is set."""
+    """The proxy variables for a program that uses libcurl: both spellings, if one is set."""
     proxies = getproxies_environment()
     return {
         name: value
         for kind in ("http", "https", "all", "no")
         if (value := proxies.get(kind))
         for name in (f"{kind}_proxy", f"{kind}_proxy".upper())
-        # curl reads the lower case alone: a web server hands a header `Proxy:` on as HTTP_PROXY.
+        # curl reads only http_proxy: web servers pass a header `Proxy:` to CGI programs as
+        # HTTP_PROXY.
         if name != "HTTP_PROXY" or name in os.environ
     }
 
 
 def _is_excepted(host: str, port: int, proxies: Mapping[str, str]) -> bool:
-    """Return whether NO_PROXY has the host: by name, by a domain above it, by its network."""
+    """Return whether NO_PROXY includes the host: by name, parent domain or network."""
     if proxy_bypass(f"{host}:{port}"):
         return True
     try:
@@ -94,8 +96,8 @@ def _parsed(given: str) -> Proxy:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise UsageError(
-            f"The proxy {parts.scheme}://{parts.hostname or ''} of the environment is not one of"
-            " HTTP.",
-            "Set HTTPS_PROXY and HTTP_PROXY to http://HOST:PORT, or take them and ALL_PROXY out.",
+            f"The proxy {parts.scheme}://{parts.hostname or ''} of the environment is not an"
+            " HTTP proxy.",
+            "Set HTTPS_PROXY and HTTP_PROXY to http://HOST:PORT, or unset them and ALL_PROXY.",
         )
     return Proxy(url)

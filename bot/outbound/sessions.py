@@ -1,6 +1,6 @@
-"""Sessions of requests that go by `proxies` and `authorities`, and by nothing else.
+"""Sessions of requests that use `proxies` and `authorities` alone.
 
-requests would read a .netrc too, whose password would take the place of a forge's token.
+By itself requests would also read a .netrc, whose password would replace a forge's token.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.outbound.proxies import proxy_for
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter whose connections trust what `tls_context` does, by the environment's proxy."""
+    """An adapter whose connections use `tls_context` and the environment's proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=tls_context())
@@ -28,7 +28,7 @@ class _Adapter(HTTPAdapter):
         )
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave verifying to the context; requests would add certifi's authorities to it."""
+        """Leave verification to the TLS context; requests would add certifi's authorities to it."""
         if verify is not True or cert is not None:
             super().cert_verify(conn, url, verify, cert)
 
@@ -41,7 +41,7 @@ class _Adapter(HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> requests.Response:
-        """Send a request by its URL's proxy, whatever `proxies` says."""
+        """Send a request through the proxy of its URL; ignores `proxies`."""
         del proxies
         url = request.url or ""
         proxy = proxy_for(url)
@@ -50,7 +50,7 @@ class _Adapter(HTTPAdapter):
 
 
 def outbound_session(session: requests.Session | None = None) -> requests.Session:
-    """A session of requests, or the one given, that goes by both."""
+    """A new session of requests, or the given one, with this adapter."""
     session = session or requests.Session()
     session.trust_env = False
     for scheme in ("https://", "http://"):

@@ -1,1 +1,1 @@
-"""Logs, metrics and traces: what a running bot tells of itself."""
+"""Logs, metrics and traces of a running bot."""

@@ -1,8 +1,6 @@
-"""Logs on standard error, as text for people or one JSON object a line: each has the delivery, the
-run and the step that it is about.
-
-A context follows asyncio's tasks and `asyncio.to_thread`; a compute process is given its owner's.
-"""
+"""Logs on standard error, as text or as one JSON object a line, each with its delivery, run and
+step. The context follows asyncio's tasks and `asyncio.to_thread`; a compute process is given its
+owner's."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from typing import IO, Literal
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """The ids of a delivery and a run, and the name of a step; empty where there is none."""
+    """The ids of a delivery and a run, and the name of a step; empty if there is none."""
 
     delivery: str = ""
     run: str = ""
@@ -31,13 +29,14 @@ _CURRENT: ContextVar[WorkContext] = ContextVar("work", default=_NONE)
 
 
 def current_context() -> WorkContext:
-    """The context of the present work."""
+    """The context of the current work."""
     return _CURRENT.get()
 
 
 @contextmanager
 def working_on(context: WorkContext | None = None, **changes: str) -> Iterator[WorkContext]:
-    """Work in `context` (null: the present one) with the named fields changed."""
+    """Set the context of a block: `context` (null: the current one) with the named fields
+    changed."""
     entered = replace(context or _CURRENT.get(), **changes)
     token = _CURRENT.set(entered)
     try:
@@ -47,12 +46,12 @@ def working_on(context: WorkContext | None = None, **changes: str) -> Iterator[W
 
 
 LogFormat = Literal["text", "json"]
-# Each request, and each table of the font that is left out.
+# They log each request, and each omitted table of a font.
 _TALKATIVE = ("aiohttp.access", "fontTools")
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; what it is about stands at its end."""
+    """A formatter of text lines; the context is at the end."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -65,8 +64,8 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object: `time` (RFC 3339, UTC), `level`, `logger`, `message`, then of `delivery`,
-    `run`, `step` those there are, and `exception` with the traceback."""
+    """A formatter of JSON objects: `time` (RFC 3339, UTC), `level`, `logger`, `message`, then
+    `delivery`, `run` and `step` unless empty, and `exception` with the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON."""
@@ -86,7 +85,7 @@ _FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
 
 
 def log_to_stderr(form: LogFormat, stream: IO[str] | None = None) -> None:
-    """Have this process log to standard error in this format, whatever it did before."""
+    """Let this process log to standard error in this format; replaces earlier handlers."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_FORMATTERS[form]())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -95,6 +94,6 @@ def log_to_stderr(form: LogFormat, stream: IO[str] | None = None) -> None:
 
 
 def _about(record: logging.LogRecord) -> dict[str, str]:
-    """The context of a record: that of its thread, unless it was given one."""
+    """The context of a record: its own if it was given one, else that of the thread."""
     context = getattr(record, "context", None) or current_context()
     return {name: value for name, value in asdict(context).items() if value}

@@ -1,7 +1,7 @@
-"""Counts and durations where the work is done, of rooms that know no server.
+"""Counts and durations of work in rooms that do not import the server.
 
-They gather in this process. A compute process sends its own with each answer; its owner adds them
-to the metrics.
+They are collected in this process. A compute process sends its own with each answer, which its
+owner adds to the metrics.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WorkName = Literal["fetch", "load", "evaluate", "solve", "build", "compose"]
 
 @dataclass(slots=True)
 class Measures:
-    """Lookups by cache and whether it had the content; times and seconds by work."""
+    """Counts of lookups by cache and hit or miss; counts and seconds by kind of work."""
 
     lookups: Counter[tuple[str, bool]] = field(default_factory=Counter)
     times: Counter[str] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ def looked_up(cache: CacheName, *, hit: bool) -> None:
 
 @contextmanager
 def timed(work: WorkName) -> Iterator[None]:
-    """Add the seconds that the block takes, also where it raises."""
+    """Add the seconds that a block takes, also if it raises."""
     started = time.perf_counter()
     try:
         yield
@@ -51,7 +51,7 @@ def timed(work: WorkName) -> Iterator[None]:
 
 
 def take_measures() -> Measures:
-    """All that has gathered since the last call."""
+    """All measures since the last call."""
     global _GATHERED
     with _LOCK:
         taken, _GATHERED = _GATHERED, Measures()

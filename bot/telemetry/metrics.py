@@ -1,6 +1,6 @@
-"""The metrics of a process of the engine, server or worker, and of the compute processes it owns.
+"""The metrics of a process of the engine, server or worker, and of its compute processes.
 
-What the server alone knows, of its store and the shared database, is in `bot.web.metrics`.
+Those of the server's store and the shared database are in `bot.web.metrics`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STEP_SECONDS = Histogram(
 )
 STEP_TRIES = Counter(
     "minimize_step_tries_total",
-    "Tries of steps: ok, again (it may help), died, stop, gone, failed (a mistake of the bot's).",
+    "Tries of steps: ok, again (may help), away (forge), died, stop, gone, failed (a bug).",
     ["step", "outcome"],
     registry=REGISTRY,
 )
@@ -38,42 +38,45 @@ STEP_RETRIES = Counter(
 )
 DELIVERIES = Counter(
     "minimize_deliveries_handled_total",
-    "Deliveries by what came of them: done, ignored, failed (given up), postponed to another try.",
+    "Deliveries by result: done, ignored, failed (given up), postponed to another try.",
     ["forge", "result"],
     registry=REGISTRY,
 )
 FORGE_WRITES = Counter(
     "minimize_forge_writes_total",
-    "Statuses, comments and reactions by result: written, again (later), given_up, dropped (nobody"
-    " needs it any more).",
+    "Writes by kind (status, comment, ...) and result: written, again (later), given_up,"
+    " dropped (obsolete).",
     ["kind", "result"],
     registry=REGISTRY,
 )
 COMPUTE_PROCESSES = Gauge(
     "minimize_compute_processes",
-    "Processes that compute, by state: busy, idle.",
+    "Compute processes by state: busy, idle.",
     ["state"],
     registry=REGISTRY,
 )
 COMPUTE_BYTES = Gauge(
-    "minimize_compute_resident_bytes", "Memory of the processes that compute.", registry=REGISTRY
+    "minimize_compute_resident_bytes", "Resident bytes of the compute processes.", registry=REGISTRY
 )
 COMPUTE_ENDED = Counter(
     "minimize_compute_processes_ended_total",
-    "Processes that compute that ended before their answer.",
+    "Compute processes that ended before their answer.",
     registry=REGISTRY,
 )
 CACHE_LOOKUPS = Counter(
     "minimize_cache_lookups_total",
-    "Lookups in the caches, by whether the content was there.",
+    "Lookups in caches, by hit or miss.",
     ["cache", "result"],
     registry=REGISTRY,
 )
 WORK_TIMES = Counter(
-    "minimize_work_total", "Times that a kind of work was done.", ["work"], registry=REGISTRY
+    "minimize_work_total",
+    "Number of times that a kind of work was done.",
+    ["work"],
+    registry=REGISTRY,
 )
 WORK_SECONDS = Counter(
-    "minimize_work_seconds_total", "Seconds that it took.", ["work"], registry=REGISTRY
+    "minimize_work_seconds_total", "Seconds that a kind of work took.", ["work"], registry=REGISTRY
 )
 FORGE_REQUESTS = Counter(
     "minimize_forge_requests_total",
@@ -83,18 +86,23 @@ FORGE_REQUESTS = Counter(
 )
 FORGE_CALLS_LEFT = Gauge(
     "minimize_forge_calls_left",
-    "Requests that a forge's API takes until its limit is reset, as its last answer said.",
+    "Requests left until a forge's rate limit is reset, by its last answer.",
     ["host"],
     registry=REGISTRY,
 )
-FORGE_CALLS_LIMIT = Gauge("minimize_forge_calls_limit", "That limit.", ["host"], registry=REGISTRY)
+FORGE_CALLS_LIMIT = Gauge(
+    "minimize_forge_calls_limit",
+    "The limit of requests of a forge's API, by its last answer.",
+    ["host"],
+    registry=REGISTRY,
+)
 
 RETAINED_BYTES = Gauge(
     "minimize_retained_bytes", "Bytes of each kind of data after the last sweep.", ["kind"],
     registry=REGISTRY,
 )  # fmt: skip
 REMOVED = Counter(
-    "minimize_removed_total", "Things that left by age or size.", ["kind"], registry=REGISTRY
+    "minimize_removed_total", "Entries deleted by age or size.", ["kind"], registry=REGISTRY
 )
 SWEEPS = Counter(
     "minimize_sweeps_total", "Sweeps of each kind: done, failed.", ["kind", "result"],
@@ -103,7 +111,7 @@ SWEEPS = Counter(
 
 
 def add_measures(measures: Measures) -> None:
-    """Add what a process has gathered to the metrics."""
+    """Add a compute process's measures to the metrics."""
     for (cache, hit), count in measures.lookups.items():
         CACHE_LOOKUPS.labels(cache, "hit" if hit else "miss").inc(count)
     for work, count in measures.times.items():
@@ -113,7 +121,7 @@ def add_measures(measures: Measures) -> None:
 
 
 def forge_answered(host: str, status: int, left: str | None, limit: str | None) -> None:
-    """Count an answer of a forge's API; `left` and `limit` are its headers on the rate limit."""
+    """Count an answer of a forge's API; `left` and `limit` are its rate limit headers."""
     FORGE_REQUESTS.labels(host, f"{status // 100}xx").inc()
     for gauge, text in ((FORGE_CALLS_LEFT, left), (FORGE_CALLS_LIMIT, limit)):
         if text is not None and text.isascii() and text.isdigit():

@@ -1,8 +1,8 @@
-"""Traces in OpenTelemetry's form, sent by OTLP over HTTP where the settings name an endpoint.
+"""OpenTelemetry traces, sent by OTLP over HTTP if the settings name an endpoint.
 
-A delivery and all that follows from it, in whatever process and after whatever restart, is one
-trace: its id, and its root's, are digests of the delivery's id. OpenTelemetry is imported where an
-endpoint is set, and nowhere else.
+A delivery and all work that follows from it, in any process and after restarts, is one trace: its
+id, and its root's, are digests of the delivery's id. OpenTelemetry is only imported if an endpoint
+is set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Attribute = str | int | float | bool
 
 
 class Recorded(Protocol):
-    """A span that takes attributes while it lasts."""
+    """The interface of a running span, which takes attributes."""
 
     def set_attribute(self, key: str, value: Attribute) -> Any:
         """Set an attribute."""
@@ -45,7 +45,7 @@ class _Ids:
     root: int
 
 
-# The ids of the span that is made next, where they are given.
+# The ids for the next span, if they are given.
 _GIVEN: ContextVar[_Ids | None] = ContextVar("given span ids", default=None)
 _PROVIDER: TracerProvider | None = None
 
@@ -59,8 +59,8 @@ def start_traces(
 ) -> None:
     """Send spans from now on to `endpoint`, the collector's URL with its path.
 
-    `process` names this process in them. `exporter` takes the place of OTLP over HTTP. UsageError
-    where OpenTelemetry is not installed.
+    `process` names this process in them. `exporter` replaces OTLP over HTTP. UsageError if
+    OpenTelemetry is not installed.
     """
     global _PROVIDER  # noqa: PLW0603 - the process's own
     try:
@@ -70,8 +70,8 @@ def start_traces(
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"The settings have traces.endpoint, and {error.name} is not installed.",
-            "Run pip install 'minimize[traces]', or take traces out of the settings.",
+            f"The settings have traces.endpoint, but {error.name} is not installed.",
+            "Run pip install 'minimize[traces]', or remove traces from the settings.",
         ) from error
     from bot.outbound.sessions import outbound_session
 
@@ -101,7 +101,7 @@ def _given_ids(given: Callable[[], tuple[int, int] | None]) -> IdGenerator:
 
 
 def stop_traces() -> None:
-    """Send what is left, and end."""
+    """Send the remaining spans, and stop."""
     global _PROVIDER  # noqa: PLW0603 - the process's own
     if _PROVIDER is not None:
         _PROVIDER.shutdown()
@@ -110,7 +110,7 @@ def stop_traces() -> None:
 
 @contextmanager
 def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[Recorded]:
-    """Record a span of the present work's trace; nothing where no endpoint is set."""
+    """Record a span of the current work's trace; does nothing if no endpoint is set."""
     about = current_context()
     key = about.delivery or about.run
     if _PROVIDER is None or not key:
@@ -125,7 +125,7 @@ def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterat
 def record_span(
     name: str, key: str, begun: float, ended: float, attributes: Mapping[str, Attribute]
 ) -> None:
-    """Record what lasted from `begun` to `ended` (seconds since 1970) in the trace of `key`."""
+    """Record a span from `begun` to `ended` (seconds since 1970) in the trace of `key`."""
     if _PROVIDER is not None:
         tracer = _PROVIDER.get_tracer("minimize")
         started = tracer.start_span(
@@ -137,7 +137,7 @@ def record_span(
 def record_root(
     name: str, key: str, begun: float, ended: float, attributes: Mapping[str, Attribute]
 ) -> None:
-    """Record the span that all others of the trace of `key` are below."""
+    """Record the root span of the trace of `key`."""
     if _PROVIDER is None:
         return
     from opentelemetry.context import Context
@@ -158,7 +158,7 @@ def _next_ids() -> tuple[int, int] | None:
 
 
 def _below_root(key: str) -> Context:
-    """The place of a span below the root of a trace, or below the span that is open here."""
+    """The parent of a span: the span that is open here, else the root of the trace."""
     from opentelemetry import trace
 
     if trace.get_current_span().get_span_context().is_valid:

@@ -232,5 +232,5 @@ def test_output_of_git_that_lacks_something_is_an_error_in_words(tmp_path: Path)
 def test_contents_that_git_does_not_give_whole_are_an_error(tmp_path: Path, output: bytes) -> None:
     oid = b"1" * 40
     repository = Answering(tmp_path, output=output.replace(b"%b", oid))
-    with pytest.raises(GitError, match="no whole contents of 'a"):
+    with pytest.raises(GitError, match="incomplete contents of 'a"):
         list(repository._read_batch([TreeEntry("a.spec", "100644", oid.decode())]))
