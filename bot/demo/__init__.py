@@ -1,4 +1,2 @@
-"""The ground of `minimize demo` and the tests: a small distribution, a local forge, the demo's run.
-
-Light to import: the names below load their modules when they are first used.
-"""
+"""The base of `minimize demo` and the tests: a small distribution, a local forge, the demo's run.
+Light to import: the names below load their modules at their first use."""

@@ -1,7 +1,5 @@
-"""A time limit for a program and all that it started: past it, they say where they stand and end.
-
-It does not depend on the event loop, which may be what hangs.
-"""
+"""A time limit for a program and its child processes: after it they print their stacks and end. It
+does not depend on the event loop, which may hang."""
 
 from __future__ import annotations
 
@@ -19,19 +17,20 @@ from typing import Self
 from bot.sandbox.watch import descendants
 from bot.stacks import write_stacks
 
-# How long a process may take to write its stacks, to end after SIGTERM, and to be gone.
+# Seconds that a process has to write its stacks, to end after SIGTERM, and to disappear.
 STACKS_SECONDS = 2.0
 END_SECONDS = 10.0
-# For a call into C that keeps Python's lock: how much later faulthandler ends the process.
+# Seconds after which faulthandler ends a process that hangs in C code with the GIL.
 _LATER = 60.0
 _USR1 = 1 << (signal.SIGUSR1 - 1)
 
 
 class TimeLimit:
-    """Ends this process and those below it, with code 1, if the block takes more than `seconds`.
+    """Limit that ends this process, with code 1, and its descendants if the block takes more than
+    `seconds`.
 
-    Before that, it writes a sentence with `what`, and the stacks of this process to standard error;
-    then it calls `shown`: the processes below have been sent SIGUSR1.
+    Before that it writes a sentence with `what` and this process's stacks to standard error, sends
+    SIGUSR1 to the descendants, and calls `shown`.
     """
 
     def __init__(self, seconds: float, what: str) -> None:
@@ -42,7 +41,7 @@ class TimeLimit:
         self._timer.daemon = True
 
     def lift(self) -> None:
-        """Takes the limit back."""
+        """Cancel the limit."""
         self._timer.cancel()
         faulthandler.cancel_dump_traceback_later()
 
@@ -69,15 +68,13 @@ class TimeLimit:
 
 
 def processes_below(pid: int) -> list[int]:
-    """The processes that `pid` and its children started and that have not ended."""
+    """The running descendants of the process `pid`."""
     return [one for one in descendants(pid) if one != pid and _lives(one)]
 
 
 def ask_for_stacks(pids: Sequence[int]) -> list[int]:
-    """Has those write their stacks that write them on SIGUSR1, where it is sure to be heard.
-
-    Gives those that got it, after the time that it takes.
-    """
+    """Let processes that handle SIGUSR1 write their stacks; wait for it, and return those
+    processes."""
     catching = [pid for pid in pids if _catches_usr1(pid)]
     for pid in catching:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -88,7 +85,7 @@ def ask_for_stacks(pids: Sequence[int]) -> list[int]:
 
 
 def end(living: Callable[[], Sequence[int]]) -> None:
-    """Asks the processes to end, and kills those that have not after `END_SECONDS`."""
+    """Send SIGTERM to the processes, and kill those that still run after END_SECONDS."""
     _signal_all(living(), signal.SIGTERM)
     until = time.monotonic() + END_SECONDS
     while living() and time.monotonic() < until:

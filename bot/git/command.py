@@ -114,7 +114,7 @@ def run_git(
     accept: Sequence[int] = (0,),
     file_size: int | None = None,
 ) -> tuple[int, bytes]:
-    """Runs `git -C directory arguments`; returns its exit code and standard output.
+    """Run `git -C directory arguments`; returns its exit code and standard output.
 
     `timeout` is in seconds; after it the process group is killed. With util-linux no file that git
     writes can grow above `file_size` bytes. Raises GitError with git's message if the exit code is

@@ -96,7 +96,8 @@ def test_an_inconsistent_mirror_is_said_and_the_next_suite_is_taken(
     monkeypatch.setattr(build, "_fetch_suite", answer)
     said = Said()
     assert build._fetch(tmp_path, tmp_path / "sources", said).suite == TRIXIE
-    assert said.texts == ["bookworm cannot be had: File has unexpected size (9515196 != 9516256)."]
+    text = "bookworm is not available: File has unexpected size (9515196 != 9516256)."
+    assert said.texts == [text]
 
 
 def test_a_mirror_that_fails_for_every_suite_ends_with_both_reasons(

@@ -51,7 +51,7 @@ def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monke
     assert ("perl" not in found) is ABILITIES[forge].folds
     # After the merge the step is the pull request's, package by package, and the page is there.
     shown = out.getvalue()
-    moved = shown.partition("says what moved")[2]
+    moved = shown.partition("shows what moved")[2]
     for name in ("perl", "libxslt1.1", "libxml2", "nginx"):
         rows = [x for x in moved.splitlines() if x.startswith(f"{name} ") and " on " not in x]
         assert len(rows) == 1 and "pull request rpms/nginx#1" in rows[0], moved

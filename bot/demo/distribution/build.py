@@ -1,4 +1,4 @@
-"""Making the reference distribution: index, fetch, convert, write. Once, under a lock.
+"""Building of the reference distribution, once, under a lock: index, fetch, convert, write.
 
 Progress goes to standard error: a bar on a terminal, plain lines elsewhere.
 """
@@ -58,17 +58,17 @@ from bot.locks import locked
 
 
 class Progress(Protocol):
-    """Progress messages of the build of the distribution."""
+    """Interface of progress messages while the distribution is built."""
 
     def message(self, text: str) -> None:
-        """One sentence, which stays on the screen."""
+        """Show a sentence permanently."""
 
     def step(self, text: str, total: int) -> Callable[[], None]:
-        """Begins a step of `total` parts; the answer is called once for each part done."""
+        """Begin a step of `total` parts; the returned function is to be called after each part."""
 
 
 class Silent:
-    """Shows nothing."""
+    """A Progress that shows nothing."""
 
     def message(self, text: str) -> None:
         del text
@@ -79,7 +79,7 @@ class Silent:
 
 
 class Lines:
-    """One line for each step, with the seconds since the beginning."""
+    """A Progress that writes a line for each step, with the seconds since the start."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -96,7 +96,7 @@ class Lines:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A bar where standard error is a terminal, else lines."""
+    """The Progress for standard error: a bar on a terminal, else lines."""
     if not sys.stderr.isatty():
         yield Lines()
         return
@@ -131,7 +131,7 @@ TOOLS = {
     "rpmbuild": "rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS)",
 }
 SOURCES = ("nginx",)
-# Seconds that another process may take to make it.
+# Seconds that another process may take to build it.
 _LONGEST_MAKING = 3600.0
 
 
@@ -147,10 +147,10 @@ class Debian:
 def build_reference_distribution(
     cache: Path, progress: Progress | None = None
 ) -> ReferenceDistribution:
-    """The reference distribution below `cache`: found there, or made (two minutes, 250 MB fetched).
+    """The reference distribution below `cache`, which is built if missing (two minutes, 250 MB
+    fetched). Waits for another process that builds it at the same time.
 
-    Whoever else makes it at the same time is waited for. Raises SurroundingsError: what is missing
-    on this machine, or why the mirror does not do.
+    Raises SurroundingsError if this machine lacks a program, or the mirror fails.
     """
     progress = progress or Silent()
     found = find_reference_distribution(cache)
@@ -179,23 +179,23 @@ def build_reference_distribution(
 
 @contextmanager
 def making_alone(cache: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of those who make anything of the distribution below `cache`."""
+    """Hold the lock for building anything of the distribution below `cache`."""
     lock = place(cache).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
 
     def waiting(holder: str) -> None:
-        progress.message(f"Waiting for {holder}, which makes the reference distribution")
+        progress.message(f"Waiting for {holder}, which builds the reference distribution")
 
     with locked(lock, seconds=_LONGEST_MAKING, waiting=waiting):
         yield
 
 
 def check_tools() -> None:
-    """Raise SurroundingsError where a program is missing that the making needs."""
+    """Raise SurroundingsError if a program for building the distribution is missing."""
     missing = {tool: package for tool, package in TOOLS.items() if shutil.which(tool) is None}
     if missing:
         raise SurroundingsError(
-            f"The reference distribution cannot be made without {', '.join(missing)}.",
+            f"The reference distribution cannot be built without {', '.join(missing)}.",
             f"Install {', '.join(missing.values())}. Fedora has apt, dpkg and debian-keyring too.",
         )
 
@@ -204,14 +204,14 @@ def check_tools() -> None:
 
 
 def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
-    """The packages of the first suite that the mirror answers for, whole and verified."""
+    """Fetch and verify the packages of the first suite that the mirror has completely."""
     failures: list[MirrorError] = []
     for suite in SUITES:
         try:
             return _fetch_suite(suite, directory / suite.codename, sources, progress)
         except MirrorError as error:
             failures.append(error)
-            progress.message(f"{suite.codename} cannot be had: {error.what}")
+            progress.message(f"{suite.codename} is not available: {error.what}")
             shutil.rmtree(sources, ignore_errors=True)
     raise MirrorError(
         " ".join(failure.what for failure in failures),
@@ -242,7 +242,7 @@ def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progres
 def fetch_packages(
     apt: Apt, index: PackageIndex, names: Iterable[str], directory: Path
 ) -> dict[str, Path]:
-    """The files of packages and of all that they need, by name; fetched where they are missing."""
+    """The files of packages and of all that they need, by name; missing ones are fetched."""
     selection = select(index, names)
     if selection.unmet:
         raise MirrorError(
@@ -266,7 +266,7 @@ def fetch_packages(
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    """Return whether a file downloaded earlier (and verified then) is still what the index says."""
+    """Return whether an earlier downloaded (and verified) file still has the index's SHA-256."""
     if not path.exists():
         return False
     with path.open("rb") as file:
@@ -277,7 +277,7 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 
 def make_repositories(debian: Debian, root: Path, progress: Progress) -> None:
-    """Write a repository of each architecture's packages below `root`."""
+    """Write a repository for each architecture's packages below `root`."""
     work = root / "work"
     rpm = open_rpm(work / "rpm")
     debs = sorted({deb for files in debian.packages.values() for deb in files.values()})
@@ -311,7 +311,7 @@ def _own_recipes(debian: Debian, trees: Path) -> Iterable[tuple[Recipe, str]]:
 
 
 def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
-    """Every package once, with the architecture to tell rpmbuild; noarch with the first."""
+    """Every package once, with the architecture for rpmbuild; noarch ones with the first."""
     seen: set[Path] = set()
     for arch, files in debian.packages.items():
         providers = elf_providers({name: scanned[deb].elf for name, deb in files.items()})
@@ -341,7 +341,7 @@ def _belongs(made: Recipe, target: str, arch: str, debian: Debian) -> bool:
 
 
 def _publish(rpms: Sequence[Path], repository: Path, revision: int) -> None:
-    """Puts packages into a repository: links to one file, as architectures share noarch ones."""
+    """Put packages into a repository as hard links, as architectures share noarch packages."""
     packages = []
     for path in rpms:
         folder = repository / "Packages" / path.name[0].lower()
@@ -357,7 +357,8 @@ def _together(
     done: Callable[[], None],
     workers: int | None = None,
 ) -> list[_R]:
-    """`work` of each item, in order. Threads suffice: the work is done by other programs."""
+    """Call `work` on each item in threads; return the results in order. Other programs do the
+    work."""
     with ThreadPoolExecutor(workers or os.cpu_count() or 2) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:

@@ -1,7 +1,7 @@
-"""A buildroot for one more architecture: the same distribution, with all that builds need there.
+"""A buildroot for one more architecture: the same distribution, with all packages that builds need.
 
-The reference distribution has its buildroot for x86_64 alone: another would double what every demo
-fetches. This one is made when something is to be built for the architecture.
+The reference distribution has a buildroot for x86_64 only: another would double the downloads of
+every demo. This one is made when something is built for the architecture.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MADE = "made"
 def with_buildroot(
     distribution: ReferenceDistribution, cache: Path, arch: str, progress: Progress | None = None
 ) -> ReferenceDistribution:
-    """The distribution with a buildroot for `arch` too: found below `cache`, or made.
+    """The distribution with a buildroot for `arch` too, which is made below `cache` if missing.
+    That takes some minutes and fetches 100 MB.
 
-    Making takes some minutes and fetches 100 MB. Raises SurroundingsError as the making of the
-    distribution itself does.
+    Raises SurroundingsError like `build_reference_distribution`.
     """
     if arch == BUILT_ARCH:
         return distribution
@@ -42,7 +42,7 @@ def with_buildroot(
         with making_alone(cache, progress):
             if not (root / _MADE).exists():
                 _make(distribution, cache, arch, root, progress)
-    # Written each time: the cache may have moved.
+    # Written each time: the cache may have been moved.
     repositories = root / "repositories"
     for other in DEBIAN_ARCH:
         link = repositories / other

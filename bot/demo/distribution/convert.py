@@ -1,7 +1,5 @@
-"""`.deb` -> `.rpm`: two passes over a set of packages, because who links with whom comes first.
-
-The same `.deb` files give the same `.rpm` files, byte for byte, with one version of rpm.
-"""
+"""Conversion of `.deb` to `.rpm`, in two passes, as ELF dependencies between packages are needed
+first. With one version of rpm the same `.deb` files give the same `.rpm` files, byte for byte."""
 
 from __future__ import annotations
 
@@ -27,9 +25,10 @@ from bot.demo.distribution.recipes import Recipe, spec_text
 from bot.demo.distribution.unpack import DEPENDENCIES, NONE, Unpacked, unpack, with_made
 from bot.errors import SurroundingsError
 
-# Modules of iconv: nobody requires them, and what they provide and require is each other.
+# iconv's modules: no package requires them, and they only require each other.
 NOT_SCANNED = re.compile(r"^/usr/lib/[^/]+/gconv/")
-# One of rpm's own generators is wanted: ELF. Shebangs would demand what minimal images lack.
+# Only rpm's generator for ELF is used: that for scripts would require interpreters that minimal
+# images lack.
 _MACROS = f"""
 %_buildshell /bin/bash
 %_build_id_links none
@@ -63,10 +62,8 @@ _MACROS = f"""
 
 @dataclass(frozen=True, slots=True)
 class Rpm:
-    """rpm on this machine: where its helpers are, and the private directory that steers it.
-
-    `macro_files` are rpm's own, then ours: the host's and the user's macros are not read.
-    """
+    """The host's rpm: its helper programs, and a private directory of configuration. `macro_files`
+    are rpm's own and those of that directory: the host's and the user's macros are not read."""
 
     home: Path
     elfdeps: str
@@ -74,14 +71,14 @@ class Rpm:
 
 
 def open_rpm(home: Path) -> Rpm:
-    """Prepares the private directory `home`. Raises SurroundingsError without rpmbuild."""
+    """Prepare the private directory `home`; SurroundingsError if rpmbuild is missing."""
     configuration = Path(_evaluate("%{_rpmconfigdir}"))
     elfdeps = configuration / "elfdeps"
     attributes = configuration / "fileattrs/elf.attr"
     for path in (elfdeps, attributes):
         if not path.exists():
             raise SurroundingsError(
-                f"{path} is not there: rpm cannot find the dependencies of programs.",
+                f"{path} is missing: rpm cannot find the dependencies of programs.",
                 "Install rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS).",
             )
     (home / "fileattrs").mkdir(parents=True, exist_ok=True)
@@ -112,7 +109,8 @@ def _evaluate(expression: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The first pass: a package unpacked, and what its programs provide and require."""
+    """The result of the first pass: an unpacked package, and the ELF capabilities of its
+    programs."""
 
     unpacked: Unpacked
     elf: ElfDependencies
@@ -127,7 +125,7 @@ class Scanned:
 
 
 def scan(deb: Path, tree: Path, rpm: Rpm) -> Scanned:
-    """Unpacks a `.deb` into `tree`, adds what its scripts would make, looks at its programs."""
+    """Unpack a `.deb` into `tree`, add files that its scripts would make, and scan its programs."""
     unpacked = with_made(unpack(deb, tree))
     return Scanned(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
 
@@ -139,7 +137,7 @@ def recipe(
     among: PackageSet,
     directories: frozenset[str] = frozenset(),
 ) -> Recipe:
-    """The package in rpm's terms.
+    """The recipe of a package.
 
     `linked` are the packages it needs by ELF capabilities, `among` all packages of its
     architecture, `directories` those of the `filesystem` package.
@@ -183,10 +181,10 @@ def recipe(
 
 
 def write_rpm(recipe: Recipe, target_arch: str, rpm: Rpm, output: Path) -> Path:
-    """Packages a recipe's tree (which is moved away) and returns the `.rpm` in `output`.
+    """Package a recipe's tree (which is moved away); return the `.rpm` in `output`.
 
-    `target_arch` is what rpmbuild builds for: a noarch package is one anywhere.
-    Raises SurroundingsError with rpmbuild's complaint.
+    `target_arch` is rpmbuild's target; it does not matter for noarch packages. Raises
+    SurroundingsError with rpmbuild's message.
     """
     work = rpm.home / "work" / f"{recipe.name}.{recipe.arch}"
     shutil.rmtree(work, ignore_errors=True)
@@ -240,7 +238,7 @@ class ElfDependencies:
 
 
 def elf_dependencies(unpacked: Unpacked, generator: str) -> ElfDependencies:
-    """Asks `generator` (rpm's elfdeps) about every scanned ELF file of a package."""
+    """Run `generator` (rpm's elfdeps) on every scanned ELF file of a package."""
     paths = [
         f"{unpacked.tree}{entry.path}"
         for entry in unpacked.entries
@@ -280,7 +278,7 @@ def linked_packages(
 
 
 def elf_providers(packages: Mapping[str, ElfDependencies]) -> dict[str, frozenset[str]]:
-    """Capability -> the packages that provide it."""
+    """A map from capabilities to the packages that provide them."""
     found: dict[str, set[str]] = {}
     for name, elf in packages.items():
         for capability in elf.provides:

@@ -1,15 +1,15 @@
-"""Debian's words in rpm's: suites, architectures, versions and relations between packages.
+"""Conversion of Debian's suites, architectures, versions and relations to rpm's.
 
 - A group of alternatives becomes a rich dependency.
-- What only maintainer scripts need goes: nothing here runs them.
-- A named dependency on a package that supplies an ELF capability which this package needs goes:
-  rpm's generator says it better, and as it does in every RPM distribution.
-- Recommends, Suggests and Enhances stay under their names.
+- Dependencies of maintainer scripts alone are dropped: nothing runs them.
+- A named dependency on a package that supplies an ELF capability which this package needs is
+  dropped: rpm's generator adds a more precise one, as in every RPM distribution.
+- Recommends, Suggests and Enhances are kept under their names.
 - Breaks, Conflicts and Replaces become Conflicts and Obsoletes where both systems mean the same.
-  They can disagree: an unversioned Provides meets a versioned relation in rpm alone, and the two
-  order some versions differently. In a frozen set every package and version is known, so each
-  relation is looked up in both systems' eyes; where they name different packages it is left out.
-  Replaces without Conflicts permits taking over files, for which rpm has no word and no need.
+  They can differ: an unversioned Provides satisfies a versioned relation in rpm alone, and the two
+  order some versions differently. As every package and version of a frozen set is known, each
+  relation is resolved by the rules of both systems, and left out if they name different packages.
+  Replaces without Conflicts permits taking over files, for which rpm has no counterpart.
 """
 
 from __future__ import annotations
@@ -25,27 +25,28 @@ from debian.debian_support import NativeVersion
 
 from bot.closure.requests import RELATION_FLAGS
 
-# rpm's name of an architecture -> Debian's.
+# Architectures: rpm's name to Debian's.
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "s390x": "s390x"}
 RPM_ARCH = {debian: rpm for rpm, debian in DEBIAN_ARCH.items()} | {"all": "noarch"}
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A frozen suite of Debian: its code name, its number, the `dist` of packages made of it."""
+    """A frozen suite of Debian: its code name, its number, and `%dist` of its repackaged
+    packages."""
 
     codename: str
     number: str
     dist: str
 
 
-# Tried in this order: a mirror may answer with files that do not match its Release file.
+# Tried in this order: a mirror's files may not match its Release file.
 SUITES = (Suite("bookworm", "12", ".deb12"), Suite("trixie", "13", ".deb13"))
 
 
 @dataclass(frozen=True, slots=True)
 class Evr:
-    """Epoch, version and release as rpm writes them."""
+    """Epoch, version and release in rpm's form."""
 
     epoch: int
     version: str
@@ -57,10 +58,10 @@ class Evr:
 
 
 def split_version(text: str) -> Evr:
-    """Debian's `[epoch:]upstream[-revision]`; the release is "" without a revision.
+    """The epoch, version and release of `[epoch:]upstream[-revision]`; "" without a revision.
 
-    rpm forbids a dash in Version: further dashes of the upstream version become dots, which rpm,
-    like any other separator, compares as nothing at all.
+    rpm forbids a dash in Version: further dashes of the upstream version become dots; rpm ignores
+    which separator it is.
     """
     epoch, colon, rest = text.partition(":")
     if not colon:
@@ -79,12 +80,12 @@ def package_evr(text: str, dist: str) -> Evr:
 
 
 def bound(operator: str, text: str, dist: str) -> tuple[str, str]:
-    """rpm's operator and version for Debian's `(operator text)`.
+    """The operator and version in rpm for Debian's `(operator text)`.
 
-    rpm compares versions alone when one side has no release, Debian reads a missing revision as
-    the lowest: `>> 2.36` holds for 2.36-9 in Debian, `> 2.36` does not in rpm, so it becomes `>=`;
-    `<=` becomes `<` likewise. With a revision, `=`, `<=` and `>>` name the release with `dist`;
-    `>=` and `<<` without, which is lower than every release that begins with it.
+    rpm compares versions alone when one side has no release, Debian reads a missing revision as the
+    lowest: `>> 2.36` holds for 2.36-9 in Debian, `> 2.36` does not in rpm, so it becomes `>=`; `<=`
+    becomes `<` likewise. With a revision, `=`, `<=` and `>>` name the release with `dist`; `>=` and
+    `<<` without, which is lower than every release that begins with it.
     """
     evr = split_version(text)
     operator = {"<": "<=", ">": ">="}.get(operator, operator)  # Debian's old spellings
@@ -95,7 +96,7 @@ def bound(operator: str, text: str, dist: str) -> tuple[str, str]:
     return {"<<": "<", ">>": ">"}.get(operator, operator), str(evr)
 
 
-# Debian's configuration, registration and administration tools: called by maintainer scripts.
+# Debian's tools that only maintainer scripts call.
 SCRIPT_TOOLS = frozenset(
     {
         "adduser",
@@ -110,20 +111,20 @@ SCRIPT_TOOLS = frozenset(
         "ucf",
     }
 )
-# The same, of one package alone: nginx's script asks `ss` of iproute2 whether port 80 is taken.
+# The same for single packages: nginx's script calls `ss` of iproute2.
 SCRIPT_TOOLS_OF = {"nginx": frozenset({"iproute2"})}
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One package of a relation: its name, and operator and version of Debian, "" without."""
+    """One package of a relation: its name, and Debian's operator and version, or ""."""
 
     name: str
     operator: str = ""
     version: str = ""
 
     def capability(self, dist: str) -> str:
-        """As rpm writes it."""
+        """The capability in rpm's syntax."""
         if not self.operator:
             return self.name
         operator, version = bound(self.operator, self.version, dist)
@@ -135,7 +136,7 @@ Group = tuple[Alternative, ...]
 
 @lru_cache(maxsize=200_000)
 def parse_relations(text: str) -> tuple[Group, ...]:
-    """The groups of a relation field; each group holds its alternatives, in order."""
+    """The groups of a relation field, each with its alternatives in order."""
     if not text.strip():
         return ()
     groups: list[Group] = []
@@ -149,7 +150,7 @@ def parse_relations(text: str) -> tuple[Group, ...]:
 
 
 def needed_groups(package: str, fields: Mapping[str, str]) -> tuple[Group, ...]:
-    """Pre-Depends and Depends without what only maintainer scripts call."""
+    """The groups of Pre-Depends and Depends, without packages that only maintainer scripts call."""
     tools = SCRIPT_TOOLS | SCRIPT_TOOLS_OF.get(package, frozenset())
     groups: dict[Group, None] = {}
     for field in ("Pre-Depends", "Depends"):
@@ -161,7 +162,7 @@ def needed_groups(package: str, fields: Mapping[str, str]) -> tuple[Group, ...]:
 
 
 def written(group: Group, dist: str) -> str:
-    """A group as rpm writes it: a capability, or a rich dependency of the alternatives."""
+    """A group in rpm's syntax: a capability, or a rich dependency of the alternatives."""
     capabilities = tuple(dict.fromkeys(a.capability(dist) for a in group))
     return capabilities[0] if len(capabilities) == 1 else f"({' or '.join(capabilities)})"
 
@@ -172,9 +173,9 @@ def requires(
     dist: str,
     linked: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """rpm's Requires of a Debian package, generated ones not among them.
+    """The Requires in rpm of a Debian package, without generated ones.
 
-    `linked` are the packages whose ELF capabilities this one needs.
+    `linked` are the packages whose ELF capabilities it needs.
     """
     return tuple(
         dict.fromkeys(
@@ -186,7 +187,7 @@ def requires(
 
 
 def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
-    """Recommends, Suggests or Enhances, without what only maintainer scripts call."""
+    """The Recommends, Suggests or Enhances, without packages that only maintainer scripts call."""
     needed = (
         tuple(a for a in group if a.name not in SCRIPT_TOOLS)
         for group in parse_relations(fields.get(field, ""))
@@ -195,13 +196,13 @@ def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
 
 
 def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
-    """rpm's Provides: Debian's own, with their versions."""
+    """The Provides in rpm: Debian's, with their versions."""
     groups = parse_relations(fields.get("Provides", ""))
     return tuple(dict.fromkeys(a.capability(dist) for group in groups for a in group))
 
 
 class PackageSet:
-    """All packages of one architecture, for asking which of them a relation names."""
+    """All packages of one architecture, to find those that a relation names."""
 
     def __init__(self, packages: Mapping[str, Mapping[str, str]], dist: str) -> None:
         """`packages`: the control fields of each package, by its name."""
@@ -236,7 +237,7 @@ class PackageSet:
         return name.Rel(RELATION_FLAGS[operator], self._pool.Dep(version))
 
     def named_by_rpm(self, alternative: Alternative) -> frozenset[str]:
-        """The packages that rpm's counterpart of a relation names."""
+        """The packages that the relation names in rpm."""
         found = self._pool.whatprovides(self._capability(alternative))
         return frozenset(solvable.name for solvable in found)
 
@@ -261,7 +262,8 @@ def _holds(version: str, alternative: Alternative) -> bool:
 
 
 def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: str) -> list[str]:
-    """rpm's Conflicts of a package: the Breaks and Conflicts on which both systems agree."""
+    """The Conflicts in rpm: the Breaks and Conflicts that name the same packages in both
+    systems."""
     agreed: dict[str, None] = {}
     for alternative in (*_relations(fields, "Breaks"), *_relations(fields, "Conflicts")):
         debian = among.named_by_debian(alternative) - {package}
@@ -272,10 +274,10 @@ def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: 
 
 
 def obsoletes(package: str, fields: Mapping[str, str], among: PackageSet) -> list[str]:
-    """rpm's Obsoletes of a package: what it replaces, provides and conflicts with, whole.
+    """The Obsoletes in rpm: packages that it replaces, provides and conflicts with, unversioned. By
+    these Debian marks that a package replaced another (Debian policy, 7.6.2).
 
-    That is how Debian says that a package took another's place (Debian policy, 7.6.2). Names that
-    the set still has are left out: rpm would remove them on sight.
+    Names that the set still has are left out, as rpm would remove them.
     """
     wanted: set[str] | None = None
     for field in ("Replaces", "Conflicts", "Provides"):

@@ -1,8 +1,8 @@
-"""The packages that the distribution holds, and fetching them by apt-get, which verifies them.
+"""The packages of the distribution, and fetching them by apt-get, which verifies them.
 
 apt-get has its own state for each architecture. The host's package state (`/var/lib/apt`,
 `/var/lib/dpkg`, `/etc/apt/sources.list*`) is neither read nor written. Of its configuration only
-how things are fetched is used (`Acquire`: proxies, timeouts); its hooks are not run.
+`Acquire` is used (proxies, timeouts); its hooks are not run.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ KEYRINGS = (
 
 
 class MirrorError(SurroundingsError):
-    """The mirror could not be reached, or what it answers is not what its Release file says."""
+    """The mirror could not be reached, or its files do not match its Release file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Apt:
-    """apt-get's own world for one architecture of one suite, in one directory."""
+    """apt-get with its own state for one architecture of a suite, in a directory."""
 
     directory: Path
     arch: str
@@ -45,12 +45,12 @@ class Apt:
 
 
 def mirror() -> str:
-    """The mirror to ask: MINIMIZE_DEBIAN_MIRROR, or Debian's own."""
+    """The mirror to use: MINIMIZE_DEBIAN_MIRROR, or Debian's own."""
     return os.environ.get("MINIMIZE_DEBIAN_MIRROR", MIRROR).rstrip("/")
 
 
 def keyring() -> Path:
-    """Debian's archive keys on this machine; SurroundingsError if they are not there."""
+    """The file of Debian's archive keys on this machine; SurroundingsError if there is none."""
     for path in KEYRINGS:
         if path.exists():
             return path
@@ -61,7 +61,7 @@ def keyring() -> Path:
 
 
 def open_apt(directory: Path, arch: str, suite: Suite) -> Apt:
-    """An empty world in `directory`; what a former call downloaded stays."""
+    """Set up apt-get in `directory`; files that an earlier call downloaded stay."""
     apt = Apt(directory, arch, suite, mirror())
     for name in ("lists/partial", "cache/archives/partial", "preferences.d"):
         (directory / name).mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def open_apt(directory: Path, arch: str, suite: Suite) -> Apt:
 
 
 def _acquire() -> str:
-    """How this machine fetches: its own `Acquire` options, as apt writes them."""
+    """The host's `Acquire` options, in apt's syntax."""
     finished = subprocess.run(
         ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False
     )
@@ -85,11 +85,8 @@ def _acquire() -> str:
 
 
 def update(apt: Apt) -> Path:
-    """Fetches and verifies the suite's index. Returns the decompressed `Packages` file.
-
-    Raises MirrorError where the mirror does not answer, or answers with other files than its
-    signed Release file names.
-    """
+    """Fetch and verify the suite's index; return the decompressed `Packages` file. MirrorError if
+    the mirror does not answer, or its files do not match its signed Release file."""
     for stale in (apt.directory / "lists").glob("*_Packages*"):
         stale.unlink()
     _apt_get(apt, "update")
@@ -102,7 +99,7 @@ def update(apt: Apt) -> Path:
 
 
 def download(apt: Apt, packages: Sequence[tuple[str, str]], directory: Path) -> None:
-    """Fetches the `.deb` of each (name, Debian version) into `directory`, verified by apt."""
+    """Fetch the `.deb` of each (name, Debian version) into `directory`, verified by apt."""
     directory.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(packages), 200):
         names = [f"{name}={version}" for name, version in packages[start : start + 200]]
@@ -110,7 +107,7 @@ def download(apt: Apt, packages: Sequence[tuple[str, str]], directory: Path) -> 
 
 
 def download_source(apt: Apt, package: str, directory: Path) -> None:
-    """Fetches the upstream tarball of a source package into `directory`, verified by apt."""
+    """Fetch the upstream tarball of a source package into `directory`, verified by apt."""
     directory.mkdir(parents=True, exist_ok=True)
     _apt_get(apt, "source", "--download-only", "--tar-only", package, directory=directory)
 
@@ -127,16 +124,16 @@ def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = N
         "Dir::Etc::preferencesparts": apt.directory / "preferences.d",
         "APT::Architecture": apt.debian_arch,
         "APT::Architectures::": apt.debian_arch,
-        "APT::Sandbox::User": "",  # _apt cannot write to a person's cache
+        "APT::Sandbox::User": "",  # the user _apt cannot write to the cache
         "APT::Update::Error-Mode": "any",
-        # Verified always, whatever this machine allows itself.
+        # Always verified, whatever the host's configuration allows.
         "Acquire::AllowInsecureRepositories": "false",
         "Acquire::AllowWeakRepositories": "false",
         "Acquire::AllowDowngradeToInsecureRepositories": "false",
         "Acquire::GzipIndexes": "false",
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
-        # A frozen suite's Release file may be old: its signature says it is Debian's.
+        # A frozen suite's Release file may be old; its signature is still checked.
         "Acquire::Check-Valid-Until": "false",
     }
     options = [part for key, value in state.items() for part in ("-o", f"{key}={value}")]
@@ -159,11 +156,11 @@ def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = N
         )
 
 
-# Essential packages are nobody's dependency in Debian: named here.
+# Essential packages are no dependencies in Debian, so they are listed here.
 ESSENTIAL = ("base-files", "bash", "coreutils", "dash", "grep", "libc-bin", "mawk", "sed")
 WORKLOADS = ("ca-certificates", "curl", "nginx", "nginx-common", "python3")
-# What pull requests of the demo and the tests may reach for: the large alternative of mawk, an
-# interpreter of many megabytes, and the libraries of nginx's module for XSLT.
+# Packages for pull requests of the demo and the tests: the large alternative to mawk, a large
+# interpreter, and the libraries of nginx's module for XSLT.
 EXTRAS = ("gawk", "libxslt1.1", "perl")
 BUILD_PACKAGES = (
     "base-files",
@@ -193,22 +190,23 @@ BUILD_PACKAGES = (
 DEVELOPMENT = ("libpcre2-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "pkgconf", "zlib1g-dev")
 # With it the distribution's own rpm evaluates spec files (`bot.build.rpm_root`).
 EVALUATION = ("python3-rpm",)
-# The architecture that has a buildroot; others get one when something is built for them.
+# The architecture with a buildroot; others get one when something is built for them.
 BUILT_ARCH = "x86_64"
-# Which package stands for a virtual one when several could, and the small one shall.
+# The providers to use for virtual packages that have several: the small ones.
 PREFERRED = {"awk": "mawk"}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The Debian packages of one architecture, sorted; `unmet` names groups nobody satisfies."""
+    """The Debian packages of one architecture, sorted; `unmet` are groups that no package
+    satisfies."""
 
     names: tuple[str, ...]
     unmet: tuple[str, ...] = ()
 
 
 def roots(*, buildroot: bool) -> tuple[str, ...]:
-    """The packages of the distribution itself, and of a buildroot where one is wanted."""
+    """The names of the distribution's packages, and of a buildroot's if wanted."""
     names = {*ESSENTIAL, *WORKLOADS, *EXTRAS}
     if buildroot:
         names |= {*BUILD_PACKAGES, *DEVELOPMENT, *EVALUATION}
@@ -216,7 +214,7 @@ def roots(*, buildroot: bool) -> tuple[str, ...]:
 
 
 def select(index: PackageIndex, names: Iterable[str]) -> Selection:
-    """The closure of `names` in the index: the first alternative, the preferred provider."""
+    """The closure of `names` in the index, by first alternatives and preferred providers."""
     wanted = list(names)
     chosen: dict[str, None] = {}
     unmet: list[str] = []
@@ -258,10 +256,8 @@ _PROVIDES = re.compile(r"^Provides: (.+)$", re.MULTILINE)
 
 
 class PackageIndex:
-    """The `Packages` file of one architecture. Stanzas are parsed on use: there are 60,000.
-
-    Where a name comes twice, the last wins, as apt's files have one version of each.
-    """
+    """The `Packages` file of one architecture. Stanzas are parsed when used: there are 60,000. Of
+    repeated names the last counts; apt's files have one version of each."""
 
     def __init__(self, text: str) -> None:
         self._stanzas: dict[str, str] = {}
@@ -307,5 +303,5 @@ class PackageIndex:
         return {virtual: tuple(sorted(names)) for virtual, names in found.items()}
 
     def providers(self, virtual: str) -> tuple[str, ...]:
-        """The packages that provide a virtual one, sorted."""
+        """The names of the packages that provide a virtual one, sorted."""
         return self._providers.get(virtual, ())

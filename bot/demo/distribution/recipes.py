@@ -1,7 +1,7 @@
-"""Recipes of packages as spec files, and those of the distribution's own packages.
+"""Recipes of packages as spec files, and the distribution's own packages.
 
-Nothing is built: a tree is moved into place. The own packages are `filesystem` and the macros that
-packages are built with.
+Nothing is built: a tree is moved into place. Its own packages are `filesystem` and the macros for
+building packages.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LANGUAGE = re.compile(r"^/usr/share/(?:locale|man)/(?P<code>[a-z]{2,3}(?:[_@.][
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that goes into one repackaged package.
+    """The contents of a repackaged package.
 
-    `source` is the source package's name, `source_evr` its version; `tree` the directory with the
-    files, `entries` those of them that the package carries.
+    `source` is the source package's name, `source_evr` its version; `tree` is the directory with
+    the files, `entries` are those to package.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Recipe:
 
 
 def spec_text(recipe: Recipe) -> str:
-    """The spec file. The binary package is a subpackage where its source has another name."""
+    """The spec file. The binary package is a subpackage if its source has another name."""
     lines = [
         f"Name: {recipe.source}",
         *_version(recipe.evr if recipe.name == recipe.source else recipe.source_evr),
@@ -97,8 +97,8 @@ def file_lines(
 ) -> list[str]:
     """The lines of `%files`. Directories in `left_out` belong to the `filesystem` package.
 
-    A quoted name is literal, except that rpm expands macros in it: `%` is doubled. rpm cannot
-    carry a name with a quote or a line break in it: ValueError.
+    A quoted name is literal, except that rpm expands macros in it: `%` is doubled. ValueError for a
+    name with a quote or a line break, which rpm cannot package.
     """
     lines = []
     for entry in entries:
@@ -128,11 +128,11 @@ def _version(evr: Evr) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text that rpm takes as it is: no macro expands in it, no section begins."""
+    """Text escaped for a spec file: it expands no macros and begins no section."""
     return text.replace("%", "%%").strip()
 
 
-# Own packages change with the recipe, not with Debian: a fixed time, 2023-06-10 (Debian 12).
+# The time of the distribution's own packages, which do not change with Debian: 2023-06-10.
 TIME = 1_686_355_200
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
 # The directories of `filesystem`: mode, then paths.
@@ -153,7 +153,7 @@ _DIRECTORIES = {
     for mode, *paths in (line.split() for line in _TREE.splitlines())
     for path in paths
 }
-# Debian's fixed users and groups (base-passwd), those that files of packages may belong to.
+# Debian's fixed users and groups (base-passwd) that may own files of packages.
 _USERS = """\
 root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
@@ -197,7 +197,7 @@ _MACROS = """\
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
 """
-# rpm reads these last: after its own macros for the architecture, which say otherwise.
+# Read last, to override rpm's own macros for the architecture.
 _PLACES = """\
 # Where packages of the reference distribution put their files.
 %_dbpath /var/lib/rpm

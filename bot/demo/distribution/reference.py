@@ -1,7 +1,7 @@
 """The reference distribution as a value: finding it in the cache, its documents and repositories.
+The same packages give the same repository, byte for byte (createrepo_c).
 
-The same packages give the same bytes of a repository (createrepo_c). The demo's git repository is
-here too: nginx's spec file and sources, before and after the pull request.
+Also the demo's git repositories: spec files and sources, before and after the pull request.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from bot.demo.distribution.recipes import MACROS_PACKAGE
 from bot.distro.repomd import createrepo
 from bot.errors import SurroundingsError
 
-# Raised with every change of what is made: another number is another distribution.
+# Increased with every change of the packages: another number is another distribution.
 FORMAT = 4
-# The same of its documents, which are then written anew beside the same packages.
+# The same for its documents, which are rewritten without building packages.
 DOCUMENTS_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDistribution:
-    """A small real distribution on this disk.
+    """A small real distribution on disk.
 
-    `root` holds everything; `repositories` the rpm-md repository of each architecture as a
-    `file://` URL; `config_dir` the configuration documents (`--config`); `sources` the upstream
-    tarballs of the demo's own packages; `versions` the Debian version of each source in it.
+    `root` is its directory; `repositories` maps architectures to `file://` URLs of rpm-md
+    repositories; `config_dir` has the configuration documents (`--config`); `sources` the upstream
+    tarballs of the demo's packages; `versions` maps sources to Debian versions.
     """
 
     root: Path
@@ -47,15 +47,15 @@ class ReferenceDistribution:
 
     @property
     def dist(self) -> str:
-        """rpm's `%dist` of every package here, such as `.deb12`."""
+        """The `%dist` of every package, such as `.deb12`."""
         return self.suite.dist
 
     def repository_directory(self, arch: str) -> Path:
-        """The directory of one architecture's repository: `repodata/`, `Packages/`."""
+        """The directory of an architecture's repository (`repodata/`, `Packages/`)."""
         return self.root / "repositories" / arch
 
     def published_evr(self, source: str) -> tuple[int, str, str]:
-        """Epoch, version and release (with `dist`) that a source's packages are published with."""
+        """The epoch, version and release (with `dist`) of a source's published packages."""
         evr = package_evr(self.versions[source], self.dist)
         return evr.epoch, evr.version, evr.release
 
@@ -69,14 +69,14 @@ def default_cache() -> Path:
 
 
 def place(cache: Path) -> Path:
-    """Where this version's distribution is, or will be, below a cache directory."""
+    """The directory of this version's distribution below a cache directory; it need not exist."""
     return cache.absolute() / "reference" / f"format-{FORMAT}"
 
 
 def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
-    """The distribution made before, or None.
+    """The existing distribution, or None.
 
-    Its documents are written anew if the cache has moved, or if this version's are others.
+    Its documents are rewritten if the cache was moved, or if this version has other documents.
     """
     root = place(cache)
     try:
@@ -91,10 +91,9 @@ def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
 
 
 def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
-    """Writes the configuration documents, in Content Resolver's format, into `directory`.
+    """Write the configuration documents, in Content Resolver's format, into `directory`.
 
-    `repositories` is the directory with one repository for each architecture, as it will be called
-    when it is used.
+    `repositories` is the final path of the directory with a repository for each architecture.
     """
     directory.mkdir(parents=True, exist_ok=True)
     values = {
@@ -107,11 +106,11 @@ def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
     for template in (Path(__file__).parent / "documents").glob("*.yaml"):
         draft = directory / f"{template.name}.{os.getpid()}"
         draft.write_text(Template(template.read_text()).substitute(values), encoding="utf-8")
-        draft.replace(directory / template.name)  # others may be reading it
+        draft.replace(directory / template.name)  # other processes may be reading it
 
 
 def write_record(directory: Path, root: Path, suite: Suite, versions: Mapping[str, str]) -> None:
-    """Writes what `find_reference_distribution` reads; last of all, and whole or not at all."""
+    """Write the record that `find_reference_distribution` reads, atomically, as the last step."""
     record = {
         "suite": suite.codename,
         "root": str(root),
@@ -135,9 +134,9 @@ def _value(root: Path, suite: Suite, versions: Mapping[str, str]) -> ReferenceDi
 
 
 def write_repository(root: Path, packages: Iterable[Path], revision: int) -> None:
-    """Writes `root/repodata` for the `.rpm` files, which lie below `root`.
+    """Write `root/repodata` for `.rpm` files below `root`.
 
-    `revision` (seconds since 1970) becomes the revision and every timestamp.
+    `revision` (seconds since 1970) is the revision and every timestamp.
     """
     createrepo_c = createrepo()
     ordered = sorted(packages)
@@ -159,10 +158,8 @@ def write_repository(root: Path, packages: Iterable[Path], revision: int) -> Non
 def write_metadata(
     root: Path, packages: Callable[[], Iterable[Any]], count: int, revision: int
 ) -> None:
-    """Writes `root/repodata` for createrepo_c packages: primary and filelists, compressed by zstd.
-
-    (createrepo_c's gzip writes the clock into its header.)
-    """
+    """Write `root/repodata` for createrepo_c packages: primary and filelists, compressed by zstd.
+    (createrepo_c's gzip writes the current time into its header.)"""
     createrepo_c = createrepo()
     data = root / "repodata"
     shutil.rmtree(data, ignore_errors=True)
@@ -202,8 +199,8 @@ BODY = """\
 Some sites serve XML that nginx turns into HTML: switch on `ngx_http_xslt_module`.
 The log report that runs beside the server is a Perl script, so perl is required.
 """
-# What the pull request does to the spec file: (line that is there, what stands there afterwards).
-# No line names the library that the module links, libxslt1.1, nor what that needs.
+# The pull request's edits of the spec file: (existing line, lines that replace it). No line names
+# the library that the module links, libxslt1.1, or its dependencies.
 _EDITS = (
     ("BuildRequires:  libssl-dev\n", "BuildRequires:  libssl-dev\nBuildRequires:  libxslt1-dev\n"),
     (
@@ -219,7 +216,7 @@ _EDITS = (
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFiles:
-    """The files of the demo's git repository by path, on the base branch and on the pull request's.
+    """The files of a git repository of the demo, by path, on the base and the head branch.
 
     `title` and `body` are the pull request's, `name` is the repository's.
     """
@@ -232,16 +229,16 @@ class RepositoryFiles:
 
 
 def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFiles:
-    """The demo's repository for a distribution: same version and release as it has published.
+    """The demo's repository of nginx, with the version and release that the distribution publishes.
+    The tarball is Debian's `.orig.tar.gz`, which is upstream's, renamed to `nginx-VERSION.tar.gz`.
 
-    The tarball is Debian's `.orig.tar.gz`, which is upstream's; the repository carries it as
-    `nginx-VERSION.tar.gz`. Raises SurroundingsError if the distribution's sources lack it.
+    Raises SurroundingsError if the distribution lacks it.
     """
     evr = split_version(distribution.versions["nginx"])
     tarball = distribution.sources / f"nginx_{evr.version}.orig.tar.gz"
     if not tarball.exists():
         raise SurroundingsError(
-            f"The source of nginx is not at {tarball}.",
+            f"The source of nginx is missing: {tarball}.",
             f"Delete {distribution.root}: the next run makes the distribution anew.",
         )
     folder = files("bot.demo.distribution").joinpath("nginx")
@@ -255,8 +252,8 @@ def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFil
 
 
 def crcsum_repository_files() -> RepositoryFiles:
-    """A small program that the pull request links with zlib on aarch64 alone: its Makefile says so,
-    and the same spec file is true everywhere."""
+    """A repository of a small program that the pull request links with zlib on aarch64 alone: its
+    Makefile does so, without a change of dependencies in the spec file."""
     folder = files("bot.demo.distribution").joinpath("crcsum")
     base = {name: folder.joinpath(name).read_bytes() for name in ("Makefile", "crcsum.c")}
     spec = folder.joinpath("crcsum.spec").read_text()
@@ -282,7 +279,7 @@ def _versioned(spec: str, version: str, release: str) -> str:
 
 
 def _changed(spec: str) -> str:
-    """The spec file of the pull request: the edits, the next release, an entry in the changelog."""
+    """The spec file of the pull request: with edits, the next release and a changelog entry."""
     for before, after in _EDITS:
         if spec.count(before) != 1:
             raise ValueError(f"the demo's spec file has no single line {before.strip()!r}")
@@ -307,6 +304,6 @@ def _tag(spec: str, name: str) -> str:
 
 
 def _next_release(release: str) -> str:
-    """`9+deb12u9` -> `10`: the first number, raised."""
+    """The first number of a release plus one: `9+deb12u9` becomes `10`."""
     match = re.match(r"\d+", release)
     return str(int(match[0]) + 1) if match is not None else f"{release}.1"

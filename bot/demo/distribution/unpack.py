@@ -1,6 +1,6 @@
-"""A Debian package as a tree of files ready for rpm, and what its scripts would have made.
+"""A Debian package as a tree of files for rpm, with files that its scripts would have made.
 
-/usr is merged; links and modes stay.
+/usr is merged; links and modes are preserved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from debian.deb822 import Deb822
 from bot.errors import SurroundingsError
 
 MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-# Only Debian's own tools read these.
+# Files that only Debian's tools read.
 LEFT_OUT = ("usr/share/lintian/", "usr/share/menu/")
 ELF_MAGIC = b"\x7fELF"
 
@@ -30,7 +30,7 @@ EntryKind = Literal["file", "directory", "link"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One path of a package: absolute, with the mode and owners the package gives it."""
+    """An absolute path of a package, with its mode and owners."""
 
     path: str
     kind: EntryKind
@@ -42,10 +42,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A Debian package on disk: control fields, tree, and a list of what is in it.
-
-    `time` is the newest modification time in it, in seconds since 1970: the package's own.
-    """
+    """An unpacked Debian package: control fields, tree, and entries. `time` is the newest
+    modification time of its files, in seconds since 1970."""
 
     fields: Mapping[str, str]
     tree: Path
@@ -55,9 +53,9 @@ class Unpacked:
 
 
 def merged_path(path: str) -> str:
-    """Where a path (absolute, or relative to the root) is after the merge of /bin, /lib... in /usr.
+    """The path of a file after the merge of /bin, /lib... into /usr.
 
-    The answer is relative to the root, without `./`.
+    `path` may be absolute or relative to the root; the result is relative to it, without `./`.
     """
     clean = posixpath.normpath("/" + path).lstrip("/")
     first = clean.split("/", 1)[0]
@@ -65,10 +63,10 @@ def merged_path(path: str) -> str:
 
 
 def merged_target(link: str, target: str) -> str:
-    """The target of a symbolic link at `link` (its place in the package) after the merge.
+    """The target of a symbolic link at `link` (its path in the package) after the merge.
 
-    An absolute target moves with the merge. A relative one is resolved from the old place and made
-    relative to the new, if either of them moved.
+    An absolute target moves with the merge. A relative one is resolved from the old path and made
+    relative to the new one, if the link or its target moved.
     """
     if target.startswith("/"):
         return "/" + merged_path(target)
@@ -81,7 +79,7 @@ def merged_target(link: str, target: str) -> str:
 
 
 def unpack(deb: Path, tree: Path) -> Unpacked:
-    """Unpacks a `.deb` into `tree` (made anew)."""
+    """Unpack a `.deb` into `tree`, which is created."""
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     fields, config_files = _control(deb)
@@ -134,10 +132,10 @@ def _control(deb: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> Entry | None:
-    """Writes one member below `tree`; None for what the `filesystem` package or nobody carries."""
+    """Write one member below `tree`; None if it is the `filesystem` package's or is left out."""
     path = merged_path(member.name)
     if posixpath.normpath(member.name).lstrip("./") in MERGED:
-        return None  # a directory that moved, or (Debian 13) the link in its place
+        return None  # a merged directory, or (Debian 13) its link
     if not path or path.startswith(LEFT_OUT) or path + "/" in LEFT_OUT:
         return None
     place = tree / path
@@ -164,16 +162,15 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> Ent
     else:
         return None
     if elf:
-        mode |= 0o111  # as RPM distributions have it: rpm looks for requirements in programs only
+        mode |= 0o111  # as in RPM distributions: rpm scans only executables
     if kind == "file" and not member.islnk():
-        place.chmod(mode | 0o600)  # the package's own mode is in %files; rpm must read it
+        place.chmod(mode | 0o600)  # %files has the package's mode; rpm must read the file
         os.utime(place, (member.mtime, member.mtime))
     return Entry("/" + path, kind, mode, member.uname or "root", member.gname or "root", elf)
 
 
 def _is_elf(path: Path) -> bool:
-    """Return whether this is a program or a shared library (ET_EXEC, ET_DYN in elf(5)), not an
-    object."""
+    """Return whether a file is a program or a shared library (ET_EXEC, ET_DYN in elf(5))."""
     with path.open("rb") as file:
         head = file.read(18)
     if len(head) < 18 or not head.startswith(ELF_MAGIC):
@@ -183,9 +180,9 @@ def _is_elf(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Dependencies written by hand.
+    """Dependencies that are not Debian's.
 
-    `requires` and `provides` stand in the place of Debian's, the others beside them.
+    `requires` and `provides` replace Debian's; the others are added.
     """
 
     requires: tuple[str, ...] | None = None
@@ -196,18 +193,18 @@ class Own:
 
 NONE = Own()
 DEPENDENCIES = {
-    # The loader's capability is made up by rpm; and a system needs its links before its libc.
+    # rpm invents the loader's capability; and the merged links must be installed before libc.
     "libc6": Own(more_requires=("filesystem", "libc-bin"), more_provides=("rtld(GNU_HASH)",)),
     "base-files": Own(more_requires=("filesystem",)),
     "dash": Own(more_provides=("/bin/sh",)),
     "bash": Own(more_provides=("/bin/bash",)),
-    # As the demo's own spec file has it: published and built packages are of one kind.
+    # As in the demo's spec file, so that published and built packages are alike.
     "nginx": Own(requires=("nginx-common = {evr}",), provides=("httpd", "httpd-cgi")),
     "nginx-common": Own(requires=()),
 }
 
-# Links that update-alternatives or a script makes. gawk is `gawk` alone: two packages of one
-# distribution cannot both own /usr/bin/awk, and images may hold both.
+# Links that update-alternatives or a script makes. gawk has no link `awk`: two packages cannot both
+# own /usr/bin/awk, and images may have both.
 LINKS = {
     "mawk": {"usr/bin/awk": "mawk", "usr/bin/nawk": "mawk"},
     "gcc": {"usr/bin/cc": "gcc", "usr/bin/c89": "c89-gcc", "usr/bin/c99": "c99-gcc"},
@@ -220,7 +217,7 @@ COPIES = {
 
 
 def with_made(unpacked: Unpacked) -> Unpacked:
-    """The package with what its scripts would have made beside its files."""
+    """The package with the files that its scripts would have made."""
     name = unpacked.fields["Package"]
     made: list[Entry] = []
     for path, target in LINKS.get(name, {}).items():
@@ -253,7 +250,7 @@ def _write(unpacked: Unpacked, path: str, content: bytes, kind: EntryKind = "fil
 
 
 def _certificates(unpacked: Unpacked) -> list[Entry]:
-    """The bundle that update-ca-certificates makes, all authorities in the order of their names."""
+    """The certificate bundle of update-ca-certificates: all authorities, sorted by name."""
     directory = unpacked.tree / "usr/share/ca-certificates"
     bundle = b"".join(
         certificate.read_bytes().rstrip(b"\n") + b"\n"

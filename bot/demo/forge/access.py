@@ -1,6 +1,5 @@
-"""Who calls, and what that caller may do: tokens, App JWTs, roles and App permissions; and the part
-of a request about a repository that is the same in the API of every forge.
-"""
+"""Authentication and permissions of callers: tokens, App JWTs, roles and App permissions; and the
+part of requests about a repository that the APIs of all forges share."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ STATE: web.AppKey[State] = web.AppKey("state", State)
 
 
 class ApiError(Exception):
-    """A refusal; each API has its own shape of it."""
+    """A refused request, which each API formats in its own way."""
 
     def __init__(
         self, status: int, message: str, errors: list[Any] | None = None,
@@ -36,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: a user, an installation of an App, an App itself, or nobody known."""
+    """The caller of a request: a user, an installation of an App, an App itself, or anonymous."""
 
     user: User | None = None
     installation: Installation | None = None
@@ -45,10 +44,10 @@ class Caller:
 
 
 def caller_of(request: web.Request) -> Caller:
-    """Reads the Authorization header; raises ApiError 401 for credentials that do not work.
+    """The caller by the Authorization header; ApiError 401 for invalid credentials.
 
-    `token X`, `Bearer X` (a token or an App's JWT) and Basic (the token as password, as git
-    sends it) are taken; no header is an anonymous caller.
+    Accepted are `token X`, `Bearer X` (a token or an App's JWT) and Basic (the token as password,
+    as git sends it); without the header the caller is anonymous.
     """
     state = request.app[STATE]
     header = request.headers.get("Authorization")
@@ -102,7 +101,8 @@ def _bad_credentials() -> ApiError:
 
 
 def may(caller: Caller, repository: Repository, role: str, permission: str) -> bool:
-    """Return whether a caller has a role (a user) or an App permission such as `issues:write`."""
+    """Return whether a caller has a role (of users) or a permission (of Apps), such as
+    `issues:write`."""
     if caller.installation is not None:
         token = caller.token
         assert token is not None
@@ -117,7 +117,7 @@ def may(caller: Caller, repository: Repository, role: str, permission: str) -> b
 
 @dataclass(frozen=True, slots=True)
 class RepositoryCall:
-    """A request about a repository, by a caller who may do there what it wants."""
+    """A request about a repository, by a caller with the permission for it."""
 
     request: web.Request
     repository: Repository
@@ -125,11 +125,12 @@ class RepositoryCall:
 
     @property
     def state(self) -> State:
-        """All that the forge has."""
+        """The state of the forge."""
         return self.request.app[STATE]
 
     def pull_at(self, name: str, absent: ApiError) -> Pull:
-        """The pull request whose number the path has under a name; `absent` where there is none."""
+        """The pull request by its number in the path's part `name`; raises `absent` if there is
+        none."""
         found = self.state.pull(self.repository, int(self.request.match_info[name]))
         if found is None:
             raise absent
@@ -141,22 +142,22 @@ _Function = Callable[[_C], Awaitable[web.Response]]
 
 
 class Endpoint(Protocol[_C]):
-    """Serves a call below a repository's path, for who has the role.
+    """Function that registers a handler below a repository's path, for callers with the role.
 
-    `known` are the parameters of a GET, or the fields of a body, that the description lists.
+    `known` are the parameters of a GET, or the fields of a body, in the API's description.
     """
 
     def __call__(
         self, routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
     ) -> Callable[[_Function[_C]], _Function[_C]]:
-        """The decorator of what answers."""
+        """A decorator of the handler."""
         ...
 
 
 def endpoint_below(
     prefix: str, call_of: Callable[[web.Request, Sequence[str], str], Awaitable[_C]]
 ) -> Endpoint[_C]:
-    """The endpoints below the path of a repository; `call_of` has the call of a request with its
+    """The Endpoint for the path of a repository; `call_of` makes the call of a request, given its
     known names and the least role, or raises ApiError."""
 
     def endpoint(

@@ -1,4 +1,4 @@
-"""The faces of the local forge: the REST APIs and webhooks of GitHub, GitLab, Forgejo, Pagure."""
+"""The REST APIs and webhooks of GitHub, GitLab, Forgejo and Pagure on the local forge."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from bot.demo.forge.pagure.shapes import PagureShapes
 from bot.demo.forge.state import State
 from bot.demo.forge.traffic import Deliverer
 
-# An application that shares the forge's state, for a part of its addresses.
+# Function that makes an application with the forge's state, for some routes.
 NewApplication = Callable[..., web.Application]
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The webhooks that the demo's forge sends, in the format of each kind of forge."""
+    """The webhooks of the local forge, for each type of forge."""
 
     github: GitHubHooks
     gitlab: GitLabHooks
@@ -51,7 +51,7 @@ class Faces:
 
     @classmethod
     def of(cls, state: State, url: str, deliverer: Deliverer) -> Self:
-        """Those of the forge at `url`."""
+        """The webhooks of the forge at `url`."""
         return cls(
             GitHubHooks(Shapes(state, url, f"{url}{GITHUB_PREFIX}"), deliverer),
             GitLabHooks(deliverer, GitLabShapes(state, url)),
@@ -61,11 +61,11 @@ class Faces:
 
     @property
     def hooks(self) -> tuple[GitHubHooks, GitLabHooks, ForgejoHooks, PagureHooks]:
-        """The webhooks of all."""
+        """The webhooks of all types of forges."""
         return self.github, self.gitlab, self.forgejo, self.pagure
 
     def add_to(self, application: web.Application, new: NewApplication) -> None:
-        """Adds each API below its prefix; `new` makes an application of routes."""
+        """Add each API below its prefix; `new` makes an application of routes."""
         github = new(
             github_rest.routes, github_reviews.routes, github_checks.routes, github_apps.routes
         )

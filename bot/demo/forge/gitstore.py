@@ -1,7 +1,7 @@
 """Bare git repositories on disk, read and written with the git command.
 
-Commits are made without a working tree, with the dates given: the same files, author and date
-give the same commit id on any machine, so a cached build keeps its key.
+Commits are made without a working tree, with given dates: the same files, author and date give the
+same commit id on any machine, and so the same key of a cached build.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STATES = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "T": "
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit's facts; `parents` are commit ids, `at` the committer's time."""
+    """A commit; `parents` are commit ids, `at` is the committer's time."""
 
     sha: str
     tree: str
@@ -49,7 +49,7 @@ class FileChange:
 
 
 class GitError(SurroundingsError):
-    """The git command failed or is not there."""
+    """A git command failed, or git is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class BareRepository:
 
     @classmethod
     def create(cls, path: Path, default_branch: str = "main") -> BareRepository:
-        """Makes an empty repository that serves partial clones and any commit by its id."""
+        """Create an empty repository that serves partial clones and any commit by its id."""
         path.parent.mkdir(parents=True, exist_ok=True)
         run_git("init", "--quiet", "--bare", f"--initial-branch={default_branch}", str(path))
         repository = cls(path)
@@ -73,11 +73,11 @@ class BareRepository:
     def git(
         self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> bytes:
-        """Runs git on this repository and gives its output; GitError if it fails."""
+        """Run git on this repository and return its output; GitError if it fails."""
         return run_git(f"--git-dir={self.path}", *arguments, stdin=stdin, env=env)
 
     def resolve(self, revision: str) -> str | None:
-        """The commit id that a branch, tag or abbreviated id stands for, or None."""
+        """The commit id of a branch, tag or abbreviated id, or None."""
         if revision.startswith("-"):
             return None
         try:
@@ -103,9 +103,9 @@ class BareRepository:
         at: datetime | None = None,
         start: str | None = None,
     ) -> str:
-        """Commits files (path to content; None removes it) on a branch and gives the commit's id.
+        """Commit files (path to content; None removes it) on a branch and return the commit's id.
 
-        A branch that is not there starts at the revision `start`, or empty.
+        A new branch starts at the revision `start`, or empty.
         """
         found = re.fullmatch(r"([^<]+) <([^>]*)>", author)
         if found is None:
@@ -141,7 +141,8 @@ class BareRepository:
         return sha
 
     def _blobs(self, files: Mapping[str, bytes | str | None], scratch: Path) -> dict[str, str]:
-        """The ids of the files' contents, by path, written to the repository by one git."""
+        """Write the files' contents to the repository, by one git command; return their ids by
+        path."""
         there = {path: content for path, content in files.items() if content is not None}
         for number, content in enumerate(there.values()):
             data = content.encode() if isinstance(content, str) else content
@@ -168,11 +169,11 @@ class BareRepository:
         return _commit(self.git("log", "-1", f"--format={layout}", sha, "--").decode())
 
     def changes(self, before: str, after: str) -> tuple[FileChange, ...]:
-        """The files that differ between two commits, by path, as a pull request lists them."""
+        """The files that differ between two commits, by path."""
         options = ("--find-renames", "--no-ext-diff", "--no-color", before, after, "--")
         raw = self.git("diff", "--raw", "-z", "--abbrev=40", *options).decode(errors="replace")
         text = self.git("diff", *options).decode(errors="replace")
-        # In the order of --raw. Lines of a file begin with a sign or a space.
+        # In the order of --raw. Lines of a patch begin with a sign or a space.
         patches = iter(re.split(r"^(?=diff --git )", text, flags=re.MULTILINE)[1:])
         fields = raw.split("\0")
         changes = []
@@ -184,7 +185,7 @@ class BareRepository:
             if letter[0] in "RC":
                 path = fields[position]
                 position += 1
-            # A file that becomes a link goes, and a link comes.
+            # A file that becomes a link is a removed file and an added link.
             patch = _hunks("".join(islice(patches, 2 if letter[0] == "T" else 1)))
             added = removed = 0
             for line in patch.splitlines() if patch else ():
@@ -202,19 +203,19 @@ class BareRepository:
         return self.git("diff", "--no-ext-diff", "--no-color", before, after, "--")
 
     def file(self, sha: str, path: str) -> bytes | None:
-        """The content of a file at a commit; None where there is none."""
+        """The content of a file at a commit; None if there is none."""
         try:
             return self.git("cat-file", "blob", f"{sha}:{path}")
         except GitError:
             return None
 
     def fetch_from(self, other: BareRepository, source: str, target: str) -> None:
-        """Copies a ref of another repository (a fork) into this one."""
+        """Copy a ref of another repository (a fork) into this one."""
         self.git("fetch", "--quiet", str(other.path), f"+{source}:{target}")
 
 
 def _hunks(text: str) -> str | None:
-    """The patch of a file from its first hunk on; None where it has none."""
+    """The patch of a file from its first hunk; None if there is none."""
     start = text.find("\n@@")
     return text[start + 1 :].rstrip("\n") if start >= 0 else None
 
@@ -222,7 +223,7 @@ def _hunks(text: str) -> str | None:
 def run_git(
     *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
 ) -> bytes:
-    """Runs git, blind to the user's own settings; GitError has its message."""
+    """Run git without the user's settings; GitError has its message."""
     try:
         done = subprocess.run(
             ["git", *arguments], input=stdin if stdin is not None else b"",
@@ -237,7 +238,7 @@ def run_git(
 
 
 def git_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which git reads no settings but the repository's own."""
+    """An environment in which git reads only the repository's settings."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C.UTF-8",

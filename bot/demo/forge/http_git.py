@@ -47,7 +47,7 @@ async def _serve(request: web.Request, service: str, tail: str) -> web.StreamRes
         return _refuse(HTTPStatus.UNAUTHORIZED, "Invalid username or token.")
     repository = state.repository(request.match_info["path"])
     if repository is None or not may(caller, repository, "read", "contents:read"):
-        if caller.user is None:  # so that git asks for credentials, as GitHub has it
+        if caller.user is None:  # like GitHub, so that git asks for credentials
             return _refuse(HTTPStatus.UNAUTHORIZED, "Authentication required.")
         return _refuse(HTTPStatus.NOT_FOUND, "Repository not found.")
     if push and caller.user is None:
@@ -70,7 +70,7 @@ def _refuse(status: int, message: str) -> web.Response:
 
 
 def branches(repository: Repository) -> dict[str, str]:
-    """Each branch's commit id."""
+    """The commit id of each branch."""
     layout = "--format=%(refname:lstrip=2) %(objectname)"
     text = repository.git.git("for-each-ref", layout, "refs/heads").decode()
     return dict(line.split(" ") for line in text.splitlines())
@@ -83,9 +83,10 @@ async def _backend(
     caller: Caller,
     done: Callable[[], Awaitable[None]],
 ) -> web.StreamResponse:
-    """Runs the CGI program, with the request's body in and its answer out, piece by piece.
+    """Run the CGI program, streaming the request's body in and its answer out.
 
-    `done` happens before the answer ends: who pushed finds that its push was seen.
+    `done` is called before the answer ends, so that the forge has seen a push when the client
+    returns.
     """
     path = repository.git.path
     environment = git_environment(
@@ -130,9 +131,9 @@ async def _backend(
 
 
 async def _feed(request: web.Request, stdin: asyncio.StreamWriter) -> None:
-    """The body, as aiohttp gives it (gzip already undone), then end of file.
+    """Write the body (decompressed by aiohttp) to the program, then end of file.
 
-    A body that breaks off (its sender has gone) ends as well: git waits for no more of it.
+    The same if the sender disconnects, so that git does not wait for more.
     """
     with contextlib.suppress(OSError, ClientError):
         try:
@@ -144,7 +145,7 @@ async def _feed(request: web.Request, stdin: asyncio.StreamWriter) -> None:
 
 
 def _headers(head: bytes) -> web.StreamResponse:
-    """The answer that a CGI program's header block asks for."""
+    """The response with a CGI program's headers."""
     fields = dict(
         line.split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line
     )

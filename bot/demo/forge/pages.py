@@ -1,8 +1,5 @@
-"""Pages for people: a pull request with its comments as a browser shows them, files, diffs.
-
-Everything on a page is the page's own: no script, no picture, no style from elsewhere, and a
-policy that forbids them, because a comment's text is not trusted.
-"""
+"""Pages for browsers: pull requests with comments, files and diffs. Pages load no scripts, images
+or styles, and a policy forbids them, as comments' texts are not trusted."""
 
 from __future__ import annotations
 
@@ -28,15 +25,14 @@ from bot.demo.forge.values import Comment, Json, Pull, Repository
 
 routes = web.RouteTableDef()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'"
-# Commits the suggestion of a comment on a line, as the pull request's author would with a click.
+# Function that commits the suggestion of a comment on a line, as the pull request's author.
 Apply = Callable[[Comment], Awaitable[bool]]
 APPLY = web.AppKey[Apply]("apply")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 class ForgeRenderer(RendererHTML):
-    """HTML as a forge shows it; a `mermaid` block and a suggestion keep their text, nothing draws
-    them here."""
+    """A renderer of HTML as on a forge; `mermaid` blocks and suggestions are shown as text."""
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         token = tokens[idx]
@@ -47,7 +43,7 @@ class ForgeRenderer(RendererHTML):
 
 
 def markdown_html(text: str) -> str:
-    """A comment's Markdown (tables, folded details) as the HTML that a forge shows."""
+    """The HTML of a comment's Markdown (tables, folded details), as on a forge."""
     parser = MarkdownIt("commonmark", {"html": True}, renderer_cls=ForgeRenderer)
     return str(parser.enable(["table", "strikethrough"]).render(text))
 
@@ -143,7 +139,7 @@ async def pull(request: web.Request) -> web.Response:
 
 
 def _on_line(comment: Comment) -> Json:
-    """A comment on a line: the line, null where it is outdated, and whether a click applies it."""
+    """A comment on a line: the line, null if outdated, and whether a click can apply it."""
     line = line_now(comment)
     open_ = comment.pull.state == "open" and not comment.resolved
     clickable = open_ and line is not None and suggested(comment) is not None
@@ -152,7 +148,7 @@ def _on_line(comment: Comment) -> Json:
 
 @routes.post("/{owner}/{repo}/pull/{number:[0-9]+}/suggestions/{id:[0-9]+}")
 async def commit_suggestion(request: web.Request) -> web.Response:
-    """Commits a suggestion on the head branch; only from a page of this forge."""
+    """Commit a suggestion on the head branch; only from a page of this forge."""
     if request.headers.get("Origin") != f"{request.url.origin()}":
         raise web.HTTPForbidden
     found = _pull(request)
@@ -191,7 +187,7 @@ async def commit(request: web.Request) -> web.Response:
 
 @routes.get("/{owner}/{repo}/{kind:blob|raw}/{ref:[^/]+}/{path:.+}")
 async def file(request: web.Request) -> web.Response:
-    """A file: its lines, each with an anchor `L7`; `raw` its bytes."""
+    """A file's lines, each with an anchor such as `L7`; `raw`: its bytes."""
     found = _repository(request)
     match = request.match_info
     sha = found.git.resolve(match["ref"])

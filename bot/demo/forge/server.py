@@ -8,9 +8,9 @@
         forge.commit(repository, "xslt", {"nginx.spec": "..."}, "Switch on XSLT", start="main")
         pull = await forge.open_pull(repository, "xslt", user="alice", title="Switch on XSLT")
 
-What a pull request, a push or a comment causes is delivered to the installed Apps as GitHub does
-it, and to the hooks of `forge.gitlab`, `forge.forgejo` and `forge.pagure` as those do it: the bot's
-own comments too.
+Events of pull requests, pushes and comments, including the bot's own, are delivered to installed
+Apps in GitHub's form, and to the hooks of `forge.gitlab`, `forge.forgejo` and `forge.pagure` in
+theirs.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ from bot.demo.forge.values import (
 
 
 class LocalForge:
-    """A forge on one port of the loopback; `root` is where its git repositories go."""
+    """A forge on a port of the loopback; `root` is the directory of its git repositories."""
 
     def __init__(self, root: Path, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Takes the port at once (0: a free one), so that `url` is known before `start`."""
+        """Bind the port (0: a free one) at once, so that `url` is known before `start`."""
         self.root = root
         self.state = State()
         self.traffic = Traffic()
@@ -78,8 +78,8 @@ class LocalForge:
     # Running
 
     async def start(self) -> None:
-        """Begins to answer."""
-        # Errors of pages and of git, which belong to no API, have GitHub's shape.
+        """Start serving."""
+        # Errors of pages and of git, which belong to no API, have GitHub's format.
         application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
         application[pages.APPLY] = self.apply_suggestion
@@ -102,7 +102,7 @@ class LocalForge:
         return made
 
     async def stop(self) -> None:
-        """Ends deliveries under way and stops answering."""
+        """Cancel deliveries and stop serving."""
         tasks = {*self._tasks, *self.deliverer.tasks}
         for task in tasks:
             task.cancel()
@@ -119,10 +119,10 @@ class LocalForge:
         await self.stop()
 
     async def settled(self) -> None:
-        """Waits until every delivery that an event caused has its answer."""
+        """Wait until every delivery of an event has its answer."""
         while self._tasks:
-            # Tasks that have ended leave the set here: their own callback takes a turn of the loop,
-            # and gather() of ended tasks takes none (Python 3.12 and newer).
+            # Ended tasks are removed here: their callback runs only in the loop's next iteration,
+            # which gather() of ended tasks does not wait for (Python 3.12 and newer).
             done, _ = await asyncio.wait(self._tasks)
             self._tasks -= done
 
@@ -137,7 +137,7 @@ class LocalForge:
         return self.state.user(login, kind)
 
     def token(self, login: str) -> str:
-        """A new personal access token of a user, good for the API and for git."""
+        """Create a personal access token of a user, valid for the API and for git."""
         return self.state.personal_token(self.state.user(login)).text
 
     def add_repository(
@@ -149,14 +149,14 @@ class LocalForge:
         parent: Repository | None = None,
         owner_kind: UserKind = "Organization",
     ) -> Repository:
-        """Makes an empty repository, or with `parent` a fork that has its branches."""
+        """Create an empty repository, or with `parent` a fork with its branches."""
         return self.state.add_repository(
             self.root, full_name, private=private, default_branch=default_branch, parent=parent,
             owner_kind=owner_kind,
         )  # fmt: skip
 
     def set_role(self, repository: Repository, login: str, role: str) -> None:
-        """Gives a user a role: `read`, `triage`, `write`, `maintain`, `admin` or `none`."""
+        """Give a user a role: `read`, `triage`, `write`, `maintain`, `admin` or `none`."""
         if role not in ROLES:
             raise ValueError(f"not a role: {role!r}")
         repository.roles[self.state.user(login).login] = role
@@ -169,11 +169,11 @@ class LocalForge:
         secret: str | None = None,
         permissions: Mapping[str, str] | None = None,
     ) -> App:
-        """Registers an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
+        """Register an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
         return self.state.add_app(slug, hook_url, secret, permissions)
 
     def install(self, app: App, account: str) -> Installation:
-        """Installs an App on an account, for all its repositories."""
+        """Install an App on an account, for all its repositories."""
         made = Installation(next(self.state.ids), app, self.state.user(account))
         self.state.installations.append(made)
         return made
@@ -191,7 +191,7 @@ class LocalForge:
         at: datetime | None = None,
         start: str | None = None,
     ) -> str:
-        """Commits without a delivery (see `push`); gives the commit's id."""
+        """Commit without a delivery (see `push`); return the commit's id."""
         return repository.git.commit(branch, files, message, author=author, at=at, start=start)
 
     async def push(
@@ -204,7 +204,7 @@ class LocalForge:
         user: str,
         at: datetime | None = None,
     ) -> str:
-        """Commits on a branch, and delivers the push and what it does to pull requests."""
+        """Commit on a branch, and deliver the push and the changes of pull requests."""
         before = repository.git.branch(branch) or ZERO
         after = self.commit(repository, branch, files, message, at=at)
         await self._branch_moved(repository, branch, before, after, self.state.user(user))
@@ -213,7 +213,7 @@ class LocalForge:
     async def move_branch(
         self, repository: Repository, branch: str, sha: str, *, user: str
     ) -> None:
-        """Points a branch at a commit, as a force push does, and delivers what follows."""
+        """Move a branch to a commit, as by a force push, and deliver the events."""
         before = repository.git.branch(branch) or ZERO
         repository.git.set_ref(f"refs/heads/{branch}", sha)
         await self._branch_moved(repository, branch, before, sha, self.state.user(user))
@@ -230,7 +230,7 @@ class LocalForge:
         head_repository: Repository | None = None,
         draft: bool = False,
     ) -> Pull:
-        """Opens a pull request (from a fork with `head_repository`) and delivers `opened`."""
+        """Open a pull request (from a fork with `head_repository`) and deliver `opened`."""
         source = head_repository or repository
         base = base_branch or repository.default_branch
         head_sha, base_sha = source.git.branch(head_branch), repository.git.branch(base)
@@ -248,14 +248,14 @@ class LocalForge:
         return pull
 
     async def close_pull(self, pull: Pull, *, user: str, reopen: bool = False) -> None:
-        """Closes a pull request without merging it (or opens it again) and delivers that."""
+        """Close a pull request without merging it (or reopen it) and deliver that."""
         pull.state = "open" if reopen else "closed"
         pull.closed_at = None if reopen else now()
         pull.updated_at = now()
         await self._pull_event(pull, "reopened" if reopen else "closed", self.state.user(user))
 
     async def merge_pull(self, pull: Pull, *, user: str) -> None:
-        """Merges a pull request, its base branch fast-forwarded, and delivers what follows."""
+        """Merge a pull request by fast-forwarding its base branch, and deliver the events."""
         repository = pull.repository
         pull.state, pull.merged = "closed", True
         pull.closed_at = pull.updated_at = now()
@@ -263,24 +263,24 @@ class LocalForge:
         await self._pull_event(pull, "closed", self.state.user(user))
 
     async def pull_event(self, pull: Pull, action: str, *, user: str) -> list[Delivery]:
-        """Delivers any other action of a pull request: `labeled`, `ready_for_review`, ..."""
+        """Deliver any other action of a pull request: `labeled`, `ready_for_review`, ..."""
         return await self._pull_event(pull, action, self.state.user(user))
 
     async def comment(self, pull: Pull, body: str, *, user: str) -> Comment:
-        """Comments as a user and delivers `issue_comment`, as the forge's page would."""
+        """Comment as a user and deliver `issue_comment`, as by the forge's page."""
         made = self.state.add_comment(pull, self.state.user(user), body)
         await self.settled()
         return made
 
     async def apply_suggestion(self, comment: Comment) -> bool:
-        """Commits the suggestion of a comment as the pull request's author, as a click on the page
-        does; returns whether it could be applied."""
+        """Commit the suggestion of a comment as the pull request's author, as by a click on the
+        page; return whether it could be applied."""
         files, pull = applied(comment), comment.pull
         if files is None or pull.head_repository is None:
             return False
         where = (pull.head_repository, pull.head_branch)
         sha = self.commit(*where, files, "Apply a suggestion")
-        # Delivered behind the click's answer.
+        # Delivered after the click's answer.
         self._later(self._branch_moved(*where, pull.head_sha, sha, pull.user))
         return True
 
@@ -288,7 +288,7 @@ class LocalForge:
         return await self.github.ping(app)
 
     async def redeliver(self, app: App, delivery: Delivery) -> Delivery:
-        """Sends a delivery again, byte for byte and with its id."""
+        """Send a delivery again, byte for byte and with its id."""
         return await self.deliverer.redeliver(delivery, app.hook_url)
 
     # For tests
@@ -303,7 +303,7 @@ class LocalForge:
         message: str = "Server Error",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Answers the next API requests whose path and query match the pattern with a failure."""
+        """Let the next API requests whose path and query match the pattern fail."""
         pattern = re.compile(path)
         fault = Fault(method, pattern, status, message, dict(headers or {}), times)
         self.traffic.faults.append(fault)
@@ -313,10 +313,10 @@ class LocalForge:
         """Every API request so far: method, path with query, and the answer's status."""
         return self.traffic.requests
 
-    # What follows from what
+    # Consequences of events
 
     def _publish_head(self, pull: Pull) -> None:
-        """Sets the head's refs of both forges in the base repository, from a fork too."""
+        """Set GitHub's and GitLab's refs of the head in the base repository, also from a fork."""
         git = pull.repository.git
         target = f"refs/pull/{pull.number}/head"
         if pull.head_repository is not None and pull.head_repository is not pull.repository:
@@ -354,15 +354,16 @@ class LocalForge:
         ]
 
     def _on_change(self, change: Change) -> None:
-        """Delivers comments and flags, the bot's own too, behind the request that made them."""
+        """Deliver comments and flags, including the bot's, after the request that made them."""
         if isinstance(change.subject, CommitStatus):
-            # Of the others' statuses the tests send what they want heard.
+            # Tests send events of statuses on other forges themselves.
             self._later(self.pagure.flagged(change.subject))
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")
         for hooks in self._faces.hooks:
-            # Of comments on lines GitHub and Forgejo have events of their own, which nobody hears.
+            # Comments on lines have other events on GitHub and Forgejo, to which the bot does not
+            # subscribe.
             if comment.line is None or hooks is self.gitlab:
                 self._later(hooks.commented(comment, action))
 
@@ -372,7 +373,7 @@ class LocalForge:
         task.add_done_callback(self._tasks.discard)
 
     async def _pushed(self, repository: Repository, caller: Caller, before: dict[str, str]) -> None:
-        """After a push over HTTP: what moved, and who learns of it, behind the answer."""
+        """Deliver the moves of branches by a push over HTTP, after the answer."""
         after = http_git.branches(repository)
         user = caller.user
         assert user is not None

@@ -1,6 +1,6 @@
-"""The state of the local forge, and what can be done to it, whichever API asks for it.
+"""The state of the local forge, and operations on it, for all APIs.
 
-Held in memory; only the git repositories are on disk.
+It is in memory; only the git repositories are on disk.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from bot.demo.forge.values import (
 )
 from bot.git.hunks import shown_lines
 
-FIRST_ID = 3_000_000_000  # GitHub's ids have outgrown 32 bits; so do ours
+FIRST_ID = 3_000_000_000  # ids exceed 32 bits, as GitHub's do
 Listener = Callable[[Change], None]
-# Of an App, where nothing else is said.
+# The default permissions of an App.
 PERMISSIONS = {
     "checks": "write",
     "contents": "read",
@@ -56,7 +56,7 @@ PERMISSIONS = {
 
 @dataclass(slots=True)
 class State:
-    """Everything; the lists are in order of making."""
+    """The forge's objects; lists are in the order of creation."""
 
     users: dict[str, User] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class State:
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(FIRST_ID))
 
     def announce(self, kind: str, subject: Pull | Comment | CheckRun | CommitStatus) -> None:
-        """Calls every listener with what happened and the exact time."""
+        """Call every listener with a change and the exact time."""
         change = Change(kind, subject, datetime.now(UTC))
         for listener in tuple(self.listeners):
             listener(change)
@@ -83,7 +83,7 @@ class State:
     # Accounts
 
     def user(self, login: str, kind: UserKind = "User") -> User:
-        """The account of that login, made at its first naming."""
+        """The account with a login, created at its first use."""
         if login not in self.users:
             if not re.fullmatch(r"[A-Za-z0-9-]+(\[bot\])?", login):
                 raise ValueError(f"not a login: {login!r}")
@@ -91,7 +91,7 @@ class State:
         return self.users[login]
 
     def personal_token(self, user: User) -> Token:
-        """A new token of a person, that does not expire."""
+        """Create a token of a user, which does not expire."""
         return self._add_token(Token("ghp_" + secrets.token_urlsafe(27), user))
 
     def installation_token(
@@ -100,7 +100,7 @@ class State:
         repositories: tuple[Repository, ...] | None = None,
         permissions: dict[str, str] | None = None,
     ) -> Token:
-        """A new token of an installation; it expires after an hour, as GitHub's do."""
+        """Create a token of an installation, which expires after an hour, as GitHub's do."""
         given = installation.app.permissions if permissions is None else permissions
         return self._add_token(
             Token(
@@ -120,7 +120,7 @@ class State:
         secret: str | None,
         permissions: Mapping[str, str] | None,
     ) -> App:
-        """An App with a key of its own; without `secret` one is made for its deliveries."""
+        """Register an App with a new key; without `secret` one is generated for its deliveries."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         private = key.private_bytes(
             serialization.Encoding.PEM,
@@ -157,9 +157,9 @@ class State:
         parent: Repository | None,
         owner_kind: UserKind,
     ) -> Repository:
-        """An empty repository below `root`, or with `parent` a fork that has its branches.
+        """Create an empty repository below `root`, or with `parent` a fork with its branches.
 
-        ValueError where GitHub would take no such name.
+        ValueError for a name that GitHub would refuse.
         """
         owner, _, name = full_name.partition("/")
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name.startswith("."):
@@ -173,7 +173,7 @@ class State:
         return made
 
     def repository(self, full_name: str) -> Repository | None:
-        """The repository of `owner/name` or of that path, whatever the case, or None."""
+        """The repository with the name `owner/name` or that path, ignoring case, or None."""
         wanted = full_name.casefold()
         for name, repository in self.repositories.items():
             if wanted in (name.casefold(), repository.path_with_namespace.casefold()):
@@ -185,7 +185,7 @@ class State:
         return next(found, None)
 
     def pulls_with(self, repository: Repository, sha: str) -> list[Pull]:
-        """The pull requests that a commit came with, merged or not."""
+        """The pull requests that contain a commit, merged or not."""
         return [
             pull
             for pull in self.pulls
@@ -208,14 +208,14 @@ class State:
             if push.repository is repository and branch in (None, push.branch)
         ]
 
-    # What people and bots write
+    # Comments, reactions and issues
 
     def comments_of(self, pull: Pull) -> list[Comment]:
         """The comments on a pull request, without those on lines of its diff."""
         return [one for one in self.all_comments_of(pull) if one.line is None]
 
     def line_comments_of(self, pull: Pull) -> list[Comment]:
-        """The comments on lines of a pull request's diff, those that answer them too."""
+        """The comments on lines of a pull request's diff, and their replies."""
         return [one for one in self.all_comments_of(pull) if one.line is not None]
 
     def all_comments_of(self, pull: Pull) -> list[Comment]:
@@ -240,7 +240,7 @@ class State:
         return made
 
     def edit_comment(self, comment: Comment, user: User, body: str) -> None:
-        """Adds a version of the text, if it differs."""
+        """Add a version of the text if it differs."""
         if body != comment.body:
             comment.versions.append(Version(body, now(), user))
         self.announce("comment.edited", comment)
@@ -250,13 +250,13 @@ class State:
         self.announce("comment.deleted", comment)
 
     def reactions_of(self, on: Comment | Pull) -> list[Reaction]:
-        """The reactions to a comment or a pull request, to be added to."""
+        """The mutable list of reactions to a comment or a pull request."""
         if isinstance(on, Comment):
             return on.reactions
         return self.pull_reactions.setdefault(on.id, [])
 
     def react(self, on: Comment | Pull, user: User, content: str) -> tuple[Reaction, bool]:
-        """A user's reaction of one kind, and whether it is new."""
+        """Add a user's reaction of one kind; return it, and whether it is new."""
         reactions = self.reactions_of(on)
         for one in reactions:
             if one.user is user and one.content == content:
@@ -279,7 +279,7 @@ class State:
     def issues_of(
         self, repository: Repository, state: str | None, author: str | None, *, rising: bool
     ) -> list[Issue]:
-        """The issues in a state (None, `all`: any) by an author (None: any), by their number."""
+        """The issues in a state (None, `all`: any) by an author (None: any), sorted by number."""
         found = [
             issue
             for issue in self.issues
@@ -322,13 +322,12 @@ class State:
         return [r for r in self.check_runs if r.repository is repository and r.head_sha == sha]
 
 
-# GitHub's block, and GitLab's with how many lines above and below are replaced too.
+# GitHub's block, and GitLab's with the number of lines above and below to replace.
 _BLOCK = re.compile(r"^(`{3,})suggestion(?::-0\+0)?\n(.*?)\n?\1$", re.MULTILINE | re.DOTALL)
 
 
 def line_of(pull: Pull, path: str, number: int, sha: str) -> Line | None:
-    """The line of the head's side at `sha` with this number; null where the diff does not show
-    it."""
+    """The line of the head's side at `sha` with this number; null if it is not in the diff."""
     git = pull.repository.git
     base = git.merge_base(pull.base_sha, sha)
     changes = git.changes(base, sha) if base else ()
@@ -338,8 +337,8 @@ def line_of(pull: Pull, path: str, number: int, sha: str) -> Line | None:
 
 
 def line_now(comment: Comment) -> Line | None:
-    """The line of a comment at the pull request's head; null where it was changed or has left the
-    diff: the comment is outdated."""
+    """The line of a comment at the pull request's head; null if it was changed or left the diff:
+    then the comment is outdated."""
     line, pull = comment.line, comment.pull
     assert line is not None
     if line.sha == pull.head_sha:
@@ -355,14 +354,14 @@ def line_now(comment: Comment) -> Line | None:
 
 
 def suggested(comment: Comment) -> str | None:
-    """The text that a comment suggests instead of its line; null where it suggests none."""
+    """The text that a comment suggests instead of its line; null if it has no suggestion."""
     found = _BLOCK.search(comment.body)
     return None if found is None else found[2]
 
 
 def applied(comment: Comment) -> dict[str, bytes] | None:
-    """The file, by its path, as the suggestion of a comment makes it; null where it cannot be
-    applied."""
+    """The file's path and content with the suggestion of a comment applied; null if it cannot
+    be."""
     line, text = line_now(comment), suggested(comment)
     if line is None or text is None:
         return None

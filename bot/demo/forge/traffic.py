@@ -1,7 +1,5 @@
-"""Requests that the local forge's APIs answer, planned failures, and deliveries to webhooks, as
-GitLab and Forgejo have them: of a repository, of its owner or of the whole forge. GitHub's go to
-its Apps.
-"""
+"""Requests to the local forge's APIs, planned failures, and deliveries to webhooks of a repository,
+its owner or the whole forge, as GitLab and Forgejo have them. GitHub's go to Apps."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ from bot.demo.forge.access import ApiError
 from bot.demo.forge.values import Json, Repository, WebHook
 
 MOST_PER_PAGE = 100
-LARGEST_REQUEST = 512 * 1024 * 1024  # bytes: a push of a source archive
+LARGEST_REQUEST = 512 * 1024 * 1024  # bytes, for pushes of source archives
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
 class Fault:
-    """A failure to answer with, for tests: which requests, what answer, how often more."""
+    """A planned failure, for tests: the requests, the answer, and the number of times left."""
 
     method: str
     path: re.Pattern[str]
@@ -41,13 +39,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Traffic:
-    """The requests that the API answered, and the faults it is still to answer with."""
+    """The requests that the APIs answered, and the planned faults."""
 
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def meet_fault(self, request: web.Request) -> None:
-        """Raises the ApiError that the next request like this one is to be answered with."""
+        """Raise the planned ApiError for this request, if there is one."""
         for fault in self.faults:
             if fault.times > 0 and fault.method in ("*", request.method):
                 if fault.path.search(request.path_qs) is None:
@@ -66,23 +64,21 @@ def slice_of(items: Sequence[Any], page: int, per_page: int) -> tuple[Sequence[A
 
 
 def link_header(request: web.Request, targets: Mapping[str, int], **query: str) -> str:
-    """The Link header to other pages, by their relation; `query` is added to their addresses."""
+    """The Link header to other pages by their relation; `query` is added to their addresses."""
     return ", ".join(
         f'<{request.url.update_query(page=str(number), **query)}>; rel="{name}"'
         for name, number in targets.items()
     )
 
 
-# GitHub ends a delivery that has no answer after ten seconds.
+# Seconds after which GitHub ends a delivery without an answer.
 ANSWER_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One delivery: `status` is the answer's, null where nobody answered (`error` says why).
-
-    `seconds` is how long the answer took; `again`: it was sent before.
-    """
+    """A delivery; `status` is the answer's, null without an answer (`error` says why). `seconds` is
+    the time until the answer; `again`: it was sent before."""
 
     id: str
     event: str
@@ -100,7 +96,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Sends deliveries and has them, oldest first."""
+    """Sender of deliveries, which it stores, oldest first."""
 
     deliveries: list[Delivery] = field(default_factory=list)
     tasks: set[asyncio.Task[object]] = field(default_factory=set)
@@ -109,7 +105,7 @@ class Deliverer:
         self, url: str | None, identity: str, event: str, action: str | None, body: bytes,
         headers: dict[str, str], *, again: bool = False,
     ) -> Delivery:  # fmt: skip
-        """Sends a body with its headers to an address."""
+        """Send a body with its headers to an address."""
         at = datetime.now(UTC)
         made = Delivery(identity, event, action, body, headers, at, url=url, again=again)
         self.deliveries.append(made)
@@ -117,13 +113,13 @@ class Deliverer:
         return made
 
     async def redeliver(self, old: Delivery, url: str | None = None) -> Delivery:
-        """Sends a delivery again, byte for byte, with the same id, as a forge's button does."""
+        """Send a delivery again, byte for byte, with the same id, as a forge's button does."""
         where = url or old.url
         values = (old.id, old.event, old.action, old.body, old.headers)
         return await self.send(where, *values, again=True)
 
     def redeliver_later(self, old: Delivery) -> None:
-        """Sends a delivery again behind the request that asked for it."""
+        """Send a delivery again, after the answer to the request for it."""
         task: asyncio.Task[object] = asyncio.ensure_future(self.redeliver(old))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -156,9 +152,9 @@ DELIVERER: web.AppKey[Deliverer] = web.AppKey("deliverer", Deliverer)
 
 @dataclass(frozen=True, slots=True)
 class PlacedHooks(ABC):
-    """Delivers payloads to the hooks that hear of an event.
+    """Sender of payloads to the hooks with an event.
 
-    `events` are those of a hook that names none; `indent` is how a payload is written.
+    `events` are the default events of a hook; `indent` is the payload's JSON indentation.
     """
 
     events: ClassVar[Sequence[str]]
@@ -179,14 +175,14 @@ class PlacedHooks(ABC):
         place: str = "",
         events: Sequence[str] | None = None,
     ) -> WebHook:
-        """A hook of a repository or its owner (`place` is the name), or of all (no place)."""
+        """Add a hook of a repository or its owner (`place` is the name), or of all (no place)."""
         heard = tuple(self.events if events is None else events)
         hook = WebHook(url, secret or secrets.token_hex(20), place, heard)
         self.hooks.append(hook)
         return hook
 
     async def deliver(self, repository: Repository, event: str, payload: Json) -> list[Delivery]:
-        """Delivers a payload to each hook that hears the event."""
+        """Deliver a payload to each hook with the event."""
         separators = (",", ":") if self.indent is None else None
         body = json.dumps(payload, indent=self.indent, separators=separators).encode()
         action = payload.get("object_attributes", payload).get("action")

@@ -22,7 +22,7 @@ ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 
 
 def now() -> datetime:
-    """The time, in UTC, to the second as forges give it."""
+    """The time in UTC, to the second, as on forges."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -39,7 +39,7 @@ class User:
 class Repository:
     """A repository; `roles` maps a login to its role, one of `ROLES`.
 
-    `gitlab_path` is its path where GitLab has it deeper (group/subgroup/name), or renamed.
+    `gitlab_path` is its path on GitLab, if it is deeper (group/subgroup/name) or renamed.
     """
 
     id: int
@@ -64,7 +64,7 @@ class Repository:
         return self.gitlab_path or self.full_name
 
     def role(self, user: User | None) -> str:
-        """The user's role here: `none` for a private repository's stranger, else at least read."""
+        """The user's role; at least `read`, or `none` for a stranger to a private repository."""
         if user is not None and user.login == self.owner.login:
             return "admin"
         given = self.roles.get(user.login) if user is not None else None
@@ -96,7 +96,7 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A branch moved from a commit to another (zeros: it was not there, or is gone), by a user."""
+    """A move of a branch from one commit to another (zeros: created or deleted), by a user."""
 
     id: int
     repository: Repository
@@ -110,7 +110,7 @@ class Push:
 
 @dataclass(slots=True)
 class Version:
-    """One version of a comment's text, when it was written and by whom."""
+    """One version of a comment's text, with its time and author."""
 
     body: str
     at: datetime
@@ -130,7 +130,7 @@ class Reaction:
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a pull request's diff: its number on the head's side at the commit `sha`, and on
-    base's where it is there too."""
+    the base's side, if it is there."""
 
     path: str
     number: int
@@ -140,9 +140,9 @@ class Line:
 
 @dataclass(slots=True)
 class Comment:
-    """A comment on a pull request, with every version it had; on a `line` of its diff, if any.
+    """A comment on a pull request, with all its versions; on a `line` of its diff, if not null.
 
-    A comment on a line begins a thread, which the others of that `thread` (its id) answer.
+    A comment on a line begins a thread; its replies have the comment's id as `thread`.
     """
 
     id: int
@@ -171,7 +171,7 @@ class Comment:
 
 @dataclass(slots=True)
 class CommitStatus:
-    """A commit status; the newest of a context is the one that counts.
+    """A commit status; the newest of a context counts.
 
     On GitLab it is in a `pipeline` (null: in that of the branch `ref`).
     """
@@ -191,7 +191,7 @@ class CommitStatus:
 
 @dataclass(slots=True)
 class CheckRun:
-    """A check run of an App; `fields` is what the App sent last, in the API's own names."""
+    """A check run of an App; `fields` are those that the App sent last, by the API's names."""
 
     id: int
     repository: Repository
@@ -207,7 +207,7 @@ class CheckRun:
 
 @dataclass(slots=True)
 class App:
-    """A GitHub App: its bot user, its keys and where its deliveries go."""
+    """A GitHub App: its bot user, its keys, and the address of its webhook."""
 
     id: int
     slug: str
@@ -235,10 +235,8 @@ class Installation:
 
 @dataclass(slots=True)
 class Token:
-    """Whom a token speaks for: a person, or an installation of an App.
-
-    An installation's token may be for some of its repositories (None: all) and has permissions.
-    """
+    """A token of a user or of an App's installation. An installation's token may be for some of its
+    repositories (None: all) and has permissions."""
 
     text: str
     user: User
@@ -250,7 +248,7 @@ class Token:
 
 @dataclass(slots=True)
 class Issue:
-    """An issue, with every text it had: (title, body, state)."""
+    """An issue, with all its versions: (title, body, state)."""
 
     id: int
     number: int
@@ -275,7 +273,7 @@ class Issue:
         return self.versions[-1][2]
 
     def change(self, title: str, body: str, state: IssueState) -> None:
-        """Adds a version with these, if they differ."""
+        """Add a version with these values if they differ."""
         if (title, body, state) != self.versions[-1]:
             self.versions.append((title, body, state))
             self.updated_at = now()
@@ -285,8 +283,8 @@ class Issue:
 class WebHook:
     """A hook of a repository, or of its owner and all below, or of the instance.
 
-    On GitLab a secret `whsec_...` signs; any other is sent as it is. `place` is the path of the
-    repository (project) or of its owner (group), empty for the instance.
+    On GitLab a secret `whsec_...` is used to sign; any other is sent itself. `place` is the path of
+    the repository (project) or of its owner (group), empty for the instance.
     """
 
     url: str
@@ -317,7 +315,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened on the forge: its kind (`comment.created`, ...), and to what."""
+    """A change on the forge: its kind (`comment.created`, ...) and its subject."""
 
     kind: str
     subject: Pull | Comment | CheckRun | CommitStatus

@@ -1,1 +1,2 @@
-"""The run of `minimize demo`: the whole way of a pull request, on this machine alone."""
+"""The run of `minimize demo`: a pull request from its opening to its effects, on this machine
+alone."""

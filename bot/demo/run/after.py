@@ -1,4 +1,5 @@
-"""The part after the comments: the merge, the published packages, the step and its cause."""
+"""The part of the demo after the comments: the merge, the published packages, the step and its
+cause."""
 
 from __future__ import annotations
 
@@ -46,10 +47,8 @@ async def play_on(
     result: Json,
     console: Console,
 ) -> list[str]:
-    """Shows the objectives, merges, publishes what was built, and shows the step that it makes.
-
-    Gives what is not as it must be, a sentence each.
-    """
+    """Show the objectives, merge, publish the built packages, and show the step that they make;
+    return the errors, a sentence each."""
 
     def line(text: str) -> None:
         second = (datetime.now(seen.start.tzinfo) - seen.start).total_seconds()
@@ -62,18 +61,18 @@ async def play_on(
     console.print(table)
     await stage.merge(pull)
     await merge_recorded(places, stage.kind, pull.number)
-    line(f"{MAINTAINER} merged the pull request, and the bot has it on record")
+    line(f"{MAINTAINER} merged the pull request, and the bot recorded it")
     packages = await asyncio.to_thread(built_packages, places, seen.check)
     updates.publish(packages, IMAGE.arch)
     names = ", ".join(path.name for path in packages)
     line(f"the distribution publishes what was built ({IMAGE.arch}): {names}")
     tracked = await run_track(places)
-    line("minimize track, as a timer runs it, says what moved and who it was:")
+    line("minimize track, as run by a timer, shows what moved and by which change:")
     console.print()
     print_track({**tracked, "objectives": ()}, console)
     page = page_of(places, IMAGE)
     console.print(
-        f"\nThe image's page: {page} (--keep leaves it there to be looked at, with its history,"
+        f"\nThe image's page: {page} (--keep keeps the bot running to show it, with its history,"
         " the packages' graph and every objective)",
         soft_wrap=True,
     )
@@ -81,7 +80,7 @@ async def play_on(
 
 
 async def run_track(places: BotPlaces) -> Json:
-    """The output of `minimize track --format json`, run beside the bot as by a timer."""
+    """Run `minimize track --format json` beside the bot, as by a timer; return its output."""
     process = await asyncio.create_subprocess_exec(
         *minimize_command(), "track", "--format", "json", "--config", str(places.config),
         "--data", str(places.data), "--cache", str(places.cache),
@@ -108,7 +107,7 @@ async def run_track(places: BotPlaces) -> Json:
 
 
 async def merge_recorded(places: BotPlaces, forge: str, number: int) -> None:
-    """Waits until the bot has the merged pull request in its history."""
+    """Wait until the bot's history has the merged pull request."""
     end = time.monotonic() + MERGED_SECONDS
     while not await asyncio.to_thread(
         _rows,
@@ -127,7 +126,7 @@ _RESULT = "select body from results where id = (select result_id from checks whe
 
 
 def built_packages(places: BotPlaces, check: str) -> list[Path]:
-    """The RPM files that the bot built of a check's head: they lie beside the build's log."""
+    """The RPM files that the bot built for a check's head: they are beside the build's log."""
     (row,) = _rows(places, _RESULT, [check])
     logs = [build["log"] for build in json.loads(row["body"])["builds"] if build["side"] == "head"]
     return sorted(path for log in logs if log for path in Path(log).parent.glob("*.rpm"))
@@ -147,7 +146,7 @@ def page_of(places: BotPlaces, key: ImageKey = IMAGE) -> str:
 
 
 async def problems_of_page(url: str) -> list[str]:
-    """The error in a page: nothing, or a sentence."""
+    """The errors of a page: none, or a sentence."""
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         if answer.status == HTTPStatus.OK:
             return []

@@ -1,7 +1,8 @@
-"""A process in a network of its own, which reaches one port of this machine and nothing else.
+"""A process in a network namespace of its own, which reaches one port of this machine and nothing
+else.
 
-That port is brought in over a Unix socket, as a tunnel would bring it to another machine: a relay
-outside connects to the port, one inside listens on the same.
+The port is forwarded over a Unix socket, like a tunnel to another machine: a relay outside connects
+to the port, one inside listens on the same number.
 """
 
 from __future__ import annotations
@@ -26,19 +27,20 @@ _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 
 
 def can_be_apart() -> bool:
-    """Return whether this process may give another a network of its own."""
+    """Return whether this process may start another in a network namespace of its own."""
     return os.geteuid() == 0 and shutil.which("unshare") is not None
 
 
 def apart_command(port: int, place: Path, command: Sequence[str]) -> list[str]:
-    """The command that runs another in a network of its own, with `port` brought in by `place`."""
+    """The command that runs another in a network namespace of its own, with `port` forwarded by the
+    Unix socket `place`."""
     inside = [sys.executable, "-m", "bot.demo.run.apart", str(port), str(place), *command]
     return ["unshare", "--net", "--", *inside]
 
 
 @asynccontextmanager
 async def brought_out(port: int, place: Path) -> AsyncIterator[None]:
-    """Have `place`, a Unix socket, lead to a port of this machine meanwhile."""
+    """Forward the Unix socket `place` to a port of this machine, for a block."""
     relay = _relay(lambda: asyncio.open_connection(_HOST, port))
     server = await asyncio.start_unix_server(relay, path=place)
     try:
@@ -70,7 +72,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _run(port: int, place: Path, command: Sequence[str]) -> int:
-    """Inside: bring the port in, and run the command to its end."""
+    """Forward the port inside the namespace, and run the command to its end."""
     with socket.socket() as any_socket:
         up = struct.pack("16sh14x", b"lo", _UP_AND_RUNNING)
         fcntl.ioctl(any_socket, _SET_FLAGS, up)

@@ -64,18 +64,19 @@ from bot.settings.forges import FORGE_TYPES
 
 RESULT_SECONDS = 5.0
 LOG_CHARACTERS = 20_000
-# Some minutes with a slow network and a cold cache; what takes longer hangs.
+# Enough for a slow network and a cold cache.
 WHOLE_SECONDS = 30 * 60.0
-_FORGES = ("github", "gitlab", "forgejo", "pagure")  # that the local forge speaks as
-INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
+_FORGES = ("github", "gitlab", "forgejo", "pagure")  # types of forges for the demo
+INTERRUPTED = 130  # exit code after Ctrl-C (or SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`cache` is where the distribution and the builds are; None: the usual place.
+    """Options of the demo. `cache` is the directory of the distribution and the builds; None: the
+    default.
 
-    `workers`: the demo of two workers, which build for two architectures. `seconds` is how long all
-    of it may take; what --keep leaves running is not counted.
+    `workers`: the demo of two workers, which build for two architectures. `seconds` limits the
+    whole run, without the time that --keep adds.
     """
 
     forge: str = "github"
@@ -87,15 +88,15 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions, console: Console | None = None) -> int:
-    """Plays the whole way once and shows it.
+    """Run the demo once and show it; return the exit code.
 
-    Gives 0 if everything came as it must, 1 otherwise (what failed, and the end of the bot's
-    log, are shown), 130 after Ctrl-C. Every process that it starts is ended, whatever happens.
-    Past the time limit it shows where it and the bot stood, and ends the process with code 1.
+    That is 0 if all was as expected, 1 otherwise (errors and the end of the bot's log are shown),
+    130 after Ctrl-C. All processes that it starts are ended in any case. After the time limit it
+    shows stacks of itself and the bot, and ends the process with code 1.
     """
     if options.forge not in _FORGES:
         raise UsageError(
-            f"The demo has no {options.forge} forge.", f"There is: {', '.join(_FORGES)}."
+            f"The demo has no {options.forge} forge.", f"Forges are {', '.join(_FORGES)}."
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
@@ -113,7 +114,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
 
 
 def show_log(home: Path) -> None:
-    """Writes the end of the bot's log, with its stacks, to standard error."""
+    """Write the end of the bot's log, including its stacks, to standard error."""
     log = home / BOT_LOG
     if log.exists():
         text = log.read_text(errors="replace")[-LOG_CHARACTERS:]
@@ -121,8 +122,8 @@ def show_log(home: Path) -> None:
 
 
 def run_and_clear(playing: Coroutine[Any, Any, int], home: Path, shown: Console) -> int:
-    """Play a demo to its end, and remove its files unless something went wrong; the exit code."""
-    # The sandbox's users look through it; the secrets in it are closed to them.
+    """Run a demo, and remove its files unless something went wrong; return the exit code."""
+    # The sandbox's users must pass through it; secrets in it are not readable to them.
     home.chmod(0o755)
     code = 1
     try:
@@ -138,13 +139,13 @@ def run_and_clear(playing: Coroutine[Any, Any, int], home: Path, shown: Console)
 
 
 def _console() -> Console:
-    """The terminal; where there is none (a log, a pipe), wide enough for the comments' tables."""
+    """The console of the terminal; without one (a log, a pipe), as wide as the comments' tables."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=110)
 
 
 def _cache(options: DemoOptions, cache: Path) -> Path:
-    """The bot's cache. With --rebuild one of its own, whose builds are thrown away before."""
+    """The bot's cache. With --rebuild a separate one, whose builds are removed first."""
     if not options.rebuild:
         return cache
     own = cache / "demo-rebuild"
@@ -196,7 +197,10 @@ async def _play(
                 result = await check_result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
-                if stage.kind in ("github", "gitlab"):  # whose suggestions a click applies
+                if stage.kind in (
+                    "github",
+                    "gitlab",
+                ):  # types with suggestions that a click applies
                     failed.extend(await _show_suggestions(forge, pull, result, page, console))
                 if not failed:
                     failed.extend(
@@ -218,7 +222,7 @@ def _forge_settings(stage: DemoSetup, places: BotPlaces) -> dict[str, Any]:
 
 
 def end_on_sigterm() -> None:
-    """SIGTERM ends the demo as Ctrl-C does: everything that it started ends too."""
+    """Let SIGTERM end the demo as Ctrl-C does, with all processes that it started."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -226,7 +230,7 @@ def end_on_sigterm() -> None:
 
 @asynccontextmanager
 async def failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]]:
-    """Collects what is not as it must be, an error inside as well, and shows it in the end."""
+    """Collect errors, including an exception of the block, and show them at the end."""
     failed: list[str] = []
     log = ""
     try:
@@ -239,7 +243,7 @@ async def failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]
 
 
 async def check_result(url: str, seen: Watched) -> dict[str, Any]:
-    """The check's whole result, from the bot's own API, once the bot has the final one there."""
+    """The check's final result from the bot's API, once it is there."""
     identity = seen.check
     end = time.monotonic() + RESULT_SECONDS
     async with aiohttp.ClientSession() as session:
@@ -278,7 +282,7 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
 async def _show_suggestions(
     forge: LocalForge, pull: Pull, result: dict[str, Any], page: str, console: Console
 ) -> list[str]:
-    """The suggestions on lines, shown with their evidence; a sentence where one is not there."""
+    """Show the suggestions on lines with their evidence; return a sentence if some are missing."""
     wanted = expected(result)
     found = await written(forge, pull, len(wanted)) if wanted else []
     for comment in found:
@@ -287,11 +291,11 @@ async def _show_suggestions(
         if known is not None:
             console.print(suggestion_panel(comment, known["evidence"], page))
     missing = len(wanted) - len(found)
-    return [f"{missing} suggestions are not on their lines."] if missing > 0 else []
+    return [f"{missing} suggestions are missing on their lines."] if missing > 0 else []
 
 
 async def _keep(console: Console, page: str, places: BotPlaces) -> None:
-    """Leaves everything running until Ctrl-C."""
+    """Keep everything running until Ctrl-C."""
     console.print(
         f"Pull request: {page}\nThe image:    {page_of(places)}\n"
         f"The bot:      {places.url}/\nCtrl-C ends both.",

@@ -1,4 +1,4 @@
-"""A Postgres of one's own: empty, on a socket in a temporary directory, gone afterwards."""
+"""A temporary, empty Postgres, on a socket in a temporary directory."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ _NOBODY = 65534
 
 
 def postgres_installed() -> bool:
-    """Return whether one can be started here."""
+    """Return whether Postgres is installed here."""
     return _programs() is not None
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database; SurroundingsError where Postgres is not installed or fails."""
+    """The URL of an empty database, for a block; SurroundingsError if Postgres is missing or
+    fails."""
     programs = _programs()
     if programs is None:
         raise SurroundingsError(
             "Postgres is not installed.", install_remedy("postgresql", "postgresql-server")
         )
-    # A short path: that of a socket may have 107 characters.
+    # A short path: a socket's path is limited to 107 bytes.
     with tempfile.TemporaryDirectory(prefix="pg") as name:
         home = Path(name)
         home.chmod(0o777)
@@ -57,12 +58,12 @@ def postgres() -> Iterator[str]:
 
 @cache
 def _programs() -> Path | None:
-    """Where initdb and pg_ctl are; null where Postgres is not installed."""
+    """The directory of initdb and pg_ctl; null if Postgres is not installed."""
     return next((place for place in _PLACES if (place / "initdb").exists()), None)
 
 
 def _as_other(home: Path) -> list[str]:
-    """The words before a command that run it as nobody: Postgres refuses root."""
+    """The command prefix that runs a command as nobody, as Postgres refuses root."""
     if os.getuid() != 0:
         return []
     setpriv = shutil.which("setpriv")

@@ -39,7 +39,7 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class BotPlaces:
-    """Where the bot has its files and listens; `home` is a directory of the demo's own."""
+    """The bot's directories and port; `home` is a directory of the demo."""
 
     home: Path
     config: Path
@@ -68,7 +68,7 @@ class BotPlaces:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses just now."""
+    """A port of the loopback that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
@@ -109,7 +109,7 @@ def write_settings(
     repository: str,
     engine: dict[str, Any] | None = None,
 ) -> None:
-    """Writes the bot's settings file; `forge` is from one of the two above."""
+    """Write the bot's settings file; `forge` is the result of one of the two functions above."""
     settings = {
         "engine": engine or {},
         "listen": {"host": "127.0.0.1", "port": places.port},
@@ -119,7 +119,7 @@ def write_settings(
         "cache": str(places.cache),
         "forges": {forge["type"]: forge},
         "repositories": [{"match": repository, "documents": ["reference"]}],
-        # The demo's specs are its own, and it must work in any container.
+        # The demo's specs are trusted, and it must work in any container.
         "sandbox": {"without_memory_limit": "run strangers' code anyway"},
     }
     places.settings.write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -131,7 +131,7 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def minimize_command() -> list[str]:
-    """`minimize` of this very environment."""
+    """The command `minimize` of this environment."""
     script = Path(sys.executable).with_name("minimize")
     if script.exists():
         return [str(script)]
@@ -139,7 +139,7 @@ def minimize_command() -> list[str]:
 
 
 def serve_command(places: BotPlaces) -> list[str]:
-    """`minimize serve` of this very environment."""
+    """The command `minimize serve` of this environment."""
     return [
         *minimize_command(), "serve", "--settings", str(places.settings),
         "--config", str(places.config), "--data", str(places.data), "--cache", str(places.cache),
@@ -148,7 +148,7 @@ def serve_command(places: BotPlaces) -> list[str]:
 
 @dataclass(slots=True)
 class BotProcess:
-    """A running bot. Whatever happens inside `async with`, it is ended afterwards."""
+    """A running bot, as a context manager that ends it in any case."""
 
     places: BotPlaces
     command: Sequence[str]
@@ -156,7 +156,7 @@ class BotProcess:
 
     async def __aenter__(self) -> Self:
         with self.places.log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches the demo, and the demo ends the bot in order.
+            # A session of its own: Ctrl-C reaches only the demo, which then ends the bot.
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
@@ -173,13 +173,13 @@ class BotProcess:
         except TimeoutError:
             pass
         finally:
-            # The group: what the bot itself started goes too, if it has not seen to it.
+            # The process group: processes that the bot started end too.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
     async def ready(self) -> None:
-        """Waits until the bot says that it is ready; SurroundingsError if it does not come up."""
+        """Wait until the bot is ready; SurroundingsError if it does not become ready."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
                 while not await self._is_ready(session):
@@ -196,7 +196,7 @@ class BotProcess:
             return False
 
     def check(self) -> None:
-        """Raises SurroundingsError, with the end of its log, if the bot has ended by itself."""
+        """Raise SurroundingsError, with the end of its log, if the bot has ended by itself."""
         assert self._process is not None
         code = self._process.returncode
         if code is not None:
@@ -236,7 +236,7 @@ class DemoSetup:
     files: RepositoryFiles
 
     def page(self, pull: Pull) -> str:
-        """The page of the pull request, by the path that the forge gives it."""
+        """The address of the pull request's page, by the forge's path."""
         if self.kind == "gitlab":
             return self.forge.gitlab.shapes.merge_url(pull)
         if self.kind == "pagure":
@@ -246,7 +246,7 @@ class DemoSetup:
         return f"{self.forge.url}/{self.repository.full_name}/pull/{pull.number}"
 
     async def open_pull(self) -> tuple[Pull, Delivery]:
-        """Opens the pull request; the delivery about it."""
+        """Open the pull request; return the delivery about it."""
         pull = await self.forge.open_pull(
             self.repository,
             BRANCH,
@@ -264,10 +264,10 @@ class DemoSetup:
 def set_stage(
     forge: LocalForge, files: RepositoryFiles, bot_url: str, kind: str = "github"
 ) -> DemoSetup:
-    """Makes accounts, repository, branches and the App, or hook, whose webhooks go to `bot_url`."""
+    """Create accounts, repository, branches, and the App or hook with `bot_url` as its address."""
     repository = forge.add_repository(f"{OWNER}/{files.name}")
     forge.set_role(repository, MAINTAINER, "admin")
-    # Who may push a branch here may have it built without a permission.
+    # Users who may push here may have their changes built without permission.
     forge.set_role(repository, CONTRIBUTOR, "write")
     forge.commit(
         repository, "main", files.base, "nginx as the distribution has it\n",
@@ -280,13 +280,13 @@ def set_stage(
         author="Jonas Contributor <jonas@example.org>", at=_CHANGE, start="main",
     )  # fmt: skip
     if kind == "gitlab":
-        # Developer: what a commit status takes.
+        # Developer, which commit statuses require.
         forge.set_role(repository, BOT, "write")
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         hook = forge.gitlab.add_hook(f"{bot_url}/webhook/gitlab", secret, place=OWNER)
         return DemoSetup(kind, forge, repository, None, hook, files)
     if kind == "forgejo":
-        # Administrator: whose role may be asked for is theirs to say.
+        # Administrator, which querying roles requires.
         forge.set_role(repository, BOT, "admin")
         hook = forge.forgejo.add_hook(f"{bot_url}/webhook/forgejo", place=OWNER)
         return DemoSetup(kind, forge, repository, None, hook, files)
@@ -299,20 +299,21 @@ def set_stage(
 
 
 DOCUMENT = "reference"
-# 2023-06-12, after the reference distribution's own time.
+# 2023-06-12, after the reference distribution's time.
 _REVISION = 1_686_580_000
 
 
 @dataclass(slots=True)
 class Updates:
-    """`config` has the distribution's documents with this repository added, empty at first."""
+    """A repository of updates: `config` has the distribution's documents with it added, empty at
+    first."""
 
     config: Path
     root: Path
     published: int = 0
 
     def publish(self, packages: Iterable[Path], arch: str) -> None:
-        """Adds RPM files to the repository of one architecture."""
+        """Add RPM files to the repository of an architecture."""
         home = self.root / arch
         for path in packages:
             shutil.copy(path, home / path.name)
@@ -321,7 +322,7 @@ class Updates:
 
 
 def begin_updates(distribution: ReferenceDistribution, home: Path) -> Updates:
-    """Writes documents and empty repositories below `home`."""
+    """Write documents and empty repositories below `home`; return them as Updates."""
     made = Updates(home / "config", home / "updates")
     shutil.copytree(distribution.config_dir, made.config)
     path = made.config / f"{DOCUMENT}.yaml"

@@ -1,6 +1,5 @@
-"""The bot's comments, suggestions and status on the forge: what is wrong with them, and how they
-are shown.
-"""
+"""The bot's comments, suggestions and status on the forge: collecting, checking and showing
+them."""
 
 from __future__ import annotations
 
@@ -27,10 +26,10 @@ from bot.report.phrase import to_plain
 
 FIRST_SECONDS = 180.0
 WHOLE_SECONDS = 20 * 60.0
-# The status may come before the comment's last edit: how long an edit is still waited for.
+# Seconds to wait for the comment's last edit after the status.
 AFTERWARDS_SECONDS = 5.0
 STATUS = "minimize"
-# The reconciler writes suggestions beside the comment: how long they are waited for.
+# Seconds to wait for suggestions, which the reconciler writes beside the comment.
 SECONDS = 15.0
 
 _CONCLUSIONS = {"success": "success", "failed": "failure", "failure": "failure"}
@@ -40,10 +39,10 @@ Timeline = Callable[[float, str], None]
 
 @dataclass(slots=True)
 class Watched:
-    """The observations: each comment text with its second, and the status at the end.
+    """The observations: each text of the comment with its time, and the status at the end. Times
+    are in seconds since the webhook.
 
-    Seconds are counted from the webhook. Without `edits` the forge's API edits no comment: there is
-    one, at the end.
+    Without `edits` the forge's API cannot edit comments: there is one, at the end.
     """
 
     start: datetime
@@ -56,21 +55,21 @@ class Watched:
 
     @property
     def conclusion(self) -> str | None:
-        """The conclusion of the status, in GitHub's words; None while it has none."""
+        """The conclusion of the status, by GitHub's names; None while it has none."""
         if isinstance(self.run, CommitStatus):
             return _CONCLUSIONS.get(self.run.state)
         return None if self.run is None else self.run.conclusion
 
     @property
     def check(self) -> str | None:
-        """The id of the check, as the status carries it."""
+        """The id of the check, from the status."""
         if isinstance(self.run, CommitStatus):
             return (self.run.target_url or "").rpartition("/")[2] or None
         return None if self.run is None else self.run.fields.get("external_id")
 
 
 def headline(comment: str) -> str:
-    """A comment's first line that a reader sees, without Markdown's own marks."""
+    """A comment's first visible line, without Markdown markup."""
     for line in comment.splitlines():
         if line.strip() and not line.startswith("<!--"):
             return re.sub(r"\\(.)|\*\*", r"\1", line.lstrip("# ")).strip()
@@ -78,7 +77,7 @@ def headline(comment: str) -> str:
 
 
 class Watch:
-    """Collects what happens on the forge from its making on, in order."""
+    """Collector of changes on the forge since its construction, in order."""
 
     def __init__(self, forge: LocalForge, *, edits: bool = True) -> None:
         self._edits = edits
@@ -89,10 +88,10 @@ class Watch:
     async def until_done(
         self, pull: Pull, start: datetime, bot: BotProcess, line: Timeline, *, texts: int = 2
     ) -> Watched:
-        """Waits for the conclusion and the comment's last edit; writes a line for each that comes.
-        The comment is to have so many `texts` one after the other.
+        """Wait for the conclusion and the comment's last edit; print a line for each change.
+        `texts` is the expected number of the comment's texts.
 
-        Raises SurroundingsError if the bot ends, or if nothing of it comes for too long.
+        Raises SurroundingsError if the bot ends, or if nothing comes for too long.
         """
         seen = Watched(start, edits=self._edits)
         while True:
@@ -157,7 +156,7 @@ PROBLEMS = ("base-failed", "head-failed", "missing-requirement", "not-built")
 
 
 def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
-    """The errors, a sentence each; none if all is well."""
+    """The errors, a sentence each."""
     problems = []
     if not seen.texts:
         return ["The bot did not comment."]
@@ -191,12 +190,12 @@ def timeline_line(console: Console, second: float, text: str) -> None:
 
 
 def comment_panel(title: str, body: str) -> Panel:
-    """A comment as a terminal can show it: folded parts are named, not opened."""
+    """A comment for a terminal: folded parts are named, not shown."""
     return Panel(Markdown(without_html(body)), title=title, title_align="left")
 
 
 def without_html(body: str) -> str:
-    """A comment's Markdown without what only a browser shows: folds, hidden notes, graphs."""
+    """A comment's Markdown without parts for browsers: folds, hidden notes, graphs."""
     text = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     text = re.sub(
         r"<details>\s*<summary>(.*?)</summary>.*?</details>",
@@ -209,7 +208,7 @@ def without_html(body: str) -> str:
 
 
 def added_names(result: Json, arch: str, workload: str) -> dict[str, int | None]:
-    """The packages that a check's result adds to an image: name to installed size in bytes."""
+    """The packages that a check's result adds to an image: names to installed sizes in bytes."""
     return {
         parse_nevra(added["nevra"]).name: added["installed_size"]
         for image in result["images"]
@@ -219,7 +218,7 @@ def added_names(result: Json, arch: str, workload: str) -> dict[str, int | None]
 
 
 def only_built(result: Json, arch: str, workload: str, predicted: str) -> dict[str, int | None]:
-    """Of the packages that a result adds, those without a row in the predicted comment's tables."""
+    """The added packages of a result without a row in the predicted comment's tables."""
     rows = set(re.findall(r"^\| `([^`]+)` \|", predicted, flags=re.MULTILINE))
     return {
         name: size for name, size in added_names(result, arch, workload).items() if name not in rows
@@ -227,7 +226,7 @@ def only_built(result: Json, arch: str, workload: str, predicted: str) -> dict[s
 
 
 def difference(found: Mapping[str, int | None], arch: str) -> Group:
-    """The packages that only the build found, as a table with sizes."""
+    """A table of the packages that only the build found, with sizes."""
     table = Table()
     table.add_column("package")
     table.add_column("installed size", justify="right")
@@ -237,7 +236,7 @@ def difference(found: Mapping[str, int | None], arch: str) -> Group:
 
 
 def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
-    """The objectives of one image before and after the pull request; None where it has none."""
+    """A table of an image's objectives before and after the pull request; None if it has none."""
     rows = [
         objective
         for image in result["images"]
@@ -279,7 +278,7 @@ def _state(row: Json) -> Text:
 
 
 def builds_sentence(builds: Iterable[Json]) -> str:
-    """Return whether the builds came from the cache, in a sentence."""
+    """A sentence on builds that came from the cache."""
     listed = list(builds)
     words = {
         f"{build['side']}: from the cache"
@@ -306,7 +305,7 @@ def failures_panel(problems: Iterable[str], log: str) -> Group:
 
 
 def expected(result: Json) -> list[Json]:
-    """The suggestions of a check that a click may take over, by its JSON."""
+    """The suggestions of a check that a click can apply, from its JSON."""
     return [
         one
         for one in (*result.get("suggestions", ()), *result.get("spec_edits", ()))
@@ -324,8 +323,8 @@ def _is_safe(evidence: Json | None) -> bool:
 
 
 async def written(forge: LocalForge, pull: Pull, count: int) -> list[Comment]:
-    """The suggestions on the pull request's lines, once there are so many; what there is, after
-    SECONDS."""
+    """The suggestions on the pull request's lines, once there are `count`, or after SECONDS those
+    that are there."""
     for _ in range(int(SECONDS * 10)):
         if len(found := forge.state.line_comments_of(pull)) >= count:
             return found
@@ -334,7 +333,7 @@ async def written(forge: LocalForge, pull: Pull, count: int) -> list[Comment]:
 
 
 def suggestion_panel(comment: Comment, evidence: Json, page: str) -> Panel:
-    """A suggestion as a terminal can show it, and what speaks for it."""
+    """A suggestion for a terminal, with its evidence."""
     line = comment.line
     assert line is not None
     facts = "; ".join(_facts(evidence))

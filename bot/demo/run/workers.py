@@ -1,8 +1,8 @@
 """`minimize demo --workers`: one change built on two architectures, by two workers on one Postgres.
 
 The server builds for this machine's architecture. A second worker, with a cache and a network of
-its own, builds for another under emulation. The change links a library on that one alone, and no
-line of its spec file says so: a prediction does not see it, nor does a build elsewhere.
+its own, builds for another under emulation. The change links a library on that architecture alone,
+without a line in its spec file: neither a prediction nor a build for another architecture sees it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ _READY_SECONDS = 60.0
 
 
 def play_workers(seconds: float, cache: Path, console: Console) -> int:
-    """Play it once and show it; see `run_demo`. SurroundingsError, with the remedy, where this
-    machine has no emulator for the other architecture, or no Postgres."""
+    """Run the demo of workers once and show it; see `run_demo`. SurroundingsError, with the remedy,
+    if this machine has no emulator for the other architecture, or no Postgres."""
     with TimeLimit(seconds, "the demo") as limit, emulated(FOREIGN), postgres() as database:
         with progress() as made:
             distribution = build_reference_distribution(cache, made)
@@ -114,7 +114,7 @@ async def running_bots(
     *,
     emulating: bool = True,
 ) -> AsyncIterator[tuple[DemoSetup, Watch, BotProcess]]:
-    """A server that works on a forge of its own and, where `emulating`, the second worker."""
+    """Run a server with a local forge and, if `emulating`, the second worker, for a block."""
     config = begin_updates(distribution, home).config
     places = BotPlaces(home, config, cache, free_port())
     async with LocalForge(home / "forge") as forge:
@@ -142,13 +142,13 @@ def _engine(home: Path, database: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _worker(server: BotPlaces, forge: int) -> AsyncIterator[BotProcess]:
-    """A worker on the server's engine, for the other architecture: as on another machine."""
+    """Run a worker on the server's engine, for the other architecture, as on another machine."""
     home = server.home / "worker"
     home.mkdir()
     settings = yaml.safe_load(server.settings.read_text())
     settings["engine"] |= {"predictions": 0, "builds": 1, "executor_id": "worker-emulating"}
     settings["build"] = {"emulated": [FOREIGN]}
-    # Beside the server's: the paths of secrets are relative to it.
+    # Beside the server's settings: the paths of secrets are relative to it.
     file = server.home / "worker.yaml"
     file.write_text(yaml.safe_dump(settings, sort_keys=False))
     places = BotPlaces(home, server.config, server.cache / "demo-worker", 0)
@@ -165,7 +165,7 @@ async def _worker(server: BotPlaces, forge: int) -> AsyncIterator[BotProcess]:
 
 
 async def _began(worker: BotProcess) -> str:
-    """The worker's own word that it works, once it does."""
+    """The worker's message that it works, once it does."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_READY_SECONDS):
             while True:
@@ -193,7 +193,7 @@ def _show(console: Console, seen: Watched, result: Mapping[str, Any]) -> None:
 
 
 def _built(result: Mapping[str, Any], arch: str) -> str:
-    """How an architecture's head was built."""
+    """A sentence on the build of an architecture's head."""
     for build in result["builds"]:
         if build["arch"] == arch and build["side"] == "head":
             how = "emulated" if build["emulated"] else "native"
@@ -202,7 +202,7 @@ def _built(result: Mapping[str, Any], arch: str) -> str:
 
 
 def _problems(seen: Watched, result: Mapping[str, Any]) -> list[str]:
-    """The errors, a sentence each; none if all is well."""
+    """The errors, a sentence each."""
     found = []
     if len(seen.texts) != _EDITS:
         found.append(f"The comment had {len(seen.texts)} texts; {_EDITS} were expected.")
@@ -225,9 +225,9 @@ _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 @contextmanager
 def emulated(arch: str) -> Iterator[None]:
-    """Have programs of `arch` run in the sandbox here, meanwhile at least.
+    """Let programs of `arch` run in the sandbox here, at least for a block.
 
-    SurroundingsError, with the remedy, where they do not and cannot be made to.
+    SurroundingsError, with the remedy, if that is not possible.
     """
     if arch == native_architecture() or why_not_run(arch) is None:
         yield
@@ -249,7 +249,7 @@ def emulated(arch: str) -> Iterator[None]:
 
 
 def _interpreter(arch: str) -> Path:
-    """qemu-user as one file, that is without libraries: a buildroot has none of this machine's."""
+    """The path of a static qemu-user: a buildroot has none of this machine's libraries."""
     for name in (f"qemu-{arch}-static", f"qemu-{arch}"):
         if (found := shutil.which(name)) is not None:
             return Path(found)

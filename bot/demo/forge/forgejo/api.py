@@ -1,7 +1,7 @@
 """The common parts of Forgejo's API: a call and its access, parameters, pages, errors.
 
-Parameters and fields that the description of a path does not have are refused, where Forgejo would
-pass over them: a mistake shall show.
+Unknown parameters and fields are refused, which Forgejo would ignore, so that mistakes of the bot
+show.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bot.demo.forge.values import ROLES, Comment, Json, Pull, Repository, User
 
 API_PREFIX = "/api/v1"
 SHAPES: web.AppKey[ForgejoShapes] = web.AppKey("forgejo-shapes", ForgejoShapes)
-# DEFAULT_PAGING_NUM and MAX_RESPONSE_ITEMS of an instance that says nothing else.
+# The defaults of DEFAULT_PAGING_NUM and MAX_RESPONSE_ITEMS.
 PER_PAGE, MOST = 30, 50
 
 
 @web.middleware
 async def forgejo_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in Forgejo's shape, faults for tests, and the record."""
+    """The middleware that formats errors, answers with planned faults, and records requests."""
     traffic = request.app[TRAFFIC]
     response: web.StreamResponse
     try:
@@ -56,7 +56,7 @@ def wrong(message: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Call(RepositoryCall):
-    """A request about a repository, with who makes it."""
+    """A request about a repository, with its caller."""
 
     caller: User | None
 
@@ -66,18 +66,18 @@ class Call(RepositoryCall):
 
     @property
     def user(self) -> User:
-        """The account in whose name something is written."""
-        assert self.caller is not None  # who writes is signed in
+        """The caller's account."""
+        assert self.caller is not None  # only signed-in users write
         return self.caller
 
     @property
     def pull(self) -> Pull:
-        """The one that the path names; ApiError 404."""
+        """The pull request in the path; ApiError 404."""
         return self.pull_at("index", gone())
 
     @property
     def comment(self) -> Comment:
-        """The comment that the path names; ApiError 404."""
+        """The comment in the path; ApiError 404."""
         wanted = int(self.request.match_info["id"])
         for pull in self.state.pulls:
             if pull.repository is self.repository:
@@ -88,7 +88,7 @@ class Call(RepositoryCall):
 
     @property
     def sha(self) -> str:
-        """The commit that the path names; ApiError 404."""
+        """The commit in the path; ApiError 404."""
         name = self.request.match_info["sha"]
         found = self.repository.git.branch(name) or self.repository.git.resolve(name)
         if found is None:
@@ -96,7 +96,7 @@ class Call(RepositoryCall):
         return found
 
     def has(self, role: str) -> bool:
-        """Return whether the caller has the role, or one above it."""
+        """Return whether the caller has the role or a higher one."""
         return ROLES.index(self.repository.role(self.caller)) >= ROLES.index(role)
 
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
@@ -105,7 +105,7 @@ class Call(RepositoryCall):
         return web.json_response([shape(item) for item in shown], headers=headers)
 
     def slice(self, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, str]]:
-        """The items of the page that was asked for, and the headers that tell of the others."""
+        """The items of the requested page, and headers with links to the others."""
         query = self.request.query
         page, limit = int(query.get("page", 1)), min(int(query.get("limit", PER_PAGE)), MOST)
         shown, last = slice_of(items, page, limit)
@@ -116,7 +116,7 @@ class Call(RepositoryCall):
 
 
 async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
-    """Who writes is signed in."""
+    """The call of a request; only signed-in users may write."""
     reads = request.method in ("GET", "HEAD")
     repository, user = _repository(request, role, signed_in=not reads)
     sent = b"" if reads else await request.read()
@@ -131,7 +131,7 @@ endpoint = endpoint_below("/repos/{owner}/{repo}", _call)
 
 
 def caller_user(request: web.Request) -> User | None:
-    """The user of the token; ApiError 401 for one that does not work."""
+    """The user of the token; ApiError 401 for an invalid one."""
     try:
         return caller_of(request).user
     except ApiError:
@@ -141,7 +141,7 @@ def caller_user(request: web.Request) -> User | None:
 def _repository(
     request: web.Request, role: str, *, signed_in: bool
 ) -> tuple[Repository, User | None]:
-    """The repository of the path, once the caller may do there what it wants; else ApiError."""
+    """The repository of the path; ApiError if the caller lacks the role."""
     user, match = caller_user(request), request.match_info
     found = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
     if found is None or found.role(user) == "none":

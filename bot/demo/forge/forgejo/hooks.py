@@ -1,7 +1,5 @@
-"""Forgejo's webhooks: whom they go to, what they are sent, and how they are signed.
-
-Payloads as https://forgejo.org/docs/latest/user/webhooks/ and the types of Forgejo's API have them.
-"""
+"""Forgejo's webhooks: recipients, payloads and signatures. Payloads follow
+https://forgejo.org/docs/latest/user/webhooks/ and the types of Forgejo's API."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bot.demo.forge.traffic import Delivery, PlacedHooks
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User, WebHook
 from bot.forge.forgejo.webhooks import signed_headers
 
-# GitHub's actions of a pull request, in Forgejo's words.
+# Actions of a pull request: GitHub's names to Forgejo's.
 _ACTIONS = {
     "synchronize": "synchronized",
     "labeled": "label_updated",
@@ -24,7 +22,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ForgejoHooks(PlacedHooks):
-    """Delivers events to the hooks of repositories, organisations and the instance."""
+    """Sender of events to the hooks of repositories, organisations and the instance."""
 
     events = ("pull_request", "issue_comment", "push")
     indent = 2
@@ -39,13 +37,14 @@ class ForgejoHooks(PlacedHooks):
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
-        """Delivers what GitHub calls `action`; others than those of `_ACTIONS` as they are."""
+        """Deliver a pull request's action, by GitHub's name; those not in `_ACTIONS` are not
+        renamed."""
         del before
         payload = self.pull_payload(pull, action)
         return await self.send(pull.repository, "pull_request", user, payload)
 
     def pull_payload(self, pull: Pull, action: str) -> Json:
-        """The payload about a pull request, without what every payload has."""
+        """The payload about a pull request, without the common fields."""
         payload: Json = {
             "action": _ACTIONS.get(action, action),
             "number": pull.number,
@@ -55,7 +54,7 @@ class ForgejoHooks(PlacedHooks):
             "review": None,
         }
         if action == "ready_for_review":
-            # A draft is one by its title.
+            # Drafts are marked in the title alone.
             payload["changes"] = {"title": {"from": f"WIP: {pull.title}"}}
         return payload
 
@@ -74,7 +73,7 @@ class ForgejoHooks(PlacedHooks):
     async def pushed(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> list[Delivery]:
-        """A push to a branch; a branch that is gone has an event of its own."""
+        """Deliver a push to a branch; the deletion of a branch is another event."""
         if after == ZERO:
             return []
         pusher = self.shapes.user(user)
@@ -94,7 +93,7 @@ class ForgejoHooks(PlacedHooks):
     async def send(
         self, repository: Repository, event: str, sender: User, payload: Json
     ) -> list[Delivery]:
-        """Delivers a payload, with the fields of every one, to each hook that hears the event."""
+        """Deliver a payload, with the common fields, to each hook with the event."""
         return await self.deliver(repository, event, {**payload, **self.common(repository, sender)})
 
     def common(self, repository: Repository, sender: User) -> Json:

@@ -15,7 +15,7 @@ routes = web.RouteTableDef()
 _PULL, _ISSUE = "/pulls/{index:[0-9]+}", "/issues/{index:[0-9]+}"
 _COMMENT = "/issues/comments/{id:[0-9]+}"
 _STATES = ("pending", "success", "error", "failure", "warning")
-# REACTIONS of an instance that says nothing else.
+# The default of REACTIONS.
 _REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 
 
@@ -37,7 +37,7 @@ async def repository(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/collaborators/{login}/permission")
 async def permission(call: Call) -> web.Response:
-    """A user's permission: for the repository's administrators, and for that user."""
+    """A user's permission, which only the repository's administrators and that user may query."""
     login = call.request.match_info["login"]
     if call.caller is None or not (call.has("admin") or call.caller.login == login):
         message = (
@@ -54,7 +54,7 @@ async def permission(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/activities/feeds", "date", "page", "limit")
 async def activities(call: Call) -> web.Response:
-    """The pushes to the repository, newest first; the list names no other page."""
+    """The pushes to the repository, newest first, without links to other pages."""
     shown, headers = call.slice(call.state.pushes_to(call.repository))
     headers.pop("Link", None)
     return web.json_response([call.shapes.activity(one) for one in shown], headers=headers)
@@ -71,7 +71,7 @@ async def branch(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/pulls", "state", "sort", "poster", "page", "limit")
 async def pulls(call: Call) -> web.Response:
-    """Open ones, unless the query has a state; newest first, or those that changed last."""
+    """Open pull requests, or those in the query's state; newest or most recently changed first."""
     state = call.request.query.get("state", "open")
     found = [
         one
@@ -105,7 +105,7 @@ async def commits(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/commits/{sha}/pull")
 async def pull_of_commit(call: Call) -> web.Response:
-    """The pull request that was merged as this commit, and no other."""
+    """The pull request that was merged as this commit."""
     for one in call.state.pulls:
         if one.repository is call.repository and one.merged and one.head_sha == call.sha:
             return web.json_response(call.shapes.pull(one))
@@ -156,7 +156,7 @@ def _text(call: Call) -> str:
 
 @endpoint(routes, "POST", _COMMENT + "/reactions", "content")
 async def react(call: Call) -> web.Response:
-    """Adds a reaction: 201, or 200 where this caller had already reacted so."""
+    """Add a reaction: 201, or 200 if the caller has already added it."""
     content = str(call.body.get("content"))
     if content not in _REACTIONS:
         raise ApiError(HTTPStatus.FORBIDDEN, f"'{content}' is not an allowed reaction")
@@ -217,7 +217,7 @@ async def combined_status(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/issues", "state", "type", "created_by", "sort", "page", "limit")
 async def issues(call: Call) -> web.Response:
-    """Open ones, unless the query has a state, newest first."""
+    """Open issues, or those in the query's state, newest first."""
     query = call.request.query
     rising = query.get("sort") == "oldest"
     chosen = query.get("state", "open"), query.get("created_by")

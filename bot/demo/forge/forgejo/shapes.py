@@ -1,7 +1,7 @@
 """The JSON objects of Forgejo's REST API and webhooks.
 
 Field names and types are those of Forgejo's OpenAPI description (`/swagger.v1.json` of an
-instance); what this forge does not have (labels, milestones, wikis) has its empty value.
+instance); fields for features that this forge lacks (labels, milestones, wikis) are empty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bot.demo.forge.values import (
     User,
 )
 
-# What Forgejo calls the roles of this forge; it has no triage and no maintain.
+# The forge's roles by Forgejo's names, which has no triage and no maintain.
 PERMISSIONS = {
     "none": "none",
     "read": "read",
@@ -46,13 +46,13 @@ _NOBODY: Json = {
 
 
 def stamp(at: datetime | None) -> str | None:
-    """RFC 3339 in the server's own zone, which for this one is UTC with an offset."""
+    """RFC 3339 in the server's time zone: here UTC, with an offset."""
     return at.isoformat() if at else None
 
 
 @dataclass(frozen=True, slots=True)
 class ForgejoShapes:
-    """Makes the objects; `web` is the forge's address."""
+    """Maker of the objects; `web` is the forge's address."""
 
     state: State
     web: str
@@ -76,13 +76,13 @@ class ForgejoShapes:
         }
 
     def permission(self, repository: Repository, user: User) -> str:
-        """The user's permission there, by Forgejo's name for it."""
+        """The user's permission on a repository, by Forgejo's name."""
         if user.login == repository.owner.login:
             return "owner"
         return PERMISSIONS[repository.role(user)]
 
     def repository(self, repository: Repository, viewer: User | None = None) -> Json:
-        """A repository, with what the viewer may do there."""
+        """A repository, with the viewer's permissions."""
         html = f"{self.web}/{repository.full_name}"
         rank = ROLES.index(repository.role(viewer))
         made = stamp(repository.created_at)
@@ -161,7 +161,7 @@ class ForgejoShapes:
         return {"label": branch, "ref": branch, "sha": sha, "repo_id": number, "repo": shape}
 
     def issue(self, one: Pull | Issue) -> Json:
-        """An issue, or the one that a pull request also is."""
+        """An issue, or that of a pull request."""
         repository = one.repository
         kind = "issues" if isinstance(one, Issue) else "pulls"
         shape: Json = {
@@ -258,7 +258,7 @@ class ForgejoShapes:
         }
 
     def activity(self, push: Push) -> Json:
-        """A push as the feed of a repository has it: its commits in a text of their own."""
+        """A push in a repository's feed, with its commits as JSON text."""
         deleted = push.after == ZERO
         head = {"Sha1": push.after, "Message": ""}
         content = {"Commits": [head], "HeadCommit": head, "CompareURL": "", "Len": 1}

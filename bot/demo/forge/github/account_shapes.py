@@ -1,7 +1,7 @@
 """The JSON objects of GitHub's REST API and webhooks: accounts, Apps, repositories, files.
 
-Field names, types and nullness are those of https://docs.github.com/en/rest and of GitHub's
-OpenAPI description; what this forge does not have (stars, wikis, teams) has its empty value.
+Field names, types and nullness are those of https://docs.github.com/en/rest and of GitHub's OpenAPI
+description; fields for features that this forge lacks (stars, wikis, teams) are empty.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PLAIN_USER: Json = {
     **dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z"),
     "blog": "",
 }
-# The addresses of what belongs to a user and to a repository, below its own.
+# The addresses of a user's and a repository's parts, below its own.
 _USER_URLS = (
     "followers following{/other_user} gists{/gist_id} starred{/owner}{/repo} subscriptions repos"
     " events{/privacy} received_events"
@@ -67,7 +67,7 @@ _OTHER_URLS = {
     **{f"git_{name}_url": f"git/{name}{{/sha}}" for name in ("tags", "refs", "commits")},
     "archive_url": "{archive_format}{/ref}",
 }
-# What GitHub's `permissions` of a repository are called, and the least role that has each.
+# GitHub's `permissions` of a repository, and the least role with each.
 _PERMISSIONS = {
     "admin": "admin",
     "maintain": "maintain",
@@ -78,23 +78,23 @@ _PERMISSIONS = {
 
 
 def stamp(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the second, as GitHub writes it."""
+    """A time in RFC 3339, in UTC, to the second."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
 def node_id(prefix: str, number: int) -> str:
-    """A global id of GitHub's look: opaque, made of the kind's prefix and the number."""
+    """An opaque global id like GitHub's, made of the kind's prefix and the number."""
     return f"{prefix}_{base64.urlsafe_b64encode(number.to_bytes(8, 'big')).decode().rstrip('=')}"
 
 
 def urls(url: str, tails: str) -> Json:
-    """The addresses below `url`, by the names with which their tails (words of a text) begin."""
+    """The addresses `url` plus each word of `tails`, by the word's name."""
     return {f"{tail.partition('{')[0].rstrip('/')}_url": f"{url}/{tail}" for tail in tails.split()}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountShapes:
-    """Makes the objects; `web` and `api` are the forge's two base addresses."""
+    """Maker of the objects; `web` and `api` are the forge's base addresses."""
 
     state: State
     web: str
@@ -103,8 +103,8 @@ class AccountShapes:
     # Accounts and Apps
 
     def user(self, user: User) -> Json:
-        """A simple user, as it stands inside every other object."""
-        # A bot's name has brackets, which no URL has.
+        """A simple user, as part of other objects."""
+        # A bot's name has brackets, which are escaped in URLs.
         name = quote(user.login, safe="")
         url = f"{self.api}/users/{name}"
         return {
@@ -123,7 +123,7 @@ class AccountShapes:
         }
 
     def whole_user(self, user: User) -> Json:
-        """A user as its own address gives it: with a profile, which nobody here has filled in."""
+        """A user as at its own address: with a profile, which is empty."""
         return {**self.user(user), **_PLAIN_USER}
 
     def organization(self, user: User) -> Json:
@@ -183,7 +183,7 @@ class AccountShapes:
         }
 
     def access_token(self, token: Token) -> Json:
-        """A new installation token, with its repositories where it is not for all."""
+        """A new installation token, with its repositories unless it is for all."""
         shape: Json = {
             "token": token.text,
             "expires_at": stamp(token.expires_at),
@@ -200,7 +200,7 @@ class AccountShapes:
         return f"{self.api}/repos/{repository.full_name}"
 
     def repository(self, repository: Repository, viewer: User | None = None) -> Json:
-        """A repository; with a viewer also what that viewer may do."""
+        """A repository; with a viewer also their permissions."""
         url = self.repository_url(repository)
         html = f"{self.web}/{repository.full_name}"
         made = stamp(repository.created_at)

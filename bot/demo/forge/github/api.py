@@ -1,7 +1,7 @@
 """The common parts of GitHub's API: a call and its access, bodies, pages, errors, rate limits.
 
-The refusals are GitHub's: 401 for credentials that do not work, 404 for what the caller may not
-know of, 403 for what it may not do.
+Errors are GitHub's: 401 for invalid credentials, 404 for what is not visible to the caller, 403 for
+a missing permission.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _LIMITS = {"Limit": "5000", "Remaining": "4999", "Used": "1", "Resource": "core"
 
 @web.middleware
 async def api_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Knows the caller, answers errors in GitHub's shape, adds rate limit headers."""
+    """The middleware that finds the caller, formats errors, and adds rate limit headers."""
     if not request.path.startswith(f"{API_PREFIX}/"):
         return await handler(request)
     traffic = request.app[TRAFFIC]
     response: web.StreamResponse
     try:
         traffic.meet_fault(request)
-        caller_of(request)  # refuses bad credentials everywhere
+        caller_of(request)  # refuses invalid credentials for all requests
         response = await handler(request)
     except ApiError as error:
         response = _error(error)
@@ -62,7 +62,7 @@ def not_found() -> ApiError:
 
 
 def invalid(resource: str, field: str, code: str, message: str | None = None) -> ApiError:
-    """422 as GitHub says it: which field of which resource, and a code (`missing_field`, ...)."""
+    """GitHub's error 422: the field of a resource, and a code (`missing_field`, ...)."""
     error = {"resource": resource, "field": field, "code": code}
     if message is not None:
         error["message"] = message
@@ -81,7 +81,7 @@ class Call(RepositoryCall):
 
     @property
     def user(self) -> User:
-        """The account in whose name something is written; ApiError 401 where nobody is."""
+        """The caller's account; ApiError 401 for anonymous callers."""
         if self.caller.user is None:
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
         return self.caller.user
@@ -93,17 +93,17 @@ class Call(RepositoryCall):
 
     @property
     def pull(self) -> Pull:
-        """The one that the path names; ApiError 404."""
+        """The pull request in the path; ApiError 404."""
         return self.pull_at("number", not_found())
 
     @property
     def comment(self) -> Comment:
-        """The comment that the path names, on no line; ApiError 404."""
+        """The comment in the path, if it is not on a line; ApiError 404."""
         return self._comment(on_line=False)
 
     @property
     def line_comment(self) -> Comment:
-        """The comment on a line that the path names; ApiError 404."""
+        """The comment on a line in the path; ApiError 404."""
         return self._comment(on_line=True)
 
     def _comment(self, *, on_line: bool) -> Comment:
@@ -116,7 +116,7 @@ class Call(RepositoryCall):
 
     @property
     def commit(self) -> str:
-        """The commit id of the branch, tag or id that the path names; ApiError 404."""
+        """The commit id of the branch, tag or id in the path; ApiError 404."""
         git, name = self.repository.git, self.request.match_info["ref"]
         found = git.branch(name) or git.resolve(name)
         if found is None:
@@ -139,7 +139,7 @@ def page_of(
 ) -> web.Response:
     """One page of a list (`per_page`, `page`), with the Link header to the others.
 
-    `key` is the field that holds the list where GitHub wraps it beside a `total_count`.
+    `key` is the field of the list if GitHub wraps it together with a `total_count`.
     """
     page = _positive(request, "page", 1)
     shown, last = slice_of(items, page, _positive(request, "per_page", PER_PAGE))
@@ -168,10 +168,8 @@ def endpoint(
     role: str = "read",
     signed_in: bool | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Serves a call below a repository's path: for users with the role, Apps with the permission.
-
-    Whoever writes is signed in, unless `signed_in` says otherwise.
-    """
+    """Register a handler below a repository's path, for users with the role and Apps with the
+    permission. Writing takes a signed-in caller, unless `signed_in` says otherwise."""
 
     def decorate(function: Endpoint) -> Endpoint:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -190,7 +188,7 @@ def endpoint(
 def _repository_for(
     request: web.Request, role: str, permission: str, *, signed_in: bool
 ) -> tuple[Repository, Caller]:
-    """The request's repository, once the caller may do there what it wants; else ApiError."""
+    """The request's repository; ApiError if the caller lacks the role or permission."""
     state = request.app[STATE]
     caller = caller_of(request)
     match = request.match_info
@@ -212,7 +210,7 @@ def _repository_for(
 
 
 async def json_body(request: web.Request) -> Json:
-    """The request's JSON object ({} for an empty body); 400 where it is none."""
+    """The request's JSON object ({} for an empty body); ApiError 400 if it is none."""
     raw = await request.read()
     if not raw:
         return {}
@@ -226,7 +224,7 @@ async def json_body(request: web.Request) -> Json:
 
 
 def text_field(body: Json, field: str, resource: str, *, limit: int | None = None) -> str:
-    """A needed text of a body; 422 where it is missing, no text, or longer than `limit`."""
+    """A required text of a body; ApiError 422 if it is missing, no text, or longer than `limit`."""
     value = body.get(field)
     if value is None:
         raise invalid(resource, field, "missing_field")

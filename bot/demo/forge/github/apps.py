@@ -1,4 +1,4 @@
-"""The own affairs of an App on the local forge: installations, tokens, its deliveries."""
+"""GitHub's REST API on the local forge for Apps: installations, tokens, deliveries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def app(request: web.Request) -> web.Response:
 
 @routes.post("/app/installations/{id:[0-9]+}/access_tokens")
 async def access_token(request: web.Request) -> web.Response:
-    """A new token for an installation, for the repositories and permissions of the body."""
+    """Create a token of an installation, for the repositories and permissions in the body."""
     wanted = _installation(request, id=int(request.match_info["id"]))
     body, state = await json_body(request), request.app[STATE]
     repositories = None
@@ -69,7 +69,7 @@ async def installation_of_repository(request: web.Request) -> web.Response:
 
 
 def _installation(request: web.Request, **fields: object) -> Installation:
-    """The installation of the calling App with these fields; ApiError 404."""
+    """The calling App's installation with these fields; ApiError 404."""
     wanted = _calling_app(request)
     for one in request.app[STATE].installations:
         if one.app is wanted and all(getattr(one, n) == v for n, v in fields.items()):
@@ -95,18 +95,19 @@ async def installed_repositories(request: web.Request) -> web.Response:
     return page_of(request, owned, request.app[SHAPES].repository, "repositories")
 
 
-# Deliveries: an attempt's id is its place among all, from 1 on.
+# Deliveries: an attempt's id is its index among all, from 1.
 
 
 @routes.get("/app/hook/deliveries")
 async def deliveries(request: web.Request) -> web.Response:
-    """The App's, newest first. GitHub pages them by a cursor, which is in the Link header."""
+    """The App's deliveries, newest first. GitHub pages them by a cursor, which is in the Link
+    header."""
     return page_of(request, _attempts(request)[::-1], lambda one: _attempt(*one))
 
 
 @routes.post(_EVENT + "/attempts")
 async def redeliver(request: web.Request) -> web.Response:
-    """Sends it again, behind the answer."""
+    """Send a delivery again, after the answer."""
     wanted = int(request.match_info["id"])
     for number, delivery in _attempts(request):
         if number == wanted:

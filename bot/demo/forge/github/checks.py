@@ -21,14 +21,14 @@ routes = web.RouteTableDef()
 
 
 def _app_of(call: Call) -> App:
-    """The calling App: only Apps may write check runs."""
+    """The calling App; ApiError for others, as only Apps may write check runs."""
     if call.app is None:
         raise ApiError(HTTPStatus.FORBIDDEN, "You must authenticate via a GitHub App.")
     return call.app
 
 
 def _apply(run: CheckRun, body: Json) -> None:
-    """Takes over what an App says of its run; ApiError 422 before anything is changed."""
+    """Apply an App's fields to its check run; ApiError 422 before anything is changed."""
     status, conclusion = body.get("status"), body.get("conclusion")
     if status is not None and status not in STATUSES:
         raise invalid("CheckRun", "status", "invalid")
@@ -70,7 +70,7 @@ async def create_run(call: Call) -> web.Response:
     name, sha = (text_field(call.body, field, "CheckRun") for field in ("name", "head_sha"))
     _require_commit(call, sha)
     checked = CheckRun(0, call.repository, app, sha, name, {})
-    _apply(checked, call.body)  # refused before it is there
+    _apply(checked, call.body)  # refused before it is created
     run = call.state.add_check_run(call.repository, app, sha, name)
     _apply(run, call.body)
     call.state.announce("check_run.created", run)
@@ -99,7 +99,8 @@ async def update_run(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/commits/{ref}/check-runs", "checks:read")
 async def runs(call: Call) -> web.Response:
-    """The runs of a commit, newest first; `filter=latest` leaves one of each App and name."""
+    """The check runs of a commit, newest first; `filter=latest`: the newest of each App and
+    name."""
     query = call.request.query
     chosen = [
         run

@@ -1,7 +1,5 @@
-"""GitHub's webhooks: what an installed App is sent, and for what.
-
-Payloads as https://docs.github.com/en/webhooks/webhook-events-and-payloads documents them.
-"""
+"""GitHub's webhooks: events and payloads for installed Apps. Payloads follow
+https://docs.github.com/en/webhooks/webhook-events-and-payloads."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from bot.forge.github.webhooks import signed_headers
 
 @dataclass(frozen=True, slots=True)
 class GitHubHooks:
-    """Delivers events to the Apps that are installed on a repository's account."""
+    """Sender of events to the Apps that are installed on a repository's account."""
 
     shapes: Shapes
     deliverer: Deliverer
@@ -28,7 +26,7 @@ class GitHubHooks:
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
-        """`before` is the head before a push to it."""
+        """Deliver an action of a pull request; `before` is the head before a push to it."""
 
         def make() -> Json:
             return self.pull_request(pull, action, before)
@@ -36,7 +34,7 @@ class GitHubHooks:
         return await self.send(pull.repository, "pull_request", user, make)
 
     def pull_request(self, pull: Pull, action: str, before: str | None = None) -> Json:
-        """The payload, without what every payload has."""
+        """The payload about a pull request, without the common fields."""
         moved = {} if before is None else {"before": before, "after": pull.head_sha}
         shape = self.shapes.pull(pull)
         return {"action": action, "number": pull.number, "pull_request": shape, **moved}
@@ -55,7 +53,7 @@ class GitHubHooks:
     async def pushed(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> list[Delivery]:
-        """A push to a branch; a zero id stands for a branch that was or is not there."""
+        """Deliver a push to a branch; a zero id is that of a created or deleted branch."""
 
         def make() -> Json:
             return self._push(repository, branch, before, after, user)
@@ -68,7 +66,7 @@ class GitHubHooks:
     async def send(
         self, repository: Repository, event: str, sender: User, make: Callable[[], Json]
     ) -> list[Delivery]:
-        """Delivers what `make` gives, with the fields of every payload, to each installed App."""
+        """Deliver the payload of `make`, with the common fields, to each installed App."""
         hearing = [
             one
             for one in self.shapes.state.installations

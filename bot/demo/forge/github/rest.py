@@ -53,7 +53,7 @@ async def permission(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/activity", "contents:read")
 async def activity(call: Call) -> web.Response:
-    """The moves of a branch, or of all: by whom, newest first."""
+    """The moves of a branch, or of all branches, with their actors, newest first."""
     ref = call.request.query.get("ref")
     branch = ref.removeprefix("refs/heads/") if ref else None
     return call.page(call.state.pushes_to(call.repository, branch), call.shapes.activity)
@@ -61,7 +61,7 @@ async def activity(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/pulls", "pull_requests:read")
 async def pulls(call: Call) -> web.Response:
-    """Open ones, unless the query has a state; newest first, or those that changed last."""
+    """Open pull requests, or those in the query's state; newest or most recently changed first."""
     query = call.request.query
     state, by = query.get("state", "open"), query.get("sort", "created")
     found = [
@@ -144,7 +144,7 @@ def _own_or_write(call: Call) -> None:
 
 @endpoint(routes, "POST", COMMENT + "/reactions", "pull_requests:write")
 async def react(call: Call) -> web.Response:
-    """Adds a reaction: 201, or 200 where this caller had already reacted so."""
+    """Add a reaction: 201, or 200 if the caller has already added it."""
     wanted = call.comment
     content = text_field(call.body, "content", "Reaction")
     if content not in REACTIONS:
@@ -159,7 +159,7 @@ async def react(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/issues", "issues:read")
 async def issues(call: Call) -> web.Response:
-    """Open ones, unless the query has a state, newest first."""
+    """Open issues, or those in the query's state, newest first."""
     query = call.request.query
     found = call.state.issues_of(
         call.repository, query.get("state", "open"), query.get("creator"),

@@ -22,13 +22,13 @@ _RESOURCE = "PullRequestReviewComment"
 
 @endpoint(routes, "GET", PULL + "/comments", "pull_requests:read")
 async def comments(call: Call) -> web.Response:
-    """The comments on lines, oldest first, with those that answer them."""
+    """The comments on lines and their replies, oldest first."""
     return call.page(call.state.line_comments_of(call.pull), lambda one: _shape(call, one))
 
 
 @endpoint(routes, "POST", PULL + "/comments", "pull_requests:write")
 async def create(call: Call) -> web.Response:
-    """A comment on a line of the head's side that the diff shows."""
+    """Create a comment on a line of the head's side that is in the diff."""
     pull, body = call.pull, call.body
     text = text_field(body, "body", _RESOURCE, limit=LONGEST_BODY)
     path, sha = text_field(body, "path", _RESOURCE), text_field(body, "commit_id", _RESOURCE)
@@ -91,7 +91,7 @@ def _shape(call: Call, comment: Comment) -> Json:
         "original_line": written.number,
         "side": "RIGHT",
         "subject_type": "line",
-        # An outdated one has none.
+        # An outdated comment has none.
         **({} if now is None else {"line": now.number}),
         **({} if comment.thread is None else {"in_reply_to_id": comment.thread}),
         "_links": {name: {"href": href} for name, href in links.items()},

@@ -26,12 +26,12 @@ _UNLOCKED = {**_NOBODY, "locked": False, "active_lock_reason": None}
 
 
 class Shapes(AccountShapes):
-    """Makes every object of the API."""
+    """Maker of all objects of the API."""
 
     __slots__ = ()
 
     def pull(self, pull: Pull, *, whole: bool = True) -> Json:
-        """A pull request; `whole` adds what a list of them leaves out (counts, mergeable)."""
+        """A pull request; `whole` adds fields that lists leave out (counts, mergeable)."""
         repository = pull.repository
         where = self.repository_url(repository)
         url, issue = f"{where}/pulls/{pull.number}", f"{where}/issues/{pull.number}"
@@ -120,7 +120,7 @@ class Shapes(AccountShapes):
         }
 
     def issue(self, one: Pull | Issue) -> Json:
-        """An issue, or the one that a pull request also is, as `issue_comment` carries it."""
+        """An issue, or that of a pull request, as in `issue_comment`."""
         where = self.repository_url(one.repository)
         url = f"{where}/issues/{one.number}"
         shape: Json = {
@@ -176,7 +176,7 @@ class Shapes(AccountShapes):
         }
 
     def _rollup(self, url: str, reactions: Sequence[Reaction]) -> Json:
-        """How many reactions of each kind an object has."""
+        """The numbers of reactions to an object, by kind."""
         kinds = [reaction.content for reaction in reactions]
         counts = {kind: kinds.count(kind) for kind in REACTIONS}
         return {"url": f"{url}/reactions", "total_count": len(kinds), **counts}

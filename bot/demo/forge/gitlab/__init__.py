@@ -1,1 +1,1 @@
-"""The local forge as a GitLab: the same repositories and people, behind GitLab's REST API v4."""
+"""The local forge as a GitLab: the same repositories and users, by GitLab's REST API v4."""

@@ -1,7 +1,7 @@
 """The common parts of GitLab's API v4: a call and its access, parameters, pages, errors.
 
-https://docs.gitlab.com/api/rest/. Parameters that the documentation does not know are refused,
-where GitLab would pass over them: a mistake shall show.
+https://docs.gitlab.com/api/rest/. Undocumented parameters are refused, which GitLab would ignore,
+so that mistakes of the bot show.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ PER_PAGE = 20
 
 @web.middleware
 async def gitlab_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in GitLab's shape, faults for tests, rate limit headers, and the record."""
+    """The middleware that formats errors, answers with planned faults, adds rate limit headers, and
+    records requests."""
     traffic = request.app[TRAFFIC]
     response: web.StreamResponse
     try:
@@ -64,14 +65,14 @@ def unauthorized() -> ApiError:
 
 
 def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
-    """Refuses query parameters or fields that the documentation of a route does not list."""
+    """Refuse query parameters or fields that the documentation of a route does not list."""
     strange = set(given) - set(known)
     if strange:
         raise bad_request(f"unknown parameters: {sorted(strange)}")
 
 
 def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
-    """The user who calls, by `Authorization: Bearer` or `PRIVATE-TOKEN`."""
+    """The calling user, by `Authorization: Bearer` or `PRIVATE-TOKEN`."""
     private = request.headers.get("PRIVATE-TOKEN")
     try:
         if private is None:
@@ -88,13 +89,13 @@ def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
 
 @dataclass(frozen=True, slots=True)
 class Call(RepositoryCall):
-    """A request about a repository, with who makes it."""
+    """A request about a repository, with its caller."""
 
     caller: User | None
 
     @property
     def project(self) -> Repository:
-        """The repository, in GitLab's word."""
+        """The repository, which GitLab calls a project."""
         return self.repository
 
     @property
@@ -103,19 +104,19 @@ class Call(RepositoryCall):
 
     @property
     def user(self) -> User:
-        """The user in whose name something is written; ApiError 401 where nobody is."""
+        """The calling user; ApiError 401 for anonymous callers."""
         if self.caller is None:
             raise unauthorized()
         return self.caller
 
     @property
     def merge(self) -> Pull:
-        """The one that the path names; ApiError 404."""
+        """The merge request in the path; ApiError 404."""
         return self.pull_at("iid", not_found())
 
     @property
     def note(self) -> Comment:
-        """The note that the path names; ApiError 404."""
+        """The note in the path; ApiError 404."""
         wanted = int(self.request.match_info["note"])
         for one in self.state.all_comments_of(self.merge):
             if one.id == wanted:
@@ -124,14 +125,14 @@ class Call(RepositoryCall):
 
     @property
     def commit(self) -> str:
-        """The commit that the path names; ApiError 404."""
+        """The commit in the path; ApiError 404."""
         found = self.project.git.resolve(self.request.match_info["sha"])
         if found is None:
             raise not_found("Commit Not Found")
         return found
 
     def has(self, role: str) -> bool:
-        """Return whether the caller has the role, or one above it."""
+        """Return whether the caller has the role or a higher one."""
         return LEVELS[self.project.role(self.caller)] >= LEVELS[role]
 
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
@@ -192,7 +193,7 @@ async def _body_of(request: web.Request) -> Json:
 
 
 def _project_of(request: web.Request, least: str) -> tuple[Repository, User | None]:
-    """The project that the path names by id or path, if the caller has the role there."""
+    """The project in the path, by id or path; ApiError if the caller lacks the role."""
     state = request.app[STATE]
     name = unquote(request.match_info["project"])
     user = caller_user(request, needed=least != "read")

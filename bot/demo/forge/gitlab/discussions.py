@@ -22,7 +22,7 @@ NOTE = THREAD + "/notes/{note:[0-9]+}"
 
 @endpoint(routes, "GET", MERGE + "/discussions")
 async def threads(call: Call) -> web.Response:
-    """Every comment, each a thread with those that answer it; oldest first."""
+    """All comments, each a thread with its replies; oldest first."""
     firsts = [one for one in call.state.all_comments_of(call.merge) if one.thread is None]
     return call.page(firsts, lambda one: _thread(call, one))
 
@@ -37,7 +37,7 @@ async def create(call: Call) -> web.Response:
 
 @endpoint(routes, "PUT", THREAD, "resolved")
 async def resolve(call: Call) -> web.Response:
-    """Resolve a thread or open it again: its author may, and a developer."""
+    """Resolve or reopen a thread, as its author or a developer."""
     first = _first(call)
     if first.line is None:
         raise forbidden()
@@ -88,12 +88,12 @@ def _thread(call: Call, first: Comment) -> Json:
 
 
 def note_of(call: Call, comment: Comment) -> Json:
-    """A note as a thread has it: with its place, and whether it is resolved."""
+    """A note of a thread, with its position, and whether it is resolved."""
     shape = call.shapes.note(comment)
     if comment.line is None:
         return shape
     refs = call.shapes.merge_request(comment.pull)["diff_refs"]
-    # An outdated one stays where it was.
+    # An outdated one keeps its position.
     line = line_now(comment) or comment.line
     position = {
         "base_sha": refs["base_sha"],
@@ -110,7 +110,7 @@ def note_of(call: Call, comment: Comment) -> Json:
 
 
 def _line(call: Call, position: Any) -> Line:
-    """The line of a position; 400 where it lacks something, or is not in the diff."""
+    """The line of a position; ApiError 400 if it is incomplete or not in the diff."""
     needed = ("base_sha", "start_sha", "head_sha", "position_type", "new_path", "old_path")
     if not isinstance(position, dict):
         raise bad_request("position is invalid")

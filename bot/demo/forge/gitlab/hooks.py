@@ -1,9 +1,6 @@
-"""GitLab's webhooks: whom they go to, what they are sent, how they are signed, and the API of a
-project's, for its maintainers.
-
-Fields as https://docs.gitlab.com/user/project/integrations/webhook_events/ and
-https://docs.gitlab.com/api/project_webhooks/ document them.
-"""
+"""GitLab's webhooks: recipients, payloads, signatures, and the API of a project's hooks, for its
+maintainers. Fields follow https://docs.gitlab.com/user/project/integrations/webhook_events/ and
+https://docs.gitlab.com/api/project_webhooks/."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from bot.demo.forge.traffic import DELIVERER, Delivery, PlacedHooks
 from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User, WebHook
 from bot.forge.gitlab.webhooks import signed_headers
 
-# GitHub's actions of a pull request, in GitLab's words.
+# Actions of a merge request: GitHub's names to GitLab's.
 _ACTIONS = {
     "opened": "open",
     "reopened": "reopen",
@@ -33,14 +30,14 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class GitLabHooks(PlacedHooks):
-    """Delivers events to the hooks of projects, groups and the instance."""
+    """Sender of events to the hooks of projects, groups and the instance."""
 
     events = ("merge_request", "note", "push")
 
     shapes: GitLabShapes
 
     def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
-        """The id of a delivery to a hook, and its headers; a system hook says so in the event's
+        """The id of a delivery to a hook, and its headers; a system hook's event has another
         name."""
         headers = {
             **signed_headers(event if hook.place else "System Hook", body, hook.secret),
@@ -52,7 +49,8 @@ class GitLabHooks(PlacedHooks):
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
-        """Delivers what GitHub calls `action`; others than those of `_ACTIONS` as they are."""
+        """Deliver a merge request's action, by GitHub's name; those not in `_ACTIONS` are not
+        renamed."""
         payload = self.merge_request(pull, action, user, before)
         return await self.deliver(pull.repository, "merge_request", payload)
 
@@ -74,7 +72,7 @@ class GitLabHooks(PlacedHooks):
         return await self.deliver(repository, "push", payload)
 
     async def commented(self, comment: Comment, action: str) -> list[Delivery]:
-        """GitLab has hooks of new and edited notes, not of deleted ones."""
+        """Deliver a new or edited note; GitLab sends no event for a deleted one."""
         word = {"created": "create", "edited": "update"}.get(action)
         if word is None:
             return []
@@ -82,7 +80,7 @@ class GitLabHooks(PlacedHooks):
         return await self.deliver(comment.pull.repository, "note", payload)
 
     async def pipeline_moved(self, pipeline: Pipeline, user: User) -> list[Delivery]:
-        """Delivers that a pipeline began or is over."""
+        """Deliver the start or end of a pipeline."""
         payload = self._pipeline(pipeline, user)
         return await self.deliver(pipeline.repository, "pipeline", payload)
 
@@ -240,7 +238,7 @@ async def hooks(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", _HOOK + "/events", "status", role="maintain")
 async def events(call: Call) -> web.Response:
-    """Its deliveries, newest first."""
+    """The deliveries of a hook, newest first."""
     return call.page(_deliveries(call)[::-1], lambda one: _event(*one))
 
 
@@ -261,7 +259,7 @@ def _hooks(call: Call) -> list[tuple[int, WebHook]]:
 
 
 def _deliveries(call: Call) -> list[tuple[int, Delivery]]:
-    """The deliveries of the hook that the path names, by their places among all."""
+    """The deliveries of the hook in the path, by their index among all."""
     wanted = int(call.request.match_info["hook"])
     hook = next((hook for number, hook in _hooks(call) if number == wanted), None)
     if hook is None:

@@ -113,7 +113,7 @@ async def events(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/merge_requests", "state", "order_by", "sort")
 async def merge_requests(call: Call) -> web.Response:
-    """All, unless the query has a state; newest first, or those that changed last."""
+    """All merge requests, or those in the query's state; newest or most recently changed first."""
     query = call.request.query
     state = {"opened": "open"}.get(query.get("state", "all"), query.get("state", "all"))
     found = [
@@ -145,7 +145,7 @@ async def diffs(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", MERGE + "/pipelines")
 async def pipelines(call: Call) -> web.Response:
-    """Newest first: those of the commits that the merge request has or had as its head."""
+    """The pipelines of all former and current head commits of a merge request, newest first."""
     pull = call.merge
     projects = (pull.repository, pull.head_repository)
     refs = (pull.head_branch, f"refs/merge-requests/{pull.number}/head")
@@ -159,16 +159,16 @@ async def pipelines(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/repository/commits/{sha}/merge_requests", "state")
 async def merges_of_commit(call: Call) -> web.Response:
-    """The merge requests that a commit came with, merged or not."""
+    """The merge requests that contain a commit, merged or not."""
     return call.page(call.state.pulls_with(call.project, call.commit), call.shapes.merge_request)
 
 
-# Notes, https://docs.gitlab.com/api/notes/: whoever reads may write them, if signed in.
+# Notes, https://docs.gitlab.com/api/notes/: all signed-in readers may write them.
 
 
 @endpoint(routes, "GET", MERGE + "/notes", "sort", "order_by", "activity_filter")
 async def notes(call: Call) -> web.Response:
-    """Newest first, unless the query says otherwise."""
+    """The notes, newest first unless the query says otherwise."""
     query = call.request.query
     order, sort = query.get("order_by", "created_at"), query.get("sort", "desc")
     if order not in ("created_at", "updated_at") or sort not in ("asc", "desc"):
@@ -208,7 +208,7 @@ def _own_note(call: Call) -> Comment:
 
 
 def text_of(body: Json) -> str:
-    """The text of a new note; ApiError 400 where it has none, or too much."""
+    """The text of a new note; ApiError 400 if it is missing or too long."""
     text = body.get("body")
     if not isinstance(text, str) or not text.strip():
         raise bad_request("body is missing")
@@ -234,7 +234,7 @@ async def awards(call: Call) -> web.Response:
 @endpoint(routes, "POST", MERGE + "/award_emoji", "name")
 @endpoint(routes, "POST", NOTE + "/award_emoji", "name")
 async def award(call: Call) -> web.Response:
-    """One of a name for each user: a second is refused, as GitLab does it."""
+    """Create an emoji; like GitLab, refuses a second of one name by the same user."""
     user, on = call.user, _awardable(call)
     name = EMOJI.get(str(call.body.get("name")))
     if name is None:
@@ -247,7 +247,7 @@ async def award(call: Call) -> web.Response:
 
 @endpoint(routes, "DELETE", MERGE + "/award_emoji/{award:[0-9]+}")
 async def take_back(call: Call) -> web.Response:
-    """One's own only."""
+    """Delete an emoji of the caller."""
     made = call.state.reactions_of(call.merge)
     wanted = int(call.request.match_info["award"])
     found = next((one for one in made if one.id == wanted), None)
@@ -264,7 +264,7 @@ async def take_back(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/issues", "author_username", "scope", "state", "order_by", "sort")
 async def issues(call: Call) -> web.Response:
-    """All states, unless the query has one, newest first."""
+    """The issues in all states, or in the query's state, newest first."""
     query = call.request.query
     state = _ISSUE_STATES.get(query.get("state", ""), query.get("state"))
     author, rising = query.get("author_username"), query.get("sort") == "asc"
@@ -283,7 +283,7 @@ async def create_issue(call: Call) -> web.Response:
 
 @endpoint(routes, "PUT", "/issues/{iid:[0-9]+}", "title", "description", "state_event")
 async def edit_issue(call: Call) -> web.Response:
-    """The author may, and whoever has the role Planner or above."""
+    """Edit an issue, as its author or with the role Planner or above."""
     issue = call.state.issue(call.project, int(call.request.match_info["iid"]))
     if issue is None:
         raise not_found()
@@ -305,7 +305,8 @@ async def edit_issue(call: Call) -> web.Response:
     "ref", "stage", "name", "pipeline_id", "order_by", "sort", "all",
 )  # fmt: skip
 async def statuses(call: Call) -> web.Response:
-    """Newest last; `all` shows those that a later one of the same name replaced."""
+    """The statuses, newest last; `all` includes those that a later one of the same name
+    replaced."""
     query = call.request.query
     sha = call.project.git.resolve(call.request.match_info["sha"])
     made = call.state.statuses_of(call.project, sha) if sha else []
@@ -324,7 +325,8 @@ async def statuses(call: Call) -> web.Response:
     role="write",
 )  # fmt: skip
 async def create_status(call: Call) -> web.Response:
-    """Developer and above. One under way is moved on; to where it is already is refused."""
+    """Create a status, as a developer or above, or change an open one; refused if the state is the
+    same."""
     body, found, sha = call.body, call.project, call.commit
     word, name = body.get("state"), str(body.get("name") or body.get("context") or "default")
     if word not in STATES:

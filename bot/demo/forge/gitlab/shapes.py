@@ -21,7 +21,7 @@ from bot.demo.forge.values import (
 )
 
 LEVELS = {"none": 0, "read": 10, "triage": 20, "write": 30, "maintain": 40, "admin": 50}
-# The forge's state has GitHub's names.
+# Emoji: GitLab's names to GitHub's, which the forge's state has.
 EMOJI = {
     "thumbsup": "+1",
     "thumbsdown": "-1",
@@ -32,13 +32,13 @@ EMOJI = {
 
 
 def stamp(at: datetime | None) -> str | None:
-    """A time as GitLab's API writes it."""
+    """A time in the format of GitLab's API."""
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 @dataclass(frozen=True, slots=True)
 class GitLabShapes:
-    """Makes the objects; `web` is the instance's URL."""
+    """Maker of the objects; `web` is the instance's URL."""
 
     state: State
     web: str
@@ -80,7 +80,7 @@ class GitLabShapes:
         }
 
     def member(self, repository: Repository, user: User) -> Json | None:
-        """A member, inherited ones included; None for a stranger."""
+        """A member, also by inheritance; None if the user is none."""
         role = repository.roles.get(user.login, "none")
         level = 50 if user is repository.owner else LEVELS[role]
         if not level:
@@ -135,7 +135,7 @@ class GitLabShapes:
             "updated_at": stamp(pull.updated_at),
             "closed_at": None if pull.merged else stamp(pull.closed_at),
             "merged_at": stamp(pull.closed_at) if pull.merged else None,
-            # A fast forward: there is no commit of the merge.
+            # A fast-forward merge has no merge commit.
             "merge_commit_sha": None,
             "squash_commit_sha": None,
             "web_url": self.merge_url(pull),

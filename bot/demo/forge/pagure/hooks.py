@@ -1,6 +1,6 @@
-"""Pagure's webhooks: what is announced under which topic, and how it is signed.
+"""Pagure's webhooks: topics, contents and signatures of notifications.
 
-https://docs.pagure.org/pagure/usage/using_webhooks.html. A private project announces nothing.
+https://docs.pagure.org/pagure/usage/using_webhooks.html. Private projects send none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.demo.forge.traffic import Deliverer, Delivery
 from bot.demo.forge.values import Comment, CommitStatus, Json, Pull, Repository, User, WebHook
 from bot.forge.pagure.webhooks import signed_headers
 
-# GitHub's actions of a pull request by Pagure's topics; of others it announces nothing.
+# Actions of a pull request: GitHub's names to Pagure's topics; others are not announced.
 _TOPICS = {
     "opened": "pull-request.new",
     "synchronize": "pull-request.updated",
@@ -29,14 +29,14 @@ _TOPICS = {
 
 @dataclass(frozen=True, slots=True)
 class PagureHooks:
-    """Delivers to the hooks of projects; one with the name of a namespace is all its projects'."""
+    """Sender of notifications to the hooks of projects, or of all projects of a namespace."""
 
     shapes: PagureShapes
     deliverer: Deliverer
     hooks: list[WebHook] = field(default_factory=list)
 
     def add_hook(self, url: str, secret: str | None = None, *, place: str = "") -> WebHook:
-        """A hook, whose secret is the key of the projects that it is for."""
+        """Add a hook, whose secret is the key of its projects."""
         hook = WebHook(url, secret or secrets.token_hex(20), place)
         self.hooks.append(hook)
         return hook
@@ -44,12 +44,12 @@ class PagureHooks:
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> Sequence[Delivery]:
-        """Announces what GitHub calls `action`."""
+        """Announce a pull request's action, by GitHub's name."""
         del before
         if (topic := _TOPICS.get(action)) is None:
             return []
         updated = action == "synchronize"
-        # What was pushed the forge itself announces.
+        # Pagure itself is the agent of an update.
         content: Json = {
             "pullrequest": self.shapes.pull(pull, comments=not updated),
             "agent": "pagure" if updated else user.login,
@@ -59,7 +59,7 @@ class PagureHooks:
         return await self.announce(pull.repository, topic, content)
 
     async def commented(self, comment: Comment, action: str) -> Sequence[Delivery]:
-        """Announces a comment that was added or edited."""
+        """Announce a comment that was added or edited."""
         pull, agent = comment.pull, comment.versions[-1].by.login
         if action == "edited":
             content: Json = {
@@ -73,7 +73,7 @@ class PagureHooks:
         return await self.announce(pull.repository, "pull-request.comment.added", content)
 
     async def flagged(self, flag: CommitStatus) -> Sequence[Delivery]:
-        """Announces a flag that was set for the first time, or again."""
+        """Announce a flag that was added or updated."""
         before = self.shapes.state.statuses_of(flag.repository, flag.sha)
         known = any(one.context == flag.context for one in before if one.id < flag.id)
         content: Json = {
@@ -87,7 +87,7 @@ class PagureHooks:
     async def pushed(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> Sequence[Delivery]:
-        """Announces a push to a branch, or that the branch is gone."""
+        """Announce a push to a branch, or its deletion."""
         content: Json = {
             "branch": branch,
             "authors": [{"fullname": user.login, "name": None, "url_path": None}],
@@ -111,7 +111,7 @@ class PagureHooks:
     async def announce(
         self, repository: Repository, topic: str, content: Json
     ) -> Sequence[Delivery]:
-        """Delivers an announcement to each hook of the project."""
+        """Deliver a notification to each hook of the project."""
         made: list[Delivery] = []
         about = {
             "pagure_instance": f"{self.shapes.web}/",

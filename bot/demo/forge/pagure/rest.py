@@ -26,7 +26,7 @@ routes = web.RouteTableDef()
 
 @web.middleware
 async def pagure_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in Pagure's shape, faults for tests, and the record."""
+    """The middleware that formats errors, answers with planned faults, and records requests."""
     traffic = request.app[TRAFFIC]
     try:
         traffic.meet_fault(request)
@@ -44,7 +44,7 @@ def gone(what: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request about a project; `user` is who calls, if somebody is signed in."""
+    """A request about a project; `user` is the caller, null if anonymous."""
 
     request: web.Request
     repository: Repository
@@ -61,13 +61,13 @@ class Call:
 
     @property
     def writer(self) -> User:
-        """The account in whose name something is written."""
+        """The caller's account."""
         assert self.user is not None  # a POST has a token
         return self.user
 
     @property
     def pull(self) -> Pull:
-        """The pull request that the path names; ApiError 404."""
+        """The pull request in the path; ApiError 404."""
         number = int(self.request.match_info["number"])
         found = self.state.pull(self.repository, number)
         if found is None:
@@ -87,7 +87,7 @@ Endpoint = Callable[[Call], Awaitable[web.Response]]
 
 
 def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
-    """Serves a call below a project's path, or a fork's; to write takes a token."""
+    """Register a handler below a project's or a fork's path; writing takes a token."""
 
     def decorate(function: Endpoint) -> Endpoint:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -97,7 +97,7 @@ def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
             match = request.match_info
             name = f"{match.get('fork') or match['namespace']}/{match['name']}"
             found = request.app[STATE].repository(name)
-            # The API shows nothing of private projects.
+            # The API does not show private projects.
             if found is None or found.private:
                 raise gone("Project")
             sent = await request.read()
@@ -111,7 +111,7 @@ def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
 
 
 def caller_user(request: web.Request) -> User | None:
-    """The user of the token; ApiError 401 for one that does not work."""
+    """The user of the token; ApiError 401 for an invalid one."""
     try:
         return caller_of(request).user
     except ApiError:
@@ -139,7 +139,7 @@ async def one_user(request: web.Request) -> web.Response:
 
 @routes.get("/group/{group}")
 async def one_group(_: web.Request) -> web.Response:
-    """None: this forge has no groups."""
+    """Answer 404: this forge has no groups."""
     raise gone("Group")
 
 
@@ -157,7 +157,7 @@ async def branches(call: Call) -> web.Response:
 
 @endpoint("GET", "/pull-requests")
 async def pulls(call: Call) -> web.Response:
-    """Those in a status, newest first."""
+    """The pull requests in a status, newest first."""
     wanted = call.request.query.get("status", "Open")
     found = [
         one
@@ -203,7 +203,7 @@ async def create_comment(call: Call) -> web.Response:
 
 @endpoint("GET", "/c/{sha:[0-9a-f]{40}}/flag")
 async def flags(call: Call) -> web.Response:
-    """The newest of each id, the newest last."""
+    """The newest flag of each id, the newest last."""
     sha = call.request.match_info["sha"]
     newest = {one.context: one for one in call.state.statuses_of(call.repository, sha)}
     shown = [call.shapes.flag(one) for one in sorted(newest.values(), key=lambda one: one.id)]
@@ -243,7 +243,7 @@ async def create_issue(call: Call) -> web.Response:
 
 @endpoint("POST", "/issue/{number:[0-9]+}/{what:comment|status}")
 async def change_issue(call: Call) -> web.Response:
-    """A comment, which everybody may write, or a status, which takes the access `ticket`."""
+    """Add a comment to an issue, as anybody, or change its status, with the access `ticket`."""
     what = call.request.match_info["what"]
     issue = call.state.issue(call.repository, int(call.request.match_info["number"]))
     if issue is None:
@@ -264,7 +264,7 @@ async def project(call: Call) -> web.Response:
 
 
 def _needed(call: Call, name: str) -> str:
-    """A field of the body; ApiError 400 where it is missing or empty."""
+    """A field of the body; ApiError 400 if it is missing or empty."""
     text = call.body.get(name)
     if not isinstance(text, str) or not text.strip():
         raise ApiError(HTTPStatus.BAD_REQUEST, "Invalid or incomplete input submitted")

@@ -1,7 +1,7 @@
 """The JSON objects of Pagure's REST API and webhooks.
 
-Field names and types are those of Pagure 5.14, which a test compares them with; what this forge
-does not have (tags, milestones, close statuses) has its empty value.
+Field names and types are those of Pagure 5.14, as a test checks; fields for features that this
+forge lacks (tags, milestones, close statuses) are empty.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from itertools import groupby
 from bot.demo.forge.state import State
 from bot.demo.forge.values import Comment, CommitStatus, Issue, Json, Pull, Repository, User
 
-# What Pagure calls the roles of this forge; whoever has none of them may read what is public.
+# The forge's roles by Pagure's names of access; users without one may read public projects.
 ACCESS = {"triage": "ticket", "write": "commit", "maintain": "commit", "admin": "admin"}
 _LEVELS = ("admin", "commit", "collaborator", "ticket")
 
 
 def stamp(at: datetime | None) -> str | None:
-    """Seconds since 1970 as text, with a fraction as newer versions have it."""
+    """Seconds since 1970 as text, with a fraction as in newer versions."""
     return f"{at.timestamp():.6f}" if at else None
 
 
 def full_name(repository: Repository) -> str:
-    """A project's whole name: a fork's begins with `forks` and its owner."""
+    """A project's full name: a fork's begins with `forks` and its owner."""
     parent = repository.parent
     if parent is None:
         return repository.full_name
@@ -33,7 +33,7 @@ def full_name(repository: Repository) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PagureShapes:
-    """Makes the objects; `web` is the forge's address."""
+    """Maker of the objects; `web` is the forge's address."""
 
     state: State
     web: str
@@ -149,7 +149,7 @@ class PagureShapes:
         }
 
     def issue(self, issue: Issue) -> Json:
-        """An issue; texts after its first one are comments, as the API edits none."""
+        """An issue; later texts are comments, as the API cannot edit."""
         texts = [body for body, _ in groupby(body for _, body, _ in issue.versions)]
         written = stamp(issue.updated_at)
         return {
