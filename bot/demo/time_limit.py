@@ -26,8 +26,7 @@ _USR1 = 1 << (signal.SIGUSR1 - 1)
 
 
 class TimeLimit:
-    """Limit that ends this process, with code 1, and its descendants if the block takes more than
-    `seconds`.
+    """Limit that ends this process (code 1) and its descendants if a block takes over `seconds`.
 
     Before that it writes a sentence with `what` and this process's stacks to standard error, sends
     SIGUSR1 to the descendants, and calls `shown`.
@@ -73,8 +72,7 @@ def processes_below(pid: int) -> list[int]:
 
 
 def ask_for_stacks(pids: Sequence[int]) -> list[int]:
-    """Let processes that handle SIGUSR1 write their stacks; wait for it, and return those
-    processes."""
+    """Let processes that handle SIGUSR1 write their stacks; wait, and return those processes."""
     catching = [pid for pid in pids if _catches_usr1(pid)]
     for pid in catching:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -47,7 +47,7 @@ class LocalChecker:
     ) -> PredictedCheck:
         """The result from the spec files alone."""
         with self._prediction(job, git, others) as (_, prediction):
-            name = self._builder(prediction)
+            name = self._builder_name(prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
                 arches = tuple(dict.fromkeys(a for t in prediction.targets for a in t.sides))
@@ -67,14 +67,14 @@ class LocalChecker:
         from bot.check.external import external_check
 
         with self._prediction(job, git, others) as (change, prediction):
-            name = self._builder(prediction)
+            name = self._builder_name(prediction)
             if name == "none":
                 return replace(prediction.result, stage="final")
             if name == "external":
                 plan = self._plan(job, prediction)
                 return external_check(change, prediction, plan, self._elsewhere()).result
             seconds = self._settings.limits.build_seconds
-            return build_check(change, prediction, self._made(name, seconds), native_arch())
+            return build_check(change, prediction, self._make_builder(name, seconds), native_arch())
 
     def build(
         self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
@@ -84,10 +84,10 @@ class LocalChecker:
 
         with self._prediction(job, git) as (change, prediction):
             seconds = self._settings.build_seconds(arch)
-            builder = self._made(self._builder(prediction), seconds)
+            builder = self._make_builder(self._builder_name(prediction), seconds)
             return build_on(change, prediction, builder, arch, arches)
 
-    def _made(self, name: str, seconds: float) -> Builder:
+    def _make_builder(self, name: str, seconds: float) -> Builder:
         from bot.build.builders import build_limits, builder_named
 
         limits = replace(build_limits(), seconds=seconds)
@@ -109,10 +109,10 @@ class LocalChecker:
         from bot.check.built import native_arch, rebuilt_check
 
         with self._prediction(job, git) as (change, prediction):
-            name = self._builder(prediction)
+            name = self._builder_name(prediction)
             checked = prediction
             if name == "external" and prediction.worth_building:
-                checked = self._built_elsewhere(job, change, prediction)
+                checked = self._check_external(job, change, prediction)
             elif name != "none" and prediction.worth_building:
                 builder = builder_named(name, self._pools.cache, cached_only=True)
                 checked = rebuilt_check(change, prediction, builder, native_arch())
@@ -184,7 +184,7 @@ class LocalChecker:
         plan = plan_external(prediction, external, names, build.external, build.services)
         return replace(plan, links=job.links)
 
-    def _built_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
+    def _check_external(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
         """The check with the external packages cached for this commit; without any, the prediction.
 
         The external repository may by now have packages of another push: only the check can tell.
@@ -198,7 +198,7 @@ class LocalChecker:
         except (UsageError, NotCachedError):
             return prediction
 
-    def _builder(self, prediction: Prediction) -> str:
+    def _builder_name(self, prediction: Prediction) -> str:
         """The builder's name: the repository's own choice, else the settings'.
 
         Externally built packages are of one change, so checks of several are only predicted.

@@ -51,7 +51,7 @@ class Collector:
         self._observe = observe
         self._seen: dict[str, CheckChanges] = {}
         # Monotonic time since which a check has had no run, or a cancelled one.
-        self._left_since: dict[str, float] = {}
+        self._abandoned_since: dict[str, float] = {}
 
     async def run(self) -> None:
         """Follow open checks until cancelled."""
@@ -77,16 +77,18 @@ class Collector:
         still_open = {record.id for record in records}
         self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
         left = {one for one in still_open if known[one].status is None or known[one].cancelled}
-        self._left_since = {c: since for c, since in self._left_since.items() if c in left}
+        self._abandoned_since = {
+            c: since for c, since in self._abandoned_since.items() if c in left
+        }
         return len(records)
 
     async def _collect_check(self, record: CheckRecord, running: Running) -> None:
         changes = _reported(running.progress)
-        if running.cancelled and not self._is_left(record.id, _CANCELLED):
+        if running.cancelled and not self._is_abandoned(record.id, _CANCELLED):
             return
         if running.over:
             changes |= _ended(record, running)
-        elif running.status is None and self._is_left(record.id, _STRAY):
+        elif running.status is None and self._is_abandoned(record.id, _STRAY):
             changes |= {"open": False, "stage": "stopped", "problem": NEVER_STARTED}
         if not changes or self._seen.get(record.id) == changes:
             return
@@ -99,7 +101,7 @@ class Collector:
         await asyncio.to_thread(self._store.store_steps, record.id, steps)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
-            await self._after(record)
+            await self._notify_observer(record)
 
     async def _write(self, record: CheckRecord, running: Running, changes: CheckChanges) -> bool:
         """Store the changes of an open check, with the acceptance if it ended; return False if it
@@ -130,7 +132,7 @@ class Collector:
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
 
-    async def _after(self, record: CheckRecord) -> None:
+    async def _notify_observer(self, record: CheckRecord) -> None:
         """Call the observer if the check was predicted or has ended."""
         after = await asyncio.to_thread(self._store.check, record.id)
         if after is not None:
@@ -148,10 +150,10 @@ class Collector:
             else await accepted_changes(self._engine.publisher, record, decision)
         )
 
-    def _is_left(self, check: str, seconds: float) -> bool:
+    def _is_abandoned(self, check: str, seconds: float) -> bool:
         """Return whether a check has had no run, or a cancelled one, for `seconds`, due to a
         crash."""
-        since = self._left_since.setdefault(check, time.monotonic())
+        since = self._abandoned_since.setdefault(check, time.monotonic())
         return time.monotonic() - since >= seconds
 
     async def _conclude_broken(self, record: CheckRecord, problem: str) -> None:

@@ -127,7 +127,7 @@ class Dispatcher:
                 # Each write wakes this loop: deliveries that come in meanwhile are read together.
                 await asyncio.sleep(_GATHER)
         finally:
-            await self._give_back()
+            await self._cancel_all()
 
     async def handle_new(self) -> int:
         """Handle all deliveries that are due now; return their number."""
@@ -155,10 +155,10 @@ class Dispatcher:
             task = asyncio.create_task(self._handle(delivery))
             self._handling[delivery.id] = task
             self._in_hand[delivery.forge] += 1
-            task.add_done_callback(partial(self._over, delivery))
+            task.add_done_callback(partial(self._task_done, delivery))
         return len(fresh)
 
-    def _over(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
+    def _task_done(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             # The outcome is not stored: it is handled again after a pause.
             LOG.error("delivery %d could not be settled", delivery.id, exc_info=task.exception())
@@ -172,7 +172,7 @@ class Dispatcher:
         if self._in_hand[delivery.forge] == _AT_ONCE - 1:
             self.wake()
 
-    async def _give_back(self) -> None:
+    async def _cancel_all(self) -> None:
         """Cancel the deliveries in work: they are still new, and the next start finds them."""
         for task in self._handling.values():
             task.cancel()
@@ -191,9 +191,9 @@ class Dispatcher:
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
         except ForgeDeniedError as error:
             # Such as a revoked token or a missing permission, which people correct.
-            await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=False)
+            await self._postpone(delivery, str(error), longest=_LONGEST_REFUSED, over=False)
         except (ForgeGoneError, ForgeRefusedError) as error:
-            await self._missed(delivery, error)
+            await self._retry_missing(delivery, error)
         except QuotaError as error:
             await asyncio.to_thread(
                 self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
@@ -201,19 +201,19 @@ class Dispatcher:
         except ForgeError as error:
             # Tries are at most 20 s apart in a delivery's first hour.
             longest = 20.0 if age_of(delivery) < 3600 else 300.0
-            await self._again(delivery, str(error), error.wait, longest=longest, over=False)
+            await self._postpone(delivery, str(error), error.wait, longest=longest, over=False)
         except MinimizeError as error:
-            await self._again(delivery, str(error), over=False)
+            await self._postpone(delivery, str(error), over=False)
         except sa.exc.OperationalError as error:
             # The engine's database is locked, full or unreachable, which passes.
             reason = f"The engine's database does not answer: {error.orig}."
-            await self._again(delivery, reason, over=False)
+            await self._postpone(delivery, reason, over=False)
         except Exception:
             # One bad delivery must not stop the others.
             LOG.exception("delivery %s could not be handled", delivery.delivery)
-            await self._again(delivery, "A bug in the bot; see its log.")
+            await self._postpone(delivery, "A bug in the bot; see its log.")
 
-    async def _missed(self, delivery: Delivery, error: Exception) -> None:
+    async def _retry_missing(self, delivery: Delivery, error: Exception) -> None:
         """Try a delivery again whose subject the forge does not have. It is given up after three
         misses a day apart while the forge answers otherwise, and ignored at once if its repository
         was removed from the bot."""
@@ -225,7 +225,7 @@ class Dispatcher:
             return
         answers = time.monotonic() - self._answered.get(delivery.forge, -1e9) < 86_400
         over = delivery.misses >= _MISSES and answers
-        await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=over, missed=True)
+        await self._postpone(delivery, str(error), longest=_LONGEST_REFUSED, over=over, missed=True)
 
     async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
         """Record the outcome, through the group writer if there is one."""
@@ -241,7 +241,7 @@ class Dispatcher:
             lambda db: settle_delivery(db, delivery.id, state, reason, handled)
         )
 
-    async def _again(
+    async def _postpone(
         self,
         delivery: Delivery,
         reason: str,

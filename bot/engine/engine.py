@@ -180,8 +180,8 @@ class Engine:
         # Where nobody builds yet, builds wait in the queue of this machine's architecture.
         wanted = {
             CHECKS: engine.predictions,
-            # Half of the slots are never for untrusted changes, whose checks may take long on
-            # purpose.
+            # At most half of the slots (at least one) are for untrusted changes, whose checks may
+            # take long on purpose.
             STRANGERS: min(max(engine.predictions // 2, 1), engine.predictions),
             WAITS: waits,
             BuildPlace(native_architecture()).queue: 0,

@@ -88,7 +88,7 @@ class PullEvents:
                 stopped = await self._closed(event.key, event.head_sha)
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Before the lock: waiting for a forge that lags must not block newer deliveries.
-        pull = await self._as_it_is_now(forge, event, delivery)
+        pull = await self._current_pull(forge, event, delivery)
         lock = self._locks[event.key]
         behind = lock.locked()
         async with lock:
@@ -169,7 +169,7 @@ class PullEvents:
         job = job_of_head(check, event.key, held)
         await self._engine.publisher.end_hold(job, "neutral", title, reason)
 
-    async def _as_it_is_now(
+    async def _current_pull(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery
     ) -> PullRequest:
         """The forge's pull request, requested again if it may be older than the event."""
@@ -225,7 +225,7 @@ async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequest
     if record is None:
         return None
     key = PullRequestKey(event.forge, event.repository, record.number)
-    if record.repository != event.repository and not await _same_pull(forge, record, key):
+    if record.repository != event.repository and not await _is_same_pull(forge, record, key):
         return None
     return PullRequestEvent(key, "check", event.head_sha, "rerequested")
 
@@ -241,7 +241,7 @@ def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
     return found if same else None
 
 
-async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
+async def _is_same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
     """Return whether the check's former repository name redirects to the same pull request."""
     then = PullRequestKey(record.forge, record.repository, record.number)
     try:

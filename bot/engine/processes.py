@@ -117,7 +117,7 @@ class Processes:
         COMPUTE_PROCESSES.labels("busy").set_function(lambda: len(self._busy))
         COMPUTE_PROCESSES.labels("idle").set_function(lambda: len(self._idle))
         COMPUTE_BYTES.set_function(self._resident_bytes)
-        threading.Thread(target=self._give_signs, name="signs", daemon=True).start()
+        threading.Thread(target=self._send_signs, name="signs", daemon=True).start()
 
     async def run(
         self,
@@ -136,7 +136,7 @@ class Processes:
             async with asyncio.timeout(seconds):
                 answer = await self._watched(process, work, accepts_large)
         except BaseException as error:
-            if process.alive and _answered(error):
+            if process.alive and _is_answer(error):
                 self._release(process, about, free)
             else:
                 await self._end_and_release(process, run, free)
@@ -204,7 +204,7 @@ class Processes:
             processes = [*self._busy, *(one.process for one in self._idle)]
         return sum(process.resident_bytes() for process in processes)
 
-    def _give_signs(self) -> None:
+    def _send_signs(self) -> None:
         """Send signs of life to the busy processes, in a thread independent of the event loop."""
         while not self._closed.wait(SIGN):
             with self._lock:
@@ -297,7 +297,7 @@ def _stopped(what: str) -> MinimizeError:
     return RunStoppedError(f"{what} was stopped.")
 
 
-def _answered(error: BaseException) -> bool:
+def _is_answer(error: BaseException) -> bool:
     """Return whether an error was returned by the work, so that its process can be used again."""
     ended = ProcessEndedError | RunStoppedError | TimeoutError
     return isinstance(error, Exception) and not isinstance(error, ended)

@@ -102,7 +102,7 @@ class Others:
         # A guest of a private project of GitLab sees its issues, not its code.
         least: Role = "triage" if own is not None and FORGE_TYPES[own.type].guests else "read"
         may = ROLES.index(role) >= ROLES.index(least)
-        return other if may and _as_private(pull, other) else None
+        return other if may and _readers_may_read(pull, other) else None
 
     def _served(self, key: PullRequestKey) -> bool:
         """Return whether the settings have a rule for a repository, or the store a check of it."""
@@ -151,7 +151,7 @@ def _key(name: str, here: PullRequestKey) -> PullRequestKey:
     return PullRequestKey(here.forge, repository, int(found["number"]))
 
 
-def _as_private(here: PullRequest, other: PullRequest) -> bool:
+def _readers_may_read(here: PullRequest, other: PullRequest) -> bool:
     """Return whether all readers of `here` may read `other`, which is private.
 
     The readers of one owner's private repositories are taken for the same people; those of another

@@ -53,7 +53,7 @@ class WaitSteps:
         packages, and the others are left out. A forge that does not answer is tried again at the
         next look.
         """
-        combined, plan = await self._seen(job, plan, until)
+        combined, plan = await self._combined_status(job, plan, until)
         some = False
         if combined.state == "passed" or (combined.state == "waiting" and plan.links != NO_LINKS):
             found = await self._checks.locate(job, plan)
@@ -71,7 +71,7 @@ class WaitSteps:
             return _look("there" if some else "late", combined, until, plan.links)
         return _look("waiting", combined, until)
 
-    async def _seen(
+    async def _combined_status(
         self, job: CheckJob, plan: ExternalPlan, until: float
     ) -> tuple[CombinedStatus, ExternalPlan]:
         """The combined status of the checks, and the plan with the links to builds of its service.

@@ -24,7 +24,7 @@ from yarl import URL
 
 from bot.errors import reason_of
 from bot.forge.rate_limit import RateLimit, requested_wait
-from bot.forge.values import ForgeError, error_of_status, senseless
+from bot.forge.values import ForgeError, error_of_status, unexpected_answer
 from bot.outbound.authorities import tls_context
 from bot.outbound.proxies import proxy_url
 from bot.telemetry.metrics import forge_answered
@@ -225,9 +225,9 @@ async def errors_of(forge: str, hint: str, doing: str) -> AsyncIterator[None]:
             ) from error
         raise error_of_status(forge, doing, status, answer, hint) from error
     except gidgethub.GitHubException as error:
-        raise senseless(forge, doing, str(error)) from error
+        raise unexpected_answer(forge, doing, str(error)) from error
     except (LookupError, TypeError, ValueError) as error:
-        raise senseless(forge, doing, reason_of(error)) from error
+        raise unexpected_answer(forge, doing, reason_of(error)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ForgeError(
             f"{forge} cannot be reached ({doing}): {type(error).__name__} {error}".rstrip() + "."

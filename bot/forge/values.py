@@ -61,7 +61,7 @@ def error_of_status(
     return kind(f"{forge} refused ({doing}): {answer}.", hint)
 
 
-def senseless(forge: str, doing: str, what: str) -> ForgeError:
+def unexpected_answer(forge: str, doing: str, what: str) -> ForgeError:
     """The error of an answer that does not fit the forge's API."""
     return ForgeError(f"{forge} gave an unexpected answer ({doing}): {what}.")
 

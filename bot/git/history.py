@@ -46,8 +46,8 @@ def commits_with_history(repository: GitRepository, base: Commit, head: Commit) 
     UsageError for a commit that is found nowhere; GitError if a remote fails.
     """
     found = _resolved(repository, base), _resolved(repository, head)
-    if _whole(repository, *found):
-        return _both(repository, found, (base, head))
+    if _has_history_between(repository, *found):
+        return _required_ids(repository, found, (base, head))
     for depth in _DEPTHS:
         for commit, name in ((base, "base"), (head, "head")):
             _fetch(repository, commit, f"refs/minimize/{name}", depth)
@@ -55,12 +55,12 @@ def commits_with_history(repository: GitRepository, base: Commit, head: Commit) 
             _resolved(repository, base, "refs/minimize/base"),
             _resolved(repository, head, "refs/minimize/head"),
         )
-        if _whole(repository, *found) or not repository.is_shallow():
+        if _has_history_between(repository, *found) or not repository.is_shallow():
             break
-    return _both(repository, found, (base, head))
+    return _required_ids(repository, found, (base, head))
 
 
-def _both(
+def _required_ids(
     repository: GitRepository, found: tuple[str | None, str | None], wanted: Sequence[Commit]
 ) -> tuple[str, str]:
     for commit, sha in zip(wanted, found, strict=True):
@@ -86,7 +86,7 @@ def _resolved(repository: GitRepository, commit: Commit, fetched: str = "") -> s
     return None
 
 
-def _whole(repository: GitRepository, base: str | None, head: str | None) -> bool:
+def _has_history_between(repository: GitRepository, base: str | None, head: str | None) -> bool:
     """Return whether both are there, with all history between them, which a shallow clone may
     lack."""
     if base is None or head is None:

@@ -85,7 +85,7 @@ class GitMirror(GitRepository):
         with self._lock():
             return super().changed_files(base, head)
 
-    def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
+    def _fetch_missing_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
         """Fetch missing blobs, in one request."""
         wanted = {entry.oid for entry in entries}
         if not wanted:

@@ -197,7 +197,7 @@ class GitRepository:
         entries = self.tree(commit, [checked_path(path)])
         if len(entries) != 1 or entries[0].path != path or entries[0].mode not in _REGULAR:
             return None
-        self._have_blobs(commit, entries)
+        self._fetch_missing_blobs(commit, entries)
         return self.git("cat-file", "blob", entries[0].oid)
 
     def materialize(
@@ -221,7 +221,7 @@ class GitRepository:
             source = self._working_files(wanted)
         else:
             entries = self.tree(commit, wanted or None)
-            self._have_blobs(commit, entries)
+            self._fetch_missing_blobs(commit, entries)
             source = self._blobs(entries, max_bytes)
         files = size = 0
         left_out: list[str] = []
@@ -238,7 +238,7 @@ class GitRepository:
                 left_out.append(path)
         return Materialized(files, size, tuple(left_out))
 
-    def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
+    def _fetch_missing_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
         """Fetch missing blobs of a commit's entries; does nothing in a complete repository."""
 
     def _blobs(

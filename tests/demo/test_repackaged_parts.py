@@ -15,7 +15,7 @@ from bot.demo.distribution.reference import (
     _next_release,
     nginx_repository_files,
 )
-from bot.demo.distribution.unpack import Unpacked, with_made
+from bot.demo.distribution.unpack import Unpacked, with_generated_files
 from bot.errors import SurroundingsError
 
 NOTHING: frozenset[str] = frozenset()
@@ -43,27 +43,27 @@ def test_a_package_links_with_those_that_provide_what_it_needs() -> None:
 
 
 def test_mawk_gets_the_links_that_alternatives_would_make(tmp_path: Path) -> None:
-    made = with_made(_unpacked(tmp_path, "mawk", {"usr/bin/mawk": b""}))
+    made = with_generated_files(_unpacked(tmp_path, "mawk", {"usr/bin/mawk": b""}))
     assert [entry.path for entry in made.entries] == ["/usr/bin/awk", "/usr/bin/nawk"]
     assert (tmp_path / "usr/bin/awk").readlink() == Path("mawk")
 
 
 def test_a_package_without_scripts_to_mend_is_left_as_it_is(tmp_path: Path) -> None:
     unpacked = _unpacked(tmp_path, "gawk", {"usr/bin/gawk": b""})
-    assert with_made(unpacked) is unpacked
+    assert with_generated_files(unpacked) is unpacked
 
 
 def test_the_certificates_become_one_bundle_in_the_order_of_their_names(tmp_path: Path) -> None:
     folder = "usr/share/ca-certificates/mozilla"
     files = {f"{folder}/B.crt": b"bbb", f"{folder}/A.crt": b"aaa\n"}
-    made = with_made(_unpacked(tmp_path, "ca-certificates", files))
+    made = with_generated_files(_unpacked(tmp_path, "ca-certificates", files))
     assert [entry.path for entry in made.entries] == ["/etc/ssl/certs/ca-certificates.crt"]
     assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_bytes() == b"aaa\nbbb\n"
 
 
 def test_a_copied_file_is_configuration(tmp_path: Path) -> None:
     files = {"usr/share/base-files/profile": b"PATH=/usr/bin\n"}
-    made = with_made(_unpacked(tmp_path, "base-files", files))
+    made = with_generated_files(_unpacked(tmp_path, "base-files", files))
     assert made.config_files == {"/etc/profile"}
     assert (tmp_path / "etc/profile").stat().st_mtime == 1_600_000_000
 

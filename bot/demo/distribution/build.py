@@ -156,7 +156,7 @@ def build_reference_distribution(
     found = find_reference_distribution(cache)
     if found is not None:
         return found
-    with making_alone(cache, progress):
+    with build_lock(cache, progress):
         found = find_reference_distribution(cache)
         if found is not None:
             return found
@@ -178,7 +178,7 @@ def build_reference_distribution(
 
 
 @contextmanager
-def making_alone(cache: Path, progress: Progress) -> Iterator[None]:
+def build_lock(cache: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock for building anything of the distribution below `cache`."""
     lock = place(cache).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
 def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progress) -> Debian:
     apts = [open_apt(directory / arch, arch, suite) for arch in DEBIAN_ARCH]
     done = progress.step(f"Index of Debian {suite.number}", len(apts))
-    indexes = dict(zip(DEBIAN_ARCH, _together(update, apts, done, workers=4), strict=True))
+    indexes = dict(zip(DEBIAN_ARCH, _map_in_threads(update, apts, done, workers=4), strict=True))
     packages: dict[str, dict[str, Path]] = {}
     versions: dict[str, str] = {}
     done = progress.step("Packages of the mirror", len(apts) + len(SOURCES))
@@ -284,12 +284,12 @@ def make_repositories(debian: Debian, root: Path, progress: Progress) -> None:
     trees = {deb: work / "trees" / deb.stem for deb in debs}
     done = progress.step("Unpacking", len(debs))
     scanned = dict(
-        zip(debs, _together(lambda deb: scan(deb, trees[deb], rpm), debs, done), strict=True)
+        zip(debs, _map_in_threads(lambda deb: scan(deb, trees[deb], rpm), debs, done), strict=True)
     )
     jobs = [*_own_recipes(debian, work / "trees"), *_recipes(debian, scanned)]
     rpms = root / "packages"
     done = progress.step("Repackaging", len(jobs))
-    written = _together(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, done)
+    written = _map_in_threads(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, done)
     revision = max(job[0].time for job in jobs)
     done = progress.step("Writing repositories", len(debian.packages))
     for arch in debian.packages:
@@ -351,14 +351,14 @@ def _publish(rpms: Sequence[Path], repository: Path, revision: int) -> None:
     write_repository(repository, packages, revision)
 
 
-def _together(
+def _map_in_threads(
     work: Callable[[_T], _R],
     items: Sequence[_T],
     done: Callable[[], None],
     workers: int | None = None,
 ) -> list[_R]:
-    """Call `work` on each item in threads; return the results in order. Other programs do the
-    work."""
+    """Call `work` on each item in threads, as other programs do the work; return the results in
+    order."""
     with ThreadPoolExecutor(workers or os.cpu_count() or 2) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:

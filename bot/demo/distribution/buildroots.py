@@ -14,10 +14,10 @@ from bot.demo.distribution.build import (
     Debian,
     Progress,
     Silent,
+    build_lock,
     check_tools,
     fetch_packages,
     make_repositories,
-    making_alone,
 )
 from bot.demo.distribution.debian import DEBIAN_ARCH
 from bot.demo.distribution.fetch import BUILT_ARCH, PackageIndex, open_apt, roots, update
@@ -39,7 +39,7 @@ def with_buildroot(
     progress = progress or Silent()
     root = place(cache) / "buildroots" / arch
     if not (root / _MADE).exists():
-        with making_alone(cache, progress):
+        with build_lock(cache, progress):
             if not (root / _MADE).exists():
                 _make(distribution, cache, arch, root, progress)
     # Written each time: the cache may have been moved.

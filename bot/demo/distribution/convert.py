@@ -22,7 +22,7 @@ from bot.demo.distribution.debian import (
     weak,
 )
 from bot.demo.distribution.recipes import Recipe, spec_text
-from bot.demo.distribution.unpack import DEPENDENCIES, NONE, Unpacked, unpack, with_made
+from bot.demo.distribution.unpack import DEPENDENCIES, NONE, Unpacked, unpack, with_generated_files
 from bot.errors import SurroundingsError
 
 # iconv's modules: no package requires them, and they only require each other.
@@ -109,8 +109,7 @@ def _evaluate(expression: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The result of the first pass: an unpacked package, and the ELF capabilities of its
-    programs."""
+    """The result of the first pass: an unpacked package, and its programs' ELF capabilities."""
 
     unpacked: Unpacked
     elf: ElfDependencies
@@ -126,7 +125,7 @@ class Scanned:
 
 def scan(deb: Path, tree: Path, rpm: Rpm) -> Scanned:
     """Unpack a `.deb` into `tree`, add files that its scripts would make, and scan its programs."""
-    unpacked = with_made(unpack(deb, tree))
+    unpacked = with_generated_files(unpack(deb, tree))
     return Scanned(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
 
 

@@ -32,8 +32,7 @@ RPM_ARCH = {debian: rpm for rpm, debian in DEBIAN_ARCH.items()} | {"all": "noarc
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A frozen suite of Debian: its code name, its number, and `%dist` of its repackaged
-    packages."""
+    """A frozen suite of Debian: its code name, its number, and `%dist` of packages made of it."""
 
     codename: str
     number: str
@@ -262,8 +261,7 @@ def _holds(version: str, alternative: Alternative) -> bool:
 
 
 def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: str) -> list[str]:
-    """The Conflicts in rpm: the Breaks and Conflicts that name the same packages in both
-    systems."""
+    """The Conflicts in rpm: Breaks and Conflicts that name the same packages in both systems."""
     agreed: dict[str, None] = {}
     for alternative in (*_relations(fields, "Breaks"), *_relations(fields, "Conflicts")):
         debian = among.named_by_debian(alternative) - {package}

@@ -198,8 +198,7 @@ PREFERRED = {"awk": "mawk"}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The Debian packages of one architecture, sorted; `unmet` are groups that no package
-    satisfies."""
+    """The Debian packages of one architecture, sorted; `unmet` are unsatisfied groups."""
 
     names: tuple[str, ...]
     unmet: tuple[str, ...] = ()

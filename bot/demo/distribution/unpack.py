@@ -216,7 +216,7 @@ COPIES = {
 }
 
 
-def with_made(unpacked: Unpacked) -> Unpacked:
+def with_generated_files(unpacked: Unpacked) -> Unpacked:
     """The package with the files that its scripts would have made."""
     name = unpacked.fields["Package"]
     made: list[Entry] = []

@@ -101,8 +101,7 @@ def _bad_credentials() -> ApiError:
 
 
 def may(caller: Caller, repository: Repository, role: str, permission: str) -> bool:
-    """Return whether a caller has a role (of users) or a permission (of Apps), such as
-    `issues:write`."""
+    """Return whether a caller has the role (a user) or the permission (an App, `issues:write`)."""
     if caller.installation is not None:
         token = caller.token
         assert token is not None
@@ -129,8 +128,7 @@ class RepositoryCall:
         return self.request.app[STATE]
 
     def pull_at(self, name: str, absent: ApiError) -> Pull:
-        """The pull request by its number in the path's part `name`; raises `absent` if there is
-        none."""
+        """The pull request by the number in the path's part `name`; raises `absent` if missing."""
         found = self.state.pull(self.repository, int(self.request.match_info[name]))
         if found is None:
             raise absent

@@ -141,8 +141,7 @@ class BareRepository:
         return sha
 
     def _blobs(self, files: Mapping[str, bytes | str | None], scratch: Path) -> dict[str, str]:
-        """Write the files' contents to the repository, by one git command; return their ids by
-        path."""
+        """Write the files' contents to the repository by one command; return their ids by path."""
         there = {path: content for path, content in files.items() if content is not None}
         for number, content in enumerate(there.values()):
             data = content.encode() if isinstance(content, str) else content

@@ -1,2 +1,1 @@
-"""The run of `minimize demo`: a pull request from its opening to its effects, on this machine
-alone."""
+"""The run of `minimize demo`: a pull request and its effects, on this machine alone."""

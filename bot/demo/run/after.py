@@ -1,5 +1,4 @@
-"""The part of the demo after the comments: the merge, the published packages, the step and its
-cause."""
+"""The demo after the comments: the merge, the published packages, the step and its cause."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A process in a network namespace of its own, which reaches one port of this machine and nothing
-else.
+"""A process in a network namespace of its own, which only reaches one port of this machine.
 
 The port is forwarded over a Unix socket, like a tunnel to another machine: a relay outside connects
 to the port, one inside listens on the same number.
@@ -26,20 +25,19 @@ _HOST = "127.0.0.1"
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 
 
-def can_be_apart() -> bool:
+def can_isolate_network() -> bool:
     """Return whether this process may start another in a network namespace of its own."""
     return os.geteuid() == 0 and shutil.which("unshare") is not None
 
 
-def apart_command(port: int, place: Path, command: Sequence[str]) -> list[str]:
-    """The command that runs another in a network namespace of its own, with `port` forwarded by the
-    Unix socket `place`."""
+def isolated_command(port: int, place: Path, command: Sequence[str]) -> list[str]:
+    """The command that runs another in a network namespace, with `port` forwarded by `place`."""
     inside = [sys.executable, "-m", "bot.demo.run.apart", str(port), str(place), *command]
     return ["unshare", "--net", "--", *inside]
 
 
 @asynccontextmanager
-async def brought_out(port: int, place: Path) -> AsyncIterator[None]:
+async def forwarded_socket(port: int, place: Path) -> AsyncIterator[None]:
     """Forward the Unix socket `place` to a port of this machine, for a block."""
     relay = _relay(lambda: asyncio.open_connection(_HOST, port))
     server = await asyncio.start_unix_server(relay, path=place)

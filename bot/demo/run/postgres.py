@@ -29,8 +29,7 @@ def postgres_installed() -> bool:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database, for a block; SurroundingsError if Postgres is missing or
-    fails."""
+    """The URL of an empty database, for a block; SurroundingsError if Postgres is not usable."""
     programs = _programs()
     if programs is None:
         raise SurroundingsError(

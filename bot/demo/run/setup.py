@@ -305,8 +305,7 @@ _REVISION = 1_686_580_000
 
 @dataclass(slots=True)
 class Updates:
-    """A repository of updates: `config` has the distribution's documents with it added, empty at
-    first."""
+    """A repository of updates, empty at first; `config` are the documents with it added."""
 
     config: Path
     root: Path

@@ -1,5 +1,4 @@
-"""The bot's comments, suggestions and status on the forge: collecting, checking and showing
-them."""
+"""Collecting, checking and showing the bot's comments, suggestions and status on the forge."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from bot.demo.distribution.build import build_reference_distribution, progress
 from bot.demo.distribution.buildroots import with_buildroot
 from bot.demo.distribution.reference import ReferenceDistribution, crcsum_repository_files
 from bot.demo.forge.server import LocalForge
-from bot.demo.run.apart import apart_command, brought_out, can_be_apart
+from bot.demo.run.apart import can_isolate_network, forwarded_socket, isolated_command
 from bot.demo.run.demo import (
     check_result,
     end_on_sigterm,
@@ -157,10 +157,10 @@ async def _worker(server: BotPlaces, forge: int) -> AsyncIterator[BotProcess]:
         "--config", str(places.config), "--data", str(places.data), "--cache", str(places.cache),
     ]  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
-        if can_be_apart():
+        if can_isolate_network():
             place = home / "forge.socket"
-            await stack.enter_async_context(brought_out(forge, place))
-            command = apart_command(forge, place, command)
+            await stack.enter_async_context(forwarded_socket(forge, place))
+            command = isolated_command(forge, place, command)
         yield await stack.enter_async_context(BotProcess(places, command))
 
 
@@ -172,7 +172,9 @@ async def _began(worker: BotProcess) -> str:
                 worker.check()
                 text = worker.places.log.read_text(errors="replace")
                 if (began := re.search("^minimize works as .*$", text, re.MULTILINE)) is not None:
-                    network = "of its own" if can_be_apart() else "this machine's: it is not root"
+                    network = (
+                        "of its own" if can_isolate_network() else "this machine's: it is not root"
+                    )
                     return f"{began[0]}; its network is {network}"
                 await asyncio.sleep(0.05)
     raise SurroundingsError("The second worker did not start.", worker.tail())

@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bot.forge.github.client import errors_as_ours
+from bot.forge.github.client import github_errors
 from bot.forge.rest import RepositoryApi, RestClient
 from bot.forge.values import FailedDelivery, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.settings.forges import Secret, secret_text
@@ -193,7 +193,7 @@ _FINAL = (400, 404, 413)
 async def hooks_at(api: RepositoryApi, address: str) -> list[str]:
     """The API paths of a repository's hooks with this address; none if not visible to the bot."""
     try:
-        async with errors_as_ours(f"listing the hooks of {api.repository}"):
+        async with github_errors(f"listing the hooks of {api.repository}"):
             found = [hook async for hook in api.pages("/hooks?per_page=100")]
     except (ForgeRefusedError, ForgeGoneError):
         return []

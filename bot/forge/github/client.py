@@ -24,7 +24,7 @@ class GitHubClient(RestClient):
     headers: ClassVar[Mapping[str, str]] = {"x-github-api-version": API_VERSION}
 
 
-errors_as_ours = partial(
+github_errors = partial(
     errors_of,
     "GitHub",
     "See that the App or token may read the repository and write comments and statuses.",

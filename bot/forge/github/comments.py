@@ -19,7 +19,7 @@ from typing import Any
 import gidgethub
 
 from bot.forge.comments import RestComments, RestIssues
-from bot.forge.github.client import errors_as_ours
+from bot.forge.github.client import github_errors
 from bot.forge.rest import OpenApi, RepositoryApi, RestClient, quoted
 from bot.forge.values import (
     NOT_SUGGESTED,
@@ -42,7 +42,7 @@ class GitHubComments(RestComments):
     listed = "?per_page=100"
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], api_url: str) -> None:
-        super().__init__(api, login, errors_as_ours)
+        super().__init__(api, login, github_errors)
         self._api_url = api_url
 
     async def _edited(self, api: RepositoryApi, edited: Any) -> None:
@@ -78,7 +78,7 @@ class GitHubIssues(RestIssues):
     """`api` gives the API of a repository, `login` our own account's name."""
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]]) -> None:
-        super().__init__(api, login, errors_as_ours)
+        super().__init__(api, login, github_errors)
 
     def _by(self, login: str) -> str:
         order = "sort=created&direction=asc&per_page=100"
@@ -100,7 +100,7 @@ class GitHubSuggestions:
         self, key: PullRequestKey, sha: str, suggestions: Sequence[LineSuggestion]
     ) -> None:
         """Create missing suggestions, edit existing ones, and withdraw all others."""
-        async with errors_as_ours(f"suggesting on {key}"):
+        async with github_errors(f"suggesting on {key}"):
             login = (await self._login()).lower()
             # No second try: after a wait the caller has to compare the head commit again.
             api = await self._api(key.repository, attempts=1)

@@ -25,7 +25,7 @@ from bot.forge.github.app import (
     installation_token,
     parsed_key,
 )
-from bot.forge.github.client import GitHubClient, errors_as_ours, open_pull_of, pull_request_of
+from bot.forge.github.client import GitHubClient, github_errors, open_pull_of, pull_request_of
 from bot.forge.github.comments import GitHubComments, GitHubIssues, GitHubSuggestions
 from bot.forge.github.events import (
     installation_of,
@@ -82,7 +82,7 @@ class GitHub(RestForge):
         secrets: Iterable[str],
         app: tuple[str, Secret] | None = None,
     ) -> None:
-        super().__init__(name, settings, errors_as_ours)
+        super().__init__(name, settings, github_errors)
         self._auth = auth
         self._app = app
         self._secrets = secrets
@@ -124,14 +124,14 @@ class GitHub(RestForge):
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now."""
-        async with errors_as_ours(f"reading {key}"):
+        async with github_errors(f"reading {key}"):
             api = await self._api(key.repository)
             return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files that it changes, over all pages; GitHub lists 3,000 at most."""
         doing = f"listing the files of {key}"
-        async with errors_as_ours(doing):
+        async with github_errors(doing):
             try:
                 api = await self._api(key.repository)
                 items = api.pages(f"/pulls/{key.number}/files?per_page=100")
@@ -149,7 +149,7 @@ class GitHub(RestForge):
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Set a check run, or a commit status if the bot may not make check runs."""
-        async with errors_as_ours(f"setting the status of {sha[:12]} on {key}"):
+        async with github_errors(f"setting the status of {sha[:12]} on {key}"):
             wish = self._settings.check_runs
             # Only Apps may make check runs.
             if wish == "always" or (wish == "auto" and self._auth.is_app):
@@ -159,12 +159,12 @@ class GitHub(RestForge):
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
         """Check runs of Apps and commit statuses; an App needs Statuses (read) for the latter."""
-        async with errors_as_ours(f"listing the checks of {sha[:12]} on {key}"):
+        async with github_errors(f"listing the checks of {sha[:12]} on {key}"):
             return tuple(await checks_of_commit(await self._api(key.repository), sha))
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """GitHub's `role_name`; a custom role counts as the role it is built on."""
-        async with errors_as_ours(f"asking for the role of {user} in {key.repository}"):
+        async with github_errors(f"asking for the role of {user} in {key.repository}"):
             try:
                 api = await self._api(key.repository)
                 answer = await api.get(f"/collaborators/{quoted(user)}/permission")
@@ -188,7 +188,7 @@ class GitHub(RestForge):
 
         https://docs.github.com/en/rest/repos/repos#list-repository-activities
         """
-        async with errors_as_ours(f"asking who pushed {sha[:12]} of {key}"):
+        async with github_errors(f"asking who pushed {sha[:12]} of {key}"):
             api = await self._api(key.repository)
             head = (await api.get(f"/pulls/{key.number}"))["head"]
             repository = str((head.get("repo") or {}).get("full_name") or "")
@@ -204,7 +204,7 @@ class GitHub(RestForge):
         it."""
         organisation, _, team = group.partition("/")
         path = f"/orgs/{quoted(organisation)}/teams/{quoted(team)}/memberships/{quoted(user)}"
-        async with errors_as_ours(f"asking whether {user} is in {group}"):
+        async with github_errors(f"asking whether {user} is in {group}"):
             api = await self._api(key.repository)
             try:
                 answer = await api.client.getitem(path, oauth_token=api.token)
@@ -220,13 +220,13 @@ class GitHub(RestForge):
         return user.endswith("[bot]")
 
     async def _clone(self, repository: str) -> tuple[str, GitCredential]:
-        async with errors_as_ours(f"getting a token for {repository}"):
+        async with github_errors(f"getting a token for {repository}"):
             token = (await self._api(repository)).token
         return repository, GitCredential("x-access-token", token)
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request of a commit, an open one too: it is `merged` only after the push."""
-        async with errors_as_ours(f"asking for the pull request of {sha[:12]} of {repository}"):
+        async with github_errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
             try:
                 async for pull in api.pages(f"/commits/{sha}/pulls?per_page=100"):
@@ -242,7 +242,7 @@ class GitHub(RestForge):
 
     async def login(self) -> str:
         """The App's slug with `[bot]`, or the token's user."""
-        async with errors_as_ours("asking GitHub for the credential's account"):
+        async with github_errors("asking GitHub for the credential's account"):
             return await self._own_login()
 
     async def repositories(self) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ class GitHub(RestForge):
         if not self._auth.is_app:
             return ()
         names: list[str] = []
-        async with errors_as_ours("listing the App's repositories"):
+        async with github_errors("listing the App's repositories"):
             app = self._plain_client()
             async for one in app.getiter("/app/installations?per_page=100"):
                 if one.get("suspended_at"):
@@ -268,14 +268,14 @@ class GitHub(RestForge):
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         """The open pull requests, the most recently changed first."""
         query = "state=open&sort=updated&direction=desc&per_page=100"
-        async with errors_as_ours(f"listing the pull requests of {repository}"):
+        async with github_errors(f"listing the pull requests of {repository}"):
             listed = (await self._api(repository)).pages(f"/pulls?{query}")
             return tuple([open_pull_of(one) async for one in listed])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
         """The first hundred that GitHub lists as changed since then, except edited ones."""
         query = urlencode({"since": f"{since[:19]}Z", "per_page": 100})
-        async with errors_as_ours(f"listing the comments on {key}"):
+        async with github_errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
             listed = await api.get(f"/issues/{key.number}/comments?{query}")
         return unedited(key, listed, since, is_users_program)
@@ -283,7 +283,7 @@ class GitHub(RestForge):
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by the repository's activity."""
         query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 1})
-        async with errors_as_ours(f"asking for the tip of {branch} of {repository}"):
+        async with github_errors(f"asking for the tip of {branch} of {repository}"):
             api = await self._api(repository)
             moves = await api.get(f"/activity?{query}")
             after = str(moves[0]["after"]) if moves else before
@@ -297,7 +297,7 @@ class GitHub(RestForge):
         """The failed deliveries: of an App's hook for all repositories, else of a repository's."""
         if self._auth.is_app != (repository is None):
             return ()
-        async with errors_as_ours("listing the failed deliveries"):
+        async with github_errors("listing the failed deliveries"):
             if repository is None:
                 app = self._plain_client()
                 entries = app.getiter("/app/hook/deliveries?per_page=100")
@@ -312,7 +312,7 @@ class GitHub(RestForge):
 
     async def send_again(self, delivery: FailedDelivery) -> None:
         """Request another attempt, which GitHub makes a moment later."""
-        async with errors_as_ours(f"having the delivery {delivery.delivery} sent again"):
+        async with github_errors(f"having the delivery {delivery.delivery} sent again"):
             client = self._plain_client()
             token = None if self._auth.is_app else await self._auth.token(client, "")
             await client.post(delivery.address, data={}, oauth_token=token)
@@ -358,7 +358,7 @@ async def _actor(api: RepositoryApi, branch: str, sha: str) -> str:
     """The user who pushed a commit to a branch; empty if that is not readable, or long ago."""
     query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 100})
     try:
-        async with errors_as_ours(f"reading the activity of {api.repository}"):
+        async with github_errors(f"reading the activity of {api.repository}"):
             listed = await api.get(f"/activity?{query}")
     except (ForgeGoneError, ForgeRefusedError):
         # A fork that the App is not installed on, or an older Enterprise Server.

@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
-from bot.forge.github.client import errors_as_ours
+from bot.forge.github.client import github_errors
 from bot.forge.rest import OpenApi, RepositoryApi, quoted
 from bot.forge.values import (
     STATUS_NAME,
@@ -151,7 +151,7 @@ class GitHubStatus:
         if report.state != "pending":
             data["conclusion"] = report.state
         notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
-        ours = await self._twice(
+        ours = await self._with_fallback(
             f"listing the check runs of {sha[:12]} on {key}", lambda _: self._check_runs(key, sha)
         )
         if ours:
@@ -175,7 +175,7 @@ class GitHubStatus:
     async def _edit(
         self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
     ) -> None:
-        if not notes and _says(run, data):
+        if not notes and _is_same(run, data):
             return
         # GitHub appends annotations: an earlier try may have sent some.
         done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
@@ -220,20 +220,20 @@ class GitHubStatus:
         """Send with annotations, or, if refused, without. As the commit exists, 404 is a
         refusal."""
         try:
-            return await self._twice(doing, send)
+            return await self._with_fallback(doing, send)
         except ForgeGoneError as error:
             raise ForgeRefusedError(error.what, error.hint) from error
 
-    async def _twice(self, doing: str, call: Callable[[bool], Awaitable[T]]) -> T:
+    async def _with_fallback(self, doing: str, call: Callable[[bool], Awaitable[T]]) -> T:
         """Call with True, or, if refused, after a pause with False. Refused calls have no
         effect."""
         try:
-            async with errors_as_ours(doing):
+            async with github_errors(doing):
                 return await call(True)
         except (ForgeRefusedError, ForgeGoneError) as error:
             LOG.info("%s is repeated: %s", doing, error.what)
         await asyncio.sleep(self._pause)
-        async with errors_as_ours(doing):
+        async with github_errors(doing):
             return await call(False)
 
     async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
@@ -256,7 +256,7 @@ class GitHubStatus:
     async def _has_commit_status(self, key: PullRequestKey, sha: str) -> bool:
         """Return whether the commit has a commit status of the bot."""
         try:
-            async with errors_as_ours(f"listing the statuses of {sha[:12]} on {key}"):
+            async with github_errors(f"listing the statuses of {sha[:12]} on {key}"):
                 found = await self._commit_status(key, sha)
                 if found is None:
                     return False
@@ -293,7 +293,7 @@ def _annotation(note: Annotation) -> _Note:
     }
 
 
-def _says(run: Any, data: _CheckRun) -> bool:
+def _is_same(run: Any, data: _CheckRun) -> bool:
     """Return whether a check run is the same already."""
     output = run.get("output") or {}
     # The id of another check is a change: after Re-run, GitHub waits for a write.

@@ -31,7 +31,7 @@ from bot.forge.values import (
     PullRequestKey,
     error_of_status,
     remember,
-    senseless,
+    unexpected_answer,
 )
 from bot.outbound.sessions import outbound_session
 from bot.settings.forges import Secret, secret_text
@@ -176,7 +176,7 @@ class GitLabClient:
                 f"GitLab cannot be reached ({doing}): {type(error).__name__}."
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise senseless("GitLab", doing, reason_of(error)) from error
+            raise unexpected_answer("GitLab", doing, reason_of(error)) from error
 
     def _client(self) -> gitlab.Gitlab:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
@@ -225,7 +225,7 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
     status = error.response_code
     answer = str(error)
     if status is None or status < HTTPStatus.BAD_REQUEST:
-        return senseless("GitLab", doing, answer)
+        return unexpected_answer("GitLab", doing, answer)
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
         # 409: a concurrent write; this one was not executed.
         busy = status == HTTPStatus.CONFLICT

@@ -223,12 +223,12 @@ def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelive
             name, f"{path}/events/{int(tried[0]['id'])}/resend", len(tried), _seconds(tried[0]) or 0
         )
         for name, tried in attempts.items()
-        if not any(_taken(one) for one in tried)
+        if not any(_is_final(one) for one in tried)
         and (_seconds(tried[0]) is not None or len(tried) < _UNTIMED)
     ]
 
 
-def _taken(event: _Event) -> bool:
+def _is_final(event: _Event) -> bool:
     """Return whether a delivery was taken, or refused for a reason that no other try changes."""
     status = str(event.get("response_status"))
     return status.startswith("2") or status in ("400", "404", "413")

@@ -37,8 +37,7 @@ class ForgejoHooks(PlacedHooks):
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
-        """Deliver a pull request's action, by GitHub's name; those not in `_ACTIONS` are not
-        renamed."""
+        """Deliver a pull request's action, by GitHub's name; unless in `_ACTIONS` as it is."""
         del before
         payload = self.pull_payload(pull, action)
         return await self.send(pull.repository, "pull_request", user, payload)

@@ -99,8 +99,7 @@ async def update_run(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/commits/{ref}/check-runs", "checks:read")
 async def runs(call: Call) -> web.Response:
-    """The check runs of a commit, newest first; `filter=latest`: the newest of each App and
-    name."""
+    """The check runs of a commit, newest first; `filter=latest`: one of each App and name."""
     query = call.request.query
     chosen = [
         run

@@ -37,8 +37,8 @@ class GitLabHooks(PlacedHooks):
     shapes: GitLabShapes
 
     def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
-        """The id of a delivery to a hook, and its headers; a system hook's event has another
-        name."""
+        """The id of a delivery to a hook, and its headers; system hooks' events have other
+        names."""
         headers = {
             **signed_headers(event if hook.place else "System Hook", body, hook.secret),
             "X-Gitlab-Instance": self.shapes.web,
@@ -49,8 +49,7 @@ class GitLabHooks(PlacedHooks):
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None
     ) -> list[Delivery]:
-        """Deliver a merge request's action, by GitHub's name; those not in `_ACTIONS` are not
-        renamed."""
+        """Deliver a merge request's action, by GitHub's name; unless in `_ACTIONS` as it is."""
         payload = self.merge_request(pull, action, user, before)
         return await self.deliver(pull.repository, "merge_request", payload)
 

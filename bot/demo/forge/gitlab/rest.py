@@ -305,8 +305,7 @@ async def edit_issue(call: Call) -> web.Response:
     "ref", "stage", "name", "pipeline_id", "order_by", "sort", "all",
 )  # fmt: skip
 async def statuses(call: Call) -> web.Response:
-    """The statuses, newest last; `all` includes those that a later one of the same name
-    replaced."""
+    """The statuses, newest last; `all` includes those replaced by a later one of the same name."""
     query = call.request.query
     sha = call.project.git.resolve(call.request.match_info["sha"])
     made = call.state.statuses_of(call.project, sha) if sha else []
@@ -325,8 +324,8 @@ async def statuses(call: Call) -> web.Response:
     role="write",
 )  # fmt: skip
 async def create_status(call: Call) -> web.Response:
-    """Create a status, as a developer or above, or change an open one; refused if the state is the
-    same."""
+    """Create a status as a developer or above, or change an open one; refuse the same state
+    again."""
     body, found, sha = call.body, call.project, call.commit
     word, name = body.get("state"), str(body.get("name") or body.get("context") or "default")
     if word not in STATES:
