@@ -1,4 +1,4 @@
-"""The advice for one image on all its architectures."""
+"""Advice for one image on all its architectures."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from bot.model.advice import (
     Swap,
 )
 
-# Rounds of plans whose images are composed and tested: a plan that fails then is left out.
+# Rounds of planning with tests of the composed images; after the last, failing plans are left out.
 _MOST_TRIED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The task: plans of up to `edits` edits, proved within `seconds` an image."""
+    """A request for advice: plans of up to `edits` edits, within `seconds` for each image."""
 
     edits: int = 1
     seconds: float = 10.0
@@ -51,12 +51,12 @@ def advise(
     headers: HeaderFacts | None = None,
     fleet: FleetModel | None = None,
 ) -> tuple[ImageAdvice, ...]:
-    """The advice for an image, one for each of its architectures, in the order of `jobs`.
+    """Return the advice for an image, one for each of its architectures, in the order of `jobs`.
 
-    `headers` says which requirements somebody wrote; without it that is known of none. Each image
-    that can be installed is added to `fleet`.
+    `headers` says which requirements were written by hand; without it, that is unknown for all of
+    them. Each image that can be installed is added to `fleet`.
     """
-    # What is solved is known as long as it takes, and layers have their numbers.
+    # Solutions are cached for this call, and layers get the pool's numbers.
     jobs = [replace(job, known={}) for job in jobs]
     with ExitStack() as stack:
         for job in jobs:
@@ -87,10 +87,11 @@ def _advise(
 def _plans(
     opened: Sequence[Opened], wish: Wish, clock: _Clock, headers: HeaderFacts | None
 ) -> Sequence[tuple[Plan, ...]]:
-    """The plans for each of the architectures.
+    """Return the plans for each of the architectures.
 
-    Headers are read for what a plan would edit, and the plans made again without what they refuse,
-    and without edits with which the workload's test fails.
+    The headers of the packages that a plan would edit are read, and the plans are made again
+    without the edits that the headers refuse and without those with which the workload's test
+    fails.
     """
     if not (wish.edits and opened):
         return [()] * len(opened)
@@ -98,7 +99,7 @@ def _plans(
     able = [one.purpose.able for one in opened]
     requests = edits_of_requests(images, able, opened[0].job.request.requests)
     written = headers.wrote if headers is not None else None
-    # Of other metrics the size of a file is not known.
+    # File sizes are known for this metric only.
     whole = headers is not None and wish.metric == "installed"
     splits = edits_of_files(opened, headers) if headers is not None and whole else ()
     refused: set[tuple[str, str]] = set()
@@ -131,13 +132,13 @@ def _fails(proposal: Proposal) -> bool:
 
 
 def _breaking(found: Sequence[Proposal]) -> set[tuple[str, str]]:
-    """The names of the edits that only proposals have in whose image the workload's test fails."""
+    """Return the names of edits that are only in proposals whose image fails the test."""
     failing = {edit.name for one in found if _fails(one) for edit in one.answer.edits}
     return failing - {e.name for one in filterfalse(_fails, found) for e in one.answer.edits}
 
 
 def _planned(opened: Sequence[Opened], found: Iterable[Proposal]) -> Mapping[Edit, Leaving]:
-    """The orders and weakenings of proposals, each with what leaves with it alone."""
+    """Return the orders and weakenings of proposals, each with what leaves by it alone."""
     leaving: dict[Edit, list[frozenset[int]]] = {}
     for one in found:
         for edit, sets in zip(one.answer.edits, one.alone, strict=True):
@@ -150,7 +151,7 @@ def _planned(opened: Sequence[Opened], found: Iterable[Proposal]) -> Mapping[Edi
 
 
 class _Clock:
-    """The processor time of this thread that is left for an image, in seconds."""
+    """The processor time of this thread, in seconds, that is left for an image."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.thread_time() + seconds
@@ -168,7 +169,7 @@ def _smallest_advice(
     fleet: FleetModel | None,
     likely: Sequence[Addition],
 ) -> tuple[ImageAdvice, Opened | None]:
-    """The advice without plans, and what plans are made of where they are looked for."""
+    """Return the advice without plans, and the opened image where plans are wanted."""
     key = job.request.key
     with job.pool.solved(job.request, job.overlay) as image:
         closure = image.closure
@@ -207,8 +208,8 @@ def _smallest(
     clock: _Clock,
     likely: Sequence[Addition],
 ) -> tuple[Smallest, frozenset[int]]:
-    """The optimum, if the plain solver can be made to install it; else today's image and the
-    bound. With its packages."""
+    """Return the optimum with its packages if the plain solver can be made to install it, else
+    today's image and the bound."""
     target = answer.packages[0]
     swaps: tuple[Swap, ...] = ()
     addition = _addition(job, candidates, target, likely)
@@ -232,7 +233,7 @@ def _smallest(
 def _addition(
     job: Job, candidates: Candidates, target: frozenset[int], likely: Sequence[Addition]
 ) -> Addition | None:
-    """The addition that makes the plain solver install a target; none if none was found."""
+    """Return the addition that makes the plain solver install a target; None if none was found."""
     if target == candidates.now and not job.drop:
         return UNSWAPPED
     packages = candidates.packages

@@ -1,10 +1,11 @@
-"""The packages that an image could have, and what holds among them.
+"""Candidates: the packages that an image could have, and the clauses that hold among them.
 
-They are what any way of satisfying the request can reach: of each name its best version, in the
-repository of the best priority, for the image's own architecture or noarch. Packages of foreign
-architectures count where today's image has them or where nothing else provides what is required.
-Older versions, those of worse repositories and what a candidate obsoletes are a second tier: it is
-looked at only where today's image has one of them, for an older version is no saving.
+They are the packages that any way of satisfying the request can reach: of each name the best
+version, in the repository of the best priority, for the image's own architecture or noarch.
+Packages of foreign architectures count where today's image has them or where nothing else provides
+what is required. Older versions, those of repositories of lower priority and obsoleted packages are
+a second tier. It is used only where today's image has a package of it: an older version is no
+saving.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from bot.model.architecture import native_arches
 from bot.model.capability import is_rich, parse_rich
 from bot.model.nevra import Nevra
 
-_BOTH = 0  # before and behind libsolv's marker of prerequisites
+_BOTH = 0  # before and after libsolv's prereq marker
 _BEHIND = 1
-# Sources of the policy of cryptography, of the directories with their links, and of accounts.
+# Sources of the crypto policy, of the base directories and links, and of the accounts.
 _FOUNDATIONS = ("crypto-policies", "filesystem", "basesystem", "setup")
 
 
@@ -36,7 +37,7 @@ _FOUNDATIONS = ("crypto-policies", "filesystem", "basesystem", "setup")
 class Candidate:
     """A package that the image could have; sizes in bytes, null where not known.
 
-    `nodocs_size` is what is installed without documentation, by the package's header.
+    `nodocs_size` is the installed size without documentation, from the package's header.
     """
 
     number: int
@@ -50,9 +51,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A requirement of a candidate, verbatim, and the clauses that hold where it is met.
+    """A requirement of a candidate, verbatim, and the clauses that meet it.
 
-    `scriptlets` is true where it stands behind the prereq marker: only scriptlets have it.
+    `scriptlets` is true where only scriptlets have it: it stands behind libsolv's prereq marker.
     """
 
     package: int
@@ -63,10 +64,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidates of one image by number, and all that holds among them.
+    """The candidates of one image by number, and all clauses that hold among them.
 
-    `jobs` are the clauses of the request, in its order; `exclusions` those that forbid packages to
-    stand side by side; `now` are the packages that the plain solver installs.
+    `jobs` are the clauses of the request, in its order; `exclusions` those that keep packages from
+    being installed together; `now` are the packages that the plain solver installs; `fixed` those
+    of them that are never swapped.
     """
 
     arch: str
@@ -89,17 +91,17 @@ class Candidates:
 def candidates_of(
     image: SolvedImage, arch: str, requests: Collection[str], *, siblings: bool = False
 ) -> Candidates:
-    """The candidates of an image that the plain solver can install.
+    """Return the candidates of an image that the plain solver can install.
 
-    `requests` name packages that are never swapped. With `siblings` the packages count too that
-    have a program of a requested package and are of its source: they could be asked for instead.
+    `requests` name packages that are never swapped. `siblings` adds packages of the same source as
+    a requested one that have one of its programs: they could be requested instead.
     """
     reach = _Reach(image, arch, requests)
     return reach.candidates(reach.siblings(image.closure.requested) if siblings else ())
 
 
 class _Reach:
-    """The way from the request over all requirements."""
+    """The packages that can be reached from the request over requirements."""
 
     def __init__(self, image: SolvedImage, arch: str, requests: Collection[str]) -> None:
         self._overlays: OverlayPool = image.overlays
@@ -119,14 +121,14 @@ class _Reach:
             source_of(self._solvable(n)) for n in self._providers_of("system-release")
         }
         self._fixed = frozenset(n for n in self._now if self._is_identity(n))
-        # Today's own packages of the second tier open it for all.
+        # A package of the second tier in today's image makes that tier eligible.
         self._with_second = False
         self._with_second = any(
             self._tier(self._solvable(n).nameid).get(n, True) for n in self._now
         )
 
     def siblings(self, requested: Collection[Nevra]) -> list[int]:
-        """The packages of the same source with a program in common with a requested one."""
+        """Return packages of the same source as a requested one that share a program with it."""
         found: list[int] = []
         for number in sorted(self._now):
             package = self._overlays.package(number)
@@ -166,7 +168,7 @@ class _Reach:
         return solvable.arch not in self._native
 
     def _tier(self, name: int) -> Mapping[int, bool]:
-        """The eligible packages of a name (libsolv's number of it): true for the second tier."""
+        """Return the eligible packages of a name (libsolv's id); true marks the second tier."""
         found = self._tiers.get(name)
         if found is None:
             found = self._tiers[name] = self._tiered(name)
@@ -187,7 +189,7 @@ class _Reach:
         return tiers
 
     def _obsolete(self, first: Collection[int]) -> bool:
-        """Return whether the best version of another name obsoletes a name's best version."""
+        """Return whether the best version of another name obsoletes the best version of a name."""
         for number in self._overlays.obsoleters(sorted(first)):
             solvable = self._solvable(number)
             if any(solvable.nameid == self._solvable(n).nameid for n in first):
@@ -206,7 +208,7 @@ class _Reach:
         ]
 
     def _eligible(self, ids: Iterable[int]) -> tuple[int, ...]:
-        """Those of `ids` that may be installed: foreign ones where there is nothing else."""
+        """Return those of `ids` that may be installed; foreign ones only if there is no other."""
         chosen, foreign, native = set(), set(), False
         for number in ids:
             solvable = self._solvable(number)
@@ -238,10 +240,11 @@ class _Reach:
         return self._overlays.providers(number) if number else ()
 
     def _is_identity(self, number: int) -> bool:
-        """Return whether a package says what the distribution is, or is a kernel.
+        """Return whether a package identifies the distribution or is a kernel.
 
         Such packages are never swapped: those built from the source of the package that provides
-        `system-release`, those of _FOUNDATIONS, and what several versions of may be installed.
+        `system-release`, those of _FOUNDATIONS, and those of which several versions may be
+        installed.
         """
         kernel = any(number in self._providers_of(name) for name in INSTALL_ONLY)
         return kernel or source_of(self._solvable(number)) in self._identity_sources
@@ -265,7 +268,7 @@ class _Reach:
         return one_of(self._unswapped(ids))
 
     def _unswapped(self, ids: tuple[int, ...]) -> tuple[int, ...]:
-        """Those of `ids` that today's image has and that are never swapped; else all."""
+        """Return those of `ids` that are never swapped; all of them where there are none."""
         return tuple(n for n in ids if n in self._fixed) or ids
 
     def _formula(self, dependency: int) -> Formula:
@@ -290,7 +293,7 @@ class _Reach:
                 yield Need(number, self._pool.dep2str(dependency), formula, scriptlets)
 
     def _ways_out(self, number: int) -> Iterator[Formula]:
-        """The formulas that end rich conflicts: `(a unless b)` allows a beside b."""
+        """Yield the formulas that resolve rich conflicts: `(a unless b)` allows a beside b."""
         conflicts = self._solvable(number).lookup_idarray(solv.SOLVABLE_CONFLICTS, _BOTH)
         for text in map(self._pool.dep2str, conflicts):
             tree = parse_rich(text) if is_rich(text) else None
@@ -298,8 +301,11 @@ class _Reach:
                 yield unmet(tree, self._providing)
 
     def _possible(self, clause: Clause) -> bool:
-        """Return whether a clause holds in today's image: whatever the plain solver installs is
-        possible, such as versions of a name for two architectures."""
+        """Return whether a clause holds in today's image.
+
+        Clauses that the plain solver's own answer breaks are no restrictions (such as versions of a
+        name for two architectures).
+        """
         return any(n in self._now if n > 0 else -n not in self._now for n in clause)
 
     def _exclusions(self, packages: Mapping[int, Candidate]) -> Iterator[Clause]:
@@ -317,7 +323,8 @@ class _Reach:
                         yield frozenset((-number, -other))
             for dependency in solvable.lookup_idarray(solv.SOLVABLE_CONFLICTS, _BOTH):
                 for clause in self._conflict(dependency, packages):
-                    # libsolv passes over what conflicts with itself alone (add_complex_deprules).
+                    # libsolv ignores conflicts of a package with itself alone
+                    # (add_complex_deprules).
                     if clause != {-number}:
                         yield clause | {-number}
 
@@ -329,7 +336,8 @@ class _Reach:
         return unmet(tree, lambda c: [n for n in self._all_providing(c) if n in packages])
 
     def _same_names(self, packages: Mapping[int, Candidate]) -> Iterator[Clause]:
-        """One version of a name; the same version of another architecture may stand beside it."""
+        """Yield the clauses that allow one version of a name; the same version of another
+        architecture may stand beside it."""
         several = {n for name in INSTALL_ONLY for n in self._providers_of(name)}
         groups: dict[int, list[Any]] = {}
         for number in packages:
@@ -379,7 +387,7 @@ def _by_arch(solvables: Sequence[Any]) -> list[list[Any]]:
 
 
 def _best(solvables: Sequence[Any], now: Collection[int]) -> list[int]:
-    """The best version in the repository of the best priority: one package an architecture."""
+    """Return the best version in the repository of the best priority, for each architecture."""
     best: list[Any] = []
     for solvable in solvables:
         order = 1
@@ -396,5 +404,5 @@ def _best(solvables: Sequence[Any], now: Collection[int]) -> list[int]:
 
 
 def _names(request: str, name: str) -> bool:
-    """Return whether a request speaks of a package by its name (`nginx`, `nginx-1.26`)."""
+    """Return whether a request names a package: `nginx`, `nginx-1.26`."""
     return request == name or request.startswith(tuple(f"{name}{c}" for c in ".- <>="))

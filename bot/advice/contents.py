@@ -1,9 +1,9 @@
-"""The contents of packages: names that are mentioned in them, and the files that they run.
+"""The contents of packages: the names that their files mention, and the programs that they run.
 
-A program, soname or module is mentioned by a whole string of an ELF file (or one in quotes: the
-note .note.dlopen is JSON), elsewhere by a whole word; a path also by one below it. Documentation
-does not count, nor do the names of an ELF file's symbols (`shutdown`). Where the package's file is
-not at hand, its header alone is looked into: scriptlets and links.
+A program, soname or module is mentioned by a whole string of an ELF file (or by one in quotes: the
+note .note.dlopen is JSON), in other files by a whole word. A path is mentioned by itself or by a
+path below it. Documentation does not count, nor do the symbols of an ELF file (`shutdown`). Without
+the package's file only its header is read: scriptlets and links.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ _UNIT = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:service|socket|mount|swa
 _EXEC = re.compile(rb"^Exec(?:Start|StartPre|StartPost)=[-@:+!|]*(/[^\s;]+)", re.MULTILINE)
 _WORDS, _PATHS = re.compile(rb"[\w+.:@-]+"), re.compile(rb"/[\w./+@:-]+")
 _QUOTED = re.compile(rb'"([\w./+-]+)"')
-# Scriptlets that look for what they run, or ignore that it fails.
+# The suffix for scriptlets that test for what they run, or ignore its failure.
 WHICH_DO_WITHOUT = " (which do without)"
 _BUILD_IDS = "/usr/lib/.build-id"
 _LIBRARY = re.compile(r"\.so(?:\.|\(|$)")
 _PARTS = re.compile(rb"::|[./]")
-_SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
-_MOST_READ = 200_000_000  # of one file; a larger one is no program and no script
+_SHORT = 3  # letters: shorter names of programs (`[`, `ps`) are words of any text
+_MOST_READ = 200_000_000  # bytes of one file: a larger one is taken for no program and no script
 _MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of what would leave: words (programs, sonames), modules, and paths."""
+    """The names by which leaving packages can be used: words (programs, sonames), modules,
+    paths."""
 
     words: frozenset[bytes] = frozenset()
     modules: frozenset[bytes] = frozenset()
@@ -56,15 +57,17 @@ class Names:
 
     @property
     def all(self) -> frozenset[bytes]:
-        """All of them."""
+        """The words, modules and paths in one set."""
         return self.words | self.modules | self.paths
 
 
 @dataclass(frozen=True, slots=True)
 class PackageContents:
-    """The mentions of names in a package, by the file (or `scriptlets of NAME`, with
-    WHICH_DO_WITHOUT where none must succeed), and the paths that its scripts and units run, by the
-    file."""
+    """The names that a package mentions, by the file, and the paths that its scripts and units run.
+
+    Scriptlets count as a file, `scriptlets of NAME`, followed by WHICH_DO_WITHOUT where none of
+    their commands needs what is named. `depth` says whether files or only headers were read.
+    """
 
     depth: Depth
     mentions: tuple[tuple[str, frozenset[bytes]], ...]
@@ -72,7 +75,7 @@ class PackageContents:
 
 
 def names_of(offers: Iterable[Offer], files: Collection[str], staying: Collection[str]) -> Names:
-    """The names of packages with these offers and files, beside the paths of what stays."""
+    """Return the names of packages with these offers and files; `staying` are others' paths."""
     words: set[bytes] = set()
     modules: set[bytes] = set()
     paths: set[bytes] = set()
@@ -81,14 +84,14 @@ def names_of(offers: Iterable[Offer], files: Collection[str], staying: Collectio
         paths |= {path.encode() for path in offer.programs}
         programs = (path.rpartition("/")[2] for path in offer.programs)
         words |= {name.encode() for name in programs if len(name) >= _SHORT}
-        # Of `perl(A::B)` and `python3dist(a)` what stands in the brackets.
+        # Of `perl(A::B)` and `python3dist(a)` the part in brackets.
         modules |= {(m.partition("(")[2].rstrip(")") or m).encode() for m in offer.modules}
     paths |= {path.encode() for path in own_places(files, staying)}
     return Names(frozenset(words), frozenset(modules), frozenset(paths))
 
 
 def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[str]:
-    """The places of files that nothing which stays is in: directories where they are whole."""
+    """Return the paths that only leaving packages have, as whole directories if possible."""
     shared: set[str] = set()
     for path in staying:
         place = path
@@ -107,7 +110,7 @@ def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[st
 
 
 def contents_of(package: Package, headers: HeaderFacts, names: Names) -> PackageContents | None:
-    """The contents of a package; null where not even its header can be read."""
+    """Return the contents of a package; None where not even its header can be read."""
     headers.read([package])
     facts = headers.of(package.nevra)
     if facts is None:
@@ -139,25 +142,26 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
 
 
 def _is_data(file: OwnedFile) -> bool:
-    """Return whether a library needs no other one, the C library neither: it can run nothing, so
-    the name of a program is a word of its data (libicudata has `perl`)."""
+    """Return whether a library needs no other library, not even the C library.
+
+    Such a library cannot run anything: the name of a program in it is data (libicudata has `perl`).
+    """
     needs = any(_LIBRARY.search(need) for need in file.needs)
     return not needs and any(_LIBRARY.search(provided) for provided in file.provides)
 
 
 def is_unit(path: str) -> bool:
-    """Return whether a file is a unit of systemd that runs programs."""
+    """Return whether a path is that of a systemd unit that runs programs."""
     return _UNIT.search(path) is not None
 
 
 def merged(path: str) -> str:
-    """A path as it is where /bin and /lib are links to those of /usr."""
+    """Return a path with /bin, /sbin, /lib and /lib64 replaced by those below /usr."""
     return _MERGED.sub("/usr/", path)
 
 
 def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str]:
-    """The programs that a package's units start, by absolute paths; none where the package's file
-    is not at hand."""
+    """Return the absolute paths that a package's units start; none without its file."""
     facts, path = headers.of(package.nevra), package_at_hand(package, headers.cache)
     if facts is None or path is None or not any(is_unit(file.path) for file in facts.files):
         return frozenset()
@@ -200,7 +204,7 @@ def _in_header(
 def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
     if data.startswith(b"\x7fELF"):
         strings = {*without_string_tables(data).split(b"\0"), *_QUOTED.findall(data)}
-        # A module of one word (`POSIX`) is a word of anybody's data; a program names it `A::B`.
+        # A module of one word (`POSIX`) can be any word of the data; a program names it `A::B`.
         found = strings & (names.words | {name for name in names.modules if _PARTS.search(name)})
         return frozenset(found | _with_paths((s for s in strings if s[:1] == b"/"), names))
     words = {word.rstrip(b".:,-") for word in _WORDS.findall(data)}
@@ -211,7 +215,7 @@ def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
 
 
 def _with_paths(texts: Iterable[bytes], names: Names) -> set[bytes]:
-    """The paths that texts say, or that they are below."""
+    """Return the paths of `names` that are among the texts or above one of them."""
     found: set[bytes] = set()
     for text in texts if names.paths else ():
         place = text.rstrip(b"/.:")
@@ -224,7 +228,7 @@ def _with_paths(texts: Iterable[bytes], names: Names) -> set[bytes]:
 
 
 def _run_by(path: str, mode: int, data: bytes) -> Iterator[str]:
-    """The programs that a script's first line or a unit's ExecStart name, by absolute paths."""
+    """Yield the absolute paths of programs in a script's first line or a unit's Exec lines."""
     if data.startswith(b"#!") and mode & 0o111:
         words = data[2:300].partition(b"\n")[0].split()
         if words and words[0].startswith(b"/"):

@@ -1,7 +1,7 @@
-"""Cores of a part: what it costs at least when some choices are taken back.
+"""Cores of a part: lower bounds of what it costs when some choices are taken back.
 
-A core is a set of variables of which one must be true, while no choice is taken back that is among
-its labels. Where cores share no cost, what they cost adds up.
+A core is a set of variables of which one must be true while none of the choices among its labels is
+taken back. The costs of cores that share no cost add up.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from pysat.solvers import Solver
 
 from bot.advice.propagation import Part
 
-# Of one question to the solver: without an answer to it there are fewer cores.
+# The limit of one call of the solver: calls that reach it find no core.
 _PROPAGATIONS = 100_000
 
 
 def cores_of(part: Part, costs: Mapping[int, int], end: float) -> Mapping[int, int]:
-    """The costs of disjoint cores by their labels, of as many as are found until `end`.
+    """Return the costs of disjoint cores by their labels, as many as are found until `end`.
 
-    `end` is on the clock of this thread's processor time.
+    `end` is a time of this thread's processor clock, in seconds.
     """
     variables = sorted({abs(literal) for clause in part.clauses for literal in clause})
-    # A clause holds while its guard, which has the clause's labels, is not true.
+    # Each clause is extended by a guard variable that stands for the clause's labels: while the
+    # guard is false, the clause must hold.
     guards: dict[int, int] = {}
     for mask in part.masks:
         if mask:
@@ -41,7 +42,7 @@ def cores_of(part: Part, costs: Mapping[int, int], end: float) -> Mapping[int, i
             core = [-literal for literal in solver.get_core() or ()]
             priced = [variable for variable in core if variable in left]
             if not priced:
-                break  # the part has no answer at all while these labels are not taken back
+                break  # the part has no answer while these labels are not taken back
             mask, cost = 0, min(left[variable] for variable in priced)
             for variable in core:
                 mask |= labels.get(variable, 0)

@@ -1,4 +1,4 @@
-"""The costs of packages: fewest of the second tier, then bytes, then packages, in one number."""
+"""The cost of a package in one number: tier first, then bytes, then one for the package itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bot.model.advice import Figures, Metric
 
 
 def size_of(candidate: Candidate, metric: Metric) -> int | None:
-    """A package's size by a metric; null where it is not known."""
+    """Return a package's size in bytes by a metric; None where it is not known."""
     if metric == "download":
         return candidate.download_size
     return candidate.nodocs_size if metric == "nodocs" else candidate.installed_size
 
 
 def figures(candidates: Candidates, numbers: Iterable[int], metric: Metric) -> Figures:
-    """How many packages, and their size: null where one is not known."""
+    """Return the number of packages and the sum of their sizes, None where one is not known."""
     found = [candidates.packages[n] for n in numbers]
     sizes = [size_of(candidate, metric) for candidate in found]
     known = [size for size in sizes if size is not None]
@@ -25,11 +25,12 @@ def figures(candidates: Candidates, numbers: Iterable[int], metric: Metric) -> F
 
 
 class Scale:
-    """The costs of packages in whole numbers, so that each kind outweighs all that follow it.
+    """Costs of packages as whole numbers in which each criterion outweighs all that follow it.
 
-    `least` is what may come after packages in the order (severities of edits), their sum. An
-    unknown size costs nothing, so that a bound stays one. The units are powers of two, the same for
-    most images: so a part that two of them have in common costs the same in both.
+    The criteria are: tier, bytes, number of packages, and then others (severities of edits), whose
+    sum is at most `least`. A package of unknown size costs no bytes, so that a bound stays a bound.
+    The units are powers of two and the same for most images, so that a part which two images share
+    costs the same in both.
     """
 
     def __init__(self, packages: Sequence[tuple[Candidate, int | None]], least: int = 0) -> None:
@@ -42,14 +43,14 @@ class Scale:
         )
 
     def bytes_of(self, found: Optimum) -> int:
-        """The bytes that no answer is below, by an optimum's bound.
+        """Return the lower bound in bytes that follows from an optimum's bound.
 
-        With fewer of the second tier than found, as the bound may have, bytes have no bound.
+        It is 0 where the bound allows for fewer packages of the second tier than were found.
         """
         sure = found.bound // self.tier >= found.cost // self.tier
         return found.bound % self.tier // self.byte if sure else 0
 
 
 def _unit(most: int, least_bits: int) -> int:
-    """A power of two above `most`, of so many bits at least."""
+    """Return a power of two above `most`, at least 2 to the power of `least_bits`."""
     return 1 << max(most.bit_length(), least_bits)

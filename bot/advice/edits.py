@@ -32,7 +32,7 @@ _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)$")
 _SONAME = re.compile(r"\.so(?:\.|$)")
 
 Written = Callable[[Nevra, str], bool | None]
-"""Tells if somebody wrote a requirement, by the package's header; null where it cannot be read."""
+"""Whether a requirement is written by hand, by the package's header; None if that is unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,9 @@ class Edit:
     """A change of one line.
 
     `capabilities` are the requirements of `package` that it takes away, verbatim, of all
-    architectures. For a request, `package` is the name in a document, `replacements` the packages
-    that could stand in for it. A split moves `files`, of so many bytes on each architecture.
+    architectures. For a request, `package` is the name in a document and `replacements` are the
+    packages that could be requested instead. A split moves `files`; `moved` are their bytes on each
+    architecture.
     """
 
     kind: EditKind
@@ -55,7 +56,7 @@ class Edit:
     moved: tuple[int, ...] = ()
 
     def __hash__(self) -> int:
-        # Edits are looked up all the time, and the rest of one follows from these.
+        # Edits are often hashed, and the other fields follow from these.
         return hash((self.kind, self.package, self.capability))
 
     @property
@@ -69,7 +70,7 @@ class Edit:
 
     @property
     def replaces(self) -> str | None:
-        """The requested name that a request stands in for; null for other kinds."""
+        """The requested name that a `request` edit replaces; None for other kinds."""
         return self.package if self.kind == "request" else None
 
 
@@ -78,9 +79,9 @@ def edits_of_requirements(
     written: Written | None = None,
     refused: Collection[tuple[str, str]] = (),
 ) -> tuple[Edit, ...]:
-    """The orders and weakenings that the candidates of an image's architectures allow.
+    """Return the orders and weakenings that the candidates of an image's architectures allow.
 
-    `refused` are edits, by package and capability, that shall not be made.
+    `refused` are edits, by package and capability, that must not be made.
     """
     lines: dict[tuple[str, str], list[tuple[Candidates, Need]]] = {}
     for image in images:
@@ -101,9 +102,9 @@ def edits_of_requirements(
 def edits_of_requests(
     images: Sequence[Candidates], able: Sequence[Collection[int]], requests: Collection[str]
 ) -> tuple[Edit, ...]:
-    """The requests for another package of the same source instead of one that `requests` name.
+    """Return the requests for another package of the same source in the place of one in `requests`.
 
-    `able` are the candidates of each architecture that have a program that the image is for.
+    `able` are, for each architecture, the candidates that have a program that the image is for.
     """
     found: dict[str, tuple[str, set[str]]] = {}
     for image, programs in zip(images, able, strict=True):
@@ -122,9 +123,9 @@ def edits_of_requests(
 
 
 def capability_name(capability: str) -> str | None:
-    """The name of a requirement that somebody may have written, without an architecture's tag.
+    """Return the name in a requirement that may be written by hand, without an architecture's tag.
 
-    Null where it looks generated. A rich dependency is its own name.
+    None where it looks generated. A rich dependency is returned whole.
     """
     if is_rich(capability):
         tree = parse_rich(capability)
@@ -166,7 +167,7 @@ def _edit(
 
 
 def _of_sibling(image: Candidates, need: Need) -> bool:
-    """Return whether it is `= version-release` of a package of the same source."""
+    """Return whether a requirement is `= version-release` of a package of the same source."""
     _, relation, version = split_capability(need.capability)
     if relation != "=" or "-" not in version:
         return False
@@ -176,5 +177,5 @@ def _of_sibling(image: Candidates, need: Need) -> bool:
 
 
 def _of_identity(image: Candidates, need: Need) -> bool:
-    """Return whether today a package that is never swapped meets it."""
+    """Return whether a package that is never swapped meets a requirement today."""
     return any(clause & image.fixed for clause in need.formula)

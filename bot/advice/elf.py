@@ -6,7 +6,7 @@ import struct
 
 _STRING_TABLE = 3  # SHT_STRTAB, of the System V ABI: names of symbols, libraries and sections
 _LIBRARY = b".so"
-_MOST_TABLES = 16  # a linker writes three
+_MOST_TABLES = 16  # linkers write three
 
 
 def without_string_tables(data: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Evidence for edits, the other half of proof.
+"""Evidence for edits from the packages' files, beside the proof by the solver.
 
-Traces of what would leave in what stays, the integrity of the smaller image, and its workload's
-own test. Other distributions are `bot.advice.precedents`.
+It is: traces of what would leave in what stays, the integrity of the smaller image, and its
+workload's own test. Evidence from other distributions is in `bot.advice.precedents`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ MOST_TRACES = 20
 
 @dataclass(frozen=True, slots=True)
 class Smaller:
-    """An image on one architecture and a smaller one instead: the packages of both, by libsolv's
-    numbers, and the files that splits take out of packages that stay.
+    """A smaller image on one architecture, with today's.
 
-    Not `tried`: only traces of use are looked for in it.
+    `now` and `packages` are the packages of both, by libsolv's numbers; `files` are those that
+    splits take out of packages that stay. If not `tried`, only traces of use are looked for, and
+    neither integrity nor the test.
     """
 
     job: Job
@@ -59,8 +60,10 @@ class _Moved:
 def with_evidence(
     opened: Sequence[Opened], proposals: Sequence[Proposal], headers: HeaderFacts
 ) -> list[Proposal]:
-    """The proposals with their evidence: of the machine's own architecture, where a test runs, or
-    of another one, where something leaves. What speaks of an edit's use is what it alone takes out.
+    """Return the proposals with their evidence.
+
+    It is taken from the machine's own architecture, on which a test can run, or where nothing
+    leaves there from another one. The traces of an edit's use are those of what leaves by it alone.
     """
     found = list(proposals)
     for place in sorted(range(len(opened)), key=lambda n: not native(opened[n].candidates.arch)):
@@ -70,7 +73,7 @@ def with_evidence(
             for number, proposal in enumerate(found)
             if _lacks(proposal) and _leaves(smaller := _smaller(one, proposal, place))
         ]
-        # Edits are in several proposals; each is looked at once.
+        # Several proposals have the same edit; each is examined once.
         wanted = list(dict.fromkeys(s for _, whole, own in todo for s in (whole, *own)))
         known = dict(zip(wanted, evidence_of(wanted, headers), strict=True))
         for number, whole, own in todo:
@@ -81,9 +84,9 @@ def with_evidence(
 
 
 def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidence | None]:
-    """The evidence for each of several smaller images; null where nothing is known.
+    """Return the evidence for each of several smaller images; None where a package cannot be read.
 
-    Each package is looked into once for all of them.
+    Each package is read once for all of them.
     """
     moved = [_moved(smaller, headers) for smaller in images]
     names = Names()
@@ -93,7 +96,7 @@ def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidenc
     for package in {p.nevra: p for each in moved for p in each.staying}.values():
         contents[package.nevra] = contents_of(package, headers, names)
         if contents[package.nevra] is None:
-            break  # without one of them nothing is known of any
+            break  # without the contents of all there is no evidence
     tests = {smaller.job.request.key: _Test(smaller.job, headers) for smaller in images}
     return [
         _evidence(each, headers, contents, tests[smaller.job.request.key])
@@ -106,7 +109,7 @@ def _lacks(proposal: Proposal) -> bool:
 
 
 def _leaves(smaller: Smaller) -> bool:
-    """Return whether the smaller image lacks something, so that nothing found of it tells."""
+    """Return whether the smaller image lacks something, so that there are traces to look for."""
     return bool(smaller.files or smaller.now - smaller.packages)
 
 
@@ -116,8 +119,10 @@ def _smaller(one: Opened, proposal: Proposal, place: int) -> Smaller:
 
 
 def _of_edits(one: Opened, proposal: Proposal, place: int) -> list[Smaller]:
-    """For each edit of a proposal the image with it alone; with all of them where it saves nothing
-    alone, or nothing on this architecture."""
+    """Return for each edit of a proposal the image with it alone.
+
+    It is the image with all edits where one saves nothing alone, or nothing on this architecture.
+    """
     whole = _smaller(one, proposal, place)
     found = []
     for edit, sets in zip(proposal.answer.edits, proposal.alone, strict=True):
@@ -129,9 +134,9 @@ def _of_edits(one: Opened, proposal: Proposal, place: int) -> list[Smaller]:
 
 
 def of_kind(found: Evidence, kind: EditKind) -> Evidence:
-    """The evidence as it speaks of an edit of a kind."""
+    """Return the evidence as it applies to a kind of edit."""
     if kind == "request":
-        # Who asks for another package wants what that one has.
+        # A replacement is requested for the programs that it has in common.
         return replace(found, use=None, looked_into=None)
     if kind == "order" and found.use is not None:
         needed = (where for where in found.use if not where.endswith(WHICH_DO_WITHOUT))
@@ -170,7 +175,7 @@ def _evidence(
     contents: Mapping[Nevra, PackageContents | None],
     test: _Test,
 ) -> Evidence | None:
-    """The evidence for one smaller image; null where nothing is known."""
+    """Return the evidence for one smaller image; None where a package cannot be read."""
     known: dict[Nevra, PackageContents] = {}
     for package in moved.staying:
         own = contents.get(package.nevra)
@@ -184,7 +189,7 @@ def _evidence(
         for where, mentioned in known[package.nevra].mentions
         if mentioned & wanted and where not in moved.files
     ]
-    # Those that an order may pass over come last, so that they hide no other.
+    # Traces that do not count against an order come last, so that truncation keeps the others.
     traces.sort(key=lambda where: where.endswith(WHICH_DO_WITHOUT))
     deep = all(own.depth == "files" for own in known.values())
     if not moved.tried:
@@ -198,7 +203,7 @@ def _evidence(
 
 
 class _Test:
-    """The test of an image's workload, run in today's image once for all smaller ones."""
+    """The test of an image's workload; today's image is tested once for all smaller ones."""
 
     def __init__(self, job: Job, headers: HeaderFacts) -> None:
         self._command = job.test if native(job.pool.arch) else ""
@@ -208,7 +213,7 @@ class _Test:
     def outcome(
         self, now: Sequence[Package], staying: Sequence[Package], moved: frozenset[str]
     ) -> bool | None:
-        """The outcome in a smaller image, where it succeeds in today's; else null."""
+        """Return the outcome in a smaller image, or None where it does not succeed in today's."""
         if not self._command:
             return None
         if self._today is None:

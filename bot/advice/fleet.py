@@ -1,10 +1,10 @@
 """The fewest bytes of distinct packages that serve all images together.
 
 All images are one optimisation in which each package counts once, however many images have it. It
-begins without what forbids packages to stand side by side, for that is of one image: what is left
-is small, its cost a bound for any choice, and an image that can be installed from its answer needs
-no more. An image that cannot is added to it with all that holds in it, and it is solved again:
-where no such image is left, the answer costs its bound.
+begins without the clauses that keep packages from being installed together, as these apply within
+one image. What is left is small, and its cost is a lower bound for any choice. If every image can
+be installed from its answer, that answer is optimal. The clauses of each image that cannot are
+added whole, and the problem is solved again, for at most MOST_ROUNDS rounds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Choice = frozenset[Nevra]
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image of the fleet: what it has today, and in its own smallest form."""
+    """An image of the fleet: its packages today, and those of its own smallest form."""
 
     job: Job
     jobs: tuple[Formula, ...]
@@ -39,14 +39,14 @@ class _Image:
 
 @dataclass(slots=True)
 class _Merged:
-    """All that the images of one pool have in common, by libsolv's numbers."""
+    """The candidates and requirements of all images of one pool, by libsolv's numbers."""
 
     packages: dict[int, Candidate]
     needs: dict[tuple[int, str, int], Formula]
 
 
 class FleetModel:
-    """The images that were looked at, and their joint optimum."""
+    """The images that were added, and their joint optimum."""
 
     def __init__(self, metric: Metric = "installed") -> None:
         self._metric = metric
@@ -55,7 +55,7 @@ class FleetModel:
         self._whole: dict[ImageKey, Candidates] = {}
 
     def add(self, job: Job, candidates: Candidates, smallest: Iterable[int]) -> None:
-        """Takes an image in: its candidates, and the numbers of its own smallest form."""
+        """Add an image: its candidates, and the numbers of its own smallest form."""
         merged = self._merged.setdefault(id(job.pool), _Merged({}, {}))
         for number, candidate in candidates.packages.items():
             known = merged.packages.get(number)
@@ -82,7 +82,7 @@ class FleetModel:
         )
 
     def fleet(self, seconds: float) -> Fleet:
-        """The joint optimum, computed within `seconds`; what is not proved by then says so."""
+        """Return the joint optimum, computed within `seconds`, and whether it is proved."""
         end = time.monotonic() + seconds
         bound = 0
         chosen: dict[ImageKey, Choice] = {}
@@ -123,7 +123,7 @@ class FleetModel:
         return _Joint(packages, scale.bytes_of(solved))
 
     def _shared_clauses(self, variables: _Variables) -> Iterable[tuple[int, ...]]:
-        """The clauses that hold for the packages of all images together."""
+        """Yield the clauses that hold for the packages of all images together."""
         for image in self._images:
             packages = self._merged[id(image.job.pool)].packages
             for job in image.jobs:
@@ -136,7 +136,7 @@ class FleetModel:
                         yield (-own, *clause)
 
     def _whole_clauses(self, variables: _Variables) -> Iterable[tuple[int, ...]]:
-        """All that must be true of images that were not served, in variables of their own."""
+        """Yield all clauses of the images that failed, in variables of their own."""
         for key in sorted(self._whole):
             image = self._whole[key]
             own = {number: variables.another() for number in image.packages}
@@ -152,7 +152,7 @@ class FleetModel:
                     )
 
     def _add_whole(self, images: Iterable[_Image]) -> bool:
-        """Adds all that holds in images; false where each is there already."""
+        """Add all clauses of images; return False if all of them were added before."""
         new = [image for image in images if image.job.request.key not in self._whole]
         for image in new:
             self._whole[image.job.request.key] = _candidates(image.job)
@@ -161,7 +161,7 @@ class FleetModel:
     # -- the images -----------------------------------------------------------------------------
 
     def _served(self, packages: Choice) -> tuple[dict[ImageKey, Choice], list[_Image]]:
-        """The packages of each image that can be installed from these alone; the others."""
+        """Return each image's packages if these packages suffice, and the other images."""
         chosen: dict[ImageKey, Choice] = {}
         failing = []
         for image in self._images:
@@ -175,7 +175,7 @@ class FleetModel:
         return chosen, failing
 
     def _installed(self, image: _Image, packages: Choice) -> Choice | None:
-        """The packages that the plain solver installs where no others are."""
+        """Return what the plain solver installs without all others; None where it fails."""
         names = {nevra.name for nevra in packages}
         merged = self._merged[id(image.job.pool)].packages.values()
         others = sorted({c.nevra.name for c in merged} - names)
@@ -245,7 +245,7 @@ class _Joint:
 
 
 class _Variables:
-    """The variables of packages, each NEVRA once, and further ones behind them."""
+    """The variables of packages, one for each NEVRA, and further ones after them."""
 
     def __init__(self) -> None:
         self.candidates: list[Candidate] = []
@@ -264,14 +264,14 @@ class _Variables:
     def positive(
         self, formula: Formula, packages: Mapping[int, Candidate]
     ) -> Iterable[tuple[int, ...]]:
-        """The clauses of a formula without negations, which are of one image alone."""
+        """Yield the clauses without negations; those with one apply within one image."""
         for clause in formula:
             if all(n > 0 for n in clause):
                 yield tuple(sorted({self.of[packages[n].nevra] for n in clause if n in packages}))
 
 
 def _weaker(one: Formula, other: Formula) -> Formula:
-    """A formula that holds where either does, for a need that images see with other providers."""
+    """Return a formula that either of two implies: images see different providers."""
     if one == other:
         return one
     if len(one) == len(other) == 1:

@@ -1,11 +1,10 @@
-"""Dependencies as clauses: what must be true of the installed packages, as a solver of booleans
-takes it.
+"""Dependencies as boolean clauses over the installed packages.
 
 A clause is a set of literals of which one must be true. A literal is a package's number, or its
 negative: that the package is not installed. Rich dependencies are read as libsolv reads them
-(pool_normalize_complex_dep in its cplxdeps.c): `(a if b)` is a or not b, `(a if b else c)` is
-(a or not b) and (b or c), `(a unless b)` is a and not b, `(a unless b else c)` is (a and not b) or
-(c and b).
+(pool_normalize_complex_dep in its cplxdeps.c): `(a if b)` is a or not b, `(a if b else c)` is (a or
+not b) and (b or c), `(a unless b)` is a and not b, `(a unless b else c)` is (a and not b) or (c and
+b).
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def _clauses(tree: Node, holds: bool, providers: Providers) -> Formula:
 
 
 def _logic(tree: Rich) -> tuple[bool, tuple[tuple[Node, bool], tuple[Node, bool]]]:
-    """Two parts, each with whether it must hold, and whether both must or one is enough."""
+    """Return whether both parts must hold (or one is enough), and each part with its sign."""
     left, right, otherwise = tree.left, tree.right, tree.otherwise
     conditional = tree.operator in ("if", "unless")
     if conditional and otherwise is not None:
@@ -65,7 +64,7 @@ def _logic(tree: Rich) -> tuple[bool, tuple[tuple[Node, bool], tuple[Node, bool]
 
 
 def _providing(tree: Node, providers: Providers) -> set[int]:
-    """The packages that satisfy a tree alone: `with` and `without` are of one package."""
+    """Return the packages that each satisfy the whole tree, as `with` and `without` need."""
     if isinstance(tree, str):
         return set(providers(tree))
     left, right = _providing(tree.left, providers), _providing(tree.right, providers)
@@ -75,7 +74,7 @@ def _providing(tree: Node, providers: Providers) -> set[int]:
 
 
 def _either(first: Formula, second: Formula) -> Formula:
-    """The clauses of `first or second`, without those that follow from the rest."""
+    """Return the clauses of `first or second`, without those that follow from the rest."""
     if not first or not second:
         return TRUE
     joined = {a | b for a, b in product(first, second)}

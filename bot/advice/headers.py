@@ -1,4 +1,4 @@
-"""Headers of packages: which requirements somebody wrote, and which file needs what.
+"""Headers of packages: requirements written by hand or generated, also those of single files.
 
 The flags are those of rpm's rpmds.h, the tags those of its rpmtag.h.
 """
@@ -35,9 +35,10 @@ _SCRIPTS = {
 
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
-    """A file of a package: what it needs and provides by rpm's generators.
+    """A file of a package, with what rpm's generators found it to need and provide.
 
-    `link` is the target of a symbolic link, else empty.
+    `link` is the target of a symbolic link, else empty; `size` is in bytes, `flags` are rpm's file
+    flags.
     """
 
     path: str
@@ -51,8 +52,11 @@ class OwnedFile:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one header: the requirements that a generator made and those that somebody wrote (one may
-    be both), the text of each scriptlet by rpm's name of it, and the files."""
+    """The contents of one header.
+
+    `generated` and `written` are its requirements by origin (one may be both), `scripts` the text
+    of each scriptlet by rpm's name for it, and `files` its files.
+    """
 
     generated: frozenset[str]
     written: tuple[str, ...] = ()
@@ -60,28 +64,28 @@ class Facts:
     files: tuple[OwnedFile, ...] = ()
 
     def wrote(self, capability: str) -> bool:
-        """Return whether the requirement is there because somebody wrote it, and only so."""
+        """Return whether no generator made the requirement: it is written by hand only."""
         return capability_key(capability) not in self.generated
 
     @property
     def scriptlets(self) -> str:
-        """All scriptlets in one text."""
+        """The texts of all scriptlets, joined."""
         return "\n".join(text for _, text in self.scripts)
 
 
 class HeaderFacts:
-    """The facts of packages whose headers can be read; each is read once."""
+    """The facts of packages whose headers can be read; each header is read once."""
 
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
         self._known: dict[Nevra, Facts | None] = {}
         self._lacking = False
-        from bot.image.measure import NodocsSizes  # takes longer than one image's advice
+        from bot.image.measure import NodocsSizes  # its import takes longer than an advice
 
         self._nodocs = NodocsSizes(cache, fetch=True)
 
     def read(self, packages: Iterable[Package]) -> None:
-        """Fetches the headers of packages that were not looked at yet."""
+        """Fetch the headers of packages that were not read before."""
         for package in packages:
             if package.nevra not in self._known:
                 self._known[package.nevra] = self._read(package)
@@ -92,16 +96,16 @@ class HeaderFacts:
 
     @property
     def lacking(self) -> bool:
-        """Return whether a header could not be read that its place may have another time."""
+        """Return whether a remote header could not be fetched; a later try may succeed."""
         return self._lacking
 
     def wrote(self, nevra: Nevra, capability: str) -> bool | None:
-        """Return whether somebody wrote a requirement; null where no header tells."""
+        """Return whether a requirement is written by hand; None where no header was read."""
         facts = self._known.get(nevra)
         return facts.wrote(capability) if facts is not None else None
 
     def sized(self, candidates: Candidates, overlays: OverlayPool) -> Candidates:
-        """The candidates with what each installs without documentation, where its header tells."""
+        """Return the candidates with their sizes without documentation, by their headers."""
         packages = {n: overlays.package(n) for n in candidates.packages}
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             sizes = dict(
@@ -122,7 +126,7 @@ class HeaderFacts:
 
 
 def facts_in(name: str, content: bytes) -> Facts:
-    """The facts in the beginning of an RPM file; RefusedPackageError where it is broken."""
+    """Return the facts in the beginning of an RPM file; RefusedPackageError if malformed."""
     _, header, _ = read_headers(name, content)
     required = list(_dependencies(header, _NAMES, _FLAGS, _VERSIONS))
     provided = [text for text, _ in _dependencies(header, *_PROVIDES)]
@@ -148,8 +152,11 @@ def _dependencies(
 def _files(
     name: str, content: bytes, header: Header, required: Sequence[str], provided: Sequence[str]
 ) -> Iterator[OwnedFile]:
-    """The files with their own dependencies: rpm's FILEDEPENDSX and FILEDEPENDSN are a stretch of
-    DEPENDSDICT for each, whose entries are a letter and a place in the package's list."""
+    """Yield the files, each with its own dependencies.
+
+    rpm's FILEDEPENDSX and FILEDEPENDSN give each file a range of DEPENDSDICT, whose entries are a
+    letter and an index into the package's list of requirements or provides.
+    """
     entries = parse_listing(name, content).files
     starts, counts = header.numbers(_FILE_DEPENDS), header.numbers(_FILE_DEPENDS_COUNT)
     dictionary = header.numbers(_DEPENDS_DICTIONARY)

@@ -1,8 +1,8 @@
-"""The integrity of a smaller image: what its files refer to is there, as in today's.
+"""The integrity of a smaller image: what its files refer to is there, as in today's image.
 
-Looked at are what rpm's generators found in each file (the libraries that an ELF file needs, the
-interpreter of a script, modules), absolute links, and where the package's file is at hand the first
-line of scripts and what units start.
+References are what rpm's generators found in each file (the libraries that an ELF file needs, the
+interpreter of a script, modules), absolute links, and where the package's file is cached or local
+the first line of scripts and the programs that units start.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def keeps_integrity(
     contents: Mapping[Nevra, PackageContents],
     moved: Collection[str] = (),
 ) -> bool | None:
-    """Return whether nothing in `after` refers to what is not there, unless it was so `before`.
+    """Return whether every reference in `after` that was met `before` is still met.
 
-    `moved` are files of packages in `after` that are not there: splits take them out.
-    Null where a header of `after` could not be read, or a package with units is not at hand.
+    `moved` are the files that splits take out of packages in `after`. None where a header of
+    `after` could not be read, or where a package with units could not be read whole.
     """
     headers.read([*before, *after])
     for package in after:
@@ -52,7 +52,7 @@ def keeps_integrity(
 def references(
     package: Package, headers: HeaderFacts, contents: PackageContents | None
 ) -> Iterable[Reference]:
-    """The capabilities and paths that the files of a package refer to."""
+    """Yield the capabilities and paths that the files of a package refer to."""
     facts = headers.of(package.nevra)
     for file in facts.files if facts is not None else ():
         for need in file.needs:
@@ -63,7 +63,7 @@ def references(
 
 
 class _Image:
-    """The contents of an image: the names of capabilities, and paths."""
+    """The contents of an image: the names of its capabilities, and its paths."""
 
     def __init__(
         self, packages: Iterable[Package], headers: HeaderFacts, moved: Collection[str] = ()
@@ -81,7 +81,7 @@ class _Image:
                 self._names -= {split_capability(capability).name for capability in gone}
 
     def has(self, target: str) -> bool:
-        """Return whether a capability or path is there; of a rich dependency nothing is said."""
+        """Return whether a capability or path is there; rich dependencies count as met."""
         if is_rich(target):
             return True
         name = split_capability(target).name

@@ -1,4 +1,4 @@
-"""The state of the edits of an advice: proposed, landed, or declined and said no more."""
+"""The states of an advice's edits that are opportunities: proposed, landed or declined."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Key = tuple[str, str, str]
 def with_states(
     advices: Iterable[ImageAdvice], opportunities: Iterable[Opportunity]
 ) -> tuple[ImageAdvice, ...]:
-    """The advices with the state of each edit that is an opportunity.
+    """Return the advices with the state of each edit that is an opportunity.
 
-    A plan with an edit that somebody declined is left out, and so is a swap's edit for everybody.
+    Plans with a declined edit are left out, and so is the declined `prefer` edit of a swap.
     """
     known: dict[Key, KnownState] = {
         (one.repository, one.change.package, one.change.capability): KnownState(

@@ -1,8 +1,8 @@
-"""The maintainers of source packages, from a file that somebody keeps.
+"""The maintainers of source packages, read from a file.
 
 Three forms are read: YAML or JSON that maps names of sources, or globs, to one or several
 maintainers; the same below `rpms`, as Fedora's pagure_owner_alias.json has it; and the lines of
-forges' CODEOWNERS, where a pattern is a path and the last that fits counts.
+forges' CODEOWNERS, where a pattern is a path and the last match counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.distro.validation import InvalidDataError, dotted, validated
 from bot.errors import UsageError
 from bot.yamltext import YamlError, parse_yaml
 
-# Fedora's file has 1.5 MB.
+# Bytes; Fedora's file has 1.5 MB.
 _MOST_BYTES = 20_000_000
 OWNERS_FILES = ("CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS")
 _ByName = dict[str, OneOrMany]
@@ -27,13 +27,13 @@ _ByName = dict[str, OneOrMany]
 
 @dataclass(frozen=True, slots=True)
 class Maintainers:
-    """Names of sources, globs and paths, each with its maintainers; the last that fits counts."""
+    """Maintainers by source: an exact name first, else the last glob or path that matches."""
 
     exact: Mapping[str, tuple[str, ...]]
     patterns: Sequence[tuple[str, tuple[str, ...]]] = ()
 
     def of(self, source: str, spec_path: str | None = None) -> tuple[str, ...]:
-        """The maintainers of a source, whose spec file has this path in its repository."""
+        """Return the maintainers of a source; `spec_path` is its spec's path in its repository."""
         known = self.exact.get(source)
         if known is not None:
             return known
@@ -49,17 +49,17 @@ NOBODY = Maintainers({})
 
 
 def maintainers_of(named: Mapping[str, Sequence[str]]) -> Maintainers:
-    """Maintainers by names of sources, or globs of them."""
+    """Return the maintainers by names of sources, or globs of them."""
     found = {name: tuple(owners) for name, owners in named.items()}
     patterns = [(name, owners) for name, owners in found.items() if set(name) & set("*?[")]
     return Maintainers(found, patterns)
 
 
 def read_maintainers(path: Path) -> Maintainers:
-    """The maintainers in a file; UsageError where it cannot be read or has another form."""
+    """Read the maintainers in a file; UsageError where it cannot be read or understood."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{path} is larger than {_MOST_BYTES} bytes.", "It is not read.")
+            raise UsageError(f"{path} is larger than {_MOST_BYTES} bytes.", "Name a smaller file.")
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -71,7 +71,7 @@ def read_maintainers(path: Path) -> Maintainers:
 
 
 def maintainers_in(checkout: Path) -> Maintainers:
-    """The maintainers that a checkout's CODEOWNERS names; nobody where it has none."""
+    """Return the maintainers that a checkout's CODEOWNERS names; NOBODY where it has none."""
     for name in OWNERS_FILES:
         if (checkout / name).is_file():
             return read_maintainers(checkout / name)
@@ -84,7 +84,7 @@ def _parsed(path: Path, text: str) -> Any:
     except (YamlError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is neither YAML nor JSON: {error}.",
-            "A map of sources to maintainers is read, Fedora's JSON, and CODEOWNERS by that name.",
+            "Name a YAML or JSON map of sources to maintainers, or a CODEOWNERS file.",
         ) from error
 
 
@@ -106,14 +106,14 @@ def _of_lines(text: str) -> Maintainers:
     patterns = []
     for line in text.splitlines():
         words = line.split("#")[0].split()
-        # A section of GitLab's (`[Docs] @team`) is no path.
+        # A GitLab section (`[Docs] @team`) is no path.
         if len(words) > 1 and not words[0].startswith(("[", "^[")):
             patterns.append((words[0], tuple(words[1:])))
     return Maintainers({}, patterns)
 
 
 def _covers(pattern: str, path: str) -> bool:
-    """Return whether a CODEOWNERS pattern covers a path: a directory covers all below it."""
+    """Return whether a CODEOWNERS pattern matches a path; a directory matches all below it."""
     rooted = pattern.startswith("/")
     wanted = pattern.strip("/")
     if wanted in ("*", "**"):

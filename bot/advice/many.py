@@ -1,7 +1,8 @@
-"""The advice for many images: several processes, and what was computed before.
+"""The advice for many images: computed in several processes, and cached.
 
-An answer is kept in the cache by all that it follows from: the snapshots of the repositories, the
-requests, the wish. It is not where a header could not be had from a place that may have it later.
+The key of a cached answer has all that it depends on: the snapshots of the repositories, the
+requests, the wish. An answer is not cached where a header could not be fetched, as a later try may
+differ.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from bot.model.advice import ImageAdvice, Overall
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-# Fewer are computed as quickly as they are read.
+# For fewer images computing is as quick as reading the cache.
 MANY = 16
 _KIND = "advice"
-# Raised with every change that makes another answer of the same images.
+# To be raised with every change that makes other answers for the same images.
 _FORMAT = 2
 Group = tuple[Job, ...]
 T = TypeVar("T")
@@ -39,15 +40,18 @@ InProcesses = Callable[[Callable[[range], Answers], Sequence[range]], Sequence[A
 def advise_many(
     jobs: Sequence[Job], wish: Wish, cache: Cache, in_processes: InProcesses
 ) -> list[ImageAdvice]:
-    """The advice for each image, in the order of `jobs`, which has an image's architectures
-    together. `in_processes` computes shares of many images at once."""
+    """Return the advice for each image, in the order of `jobs`.
+
+    The architectures of an image are adjacent in `jobs`. `in_processes` computes shares of many
+    images in parallel.
+    """
     groups = [tuple(own) for _, own in groupby(jobs, lambda job: job.image)]
     if len(groups) < MANY:
         headers = _headers(wish, cache)
         return [advice for group in groups for advice in advise(group, wish, headers)]
-    # What an image is made of is read once in each process.
+    # Each process reads the data of an image once.
     parts = len(os.sched_getaffinity(0))
-    # Neighbours are alike: each part has some of all kinds.
+    # Neighbours are alike, so each share gets images of all kinds.
     shares = [range(start, len(groups), parts) for start in range(parts)]
 
     def computed(share: range) -> Answers:
@@ -63,14 +67,14 @@ def advise_many(
 def overall_of(
     advices: Sequence[ImageAdvice], jobs: Sequence[Job], wish: Wish, cache: Cache
 ) -> Overall:
-    """The edits over all images; of many they are kept."""
+    """Return the edits over all images; the answer for many images is cached."""
 
     def computed() -> Overall:
         return overall(advices, jobs, wish.metric, max(wish.edits, 1))
 
     if len({job.image for job in jobs}) < MANY:
         return computed()
-    # As JSON: a tenth of the time that their texts in Python take.
+    # As JSON: a tenth of the time of Python's repr.
     stated = _adapter(list[ImageAdvice]).dump_json(list(advices), by_alias=True)
     described = [[_described(job) for job in jobs], hashlib.sha256(stated).hexdigest()]
     place = cache.addressed(_KIND, _digest([_FORMAT, asdict(wish), described]), "overall.json")
@@ -116,7 +120,7 @@ def _read(place: Path, kind: type[T]) -> T | None:
     try:
         found: T = _adapter(kind).validate_json(place.read_bytes())
     except (OSError, ValidationError):
-        return None  # not there yet, or of another time
+        return None  # not cached yet, or of another format
     return found
 
 
@@ -128,7 +132,7 @@ _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 
 def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    """The schema of a type, made once: that takes longer than to read an image."""
+    """Return the schema of a type, made once: that takes longer than to read an image."""
     from pydantic import TypeAdapter
 
     if kind not in _ADAPTERS:

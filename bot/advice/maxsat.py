@@ -1,7 +1,7 @@
-"""The cheapest way of making clauses true, by RC2 of python-sat.
+"""The cheapest assignment that makes clauses true, by RC2 of python-sat.
 
 RC2 is a MaxSAT solver in whole numbers, so that its answer is exact to the byte. It works from
-below: what its cores cost together is a bound that holds whenever it is stopped.
+below: the cost of its cores so far is a lower bound whenever it is stopped.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pysat.examples.rc2 import RC2Stratified
 from pysat.formula import WCNF
 
 MOST_TIES = 32
-# Of glucose, between two looks at the clock: some hundredths of a second.
+# Of the SAT solver between two looks at the clock: some hundredths of a second.
 _PROPAGATIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """The variables with a cost that are true in the cheapest answer found, and what they cost.
+    """The variables with a cost that are true in the cheapest answer found, and the cost.
 
     No answer costs less than `bound`; `proved` is true where the answer costs no more.
     """
@@ -36,7 +36,7 @@ class Optimum:
 
 
 class UnfinishedError(Exception):
-    """The time was over before an answer was found; no answer costs less than `bound`."""
+    """The time ran out before an answer was found; no answer costs less than `bound`."""
 
     def __init__(self, bound: int) -> None:
         super().__init__(bound)
@@ -51,11 +51,11 @@ def cheapest(
     known: Collection[int],
     ranks: Mapping[int, int],
 ) -> Optimum | None:
-    """The cheapest answer, of equal ones the first by the sorted `ranks` of its true variables.
+    """Return the cheapest answer, of equal ones the first by the sorted `ranks` of its variables.
 
-    `end` is on the clock of this thread's processor time; where it comes before the answer is
-    proved, the best that was seen comes back, or `known` if that is an answer. None if there is
-    none; raises UnfinishedError where none was found in time.
+    `end` is a time of this thread's processor clock, in seconds. If it comes before the answer is
+    proved, the cheapest seen so far is returned, `known` included if that is an answer. None if
+    there is no answer; raises UnfinishedError where none was found in time.
     """
     with _solver(clauses, costs, end) as solver:
         first = _next(solver, costs)
@@ -86,7 +86,7 @@ def cost_of(true: Iterable[int], costs: Mapping[int, int]) -> int:
 def _start(
     clauses: Iterable[Sequence[int]], costs: Mapping[int, int], known: Collection[int]
 ) -> Iterable[Optimum]:
-    """The known answer, if it makes the clauses true."""
+    """Yield the known answer, if it makes the clauses true."""
     holds = all(
         any((literal in known) if literal > 0 else (-literal not in known) for literal in clause)
         for clause in clauses
@@ -121,12 +121,11 @@ def _solver(clauses: Iterable[Sequence[int]], costs: Mapping[int, int], end: flo
 
 
 class _TimeIsOverError(Exception):
-    """Ends a run of RC2 from within: its cost so far stays a bound."""
+    """Ends a run of RC2 from within; its cost so far stays a bound."""
 
 
 class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no types
-    """RC2 that looks at the clock, and keeps the answers of its levels: each is one, if not the
-    cheapest."""
+    """RC2 with a time limit; the answers of its levels are stored, the cheapest or not."""
 
     def __init__(self, formula: WCNF, end: float) -> None:
         self.levl: Any = 0
@@ -141,9 +140,10 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
         assumptions: Sequence[int] = (),
         expect_interrupt: bool = False,  # noqa: ARG002  # RC2's own signature
     ) -> bool | None:
-        """The solver's answer; ends the run where the time is over.
+        """Return the solver's answer; end the run where the time is over.
 
-        RC2 takes an answer that did not come for a proof that there is none, so it gets none such.
+        RC2 would take a missing answer for a proof that there is none, so the run is ended by an
+        exception.
         """
         oracle: Any = self.oracle
         found: bool | None = None
@@ -156,13 +156,16 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
         raise _TimeIsOverError
 
     def minimize_core(self) -> None:
-        self._limited = True  # by itself, and it knows what to do without an answer
+        self._limited = True  # RC2 sets its own limit here and handles a missing answer
         super().minimize_core()
         self._limited = False
 
     def next_level(self) -> None:
-        """The next level by the diversity of weights, as RC2 has it, but in one pass: its own way
-        adds all smaller weights up anew for each, which takes longer than to solve."""
+        """Choose the next level by the diversity of weights, as RC2 does, but in one pass.
+
+        RC2's own method adds all smaller weights up again for each weight, which takes longer than
+        solving.
+        """
         level: int = self.levl
         if level >= len(self.blop):
             self.levl = None
@@ -189,6 +192,6 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
         super().finish_level()
 
     def seen(self, costs: Mapping[int, int]) -> list[Optimum]:
-        """The answers that were found on the way."""
+        """Return the answers that were found on the way."""
         found = (frozenset(v for v in m if v in costs) for m in self._models)
         return [Optimum(true, cost_of(true, costs), 0) for true in found]

@@ -1,7 +1,7 @@
 """The optimisation over the candidates of an image on one or several architectures.
 
-One line of a spec file holds on all architectures, and so does one of a document: edits are shared,
-and what is minimised is the sum over them.
+A line of a spec file or of a document holds on all architectures: edits are shared, and the sum of
+all architectures is minimised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Sets = tuple[frozenset[int], ...]
 class Answer:
     """The smallest packages of an image on each architecture, and the edits that they need.
 
-    `size` is their sum in bytes by the model's metric; no answer is below `bound`.
+    `size` is the sum of all architectures in bytes by the model's metric; no answer is below
+    `bound`.
     """
 
     packages: Sets
@@ -39,10 +40,10 @@ class Answer:
 
 
 class Model:
-    """Booleans for packages and edits, and the clauses that bind them.
+    """Boolean variables for packages and edits, and the clauses between them.
 
-    `edits` are the changes that may be made; `kept` holds for each architecture clauses that must
-    stay true whatever is edited: what the image is for. A size that is not known counts as nothing.
+    `edits` are the changes that may be made; `kept` are, for each architecture, clauses that must
+    hold whatever is edited (the programs that the image is for). An unknown size counts as 0.
     """
 
     def __init__(
@@ -80,10 +81,11 @@ class Model:
         refused: Iterable[Sets] = (),
         only: Edit | None = None,
     ) -> Answer | None:
-        """The smallest answer with at most so many edits; none where nothing is one.
+        """Return the smallest answer with at most `edits` edits; None where there is none.
 
-        `known` is one to begin with. `without` are packages, by place and number, that must not be
-        there; `refused` answers that must not come again. With `only` no other edit is made.
+        `known` and `known_edits` are an answer to begin with. `without` are packages, by
+        architecture and number, that must be absent; `refused` are answers that must not be
+        returned. With `only`, no other edit is made.
         """
         more: list[tuple[int, ...]] = [
             (-self._variables[k],) for k in without if k in self._variables
@@ -107,12 +109,12 @@ class Model:
         return self._answer(found) if found is not None else None
 
     def size(self, place: int, numbers: Iterable[int]) -> int:
-        """The sum of packages on one architecture by the metric, unknown sizes as nothing."""
+        """Return the bytes of packages on one architecture by the metric, unknown sizes as 0."""
         packages = self._images[place].packages
         return sum(size_of(packages[n], self.metric) or 0 for n in numbers)
 
     def moved(self, place: int, numbers: Collection[int], edits: Iterable[Edit]) -> int:
-        """The bytes that splits move out of packages on one architecture."""
+        """Return the bytes that splits move out of packages on one architecture."""
         return sum(
             edit.moved[place]
             for edit in edits
@@ -120,7 +122,7 @@ class Model:
         )
 
     def _installed(self, edit: Edit, place: int) -> frozenset[int]:
-        """The packages of today's image that an edit is of."""
+        """Return the packages of today's image that an edit changes."""
         image = self._images[place]
         return frozenset(n for n in image.named.get(edit.package, ()) if n in image.now)
 
@@ -136,7 +138,7 @@ class Model:
                     self._add(place, [frozenset(others)], implied_by=(variable,))
         for (edit, of), variable in self._unmoved.items():
             for number in self._installed(edit, place) if of == place else ():
-                # Where the package is, its files are, unless they were moved.
+                # A package's files are installed with it, unless they were moved.
                 own = self._variables[place, number]
                 self._add(place, [()], (variable, self._edits[edit]), implied_by=(own,))
         by_need: dict[tuple[str, str], int] = {
@@ -168,14 +170,14 @@ class Model:
                 self._clauses[tuple(sorted({*literals, *more}))] = None
 
     def _literal(self, place: int, literal: int) -> int:
-        """The variable of a package's literal; 0 for the absence of one that is never there."""
+        """Return the variable of a literal; 0 for the absence of a package without one."""
         variable = self._variables.get((place, abs(literal)), 0)
         return variable if literal > 0 else -variable
 
     # -- costs ----------------------------------------------------------------------------------
 
     def _all_costs(self) -> dict[int, int]:
-        """Fewest of the second tier, bytes, packages, severity, in this order: one number."""
+        """Return the cost of each variable: tier, bytes, packages, severity in one number."""
         candidates = [self._images[place].packages[n] for place, n in self._packages]
         sized = [(c, size_of(c, self.metric)) for c in candidates]
         self._scale = Scale(sized, sum(edit.severity for edit in self._edits))

@@ -1,9 +1,9 @@
-"""The cheapest answer of a problem in which a few of some variables may be true, proved.
+"""The proved cheapest answer of a problem in which at most a few of some variables may be true.
 
-Once it is settled which of these choices are made, most of the rest follows, and what is left are
-small parts that share nothing: each is solved once, by MaxSAT. The best choices are found by branch
-and bound, one choice after another, the most promising first. The bound: what a package, or a core
-of an open part, costs stays while none of the choices is made that it depends on.
+Once it is settled which of these choices are made, most of the rest follows. What is left are small
+parts that share no variable: each is solved once, by MaxSAT. The best choices are found by branch
+and bound, one choice after another, the most promising first. The bound: the cost of a package, or
+of a core of an open part, remains as long as none of the choices that it depends on is made.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bot.advice.solved_parts import SOLVED, Answered, Renamed
 
 
 class Problem:
-    """Clauses over the variables 1, 2, ... that must hold, and what each variable costs if true.
+    """Clauses over the variables 1, 2, ... that must hold, and the cost of each true variable.
 
-    Costs are above 0. Of equal answers it is the first by the sorted `ranks` of its true
-    variables.
+    Costs are above 0. Of equal answers, the first by the sorted `ranks` of its true variables is
+    taken.
     """
 
     def __init__(
@@ -45,13 +45,15 @@ class Problem:
         most: int = 0,
         more: Collection[Literals] = (),
     ) -> Optimum | None:
-        """The cheapest answer with at most `most` of `choices`; `more` are further clauses.
+        """Return the cheapest answer with at most `most` of `choices`; `more` are further clauses.
 
-        `known` are the variables with a cost that are true in an answer to begin with. It is what
-        comes back where the time is over before another was found. None if no answer exists.
+        `known` are the variables with a cost that are true in an answer to begin with. It is
+        returned where the `seconds` of processor time are over before another was found. None if no
+        answer exists.
         """
         end = time.thread_time() + seconds
-        # What may be true besides could need what was left out: that is another problem.
+        # Facts that make a variable true could require clauses that were left out: such a problem
+        # is built anew.
         facts = {clause[0] for clause in more if len(clause) == 1 and clause[0] < 0}
         clauses = self._clauses
         if len(facts) < len(more):
@@ -64,25 +66,25 @@ class Problem:
         return _Search(self, clauses, facts, free, known, end).best(left)
 
     def known(self, known: Iterable[int], bound: int) -> Optimum:
-        """A known answer, where no other was found in time."""
+        """Return the known answer, for a search that found no other in time."""
         true = self.priced(known)
         cost = self.cost(true)
         return Optimum(true, cost, min(bound, cost))
 
     def order(self, found: Optimum) -> tuple[int, list[int]]:
-        """The sort key of answers."""
+        """Return the sort key of an answer."""
         return found.cost, sorted(self._ranks.get(v, v) for v in found.true)
 
     def cost(self, true: Iterable[int]) -> int:
-        """The cost of true variables."""
+        """Return the cost of true variables."""
         return cost_of(true, self._costs)
 
     def priced(self, variables: Iterable[int]) -> frozenset[int]:
-        """Those of some variables that cost something."""
+        """Return those of some variables that have a cost."""
         return frozenset(v for v in variables if v in self._costs)
 
     def solve(self, part: Part, known: Collection[int], end: float) -> Optimum | None:
-        """The cheapest answer of a part; each is solved once. Raises UnfinishedError."""
+        """Return the cheapest answer of a part, solved once; UnfinishedError if out of time."""
         if part.clauses not in self._solved:
             named = Renamed(part.clauses, self._costs, self._ranks)
             found = SOLVED.get(named.part)
@@ -97,13 +99,13 @@ class Problem:
         return self._solved[part.clauses]
 
     def cores(self, part: Part, end: float) -> Mapping[int, int]:
-        """The costs of a part's disjoint cores by their labels, found once."""
+        """Return the costs of a part's disjoint cores by their labels, computed once."""
         if part not in self._cores:
             self._cores[part] = cores_of(part, self._costs, end)
         return self._cores[part]
 
     def weights(self, masks: Mapping[int, int]) -> dict[int, int]:
-        """The costs of true variables, by the labels that each depends on."""
+        """Return the costs of true variables, summed by the labels that they depend on."""
         found: dict[int, int] = {}
         costs = self._costs
         for literal, mask in masks.items():
@@ -114,7 +116,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Node:
-    """The answers with some choices made and any of some others: none costs less than `bound`."""
+    """The answers with the choices `made` and any of `free`; none costs less than `bound`."""
 
     bound: int
     made: tuple[int, ...] = field(compare=False)
@@ -122,7 +124,7 @@ class _Node:
 
 
 class _Search:
-    """A search for the best ones of some choices, until `end`."""
+    """A search for the best combination of some choices, until `end`."""
 
     def __init__(
         self,
@@ -141,15 +143,15 @@ class _Search:
         self._end = end
         self._settled = problem.priced(clauses.settled)
         self._best: Optimum | None = None
-        # The bound of what was not finished.
+        # The bound of the nodes that were not finished.
         self._floor: int | None = None
 
     def best(self, most: int) -> Optimum | None:
-        """The best answer with at most `most` choices, and the bound of all such."""
+        """Return the best answer with at most `most` choices, and a bound for all such answers."""
         waiting: list[_Node] = []
         node = _Node(0, (), tuple(self._labels))
         while True:
-            # Down to an answer first: what costs more than it is never looked at.
+            # Depth first: a found answer excludes all nodes that cost more.
             further = sorted(self._look(node, most - len(node.made)))
             for other in further[1:]:
                 heappush(waiting, other)
@@ -170,9 +172,10 @@ class _Search:
         )
 
     def _look(self, node: _Node, left: int) -> list[_Node]:
-        """Takes the cheapest answer with the choices made, and no others.
+        """Solve a node with its choices and no others, and return the nodes with one choice more.
 
-        The nodes with one choice more that could be better; `left` are so many that may be made.
+        Nodes that cannot be better are left out. `left` is the number of choices that may still be
+        made.
         """
         problem = self._problem
         unmade = self._labels.keys() - set(node.made)
@@ -183,7 +186,7 @@ class _Search:
         derived = self._clauses.derive(assumed)
         masks = derived.necessary() if left == 1 else derived.masks
         conflict = derived.conflict
-        # A choice that follows is none of an answer: it is in conflict with what is assumed.
+        # A choice that follows is not part of an answer: it contradicts the assumptions.
         weights = problem.weights({v: mask for v, mask in masks.items() if v not in unmade})
         true = self._settled | (problem.priced(masks) - unmade)
         cost = bound = problem.cost(true)
@@ -200,7 +203,8 @@ class _Search:
                     conflict = part.mask
                 else:
                     true, cost = true | found.true, cost + found.cost
-                    # What no core has may go with any choice that the part depends on.
+                    # The cost that is in no core may vanish with any choice that the part depends
+                    # on.
                     more = max(found.bound - sure, 0)
                     weights[part.mask] = weights.get(part.mask, 0) + more
                     sure += more
@@ -222,10 +226,10 @@ class _Search:
         weights: Mapping[int, int],
         conflict: int | None,
     ) -> list[_Node]:
-        """The nodes with one choice more, each without those before it, so that none comes twice.
+        """Return the nodes with one choice more, without duplicates.
 
-        `bound` is that of the answer without more choices, and `weights` what it may lose with
-        them; one of the labels in `conflict` must be taken back for an answer to be.
+        `bound` is that of the answer without more choices, and `weights` are the costs that it may
+        lose with them. One of the labels in `conflict` must be taken back for an answer to exist.
         """
         gains = _by_label(weights, len(self._labels))
         saved = {
@@ -257,7 +261,7 @@ class _Search:
 
 
 def _by_label(weights: Mapping[int, int], labels: int) -> Sequence[int]:
-    """The sum of the weights that depend on each label."""
+    """Return for each label the sum of the weights that depend on it."""
     found = [0] * labels
     for mask, weight in weights.items():
         left = mask

@@ -1,9 +1,9 @@
-"""Edits over all images that were looked at: what each saves, and the best few together.
+"""Edits over all images: the savings of each, and the best few together.
 
-An edit that is in the plans of one image is tried in every other that has the requirement, by
-solving: what is stated is what dnf would save. The best few together are found one after another,
-each the one that saves most beside those before; what no such set can save more than is the sum of
-each image's own best plan with as many edits, proved with it.
+An edit in the plans of one image is tried in every other that has the requirement, by solving: the
+savings stated are those that dnf would make. The best few together are found one after another,
+each the one that saves most beside those before. The upper bound for such a set is the sum of each
+image's own best plan with as many edits.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NamesOf = Callable[[OverallEdit], Iterable[str]]
 def overall(
     advices: Iterable[ImageAdvice], jobs: Iterable[Job], metric: Metric, most: int
 ) -> Overall:
-    """The edits of all plans and swaps with what each saves alone in all images, the best first:
-    those with evidence, those without, those that something speaks against, each by bytes.
+    """Return the edits of all plans and swaps with what each saves alone in all images.
 
-    `jobs` are the images' own; `most` is how many edits are chosen together at most.
+    They are sorted by evidence (supported, possible, contradicted), then by bytes. `jobs` are those
+    of the images; `most` is the largest number of edits that are chosen together.
     """
     found = [advice for advice in advices if advice.smallest is not None]
     by_key = {job.request.key: job for job in jobs}
@@ -51,19 +51,20 @@ def overall(
         for change in changes_of(advice):
             known = changes.setdefault(_line(change), change)
             if _STANDINGS[change.standing] > _STANDINGS[known.standing]:
-                changes[_line(change)] = change  # one image that needs it is enough
+                changes[_line(change)] = change  # a contradiction in one image is enough
     alone = len({(a.key.workload, a.key.environment, a.key.repository) for a in found}) < 2
     images = [
         _Image(advice, by_key.get(advice.key) if metric != "nodocs" and not alone else None, metric)
         for advice in found
     ]
-    # Of many images those that no plan has it in are tried for what saves most already.
+    # With many images, only the edits that save most by the plans are tried in images without such
+    # a plan.
     planned = sorted(changes.values(), key=lambda c: -sum(image.known(c) for image in images))
     wide = MOST_WIDE if len(images) > MANY_IMAGES else len(planned)
     edits = [_edit(change, images, wide=n < wide) for n, change in enumerate(planned)]
     ordered = tuple(
         sorted(
-            # What saves only beside others stands in the plans that have both.
+            # Edits that save only beside others are in the plans that have both.
             (edit for edit in edits if edit.saves > 0),
             key=lambda e: (_STANDINGS[e.standing], -e.saves, e.package, e.capability, e.kind),
         )
@@ -98,14 +99,14 @@ def _edit(change: Change, images: Sequence[_Image], *, wide: bool) -> OverallEdi
 
 
 class _Image:
-    """An image with its own smallest form, and what edits save beside it."""
+    """An image with its own smallest form, and the savings of edits in it."""
 
     def __init__(self, advice: ImageAdvice, job: Job | None, metric: Metric) -> None:
         self._job = job
         self._metric = metric
         self.advice = advice
         arches = max((len(plan.arches) for plan in advice.plans), default=1)
-        # A plan is of all architectures, and so is what its edits save.
+        # A plan's savings are those of all architectures together.
         self._known: dict[Line, int] = {}
         for change in changes_of(advice):
             share = 1 if change.kind == "prefer" else arches
@@ -113,11 +114,11 @@ class _Image:
         self._tried: dict[frozenset[tuple[str, str]], int] = {}
 
     def known(self, change: Change) -> int:
-        """The bytes that an edit saves alone by the image's own plans; 0 where it is in none."""
+        """Return the bytes that an edit saves alone by the image's own plans, else 0."""
         return self._known.get(_line(change), 0)
 
     def saved(self, change: Change) -> int:
-        """The bytes that an edit saves alone."""
+        """Return the bytes that an edit saves alone."""
         line = _line(change)
         if line not in self._known:
             own = {(change.package, change.capability)} if change.kind in _TRIED else set()
@@ -125,7 +126,7 @@ class _Image:
         return self._known[line]
 
     def together(self, edits: Iterable[tuple[str, str]]) -> int:
-        """The bytes that orders and weakenings, by package and capability, save together."""
+        """Return the bytes that orders and weakenings, by package and capability, save together."""
         own = self._has(edits)
         if not own or self._before is None:
             return 0
@@ -145,7 +146,7 @@ class _Image:
 
     @cached_property
     def _requirements(self) -> Mapping[tuple[str, str], Sequence[Requirement]]:
-        """The requirements of the image's packages by what an edit calls them."""
+        """The requirements of the image's packages by package and capability name."""
         found: dict[tuple[str, str], list[Requirement]] = {}
         for package in self._before.packages if self._before is not None else ():
             for dependency in package.of_kind("requires"):
@@ -181,7 +182,7 @@ class _Chosen:
 def _together(
     edits: Sequence[OverallEdit], images: Sequence[_Image], most: int
 ) -> Iterator[TogetherEdits]:
-    """The best of one edit, of two, ... found one after another, while more save more."""
+    """Yield the best one edit, the best two, ... found one after another, while more save more."""
     left = [edit for edit in edits if edit.kind in _TRIED and edit.saves > 0]
     chosen = _Chosen((), 0)
     for count in range(1, most + 1):
@@ -204,7 +205,7 @@ def _beside(edits: tuple[OverallEdit, ...], more: OverallEdit, images: Iterable[
 
 
 def _most_saved(advice: ImageAdvice, edits: int) -> int:
-    """The bytes that so many edits save at most in an image, beyond its smallest."""
+    """Return an upper bound of the bytes that so many edits save beyond the smallest image."""
     if advice.smallest is None or advice.smallest.installed_size is None or not advice.plans:
         return 0
     bounds = [plan.bound for plan in advice.plans[:edits]]
@@ -212,7 +213,7 @@ def _most_saved(advice: ImageAdvice, edits: int) -> int:
 
 
 def _totals(edits: Iterable[OverallEdit], names: NamesOf) -> tuple[OverallTotal, ...]:
-    """The sums of what the edits of each name save alone, most first."""
+    """Return the sums of what the edits of each name save alone, largest first."""
     found: dict[str, list[OverallEdit]] = {}
     for edit in edits:
         for name in names(edit):

@@ -1,7 +1,7 @@
-"""The best plans of one, two, ... edits, one for all architectures of an image.
+"""The best plans of one, two, ... edits, for all architectures of an image together.
 
-A plan is stated only if the plain solver, given the edits and what is to be requested besides,
-installs exactly its packages on every architecture.
+A plan is stated only if the plain solver, given the edits and the additional requests, installs
+exactly its packages on every architecture.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An answer that the plain solver installs, with what is to be added on each architecture.
+    """An answer that the plain solver installs, with the addition for each architecture.
 
-    `alone` are the packages of the image with one of the edits alone; null where it saves nothing.
+    `alone` has for each edit the packages of the image with it alone; None where it saves nothing.
     """
 
     answer: Answer
@@ -40,9 +40,9 @@ class Proposal:
 def proposals(
     opened: Sequence[Opened], model: Model, edits: int, left: Callable[[], float]
 ) -> Iterator[Proposal]:
-    """The best proposal of each number of edits, while more of them save more.
+    """Yield the best proposal of each number of edits, while more of them save more.
 
-    `left` tells how many seconds there are still for computing.
+    `left` returns the seconds that are left for computing.
     """
     now = tuple(o.candidates.now for o in opened)
     best = model.smallest(seconds=left(), known=now)
@@ -81,7 +81,7 @@ def _proposal(
     refused: list[tuple[frozenset[int], ...]],
     left: Callable[[], float],
 ) -> Proposal | None:
-    """The best proposal of so many edits; none where none is smaller than `best`."""
+    """Return the best proposal of at most `count` edits; None where none is smaller than `best`."""
     bound: int | None = None
     for _ in range(MOST_REFUSED):
         answer = model.smallest(
@@ -93,7 +93,7 @@ def _proposal(
         )
         if answer is None or answer.size >= best.size:
             return None
-        # What was refused was smaller, and may be possible in a way that was not found.
+        # The refused answers were smaller, and may be possible in a way that was not found.
         bound = answer.bound if bound is None else min(bound, answer.bound)
         tried = _tried(opened, answer)
         if tried is not None:
@@ -103,7 +103,7 @@ def _proposal(
 
 
 def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
-    """An answer with what makes the plain solver install it; none where nothing was found."""
+    """Return an answer with the additions that make the plain solver install it, or None."""
     changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
     additions: list[Addition] = []
     for place, one in enumerate(opened):
@@ -147,7 +147,7 @@ def _requested(name: str, changes: Sequence[Change]) -> str:
 
 
 def dropped(candidates: Candidates, edits: Sequence[Edit]) -> frozenset[Requirement]:
-    """The requirements that edits take away on one architecture."""
+    """Return the requirements that edits take away on one architecture."""
     taken = {
         (edit.package, capability)
         for edit in edits
@@ -195,7 +195,7 @@ def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> st
 
 
 def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Proposal) -> Plan:
-    """A proposal as the advice for one of the architectures states it."""
+    """Return a proposal as the advice for one of the architectures states it."""
     answer, addition = proposal.answer, proposal.additions[place]
     found = [
         _less(figures(one.candidates, numbers, model.metric), model.moved(n, numbers, answer.edits))
@@ -222,7 +222,7 @@ def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Propos
 
 
 def _less(found: Figures, size: int) -> Figures:
-    """Figures without what splits move to packages that are not installed."""
+    """Return figures less the bytes that splits move to packages that are not installed."""
     if found.installed_size is None:
         return found
     return replace(found, installed_size=found.installed_size - size)

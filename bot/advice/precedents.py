@@ -1,4 +1,4 @@
-"""Other distributions, or newer releases, that do without a requirement: evidence for an edit."""
+"""Precedents: other distributions or newer releases whose package does without a requirement."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _Place = tuple[str, str, str, str]
 def with_precedents(
     advices: Iterable[ImageAdvice], pools: Iterable[Pool]
 ) -> tuple[ImageAdvice, ...]:
-    """The advices, each change with the other distributions that do without its requirement.
+    """Return the advices, each change with the other distributions that do without its requirement.
 
     Those of an image's own repository document do not count, nor those of other architectures.
-    `pools` are gone through once, so that no two need be open.
+    `pools` is iterated once, so that no two pools need be open.
     """
     advices = tuple(advices)
     found: dict[_Place, list[Precedent]] = {}
@@ -35,7 +35,7 @@ def with_precedents(
 
 
 def _questions(advices: Sequence[ImageAdvice], pool: Pool) -> Iterator[tuple[_Place, Change]]:
-    """The changes of which a pool can tell, each once."""
+    """Yield the changes for which a pool can be a precedent, each once."""
     own = pool.snapshot.document.id
     by_place: dict[_Place, Change] = {}
     for advice in advices:
@@ -67,7 +67,7 @@ def _precedents(change: Change, pool: Pool) -> Iterator[Precedent]:
 
 
 def needs_precedents(advices: Iterable[ImageAdvice]) -> Collection[str]:
-    """The architectures of images with a change of which another distribution could tell."""
+    """Return the architectures of images with a change for which there could be a precedent."""
     return {advice.key.arch for advice in advices if any(True for _ in _changes(advice))}
 
 

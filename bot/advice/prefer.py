@@ -1,7 +1,7 @@
 """`Suggests` beside a requirement that several packages meet, tried by solving.
 
-libsolv takes the package that an installed one suggests, with weak dependencies off too: nobody
-loses a dependency, and everybody who installs the package gets the smaller one.
+libsolv prefers a package that an installed one suggests, with weak dependencies off too: no
+dependency is lost, and everybody who installs the package gets the smaller one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from bot.model.advice import Change, Swap
 from bot.model.capability import split_capability
 
 MOST_TRIED = 4
-MOST_SWAPS = 8  # those that save most; each try is a solve
+MOST_SWAPS = 8  # the largest savings; each try is a solve
 
 
 def preferred(
     job: Job, candidates: Candidates, target: frozenset[int], swaps: Sequence[Swap]
 ) -> tuple[Swap, ...]:
-    """The swaps, each with the edit of a package that has the same effect where there is one."""
+    """Return the swaps, each with an edit of a package that has the same effect, if any."""
     if job.overlay is not None:
-        return tuple(swaps)  # its packages are being changed already
+        return tuple(swaps)  # the overlay changes its packages already
     holders = _holders(candidates, target, swaps[:MOST_SWAPS])
     return tuple(_preferred(job, swap, holders.get(swap.take, ())) for swap in swaps)
 
@@ -53,10 +53,10 @@ def _preferred(job: Job, swap: Swap, holders: Sequence[tuple[Candidate, str]]) -
 def _holders(
     candidates: Candidates, target: frozenset[int], swaps: Sequence[Swap]
 ) -> Mapping[str, Sequence[tuple[Candidate, str]]]:
-    """The packages that stay and require what both sides of a swap meet, with the capability.
+    """Return the packages that stay and require what both sides of a swap meet.
 
-    By the package that a swap takes; an older version, or one of another architecture, is none that
-    could be suggested.
+    By the package that a swap takes, each holder with the capability. Older versions and packages
+    of another architecture are left out as swaps: they cannot be suggested.
     """
     packages = candidates.packages
     named = candidates.named
@@ -74,7 +74,7 @@ def _holders(
                     name = capability_name(need.capability)
                     name = name or split_capability(need.capability).name
                     found.setdefault(take, {}).setdefault(holder.nevra.name, (holder, name))
-    # The maintainer of the other side's source is the one to ask first.
+    # Packages of the same source as the swap come first: its maintainer is the one to ask.
     sources = {take: {packages[n].source for n in named[take]} for take in found}
     return {
         take: sorted(holders.values(), key=lambda f: (f[0].source not in sources[take], f[0].nevra))

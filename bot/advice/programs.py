@@ -1,10 +1,10 @@
-"""The programs that an image is for: what every plan must leave in it.
+"""The programs that an image is for: every plan must leave them in it.
 
 They are the programs that the sources of the requested packages have in today's image: those in a
-directory of programs, and those below libexec, which units and the programs themselves run. As far
-as headers and package files tell, what links among them lead to and what units of these sources
-start counts too. A package that one of these requires by its name and that has a program of this
-very name (`conmon`) was required for that program: it counts too.
+directory of programs, and those below libexec. Where headers and package files can be read, the
+targets of links among them and the programs that units of these sources start count too. A package
+that one of these requires by name and that has a program of the same name (`conmon`) was required
+for that program: it counts too.
 """
 
 from __future__ import annotations
@@ -48,14 +48,16 @@ class Purpose:
         return frozenset(n for owners in self.programs.values() for n in owners)
 
     def of(self, number: int) -> frozenset[str]:
-        """The programs that one package has."""
+        """Return the programs that one package has."""
         return frozenset(path for path, owners in self.programs.items() if number in owners)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One architecture of an image: its job, the packages it could have, what it is for, and the
-    programs of each package that it has today; `today` are those packages."""
+    """One architecture of an image: its job, its candidates and its purpose.
+
+    `programs` are those of each package of today's image, and `today` are these packages.
+    """
 
     job: Job
     candidates: Candidates
@@ -73,11 +75,11 @@ def purpose_of(
     *,
     called: bool = True,
 ) -> Purpose:
-    """The programs that an image with these requested packages is for, and what it `needs` besides.
+    """Return the programs that an image with these requested packages is for, and its `needs`.
 
-    Needs are paths and capabilities, of packages too; one that today's image has not is left out.
-    Not `called`: only the programs of the requested packages' sources, where the files themselves
-    tell which others they run.
+    Needs are paths or capabilities; those that today's image does not meet are left out. If not
+    `called`, packages that are required by name are left out, for callers that read from the files
+    which programs they run.
     """
     packages, now = candidates.packages, candidates.now
     sources = {packages[n].source for n in now if packages[n].nevra in requested}
@@ -113,8 +115,7 @@ def _followed(
     more: Iterable[str],
     headers: HeaderFacts,
 ) -> Mapping[str, frozenset[int]]:
-    """Programs with `more` of them, and with the files that those which are links lead to, as far
-    as today's image has them."""
+    """Return programs with `more` of them and with the targets of links in today's image."""
     found = dict(programs)
     todo = [
         *more,
@@ -130,14 +131,14 @@ def _followed(
 
 
 def _owners(overlays: OverlayPool, path: str) -> frozenset[int]:
-    """The packages that own a path, or what it is where /bin is a directory of its own."""
+    """Return the packages that own a path, with or without /usr before it."""
     return frozenset((*overlays.owners(path), *overlays.owners(path.removeprefix("/usr"))))
 
 
 def _targets(
     path: str, owners: Iterable[int], today: Mapping[int, Package], headers: HeaderFacts
 ) -> Iterator[str]:
-    """The paths that a path leads to where it is a link in a package of today's image."""
+    """Yield the targets of a path that is a link in a package of today's image."""
     packages = [today[number] for number in owners if number in today]
     headers.read(packages)
     for package in packages:
@@ -148,14 +149,14 @@ def _targets(
 
 
 def _meeting(overlays: OverlayPool, need: str) -> frozenset[int]:
-    """The packages that own a path or provide a capability."""
+    """Return the packages that own a path or provide a capability."""
     number = dependency_id(overlays.pool, need)
     owners = overlays.owners(need) if need.startswith("/") else ()
     return frozenset((*owners, *(overlays.providers(number) if number else ())))
 
 
 def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, frozenset[str]]:
-    """The programs of packages, by primary.xml: those in a directory of programs."""
+    """Return the programs of packages (bin, sbin, libexec), from primary.xml or the overlay."""
     found = {}
     for number in numbers:
         overlaid = overlays.overlaid(number)
@@ -165,12 +166,12 @@ def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, f
 
 
 def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Package]:
-    """Today's packages by their numbers, which are the pool's only while the image is open."""
+    """Return today's packages by number; numbers are valid only while the image is open."""
     return {number: image.overlays.package(number) for number in sorted(candidates.now)}
 
 
 def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
-    """The packages of today's image that packages of `own` require by their names."""
+    """Return the packages of today's image that packages of `own` require by their names."""
     found: set[int] = set()
     for need in candidates.needs:
         if need.package in own and not need.scriptlets:
@@ -181,7 +182,7 @@ def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
 
 
 def _programs(paths: Iterable[str]) -> frozenset[str]:
-    """Paths of programs, as they are where /bin and /lib are links to those of /usr."""
+    """Return the paths of programs, with /bin and /lib replaced by those below /usr."""
     found = {merged(path) for path in paths if _PROGRAM.search(path)}
     directories = {path.rpartition("/")[0] for path in found}
     return frozenset(found - directories)

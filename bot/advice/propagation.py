@@ -1,4 +1,4 @@
-"""Literals that must be true where clauses hold, why, and what clauses are left open.
+"""Unit propagation: the literals that clauses make true, the reasons, and the clauses left open.
 
 A label is one of the choices that could be taken back, as a bit. A literal's mask has the labels of
 one derivation of it: while none of them is taken back, the literal stays true.
@@ -18,8 +18,11 @@ Literals = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Clauses that share no variable with those of other parts, each with the labels of the
-    literals that it lost: it holds while none of them is taken back."""
+    """Clauses that share no variable with those of other parts.
+
+    Each clause has a mask: the labels of the literals that it lost. It holds while none of them is
+    taken back.
+    """
 
     clauses: tuple[Literals, ...]
     masks: tuple[int, ...]
@@ -31,10 +34,10 @@ class Part:
 
 
 class ClauseSet:
-    """Clauses without what is settled.
+    """Clauses simplified by the literals that they force.
 
     `settled` are the literals that must be true, `possible` is false where they contradict each
-    other, `clauses` what is left of the others.
+    other, and `clauses` are the others, simplified.
     """
 
     def __init__(self, clauses: Iterable[Literals]) -> None:
@@ -47,13 +50,13 @@ class ClauseSet:
         self._against = _against(self.clauses)
 
     def derive(self, assumed: Mapping[int, int]) -> Derivation:
-        """The literals that follow from assumed ones, each with its mask."""
+        """Return the literals that follow from assumed ones, each with its mask."""
         clauses, against = self.clauses, self._against
         lengths = list(map(len, clauses))
         masks: dict[int, int] = {}
         reasons: dict[int, list[int]] = {}
         conflict: int | None = None
-        # Derivations with few labels come first: the fewer, the more can be said.
+        # Derivations with few labels come first: fewer labels give better bounds.
         todo = [(mask.bit_count(), literal, mask) for literal, mask in assumed.items()]
         todo += [(0, clause[0], 0) for clause in clauses if len(clause) == 1]
         todo.sort()
@@ -74,14 +77,14 @@ class ClauseSet:
         return Derivation(self, assumed, masks, reasons, conflict)
 
     def consumers(self, literal: int) -> Sequence[int]:
-        """The places of the clauses that have the negation of a literal."""
+        """Return the indexes of the clauses that have the negation of a literal."""
         return self._against.get(literal, ())
 
 
 class Derivation:
-    """The literals that follow, each with the labels of one derivation.
+    """The literals that follow from assumptions, each with the labels of one derivation.
 
-    `conflict` has the labels of a contradiction; null where there is none.
+    `conflict` has the labels of a contradiction; None where there is none.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class Derivation:
         self.conflict = conflict
 
     def necessary(self) -> Mapping[int, int]:
-        """The labels without each of which alone a literal has no derivation any more."""
+        """Return for each literal the labels that all its derivations depend on."""
         clauses = self._set.clauses
         masks = dict(self.masks)
         derives = {number: literal for literal, own in self._reasons.items() for number in own}
@@ -129,11 +132,11 @@ class Derivation:
         return masks
 
     def rest(self) -> list[Literals]:
-        """The clauses that are not true yet and that something needs, without false literals."""
+        """Return the clauses that are not true yet and that are needed, without false literals."""
         return [clause for clause, _ in _needed(self._open(self.masks))]
 
     def parts(self, masks: Mapping[int, int]) -> list[Part]:
-        """The same by what hangs together."""
+        """Return the same clauses, grouped into parts that share no variable."""
         return _parts(_needed(self._open(masks)))
 
     def _open(self, masks: Mapping[int, int]) -> list[tuple[Literals, int]]:
@@ -159,7 +162,7 @@ def _tautology(clause: Literals) -> bool:
 
 
 def _against(clauses: Iterable[Literals]) -> Mapping[int, Sequence[int]]:
-    """The places of clauses by the negations of their literals."""
+    """Return the indexes of clauses by the negations of their literals."""
     found: dict[int, list[int]] = defaultdict(list)
     for number, clause in enumerate(clauses):
         for literal in clause:
@@ -172,7 +175,7 @@ def _fewer(one: int | None, other: int) -> int:
 
 
 def _last(clause: Literals, masks: Mapping[int, int]) -> tuple[int, int]:
-    """The literal of a clause that is not false, and the labels of the others."""
+    """Return the literal of a clause that is not false, and the labels of the others."""
     left = mask = 0
     for literal in clause:
         if -literal in masks:
@@ -183,10 +186,11 @@ def _last(clause: Literals, masks: Mapping[int, int]) -> tuple[int, int]:
 
 
 def _needed(clauses: Sequence[tuple[Literals, int]]) -> list[tuple[Literals, int]]:
-    """The clauses that something needs: those whose negated variables could all be true.
+    """Return the clauses that can be violated by a cheapest answer.
 
-    A variable could be true where a needed clause has it; every other one is false in the cheapest
-    answer, and makes the clauses true that have its negation.
+    These are the clauses whose negated variables could all be true. A variable could be true where
+    a needed clause has it; every other one is false in the cheapest answer, which makes clauses
+    with its negation true.
     """
     waiting: dict[int, list[int]] = defaultdict(list)
     lacking: list[int] = []
@@ -214,7 +218,7 @@ def _needed(clauses: Sequence[tuple[Literals, int]]) -> list[tuple[Literals, int
 
 
 def _parts(clauses: Iterable[tuple[Literals, int]]) -> list[Part]:
-    """The clauses by the variables that hang together, in their order."""
+    """Return the clauses grouped into parts that share no variable, in their order."""
     parent: dict[int, int] = {}
 
     def root(variable: int) -> int:

@@ -1,4 +1,4 @@
-"""The least to add to a request so that the plain solver, dnf's, installs exactly some packages."""
+"""The smallest addition to a request with which dnf installs exactly the given packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ALONE = 12
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Requests and excludes to add; excludes are names of packages."""
+    """Requests and excludes to add; excludes are package names."""
 
     requests: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ _Known = tuple[Overlay | None, frozenset[Nevra] | None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An image that is solved again and again: its pool, its request and what is changed.
+    """An image to be solved repeatedly: its pool, request, overlay and dropped requirements.
 
     `needs` are paths and capabilities that no plan may take out of it, `test` is a shell command
     that succeeds in it, or empty.
@@ -42,7 +42,7 @@ class Job:
     drop: Collection[Requirement] = ()
     needs: tuple[str, ...] = ()
     test: str = ""
-    # What was solved before, for this image and what `replace` makes of it.
+    # Earlier solutions, shared with the copies that `replace` makes of this job.
     known: dict[Hashable, _Known] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -52,7 +52,7 @@ class Job:
         return key.workload, key.environment, key.repository
 
     def closure(self, addition: Addition = UNSWAPPED) -> Closure:
-        """The packages that the plain solver installs, without edges."""
+        """Return the packages that the plain solver installs, without edges."""
         requests = dict.fromkeys((*self.request.requests, *addition.requests))
         return self.pool.solve(
             replace(self.request, requests=tuple(requests)),
@@ -63,13 +63,13 @@ class Job:
         )
 
     def installed(self, addition: Addition = UNSWAPPED) -> frozenset[Nevra] | None:
-        """The packages that the plain solver installs, solved once; null where it cannot."""
+        """Return the NEVRAs that the plain solver installs, solved once; None where it cannot."""
         request, drop = self.request, frozenset(self.drop)
         key = (request.requests, addition, drop, id(self.overlay))
         if key not in self.known:
             found = self.closure(addition)
             installed = frozenset(package.nevra for package in found.packages)
-            # With the overlay, so that no other one has its identity.
+            # The overlay is kept, so that its id stays unique.
             self.known[key] = self.overlay, installed if found.status == "ok" else None
         return self.known[key][1]
 
@@ -81,11 +81,11 @@ def addition_for(
     older: Collection[Nevra] = (),
     likely: Sequence[Addition] = (),
 ) -> Addition | None:
-    """The least that makes the plain solver install exactly `target`; none if nothing was found.
+    """Return the smallest addition with which the plain solver installs exactly `target`, or None.
 
     `added` are the packages that it does not install by itself, the likeliest first; `older` those
-    that must be named with their version. `likely` are what other architectures of the image need:
-    where one does, nothing else is tried.
+    that must be named with their version. `likely` are the additions of the image's other
+    architectures: if one works, nothing else is tried.
     """
     wanted = frozenset(target)
 
@@ -115,7 +115,7 @@ def addition_for(
 
 
 def _least(addition: Addition, holds: Callable[[Addition], bool]) -> Addition:
-    """The addition without what it does not need."""
+    """Return the addition without the names that it does not need."""
     for kind in ("excludes", "requests"):
         for text in reversed(getattr(addition, kind)):
             fewer = replace(
@@ -127,7 +127,7 @@ def _least(addition: Addition, holds: Callable[[Addition], bool]) -> Addition:
 
 
 def request_name(nevra: Nevra, arch: str, versioned: bool = False) -> str:
-    """A package as a request names it: by its name where that means this one."""
+    """Return a package as a request names it: its name alone where that means this package."""
     foreign = nevra.arch not in native_arches(arch)
     name = f"{nevra.name}-{nevra.evr}" if versioned else nevra.name
     return f"{name}.{nevra.arch}" if foreign else name

@@ -1,7 +1,10 @@
-"""The commands of scriptlets that nothing stands before: no test for what they run, no `|| :`.
+"""The unguarded commands of scriptlets: without a test for the program, and without `
 
-A shell's grammar is not read: a line is cut at `;`, `&&` and `||`, and blocks of `if` are followed.
-What is not understood counts as a command that must succeed.
+:`.
+
+Shell grammar is not parsed: lines are split at `;`, `&&` and `
+
+`, and blocks of `if` are followed. Anything not understood counts as a command that must succeed.
 """
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ _WORD = re.compile(r"(?:then|else|do|\{)(?:\s+|$)")
 _CUTS = re.compile(r"(&&|\|\|)")
 
 Gone = Callable[[str], bool]
-"""Tells of a path, or a program's name, if it is one of what would not be there."""
+"""Says whether a path or a program's name is one of those that would be missing."""
 
 
 def bare_commands(scriptlet: str, gone: Gone) -> Iterator[str]:
-    """The commands that fail, or do their work no more, without what is `gone`, if they run it.
+    """Yield the commands that would fail, or no longer work, if they run something that is `gone`.
 
-    Left out are those behind a test for something of it, in a block or by `&&`, and those whose
-    failure is ignored.
+    Left out are those after a test for something that is gone, in a block or by `&&`, and those
+    whose failure is ignored.
     """
     guards: list[bool] = []
     for statement in _statements(scriptlet):
@@ -66,7 +69,7 @@ def _bare(statement: str, gone: Gone, *, guarded: bool) -> Iterator[str]:
 
 
 def _looks_for(condition: str, gone: Gone) -> bool:
-    """Return whether a condition holds only where something of what is gone is there."""
+    """Return whether a condition is true only if something that is gone is there."""
     if "||" in condition:
         return False
     tests = _TEST.finditer(condition)

@@ -1,7 +1,7 @@
-"""Parts of problems that were solved before in this process, whatever their variables are called.
+"""Solved parts of problems, cached in this process by their shape, not by their variables' numbers.
 
-Images of one environment have most of their packages in common, so the same parts come again and
-again: only the numbers of their variables differ.
+Images of one environment have most of their packages in common, so the same parts come again, with
+other numbers for their variables.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ MOST_LITERALS = 4_000_000
 
 
 class CanonicalPart(NamedTuple):
-    """A part over the variables 1, 2, ...: its clauses, the costs of the variables, and the
-    variables in the order of their ranks."""
+    """A part over the variables 1, 2, ...: its clauses, their costs, their order by rank."""
 
     clauses: tuple[Literals, ...]
     costs: tuple[int, ...]
@@ -28,12 +27,12 @@ class CanonicalPart(NamedTuple):
 
     @property
     def literals(self) -> int:
-        """How many literals it has: what it takes to keep it."""
+        """The number of literals, by which the cache measures its size."""
         return sum(map(len, self.clauses))
 
 
 class Renamed:
-    """A part with its variables called 1, 2, ... in their order."""
+    """A part with its variables renumbered 1, 2, ... in their order."""
 
     def __init__(
         self, clauses: Sequence[Literals], costs: Mapping[int, int], ranks: Mapping[int, int]
@@ -48,13 +47,13 @@ class Renamed:
         )
 
     def inward(self, found: Optimum | None) -> Optimum | None:
-        """An answer of the part in its own names, in the names of the canonical one."""
+        """Return an answer with the part's own numbers as one with the canonical numbers."""
         if found is None:
             return None
         return replace(found, true=frozenset(self._places[v] for v in found.true))
 
     def outward(self, found: Optimum | None) -> Optimum | None:
-        """The same the other way round."""
+        """Return an answer with the canonical numbers as one with the part's own numbers."""
         if found is None:
             return None
         return replace(found, true=frozenset(self._variables[n - 1] for n in found.true))
@@ -62,26 +61,26 @@ class Renamed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The proved answer of a part: null where it has none."""
+    """The proved answer of a part; `optimum` is None where the part has no answer."""
 
     optimum: Optimum | None
 
 
 class SolvedParts:
-    """The answers of parts, those that were not wanted for longest dropped where there are many."""
+    """A cache of the answers of parts; the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[CanonicalPart, Answered] = OrderedDict()
         self._literals = 0
 
     def get(self, part: CanonicalPart) -> Answered | None:
-        """The answer of a part; null where it is not known."""
+        """Return the answer of a part; None where it is not cached."""
         if part in self._known:
             self._known.move_to_end(part)
         return self._known.get(part)
 
     def put(self, part: CanonicalPart, answer: Answered) -> None:
-        """Keep the answer of a part that is not known yet."""
+        """Cache the answer of a part that is not cached yet."""
         self._known[part] = answer
         self._literals += part.literals
         while len(self._known) > MOST_PARTS or self._literals > MOST_LITERALS:

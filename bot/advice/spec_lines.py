@@ -1,7 +1,7 @@
-"""The line of a spec file that an edit changes, where a checkout has the spec.
+"""The lines of spec files that edits change, where a checkout has the spec files.
 
-Spec files are evaluated as checks evaluate them, in the sandbox, so that a line is found through
-macros and conditions too.
+Spec files are evaluated as in checks, in the sandbox, so that a line is found through macros and
+conditions too.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class SpecLines:
         self._known: dict[tuple[str, str, str], SpecEvaluation | None] = {}
 
     def path_of(self, source: str) -> str | None:
-        """The path of a source's spec file: by its file's name, else by its Name tag."""
+        """Return the path of a source's spec file, by the file's name or else by its Name tag."""
         named = [path for path in self._paths if path.rpartition("/")[2] == f"{source}.spec"]
         if named:
             return named[0]
         return next((path for path in self._paths if _name(self._checkout / path) == source), None)
 
     def line(self, key: ImageKey, change: Change) -> SpecLine | None:
-        """The line of the requirement that a change is of, or in whose package it is."""
+        """Return the line of the requirement that a change edits; None where it is not found."""
         path = self.path_of(change.source)
         evaluated = self._evaluated(key, path) if path is not None else None
         if evaluated is None or change.kind == "request":
@@ -80,9 +80,9 @@ class SpecLines:
 def with_places(
     advices: Sequence[ImageAdvice], maintainers: Sequence[Maintainers], lines: SpecLines | None
 ) -> tuple[ImageAdvice, ...]:
-    """The advices, each change with its spec line and the maintainers of its source.
+    """Return the advices, each change with its spec line and the maintainers of its source.
 
-    Of several lists of maintainers the first that names some counts.
+    Of several lists of maintainers the first that names one counts.
     """
 
     def placed(advice: ImageAdvice, change: Change) -> Change:

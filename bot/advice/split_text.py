@@ -19,7 +19,7 @@ _NOREPLACE = 1 << 4  # rpm's include/rpm/rpmfiles.h
 def with_split_text(
     opened: Sequence[Opened], proposals: Iterable[Proposal], headers: HeaderFacts
 ) -> list[Proposal]:
-    """The proposals, each split with the lines that make it."""
+    """Return the proposals, each split with the spec file lines that make it."""
     found = []
     for proposal in proposals:
         changes = (
@@ -43,10 +43,10 @@ def _text(opened: Sequence[Opened], edit: Edit, headers: HeaderFacts) -> str:
 
 
 def split_text(edit: Edit, nevra: Nevra, known: Mapping[str, Facts]) -> str:
-    """The lines of a spec file that make a split: what a maintainer begins with.
+    """Return the spec file lines that make a split, for a maintainer to start from.
 
     `known` are the facts of the package on each architecture. Upgrades keep the files: the
-    subpackage obsoletes the old package, which recommends it.
+    subpackage obsoletes the old package, and the new package recommends it.
     """
     name = subpackage_name(edit)
     facts = next(iter(known.values()))
@@ -69,8 +69,10 @@ def split_text(edit: Edit, nevra: Nevra, known: Mapping[str, Facts]) -> str:
     for script, text in facts.scripts:
         named = sorted(p.rpartition("/")[2] for p in edit.files if p.rpartition("/")[2] in text)
         if named:
-            lines.append(f"# %{script} of {edit.package} speaks of {', '.join(named)}: move that.")
-    lines.append(f"# Out of %files of {edit.package}, by %exclude where a pattern has them:")
+            lines.append(f"# %{script} of {edit.package} names {', '.join(named)}: move that part.")
+    lines.append(
+        f"# Remove these from %files of {edit.package} (%exclude where a pattern matches):"
+    )
     lines.append(f"%files -n {name}")
     paths = {arch: {file.path for file in one.files} for arch, one in known.items()}
     of_arches: dict[tuple[str, ...], list[str]] = {}
@@ -84,7 +86,7 @@ def split_text(edit: Edit, nevra: Nevra, known: Mapping[str, Facts]) -> str:
 
 
 def _attribute(flags: int) -> str:
-    """The words before a file in %files."""
+    """Return the words before a file in %files."""
     if flags & CONFIG:
         return "%config(noreplace) " if flags & _NOREPLACE else "%config "
     return "%doc " if flags & DOCUMENTATION else ""

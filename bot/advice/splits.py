@@ -1,9 +1,9 @@
-"""Files that go to a subpackage with all that only they need.
+"""Splits: files that move to a subpackage, with the requirements that only they have.
 
 rpm's headers say which file has which generated requirement. A split moves exactly the files that
-have one, with what they provide; the package then lacks the requirements that no other file of it
-has. It is possible where nothing that stays needs what is moved: no package and no other file
-requires it, and the image is not for it.
+have one, with what they provide; the package then loses the requirements that no other file of it
+has. It is possible where no package or file that stays requires what is moved, and where the image
+is not for one of the moved programs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bot.model.capability import is_rich, split_capability
 from bot.model.package import Dependency, Overlay, Package
 from bot.spec.headers import capability_key
 
-LEAST_SAVED = 100_000  # bytes: nobody makes a subpackage for less
+LEAST_SAVED = 100_000  # bytes: less is not worth a subpackage
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """A possible split on one architecture: the requirements that leave with the files."""
+    """A possible split on one architecture; `capabilities` leave the package with the files."""
 
     capability: str
     files: tuple[OwnedFile, ...]
@@ -37,12 +37,12 @@ class _Split:
 
 
 def edits_of_files(opened: Sequence[Opened], headers: HeaderFacts) -> tuple[Edit, ...]:
-    """The splits of today's packages that could save something, the best of each package.
+    """Return the splits that save at least LEAST_SAVED bytes, the best of each of today's packages.
 
-    Of an image with several architectures those that are possible on each.
+    On several architectures, only those that are the best on each of them.
     """
     if any(one.job.overlay is not None for one in opened):
-        return ()  # its packages are being changed already
+        return ()  # the overlay changes its packages already
     found: list[dict[str, _Split]] = [dict(_splits(one, headers)) for one in opened]
     edits = []
     for name in sorted(found[0]):
@@ -69,7 +69,7 @@ def _edit(opened: Sequence[Opened], name: str, splits: Sequence[_Split]) -> Edit
 
 
 def _splits(one: Opened, headers: HeaderFacts) -> Iterator[tuple[str, _Split]]:
-    """The best split of each of today's packages whose header can be read."""
+    """Yield the best split of each of today's packages whose header can be read."""
     candidates = one.candidates
     image = _Image(candidates)
     headers.read(one.today.values())
@@ -90,8 +90,8 @@ def _splits(one: Opened, headers: HeaderFacts) -> Iterator[tuple[str, _Split]]:
 def _split(
     number: int, capability: str, facts: Facts, kept: Collection[str], image: _Image
 ) -> _Split | None:
-    """The split for one requirement; none where something needs what would be moved."""
-    # Of rpm's own features (`rpmlib(PayloadIsZstd)`) no package is the provider.
+    """Return the split for one requirement; None where something needs a file of it."""
+    # rpm's own features (`rpmlib(PayloadIsZstd)`) have no package as a provider.
     if is_rich(capability) or capability.startswith("rpmlib("):
         return None
     if capability_key(capability) in map(capability_key, facts.written):
@@ -117,7 +117,7 @@ def _split(
 
 
 class _Image:
-    """Today's packages: who requires what, and what they hold."""
+    """Today's packages: who requires what, and which packages are there for which requirements."""
 
     def __init__(self, candidates: Candidates) -> None:
         self._candidates = candidates
@@ -143,7 +143,7 @@ class _Image:
         return any(self._names.get(name, set()) - {number} for name in names)
 
     def held_by(self, number: int, capabilities: Collection[str]) -> int:
-        """The bytes of packages that only these requirements of a package hold, and so on."""
+        """Return the bytes of packages that only these requirements bring in, transitively."""
         gone: set[int] = set()
         cut = {(number, capability) for capability in capabilities}
         while True:
@@ -164,7 +164,7 @@ class _Image:
 
 
 def split_overlay(one: Opened, place: int, edits: Iterable[Edit]) -> Overlay | None:
-    """The packages of the sources that are split, as they would be; none where none is."""
+    """Return the packages of the sources that are split, as they would be; None without a split."""
     splits = [edit for edit in edits if edit.kind == "split"]
     if not splits:
         return None
@@ -178,7 +178,7 @@ def split_overlay(one: Opened, place: int, edits: Iterable[Edit]) -> Overlay | N
 
 
 def _pair(package: Package, edit: Edit, place: int) -> list[Package]:
-    """A package without what a split moves, and the subpackage that has it."""
+    """Return a package without the files that a split moves, and the subpackage that has them."""
     moved = set(edit.files)
     size = edit.moved[place]
 
@@ -211,7 +211,7 @@ def _pair(package: Package, edit: Edit, place: int) -> list[Package]:
 
 
 def subpackage_name(edit: Edit) -> str:
-    """The name of a split's subpackage: the package's, and what its files need."""
+    """Return the name of a split's subpackage: the package's, and what its files need."""
     text = re.sub(r"^lib|\.so.*$", "", edit.capability.rpartition("/")[2].lower())
     inner = text.partition("(")[2].rstrip(")") or text
     return f"{edit.package}-{_SLUG.sub('-', inner).strip('-') or 'extra'}"

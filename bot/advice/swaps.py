@@ -1,4 +1,4 @@
-"""The packages that do in the smallest image what others do today, and what they lack."""
+"""Swaps: packages of the smallest image that replace others, and what the others offered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PYTHON = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """All that a package has for others to use."""
+    """The programs, sonames and modules that a package has for others to use."""
 
     programs: frozenset[str] = frozenset()
     sonames: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class Offer:
 
 
 def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]:
-    """The offers of packages, by filelists.xml and their provides."""
+    """Return the offers of packages, from filelists.xml and their provides."""
     found = {}
     for number, files in files_of(overlays, numbers).items():
         provided = (d.capability for d in overlays.package(number).of_kind("provides"))
@@ -41,7 +41,7 @@ def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]
 
 
 def offer_of(files: Iterable[str], provides: Iterable[str]) -> Offer:
-    """All that files have for others to use, and what they, or their package, provide."""
+    """Return what files offer, and the capabilities that they or their package provide."""
     files = list(files)
     provided = {split_capability(capability).name for capability in provides}
     sonames = (_SONAME.match(name) for name in provided)
@@ -54,14 +54,14 @@ def offer_of(files: Iterable[str], provides: Iterable[str]) -> Offer:
 
 
 def files_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
-    """All paths of packages, published ones and those of an overlay."""
+    """Return all paths of packages, published ones and those of an overlay."""
     overlaid = {n: package for n in numbers if (package := overlays.overlaid(n)) is not None}
     published = overlays.files([n for n in numbers if n not in overlaid])
     return {**published, **{n: package.files for n, package in overlaid.items()}}
 
 
 def replacements(candidates: Candidates, target: frozenset[int]) -> Mapping[int, frozenset[int]]:
-    """The packages of `target` that meet what others meet today, with those others."""
+    """Return the packages that come into `target`, each with those that it replaces."""
     now = candidates.now
     kept, leaving, entering = now & target, now - target, target - now
     stated = [clause for job in candidates.jobs for clause in job]
@@ -82,7 +82,7 @@ def swaps_of(
     *,
     seconds: float,
 ) -> tuple[Swap, ...]:
-    """The swaps of the smallest image of one architecture, those that save most first."""
+    """Return the swaps of the smallest image of one architecture, the largest savings first."""
     target = answer.packages[0]
     entering = target - candidates.now
     packages = candidates.packages

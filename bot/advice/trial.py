@@ -1,7 +1,7 @@
-"""A workload's test, run in an image that was composed of the packages of a plan.
+"""A workload's test, run in an image composed of the packages of a plan.
 
-The image's layer is unpacked into a directory, which becomes the root of a sandbox without a
-network; scriptlets do not run, as in every image that is composed.
+The image's layer is unpacked into a directory, which becomes the root of a sandbox without network.
+Scriptlets do not run, as in every composed image.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ _ROOM = ("proc", "dev", "tmp", "run", "var/log", "var/tmp")
 
 
 def native(arch: str) -> bool:
-    """Return whether programs of an architecture run on this machine."""
+    """Return whether this machine runs programs of an architecture without emulation."""
     return platform.machine() == arch
 
 
 def test_passes(
     packages: Sequence[Package], test: str, cache: Cache, without: Collection[str] = ()
 ) -> bool | None:
-    """Return whether a shell command succeeds in the image of `packages`, `without` some files.
+    """Return whether a shell command succeeds in the image of `packages`.
 
-    Null where the image cannot be composed, or no sandbox be had.
+    The files `without` are left out. None where the image cannot be composed or the sandbox cannot
+    be started.
     """
     from bot.image.layer import compose_layer
 
@@ -57,12 +58,16 @@ def test_passes(
 
 
 def unpack(layer: Layer, root: Path, without: Collection[str] = ()) -> None:
-    """Unpacks a layer below `root`, everything owned by this process and no file privileged, but
-    for the files `without` (absolute paths) and further names of theirs."""
+    """Unpack a layer below `root`.
+
+    All files belong to this process and none is privileged. Left out are devices, the files
+    `without` (absolute paths) and hard links to them.
+    """
     from bot.image.layer import archive
 
     with tarfile.open(fileobj=_Stream(archive(layer)), mode="r|") as opened:
-        # Each member as it is. By the attribute: `extract` has no `filter` before Python 3.11.4.
+        # Members are extracted as they are. By the attribute, as `extract` has no `filter` before
+        # Python 3.11.4.
         opened.extraction_filter = lambda member, _root: member
         for member in opened:
             names = (member.name, member.linkname) if member.islnk() else (member.name,)
@@ -77,7 +82,7 @@ def unpack(layer: Layer, root: Path, without: Collection[str] = ()) -> None:
 
 
 class _Stream(io.RawIOBase):
-    """Chunks of bytes as a file that is read once."""
+    """Chunks of bytes as a file that can be read once."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

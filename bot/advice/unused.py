@@ -1,4 +1,4 @@
-"""Written requirements of today's packages with no trace of use in the package that has them."""
+"""Hand-written requirements without a trace of use in the package that has them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ Known = dict[tuple[Nevra, str], Depth | None]
 def unused_requirements(
     jobs: Iterable[Job], headers: HeaderFacts, maintainers: Sequence[Maintainers] = ()
 ) -> tuple[UnusedRequirement, ...]:
-    """The requirements that somebody wrote and of which no file or scriptlet shows a use.
+    """Return the hand-written requirements of which no file or scriptlet shows a use.
 
-    By maintainer, source and package. Looked for is what the packages that meet it today have:
-    programs, sonames, modules, places of their own. A sibling's, and one that is met by what has
-    nothing to be named, is left out; so is a package whose header cannot be read.
+    They are sorted by maintainer, source and package. Traces are names of the packages that meet
+    the requirement today: programs, sonames, modules, paths. Requirements that a package of the
+    same source meets are left out, those met by packages without such names, and those of packages
+    whose header cannot be read.
     """
     known: Known = {}
     images: Counter[tuple[str, str, str]] = Counter()
@@ -87,7 +88,7 @@ def _depth(
     met: set[int],
     headers: HeaderFacts,
 ) -> Depth | None:
-    """How deep was looked without a trace; null where there is one, or nothing to look for."""
+    """Return the depth of a search without a trace; None if there is one or nothing to find."""
     if not met or any(packages[n].source == package.source for n in met):
         return None
     files = [path for own in files_of(overlays, met).values() for path in own]
@@ -99,6 +100,6 @@ def _depth(
 
 
 def _others(packages: Mapping[int, Package], met: set[int], headers: HeaderFacts) -> frozenset[str]:
-    """The paths of all packages but those that meet a requirement."""
+    """Return the paths of all packages except those that meet a requirement."""
     facts = (headers.of(p.nevra) for n, p in packages.items() if n not in met)
     return frozenset(file.path for own in facts if own is not None for file in own.files)

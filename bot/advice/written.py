@@ -1,5 +1,7 @@
-"""Edits that headers refuse: of requirements that a generator made, and of those that scriptlets
-need: those that neither look for a program nor ignore that it fails.
+"""Edits that headers refuse.
+
+Refused are edits of requirements that a generator made, and of those that a scriptlet needs because
+it neither tests for the program nor ignores its failure.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ def news_of(
     headers: HeaderFacts,
     refused: set[tuple[str, str]],
 ) -> bool:
-    """Reads the headers of packages that edits would change; true where they say something new.
+    """Read the headers of packages that edits change; return True if plans must be made again.
 
-    Edits of scriptlets' requirements are refused where a scriptlet would fail without a program of
-    what meets them today, or of what else would leave.
+    That is so where a header was read for the first time, or an edit was added to `refused`. Edits
+    of scriptlets' requirements are refused where a scriptlet would fail without a program of the
+    packages that meet them today, or of the others that would leave.
     """
     new = False
     for edit, leaving in planned.items():
@@ -50,7 +53,7 @@ def news_of(
 
 
 def _packages(one: Opened, edit: Edit) -> Iterable[Package]:
-    """The packages that an edit would change: those of the overlay that stand in for others."""
+    """Return the packages that an edit would change; an overlay replaces published ones."""
     overlay = one.job.overlay
     if overlay is not None and edit.source in overlay.sources:
         return [package for package in overlay.packages if package.nevra.name == edit.package]
@@ -58,7 +61,7 @@ def _packages(one: Opened, edit: Edit) -> Iterable[Package]:
 
 
 def _met_by(one: Opened, edit: Edit) -> frozenset[int]:
-    """Today's packages that meet what an edit takes away."""
+    """Return today's packages that meet the requirements that an edit takes away."""
     candidates = one.candidates
     return frozenset(
         number
@@ -73,7 +76,7 @@ def _met_by(one: Opened, edit: Edit) -> frozenset[int]:
 def _programs_and_files(
     one: Opened, numbers: Iterable[int], headers: HeaderFacts
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """The programs of packages, and all their files where their headers can be read."""
+    """Return the programs of packages, and all their files where their headers can be read."""
     numbers = list(numbers)
     packages = [one.today[number] for number in numbers]
     headers.read(packages)
@@ -84,10 +87,10 @@ def _programs_and_files(
 
 
 def runs_without(scriptlet: str, programs: Collection[str], files: Collection[str] = ()) -> bool:
-    """Return whether a scriptlet succeeds where programs (paths) are not there.
+    """Return whether a scriptlet succeeds without some programs, given by their paths.
 
-    It does if each command that speaks of one stands behind a test for one of them, or of `files`
-    that are not there either, or ignores the failure.
+    It does if each command that names one is guarded by a test for one of them, or of the `files`
+    that are missing too, or ignores the failure.
     """
     names = {path.rpartition("/")[2] for path in programs}
     if not names:

@@ -86,7 +86,7 @@ def test_the_text_of_a_split_has_upgrade_configuration_units_and_scriptlets(tmp_
     assert "Obsoletes: app <= 1-1" in lines
     assert "%systemd_post app-extra.service" in lines
     assert "%config(noreplace) /etc/app/hook" in lines
-    assert "# %post of app speaks of hook: move that." in lines
+    assert "# %post of app names hook: move that part." in lines
     assert lines[-1] == MOVED[2]
 
 
