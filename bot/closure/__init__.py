@@ -1,4 +1,4 @@
-"""Closures: what an image holds, and why; solved by libsolv, as dnf would install it.
+"""Closures: the packages of an image and the reasons for them; solved by libsolv, as in dnf.
 
-Names are imported when they are first used, so that a cold command pays only for what it needs.
+Names are imported on first use, so that a cold command loads only what it needs.
 """

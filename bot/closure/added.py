@@ -14,17 +14,16 @@ from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay
 
-# An image as it is solved: what is requested, the answer, and the overlay that it was solved with.
+# A solved image: its request, the answer, and the overlay that it was solved with.
 SolvedSide = tuple[ImageRequest, Closure, Overlay | None]
-# A path from a requested package to another one: their positions in the order of NEVRAs.
+# A path from a requested package to another one: their indexes in the order of NEVRAs.
 Way = tuple[int, ...]
 
 
 class AddedChains:
-    """Finds chains, in `pool`; in `base_pool` where base's repositories are other ones.
+    """Finds chains in `pool`; for base in `base_pool`, if base's repositories differ.
 
-    Images share most of their chains: the same edges, and the same chains of them, are the same
-    objects.
+    Images share most of their chains: equal edges, and equal chains, are the same objects.
     """
 
     def __init__(self, pool: Pool, base_pool: Pool | None = None) -> None:
@@ -36,20 +35,17 @@ class AddedChains:
     def find(
         self, before: SolvedSide, after: SolvedSide
     ) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
-        """The chains to each package that `after` has and `before` has not, by name and
-        architecture.
+        """Return the chains to each package that only `after` has, by name and architecture.
 
-        A chain goes from a requested package over packages that both sides have, by whatever
-        requirement, and then over added ones, each reached by a *new* requirement. New is what the
-        packages of `before` do not satisfy: not whatever else they require, and not what an added
-        package requires that one of them provides all along (`rtld(GNU_HASH)` of glibc.x86_64
-        brings no glibc.i686). What the packages that both sides have satisfy on the side `after` is
-        not new either.
+        A chain goes from a requested package over packages that both sides have, by any
+        requirement, and then over added ones, each reached by a *new* requirement. A requirement is
+        new if the packages of `before` do not satisfy it, nor those that both sides have on the
+        side `after`. So an added package's requirement that `before` already satisfied is not new
+        (`rtld(GNU_HASH)` of glibc.x86_64 brings in no glibc.i686).
 
-        A requirement that other added packages satisfy too is passed over where a chain goes
-        without: what meets it already needs no second one. A package to which no such chain leads
-        has none: the solver chose it, be it in the place of one that left, or it is requested
-        itself. A supplement is always new.
+        Where there is another chain, a requirement that other added packages satisfy too is not
+        used. A package without such a chain has none: the solver chose it, for instance in the
+        place of one that left, or it is requested itself. A supplement is always new.
         """
         old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
         packages = after[1].packages
@@ -114,8 +110,7 @@ class AddedChains:
         nevras: Sequence[Nevra],
         into: Iterable[tuple[int, int, tuple[Stated, ...]]],
     ) -> set[tuple[str, int]]:
-        """The capabilities, each with the place of an added package, that are satisfied without
-        that package too."""
+        """Return capabilities, each with an added package without which it is satisfied too."""
         targets: dict[str, set[int]] = {}
         for _, target, stated in into:
             for capability, kind in stated:
@@ -125,7 +120,7 @@ class AddedChains:
         for capability, several in targets.items():
             if len(several) > 1 and not is_rich(capability):
                 found.update((capability, target) for target in several)
-            # A rich one may need more than one of them: `(a and b)`.
+            # A rich dependency may need several of them: `(a and b)`.
             for target in several if len(several) > 1 and is_rich(capability) else ():
                 others = [p for p in after[1].packages if p.nevra != nevras[target]]
                 if self._pool.met(*after[::2], others, [capability]):
@@ -138,8 +133,10 @@ def _usable(
     added: Collection[int],
     into: Sequence[tuple[int, int, tuple[Stated, ...]]],
 ) -> list[Links]:
-    """The requirements by which a chain may go from each package to another: any to one that both
-    sides have, to an added one those of `into`."""
+    """Return the requirements that a chain may follow from each package to another.
+
+    These are any to a package that both sides have, and those of `into` to an added one.
+    """
     found = list(links)
     for source in {source for source, _, _ in into}:
         steps = links[source].items()
@@ -153,11 +150,11 @@ def _usable(
 def ways_to(
     links: Sequence[Collection[int]], roots: Sequence[int], targets: Collection[int]
 ) -> dict[int, tuple[Way, ...]]:
-    """The shortest way to each of `targets` from each root that leads there, in the roots' order.
+    """Return the shortest path to each of `targets` from each root that leads there, in root order.
 
-    `links` are by place the places that are one step away. Of equally short ways the first by
-    place at each step. None leads to a root from itself. One walk from each root, or back from each
-    target, where there are fewer of them.
+    `links` are, by index, the packages one step away. Of equally short paths the first by index at
+    each step is taken. A root has no path to itself. The search starts from the roots or from the
+    targets, whichever are fewer.
     """
     if len(roots) < len(targets):
         return _forward(links, roots, targets)
@@ -174,7 +171,8 @@ def _forward(
     ordered: list[Sequence[int] | None] = [None] * len(links)
     found: dict[int, list[Way]] = {target: [] for target in targets}
     for root in roots:
-        # Packages come up in the order of their ways: the first step into one is of the first way.
+        # The search visits packages in the order of their paths: the first step to one is of the
+        # first path.
         before = {root: root}
         left = set(targets) - before.keys()
         todo = deque([root])

@@ -1,4 +1,4 @@
-"""Packages that solving could meet, and overlays that cannot matter to an image."""
+"""Packages that solving could reach, and overlays that cannot matter to an image."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _AFTER_A_NAME = "-.<=> "
 def could_enter(
     pool: Pool, closure: Closure, overlay: Overlay, request: ImageRequest | None = None
 ) -> bool:
-    """Return whether solving an image with the overlay could give something else than `closure`.
+    """Return whether solving an image with the overlay could give another result than `closure`.
 
-    `closure` is the image's without it. Cheap and careful: true whenever it cannot be ruled out, by
-    names alone. Without `request`, weak dependencies are taken to be on.
+    `closure` is the image's without it. It is a quick test by names: True whenever a change cannot
+    be ruled out. Without `request`, weak dependencies are taken to be on.
     """
     if closure.status != "ok":
         return True
@@ -48,16 +48,16 @@ def could_enter(
         acts += ("supplements", "enhances")
     if any(not present.isdisjoint(_names(p, kind)) for p in overlay.packages for kind in acts):
         return True
-    # Something that could not be installed before, for want of it, may now be chosen.
+    # A package that could not be installed before, for lack of it, may now be chosen.
     return pool.would_meet(sorted(offered))
 
 
 def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
-    """Return whether an image that cannot be solved has to do with the overlay's sources.
+    """Return whether an unsolvable image depends on the overlay's sources.
 
-    It has if its request, or what the request leads to by whichever provider, is of them or asks
-    for what they have or had: published packages that the overlay replaces, older ones and those
-    of other architectures, count as well.
+    It does if its request, or what the request leads to by any provider, is of them or requires
+    what they have or had: published packages that the overlay replaces, older ones and those of
+    other architectures count as well.
     """
     packages = [p for source in sorted(overlay.sources) for p in pool.published(source)]
     offered = {name for p in (*packages, *overlay.packages) for name in _offered(p)}
@@ -72,7 +72,7 @@ def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
 
 
 def _offered(package: Package) -> set[str]:
-    """The names that a package has, provides and owns."""
+    """Return the names that a package has, provides and owns."""
     provided = (split_capability(d.capability).name for d in package.of_kind("provides"))
     return {package.nevra.name, *provided, *package.files}
 
@@ -84,13 +84,13 @@ def _names(package: Package, kind: DependencyKind) -> set[str]:
 def _could_mean(request: str, offered: set[str]) -> bool:
     if request in offered or any(c in request for c in "*?[@"):
         return True
-    # `name-1.2`, `name.arch`, `name >= 1`, a rich dependency: any of the offered names within.
+    # `name-1.2`, `name.arch`, `name >= 1`, a rich dependency: any of the offered names in it.
     starts = (request[:end] for end, after in enumerate(request) if after in _AFTER_A_NAME)
     return any(start in offered for start in starts) or not offered.isdisjoint(names_in(request))
 
 
 def is_unmet(overlays: OverlayPool, name: str) -> bool:
-    """Return whether a package requires a name or path, and none that takes part has it."""
+    """Return whether a package requires a name or path that no enabled package has."""
     if name.startswith("/"):
         return name in overlays.index.files and not any(
             map(overlays.enabled, overlays.index.files[name])
@@ -102,11 +102,10 @@ def is_unmet(overlays: OverlayPool, name: str) -> bool:
 
 
 def reaches(overlays: OverlayPool, start: Iterable[int]) -> bool:
-    """Return whether a package can be reached that depends on a path which only filelists.xml can
-    answer.
+    """Return whether a package can be reached that depends on a path only in filelists.xml.
 
     libsolv looks at no other packages: if none is reached, the answer is the same without
-    filelists.xml. What an overlay hides counts too, so that one walk serves all overlays.
+    filelists.xml. Packages that an overlay hides count too, so that one walk serves all overlays.
     """
     if not overlays.seekers:
         return False
@@ -136,9 +135,9 @@ def reaches_hidden(
     *,
     weak: bool,
 ) -> bool:
-    """Return whether a package of `ids` can be reached, hidden ones too, or a need for one of
-    `names`
-    that nobody meets. With `weak`, recommendations are followed like requirements.
+    """Return whether a package of `ids`, or an unmet requirement of `names`, can be reached.
+
+    Hidden packages count too. With `weak`, recommendations are followed like requirements.
     """
 
     def is_of(dependency: int) -> bool:
@@ -158,8 +157,10 @@ def reaches_hidden(
 def reached(
     overlays: OverlayPool, start: Iterable[int], *, weak: bool = False
 ) -> Iterator[tuple[int, list[int]]]:
-    """The packages that take part and can be reached from `start` (those too), each with those of
-    its dependencies that no package before it has."""
+    """Yield the enabled packages that can be reached from `start`, itself included.
+
+    Each comes with those of its dependencies that no package before it has.
+    """
     keys = (solv.SOLVABLE_REQUIRES, *((solv.SOLVABLE_RECOMMENDS,) if weak else ()))
     seen: set[int] = set()
     followed: set[int] = {solv.SOLVABLE_PREREQMARKER}

@@ -1,4 +1,4 @@
-"""comps groups: which packages a group stands for (libcomps, dnf.comps)."""
+"""comps groups: the packages that a group stands for (libcomps, dnf.comps)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _TYPES = ("mandatory", "default", "conditional")
 
 @dataclass(frozen=True, order=True, slots=True)
 class GroupPackage:
-    """A package of a group; `requires`: only if that is installed; `base_arch`: only as such."""
+    """A package of a group.
+
+    With `requires` it is installed only beside that package; with `base_arch` only of the image's
+    own architecture.
+    """
 
     name: str
     requires: str | None = None
@@ -34,9 +38,9 @@ class Comps:
     environments: dict[str, tuple[str, ...]]
 
     def packages(self, group: str) -> tuple[GroupPackage, ...] | None:
-        """The mandatory, default and conditional packages of a group or environment, by name.
+        """Return all packages of a group or environment except optional ones, by name.
 
-        Null where nothing has that id.
+        None where neither has that id.
         """
         if group in self.environments:
             found = {p for g in self.environments[group] for p in self.groups.get(g, ())}
@@ -45,7 +49,7 @@ class Comps:
 
 
 def read_comps(files: Iterable[Path], arch: str) -> Comps:
-    """The groups of several comps files, united; SurroundingsError where one is not comps."""
+    """Return the merged groups of several comps files; SurroundingsError where one is not comps."""
     from xml.etree import ElementTree
 
     groups: dict[str, set[GroupPackage]] = {}
@@ -55,7 +59,7 @@ def read_comps(files: Iterable[Path], arch: str) -> Comps:
             raise SurroundingsError(f"{path.name} has more than {GROUPS} bytes, and is not read.")
         try:
             root = ElementTree.parse(path).getroot()
-        # An encoding that Python does not know, or that expat cannot take, is no ParseError.
+        # An unknown encoding is no ParseError.
         except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise SurroundingsError(
                 f"A repository has comps that are not XML ({path.name}: {error}).",

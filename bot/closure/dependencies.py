@@ -1,4 +1,4 @@
-"""Dependencies that are taken from packages of a pool for one solve, and put back."""
+"""Dependencies that are changed in packages of a pool for one solve, and restored after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEAK = (solv.SOLVABLE_RECOMMENDS,)
 
 
 class Taken(NamedTuple):
-    """Dependencies of one kind as a package had them before some were taken."""
+    """The dependencies of one kind of a package before the change."""
 
     solvable: Any
     key: int
@@ -29,7 +29,7 @@ def take_requirements(
 ) -> list[Taken]:
     """Take these requirements, recommendations and supplements from packages.
 
-    `numbers` has those of a NEVRA in the pool.
+    `numbers` returns the packages of a NEVRA in the pool. Returns what to put back.
     """
     by_package: defaultdict[Nevra, set[str]] = defaultdict(set)
     for item in drop:
@@ -49,12 +49,15 @@ def _is_other(pool: Any, gone: Collection[str], dependency: int) -> bool:
 
 
 def take_recommendations(solvables: Iterable[Any]) -> list[Taken]:
-    """Take all recommendations: what is installed already brings none of them."""
+    """Take all recommendations: installed packages do not bring theirs in.
+
+    Returns what to put back.
+    """
     return [taken for each in solvables for taken in _take(each, _WEAK, lambda _: False)]
 
 
 def take_all(solvables: Iterable[Any]) -> list[Taken]:
-    """Take all requirements and recommendations."""
+    """Take all requirements, recommendations and supplements. Returns what to put back."""
     keys = tuple(dict.fromkeys((*_STRONG_OR_WEAK, *_WEAK)))
     return [taken for each in solvables for taken in _take(each, keys, lambda _: False)]
 
@@ -64,7 +67,7 @@ def add_suggestions(
     suggests: Iterable[tuple[Nevra, str]],
     numbers: Callable[[Nevra], Iterable[int]],
 ) -> list[Taken]:
-    """Let packages suggest others too, by name; what to put back."""
+    """Make packages suggest others too, by name. Returns what to put back."""
     taken = []
     for nevra, name in suggests:
         for number in numbers(nevra):
@@ -76,7 +79,7 @@ def add_suggestions(
 
 
 def put_back(taken: Iterable[Taken]) -> None:
-    """Give the packages what was taken from them."""
+    """Restore the dependencies of packages."""
     for solvable, key, before in taken:
         _set_dependencies(solvable, key, before)
 
@@ -93,7 +96,7 @@ def _take(solvable: Any, keys: Sequence[int], stays: Callable[[int], bool]) -> l
 
 
 def _set_dependencies(solvable: Any, key: int, dependencies: Sequence[int]) -> None:
-    """Gives a solvable these dependencies; those after the marker stay after it."""
+    """Set the dependencies of a solvable; those after the prereq marker stay after it."""
     solvable.unset(key)
     marker = -1
     for dependency in dependencies:

@@ -1,4 +1,4 @@
-"""Who requires which capability and who satisfies it in a closure; what leaves with a package."""
+"""The edges of a closure (who requires which capability, and who satisfies it), and removals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.model.capability import Node, Rich, is_rich, parse_rich, split_capabili
 from bot.model.closure import Closure, Edge, EdgeKind
 from bot.model.nevra import Nevra
 
-_BOTH = 0  # before and after the marker of prerequisites
+_BOTH = 0  # before and after the prereq marker
 _KINDS: tuple[tuple[EdgeKind, int], ...] = (
     ("requires", solv.SOLVABLE_REQUIRES),
     ("recommends", solv.SOLVABLE_RECOMMENDS),
@@ -30,8 +30,7 @@ Links = Mapping[int, tuple[Stated, ...]]
 
 
 class _Needs(NamedTuple):
-    """The dependencies of a package, of whatever closure: the plain ones by the packages that
-    provide them, the texts of the rich ones."""
+    """The dependencies of a package in any closure: plain ones by provider, rich ones as texts."""
 
     plain: tuple[tuple[int, tuple[Stated, ...]], ...]
     rich: tuple[Stated, ...]
@@ -40,7 +39,7 @@ class _Needs(NamedTuple):
 class EdgeFinder:
     """Finds the edges of closures in one pool.
 
-    `providers` gives the packages, of any closure, that provide a dependency by its number.
+    `providers` returns the packages, of any closure, that provide a dependency, by its libsolv id.
     """
 
     def __init__(self, pool: Any, providers: Callable[[int], tuple[int, ...]]) -> None:
@@ -51,7 +50,7 @@ class EdgeFinder:
         self._trees: dict[str, Node | None] = {}
 
     def forget(self, numbers: Collection[int] | None = None) -> None:
-        """Reads the dependencies of these packages anew; of all where the pool's provides moved."""
+        """Drop the cached dependencies of these packages; of all, after the provides changed."""
         if numbers is None:
             self._needs.clear()
             self._plain.clear()
@@ -60,9 +59,9 @@ class EdgeFinder:
             self._needs.pop((number, True), None)
 
     def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
-        """All edges among `members` (package numbers and their NEVRAs), sorted."""
+        """Return all edges among `members` (package numbers and their NEVRAs), sorted."""
         nevras, links = self.links(members, weak=weak)
-        # Places in the order of NEVRAs compare as they do, and much quicker.
+        # Indexes into the sorted NEVRAs have the same order, and compare much faster.
         found = sorted(
             (source, capability, target, kind)
             for source, targets in enumerate(links)
@@ -77,13 +76,13 @@ class EdgeFinder:
     def links(
         self, members: Mapping[int, Nevra], *, weak: bool
     ) -> tuple[tuple[Nevra, ...], Sequence[Links]]:
-        """The NEVRAs of `members`, sorted, and the requirements of each that others of them
-        satisfy, by the places of these.
+        """Return the sorted NEVRAs of `members`, and the requirements of each that others satisfy.
 
-        With `weak` also those of recommends and supplements; a supplement leads from the package
-        that it names to the one that has it: that is why it came in.
+        Requirements are by the index of the package that satisfies them. With `weak` recommends and
+        supplements are included; a supplement leads from the package that it names to the one that
+        has it, as that is why it was installed.
         """
-        # A closure's packages are in this order already.
+        # A closure's packages are already in this order.
         nevras = tuple(sorted(dict.fromkeys(members.values())))
         places = {nevra: place for place, nevra in enumerate(nevras)}
         ranks = {number: places[nevra] for number, nevra in members.items()}
@@ -132,7 +131,7 @@ class EdgeFinder:
         return found
 
     def _dependencies(self, number: int, key: int) -> Iterable[tuple[str, tuple[int, ...] | None]]:
-        """The texts of a package's dependencies and who provides them; null of a rich one."""
+        """Yield the texts of a package's dependencies with their providers, None for rich ones."""
         numbers = self._pool.id2solvable(number).lookup_idarray(key, _BOTH)
         for dependency in dict.fromkeys(numbers):
             if dependency != solv.SOLVABLE_PREREQMARKER:
@@ -140,10 +139,10 @@ class EdgeFinder:
                 yield text, None if is_rich(text) else self._providers(dependency)
 
     def met(self, capability: str, members: Collection[int]) -> bool:
-        """Return whether packages of `members` satisfy a capability; a rich one must ask for
-        something.
+        """Return whether packages of `members` satisfy a capability.
 
-        `(a if b)` is met by a beside b; without b it asks for nothing and nobody meets it.
+        A rich one must require something: `(a if b)` is met by a beside b; without b it requires
+        nothing and counts as not met.
         """
         if not is_rich(capability):
             return any(n in members for n in self._providing_plain(capability))
@@ -178,7 +177,7 @@ class EdgeFinder:
         return self._makes_true(tree, members) if tree is not None else set()
 
     def _makes_true(self, tree: Node, members: Collection[int]) -> set[int]:
-        """The members that make a rich dependency true; none if it asks for nothing."""
+        """Return the members that make a rich dependency true; none if it requires nothing."""
         if isinstance(tree, str):
             return self._providing(tree, members)
         left = self._makes_true(tree.left, members)
@@ -211,7 +210,7 @@ class EdgeFinder:
             self._makes_true(tree.otherwise, members) if tree.otherwise is not None else set()
         )
         if tree.operator == "unless":
-            # `(a unless b)` is true with b alone, and with an else both halves count.
+            # `(a unless b)` is true with b alone; with `else` both parts count.
             return otherwise | right if right else left
         if right and tree.otherwise is not None:
             return left | right
@@ -224,7 +223,7 @@ def _together(before: tuple[Stated, ...] | None, stated: tuple[Stated, ...]) -> 
 
 @lru_cache(maxsize=4096)
 def satisfies(provided: str, required: str) -> bool:
-    """Return whether a plain capability that is provided satisfies a plain one that is required."""
+    """Return whether a provided capability satisfies a required one; both are plain."""
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     repo = pool.add_repo("scales")
@@ -236,11 +235,11 @@ def satisfies(provided: str, required: str) -> bool:
 
 
 def without_packages(closure: Closure, removes: Sequence[str], swaps: Sequence[str]) -> Closure:
-    """A closure without the packages that globs of names take away, and without edges.
+    """Return a closure without the packages that match globs of names, and without edges.
 
-    With those of `removes` go the packages of which a requirement is met by no other one, and so
-    on, as dnf's `remove` does it; what it brings along without need stays. `closure` needs its
-    edges for that.
+    With those of `removes` go the packages that have a requirement met by nothing else,
+    transitively, as in dnf's `remove`; unneeded dependencies stay. `closure` must have its edges
+    for that.
     """
     if not (removes or swaps) or closure.status != "ok":
         return closure
@@ -261,7 +260,7 @@ def _is_like(nevra: Nevra, globs: Iterable[str]) -> bool:
 
 
 def _needs(closure: Closure) -> Mapping[Nevra, Mapping[str, set[Nevra]]]:
-    """The packages that meet each requirement of each package."""
+    """Return the packages that meet each requirement of each package."""
     found: defaultdict[Nevra, defaultdict[str, set[Nevra]]] = defaultdict(lambda: defaultdict(set))
     for edge in closure.edges:
         if edge.kind == "requires":

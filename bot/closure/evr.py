@@ -1,4 +1,4 @@
-"""Order of versions: libsolv's own comparison, so that it is always the solver's."""
+"""Comparison of versions by libsolv, so that the order is always the solver's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCK = Lock()
 
 @cache
 def _scales() -> tuple[Any, Any, Any]:
-    """A pool with two solvables that carry the versions to compare (the bindings offer no more)."""
+    """Return a pool with two solvables: the bindings compare only solvables' versions."""
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     repo = pool.add_repo("scales")
@@ -26,7 +26,10 @@ def _scales() -> tuple[Any, Any, Any]:
 
 
 def compare_evr(first: str, second: str) -> int:
-    """-1, 0 or 1 as the `[epoch:]version[-release]` `first` is older, the same or newer."""
+    """Return -1, 0 or 1 if `first` is older than, the same as or newer than `second`.
+
+    Both are `[epoch:]version[-release]`.
+    """
     with _LOCK:
         _, left, right = _scales()
         left.evr, right.evr = first, second
@@ -35,10 +38,11 @@ def compare_evr(first: str, second: str) -> int:
 
 
 def newest(packages: Iterable[Package], arch: str | None = None) -> tuple[Package, ...]:
-    """The newest package of each name, sorted by NEVRA; with `arch`, among its own and noarch only.
+    """Return the newest package of each name, sorted by NEVRA.
 
-    Of packages with the same version the better architecture goes first (`arch` before those it can
-    take instead, noarch last), then the earlier.
+    With `arch`, only packages of it, of the architectures that it can use instead, and noarch
+    count. Of packages with the same version the better architecture is taken (`arch` first, noarch
+    last), then the earlier one.
     """
     native = None if arch is None else native_arches(arch)
     best: dict[str, Package] = {}

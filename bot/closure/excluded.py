@@ -1,4 +1,4 @@
-"""The packages of a snapshot that are not seen: excludes, and modular filtering (as dnf's)."""
+"""The packages of a snapshot that dnf does not see: excludes, and modular filtering."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SOURCE = ("src", "nosrc")
 
 
 def excluded_packages(pool: Any, snapshot: Snapshot, file_of: MetadataFile) -> tuple[int, ...]:
-    """The numbers of the packages that are not seen in a freshly loaded pool."""
+    """Return the numbers of the packages that are excluded in a freshly loaded pool."""
     excluded = _excludes(pool, snapshot)
     streams, defaults = read_modules(
         (repository.id, file_of(repository, "modules")) for repository in snapshot.repositories
@@ -36,10 +36,10 @@ def excluded_packages(pool: Any, snapshot: Snapshot, file_of: MetadataFile) -> t
 
 
 def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
-    """Packages that a repository's `exclude` names, or its `include` leaves out.
+    """Return the packages that a repository's `exclude` names, or its `include` leaves out.
 
-    Both are read over all repositories, then reduced to that one
-    (dnf.Base._setup_excludes_includes).
+    Both patterns are matched over all repositories, and the result is reduced to the repository's
+    own packages (dnf.Base._setup_excludes_includes).
     """
     view = View(pool, lambda _: True, lambda _: (), lambda _: (), {})
     excluded: set[int] = set()
@@ -65,7 +65,7 @@ def _available(pool: Any) -> list[Any]:
 
 
 def _platform(pool: Any, excluded: set[int]) -> str | None:
-    """The platform that the newest release package provides, if there is just one."""
+    """Return the platform that the newest release package provides, if there is exactly one."""
     releases = [s for s in pool.whatprovides(pool.str2id("system-release")) if s.id not in excluded]
     newest: dict[int, list[Any]] = {}
     for solvable in releases:
@@ -87,10 +87,10 @@ def _platform(pool: Any, excluded: set[int]) -> str | None:
 def _filtered(
     pool: Any, streams: Sequence[ModuleStream], active: frozenset[int], hotfixes: set[str]
 ) -> set[int]:
-    """The packages that modular filtering takes away (libdnf's setModuleExcludes).
+    """Return the packages that modular filtering hides (libdnf's setModuleExcludes).
 
-    Artifacts of streams that are not active, unless an active one has them too; and what is not
-    modular but has, or provides, the name of an artifact of an active stream.
+    They are artifacts of inactive streams, unless an active stream has them too, and packages that
+    are not modular but have, or provide, the name of an artifact of an active stream.
     """
     included, inactive, names, source_names = _artifacts(streams, active)
     exempt = {repo.id for repo in _available(pool) if repo.name in hotfixes}
@@ -121,7 +121,7 @@ _Identity = tuple[str, str, str]
 def _artifacts(
     streams: Sequence[ModuleStream], active: frozenset[int]
 ) -> tuple[set[_Identity], set[_Identity], set[str], set[str]]:
-    """Artifacts of active streams and of others; names, and source names, of the active ones'."""
+    """Return active and inactive artifacts, and the active ones' names and source names."""
     included: set[_Identity] = set()
     inactive: set[_Identity] = set()
     names: set[str] = set()
@@ -141,7 +141,7 @@ def _artifacts(
 
 
 def _identity(artifact: str) -> _Identity | None:
-    """Name, EVR as libsolv writes it and architecture of `n-e:v-r.a`; null of anything else."""
+    """Return name, libsolv's EVR and architecture of `n-e:v-r.a`; None for anything else."""
     try:
         nevra = parse_nevra(artifact)
     except ValueError:

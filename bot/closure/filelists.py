@@ -1,4 +1,4 @@
-"""Who owns a path, and what a package owns: filelists.xml, searched without parsing all of it."""
+"""Owners of paths and paths of packages, from filelists.xml, searched without parsing all of it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _SLASHES = re.compile(r"/{2,}")
 def in_primary(path: str) -> bool:
     """Return whether primary.xml lists this path for every package that owns it.
 
-    createrepo_c's rule (cr_is_primary), which libsolv knows too: `/etc/*`, `*bin/*` and
+    This is createrepo_c's rule (cr_is_primary), also libsolv's: `/etc/*`, `*bin/*` and
     `/usr/lib/sendmail`.
     """
     return path.startswith("/etc/") or "bin/" in path or path == "/usr/lib/sendmail"
 
 
 def normal_path(path: str) -> str:
-    """The path as file lists write it: without a slash at its end, none doubled."""
+    """Return a path as file lists write it: no trailing slash, no doubled one."""
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
 def owners(filelists: Path, wanted: Collection[str]) -> dict[str, list[str]]:
-    """The `pkgid` checksums of the packages that own each wanted path, in the file's order.
+    """Return the `pkgid` checksums of the packages that own each wanted path, in the file's order.
 
-    `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. Memory stays
-    small whatever the file's size: it is mapped, and only the wanted paths stay.
+    `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. The file is
+    mapped into memory, so that large files need little of it.
     """
     names = {_escaped(path): path for path in wanted}
     return _scan(filelists, names.get) if names else {}
 
 
 def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[str]]:
-    """The same for every path that passes a test."""
+    """Return the same as `owners` for every path that passes a test."""
 
     def wanted(name: bytes) -> str | None:
         path = _unescaped(name)
@@ -47,17 +47,17 @@ def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[
 
 
 def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
-    """The `pkgid` checksums of the packages that own a file or link below one of `directories`.
+    """Return the `pkgid`s of the packages that own a file or link below one of `directories`.
 
-    In the file's order. Directories and ghosts do not count: they bring nothing. The names of the
-    directories, with the slash at their end, must need no escaping in XML.
+    They are in the file's order. Directories and ghosts do not count: they bring no content. The
+    names of `directories` end in a slash and must need no escaping in XML.
     """
     if filelists.stat().st_size == 0:
         return []
     found: dict[int, str] = {}
     with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for directory in directories:
-            # Looked for as it stands: some hundred times quicker than reading every entry.
+            # A search for the bytes is some hundred times faster than reading every entry.
             name = b"<file>" + directory.encode()
             position = data.find(name)
             while position >= 0:
@@ -69,9 +69,9 @@ def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
 
 
 def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]]:
-    """The paths of each package whose `pkgid` is among `checksums`, in the file's order.
+    """Return the paths of each package whose `pkgid` is among `checksums`, in the file's order.
 
-    Only those packages' entries are read; the others are passed over without looking into them.
+    Only those packages' entries are read; the others are skipped.
     """
     wanted = {checksum.encode() for checksum in checksums}
     found: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Owners of paths in a snapshot, and paths of packages: from primary.xml, or from filelists.xml."""
+"""Owners of paths in a snapshot, and paths of packages, from primary.xml or filelists.xml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 class FileOwners:
-    """Answers who owns a path; what filelists.xml has is cached beside the index."""
+    """Answers who owns a path; answers from filelists.xml are cached beside the index."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class FileOwners:
         self._answers: dict[str, list[int]] | None = None
 
     def matcher(self, path: str) -> Callable[[str], bool]:
-        """A test for one path, or for a glob of paths (`*` matches `/` too, as in dnf)."""
+        """Return a test for one path, or for a glob of paths (`*` matches `/` too, as in dnf)."""
         if _GLOB.search(path):
             return lambda candidate: fnmatchcase(candidate, path)
         return lambda candidate: candidate == path
 
     def of(self, path: str) -> Sequence[int]:
-        """The owners of a path, or of paths that match a glob."""
+        """Return the owners of a path, or of the paths that match a glob."""
         if _GLOB.search(path):
             flags = solv.Dataiterator.SEARCH_GLOB | solv.Dataiterator.SEARCH_FILES
             found = set(self._search(path, flags))
@@ -55,7 +55,7 @@ class FileOwners:
         return self.of_all([path]).get(path, ())
 
     def of_all(self, paths: Iterable[str]) -> Mapping[str, Sequence[int]]:
-        """The owners of each path."""
+        """Return the owners of each path."""
         flags = solv.Dataiterator.SEARCH_STRING | solv.Dataiterator.SEARCH_FILES
         found: dict[str, Sequence[int]] = {}
         unknown = []
@@ -69,7 +69,7 @@ class FileOwners:
         return found
 
     def below(self, directories: Sequence[str]) -> Sequence[int]:
-        """The packages that own a file below one of `directories`; cached for the next process."""
+        """Return the packages that own a file below one of `directories`; cached on disk."""
         place = self._loaded.index_path.with_suffix(".below.json")
         key = " ".join(directories)
         try:
@@ -90,9 +90,9 @@ class FileOwners:
         return cached[key]
 
     def contents(self, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
-        """All paths of published packages, sorted, as filelists.xml has them.
+        """Return all paths of published packages, sorted, from filelists.xml.
 
-        A repository without filelists.xml tells no more than its primary.xml.
+        For a repository without filelists.xml they are those in its primary.xml.
         """
         found: dict[int, set[str]] = {}
         by_repo: dict[int, list[tuple[int, str]]] = {}
@@ -113,7 +113,7 @@ class FileOwners:
         return {number: tuple(sorted(paths)) for number, paths in found.items()}
 
     def complete(self, index: Index) -> Index:
-        """The index with the owners of its unread paths; cached for the next process."""
+        """Return the index with the owners of its unread paths; cached on disk."""
         found = dict(self._scan(lambda file: filelists.owners(file, index.unread)))
         self._loaded.index = index.with_files(found)
         self._cache.store(self._loaded)
@@ -140,7 +140,7 @@ class FileOwners:
     def _scan(
         self, ask: Callable[[Any], Mapping[str, Sequence[str]]]
     ) -> Iterable[tuple[str, list[int]]]:
-        """Asks every repository's filelists.xml; paths with the numbers of their owners."""
+        """Search every repository's filelists.xml; return paths with their owners' numbers."""
         found: dict[str, list[int]] = {}
         for repo, repository in self._repositories:
             file = self._file_of(repository, "filelists")

@@ -1,4 +1,4 @@
-"""The graph of an image's packages: ways to one, what would leave with it, what takes it out."""
+"""The graph of an image's packages: paths to a package, what leaves with it, what takes it out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from bot.model.closure import Closure, Edge
 from bot.model.nevra import Nevra
 
-# A package: its NEVRA in a closure, its place among the members of an image in history.
+# A package: its NEVRA in a closure, or its index among the members of an image in history.
 N = TypeVar("N", Nevra, int)
 _UNBOUNDED = 1 << 30
 
@@ -33,28 +33,28 @@ E = TypeVar("E", bound=_Edge)
 
 
 class Leaving(NamedTuple):
-    """The packages that would leave with one, itself included, and their bytes."""
+    """The number of packages that would leave with one, itself included, and their bytes."""
 
     packages: int
     installed_size: int
 
 
 def holder(edge: _Edge) -> Any:
-    """The package that states an edge's requirement: a supplement is stated by what it brings."""
+    """Return the package that states an edge's requirement: a supplement is its target's."""
     return edge.target if edge.kind == "supplements" else edge.source
 
 
 def closure_graph(
     closure: Closure, edges: Iterable[Edge] | None = None
 ) -> PackageGraph[Nevra, Edge]:
-    """The graph of a closure; with `edges`, of these of its edges alone."""
+    """Return the graph of a closure, or of `edges`, a subset of its edges."""
     return PackageGraph(sorted(closure.requested), closure.edges if edges is None else edges)
 
 
 class PackageGraph(Generic[N, E]):
-    """Packages and the edges between them; `roots` are those that are requested.
+    """Packages and the edges between them; `roots` are the requested ones.
 
-    `packages` are all of them, where some may have no edge.
+    `packages` are all of them, for those that have no edge.
     """
 
     def __init__(self, roots: Iterable[N], edges: Iterable[E], packages: Iterable[N] = ()) -> None:
@@ -67,21 +67,21 @@ class PackageGraph(Generic[N, E]):
             self._to.setdefault(edge.target, []).append(edge)
 
     def met_by(self, source: N, capability: str) -> tuple[N, ...]:
-        """The packages that satisfy this requirement of a package."""
+        """Return the packages that satisfy this requirement of a package."""
         return tuple(x.target for x in self._from.get(source, ()) if x.capability == capability)
 
     # -- ways -----------------------------------------------------------------------------------
 
     def roots_of(self, target: N) -> tuple[N, ...]:
-        """The requested packages that lead to a package; itself among them if it is requested."""
+        """Return the requested packages that lead to a package, which may be one itself."""
         distances = self._distances(target)
         return tuple(root for root in self.roots if root in distances)
 
     def chains(self, target: N) -> tuple[tuple[E, ...], ...]:
-        """One shortest chain for each requested package that leads to `target`, in their order.
+        """Return one shortest chain for each requested package that leads to `target`, in order.
 
-        Of equally short ones the first by package at each step, then by capability. A requested
-        package needs no chain to itself.
+        Of equally short chains the first by package at each step, then by capability, is taken. A
+        requested package has no chain to itself.
         """
         distances = self._distances(target)
         return tuple(
@@ -91,7 +91,7 @@ class PackageGraph(Generic[N, E]):
         )
 
     def _distances(self, target: N) -> dict[N, int]:
-        """How many edges each package that leads there is away."""
+        """Return for each package that leads to `target` the number of edges between them."""
         distances = {target: 0}
         todo = deque([target])
         while todo:
@@ -115,13 +115,13 @@ class PackageGraph(Generic[N, E]):
     # -- what takes a package out -----------------------------------------------------------------
 
     def cut(self, target: N, roots: Iterable[N], limit: int) -> tuple[tuple[N, str], ...]:
-        """The fewest requirements on every way from `roots` to `target`: holders and capabilities.
+        """Return a minimum cut: the fewest requirements on all paths from `roots` to `target`.
 
-        Sorted. Empty if there is no way, if the target is a root, or if there are more than
-        `limit`. Of several such sets the one closest to the target, which takes the least else
-        away. A
-        requirement that several packages satisfy counts as one (a vertex cut: Ford and Fulkerson,
-        with unit capacities on requirements and none on packages).
+        They are holders and capabilities, sorted. It is empty if there is no path, if the target is
+        a root, or if there are more than `limit`. Of several minimum cuts it is the one closest to
+        the target, which removes least else. A requirement that several packages satisfy counts as
+        one (a vertex cut: Ford and Fulkerson, with unit capacities on requirements and none on
+        packages).
         """
         near = self._distances(target)
         starts = [root for root in roots if root in near]
@@ -132,7 +132,7 @@ class PackageGraph(Generic[N, E]):
         nodes = {package: end if package == target else flow.node() for package in near}
         for root in starts:
             flow.connect(start, nodes[root], _UNBOUNDED)
-        # A requirement is a pair of nodes, and what flows between them is 0 or 1.
+        # A requirement is a pair of nodes with capacity 1 between them.
         requirements: dict[tuple[N, str], tuple[int, int]] = {}
         for edge in (edge for package in near for edge in self._to.get(package, ())):
             stated = holder(edge), edge.capability
@@ -153,16 +153,17 @@ class PackageGraph(Generic[N, E]):
     # -- what leaves with a package ---------------------------------------------------------------
 
     def _dominators(self) -> tuple[list[N], dict[int, int]]:
-        """The packages in the order of a walk's returning, and the number of each one's dominator.
+        """Return the packages in postorder, and the number of each one's immediate dominator.
 
-        Of the graph below one root, whose number is the highest: it requires what is requested, and
-        what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
+        The graph has one root above all, with the highest number, that requires what is requested
+        and what nothing requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
         """
         order = self._postorder(self.held)
         nodes: list[N] = list(order)
         count = len(nodes)
         sources = [[order[x.source] for x in self._to.get(node, ())] for node in nodes]
-        # The numbers of the order stand for the packages; the root above all has the highest.
+        # Packages are represented by their numbers in the order; the root above all has the
+        # highest.
         above = {count: count}
         moved = True
         while moved:
@@ -179,7 +180,7 @@ class PackageGraph(Generic[N, E]):
         return nodes, above
 
     def leaving(self, sizes: Mapping[N, int]) -> dict[N, Leaving]:
-        """The packages that would leave with each: all that are reached through it alone.
+        """Return the packages that would leave with each: all that are reached only through it.
 
         `sizes` are bytes.
         """
@@ -194,25 +195,25 @@ class PackageGraph(Generic[N, E]):
         return {node: Leaving(packages[n], bytes_[n]) for n, node in enumerate(nodes)}
 
     def holders(self) -> dict[N, N | None]:
-        """The nearest package without which each would leave; null where there is none."""
+        """Return the nearest package without which each would leave; None where there is none."""
         order, above = self._dominators()
         numbers = range(len(order))
         return {order[n]: order[above[n]] if above[n] in numbers else None for n in numbers}
 
     def reached(self, roots: Iterable[N]) -> frozenset[N]:
-        """The packages that some lead to by requirements, themselves included."""
+        """Return the packages that some packages require transitively, themselves included."""
         return frozenset(self._postorder(roots))
 
     @cached_property
     def held(self) -> frozenset[N]:
-        """The requested packages, and those that nothing requested leads to."""
+        """The requested packages, and those that no requested package leads to."""
         packages = set(self._packages).union(self.roots, self._from, self._to)
         roots = packages.difference(self._to).union(self.roots)
-        # What lies in a ring that no root reaches hangs on the root as well.
+        # Packages in a cycle that no root reaches count as roots as well.
         return frozenset(roots.union(packages.difference(self._postorder(roots))))
 
     def _postorder(self, roots: Iterable[N]) -> dict[N, int]:
-        """Numbers of the packages in order of a walk's returning from them."""
+        """Return the postorder numbers of the packages that these roots reach."""
         order: dict[N, int] = {}
         seen: set[N] = set()
         for root in sorted(roots):
@@ -242,23 +243,23 @@ def _common(first: int, second: int, above: Mapping[int, int]) -> int:
 
 
 class _Flow:
-    """A residual graph; every connection has its opposite with what flows through it."""
+    """A residual graph; every connection has an opposite one with the flow through it."""
 
     def __init__(self) -> None:
         self._residual: list[dict[int, int]] = []
 
     def node(self) -> int:
-        """A new node, without connections."""
+        """Add a node without connections."""
         self._residual.append({})
         return len(self._residual) - 1
 
     def connect(self, source: int, target: int, capacity: int) -> None:
-        """Let `capacity` flow from `source` to `target`."""
+        """Add a connection with this capacity."""
         self._residual[source][target] = max(self._residual[source].get(target, 0), capacity)
         self._residual[target].setdefault(source, 0)
 
     def augmented(self, start: int, end: int) -> Iterator[None]:
-        """Send one more unit by a shortest way each time, until there is none."""
+        """Send one more unit along a shortest path each time, until there is none."""
         while (before := self._reached(start, end)) is not None:
             node = end
             while node != start:
@@ -268,7 +269,7 @@ class _Flow:
             yield
 
     def _reached(self, start: int, end: int) -> dict[int, int] | None:
-        """The node before each one on the shortest ways from `start`; null if `end` is cut off."""
+        """Return the node before each one on shortest paths; None if `end` is cut off."""
         before: dict[int, int] = {start: start}
         todo = deque([start])
         while todo and end not in before:
@@ -280,7 +281,7 @@ class _Flow:
         return before if end in before else None
 
     def leading_to(self, end: int) -> set[int]:
-        """The nodes from which more could still flow to `end`."""
+        """Return the nodes from which more could still flow to `end`."""
         into: list[list[int]] = [[] for _ in self._residual]
         for source, targets in enumerate(self._residual):
             for target, capacity in targets.items():

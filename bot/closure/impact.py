@@ -1,4 +1,4 @@
-"""The impact of what is dropped on images and on all packages of a snapshot."""
+"""The impact of dropped packages or capabilities on images and on all packages of a snapshot."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _BEFORE, _AFTER = -1, 1  # of the marker of provides that come from files
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The names of packages, or the capabilities, that are there no more."""
+    """The names of packages, or the capabilities, that are no longer there."""
 
     packages: frozenset[str] = frozenset()
     capabilities: frozenset[str] = frozenset()
 
 
 def dropped(pool: Pool, name: str) -> Dropped:
-    """A package of that name, where there is one, else a capability or path.
+    """Return the package of that name, if there is one, else the capability or path.
 
-    Raises UsageError where nothing in the snapshot has it.
+    Raises UsageError where no package in the snapshot has it.
     """
     with pool.opened() as overlays:
         if any(map(overlays.enabled, overlays.named([name]))):
@@ -58,8 +58,10 @@ def dropped(pool: Pool, name: str) -> Dropped:
 def image_impacts(
     pool: Pool, requests: Iterable[ImageRequest], what: Dropped
 ) -> Iterator[ImageImpact]:
-    """The images that change or cannot be installed without it; those that cannot be anyway left
-    out."""
+    """Yield the images that change or become uninstallable without it.
+
+    Images that cannot be installed anyway are left out.
+    """
     before = [pool.solve(request, settled=lambda _: True) for request in requests]
     requested = {closure.key: request for closure, request in zip(before, requests, strict=True)}
     with pool.opened() as overlays, unprovided(overlays, what.capabilities):
@@ -94,7 +96,7 @@ def _impact(old: Closure, new: Closure) -> Iterator[ImageImpact]:
 
 
 def broken_without(pool: Pool, what: Dropped) -> tuple[Broken, ...]:
-    """The packages that cannot be installed without it, and can with it."""
+    """Return the packages that cannot be installed without it, and can with it."""
     with pool.opened() as overlays:
         before = seen_now(overlays)
         never = without_provider(overlays, before, before.needs, ())
@@ -107,9 +109,9 @@ def broken_without(pool: Pool, what: Dropped) -> tuple[Broken, ...]:
 
 
 def broken_by(pool: Pool, base: Overlay, head: Overlay) -> tuple[Broken, ...]:
-    """The packages that cannot be installed with head's packages, and can with base's.
+    """Return the packages that cannot be installed with head's packages, and can with base's.
 
-    Those of the change itself count by name and architecture.
+    The packages of the change itself are paired by name and architecture.
     """
     with pool.opened(base) as overlays:
         before = seen_now(overlays)
@@ -135,7 +137,7 @@ def _broken(
 def _newly(
     pool: Pool, overlays: OverlayPool, broken: dict[int, str], was: dict[int, int]
 ) -> tuple[Broken, ...]:
-    """Those that could be installed before, as base knows them."""
+    """Return those that could be installed before, with base's versions."""
     tried = [was[number] for number in broken if overlays.enabled(was[number])]
     never, known = not_installable(overlays, tried), set(tried)
     document = pool.snapshot.document.id
@@ -155,7 +157,7 @@ def _place(overlays: OverlayPool, number: int) -> tuple[str, str]:
 
 @contextmanager
 def unprovided(overlays: OverlayPool, capabilities: Collection[str]) -> Iterator[None]:
-    """The pool as if no package provided these capabilities, or owned these paths."""
+    """Change the pool as if no package provided these capabilities or owned these paths."""
     undo: list[tuple[int, list[int], list[int]]] = []
     for name in sorted(capabilities):
         for number in enabled_providers(overlays, name):

@@ -35,12 +35,11 @@ CROWD = 4_000
 class Index:
     """Facts about a loaded snapshot.
 
-    `counts`: packages of each repository, in order. `files`: the owners of every path that some
-    dependency names. `unread`: the paths among them that only filelists.xml can answer, while it
-    was not read, and `seekers` the packages with a dependency on one. `obsoletes`: a name, and
-    the packages that obsolete something of that name. `excluded`: packages that are not seen,
-    because of an exclude or of modular filtering. `crowded`: versions that very many provides have,
-    with how many.
+    `counts`: packages of each repository, in order. `files`: the owners of every path that a
+    dependency names. `unread`: those of these paths that only filelists.xml has, until it is read,
+    and `seekers` the packages with a dependency on one. `obsoletes`: a name, and the packages that
+    obsolete something of that name. `excluded`: packages hidden by an exclude or by modular
+    filtering. `crowded`: versions that more than CROWD provides have, with their number.
     """
 
     counts: tuple[int, ...]
@@ -52,18 +51,18 @@ class Index:
     crowded: Mapping[str, int]
 
     def with_files(self, found: Mapping[str, Iterable[int]]) -> Index:
-        """The same, with owners of paths from filelists.xml; nothing is unread any more."""
+        """Return the index with owners of paths from filelists.xml; no path is unread then."""
         files = {p: tuple(sorted({*ids, *found.get(p, ())})) for p, ids in self.files.items()}
         return replace(self, files=files, unread=(), seekers=())
 
 
 def to_json(index: Index) -> bytes:
-    """The index as JSON."""
+    """Return the index as JSON."""
     return json.dumps(asdict(index), separators=(",", ":"), sort_keys=True).encode()
 
 
 def from_json(content: bytes) -> Index:
-    """The index that was written; ValueError, KeyError or TypeError if it is something else."""
+    """Return the index in `content`; ValueError, KeyError or TypeError if it is something else."""
     plain = json.loads(content)
     return Index(
         counts=tuple(plain["counts"]),
@@ -79,11 +78,11 @@ def from_json(content: bytes) -> Index:
 def derive(
     pool: Any, counts: tuple[int, ...], excluded: Callable[[], tuple[int, ...]]
 ) -> tuple[Index, list[tuple[str, int]]]:
-    """The index of a freshly loaded pool, and each package with its source; adds file provides.
+    """Return the index of a freshly loaded pool, and each package with its source.
 
-    `pool` is spent afterwards: it now holds file provides of its own.
+    `pool` must not be used afterwards: it has file provides of its own then.
     """
-    # Without ADDFILEPROVIDESFILTERED this names every path in a dependency, and looks for its
+    # Without ADDFILEPROVIDESFILTERED this returns every path in a dependency, and looks for its
     # owners in the file lists that primary.xml has.
     wanted = {pool.id2str(number): number for number in pool.addfileprovides_queue()}
     pool.createwhatprovides()
@@ -98,7 +97,7 @@ def derive(
 
 
 def _owns(solvable: Any, path: int) -> bool:
-    """Return whether it owns the path, rather than provides it in so many words."""
+    """Return whether a package owns the path, and does not just provide it by a Provides."""
     return path not in solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, -1)
 
 
@@ -128,7 +127,7 @@ def _survey(
 
 
 def _crowded(pool: Any) -> dict[str, int]:
-    """The versions that more than CROWD provides have, the most frequent ones."""
+    """Return the versions that more than CROWD provides have, with their number."""
     provided = {d for s in pool.solvables for d in s.lookup_idarray(solv.SOLVABLE_PROVIDES, -1)}
     texts = (split_capability(pool.dep2str(d)) for d in provided if d < 0)
     versions = Counter(version for _, relation, version in texts if version and relation == "=")
@@ -136,5 +135,5 @@ def _crowded(pool: Any) -> dict[str, int]:
 
 
 def source_of(solvable: Any) -> str:
-    """The name of a package's source package; its own where the metadata has none."""
+    """Return the name of a package's source package; its own name where the metadata has none."""
     return source_name(str(solvable.lookup_sourcepkg() or "")) or str(solvable.name)

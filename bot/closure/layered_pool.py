@@ -1,6 +1,6 @@
-"""The published packages of a snapshot, and the layers over them: which packages take part.
+"""The published packages of a snapshot, and the layers over them: which packages are enabled.
 
-A view of them stays for as long as libsolv's numbers and provides mean the same.
+A view is cached for as long as libsolv's numbers and provides mean the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DEBUG = ("-debuginfo", "-debugsource")
 
 
 class LayeredPool:
-    """A loaded snapshot of one architecture with overlays and placeholders over it, for a while.
+    """A loaded snapshot of one architecture, over which overlays and placeholders can be active.
 
     Safe for several threads; one works at a time.
     """
@@ -50,8 +50,7 @@ class LayeredPool:
 
     @contextmanager
     def keeping_layers(self) -> Iterator[None]:
-        """The numbers of packages of overlays and placeholders stay what they are, for as long as
-        it is open."""
+        """Keep the numbers of the packages of overlays and placeholders while this is open."""
         with self._lock:
             self._overlay_pool.keepers += 1
         try:
@@ -64,16 +63,18 @@ class LayeredPool:
     def opened(
         self, overlay: Overlay | None = None, exclude: Collection[str] = ()
     ) -> Iterator[OverlayPool]:
-        """The pool in libsolv's numbers, with this overlay and without packages of these names.
+        """Open the pool in libsolv's numbers, with this overlay, without packages so named.
 
-        No other thread uses it for as long as it is open.
+        No other thread uses it while it is open.
         """
         with self._lock, self._active_overlays(overlay, (), (), exclude):
             yield self._overlay_pool
 
     def hold(self, overlays: Iterable[Overlay], requests: Iterable[ImageRequest] = ()) -> None:
-        """Takes several overlays in at once, and the placeholders of several requests: quicker than
-        one by one with each first solve."""
+        """Add several overlays, and the placeholders of several requests, at once.
+
+        That is faster than adding each with its first solve.
+        """
         with self._lock:
             layers = [self._overlay_layer(overlay) for overlay in overlays]
             placeholders = dict.fromkeys(r.placeholders for r in requests if r.placeholders)
@@ -81,9 +82,9 @@ class LayeredPool:
             self._overlay_pool.hold(layers)
 
     def published(self, source: str) -> tuple[Package, ...]:
-        """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
+        """Return all published binary packages of a source, also excluded ones, by NEVRA.
 
-        Their `files` are all that filelists.xml lists, for whoever puts them into an overlay.
+        Their `files` are all that filelists.xml lists, as an overlay needs them.
         """
         with self._lock:
             files = self._overlay_pool.files(self._overlay_pool.published(source))
@@ -91,10 +92,10 @@ class LayeredPool:
         return tuple(sorted(found, key=lambda p: p.nevra))
 
     def newest_published(self, source: str) -> tuple[Package, ...]:
-        """The newest published package of each name of a source, for this architecture and noarch.
+        """Return a source's newest published packages for this architecture and noarch.
 
-        A package that excludes or a module filter hide counts only where its name has no other:
-        what no image can install is not what a change starts from.
+        A package that excludes or a module filter hide counts only where its name has no other: a
+        change does not start from what no image can install.
         """
         with self._lock:
             seen = {
@@ -110,13 +111,14 @@ class LayeredPool:
 
     @property
     def packages(self) -> int:
-        """How many packages the snapshot has, of every version and architecture."""
+        """The number of packages in the snapshot, of every version and architecture."""
         return sum(self._overlay_pool.index.counts)
 
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
-        """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
+        """Return the published packages that own a file below one of `directories`.
 
-        By filelists.xml; those of a repository without one are not known.
+        It reads filelists.xml; packages of a repository without one are not found. Directories end
+        in a slash (`/usr/lib/rpm/`).
         """
         with self._lock:
             found = self._overlay_pool.owners_below(directories)
@@ -133,7 +135,7 @@ class LayeredPool:
     ) -> Iterator[None]:
         layers = []
         if installed:
-            # What is published by the same name and release is not another choice.
+            # A published package of the same NEVRA is no alternative.
             key = "installed", tuple(p.nevra for p in installed)
             same = frozenset(number for p in installed for number in self._published_as(p))
             layers.append(LayerSpec(key, installed, same))
@@ -152,7 +154,7 @@ class LayeredPool:
             self._views.finder().forget({taken.solvable.id for taken in undo})
 
     def _published_as(self, package: Package) -> Iterator[int]:
-        """The published packages of the NEVRA of one that is installed."""
+        """Yield the published packages with the NEVRA of an installed one."""
         for number in self._overlay_pool.published(package.source):
             if self._overlay_pool.package(number).nevra == package.nevra:
                 yield number
@@ -174,21 +176,21 @@ class LayeredPool:
         return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
 
     def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
-        """Takes requirements from packages; what to put back."""
+        """Take requirements from packages, and return what to put back."""
         undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
         self._views.finder().forget({taken.solvable.id for taken in undo})
         return undo
 
 
 class _Sight(NamedTuple):
-    """A view with some overlays active, and the numbers of packages that were looked up in it."""
+    """A view with some overlays active, and the package numbers found in it by NEVRA."""
 
     view: View
     numbers: dict[Nevra, tuple[int, ...]]
 
 
 class Views:
-    """The views of a pool with whatever overlays are active. Not safe for several threads."""
+    """The views of a pool for each set of active overlays. Not safe for several threads."""
 
     def __init__(self, overlays: OverlayPool) -> None:
         self._overlay_pool = overlays
@@ -197,16 +199,16 @@ class Views:
         self._sights: dict[tuple[Hashable, ...], _Sight] = {}
 
     def view(self) -> View:
-        """The view with the active overlays."""
+        """Return the view with the active overlays."""
         return self._sight().view
 
     def finder(self) -> EdgeFinder:
-        """The finder of edges, which knows nothing any more that no longer holds."""
+        """Return the finder of edges, without cached entries that are out of date."""
         self._renew()
         return self._edges
 
     def numbers_of(self, packages: Iterable[Package]) -> dict[int, Nevra]:
-        """The numbers of packages of a closure, with their NEVRAs."""
+        """Return the numbers of packages of a closure, with their NEVRAs."""
         found: dict[int, Nevra] = {}
         for package in packages:
             number = self._overlay_pool.number(package)
@@ -219,7 +221,7 @@ class Views:
         return found
 
     def find(self, nevra: Nevra) -> tuple[int, ...]:
-        """The packages of a NEVRA that no active overlay hides, those of others left out."""
+        """Return the packages of a NEVRA that are not hidden and not of an inactive layer."""
         known = self._sight().numbers
         if nevra not in known:
             overlays = self._overlay_pool

@@ -1,7 +1,7 @@
-"""Module streams: which of them are active, as libdnf's ModulePackageContainer decides it.
+"""Module streams, and which of them are active by libdnf's ModulePackageContainer.
 
 A stream is active if it is enabled or its module's default, and its own requirements of other
-modules and of the platform can be met. Of an active stream's context every version is active.
+modules and of the platform can be met. Every version of an active stream's context is active.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _KINDS = ("modulemd", "modulemd-stream", "modulemd-defaults")
 class ModuleStream:
     """One document of a module stream: a version and context of it, for one architecture.
 
-    `requires` are alternatives: mappings of module names to the streams that would do (empty:
-    any; with a `-` before it: not that one).
+    `requires` are alternatives: mappings of module names to the allowed streams (empty: any; with a
+    `-` before it: not that one).
     """
 
     repository: str
@@ -43,8 +43,7 @@ class ModuleStream:
 
 @dataclass(frozen=True, slots=True)
 class ModuleState:
-    """The choice of streams: enabled ones (`name:stream`), default streams by module, the
-    platform."""
+    """The choice of streams: enabled ones (`name:stream`), defaults by module, and the platform."""
 
     enabled: frozenset[str]
     defaults: Mapping[str, str]
@@ -54,9 +53,9 @@ class ModuleState:
 def read_modules(
     files: Iterable[tuple[str, Path | None]],
 ) -> tuple[tuple[ModuleStream, ...], dict[str, str]]:
-    """The streams of several repositories (id and modules.yaml), and the default streams.
+    """Return the streams of several repositories (id and modules.yaml), and the default streams.
 
-    SurroundingsError where a file is not YAML.
+    Raises SurroundingsError where a file is not YAML.
     """
     streams: list[ModuleStream] = []
     defaults: dict[str, _Default] = {}
@@ -80,7 +79,7 @@ def read_modules(
 def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
     import yaml
 
-    # Nothing is a number or a date here: a stream may be called 1.10.
+    # All scalars stay texts: a stream may be called 1.10.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     if path.stat().st_size > GROUPS:
         raise SurroundingsError(f"{path.name} has more than {GROUPS} bytes, and is not read.")
@@ -95,14 +94,14 @@ def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
         ) from error
 
 
-# When a default was changed, and its stream; null where it names none.
+# The time of a default's last change, and its stream; None where it names none.
 _Default = tuple[int, str | None]
-# No stream is called so.
+# No stream has this name.
 _DISPUTED = ""
 
 
 def _add_default(defaults: dict[str, _Default], data: Mapping[str, Any]) -> None:
-    """Of one repository the last document on a module counts (modulemd_module_set_defaults)."""
+    """Add a default; of one repository the last document counts (modulemd_module_set_defaults)."""
     module, stream = data.get("module"), data.get("stream")
     if not isinstance(module, str):
         return
@@ -111,10 +110,10 @@ def _add_default(defaults: dict[str, _Default], data: Mapping[str, Any]) -> None
 
 
 def _merge_defaults(merged: dict[str, _Default], own: Mapping[str, _Default]) -> None:
-    """Adds a repository's defaults to those of the ones before it (modulemd_defaults_v1_merge).
+    """Merge a repository's defaults into those before it (modulemd_defaults_v1_merge).
 
-    The newer one wins, unless it names no stream. Two of the same age that disagree leave none for
-    good, whatever comes later.
+    The newer one wins, unless it names no stream. If two of the same age disagree, the module has
+    no default, whatever follows.
     """
     for module, (modified, stream) in own.items():
         before, known = merged.get(module, (modified, stream))
@@ -146,7 +145,7 @@ def _stream(repository: str, data: Mapping[str, Any]) -> ModuleStream | None:
 
 
 def _requires(value: object) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], ...]:
-    """Version 2 has a list of alternatives, version 1 one mapping of modules to one stream."""
+    """Return the alternatives; version 2 has a list of them, version 1 a single mapping."""
     found = []
     for item in value if isinstance(value, list) else [value]:
         requires = item.get("requires") if isinstance(item, dict) else None
@@ -171,9 +170,9 @@ def _number(value: object) -> int:
 def demodularized(
     streams: Sequence[ModuleStream], active: frozenset[int]
 ) -> dict[tuple[str, str, str], frozenset[str]]:
-    """Package names that an active stream's newest version gives back: by name, stream, arch.
+    """Return package names that active streams' newest versions give up, by name, stream, arch.
 
-    Documents are versions of each other where the solver has one name for them.
+    Documents are versions of each other if they have the same solver name.
     """
     names = _solver_names(streams)
     newest: dict[tuple[str, str], int] = {}
@@ -192,7 +191,7 @@ def demodularized(
 def active_modules(
     streams: Sequence[ModuleStream], state: ModuleState, arch: str
 ) -> frozenset[int]:
-    """The positions of the active documents in `streams`."""
+    """Return the positions of the active documents in `streams`."""
     pool = new_pool(arch)
     repos = {name: pool.add_repo(name) for name in dict.fromkeys(s.repository for s in streams)}
     names = _solver_names(streams)
@@ -210,10 +209,10 @@ def active_modules(
 
 
 def _solver_order(streams: Sequence[ModuleStream]) -> list[int]:
-    """The order in which libdnf adds documents, which libsolv's choice among equals follows.
+    """Return the order in which libdnf adds documents; libsolv's choice among equals follows it.
 
-    Each repository's by module name (libmodulemd sorts them); those without a static context after
-    all others (ModulePackageContainer::add and addVersion2Modules).
+    Each repository's documents are by module name (libmodulemd sorts them); those without a static
+    context come after all others (ModulePackageContainer::add and addVersion2Modules).
     """
     repositories = list(dict.fromkeys(s.repository for s in streams))
     return sorted(
@@ -227,8 +226,11 @@ def _solver_order(streams: Sequence[ModuleStream]) -> list[int]:
 
 
 def _solver_names(streams: Sequence[ModuleStream]) -> list[str]:
-    """`name:stream:context`. A context that the build system made up stands for the requirements:
-    documents with the same are versions of each other, whatever their contexts are."""
+    """Return the names `name:stream:context`.
+
+    A context that the build system generated is replaced by the requirements: documents with the
+    same ones are versions of each other, whatever their contexts.
+    """
     static = {
         (s.name, s.stream, _requirements(s)): s.context
         for s in reversed(streams)
@@ -280,7 +282,7 @@ def _identify(pool: Any, solvable: Any, module: str, stream: str) -> None:
 
 
 def _solve(pool: Any, streams: Sequence[ModuleStream], state: ModuleState) -> frozenset[str]:
-    """The solver names of the streams that libdnf's chain of attempts ends with."""
+    """Return the solver names of the streams that remain after libdnf's sequence of attempts."""
     weak: dict[str, bool] = {}
     for s in streams:
         if f"{s.name}:{s.stream}" in state.enabled:
@@ -293,7 +295,8 @@ def _solve(pool: Any, streams: Sequence[ModuleStream], state: ModuleState) -> fr
         return frozenset()
     job = solv.Job
     best = job.SOLVER_FORCEBEST
-    # All as required and the newest; then defaults may be left out; then older versions may do.
+    # First all required and the newest; then defaults may be left out; then older versions are
+    # allowed.
     for ignore_weak, extra in ((True, best), (False, best), (False, 0)):
         jobs = [
             (capability, extra | (job.SOLVER_WEAK if optional and not ignore_weak else 0))
@@ -302,7 +305,7 @@ def _solve(pool: Any, streams: Sequence[ModuleStream], state: ModuleState) -> fr
         solver, problems = _attempt(pool, jobs)
         if not problems:
             return _installed(solver)
-    # At last without those that conflict, and any may be left out.
+    # At last without conflicting streams, and any stream may be left out.
     pool.set_disabled_list(sorted(_conflicting(problems)))
     solver, problems = _attempt(pool, [(c, job.SOLVER_WEAK) for c in weak])
     return frozenset() if problems else _installed(solver)

@@ -1,4 +1,4 @@
-"""The names that a repository knows, and those that are meant by a misspelled one."""
+"""The names in a repository, and suggestions for misspelled ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bot.distro.documents import Configuration, EnvironmentDocument, WorkloadDoc
 from bot.model.capability import names_in
 
 _MOST_NEAR = 3
-# Below it a resemblance is chance: `bash` and `dash` are 0.75.
+# difflib's ratio, 0 to 1; below it a resemblance is chance: `bash` and `dash` are 0.75.
 _ALIKE = 0.75
 
 
 def near_names(text: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that are spelt much like `text`, or begin or end with it, at most three."""
+    """Return at most three names that are spelt like `text`, or begin or end with it."""
     known = sorted(names)
     alike = difflib.get_close_matches(text, known, n=_MOST_NEAR, cutoff=_ALIKE)
     parts = [n for n in known if len(text) > 2 and (n.startswith(text) or n.endswith(text))]
@@ -25,9 +25,9 @@ def near_names(text: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_known(pool: Pool, text: str) -> bool:
-    """Return whether a package has this name, name.arch or NEVRA, or a package provides it.
+    """Return whether a package has this name, name.arch or NEVRA, or provides it.
 
-    Of a capability with a version, or of a rich dependency, one name is enough.
+    For a capability with a version, or a rich dependency, one known name is enough.
     """
     if pool.selects(text):
         return True
@@ -36,13 +36,13 @@ def is_known(pool: Pool, text: str) -> bool:
 
 
 def package_names(pool: Pool) -> frozenset[str]:
-    """The names of all packages of a pool's repositories."""
+    """Return the names of all packages of a pool's repositories."""
     with pool.opened() as overlays:
         return frozenset(solvable.name for solvable in overlays.pool.solvables)
 
 
 def enabled_providers(overlays: OverlayPool, name: str) -> tuple[int, ...]:
-    """The packages that provide a capability without a version, or own a path."""
+    """Return the packages that provide a capability without a version, or own a path."""
     if name.startswith("/"):
         overlays.read_filelists()
         overlays.want([name])
@@ -54,7 +54,7 @@ def enabled_providers(overlays: OverlayPool, name: str) -> tuple[int, ...]:
 class UnknownRequest:
     """A request of a document that selects nothing in a repository document's packages.
 
-    `place` is where the YAML has it; `near` are names that may be meant.
+    `place` is its place in the YAML; `near` are names that may be meant.
     """
 
     document: str
@@ -65,7 +65,7 @@ class UnknownRequest:
 
 
 def unknown_requests(configuration: Configuration, pool: Pool) -> Iterator[UnknownRequest]:
-    """The requests of environments and workloads that meet on a pool, and select nothing in it."""
+    """Yield the requests of a pool's environments and workloads that select nothing."""
     repository, names = pool.snapshot.document.id, package_names(pool)
     for document in _documents_on(configuration, repository):
         planned = {
@@ -91,7 +91,7 @@ def unknown_requests(configuration: Configuration, pool: Pool) -> Iterator[Unkno
 def _documents_on(
     configuration: Configuration, repository: str
 ) -> Iterator[EnvironmentDocument | WorkloadDocument]:
-    """The environments that list a repository document, and the workloads that meet one of them."""
+    """Yield the environments that list a repository document, and their workloads."""
     environments = [e for e in configuration.environments.values() if repository in e.repositories]
     labels = {label for environment in environments for label in environment.labels}
     yield from environments

@@ -1,10 +1,10 @@
-"""The solver's pool, and which of its packages are seen now.
+"""The solver's pool, and which of its packages are enabled.
 
 Published packages are loaded once. Packages of overlays and placeholders are layers: repositories
-of their own, added behind the published ones for a while, so that the same layer serves many
-solves. The active overlays are the layers that take part; all other layers, what the active ones
-hide, and what is excluded anyway, are disabled. Layers come after the published packages whatever
-was solved before, so libsolv's order among equals, and its answer, stay the same.
+of their own, added after the published ones for a while, so that the same layer serves many solves.
+The active overlays are the layers in use; all other layers, the packages that the active ones hide,
+and excluded packages are disabled. Layers always come after the published packages, so that
+libsolv's order among equals, and its answer, do not depend on what was solved before.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ KEPT_LAYERS = 32
 class OverlayPool:
     """A loaded snapshot with its layers. Not safe for several threads at once.
 
-    `active_key` tells apart what takes part. `generation` grows whenever numbers or provides may
-    mean something else than before. `seekers` are the packages that depend on a path which only
-    filelists.xml can answer, `without_seekers` those from which none is known to be reached.
+    `active_key` identifies the set of enabled packages. `generation` grows whenever numbers or
+    provides may change their meaning. `seekers` are the packages that depend on a path that is only
+    in filelists.xml, `without_seekers` those that are known not to lead to one.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class OverlayPool:
         self._source_arches = frozenset(map(self.pool.str2id, ("src", "nosrc")))
         self._stale = True
         self.generation = 0
-        # How many rely on the numbers of layers.
+        # The number of users that rely on the numbers of layers.
         self.keepers = 0
         self.seekers = frozenset(loaded.index.seekers)
         self.without_seekers: set[int] = set()
@@ -86,8 +86,10 @@ class OverlayPool:
     def set_active_overlays(
         self, specs: Sequence[LayerSpec], exclude: frozenset[str] = frozenset()
     ) -> None:
-        """Makes these layers the ones that take part, without the packages named in `exclude`; adds
-        those that are not there yet."""
+        """Make these layers the active ones, without the packages named in `exclude`.
+
+        Layers that are not in the pool yet are added.
+        """
         self.hold(specs)
         active = tuple(self._layers[spec.key] for spec in specs)
         key: tuple[Hashable, ...] = (*(spec.key for spec in specs), exclude)
@@ -108,13 +110,13 @@ class OverlayPool:
         self.pool.set_disabled_list(self._excluded_list + sorted(hidden))
 
     def hold(self, specs: Sequence[LayerSpec]) -> None:
-        """Adds layers that are not there yet, all at once, and makes the provides ready."""
+        """Add layers that are not in the pool yet, all at once, and update the provides."""
         missing = [spec for spec in specs if spec.key not in self._layers]
         for spec in specs:
             if spec.key in self._layers:
                 self._layers.move_to_end(spec.key)
         if missing:
-            # libsolv does not grow its map of what is seen: without one, all is seen.
+            # libsolv does not grow its map of enabled packages: without one, all are enabled.
             self.pool.set_disabled_list([])
             many = len(self._layers) + len(missing) > max(KEPT_LAYERS, len(specs))
             if many and not self.keepers:
@@ -131,28 +133,27 @@ class OverlayPool:
         return number not in self._excluded and number not in self._hidden
 
     def hidden(self, number: int) -> bool:
-        """Return whether an active layer takes the place of a package, or it is of another
-        layer."""
+        """Return whether a package is replaced, excluded for now, or of an inactive layer."""
         return number in self._hidden
 
     def numbers(self, spec: LayerSpec) -> frozenset[int]:
-        """The numbers of a layer's own packages; none where the layer is not there."""
+        """Return the numbers of a layer's own packages; none where the layer is not in the pool."""
         layer = self._layers.get(spec.key)
         return frozenset(layer.ids) if layer is not None else frozenset()
 
     def is_excluded(self, number: int) -> bool:
-        """Return whether excludes or a module filter hide a package always."""
+        """Return whether the snapshot's excludes or a module filter hide a package."""
         return number in self._excluded
 
     def named(self, names: Iterable[str]) -> frozenset[int]:
-        """The packages with one of these names, of every version, architecture and layer."""
+        """Return the packages with one of these names, of every version, architecture and layer."""
         numbers = {self.pool.str2id(name) for name in names}
         return frozenset(
             n for name in numbers for n in self.providers(name) if self._has_name(n, name)
         )
 
     def names_like(self, globs: Iterable[str]) -> frozenset[str]:
-        """The names of packages that one of these globs matches; a name without `*` is itself."""
+        """Return the names of packages that match one of these globs; plain names as they are."""
         found: set[str] = set()
         for glob in globs:
             if not any(c in glob for c in "*?["):
@@ -170,16 +171,16 @@ class OverlayPool:
         return bool(self.pool.id2solvable(number).nameid == name)
 
     def own_numbers(self) -> tuple[int, ...]:
-        """The packages of the active layers."""
+        """Return the packages of the active layers."""
         return tuple(number for layer in self._active_overlays or () for number in layer.ids)
 
     def repository(self, number: int) -> str:
-        """The id of the rpm-md repository that a package is of; `overlay` of a layer's."""
+        """Return the id of a package's rpm-md repository; `overlay` for a layer's package."""
         found = self._repository_of.get(self.pool.id2solvable(number).repo.id)
         return found.id if found is not None else "overlay"
 
     def renew(self) -> None:
-        """Looks at provides anew, after some were changed."""
+        """Update the provides after some were changed."""
         self._stale = True
         self._make_ready()
 
@@ -190,7 +191,7 @@ class OverlayPool:
     # -- what is there --------------------------------------------------------------------------
 
     def package(self, number: int) -> Package:
-        """The package of a number, without the files of its metadata."""
+        """Return the package of a number, without the files of its metadata."""
         overlaid = self.overlaid(number)
         if overlaid is not None:
             return overlaid
@@ -207,8 +208,7 @@ class OverlayPool:
         return found
 
     def number(self, package: Package) -> int | None:
-        """The number of a package that this pool made and that no active layer hides; null where
-        it is another's."""
+        """Return the number of a package that this pool made and that is not hidden, else None."""
         found = self._numbers.get(id(package))
         if found is None:
             for layer in self._active_overlays or ():
@@ -216,14 +216,14 @@ class OverlayPool:
         return None if found in self._hidden else found
 
     def overlaid(self, number: int) -> Package | None:
-        """The package of an active layer; null for a published one."""
+        """Return the package of an active layer; None for a published one."""
         for layer in self._active_overlays or ():
             if number in layer.packages:
                 return layer.packages[number]
         return None
 
     def published(self, source: str) -> tuple[int, ...]:
-        """The numbers of all published packages of a source package, excluded or not."""
+        """Return the numbers of all published packages of a source package, excluded or not."""
         return tuple(
             number
             for number in self._of_source(source)
@@ -232,14 +232,14 @@ class OverlayPool:
         )
 
     def files(self, numbers: Collection[int]) -> Mapping[int, tuple[str, ...]]:
-        """All paths of published packages, sorted."""
+        """Return all paths of published packages, sorted."""
         missing = [number for number in numbers if number not in self._contents]
         if missing:
             self._contents.update(self._owners.contents(missing))
         return {number: self._contents[number] for number in numbers}
 
     def providers(self, dependency: int) -> tuple[int, ...]:
-        """The packages, seen or not, that provide a dependency (libsolv's number of it)."""
+        """Return the packages, enabled or not, that provide a dependency, by its libsolv id."""
         self._make_ready()
         found = self._providers.get(dependency)
         if found is None:
@@ -248,7 +248,7 @@ class OverlayPool:
         return found
 
     def obsoleters(self, ids: Sequence[int]) -> list[int]:
-        """The packages that take part and obsolete one of these by its name and version."""
+        """Return the enabled packages that obsolete one of these by its name and version."""
         found: dict[int, None] = {}
         for number in ids:
             target = self.pool.id2solvable(number)
@@ -267,7 +267,7 @@ class OverlayPool:
         return list(found)
 
     def one_of(self, ids: tuple[int, ...]) -> int:
-        """libsolv's number of a choice among packages."""
+        """Return libsolv's id of a choice among packages."""
         found = self._one_of.get(ids)
         if found is None:
             found = int(self.pool.towhatprovides(list(ids)))
@@ -277,7 +277,7 @@ class OverlayPool:
     # -- paths ----------------------------------------------------------------------------------
 
     def owners(self, path: str) -> list[int]:
-        """The packages that own a path, or a path that matches a glob; seen or not."""
+        """Return the packages, enabled or not, that own a path or a path that matches a glob."""
         found = list(self._owners.of(path))
         matches = self._owners.matcher(path)
         for layer in self._active_overlays or ():
@@ -285,11 +285,11 @@ class OverlayPool:
         return sorted(found)
 
     def owners_below(self, directories: Sequence[str]) -> Sequence[int]:
-        """The published packages that own a file below one of these directories."""
+        """Return the published packages that own a file below one of these directories."""
         return self._owners.below(directories)
 
     def want(self, paths: Iterable[str]) -> None:
-        """Lets owners provide paths that no dependency of a published package names."""
+        """Make owners provide paths that no dependency of a published package names."""
         new = sorted(set(paths) - self._wanted)
         if not new:
             return
@@ -306,7 +306,7 @@ class OverlayPool:
         return path in self.index.files
 
     def read_filelists(self) -> None:
-        """Asks filelists.xml for the paths that dependencies name and primary.xml cannot answer."""
+        """Read from filelists.xml the paths in dependencies that primary.xml lacks."""
         if not self.index.unread:
             return
         found = self._owners.complete(self.index)
@@ -320,11 +320,11 @@ class OverlayPool:
     # -- within ---------------------------------------------------------------------------------
 
     def _take_out(self, numbers: Iterable[int]) -> None:
-        """Gives packages an architecture that nothing has, beside disabling them.
+        """Give hidden packages an architecture that does not exist, beside disabling them.
 
         libsolv's `dislike_old_versions` (policy.c) looks at every package of a name and
-        architecture, disabled or not: a hidden newer one would make the one that is seen an old
-        one, which then loses to its alternatives.
+        architecture, disabled or not: a hidden newer one would make the enabled one an old one,
+        which then loses to its alternatives.
         """
         for number in numbers:
             solvable = self.pool.id2solvable(number)
@@ -344,7 +344,7 @@ class OverlayPool:
 
     def _make_ready(self) -> None:
         if self._stale:
-            # libsolv leaves packages out that no architecture fits.
+            # libsolv leaves out packages without a valid architecture.
             self._let_go(self._hidden)
             self.pool.createwhatprovides()
             self._take_out(self._hidden)
@@ -355,7 +355,7 @@ class OverlayPool:
             self._stale = False
 
     def _drop_layers(self) -> None:
-        # From the last, so that libsolv gives the numbers back.
+        # From the last, so that libsolv reuses the numbers.
         self._let_go(self._hidden)
         self._hidden = frozenset()
         for layer in reversed(self._layers.values()):

@@ -1,4 +1,4 @@
-"""Packages between libsolv's solvables and our values, and layers of them over published ones."""
+"""Packages as libsolv's solvables and as our values, and layers of them over published ones."""
 
 from __future__ import annotations
 
@@ -33,20 +33,19 @@ KEYS: dict[DependencyKind, int] = {
 }
 _BEFORE, _AFTER = -1, 1  # of the marker: ordinary dependencies; prerequisites, provided files
 _NOT_KNOWN = 2**64 - 1
-# A pebibyte: no package is as large, and thousands of smaller ones still add up to a number that
-# SQLite keeps.
+# A pebibyte: no package is that large, and sums of smaller sizes still fit into SQLite's integers.
 _ABSURD = 2**50
-# libsolv keeps where a header ends; where it starts is noted beside, under this name.
+# libsolv stores where a header ends; its start is stored beside it under this name.
 HEADER_START = "minimize:headerstart"
 
 
 def nevra_of(solvable: Any) -> Nevra:
-    """The NEVRA of a solvable."""
+    """Return the NEVRA of a solvable."""
     return Nevra(solvable.name, *parse_evr(solvable.evr), solvable.arch)
 
 
 def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
-    """All dependencies of a solvable, by kind and then by text; rpm-md's `pre` as a qualifier."""
+    """Return all dependencies of a solvable, by kind and text; rpm-md's `pre` is a qualifier."""
     found: list[Dependency] = []
     text = pool.dep2str
     for kind in DEPENDENCY_KINDS:
@@ -61,7 +60,7 @@ def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
 
 
 def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) -> Package:
-    """A package of a snapshot with everything its metadata says, but its files."""
+    """Return a package of a snapshot with all that primary.xml has, except its files."""
     return Package(
         nevra=nevra_of(solvable),
         source=source_of(solvable),
@@ -74,12 +73,12 @@ def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) 
 
 
 def sizes_of(solvable: Any) -> tuple[int | None, int | None]:
-    """The installed size and the download size of a published package, in bytes."""
+    """Return the installed and the download size of a published package, in bytes."""
     return _number(solvable, solv.SOLVABLE_INSTALLSIZE), _download_size(solvable)
 
 
 def files_in_primary(solvable: Any) -> tuple[str, ...]:
-    """The paths that primary.xml lists for a package, sorted."""
+    """Return the paths that primary.xml lists for a package, sorted."""
     search = solv.Dataiterator.SEARCH_FILES
     return tuple(
         sorted(match.str for match in solvable.Dataiterator(solv.SOLVABLE_FILELIST, None, search))
@@ -87,7 +86,7 @@ def files_in_primary(solvable: Any) -> tuple[str, ...]:
 
 
 def add_package(pool: Any, repo: Any, package: Package) -> Any:
-    """A new solvable for a package that is not of a snapshot. Its files are not provided yet."""
+    """Add a solvable for a package that is not of a snapshot; its files are not provided yet."""
     nevra = package.nevra
     solvable = repo.add_solvable()
     solvable.name = nevra.name
@@ -96,7 +95,7 @@ def add_package(pool: Any, repo: Any, package: Package) -> Any:
     own = pool.rel2id(solvable.nameid, solvable.evrid, solv.REL_EQ)
     for dependency in package.dependencies:
         if dependency.capability.startswith("rpmlib("):
-            continue  # rpm's own abilities: no package provides them, and repositories omit them
+            continue  # rpm's own features: no package provides them, and repositories omit them
         number = dependency_id(pool, dependency.capability)
         number = number or int(pool.str2id(dependency.capability))
         if dependency.kind == "provides" and number == own:
@@ -110,25 +109,27 @@ def add_package(pool: Any, repo: Any, package: Package) -> Any:
 
 
 def provide_files(pool: Any, solvable: Any, paths: Iterable[str]) -> None:
-    """Lets a solvable provide paths that it owns, where libsolv keeps such provides."""
+    """Make a solvable provide paths that it owns, where libsolv stores such provides."""
     for path in paths:
         solvable.add_provides(pool.str2id(path), _AFTER)
 
 
 def paths_in(package: Package) -> frozenset[str]:
-    """The paths that a package has, written as file lists write them."""
+    """Return the paths of a package in the form of file lists."""
     return frozenset(normal_path(path) for path in package.files)
 
 
 def _number(solvable: Any, key: int) -> int | None:
-    """A number of the metadata, null where it is not there or absurd: libsolv makes huge ones of
-    what is negative."""
+    """Return a number of the metadata; None where it is missing or too large.
+
+    libsolv turns negative numbers into huge ones.
+    """
     value = int(solvable.lookup_num(key, _NOT_KNOWN))
     return value if value < _ABSURD else None
 
 
 def _download_size(solvable: Any) -> int | None:
-    """Bytes of the package's file; no such file has none, so metadata's 0 says nothing."""
+    """Return the bytes of the package's file; None where the metadata says 0."""
     return _number(solvable, solv.SOLVABLE_DOWNLOADSIZE) or None
 
 
@@ -161,7 +162,7 @@ def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Locat
 
 
 def totals(closure: Closure) -> Totals:
-    """The sums of a closure's own layer in bytes: null where a package's part is not known."""
+    """Return the sums of a closure's own layer in bytes; None where a package's size is unknown."""
     packages = closure.own
     return Totals(
         packages=len(packages),
@@ -182,10 +183,10 @@ def _sum(parts: Iterable[int | None]) -> int | None:
 
 
 class LayerSpec(NamedTuple):
-    """Packages to add, and the published packages (by number) that they take the place of.
+    """Packages to add, and the published packages (by number) that they replace.
 
-    `key` tells layers apart; `keep` is held so that its identity, if the key is made of it, stays
-    its own.
+    `key` identifies the layer. A key may contain the id of an object; `keep` holds that object so
+    that the id stays unique.
     """
 
     key: Hashable
@@ -196,7 +197,7 @@ class LayerSpec(NamedTuple):
 
 @dataclass(slots=True)
 class Layer:
-    """A layer in the pool; `numbers` are those of its packages, by Python's identity of them."""
+    """A layer in the pool; `numbers` are those of its packages, by Python's id of the packages."""
 
     spec: LayerSpec
     repo: Any
@@ -207,7 +208,7 @@ class Layer:
     obsoletes: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, pool: Any, package: Package, wanted: Collection[str]) -> None:
-        """Adds a package to the pool; it provides those of its paths that are `wanted`."""
+        """Add a package to the pool; it provides those of its paths that are `wanted`."""
         solvable = add_package(pool, self.repo, package)
         self.packages[solvable.id] = package
         self.numbers[id(package)] = solvable.id
@@ -222,7 +223,7 @@ class Layer:
 def placeholder_layer(
     overlays: OverlayPool, placeholders: tuple[PlaceholderPackage, ...]
 ) -> LayerSpec:
-    """The layer of packages that do not exist yet, in the place of those of their names."""
+    """Return the layer of packages that do not exist yet, which hides packages of their names."""
     packages = [
         Package(
             Nevra(p.name, 0, "000", "placeholder", "noarch"),

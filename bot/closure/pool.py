@@ -1,4 +1,4 @@
-"""A snapshot, ready to be solved: many images, with and without overlays."""
+"""A snapshot ready for solving: many images, with and without overlays."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.distro.snapshot import Snapshot
 
-# The order of NEVRAs, without a comparison of ours for each pair.
+# The sort key of packages by NEVRA: quicker than comparing Nevra values.
 _IN_ORDER = attrgetter(*(f"nevra.{field.name}" for field in fields(Nevra)))
 
 
 @timed("load")
 def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None = None) -> Pool:
-    """The pool of a snapshot: from its .solv files in the cache, which are made where missing.
+    """Return the pool of a snapshot, from the cache's .solv files; missing ones are made.
 
-    `file_of` fetches the snapshot's metadata files (`bot.distro.repository_file`). Raises
-    SurroundingsError where metadata cannot be had or the cache not be written.
+    `file_of` fetches the snapshot's metadata files (default: `bot.distro.repository_file`). Raises
+    SurroundingsError where metadata cannot be fetched or the cache cannot be written.
     """
     if file_of is None:
         from bot.distro.snapshot import repository_file
@@ -57,7 +57,7 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
 
 
 class SolvedImage(NamedTuple):
-    """An image in libsolv's numbers: the pool with what takes part, the job, and its solution."""
+    """An image in libsolv's numbers: the pool with active overlays, the job, and its solution."""
 
     overlays: OverlayPool
     wants: Sequence[Want]
@@ -80,12 +80,12 @@ class Pool(LayeredPool):
         suggests: Collection[tuple[Nevra, str]] = (),
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
-        """The closure of an image: what dnf would install, with the edges between its packages.
+        """Return the closure of an image: what dnf would install, with edges between the packages.
 
-        With an overlay, its packages stand in for all published ones of its sources. `drop` are
-        requirements to ignore, of whichever package; `exclude` names of packages that take no part;
-        `suggests` published packages with the name of one that they suggest too.
-        `settled` gets the closure before its edges are looked for, most of the work; where it
+        The packages of an overlay replace all published ones of its sources. `drop` are
+        requirements to ignore; `exclude` are names of packages that must not be used; `suggests`
+        are published packages, each with the name of a package that it then suggests too. `settled`
+        is called with the closure before its edges are computed, which is most of the work; if it
         returns true they are left out.
         """
         with (
@@ -99,16 +99,16 @@ class Pool(LayeredPool):
             return self.with_edges(solved, weak=request.weak)
 
     def with_edges(self, solved: SolvedImage, *, weak: bool) -> Closure:
-        """The closure of an image that is open (`solved`), with the edges between its packages."""
+        """Return the closure of an open image with the edges between its packages."""
         return replace(solved.closure, edges=self._edges_of(solved, weak=weak))
 
     @contextmanager
     def solved(
         self, request: ImageRequest, overlay: Overlay | None = None
     ) -> Iterator[SolvedImage]:
-        """An image, its closure without edges, with the pool that it was solved in.
+        """Open an image: its closure without edges, with the pool that it was solved in.
 
-        The overlay is active, and no other thread uses the pool, for as long as it is open.
+        While it is open, the overlay stays active and no other thread uses the pool.
         """
         with self._lock, self._active(request, overlay) as beneath:
             yield self._solve(request, beneath)
@@ -120,7 +120,7 @@ class Pool(LayeredPool):
         weak: bool = False,
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
-        """The closure of some requests that are no image, such as those of a build root."""
+        """Return the closure of requests that are no image, such as those of a build root."""
         key = ImageKey("", "", self.snapshot.document.id, self.arch)
         request = ImageRequest(key, tuple(dict.fromkeys(names)), weak=weak)
         return self.solve(request, settled=settled)
@@ -141,9 +141,9 @@ class Pool(LayeredPool):
         members: Iterable[Package],
         capabilities: Iterable[str],
     ) -> frozenset[str]:
-        """Those of `capabilities` that the packages `members` of an image satisfy, rich ones too.
+        """Return those of `capabilities`, also rich ones, that the packages `members` satisfy.
 
-        `request` and `overlay` are those that the closure with these packages was solved with.
+        `request` and `overlay` are those with which the closure of these packages was solved.
         """
         with self._lock, self._active(request, overlay):
             numbers = frozenset(self._views.numbers_of(members))
@@ -152,27 +152,30 @@ class Pool(LayeredPool):
     def links(
         self, request: ImageRequest, overlay: Overlay | None, closure: Closure
     ) -> tuple[tuple[Nevra, ...], Sequence[Links]]:
-        """The requirements that packages of a closure satisfy for each other, by their places; the
-        NEVRAs stand beside. The closure was solved with `request` and `overlay`.
+        """Return the NEVRAs of a closure and the requirements that they satisfy for each other.
+
+        Requirements are by index into the NEVRAs. The closure was solved with `request` and
+        `overlay`.
         """
         with self._lock, self._active(request, overlay):
             members = self._views.numbers_of(closure.packages)
             return self._views.finder().links(members, weak=request.weak)
 
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
-        """The packages that a request could mean, sorted; none if it matches nothing."""
+        """Return the packages that a request could mean, sorted; none if it matches nothing."""
         with self._lock, self._active_overlays(overlay, (), ()):
             found, _ = best_solution(self._views.view(), request, with_sources=False)
             return tuple(sorted(self._overlay_pool.package(number).nevra for number in found))
 
     def candidates(self, request: str) -> tuple[Package, ...]:
-        """The newest package of each name that a request could mean, with its dependencies."""
+        """Return the newest package of each name that a request could mean, with dependencies."""
         with self._lock, self._active_overlays(None, (), ()):
             found, _ = best_solution(self._views.view(), request, with_sources=False)
             return newest([self._overlay_pool.package(number) for number in found], self.arch)
 
     def group(self, name: str) -> tuple[str, ...]:
-        """The packages of a comps group that come with it in any case; none where there is none."""
+        """Return the names of a comps group's unconditional packages; none if there is no such
+        group."""
         with self._lock:
             packages = self._read_comps().packages(name) or ()
             return tuple(package.name for package in packages if package.requires is None)
@@ -180,8 +183,9 @@ class Pool(LayeredPool):
     def may_need(self, request: ImageRequest, overlay: Overlay, names: Collection[str]) -> bool:
         """Return whether requirements lead from a request to a package of the overlay's sources.
 
-        Any provider counts, the published packages that the overlay replaces too, and so does a
-        need for one of `names` that nobody meets. Nothing is solved: it is for what cannot be.
+        Any provider counts, also the published packages that the overlay replaces, and so does a
+        requirement of one of `names` that no package meets. Nothing is solved: this is for images
+        that cannot be solved.
         """
         with self._lock, self._active(request, overlay):
             wants, _ = self._wants(request.with_placeholders, request.groups)
@@ -193,8 +197,7 @@ class Pool(LayeredPool):
             )
 
     def would_meet(self, names: Iterable[str]) -> bool:
-        """Return whether a published package requires one of these names (or paths), and none has
-        it."""
+        """Return whether a published package requires one of these names and no package has it."""
         with self._lock, self._active_overlays(None, (), ()):
             return any(is_unmet(self._overlay_pool, name) for name in names)
 
@@ -242,15 +245,21 @@ class Pool(LayeredPool):
         return SolvedImage(overlays, wants, missing, answer, closure)
 
     def _below(self, request: ImageRequest, beneath: Closure) -> list[int]:
-        """The numbers of what is there before; of a real image those of its own layer, for another
-        may have the same releases."""
+        """Return the numbers of the packages of the image beneath.
+
+        For a real image they are those of its own layer, as another package may have the same
+        NEVRA.
+        """
         if request.beneath is not None and request.beneath.installed:
             return list(self._views.numbers_of(beneath.packages))
         return [number for p in beneath.packages for number in self._views.find(p.nevra)]
 
     def _taken_of(self, request: ImageRequest, below: Sequence[int]) -> list[Taken]:
-        """Take from what is there before what it brings no more: recommendations, and of a real
-        image requirements, met or not. Where packages of it go, what stays still requires."""
+        """Take the dependencies that installed packages no longer bring in.
+
+        These are recommendations and, for a real image, requirements, met or not. If packages of
+        that image are removed, requirements stay.
+        """
         solvables = [self._overlay_pool.pool.id2solvable(number) for number in below]
         real = request.beneath is not None and request.beneath.installed
         if real and not (request.removes or request.swaps):
@@ -258,8 +267,7 @@ class Pool(LayeredPool):
         return take_recommendations(solvables if request.weak else ())
 
     def _beneath(self, request: ImageRequest, overlay: Overlay | None) -> Closure:
-        """The packages that are there before: of the image that this one is built on those that
-        are not removed; none where it is built on none."""
+        """Return the packages of the image beneath, without those that the request removes."""
         if request.beneath is None:
             return Closure(request.key, self.state, "ok")
         if request.beneath.installed:
@@ -272,7 +280,7 @@ class Pool(LayeredPool):
         return without_packages(closure, request.removes, request.swaps)
 
     def _installed(self, request: ImageRequest, packages: tuple[Package, ...]) -> Closure:
-        """The packages of a real image that are left of it."""
+        """Return the packages of a real image, without those that the request removes."""
         closure = Closure(
             request.key, self.state, "ok", packages=tuple(sorted(packages, key=_IN_ORDER))
         )
@@ -294,7 +302,7 @@ class Pool(LayeredPool):
         return wants_of(self._views.view(), requests, groups, self._read_comps, self.arch)
 
     def _read_for(self, capabilities: Iterable[str]) -> None:
-        """Reads filelists.xml if one of these is a path that it alone can answer."""
+        """Read filelists.xml if one of these is a path that primary.xml does not list."""
         unread = self._overlay_pool.index.unread
         if unread and any(
             c.startswith(("/", "*/", "(")) and not in_primary(c) for c in capabilities
@@ -319,8 +327,11 @@ class Pool(LayeredPool):
         drop: Collection[Requirement] = (),
         exclude: Collection[str] = (),
     ) -> Iterator[Closure]:
-        """The packages that take part: the overlay's, and none that the request excludes or
-        removes; those that are there before. As with dnf, an exclude is none of what is there."""
+        """Activate the overlay and hide what the request excludes; yield the closure beneath.
+
+        Packages that the request removes are hidden too. As with dnf, an exclude does not hide
+        packages that are installed beneath.
+        """
         beneath = self._beneath(request, overlay)
         there = {package.nevra.name for package in beneath.packages}
         gone = self._overlay_pool.names_like((*request.removes, *request.swaps))

@@ -1,9 +1,8 @@
-"""The packages that a request selects, as dnf's `install` (dnf.base.Base.install, libdnf's
-Subject).
+"""The packages that a request selects, as in dnf's `install`.
 
-A request is tried as a NEVRA in its forms, from the most specific to the least, then as a glob of
-a NEVRA, as a capability, and as a path. What it selects are jobs: packages of which one must be
-installed.
+It follows dnf.base.Base.install and libdnf's Subject: a request is tried as a NEVRA in its forms,
+from the most specific to the least, then as a glob of a NEVRA, as a capability, and as a path. A
+request selects jobs: sets of packages of which one must be installed.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ _SOURCE = ("src", "nosrc")
 
 
 class View(NamedTuple):
-    """The packages that a selection may see.
+    """The packages that a selection can see.
 
-    `enabled` tells whether a package is seen, `obsoleters` the seen packages that obsolete one of
-    these, `owners` those that own a path (or match a glob of paths). `jobs` are those of requests
-    that were selected already.
+    `enabled` returns whether a package can be seen, `obsoleters` the visible packages that obsolete
+    one of these, `owners` those that own a path (or match a glob of paths). `jobs` caches those of
+    requests that were selected before.
     """
 
     pool: Any
@@ -77,7 +76,8 @@ class _Pattern(NamedTuple):
 
 
 def select(view: View, request: str) -> list[tuple[int, ...]]:
-    """The jobs of one request: of each, one package must be installed; none if nothing matches."""
+    """Return the jobs of a request, one package of each to be installed; none if nothing
+    matches."""
     if request not in view.jobs:
         view.jobs[request] = _selected(view, request)
     return view.jobs[request]
@@ -103,7 +103,10 @@ def _selected(view: View, request: str) -> list[tuple[int, ...]]:
 def best_solution(
     view: View, request: str, *, with_sources: bool, only_nevra: bool = False
 ) -> tuple[list[int], _Pattern | None]:
-    """The packages of the first reading of `request` that finds some, and the NEVRA it was."""
+    """Return the packages of the first reading of `request` that has any, and its pattern.
+
+    The pattern is None where the reading was not that of a NEVRA.
+    """
 
     def seen(ids: Iterable[int]) -> list[int]:
         wanted = sorted({i for i in ids if view.enabled(i)})
@@ -135,7 +138,7 @@ def best_solution(
 
 
 def dependency_id(pool: Any, capability: str) -> int:
-    """libsolv's number of a capability, 0 where it cannot be one."""
+    """Return libsolv's id of a capability; 0 where the text is not a capability."""
     if is_rich(capability):
         rich = pool.parserpmrichdep(capability)
         return int(rich.id) if rich is not None else 0
@@ -144,7 +147,7 @@ def dependency_id(pool: Any, capability: str) -> int:
         return 0
     name, relation, version = match[1], match[2], match[3]
     if not relation:
-        # A name with a space in it is a path such as `/usr/share/hello world`.
+        # A name with a space is a path such as `/usr/share/hello world`.
         return int(pool.str2id(capability if version else name))
     if not version:
         return 0
@@ -154,7 +157,7 @@ def dependency_id(pool: Any, capability: str) -> int:
 
 
 def latest_by_arch(view: View, ids: Iterable[int]) -> list[int]:
-    """Of each name and architecture the packages of the best priority with its newest version."""
+    """Return the newest packages of each name and architecture, of the best priority."""
     best: dict[tuple[int, int], list[Any]] = {}
     for number in ids:
         solvable = view.pool.id2solvable(number)
@@ -210,14 +213,15 @@ def _by_nevra(pool: Any, pattern: _Pattern) -> list[int]:
 
 
 def named(pool: Any, name: str) -> list[Any]:
-    """The packages of a name, of every architecture, seen or not."""
+    """Return the packages of a name, of every architecture, visible or not."""
     number = pool.str2id(name, False)
     if not number:
         return []
     found = [s for s in pool.whatprovides(number) if s.nameid == number]
     if found:
         return found
-    # Provides list only what could be installed here; dnf selects, and then refuses, the others.
+    # Provides list only packages of installable architectures; dnf also selects the others, and
+    # then refuses them.
     flags = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
     return [s for s in pool.select(name, flags).solvables() if s.nameid == number]
 
@@ -275,7 +279,7 @@ def _by_provides(view: View, request: str) -> list[int]:
 
 
 def _glob(pattern: str) -> Callable[[str], bool]:
-    # Compiled once: fnmatchcase looks the pattern up for every text.
+    # Compiled once: fnmatchcase looks the pattern up for each text.
     matches = re.compile(translate(pattern)).match
     return lambda text: matches(text) is not None
 
@@ -294,9 +298,9 @@ def wants_of(
     comps: Callable[[], Comps],
     arch: str,
 ) -> tuple[list[Want], list[str]]:
-    """The solver's job, and the requests that match nothing (groups as `@id`).
+    """Return the solver's job, and the requests that match nothing (groups as `@id`).
 
-    Group members that no package has are passed over, as dnf does; a request `@id` is a group.
+    Group members that do not exist as packages are ignored, as in dnf; a request `@id` is a group.
     """
     wants: list[Want] = []
     missing: list[str] = []

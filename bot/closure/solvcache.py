@@ -1,8 +1,8 @@
-"""Snapshots as .solv files: parsed once, written atomically, loaded in a fraction of the time.
+"""Snapshots as .solv files: parsed once, written atomically, loaded quickly.
 
 A repository's .solv is named by the checksum of its primary.xml, this module's FORMAT and the
-version of libsolv; it holds only what solving and results need. The index of a whole snapshot
-(`index.py`) lies beside. What cannot be read, for whatever reason, is made again.
+version of libsolv; it has only what solving and results need. The index of a whole snapshot
+(`index.py`) is stored beside it. A file that cannot be read is made again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 4
 MetadataFile = Callable[["SnapshotRepository", str], Path | None]
-"""Fetches a file by type, verified and decompressed; null where the repository has none."""
+"""Fetches a file by type, verified and decompressed; None where the repository has none."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Loaded:
     _sources: bytes | None = None
 
     def of_source(self, source: str) -> tuple[int, ...]:
-        """The packages of a source package, sources themselves among them."""
+        """Return the packages of a source package, including source packages."""
         if self._sources is None:
             try:
                 self._sources = _sources_path(self.index_path).read_bytes()
@@ -56,7 +56,7 @@ class Loaded:
                     (indexes.source_of(s), s.id) for r in self.repositories for s in r.solvables
                 )
                 self._sources = _written(survey)
-        # Looked for, not parsed: a command asks for one or two of tens of thousands.
+        # Searched, not parsed: a command needs one or two of tens of thousands.
         start = self._sources.find(f"\n{source}\t".encode())
         if start < 0:
             return ()
@@ -72,7 +72,7 @@ class SnapshotCache:
         self._file_of = file_of
 
     def load(self, snapshot: Snapshot) -> Loaded:
-        """A pool with the packages of the snapshot, not yet with file provides or an order.
+        """Return a pool with the packages of the snapshot, without file provides or layers.
 
         Raises SurroundingsError where a repository's metadata cannot be read.
         """
@@ -103,18 +103,18 @@ class SnapshotCache:
             )
             self._cache.write(_sources_path(path), _written(sources))
             self._cache.write(path, indexes.to_json(index))
-        # Loaded again: the first run's pool is the same as every later one's.
+        # Loaded again, so that the first run has the same pool as every later one.
         loaded = self._load_all(snapshot, index)
         if loaded is None:
             raise SurroundingsError(f"The cache below {path.parent} changed while it was read.")
         return Loaded(*loaded, index, path)
 
     def store(self, loaded: Loaded) -> None:
-        """Keeps the index of a loaded snapshot, after something was added to it."""
+        """Store the index of a loaded snapshot after an addition."""
         self._cache.write(loaded.index_path, indexes.to_json(loaded.index))
 
     def write(self, path: Path, content: bytes) -> None:
-        """Puts a file into the cache, at once."""
+        """Write a file of the cache atomically."""
         self._cache.write(path, content)
 
     def _index_path(self, snapshot: Snapshot) -> Path:
@@ -153,7 +153,7 @@ class SnapshotCache:
             repo = self._load_one(pool, repository)
             if repo is None:
                 return None
-            # libsolv: the higher wins.
+            # In libsolv the higher number wins.
             repo.priority = -repository.priority
             repos.append(repo)
         if index is not None and index.counts != tuple(repo.nsolvables for repo in repos):
@@ -161,7 +161,7 @@ class SnapshotCache:
         return pool, tuple(repos)
 
     def _load_one(self, pool: Any, repository: SnapshotRepository) -> Any | None:
-        """The repository in the pool; null where its .solv is missing or damaged."""
+        """Load a repository into the pool; None where its .solv is missing or damaged."""
         repo = pool.add_repo(repository.id)
         path = self._solv_path(repository)
         if path is None:
@@ -183,7 +183,7 @@ class SnapshotCache:
             file.close()
 
     def _parse(self, snapshot: Snapshot, repository: SnapshotRepository) -> None:
-        """Writes the .solv of a repository from its primary.xml."""
+        """Write the .solv of a repository from its primary.xml."""
         path = self._solv_path(repository)
         primary = self._file_of(repository, "primary")
         if path is None or primary is None:
@@ -202,7 +202,7 @@ class SnapshotCache:
         with self._cache.replacing(path) as temporary:
             file = solv.xfopen(str(temporary), "w")
             written = file is not None and repo.write(file)
-            # Buffered: only a close that succeeds says that all is on the disk.
+            # Buffered: only a successful close means that all is on disk.
             if not written or file.close() is False:
                 raise SurroundingsError(
                     f"The cache cannot be written: {path}.",
@@ -220,12 +220,12 @@ def _sealed(body: bytes) -> bytes:
 
 
 def _sources_path(index_path: Path) -> Path:
-    """Where the packages of each source package are cached: only few commands need them."""
+    """Return the path of the cached packages by source package, which few commands need."""
     return index_path.with_suffix(".sources")
 
 
 def _written(sources: Iterable[tuple[str, int]]) -> bytes:
-    """Lines of a source package and its packages; at last a checksum."""
+    """Return lines of a source package and its packages, with a checksum at the end."""
     packages: dict[str, list[str]] = {}
     for source, number in sources:
         packages.setdefault(source, []).append(str(number))
@@ -234,12 +234,11 @@ def _written(sources: Iterable[tuple[str, int]]) -> bytes:
 
 
 def _spread(pool: Any, index: Index) -> None:
-    """Keeps apart the numbers of versions that very many provides have.
+    """Spread the ids of versions that very many provides have.
 
-    libsolv hashes `name = version` by the sum of their numbers (RELHASH), and names that come
-    together have numbers that follow each other: TeX's packages, with tens of thousands of provides
-    in each of a few versions, then all fall on the same places, and most of the loading goes into
-    looking for free ones.
+    libsolv hashes `name = version` by the sum of their ids (RELHASH), and names that come together
+    have consecutive ids. The provides of TeX's packages, tens of thousands in each of a few
+    versions, would collide, and most of the loading time would go into probing for free slots.
     """
     for version, names in index.crowded.items():
         pool.str2id(version)
@@ -255,13 +254,13 @@ def _read_index(path: Path) -> Index | None:
 
 
 def _seal(path: Path) -> str:
-    """Size and checksum of a file: libsolv trusts what it loads."""
+    """Return size and checksum of a file: libsolv trusts what it loads."""
     content = path.read_bytes()
     return f"{len(content)} {zlib.crc32(content):08x}"
 
 
 def _libsolv() -> str:
-    """The version of the libsolv wheel, read from the name of its metadata directory."""
+    """Return the version of the libsolv wheel, from the name of its metadata directory."""
     site = Path(solv.__file__).parent.parent
     for path in sorted(site.glob("solv-*.dist-info")):
         return path.name.removeprefix("solv-").removesuffix(".dist-info")
@@ -278,7 +277,7 @@ _CHUNK = 4 << 20
 
 
 def read_primary(primary: Path, pool: Any, repo: Any) -> bool:
-    """Reads a decompressed primary.xml into `repo`; false where it is not rpm-md."""
+    """Read a decompressed primary.xml into `repo`; return False where it is not rpm-md."""
     with tempfile.TemporaryFile() as stripped:
         starts = _strip(primary, stripped)
         stripped.seek(0)
@@ -293,7 +292,7 @@ def read_primary(primary: Path, pool: Any, repo: Any) -> bool:
 
 
 def _strip(primary: Path, stripped: Any) -> list[int]:
-    """Copies primary.xml without what is not used; the start of each package's header."""
+    """Copy primary.xml without unused elements; return the start of each package's header."""
     starts: list[int] = []
     rest = b""
     with primary.open("rb") as file:
@@ -304,7 +303,7 @@ def _strip(primary: Path, stripped: Any) -> list[int]:
                 rest = data
                 continue
             whole, rest = data[:end], data[end:]
-            # What no file counts to would not go into libsolv's numbers either.
+            # Numbers beyond 64 bits would not fit into libsolv's either.
             found = _HEADER_RANGE.findall(whole)
             starts.extend(int(start) if len(start) < 19 else 0 for start in found)
             stripped.write(_UNUSED.sub(b"", whole))
@@ -315,7 +314,7 @@ def _strip(primary: Path, stripped: Any) -> list[int]:
 
 def _note_header_starts(pool: Any, repo: Any, starts: list[int]) -> None:
     if len(starts) != repo.nsolvables:
-        return  # Some package has none: better not known than another package's.
+        return  # a package has none: unknown is better than another package's
     key = pool.str2id(HEADER_START)
     data = repo.first_repodata()
     for solvable, start in zip(repo.solvables, starts, strict=True):
@@ -324,22 +323,22 @@ def _note_header_starts(pool: Any, repo: Any, starts: list[int]) -> None:
 
 
 def new_pool(arch: str) -> Any:
-    """An empty pool, set up as libdnf does it (dnf_sack_init, dnf_sack_set_arch)."""
+    """Return an empty pool, set up as by libdnf (dnf_sack_init, dnf_sack_set_arch)."""
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     pool.setarch(arch)
-    # Excluded packages stay in the provides, so that excluding needs no new index of them.
+    # Excluded packages stay in the provides, so that excluding does not need a new index.
     pool.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
     # libsolv's default on Fedora: i686 packages may stand beside their x86_64 ones.
     pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
     pool.installed = pool.add_repo("@System")
-    # Nothing to add yet: libsolv then takes the owners of paths from us, without a search.
+    # Called while empty, so that libsolv takes the owners of paths from us, without a search.
     pool.addfileprovides()
     return pool
 
 
 def new_solver(pool: Any) -> Any:
-    """A solver, set up as libdnf does it for packages and for module streams alike."""
+    """Return a solver, set up as by libdnf for packages and module streams alike."""
     solver = pool.Solver()
     for flag in (
         solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,

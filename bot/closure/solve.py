@@ -1,8 +1,8 @@
-"""One run of libsolv, set up as dnf sets it up (libdnf's Goal), and why it has no solution.
+"""One run of libsolv, set up as in libdnf's Goal, and the causes where it has no solution.
 
 A problem of libsolv is a proof: the rules that cannot all hold (solver_findallproblemrules in
 libsolv's problems.c). Among them are requirements that lead from package to package, and the rules
-at which these ways end: nothing provides a capability, or two packages exclude each other.
+at which these paths end: a capability without a provider, or two packages that exclude each other.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ INSTALL_ONLY = (
 
 
 class Solution(NamedTuple):
-    """The packages (by number) that would be installed, or libsolv's texts of what prevents it, the
-    causes, and the packages that these are about."""
+    """The packages that would be installed, by number, or why that is not possible.
+
+    `problems` are libsolv's texts, `causes` the same as values, and `involved` the packages in
+    them.
+    """
 
     installed: tuple[int, ...]
     problems: tuple[str, ...] = ()
@@ -46,7 +49,7 @@ class Solution(NamedTuple):
 def run(
     overlays: OverlayPool, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
 ) -> Solution:
-    """Installs what is wanted on an empty system of `arch`; `missing` requests match nothing."""
+    """Solve for an empty system of `arch`; `missing` are the requests that match nothing."""
     solver = new_solver(overlays.pool)
     solver.set_flag(solver.SOLVER_FLAG_DUP_ALLOW_VENDORCHANGE, 1)
     if not weak:
@@ -75,11 +78,11 @@ def _jobs(overlays: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
 
 
 def _texts(overlays: OverlayPool, arch: str, problems: Iterable[Any]) -> tuple[str, ...]:
-    """Each reason once, in libsolv's words.
+    """Return each reason once, in libsolv's words and order.
 
-    In libsolv's order, but those about packages of foreign architectures come last: an image takes
-    such a package only where its own architecture's fails too. A package that an overlay hides is
-    as good as not there; libsolv, which still knows it, would call it disabled.
+    Those about packages of foreign architectures come last: an image takes such a package only
+    where that of its own architecture fails too. A package that an overlay hides counts as missing;
+    libsolv, which still knows it, would call it disabled.
     """
     texts: dict[str, bool] = {}
     for problem in problems:
@@ -124,7 +127,7 @@ _CONFLICTS = frozenset(
 
 
 class _End(NamedTuple):
-    """Where a way ends: the package, and the one that it excludes (0 if something is missing)."""
+    """The end of a path: the package, and the one that it excludes (0 if something is missing)."""
 
     number: int
     capability: str
@@ -132,7 +135,7 @@ class _End(NamedTuple):
 
 
 class _Proof:
-    """The rules of problems, by the packages that they are about."""
+    """The rules of problems, by the packages in them."""
 
     def __init__(self, overlays: OverlayPool, problems: Iterable[Any]) -> None:
         self._overlay_pool = overlays
@@ -154,7 +157,7 @@ class _Proof:
         elif solvable is None or not self._overlay_pool.enabled(solvable.id):
             return
         elif info.type == _SOLVER.SOLVER_RULE_PKG_NOT_INSTALLABLE:
-            # It is enabled, so what is wrong is its architecture (solver_problemruleinfo2str).
+            # It is enabled, so its architecture is wrong (solver_problemruleinfo2str).
             self.incompatible[solvable.id] = None
         elif info.type == _SOLVER.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
             self.ends[_End(solvable.id, str(info.dep))] = None
@@ -167,7 +170,7 @@ class _Proof:
             )
 
     def _require(self, number: int, info: Any) -> None:
-        """A requirement whose providers are all hidden or excluded is met by nothing."""
+        """Record a requirement; it counts as unmet if all its providers are hidden or excluded."""
         providers = tuple(
             filter(self._overlay_pool.enabled, self._overlay_pool.providers(info.dep_id))
         )
@@ -177,7 +180,7 @@ class _Proof:
             self.ends[_End(number, str(info.dep))] = None
 
     def numbers(self) -> set[int]:
-        """The packages that the rules are about."""
+        """Return the numbers of the packages in the rules."""
         ends = {number for end in self.ends for number in (end.number, end.other) if number}
         targets = {
             n for found in self.requirements.values() for each in found.values() for n in each
@@ -192,12 +195,12 @@ def causes_of(
     problems: Iterable[Any],
     missing: Sequence[str],
 ) -> tuple[tuple[UnsolvableCause, ...], tuple[Package, ...]]:
-    """The causes of libsolv's problems for an image of `arch`, the root first; their packages.
+    """Return the causes of libsolv's problems for an image of `arch`, and their packages.
 
-    `missing` are the requests that match nothing. Root is what is nearest to the change and to the
-    image: what its own architecture lacks before foreign ones, packages of an overlay before
-    published ones, the newest version of a package before older ones that could stand in for it,
-    something missing before a conflict, a short way before a long one. Requests for packages of
+    `missing` are the requests that match nothing. The root comes first, the cause nearest to the
+    change and to the image: one of its own architecture before foreign ones, packages of an overlay
+    before published ones, the newest version of a package before older ones that could replace it,
+    something missing before a conflict, a short path before a long one. Requests for packages of
     architectures that the image cannot install come last.
     """
     proof = _Proof(overlays, problems)
@@ -213,7 +216,7 @@ def causes_of(
 
 
 class _Ways:
-    """The shortest ways from requested packages to the packages of a proof."""
+    """The shortest paths from requested packages to the packages of a proof."""
 
     def __init__(
         self, overlays: OverlayPool, arch: str, proof: _Proof, requested: set[int]
@@ -228,12 +231,12 @@ class _Ways:
         self._length: dict[int, int] = {}
         native = {n for n in numbers if not self._foreign(n)}
         starts = [number for number in ranked if number in requested]
-        # A way through foreign packages is one only where there is no other.
+        # A path through foreign packages counts only where there is no other.
         self._walk(proof, starts, native)
         self._walk(proof, [*self._into, *starts], numbers)
 
     def _superseded(self) -> set[int]:
-        """The packages of which a newer version is there too."""
+        """Return the packages of which a newer version is in the proof too."""
         versions: dict[tuple[str, str], list[int]] = {}
         for number, package in self._packages.items():
             versions.setdefault((package.nevra.name, package.nevra.arch), []).append(number)
@@ -272,7 +275,7 @@ class _Ways:
                     todo.append(target)
 
     def chain(self, number: int) -> tuple[Edge, ...]:
-        """The way from a requested package to one; empty if that is requested itself."""
+        """Return the path from a requested package to this one; empty if this one is requested."""
         edges: list[Edge] = []
         step = self._into.get(number)
         while step is not None:
@@ -282,7 +285,7 @@ class _Ways:
         return tuple(reversed(edges))
 
     def incompatible(self, numbers: Iterable[int]) -> Iterable[UnsolvableCause]:
-        """The requests of packages of other architectures, each name once with its newest."""
+        """Yield the requests for other architectures' packages, each name with its newest."""
         newest: dict[str, Nevra] = {}
         for nevra in map(self._nevra, sorted(numbers, key=self._rank)):
             newest.setdefault(nevra.name, nevra)
@@ -292,7 +295,7 @@ class _Ways:
         )
 
     def packages_of(self, causes: Iterable[UnsolvableCause]) -> tuple[Package, ...]:
-        """The packages that causes speak of, sorted by NEVRA."""
+        """Return the packages in causes, sorted by NEVRA."""
         named = {
             nevra
             for cause in causes
@@ -305,7 +308,7 @@ class _Ways:
         return tuple(found[nevra] for nevra in sorted(found))
 
     def order(self, end: _End) -> tuple[object, ...]:
-        """The sort key of an end: roots first."""
+        """Return the sort key of an end: roots first."""
         packages = [n for n in (end.number, end.other) if n]
         return (
             any(map(self._foreign, packages)),
@@ -318,7 +321,7 @@ class _Ways:
         )
 
     def cause(self, end: _End) -> UnsolvableCause:
-        """An end as a cause."""
+        """Return an end as a cause."""
         needed_by, other = self._nevra(end.number), end.other
         return UnsolvableCause(
             "conflict" if other else "missing",

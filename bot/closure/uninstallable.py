@@ -1,8 +1,8 @@
 """The packages of a whole snapshot that cannot be installed after a change, and could before.
 
-Only packages from which requirements lead to something that lost a provider are tried. One solve
-proves many: every member of a set that can be installed can be installed. What libsolv's
-`installcheck` says of all packages, before and after, is the same.
+Only packages from which requirements lead to one that lost a provider are tried. One solve proves
+many: every member of an installable set is installable. The result is the difference between
+libsolv's `installcheck` of all packages before and after.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bot.closure.overlay_pool import OverlayPool
 from bot.closure.solvcache import new_solver
 from bot.model.capability import is_rich
 
-# Packages that are tried together. Those that do not fit beside each other are tried again.
+# Packages that are tried together; those that cannot be installed together are tried again.
 _BATCH = 200
 _SOURCE = ("src", "nosrc")
 
 
 class Seen(NamedTuple):
-    """The packages that take part on one side: what they require, and who provides it there."""
+    """The enabled packages on one side: their requirements, and the providers of these."""
 
     needs: Mapping[int, tuple[int, ...]]
     providers: Mapping[int, frozenset[int]]
@@ -30,9 +30,9 @@ class Seen(NamedTuple):
 
 
 def seen_now(overlays: OverlayPool) -> Seen:
-    """The packages that take part with the overlays that are active now.
+    """Return the packages that are enabled with the active overlays.
 
-    All requirements count, those on paths too that filelists.xml alone has.
+    All requirements count, also those on paths that only filelists.xml has.
     """
     overlays.read_filelists()
     needs: dict[int, tuple[int, ...]] = {}
@@ -49,9 +49,10 @@ def seen_now(overlays: OverlayPool) -> Seen:
 
 
 def suspects(before: Seen, after: Seen, gone: Collection[int] = ()) -> set[int]:
-    """The packages of `after` from which requirements lead to one that lost a provider.
+    """Return the packages of `after` from which requirements lead to one that lost a provider.
 
-    A provider is lost where no package of its name is one any more; `gone` count as lost too.
+    A provider is lost if no package of its name provides the capability any more; packages in
+    `gone` count as lost too.
     """
     requirers: dict[int, list[int]] = {}
     provided: dict[int, list[int]] = {}
@@ -84,9 +85,10 @@ def _weaker(before: Seen, after: Seen, gone: Collection[int]) -> Iterator[int]:
 def without_provider(
     overlays: OverlayPool, after: Seen, among: Collection[int], gone: Collection[int]
 ) -> dict[int, str]:
-    """Those of `among` that require in vain what only such packages provide, with the capability.
+    """Return those of `among` that require what no installable package provides.
 
-    Rich dependencies are left to the solver.
+    Each has the capability. Packages in `gone`, and those found themselves, count as not
+    installable. Rich dependencies are left to the solver.
     """
     plain = {d for n in among for d in after.needs[n] if not is_rich(overlays.pool.dep2str(d))}
     left = {d: set(after.providers[d]).difference(gone) for d in plain}
@@ -114,7 +116,7 @@ def without_provider(
 
 
 def not_installable(overlays: OverlayPool, numbers: Iterable[int]) -> dict[int, str]:
-    """Those of the packages that cannot be installed on an empty system, with what prevents it."""
+    """Return the packages that cannot be installed on an empty system, with what prevents it."""
     left = dict.fromkeys(sorted(numbers))
     for _ in range(2):
         waiting = list(left)
@@ -136,7 +138,7 @@ def not_installable(overlays: OverlayPool, numbers: Iterable[int]) -> dict[int, 
 
 
 def _installed(overlays: OverlayPool, numbers: Iterable[int]) -> list[int]:
-    """The packages of one installation that has as many of these as the solver finds room for."""
+    """Return the packages of one installation with as many of these as possible."""
     solver = _solver(overlays)
     jobs = [_job(overlays, number, solv.Job.SOLVER_WEAK) for number in numbers]
     if not jobs or solver.solve(jobs):
@@ -147,7 +149,8 @@ def _installed(overlays: OverlayPool, numbers: Iterable[int]) -> list[int]:
 def _solver(overlays: OverlayPool) -> Any:
     solver = new_solver(overlays.pool)
     solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
-    # A policy, and one that makes the answer for a foreign package depend on what is beside it.
+    # The check for inferior architectures is a policy, and would make the answer depend on the
+    # other packages.
     solver.set_flag(solver.SOLVER_FLAG_NO_INFARCHCHECK, 1)
     return solver
 
@@ -157,7 +160,7 @@ def _job(overlays: OverlayPool, number: int, flags: int = 0) -> Any:
 
 
 def _reason(problems: Iterable[Any]) -> str:
-    """The capability that nothing provides, or that is in conflict."""
+    """Return the capability that no package provides, or that is in conflict."""
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():

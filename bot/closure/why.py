@@ -1,4 +1,4 @@
-"""Why a package is in an image, what would take it out, and what each package holds alone."""
+"""Reasons for a package in an image, what would take it out, and what each package alone holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
 
-# Beyond this many requirements nobody takes a package out by hand.
+# More requirements than this are not edited by hand.
 MOST_REQUIREMENTS = 24
 MOST_SOLVES = 40
 
@@ -26,10 +26,11 @@ def why(
     package_name: str,
     overlay: Overlay | None = None,
 ) -> Why:
-    """Why the package of a name (or `name.arch`, or a NEVRA) is in a closure of `request`.
+    """Return why a package is in the closure of `request`: by its name, `name.arch` or NEVRA.
 
-    Of several with that name, the first by NEVRA. `leaves_with` is proved by solving without those
-    requirements; empty if the package itself is requested, or if nothing small was found.
+    Of several with that name, the first by NEVRA is taken. `leaves_with` is proved by solving
+    without those requirements; it is empty if the package itself is requested, or if no small set
+    was found.
     """
     found = members(closure, package_name)
     if not found:
@@ -46,7 +47,7 @@ def why(
 
 
 def members(closure: Closure, name: str) -> list[Nevra]:
-    """The packages of a closure that a person calls `name`, sorted: name, `name.arch` or NEVRA."""
+    """Return the packages of a closure with this name, `name.arch` or NEVRA, sorted."""
     found = []
     for package in closure.packages:
         n = package.nevra
@@ -62,10 +63,11 @@ def leaves_with(
     nevra: Nevra,
     overlay: Overlay | None = None,
 ) -> tuple[Requirement, ...]:
-    """The smallest set of requirements without which `nevra` is not in the closure, or nothing.
+    """Return the smallest set of requirements without which `nevra` is not in the closure, or none.
 
-    The graph of the closure gives a candidate; solving without it proves it, or shows another way
-    in, which is then cut too; at last what turns out not to be needed is given back.
+    The graph of the closure gives a candidate. Solving without it proves it, or shows another way
+    to the package, which is then cut too. At the end requirements that prove unnecessary are
+    removed from the set.
     """
     if nevra in closure.requested:
         return ()
@@ -102,7 +104,7 @@ def leaves_with(
 
 
 def _holds(closure: Closure, nevra: Nevra) -> bool:
-    """Return whether a closure has the package, in whatever version."""
+    """Return whether a closure has the package, in any version."""
     return any((p.nevra.name, p.nevra.arch) == (nevra.name, nevra.arch) for p in closure.packages)
 
 
@@ -113,12 +115,12 @@ def what_if(
     from_package: str | None = None,
     overlay: Overlay | None = None,
 ) -> WhatIf:
-    """Solves the image again without the requirements that `capability` means.
+    """Solve the image again without the requirements that `capability` names.
 
-    Those are: the requirements with exactly this text, or of this name (`perl` means `perl >= 5`
-    too, and a rich dependency that speaks of perl); where there is none, and a package of the image
-    has this name, all requirements that this package satisfies. With `from_package` (a name,
-    `name.arch` or NEVRA) only those of that package. `saved` is bytes of installed size.
+    These are the requirements with exactly this text or with this name (`perl` also means `perl >=
+    5`, and a rich dependency that names perl). If there is none and a package of the image has this
+    name, they are all requirements that this package satisfies. With `from_package` (a name,
+    `name.arch` or NEVRA) only those of that package count. `saved` is bytes of installed size.
     """
     before = pool.solve(request, overlay)
     if before.status != "ok":
@@ -136,7 +138,7 @@ def what_if(
 
 
 def difference(before: Closure, after: Closure) -> WhatIf:
-    """The packages that leave and come between two closures of an image that can be installed."""
+    """Return the packages that leave and come between two closures of an installable image."""
     old = {p.nevra: p for p in before.packages}
     new = {p.nevra: p for p in after.packages}
     removed = tuple(p for n, p in old.items() if n not in new)
@@ -175,15 +177,16 @@ def _saved(removed: Iterable[Package], added: Iterable[Package]) -> int | None:
     return saved
 
 
-# Each solve names some requirers at least; a package that most of an image requires has few roots.
+# Each solve finds at least one requirement more.
 _MOST_ROUNDS = 100
 
 
 def retained(closure: Closure) -> tuple[Retained, ...]:
-    """The packages and bytes that would leave with each package: the dominator tree's sums.
+    """Return the packages and bytes that would leave with each package, by the dominator tree.
 
-    A requirement that two members meet dominates nothing: either may leave and the other meets it.
-    Most bytes first, then by NEVRA; `installed_size` is null where one that leaves has none.
+    A requirement that two members meet dominates nothing: if one leaves, the other meets it. Sorted
+    by bytes, largest first, then by NEVRA; `installed_size` is None where the size of a leaving
+    package is unknown.
     """
     sizes = {package.nevra: package.installed_size for package in closure.packages}
     graph = PackageGraph(sorted(closure.requested), _alone(closure.edges), sizes)
@@ -201,7 +204,7 @@ def retained(closure: Closure) -> tuple[Retained, ...]:
 
 
 def _alone(edges: Iterable[Edge]) -> Iterator[Edge]:
-    """The edges of requirements that one member meets, and of those that ask for several."""
+    """Yield the edges of requirements that one member meets or that need several members."""
     met: dict[tuple[Nevra, str], list[Edge]] = {}
     for edge in edges:
         met.setdefault((holder(edge), edge.capability), []).append(edge)
@@ -222,11 +225,11 @@ def _has_and(tree: Node) -> bool:
 
 
 def forbid(pool: Pool, request: ImageRequest, package_name: str) -> WhatIf:
-    """The image without any package of a name: what would leave, and who stands in the way.
+    """Return the image without any package of a name: what would leave, and what requires it.
 
-    Where it cannot be installed so, the solver's proof names requirements for what is forbidden;
-    they are dropped, and it is tried again, until nothing stands in the way. `because` are those
-    requirements; empty if the image does without the package as it is.
+    Where the image cannot be installed so, the requirements that the solver's proof names are
+    dropped and it is solved again, until no such requirement is left. `because` are the dropped
+    requirements; it is empty if the image does without the package as it is.
     """
     before = pool.solve(request, settled=lambda _: True)
     if before.status != "ok":
