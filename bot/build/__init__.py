@@ -1,4 +1,4 @@
-"""Builds: what no reading of a spec file can find, the packages themselves.
+"""Builds of packages, for what cannot be known from reading a spec file.
 
-Light to import: the names below load their modules when they are first used.
+Light to import: the names below load their modules on first use.
 """

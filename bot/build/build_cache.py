@@ -1,4 +1,4 @@
-"""Builds that were made before: by the key of everything that went into them."""
+"""Cached builds, by a key of everything that their packages depend on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RESULT = "result.json"
 
 @dataclass(frozen=True, slots=True)
 class CachedBuild:
-    """The result of a finished build: packages, their files, its log, sentences for the report."""
+    """The result of a finished build: packages, files, log, and sentences for the report."""
 
     packages: tuple[Package, ...]
     rpms: tuple[Path, ...]
@@ -35,7 +35,7 @@ class CachedBuild:
 
 @dataclass(frozen=True, slots=True)
 class MoreRequirements:
-    """A build that only reported what else it needs (%generate_buildrequires)."""
+    """A build that only reported further requirements (%generate_buildrequires)."""
 
     names: tuple[str, ...]
 
@@ -49,20 +49,20 @@ def build_key(
     *,
     check: bool,
 ) -> str:
-    """The name of a build: SHA-256 over all that can change its packages, and our format."""
+    """Return the key of a build: a SHA-256 of all that its packages depend on, and our format."""
     parts = [_FORMAT, builder, tree, buildroot, sorted(definitions.items()), arch, check]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class BuildCache:
-    """The builds below a cache, `most` of them; the longest unused go first."""
+    """The builds below a cache, at most `most`; the least recently used are removed first."""
 
     def __init__(self, cache: Cache, *, most: int = 300) -> None:
         self._cache = cache
         self._most = most
 
     def get(self, key: str) -> CachedBuild | MoreRequirements | None:
-        """The stored build of `key`; null also where it is damaged."""
+        """Return the cached build of `key`; None also where it is damaged."""
         directory = self._place(key)
         with suppress(OSError, ValueError, KeyError, TypeError):
             data = json.loads((directory / _RESULT).read_text())
@@ -77,13 +77,13 @@ class BuildCache:
         return None
 
     def ask_for_more(self, key: str, names: Iterable[str]) -> None:
-        """Keeps that the build `key` needs `names` besides."""
+        """Record that the build `key` also needs `names`."""
         self._write(key, {"requirements": list(names)}, (), None)
 
     def put(
         self, key: str, packages: Sequence[Package], log: Path, notes: Sequence[str] = ()
     ) -> CachedBuild:
-        """Moves a build's RPM files (where its packages say) and its log into the cache."""
+        """Move a build's RPM files (from their packages' locations) and its log into the cache."""
         data = {"packages": [_data(package) for package in packages], "notes": list(notes)}
         files = [_file(package) for package in packages]
         self._write(key, data, files, log)
@@ -92,7 +92,7 @@ class BuildCache:
         return cached
 
     def failed_log(self, key: str, log: Path) -> Path:
-        """Moves the log of a failed build into the cache; only the last for each key stays."""
+        """Move the log of a failed build into the cache, in the place of an earlier one."""
         place = self._cache.directory("build-logs") / f"{key}.log"
         shutil.move(log, place)
         _remove_oldest(place.parent, self._most)
@@ -164,7 +164,7 @@ def _package(data: Mapping[str, Any], directory: Path) -> Package:
         source=data["source"],
         repository="overlay",
         dependencies=tuple(
-            # Builds that an earlier release cached know no files.
+            # Builds that an earlier release cached have no files.
             Dependency(kind, capability, tuple(qualifiers), generated, *map(tuple, files))
             for kind, capability, qualifiers, generated, *files in data["dependencies"]
         ),

@@ -1,4 +1,4 @@
-"""The interface of a builder: one method, from a request to packages or to an error."""
+"""The interface of a builder: one method, from a request to packages or to a failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.closure.pool import Pool
     from bot.distro.documents import RepositoryDocument
 
-# What a builder says that is only to look for cached builds, and finds none.
+# The message where only cached builds may be used, and there is none.
 NOT_CACHED = "It has not been built here."
 
 FailureKind = Literal["failed", "missing-requirement", "limit", "surroundings", "sources"]
@@ -27,9 +27,9 @@ class BuildRequest:
     `checkout` is the directory of that side's files and `spec_path` the spec file in it;
     `evaluation` is that file's evaluation for `arch` (its Source, Patch and BuildRequires lines).
     `pool` solves the buildroot on the snapshot that both sides use. `definitions` are macro
-    definitions without `%`, the same that the evaluation had (`dist` among them). `lookaside` is
-    the URL template of dist-git's file store (see `bot.build.fetch`). `spec_text` takes the place
-    of the file's text where it had to be rewritten (rpmautospec). `check` runs %check too.
+    definitions without `%`, the same as in the evaluation (`dist` among them). `lookaside` is the
+    URL template of dist-git's file store (see `bot.build.fetch`). `spec_text` replaces the file's
+    text if that was rewritten (rpmautospec). `check` runs %check too.
     """
 
     checkout: Path
@@ -49,9 +49,9 @@ class BuildRequest:
 class Built:
     """The packages of a build, without debug packages, sorted by NEVRA, and their files.
 
-    `packages` have `file://` locations in the cache and `overlay` as repository. `seconds` is what
-    this answer took, `from_cache` whether it was built before. `notes` are sentences for the
-    report.
+    `packages` have `file://` locations in the cache and `overlay` as repository. `seconds` is the
+    time that this answer took, `from_cache` whether it was built before. `notes` are sentences for
+    the report.
     """
 
     packages: tuple[Package, ...]
@@ -64,12 +64,12 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class BuildFailed:
-    """Why there are no packages.
+    """The reason why there are no packages.
 
-    `failed`: the build itself ended with an error, `message` has the last lines of its log;
-    `missing-requirement`: the buildroot cannot be solved, `missing` names what nothing provides;
-    `limit`: it ran into its sandbox's limits; `sources`: a source is not there or not what it
-    should be; `surroundings`: sandbox, network or disk failed, another try may help.
+    `failed`: the build itself failed, `message` has the last lines of its log;
+    `missing-requirement`: the buildroot cannot be solved, `missing` are the names that nothing
+    provides; `limit`: it exceeded a limit of its sandbox; `sources`: a source is missing or wrong;
+    `surroundings`: sandbox, network or disk failed, another try may help.
     """
 
     kind: FailureKind
@@ -83,11 +83,11 @@ BuildOutcome = Built | BuildFailed
 
 
 class Builder(Protocol):
-    """One way to build: `rpmbuild` in our own sandbox, `mock`, or another."""
+    """A way to build: `rpmbuild` in our own sandbox, `mock`, or another."""
 
     @property
     def name(self) -> str:
         """The name in `.minimize.yaml` and in reports."""
 
     def build(self, request: BuildRequest) -> BuildOutcome:
-        """Builds `request`, or answers from the cache. Raises nothing that a build can cause."""
+        """Build `request`, or answer from the cache. Failures are returned, not raised."""

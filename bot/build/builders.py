@@ -1,7 +1,7 @@
-"""Builders by their names, and how rpmbuild is called inside a buildroot, within which limits.
+"""Builders by name, rpmbuild's command in a buildroot, and the limits of builds.
 
-Who runs out of memory is tried once more in a larger slot, of which there is one on a machine at a
-time: two at once would need what it does not have.
+A build that runs out of memory is tried once more in a larger slot, of which a machine has one: two
+at once would need more memory than it has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GIBIBYTE = 1024**3
 
 
 def build_limits() -> Limits:
-    """The limits of one build on this machine."""
+    """Return the limits of one build on this machine."""
     return Limits(
         seconds=30 * 60.0,
         memory=slot_memory(machine_memory()),
@@ -47,19 +47,19 @@ def build_limits() -> Limits:
 
 _TAIL_LINES = 30
 _STAGE = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
-# A compiler's or linker's own word before rpm's, which only says that a script failed.
+# A compiler's or linker's own message is better than rpm's, which only says that a script failed.
 _CAUSE = re.compile(r"\S:\d+(?::\d+)?: (?:fatal )?error: |: command not found$|: cannot find -l")
-# Any fixed time: both sides have the same, and the same tree gives the same bytes.
+# Any fixed time: it is the same on both sides, so that equal trees give equal bytes.
 _EPOCH = 1_700_000_000
 
 
 def rpmbuild_command(
     stage: str, spec: str, definitions: Mapping[str, str], *, jobs: int, check: bool
 ) -> list[str]:
-    """rpmbuild's arguments inside the buildroot; `stage` is `-bb` or `-br`, `spec` a path there.
+    """Return rpmbuild's arguments in the buildroot; `stage` is `-bb` or `-br`, `spec` a path there.
 
-    `--nodeps`: the requirements were solved and installed by us, and the buildroot's rpm need not
-    be able to read the database that the host's wrote.
+    `--nodeps`: the requirements are solved and installed already, and the buildroot's rpm may be
+    unable to read the database that the host's wrote.
     """
     defined = {
         "_topdir": BUILD_DIRECTORY,
@@ -81,7 +81,7 @@ def rpmbuild_command(
 
 
 def build_environment(jobs: int) -> dict[str, str]:
-    """The whole environment of a build, besides PATH and LANG."""
+    """Return the environment of a build, except PATH and LANG."""
     return {
         "HOME": f"{BUILD_DIRECTORY}/home",
         "TMPDIR": f"{BUILD_DIRECTORY}/tmp",
@@ -93,7 +93,7 @@ def build_environment(jobs: int) -> dict[str, str]:
 
 
 def limit_message(finished: Finished, limits: Limits) -> str:
-    """The message for a build that ran into one of its limits."""
+    """Return the message for a build that exceeded one of its limits."""
     reasons = {
         "time": f"it took longer than {limits.seconds:.0f} s",
         "memory": f"it needed more than {limits.memory} bytes of memory",
@@ -106,7 +106,7 @@ def limit_message(finished: Finished, limits: Limits) -> str:
 
 
 def failure_message(status: int, output: str) -> str:
-    """The message for a build that failed: where and why in one line, then its last lines.
+    """Return the message for a failed build: place and cause in one line, then its last lines.
 
     `output` is the end of the build's output.
     """
@@ -121,7 +121,7 @@ def failure_message(status: int, output: str) -> str:
 
 
 def log_tail(log: Path) -> str:
-    """The last LOG_TAIL bytes of a log."""
+    """Return the last LOG_TAIL bytes of a log."""
     with log.open("rb") as stream:
         stream.seek(max(log.stat().st_size - LOG_TAIL, 0))
         return stream.read(LOG_TAIL).decode("utf-8", "replace")
@@ -140,11 +140,11 @@ def builder_named(
     cached_only: bool = False,
     emulated: Collection[str] = (),
 ) -> Builder:
-    """The builder `name`; UsageError, with the names there are, for any other.
+    """Return the builder `name`; UsageError, with the possible names, for any other.
 
-    `limits` bind each build, `policy` says what sources may be; with `rebuild` nothing is answered
-    from cached builds, with `cached_only` nothing else: what was not built here before fails.
-    `emulated` are architectures that may be built under emulation; mock builds for its machine.
+    `limits` bind each build, `policy` restricts sources; `rebuild` ignores cached builds,
+    `cached_only` uses nothing else: what was not built here before fails. `emulated` are
+    architectures that may be built under emulation; mock builds only for this machine's.
     """
     if name == "rpmbuild":
         from bot.build.rpmbuild import RpmbuildBuilder
@@ -167,28 +167,28 @@ def builder_named(
 
 
 LOG = logging.getLogger(__name__)
-# Of a machine's memory, for a slot and for the larger one.
+# Shares of a machine's memory, for a slot and for the larger one.
 _SLOT_SHARE, _SHARE = 0.5, 0.75
-# Enough for most packages, where the machine has that.
+# Bytes, enough for most packages; less on small machines.
 _SLOT = 6 * 1024**3
-# Less than this would run into the same.
+# A slot that is less than this factor larger would not help.
 _WORTH = 1.25
 _LARGER = 2
 
 
 @cache
 def machine_memory() -> int:
-    """The bytes of memory that this process may use: the machine's, or its control group's."""
+    """Return the bytes of memory that this process may use: the machine's or its cgroup's."""
     return min([psutil.virtual_memory().total, *_group_limits()])
 
 
 def slot_memory(machine: int) -> int:
-    """The bytes of memory of one build on a machine with so many."""
+    """Return the bytes of memory of one build on a machine with so many."""
     return min(_SLOT, int(machine * _SLOT_SHARE))
 
 
 def _group_limits(proc: Path = Path("/proc/self")) -> list[int]:
-    """The limits of this process's control group and of those around it, in bytes."""
+    """Return the limits of this process's cgroup and its parents, in bytes."""
     found = []
     for group in groups_around("memory", proc):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -198,8 +198,10 @@ def _group_limits(proc: Path = Path("/proc/self")) -> list[int]:
 
 
 def larger(limits: Limits, machine: int | None = None) -> Limits | None:
-    """The limits of a larger slot, on a machine with so many bytes of memory (by default this one);
-    null where it has none."""
+    """Return the limits of a larger slot; None where the machine has too little memory.
+
+    `machine` is the machine's memory in bytes (default: this one's).
+    """
     total = machine_memory() if machine is None else machine
     memory = min(limits.memory * _LARGER, int(total * _SHARE))
     return None if memory < limits.memory * _WORTH else replace(limits, memory=memory)
@@ -211,7 +213,7 @@ def with_enough_memory(
     alone: Callable[[], AbstractContextManager[object]],
     machine: int | None = None,
 ) -> tuple[Finished, Limits]:
-    """`run` within `limits`; where it runs out of memory once more, `alone`, within larger ones.
+    """Run within `limits`; after running out of memory once more, `alone`, within larger ones.
 
     Returns the last run's end and its limits.
     """

@@ -1,8 +1,8 @@
 """Buildroots: the distribution's own packages in a directory, installed once, cached by content.
 
-The host's rpm installs them, in the sandbox: their scriptlets run (a linker that exists only after
-one is no rarity), without a network and without secrets. A cached buildroot is never written to
-again; its name is the content of its packages, so that two specs with the same needs share it.
+The host's rpm installs them, in the sandbox: their scriptlets run (some linkers exist only after
+one), without a network and without secrets. A cached buildroot is not changed any more; its name is
+the content of its packages, so that specs with the same needs share it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from bot.spec.macrofiles import VerifiedFiles
 
 LOG = logging.getLogger(__name__)
-# The directories of the cache that have roots.
+# The directories of the cache that contain roots.
 RootKind = Literal["buildroots", "rpm-roots"]
 ROOT_KINDS: tuple[RootKind, ...] = get_args(RootKind)
-# Where a build has its files, in every buildroot.
+# The directory of a build's files in every buildroot.
 BUILD_DIRECTORY = "/builddir"
 _FORMAT = "3"
 _MOST_PROBLEMS = 5
@@ -53,8 +53,8 @@ _INSTALL = Limits(
     disk=20 * _GIBIBYTE,
 )
 
-# What every buildroot has where a document names nothing: the build groups of Fedora, CentOS and
-# Azure Linux. A name that the repositories do not know is left out.
+# The packages of every buildroot if a document names none: the build groups of Fedora, CentOS and
+# Azure Linux. A name that the repositories do not have is left out.
 DEFAULT_PACKAGES = (
     "bash",
     "bzip2",
@@ -83,13 +83,12 @@ DEFAULT_PACKAGES = (
     "xz",
 )
 
-# /checkout and /minimize are where an evaluation shows its files (bot.spec.evaluate): the root is
-# read-only by then.
-# Signatures were checked with the repository's keys (`VerifiedFiles`), which rpm does not have
-# here. A signature is of the header, which has the payload's digest: that is checked here.
-# $1 is the list of RPM files, $2 what runs inside at the end. The database first lies apart: only
-# the buildroot's own rpm knows where it looks for it. /proc and /dev are mounts here, rpm must not
-# change their owners.
+# /checkout and /minimize are for the files of an evaluation (bot.spec.evaluate), which sees the
+# root read-only. Signatures were checked with the repository's keys (`VerifiedFiles`), which rpm
+# does not have here. A signature is of the header, which has the payload's digest: that is checked
+# here. $1 is the list of RPM files, $2 a script that runs inside at the end. The database is
+# outside the root at first: only the buildroot's own rpm knows its place. /proc and /dev are mounts
+# here, whose owners rpm must not change.
 _INSTALL_SCRIPT = """
 set -eu
 rpm --root /buildroot --dbpath /.database --noplugins \
@@ -113,7 +112,7 @@ chroot /buildroot /bin/sh -eu -c "$2"
 
 
 class MissingRequirementError(ChangeError):
-    """A buildroot cannot be solved; `missing` are the requests that nothing provides."""
+    """A buildroot cannot be solved; `missing` are the requests that no package provides."""
 
     def __init__(self, what: str, missing: tuple[str, ...] = ()) -> None:
         super().__init__(what)
@@ -121,13 +120,13 @@ class MissingRequirementError(ChangeError):
 
 
 class InstallError(SurroundingsError):
-    """The host's rpm refuses packages, or a scriptlet fails: the next try would end alike."""
+    """The host's rpm refuses packages, or a scriptlet fails: another try would fail too."""
 
 
 def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
-    """The packages of a buildroot that has `names` (packages, capabilities), on `pool`'s snapshot.
+    """Return the packages of a buildroot with `names` (packages, capabilities).
 
-    Weak dependencies are left out. Raises MissingRequirementError.
+    They are solved on `pool`'s snapshot, without weak dependencies. Raises MissingRequirementError.
     """
     closure = pool.solve_names(tuple(dict.fromkeys(names)), weak=False)
     packages: tuple[Package, ...] = closure.packages
@@ -144,13 +143,12 @@ def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
 
 
 def base_packages(pool: Pool, stated: Sequence[str]) -> tuple[str, ...]:
-    """The packages of every buildroot of a repository document: those it states, or the usual
-    ones."""
+    """Return the packages of a repository document's buildroots: `stated`, or the default ones."""
     return tuple(stated) or tuple(name for name in DEFAULT_PACKAGES if pool.provides(name))
 
 
 def buildroot_key(packages: Iterable[Package]) -> str:
-    """The name of a buildroot's content: SHA-256 over the packages' checksums and our format."""
+    """Return the name of a buildroot: a SHA-256 of the packages' checksums and our format."""
     lines = sorted(
         f"{package.location.checksum_type}:{package.location.checksum}"
         for package in packages
@@ -160,20 +158,19 @@ def buildroot_key(packages: Iterable[Package]) -> str:
 
 
 def root_key(packages: Sequence[Package], files: VerifiedFiles) -> str:
-    """The name of a cached root: of its packages, and of the keys that must have signed them."""
+    """Return the key of a cached root: of its packages and the keys that must have signed them."""
     key = buildroot_key(packages)
     trusted = sorted({url for package in packages for url in files.trust(package)})
     return hashlib.sha256("\n".join([key, *trusted]).encode()).hexdigest() if trusted else key
 
 
 class Buildroots:
-    """The buildroots below a cache, `most` of them, on half of what the cache may take at most; the
-    longest unused go first.
+    """The cached buildroots: at most `most`, on at most half of the cache's limit.
 
-    `files` gives packages' RPM files, verified: a root that was made of files which other keys had
-    signed, or none, is not taken for one of these. `kind` is the directory of the cache: roots of
-    one kind do not push out those of another. `finish` is a shell script that ends the making of
-    each, as root inside it.
+    The least recently used are removed first. `files` returns packages' verified RPM files; roots
+    made of files with other signing keys, or none, are different roots. `kind` is the directory of
+    the cache: roots of one kind do not displace those of another. `finish` is a shell script that
+    runs as root inside each new root.
     """
 
     def __init__(
@@ -193,9 +190,9 @@ class Buildroots:
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
-        """The directory of the buildroot of `packages`, made if it is missing, held meanwhile.
+        """Open the buildroot of `packages`, making it if missing; it is not removed while open.
 
-        Raises SurroundingsError where packages cannot be had or installed.
+        Raises SurroundingsError where packages cannot be fetched or installed.
         """
         key = root_key(packages, self._files)
         directory = self._cache.directory(self._kind) / key
@@ -239,7 +236,7 @@ class Buildroots:
             remove_tree(making)
 
     def _fetched(self, packages: Sequence[Package]) -> list[Path]:
-        """The files of `packages`; the first that cannot be had ends it for all."""
+        """Return the files of `packages`; the first failure ends all downloads."""
         with ThreadPoolExecutor(8) as threads:
             futures = [threads.submit(self._files.fetch, package) for package in packages]
             try:
@@ -268,9 +265,9 @@ class Buildroots:
             raise refused(f"A buildroot of {count} packages cannot be installed: {reason}")
 
     def _remove_oldest(self, keep: Path) -> None:
-        """Removes what is beyond `most` or too large, except what somebody uses at this moment.
+        """Remove roots beyond `most` or the size limit, except those in use.
 
-        What a killed process left half made goes too, a day later.
+        Incomplete ones of killed processes are removed after a day.
         """
         found = []
         for path in keep.parent.iterdir():
@@ -293,9 +290,11 @@ class Buildroots:
 
 
 def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
-    """Remove the roots of all kinds that were not used since `before`, then the longest unused
-    until `most` bytes, or their share of the cache's limit, are left (times are seconds since
-    1970); none that somebody uses now."""
+    """Remove roots of all kinds not used since `before`, then the least recently used.
+
+    At most `most` bytes, or the roots' share of the cache's limit, are left. Roots in use stay.
+    Times are seconds since 1970.
+    """
     found = {
         path: cache.lock_file(f"{kind}-{path.name[:40]}")
         for kind in ROOT_KINDS
@@ -313,9 +312,10 @@ def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFile
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a directory that sandboxed code may have written, whatever modes it left.
+    """Remove a directory that sandboxed code may have written, whatever its modes.
 
-    As another user than root, files of the sandbox's own user ids go from inside a sandbox.
+    If this process is not root, files of the sandbox's own user ids are removed from inside a
+    sandbox.
     """
     if not path.exists():
         return
@@ -330,7 +330,7 @@ def remove_tree(path: Path) -> None:
 
 
 def _link(file: Path, target: Path) -> None:
-    # A link costs nothing; across file systems, or where links to others' files are refused, copy.
+    # A link needs no space; across file systems, or where links to others' files are refused, copy.
     try:
         os.link(file, target)
     except OSError:

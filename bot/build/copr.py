@@ -1,12 +1,12 @@
-"""Copr's builds: which one a check links to, how it stands, and the repository that has it.
+"""Copr's builds: the one that a check links to, its state, and the repository that has it.
 
-The API is the one of Copr's frontend below `/api_3` (coprs/views/apiv3_ns), without a log-in. A
-chroot's repository is rpm-md and holds the builds of a project one beside the other: of those the
-API says which packages are a build's. What a project has in Pulp is below the frontend's
-PULP_CONTENT_URL: in the settings a service of its own, with that as `files_url`.
+The API is that of Copr's frontend below `/api_3` (coprs/views/apiv3_ns), without a log-in. A
+chroot's repository is rpm-md and has all builds of a project; the API says which packages are a
+build's. Projects in Pulp are below the frontend's PULP_CONTENT_URL: in the settings such a frontend
+is a service of its own, with that URL as `files_url`.
 
-copr (PyPI, GPL 2 or later) was weighed in November 2026: three GETs with JSON, in which it has
-neither a limit of size nor our proxies; and four more packages.
+copr (PyPI, GPL 2 or later) was weighed in November 2026: for three GETs with JSON it brings four
+more packages, no limit of size and none of our proxies.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from bot.settings.operation import BuildService
 
 _LINKED = re.compile(r"/coprs/(?:g/)?(?:[^/?#]+/[^/?#]+/)?build/(?P<id>[0-9]{1,12})/?(?:[?#]|$)")
 _PLAIN = re.compile(r"@?[A-Za-z0-9._+~:-]{1,200}")
-# copr_common.enums.StatusEnum: what ends a build without packages; the rest but `succeeded` and
-# `forked` is on its way.
+# copr_common.enums.StatusEnum: the states that end a build without packages; all others except
+# `succeeded` and `forked` are pending.
 _ENDED = ("failed", "canceled", "skipped")
 _DONE = ("succeeded", "forked")
-# Newest builds of a project that are looked at.
+# The number of a project's newest builds that are looked at.
 _MOST = 20
 
 
 class _Answer(BaseModel):
-    """A part of an answer; fields that are not read are ignored."""
+    """A part of an answer; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -54,7 +54,7 @@ class _SourcePackage(_Answer):
 
 
 class CoprBuild(_Answer):
-    """A build: of one source package, in a directory of a project."""
+    """A build of one source package, in a directory of a project."""
 
     id: int
     state: str
@@ -64,7 +64,7 @@ class CoprBuild(_Answer):
     source_package: _SourcePackage = _SourcePackage()
 
     def repository(self, chroot: str) -> str:
-        """The repository of a chroot, with a slash at its end.
+        """Return the URL of a chroot's repository, with a trailing slash.
 
         `repo_url` is the project's own directory; a pull request may have one beside it.
         """
@@ -97,7 +97,7 @@ _M = TypeVar("_M", bound=_Answer)
 
 @dataclass(frozen=True, slots=True)
 class CoprPackages:
-    """The packages of a source's build, in the repository at `url`; `page` is the build's."""
+    """The packages of a source's build, in the repository at `url`; `page` is the build's page."""
 
     source: str
     url: str
@@ -108,10 +108,10 @@ class CoprPackages:
 def find_copr_builds(
     service: BuildService, wanted: ServiceBuild, sources: Sequence[str]
 ) -> tuple[CoprPackages, ...]:
-    """The builds of `sources` that are linked to, else the newest of the project.
+    """Return the linked builds of `sources`, or else the newest ones of the project.
 
-    Raises AbsentError while they are on their way, BuildFailedElsewhereError where one failed in
-    the chroot, UsageError where no chroot is named.
+    Raises AbsentError while they are pending, BuildFailedElsewhereError where one failed in the
+    chroot, UsageError where no chroot is named.
     """
     if not wanted.chroot:
         raise UsageError("Copr's builds are found by their chroots, and `chroots` has none.")
@@ -133,8 +133,7 @@ def find_copr_builds(
 
 
 def _builds(service: BuildService, wanted: ServiceBuild) -> Iterator[CoprBuild]:
-    """The builds that checks link to, the newest first; else the newest of each source of the
-    project."""
+    """Yield the builds that checks link to, newest first, or the newest of each source."""
     numbers = {
         int(match["id"])
         for link in wanted.links.checks
@@ -155,7 +154,7 @@ def _builds(service: BuildService, wanted: ServiceBuild) -> Iterator[CoprBuild]:
 
 
 def _chroot_state(service: BuildService, build: CoprBuild, chroot: str) -> str:
-    """The state of a build in a chroot; the build's own before it has reached any."""
+    """Return the state of a build in a chroot; the build's own before it has reached any."""
     try:
         of = {"build_id": build.id, "chrootname": chroot}
         return _get(service, _Chroot, "build-chroot/", **of).state
@@ -179,7 +178,10 @@ def _packages(
 
 
 def _get(service: BuildService, answer: type[_M], path: str, **query: object) -> _M:
-    """An answer of the API. Raises AbsentError where there is no such thing, SurroundingsErrors."""
+    """Return an answer of the API.
+
+    Raises AbsentError where it does not exist, and SurroundingsErrors.
+    """
     from bot.distro import http
     from bot.distro.connections import Reach
 

@@ -1,4 +1,4 @@
-"""Packages that somebody else built: found in a repository, taken into the cache, read safely."""
+"""Packages that were built elsewhere: found in a repository, cached, and read safely."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
 
 _REPOMD = "repodata/repomd.xml"
-# Of all packages of one architecture.
+# For the requests for one architecture's packages.
 _POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=60)
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class ExternalPlace:
-    """Where the packages of `sources` for one repository document and architecture are to be.
+    """The expected place of the packages of `sources` for one repository document and architecture.
 
-    `url` is the repository's, with a slash at its end, `base` that of the base's packages, or null.
-    Of a build service called `service` in the settings, `url` is the address of its pages, and
-    `chroot` and `project` are as ServiceBuild has them.
+    `url` is the repository's, with a trailing slash, `base` that of the base's packages, or None.
+    For a build service called `service` in the settings, `url` is the address of its pages, and
+    `chroot` and `project` are as in ServiceBuild.
     """
 
     document: str
@@ -57,8 +57,7 @@ class ExternalPlace:
 
 
 class ExternalBuilds:
-    """Others' builds, within `places` (URLs that end with a slash), of `services`, and nowhere
-    else."""
+    """Builds of others, only within `places` (URLs that end with a slash) or of `services`."""
 
     def __init__(
         self,
@@ -74,8 +73,7 @@ class ExternalBuilds:
     def look(
         self, url: str, arch: str, sources: Sequence[str], build: ServiceBuild | None = None
     ) -> FoundPackages:
-        """The packages of the newest build of each source, all sources of them: of the repository
-        at `url`, or of `build`.
+        """Return the packages of the newest build of each source, in a repository or of `build`.
 
         Raises AbsentError where the repository, a build or a source is not there (yet),
         BuildFailedElsewhereError where a build failed, RefusedFileError or a SurroundingsError
@@ -89,7 +87,7 @@ class ExternalBuilds:
         made = find_copr_builds(service, build, sources)
         listed: list[Listed] = []
         for one in made:
-            # The repository may be behind the build, and has others beside it.
+            # The repository may lag behind the build, and has other builds too.
             folder = one.url.removeprefix(service.files_url)
             found = self._of_repository(one.url, arch, [one.source], one.nevras)
             listed += [replace(package, href=folder + package.href) for package in found]
@@ -122,7 +120,7 @@ class ExternalBuilds:
         commit: str,
         build: ServiceBuild | None = None,
     ) -> Built:
-        """The packages of all sources as `look` finds them, taken into the cache.
+        """Return the packages of all sources that `look` finds, taken into the cache.
 
         `commit` is what they were built from; `cached` finds them by it afterwards. Raises as
         `look`, and HeaderError where a file is not the package that was listed.
@@ -147,7 +145,7 @@ class ExternalBuilds:
             return _built(self._cached.put(key, packages, log, notes), start, from_cache=False)
 
     def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
-        """The packages already downloaded for that commit, or null. Sends no request."""
+        """Return the packages already downloaded for that commit, or None. Sends no request."""
         known = self._cached.get(_key(url, arch, sources, commit))
         return _built(known, 0, from_cache=True) if isinstance(known, CachedBuild) else None
 
@@ -160,7 +158,7 @@ class ExternalBuilds:
             record = parse_repomd(repomd.read_bytes()).record("primary")
         except RepomdError as error:
             raise RefusedFileError(url + _REPOMD, str(error)) from error
-        assert record is not None  # parse_repomd sees to it
+        assert record is not None  # parse_repomd ensures it
         _refuse_strange(url, record)
         packed = folder / "packed"
         place = url + record.href
@@ -172,7 +170,7 @@ class ExternalBuilds:
             raise RefusedFileError(place, str(error)) from error
 
     def _fetch(self, url: str, one: Listed, folder: Path, number: int) -> Path:
-        # A name of our own: theirs is whatever they like.
+        # A name of our own: theirs is untrusted.
         target = folder / f"{number:04}.rpm"
         place = url + one.href
         download_within(place, target, one.size, self._places)
@@ -185,10 +183,10 @@ class ExternalBuilds:
 
 
 def download_within(url: str, target: Path, limit: int, places: Sequence[str]) -> None:
-    """Writes what is at `url`, at most `limit` bytes, to `target`.
+    """Write the content at `url`, at most `limit` bytes, to `target`.
 
-    Raises AbsentError where there is nothing, RefusedFileError where it is too large or leads out
-    of `places`, other SurroundingsErrors where it cannot be had; another try may help.
+    Raises AbsentError where there is none, RefusedFileError where it is too large or leads out of
+    `places`, other SurroundingsErrors where it cannot be fetched; another try may help.
     """
     from bot.distro import http
     from bot.distro.connections import Reach
@@ -202,7 +200,7 @@ def download_within(url: str, target: Path, limit: int, places: Sequence[str]) -
     try:
         http.download(url, target, limit, retry_policy=_POLICY, reach=reach, resume=False)
     except FetchError as error:
-        # Object stores say 403 of what is not there.
+        # Object stores answer 403 for missing files.
         if error.is_absent or error.status == HTTPStatus.FORBIDDEN:
             raise AbsentError(error.what) from error
         raise
@@ -214,15 +212,17 @@ def _refuse_strange(url: str, record: Record) -> None:
     if any(c in record.href for c in "\\?#%") or not record.href.isprintable():
         raise RefusedFileError(url + _REPOMD, "the location of primary is no plain path")
     if record.open_size is None or record.open_size > LISTING:
-        raise RefusedFileError(url + _REPOMD, f"its primary is not below {LISTING} bytes")
+        raise RefusedFileError(
+            url + _REPOMD, f"its primary.xml is larger than {LISTING} bytes, or of unknown size"
+        )
 
 
 def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
-    """The packages in the files, which must be those that the repository lists.
+    """Return the packages in the files, which must be those that the repository lists.
 
-    A header that says something else would put another package into the pool than was requested.
-    What is listed without a checksum has the digests that rpm wrote into the files, and its epoch
-    there alone.
+    A different header would put another package into the pool than was requested. Files without a
+    listed checksum are checked by the digests that rpm wrote into them; their epochs are only in
+    the headers.
     """
     packages: list[Package] = []
     check_digests([file for one, file in zip(listed, files, strict=True) if not one.checksum])
@@ -238,7 +238,7 @@ def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
 
 
 def _comparable(nevra: Nevra, listed: Listed) -> Nevra:
-    """A NEVRA with as much as its listing says."""
+    """Return a NEVRA with only the fields that its listing has."""
     return nevra if listed.checksum else replace(nevra, epoch=0)
 
 
@@ -257,7 +257,7 @@ def _log_of(cached: CachedBuild) -> str:
 
 
 def _summary(found: FoundPackages) -> str:
-    """The files that were taken and from where: the log of packages that were not built here."""
+    """Return the files that were taken and their origin: the log of packages built elsewhere."""
     lines = [f"Taken from {found.url}:", *([found.page] if found.page else []), ""]
     for one in found.listed:
         known_by = f"{one.checksum_type} {one.checksum}" if one.checksum else f"{one.size} bytes"

@@ -1,4 +1,4 @@
-"""A spec file's sources: where they are; those not in the repository are fetched once, checked."""
+"""A spec file's sources: their places; those not in the repository are fetched once and checked."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ from bot.spec.tree import (
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """The limits on sources: `largest` bytes each, `public_only` hosts, no `file://`
-    (`local_files`).
+    """The limits on sources: `largest` bytes each, only public hosts, no `file://` URLs.
 
-    A bot builds what strangers propose: the defaults are for it. On one's own machine, private
-    hosts may be right.
+    The defaults are for a bot, which builds what strangers propose. On one's own machine, private
+    hosts and local files may be allowed.
     """
 
     largest: int = limits.SOURCE
@@ -43,7 +42,7 @@ class SourcePolicy:
 
 @dataclass(frozen=True, slots=True)
 class FetchedSource:
-    """A file in the cache, and a sentence for the log: where it comes from, what was checked."""
+    """A file in the cache, and a sentence for the log: its origin and the check."""
 
     name: str
     path: Path
@@ -56,8 +55,8 @@ Download = Callable[[str, Path, int], None]
 class SourceStore:
     """The cached sources of all packages.
 
-    A file with a listed checksum lies under that. One without (a bare URL) gets its SHA-256
-    recorded at the first fetch; if the URL has another content later, that is reported. With
+    A file with a listed checksum is stored under that. For one without (a bare URL) the SHA-256 is
+    recorded at the first fetch; if the URL has other content later, that is reported. With
     `cached_only` nothing is fetched, nor waited for.
     """
 
@@ -77,10 +76,10 @@ class SourceStore:
     def fetch(
         self, wanted: WantedSource, package: str, lookaside: str | None = None
     ) -> FetchedSource:
-        """The content of a source that is not in the checkout.
+        """Return the content of a source that is not in the checkout.
 
-        SourcesError where no place has it or its content is not what the list says;
-        SurroundingsError where another try may help.
+        SourcesError where no place has it or its content differs from the list; SurroundingsError
+        where another try may help.
         """
         if self._cached_only and not self._has(wanted):
             raise SurroundingsError(NOT_CACHED)
@@ -90,7 +89,7 @@ class SourceStore:
         return self._by_url(wanted.name, wanted.url)
 
     def _has(self, wanted: WantedSource) -> bool:
-        """Return whether the content is cached; it stays, so the answer needs no lock."""
+        """Return whether the content is cached; cached content stays, so no lock is needed."""
         if wanted.listed is not None:
             return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
         known = _recorded(self._record(wanted.url or ""))
@@ -113,7 +112,7 @@ class SourceStore:
             if not urls:
                 raise SourcesError(
                     f"{wanted.tag} {wanted.name} is in the lookaside, and none is known.",
-                    "Say `lookaside` in .minimize.yaml.",
+                    "Set `lookaside` in .minimize.yaml.",
                 )
             problems: list[SurroundingsError | SourcesError] = []
             for url in urls:
@@ -149,7 +148,7 @@ class SourceStore:
 
     @contextmanager
     def _arriving(self, url: str) -> Iterator[Path]:
-        """The content of `url` in a file of our own, gone afterwards unless it was cached."""
+        """Fetch the content of `url` into a temporary file, removed unless it was moved away."""
         arrived = self._cache.temporary(self._cache.directory("sources") / "arriving")
         try:
             self._get(url, arrived)
@@ -174,10 +173,10 @@ class SourceStore:
 
 
 def download_source(url: str, target: Path, limit: int, *, public_only: bool) -> None:
-    """Writes what is at the http(s) `url` to `target`.
+    """Write the content at the http(s) `url` to `target`.
 
-    SourcesError where there is nothing, where it has more than `limit` bytes or is at an address
-    that is not public; SurroundingsError where another try may help.
+    SourcesError where there is none, where it has more than `limit` bytes or is at an address that
+    is not public; SurroundingsError where another try may help.
     """
     from bot.distro import http
     from bot.distro.connections import PrivateAddressError, Reach
@@ -240,7 +239,7 @@ def _recorded(record: Path) -> str | None:
 def _first(
     problems: Sequence[SurroundingsError | SourcesError],
 ) -> SurroundingsError | SourcesError:
-    """A failure of the network before a refusal: then another try may help."""
+    """Return a network failure before a refusal, as another try may help with that."""
     return next((p for p in problems if isinstance(p, SurroundingsError)), problems[0])
 
 
@@ -249,10 +248,10 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class WantedSource:
-    """One `Source` or `Patch`: the file's `name` in the build, and where it can come from.
+    """One `Source` or `Patch`: the file's `name` in the build, and its possible places.
 
-    `local` is a file of the checkout; else `listed` and `url` are where to fetch it: with both,
-    the lookaside first, and the checksum holds for either.
+    `local` is a file of the checkout; else `listed` and `url` are where to fetch it. With both, the
+    lookaside comes first, and the checksum holds for either.
     """
 
     tag: str
@@ -265,7 +264,7 @@ class WantedSource:
 def wanted_sources(
     checkout: Path, spec_path: str, sources: Iterable[SpecSource]
 ) -> tuple[WantedSource, ...]:
-    """Where each of a spec's sources comes from. SourcesError for one that is nowhere."""
+    """Return the places of a spec's sources. SourcesError for one without a place."""
     directory = source_directory(checkout, spec_path)
     lists: dict[str, Listed] = {}
     for place in {directory: None, (checkout / spec_path).parent: None, checkout: None}:
@@ -292,10 +291,10 @@ def wanted_sources(
 
 
 def inside(checkout: Path, path: Path) -> Path | None:
-    """`path` if it is a regular file of the checkout, links followed; null if there is none.
+    """Return `path` if it is a regular file of the checkout, links followed; None if there is none.
 
-    SourcesError for a link that leads out of the checkout: a change's author may not have the
-    server's files read.
+    SourcesError for a link that leads out of the checkout: a change must not read the server's
+    files.
     """
     if not (path.is_symlink() or path.exists()):
         return None
@@ -306,7 +305,7 @@ def inside(checkout: Path, path: Path) -> Path | None:
 
 
 def lookaside_url(template: str, package: str, listed: Listed) -> str:
-    """The URL of a lookaside file; SourcesError if the template has other fields than ours."""
+    """Return the URL of a lookaside file; SourcesError for a template with other fields."""
     values = {
         "name": quote(package, safe=""),
         "file": quote(listed.name, safe=""),

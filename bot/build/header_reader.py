@@ -21,7 +21,7 @@ from typing import Any
 
 import rpm
 
-# RPMSENSE_META: Requires(meta), never an ordering; not exported by every rpm's Python module.
+# RPMSENSE_META: Requires(meta), never an ordering; some rpm Python modules do not export it.
 _META = 1 << 29
 _QUALIFIERS = (
     (rpm.RPMSENSE_SCRIPT_PRE, "pre"),
@@ -39,18 +39,18 @@ _QUALIFIERS = (
 )
 # config(NAME) is also made by rpmbuild alone, under its own flag.
 _GENERATED = rpm.RPMSENSE_FIND_REQUIRES | rpm.RPMSENSE_FIND_PROVIDES | rpm.RPMSENSE_CONFIG
-# The letters of rpmfc.c's dependency types that say why a package is drawn in.
+# The letters of rpmfc.c's dependency types that bring a package in.
 _LETTERS = {"R": "requires", "r": "recommends", "S": "supplements"}
-# Of a thousand scripts with one interpreter a few are enough.
+# Some packages have a thousand scripts with one interpreter: a few are enough.
 _MOST_FILES = 5
 _KINDS = "requires provides conflicts obsoletes recommends suggests supplements enhances"
 
 
 def files_by_dependency(header: Any) -> dict[tuple[str, int], list[str]]:
-    """The first files for which each generated dependency was made, by its kind and index.
+    """Return the first files for which each dependency was generated, by its kind and index.
 
-    rpmbuild notes them in DEPENDSDICT, a letter and an index in one number, of which each file has
-    FILEDEPENDSN from FILEDEPENDSX on (rpmfcGenerateDepends in rpm's build/rpmfc.c).
+    rpmbuild stores them in DEPENDSDICT, a letter and an index in one number; each file has
+    FILEDEPENDSN of them from FILEDEPENDSX on (rpmfcGenerateDepends in rpm's build/rpmfc.c).
     """
     dictionary = header[rpm.RPMTAG_DEPENDSDICT] or []
     starts = header[rpm.RPMTAG_FILEDEPENDSX] or []
@@ -67,7 +67,7 @@ def files_by_dependency(header: Any) -> dict[tuple[str, int], list[str]]:
 
 
 def dependencies(header: Any) -> list[list[Any]]:
-    """[kind, capability, qualifiers, generated, files] of every dependency but `rpmlib(...)`."""
+    """Return [kind, capability, qualifiers, generated, files] of all but `rpmlib(...)`."""
     found = []
     files = files_by_dependency(header)
     for kind in _KINDS.split():
@@ -83,9 +83,10 @@ def dependencies(header: Any) -> list[list[Any]]:
 
 
 def size_without_documentation(header: Any) -> int:
-    """Bytes that `--nodocs` installs: no %doc, no %ghost, hard links once, symbolic links too.
+    """Return the bytes that `--nodocs` installs: no %doc, no %ghost, hard links once.
 
-    Without %doc files it is RPMTAG_SIZE, which counts the same (rpm's build/files.c).
+    Symbolic links count too. Without %doc files it is RPMTAG_SIZE, which counts the same (rpm's
+    build/files.c).
     """
     total = 0
     seen = set()
@@ -103,13 +104,13 @@ def size_without_documentation(header: Any) -> int:
 
 
 def headers(path: str) -> Iterator[Any]:
-    """The header of one RPM file, or those of an rpm database but for its keys."""
+    """Yield the header of one RPM file, or those of an rpm database except its keys."""
     database = Path(path).is_dir()
     if database:
-        # SQLite writes beside what it only reads.
+        # SQLite writes files beside a database that it reads.
         rpm.addMacro("_dbpath", shutil.copytree(path, "/tmp/database"))
     transaction = rpm.TransactionSet()
-    transaction.setVSFlags(-1)  # no signatures here: the build made it just now
+    transaction.setVSFlags(-1)  # signatures are not checked here
     if database:
         yield from (one for one in transaction.dbMatch() if one[rpm.RPMTAG_ARCH])
         return
@@ -118,7 +119,7 @@ def headers(path: str) -> Iterator[Any]:
 
 
 def describe(header: Any) -> dict[str, object]:
-    """A header as plain values."""
+    """Return a header as plain values."""
     return {
         "name": header[rpm.RPMTAG_NAME],
         "epoch": header[rpm.RPMTAG_EPOCH] or 0,

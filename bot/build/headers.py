@@ -1,4 +1,4 @@
-"""From the RPM files of a build to packages. Untrusted files: librpm reads them in the sandbox."""
+"""Packages from the RPM files of a build, which are untrusted: librpm reads them in the sandbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MAGIC = b"\x8e\xad\xe8\x01"
 
 
 class HeaderError(ChangeError):
-    """A file that a build left is no readable RPM."""
+    """A file that a build made is no readable RPM."""
 
 
 class BuiltHeader(Strict):
@@ -69,9 +69,9 @@ _HEADERS: TypeAdapter[list[BuiltHeader]] = TypeAdapter(list[BuiltHeader])
 
 
 def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
-    """The headers of RPM files, in their order; they lie in one directory.
+    """Return the headers of RPM files of one directory, in order.
 
-    Raises HeaderError where librpm refuses a file or it is beyond a limit, SandboxError where the
+    Raises HeaderError where librpm refuses a file or a limit is exceeded, SandboxError where the
     sandbox cannot work.
     """
     if not files:
@@ -85,14 +85,14 @@ def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
 
 
 def read_database(folder: Path) -> list[BuiltHeader]:
-    """The headers of the packages that are installed by an rpm database; errors as above."""
+    """Return the headers of the packages in an rpm database; errors as of `read_headers`."""
     return _read("The rpm database", folder, ["/rpms"], None)
 
 
 def _read(
     what: str, directory: Path, arguments: Sequence[str], count: int | None
 ) -> list[BuiltHeader]:
-    """The headers of arguments of the reader, which sees `directory` as /rpms."""
+    """Return the headers for the reader's arguments; it sees `directory` as /rpms."""
     with result_file(BUILT_HEADERS) as descriptor:
         finished = run_sandboxed(
             [_PYTHON, "-I", "/reader/header_reader.py", *arguments],
@@ -114,11 +114,11 @@ def _read(
 
 
 def checked_headers(count: int | None, descriptor: int) -> bytes:
-    """The JSON list of `count` headers that `header_reader` wrote, of a database of any number.
+    """Return `count` headers of `header_reader` as a JSON list; of a database any number.
 
     Raises UnreadableError.
     """
-    # What was not written has no pages: a hole, which need not be read.
+    # The unwritten part of the file has no pages: it is a hole, and need not be read.
     size = os.fstat(descriptor).st_size
     end = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0
     written = os.pread(descriptor, end, 0).rstrip(b"\0")
@@ -135,7 +135,7 @@ def checked_headers(count: int | None, descriptor: int) -> bytes:
 
 
 def _refuse_long(path: Path) -> None:
-    """Raises HeaderError for an RPM file whose header is beyond its limit."""
+    """Raise HeaderError for an RPM file whose header exceeds its limit."""
     try:
         _, end = header_range(path)
     except ValueError as error:
@@ -147,8 +147,10 @@ def _refuse_long(path: Path) -> None:
 
 
 def check_digests(files: Sequence[Path]) -> None:
-    """Raises HeaderError unless each file has the digests that rpm wrote into it: of its header and
-    of its payload. They lie in one directory."""
+    """Raise HeaderError unless each file has the digests that rpm wrote into it.
+
+    These are of its header and of its payload. The files are in one directory.
+    """
     if not files:
         return
     names = [f"/rpms/{path.name}" for path in files]
@@ -162,10 +164,10 @@ def check_digests(files: Sequence[Path]) -> None:
 
 
 def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> tuple[Package, ...]:
-    """The packages in RPM files of one directory, sorted by NEVRA, with `file://` locations.
+    """Return the packages in RPM files of one directory, sorted by NEVRA, with `file://` locations.
 
-    `installed_size` is RPMTAG_SIZE, as createrepo_c writes it into primary.xml. Of `foreign` files,
-    which we have not built, each must say that it is of `source`; HeaderError otherwise.
+    `installed_size` is RPMTAG_SIZE, as createrepo_c writes it into primary.xml. Files that were
+    built elsewhere (`foreign`) must each state that they are of `source`; HeaderError otherwise.
     """
     files = sorted(rpms)
     headers = read_headers(files)
@@ -188,7 +190,7 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
 
 
 def package_of(header: BuiltHeader, source: str, repository: str) -> Package:
-    """The package of a header, without a place from where it could be had."""
+    """Return the package of a header, without a location."""
     return Package(
         nevra=Nevra(header.name, header.epoch, header.version, header.release, header.arch),
         source=source,
@@ -211,9 +213,10 @@ def _location(path: Path) -> Location:
 
 
 def header_range(path: Path) -> tuple[int, int]:
-    """Where the main header lies in an RPM file, in bytes, the end exclusive.
+    """Return where the main header is in an RPM file, in bytes, the end exclusive.
 
     As rpm-md's `header-range`: after the lead (96 bytes) and the signature, which is padded to 8.
+    Raises ValueError where the file is no RPM.
     """
     with path.open("rb") as file:
         signature = _header_size(file.read(_LEAD + 16)[_LEAD:])
@@ -230,10 +233,10 @@ def _header_size(intro: bytes) -> int:
 
 
 def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:
-    """The overlay of one build, or of the builds of several specs, for the pool of `arch`.
+    """Return the overlay of one build, or of the builds of several specs, for the pool of `arch`.
 
     `sources` are the names of the changed source packages. Packages of other architectures and
-    debug packages are left out, as CONTRACT's overlay says.
+    debug packages are left out, as CONTRACT says of overlays.
     """
     builds = (built,) if isinstance(built, Built) else tuple(built)
     cached = sorted(
@@ -250,5 +253,5 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
 
 
 def is_debug(name: str) -> bool:
-    """Return whether a package of this name holds debug data only."""
+    """Return whether a package of this name has only debug data."""
     return name.endswith(("-debuginfo", "-debugsource"))

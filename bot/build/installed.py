@@ -1,9 +1,9 @@
-"""The packages of an image that stands on this machine, by its own rpm database.
+"""The packages of an image on this machine, from its own rpm database.
 
 Its files are a folder (`podman image mount`, a part of a container storage) or an OCI layout
 (https://github.com/opencontainers/image-spec/blob/main/image-layout.md), as `skopeo copy` writes
-one. rpm reads the database in the sandbox, and a layer is read in a process with limits: both are
-of whoever made the image.
+one. rpm reads the database in the sandbox, and layers are read in a process with limits: both are
+untrusted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bot.model.nevra import source_name
 from bot.model.package import Package
 from bot.temporary import temporary_directory
 
-# Where rpm has it: of Fedora and openSUSE, and before.
+# The database's directories: of Fedora and openSUSE, and the older one.
 _PLACES = ("usr/lib/sysimage/rpm", "var/lib/rpm")
 _CALL = CallLimits(
     seconds=IMAGE_LAYER_SECONDS, memory=4 * IMAGE_DATABASE, answer=2 * IMAGE_DATABASE
@@ -53,21 +53,21 @@ class _Descriptor(_Document):
 
 
 class _Manifest(_Document):
-    """An index has `manifests`, the manifest of one image `layers`."""
+    """An OCI document: an index has `manifests`, the manifest of one image `layers`."""
 
     manifests: tuple[_Descriptor, ...] = ()
     layers: tuple[_Descriptor, ...] = ()
 
 
 class BaseDatabases:
-    """The packages of base images, each read once; `problems` are those that cannot be read."""
+    """The packages of base images, each read once; `problems` say which cannot be read."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[Package, ...]] = {}
         self.problems: list[str] = []
 
     def packages(self, files: str, arch: str) -> tuple[Package, ...]:
-        """Those of an image's files for an architecture; none where they are not known."""
+        """Return the packages of an image's files for an architecture; none if unreadable."""
         if (files, arch) not in self._known:
             try:
                 self._known[files, arch] = installed_packages(Path(files), arch)
@@ -78,10 +78,10 @@ class BaseDatabases:
 
 
 def installed_packages(files: Path, arch: str) -> tuple[Package, ...]:
-    """The packages of an image for an architecture, sorted by NEVRA.
+    """Return the packages of an image for an architecture, sorted by NEVRA.
 
     Empty where the image is of another architecture; HeaderError where there is no image, or no
-    database that rpm reads.
+    database that rpm can read.
     """
     with _database(files, arch) as folder:
         if folder is None:
@@ -97,7 +97,7 @@ def installed_packages(files: Path, arch: str) -> tuple[Package, ...]:
 
 @contextmanager
 def _database(files: Path, arch: str) -> Iterator[Path | None]:
-    """A folder of ours with the files of the database; null where there is no such image."""
+    """Copy the database's files to a directory of ours; None where there is no such image."""
     with temporary_directory("rpmdb") as folder:
         folder.chmod(0o755)
         try:
@@ -110,16 +110,16 @@ def _database(files: Path, arch: str) -> Iterator[Path | None]:
 
 
 def _fill(files: Path, arch: str, folder: Path) -> bool | None:
-    """Copy the database to `folder`; null where the layout has no image of the architecture."""
+    """Copy the database to `folder`; None where the layout has no image of the architecture."""
     if not (files / "oci-layout").is_file():
         return _copied(files, folder)
     layers = _layers(files, _document(files / "index.json"), PLATFORMS.get(arch, {}))
-    # The newest layer that has the database has all of it: rpm writes it in one file.
+    # The newest layer with the database has it whole: rpm writes it as one file.
     return None if layers is None else any(_unpacked(one, folder) for one in reversed(layers))
 
 
 def _copied(files: Path, folder: Path) -> bool:
-    """Copy the database of a root file system; links, which lead out of it, are none of it."""
+    """Copy the database of a root file system; links are ignored, as they may lead out of it."""
     for place in _PLACES:
         parts = [files.joinpath(*place.split("/")[:count]) for count in range(1, 5)]
         if any(part.is_symlink() for part in parts) or not parts[-1].is_dir():
@@ -135,7 +135,7 @@ def _copied(files: Path, folder: Path) -> bool:
 
 
 def _layers(files: Path, document: _Manifest, platform: Mapping[str, str]) -> list[Path] | None:
-    """The layers of the image of a platform, the first one first."""
+    """Return the layers of the image for a platform, from the first to the last."""
     if document.layers:
         return [_place(files, one) for one in document.layers]
     wanted = platform.get("architecture")
@@ -157,7 +157,7 @@ def _document(path: Path) -> _Manifest:
 
 
 def _unpacked(layer: Path, folder: Path) -> bool:
-    """Write the files of the database that a layer has; return whether it has any."""
+    """Write a layer's files of the database; return whether it has any."""
     with layer.open("rb") as packed:
         found = call_limited(database_of_layer, limits=_CALL, descriptors=[packed.fileno()])
     with tarfile.open(fileobj=BytesIO(found)) as archive:
@@ -169,7 +169,7 @@ def _unpacked(layer: Path, folder: Path) -> bool:
 
 
 def database_of_layer(packed: int) -> bytes:
-    """A tar archive of those files of a layer that are the rpm database's.
+    """Return a tar archive of the rpm database's files in a layer.
 
     Raises UnreadableError where the layer is no archive, or they are larger than the limit.
     """
@@ -200,7 +200,7 @@ def _named(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _plain(stream: BinaryIO) -> IO[bytes]:
-    """A layer without its compression."""
+    """Return a layer's decompressed stream."""
     magic = stream.read(4)
     stream.seek(0)
     if magic.startswith(_GZIP):

@@ -29,14 +29,14 @@ from bot.settings.operation import BuildService
 
 _LINKED = re.compile(r"[?&](?P<kind>taskID|buildID)=(?P<id>[0-9]{1,15})\b")
 _PLAIN = re.compile(r"[A-Za-z0-9._+~^-]{1,250}")
-# States in which nothing comes any more.
+# States that end a build without packages.
 _ENDED = {"failed": "failed", "canceled": "was canceled", "deleted": "was deleted"}
 
 
 def find_koji_packages(
     service: BuildService, wanted: ServiceBuild, arch: str, sources: Sequence[str]
 ) -> FoundPackages:
-    """The packages of `sources` for `arch` of the tasks or builds that are linked to.
+    """Return the packages of `sources` for `arch` of the linked tasks or builds.
 
     Raises AbsentError while there are none, BuildFailedElsewhereError where a build failed, another
     SurroundingsError where the hub does not answer.
@@ -66,12 +66,12 @@ class _Link:
 
     @property
     def page(self) -> str:
-        """Its page, below the service's address."""
+        """The linked page, relative to the service's address."""
         return f"{self.kind.removesuffix('ID')}info?{self.kind}={self.id}"
 
 
 def _linked(service: BuildService, links: Iterable[str]) -> list[_Link]:
-    """The tasks and builds that links lead to, the newest first."""
+    """Return the tasks and builds in links, newest first."""
     found = {
         _Link(match["kind"], int(match["id"]))
         for link in links
@@ -81,7 +81,7 @@ def _linked(service: BuildService, links: Iterable[str]) -> list[_Link]:
 
 
 def _comments(hub: KojiHub, wanted: ServiceBuild) -> list[_Link]:
-    """The tasks that comments link to and that the hub says are of the head commit."""
+    """Return the tasks that comments link to and that the hub says are of the head commit."""
     found = _linked(hub.service, wanted.links.comments)
     tasks = [(link, hub.task(link.id)) for link in found if link.kind == "taskID"]
     return [link for link, task in tasks if task and commit_in(task.source) == wanted.commit]
@@ -90,7 +90,7 @@ def _comments(hub: KojiHub, wanted: ServiceBuild) -> list[_Link]:
 def _packages(
     hub: KojiHub, link: _Link, commit: str, arch: str
 ) -> Mapping[str, tuple[Listed, ...]]:
-    """The packages of a task or build, by source."""
+    """Return the packages of a task or build, by source."""
     if link.kind == "buildID":
         build = hub.build(link.id)
         if build is None:
@@ -122,7 +122,7 @@ def _refuse_another_commit(of: str, source: str, commit: str) -> None:
 
 
 def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed, ...]]:
-    """The packages that a task left for an architecture: those of its own part, else noarch's."""
+    """Return the packages of a task for an architecture: of its part for it, else of noarch's."""
     found: dict[str, tuple[Listed, ...]] = {}
     parts = list(hub.parts(task))
     for label in native_arches(arch):
@@ -144,7 +144,7 @@ def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed,
 def _of_build(
     hub: KojiHub, build: KojiBuild, commit: str, arch: str
 ) -> dict[str, tuple[Listed, ...]]:
-    """The packages of a build that is no scratch build."""
+    """Return the packages of a build that is no scratch build."""
     state, of = BUILD_STATES[build.state], f"Build {build.id} of {hub.service.web_url}"
     if state in _ENDED:
         raise BuildFailedElsewhereError(f"{of} {_ENDED[state]}.")
@@ -158,7 +158,7 @@ def _of_build(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file of the volume `volume`; bytes, seconds since 1970."""
+    """A file of the volume `volume`; `size` in bytes, `time` in seconds since 1970."""
 
     volume: str
     path: str
@@ -167,7 +167,7 @@ class _File:
 
 
 def _task_files(hub: KojiHub, task: KojiTask) -> Iterator[_File]:
-    """The files of a task, where `PathInfo.task` has them."""
+    """Yield the files of a task, at the paths of `PathInfo.task`."""
     folder = f"work/tasks/{task.id % 10000}/{task.id}"
     for name, volumes in hub.files(task).items():
         for volume, stat in list(volumes.items())[:1]:
@@ -175,7 +175,7 @@ def _task_files(hub: KojiHub, task: KojiTask) -> Iterator[_File]:
 
 
 def _build_files(hub: KojiHub, build: KojiBuild) -> Iterator[_File]:
-    """The packages of a build, where `PathInfo.build` and `PathInfo.rpm` have them."""
+    """Yield the packages of a build, at the paths of `PathInfo.build` and `PathInfo.rpm`."""
     folder = f"packages/{build.name}/{build.version}/{build.release}"
     for rpm in hub.rpms(build):
         path = f"{folder}/{rpm.arch}/{rpm.name}-{rpm.version}-{rpm.release}.{rpm.arch}.rpm"
@@ -185,9 +185,9 @@ def _build_files(hub: KojiHub, build: KojiBuild) -> Iterator[_File]:
 def _listing(
     hub: KojiHub, files: Iterable[_File], arch: str, source: str, source_rpm: str
 ) -> tuple[Listed, ...]:
-    """The packages for an architecture among files, those of debug data left out.
+    """Return the packages for an architecture among files, without debug packages.
 
-    Their epochs are not in the files' names: the files' own headers have them.
+    Epochs are missing: they are not in the files' names but in their headers.
     """
     found: list[Listed] = []
     for file in files:

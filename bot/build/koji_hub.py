@@ -1,8 +1,7 @@
-"""Koji's hub: the calls of XML-RPC that read tasks, builds and their files, without a log-in.
+"""Koji's hub: the XML-RPC calls that read tasks, builds and their files, without a log-in.
 
-The calls are those of koji's `kojihub/kojihub.py`; answers are read in a limited process.
-
-koji (PyPI, LGPL 2.1) was weighed in November 2026: it needs gssapi, of which PyPI has no wheel for
+The calls are those of koji's `kojihub/kojihub.py`; answers are read in a limited process. koji
+(PyPI, LGPL 2.1) was weighed in November 2026: it needs gssapi, of which PyPI has no wheel for
 Linux, so a compiler and the headers of Kerberos, for six calls without a log-in; and its import
 replaces XML-RPC's parser in the whole process. The standard library's marshalling is the same.
 """
@@ -40,13 +39,13 @@ _Text = Annotated[str, Field(max_length=2000)]
 
 
 class _Answer(BaseModel):
-    """A part of a hub's answer; fields that are not read are ignored."""
+    """A part of a hub's answer; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class KojiTask(_Answer):
-    """A task: `request` are the arguments it was made with, `label` the architecture of a part."""
+    """A task: `request` are its arguments, `label` the architecture of a part."""
 
     id: _Number
     state: Annotated[int, Field(ge=0, lt=len(TASK_STATES))]
@@ -62,7 +61,7 @@ class KojiTask(_Answer):
 
     @property
     def is_scratch(self) -> bool:
-        """Return whether its packages stay the task's own."""
+        """Return whether it is a scratch build, whose packages go into no repository."""
         options = self.request[2] if self.request and len(self.request) > 2 else None
         return isinstance(options, Mapping) and bool(options.get("scratch"))
 
@@ -73,14 +72,14 @@ class _Fault(_Answer):
 
 
 class FileStat(_Answer):
-    """A file: its size in bytes, and when it was written, seconds since 1970."""
+    """A file: its size in bytes, and its modification time in seconds since 1970."""
 
     size: Annotated[int, Field(ge=0, alias="st_size")]
     time: Annotated[float, Field(alias="st_mtime")] = 0.0
 
 
 class KojiBuild(_Answer):
-    """A build; the files of `volume_name` lie apart, `source` is as a task's."""
+    """A build; its files are on the volume `volume_name`; `source` is as a task's."""
 
     id: _Number
     state: Annotated[int, Field(ge=0, lt=len(BUILD_STATES))]
@@ -113,9 +112,9 @@ _ANYTHING: TypeAdapter[object] = TypeAdapter(object)
 
 
 def read_answer(content: bytes) -> bytes:
-    """The value of an XML-RPC answer, as JSON; a fault has its two fields. Raises UnreadableError.
+    """Return the value of an XML-RPC answer, or its fault, as JSON. Raises UnreadableError.
 
-    What JSON has not (times, base64) becomes text.
+    Values that JSON does not have (times, base64) become text.
     """
     try:
         values, _ = xmlrpc.client.loads(content)
@@ -137,53 +136,53 @@ def read_answer(content: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class KojiHub:
-    """The hub of a service, asked without a log-in."""
+    """The hub of a service, used without a log-in."""
 
     service: BuildService
 
     def task(self, number: int) -> KojiTask | None:
-        """A task with its request; null where there is none."""
+        """Return a task with its request; None where there is none."""
         return self._call(_TASK, "getTaskInfo", number, request=True)
 
     def parts(self, task: KojiTask) -> Iterator[KojiTask]:
-        """The tasks of one architecture that a task was divided into; itself if it is one."""
+        """Yield the tasks of single architectures that a task consists of; itself if it is one."""
         found = self._call(_DESCENDENTS, "getTaskDescendents", task.id, request=True)
         for one in chain([task], *found.values()):
             if one.method == "buildArch":
                 yield one
 
     def files(self, task: KojiTask) -> Mapping[str, Mapping[str, FileStat]]:
-        """The files that a task left: by name, by volume."""
+        """Return the files of a task's output: by name, by volume."""
         return self._call(_OUTPUT, "listTaskOutput", task.id, stat=True, all_volumes=True)
 
     def failure(self, task: KojiTask) -> str:
-        """Why a task failed, in the hub's words."""
+        """Return the hub's message on why a task failed."""
         found = self._call(_ANYTHING, "getTaskResult", task.id, raise_fault=False)
         if not isinstance(found, Mapping):
             return ""
         return " ".join(str(found.get("faultString", "")).split())[:300]
 
     def build(self, number: int) -> KojiBuild | None:
-        """A build; null where there is none."""
+        """Return a build; None where there is none."""
         return self._call(_BUILD, "getBuild", number)
 
     def build_of(self, task: KojiTask) -> KojiBuild | None:
-        """The build that a task became; null where it became none."""
+        """Return the build that a task made; None where it made none."""
         found = self._call(_BUILDS, "listBuilds", taskID=task.id)
         return found[0] if found else None
 
     def rpms(self, build: KojiBuild) -> Sequence[KojiPackage]:
-        """The packages of a build."""
+        """Return the packages of a build."""
         return self._call(_RPMS, "listRPMs", buildID=build.id)
 
     def _call(
         self, answer: TypeAdapter[_T], method: str, *arguments: object, **options: object
     ) -> _T:
-        """The answer of a call. Raises SurroundingsErrors."""
+        """Return the answer of a call. Raises SurroundingsErrors."""
         from bot.distro import http
         from bot.distro.connections import Reach
 
-        # koji.encode_args: the last argument has those that have names.
+        # koji.encode_args: the last argument has the named ones.
         given = (*arguments, {**options, "__starstar": True}) if options else arguments
         url = self.service.hub_url or ""
         body = xmlrpc.client.dumps(cast(Any, given), method, allow_none=True).encode()

@@ -1,8 +1,9 @@
-"""The packages that a foreign repository lists: binary packages of some sources in its primary.xml.
+"""The packages of some sources that a foreign repository lists in its primary.xml.
 
-The repository is not the distribution's: whoever may build there writes it. So it is read by expat
-alone, never by libsolv, in a process of its own that has limits, and only what is needed to find
-the files; their headers tell the rest, in the sandbox. The format is createrepo_c's (http://linux.duke.edu/metadata/common).
+The repository is not the distribution's: anybody who may build there writes it. So it is read by
+expat, never by libsolv, in a process with limits, and only for what is needed to find the files;
+the rest is in their headers, which are read in the sandbox. The format is createrepo_c's
+(http://linux.duke.edu/metadata/common).
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _FIELDS = ("name", "arch", "checksum", "sourcerpm")
 
 
 class ListingError(UnreadableError):
-    """Not a primary.xml, or one that names what it must not; the text says what."""
+    """A file that is no primary.xml, or has a forbidden value; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A package as the repository lists it; times in seconds since 1970, sizes in bytes."""
+    """A package in the repository's list; times in seconds since 1970, sizes in bytes."""
 
     nevra: Nevra
     source: str
@@ -59,9 +60,9 @@ _LISTED: TypeAdapter[tuple[Listed, ...]] = TypeAdapter(tuple[Listed, ...])
 def packed_listing(
     packed: Path, place: str, record: Record, arch: str, sources: Collection[str]
 ) -> tuple[Listed, ...]:
-    """The packages of `sources` in the packed primary.xml of a repository, which is at `place`.
+    """Return the packages of `sources` in a repository's compressed primary.xml, from `place`.
 
-    Raises UnreadableError; RefusedFileError's text is one too.
+    Raises UnreadableError, also with the text of a RefusedFileError.
     """
     text = call_limited(_packed_listing, packed, place, record, arch, sources, limits=_CALL)
     return _LISTED.validate_json(text)
@@ -80,7 +81,7 @@ def _packed_listing(
 def read_listing(
     primary: Iterable[bytes], arch: str, sources: Collection[str]
 ) -> tuple[Listed, ...]:
-    """The binary packages of `sources` for `arch` and noarch, debug packages left out.
+    """Return the binary packages of `sources` for `arch` and noarch, without debug packages.
 
     `primary` are the pieces of a primary.xml. Raises ListingError.
     """
@@ -101,12 +102,13 @@ def read_listing(
 
 
 def newest_build(listed: Iterable[Listed]) -> tuple[Listed, ...]:
-    """The packages of one source's newest build, sorted by NEVRA.
+    """Return the packages of one source's newest build, sorted by NEVRA.
 
-    A repository keeps older builds. One build is what has the same source package; the newest is
-    the one published last (the files' times), then built last, then of the highest version. Where
-    the same version was built again, what was built at the newest one's moment counts (rpmbuild
-    gives all packages of a build one time), or, where no time differs, what lies beside it.
+    A repository keeps older builds. Packages of one source package file are one build; the newest
+    is the one published last (the files' times), then built last, then of the highest version.
+    Where the same version was built several times, the packages with the newest one's build time
+    count (rpmbuild gives all packages of a build one time), or, if all times are equal, those in
+    its directory.
     """
     builds: dict[str, list[Listed]] = {}
     for one in listed:
@@ -139,7 +141,7 @@ _age = cmp_to_key(_compare)
 
 
 class _Reader:
-    """Collects one `<package>` after another; keeps those that are wanted."""
+    """Collects one `<package>` after another and keeps the wanted ones."""
 
     def __init__(self, arch: str, sources: frozenset[str]) -> None:
         self.found: list[Listed] = []
@@ -200,7 +202,7 @@ class _Reader:
 
 def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
     href = fields["location@href"]
-    # A file outside the repository is none of its files.
+    # A location must not lead out of the repository.
     steps = href.split("/")
     if "location@base" in fields or "://" in href or any(s in ("", ".", "..") for s in steps):
         raise ValueError(f"the location `{href}` is not inside the repository")

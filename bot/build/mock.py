@@ -1,4 +1,4 @@
-"""The builder `mock`, where mock is installed: its chroot and isolation, and its configuration."""
+"""The builder `mock`, where mock is installed, with its chroot, isolation and configuration."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from bot.distro.documents import RepoSource
     from bot.distro.snapshot import Snapshot
 
-# mock's exit statuses (its exception.py): the package's own fault, and the package manager's.
+# mock's exit statuses (its exception.py): a fault of the package, and of the package manager.
 _BUILD_FAILED = (10, 40)
 _PACKAGE_MANAGER = 30
-# What dnf says of a build requirement that is nowhere.
+# dnf's messages about a missing build requirement.
 _MISSING = re.compile(
     r"(?:No matching package to install: |No match for argument: |nothing provides )"
     r"'?([^'\n]+?)'?(?: needed by .*)?$",
@@ -53,17 +53,17 @@ _MISSING = re.compile(
 _TIMED_OUT = 11
 _TAIL_LINES = 30
 _LONGEST_LINE = 500
-_GRACE = 60.0  # seconds in which mock unmounts what it mounted
-_LOOK = 0.2  # seconds between two looks whether anybody still waits for it
+_GRACE = 60.0  # seconds for mock to unmount its file systems
+_LOOK = 0.2  # seconds between two checks for cancellation
 _ROOTS = Path("/var/lib/mock")
 _NOTE = "mock read the repositories as they were at the time of the build, not the snapshot."
 
 
 class MockBuilder(CachingBuilder):
-    """Builds with mock, which reads the repositories of the request's document by itself.
+    """Builds with mock, which reads the repositories of the request's document itself.
 
-    `program` is the command; the user that runs us must be in the group `mock`. Of `limits` only
-    the time is mock's to enforce.
+    `program` is the command; the user of this process must be in the group `mock`. Of `limits` mock
+    enforces only the time.
     """
 
     name = "mock"
@@ -80,7 +80,7 @@ class MockBuilder(CachingBuilder):
                 return self._run(prepared, key, scratch)
 
         found = self._cached_or(prepared, request.pool.snapshot.id, run)
-        assert not isinstance(found, MoreRequirements)  # mock asks for what it needs by itself
+        assert not isinstance(found, MoreRequirements)  # mock resolves them itself
         return found
 
     def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
@@ -133,15 +133,15 @@ class MockBuilder(CachingBuilder):
     def _mock(
         self, command: Sequence[str], result: Path, log: Path, key: str
     ) -> BuildFailed | None:
-        """Runs mock; null if it succeeded. Its logs end up in `log`."""
+        """Run mock and append its logs to `log`; None if it succeeded."""
         result.mkdir()
         with log.open("ab") as output:
-            # The reserve of the disks is left free; mock's own directories have no quota of ours.
+            # The reserve of the disks stays free; mock's own directories have no quota.
             room = DiskRoom([path for path in (result, _ROOTS) if path.is_dir()], None)
             room.check()
             status = run_within_limits(command, output.fileno(), self._limits.seconds, room)
             for name in ("root.log", "build.log"):
-                # Written by mock's processes: plain files only.
+                # Written by processes of the build: plain files only.
                 if (result / name).is_file() and not (result / name).is_symlink():
                     with (result / name).open("rb") as written:
                         shutil.copyfileobj(written, output)
@@ -162,7 +162,7 @@ class MockBuilder(CachingBuilder):
             return BuildFailed("failed", message, cached)
         missing = _missing(text) if status == _PACKAGE_MANAGER else ()
         if missing:
-            message = f"The buildroot cannot be had: nothing provides {', '.join(missing)}."
+            message = f"The buildroot cannot be installed: nothing provides {', '.join(missing)}."
             return BuildFailed("missing-requirement", message, cached, missing)
         return BuildFailed("surroundings", message, cached)
 
@@ -175,7 +175,7 @@ _Options = dict[str, str | int | Path]
 
 
 def _missing(log: str) -> tuple[str, ...]:
-    """The build requirements that dnf says are nowhere."""
+    """Return the build requirements that dnf reports as missing."""
     lines = (line[:_LONGEST_LINE] for line in log.splitlines())
     return tuple(dict.fromkeys(_MISSING.findall("\n".join(lines))))
 
@@ -183,10 +183,10 @@ def _missing(log: str) -> tuple[str, ...]:
 def run_within_limits(
     command: Sequence[str], output: int, seconds: float, room: DiskRoom
 ) -> int | Literal["time", "disk"]:
-    """The exit status of `command`, which writes to the descriptor `output`; or what ended it.
+    """Return the exit status of `command`, or the limit that ended it.
 
-    Raises WorkCancelled, once it has ended, where the work that it is for is cancelled. It sees
-    none of our environment (secrets) but what mock needs to find itself.
+    It writes to the descriptor `output`, and sees no environment (secrets) except what mock needs.
+    Raises WorkCancelled, after the command has ended, where the work is cancelled.
     """
     environment: Mapping[str, str] = {
         name: os.environ[name] for name in ("HOME", "PATH", "USER", "LOGNAME") if name in os.environ
@@ -215,7 +215,7 @@ def run_within_limits(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """mock unmounts and ends its children when it gets SIGTERM; then it has to."""
+    """End mock with SIGTERM, so that it unmounts and ends its children, or else with SIGKILL."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(_GRACE)
@@ -232,11 +232,10 @@ def mock_config(
     definitions: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> str:
-    """The text of a `.cfg` file, as mock's documentation (site-defaults.cfg) describes it.
+    """Return the text of a `.cfg` file, as mock's documentation (site-defaults.cfg) describes it.
 
-    `packages` are what every chroot holds, `definitions` macros without `%`, `environment`
-    variables of the build. The repositories are the snapshot's, by the mirrors that it was read
-    from.
+    `packages` are those of every chroot, `definitions` macros without `%`, `environment` variables
+    of the build. The repositories are the snapshot's, at the mirrors from which it was read.
     """
     arch = snapshot.arch
     macros = {
@@ -316,14 +315,14 @@ def _signature(source: RepoSource | None) -> _Options:
 
 
 def _access(source: RepoSource, url: str) -> _Options:
-    """dnf's options for the repository's servers, one of which is at `url`.
+    """Return dnf's options for the repository's servers, one of which is at `url`.
 
-    UsageError where they would hold a password: a build sees the environment's proxy too.
+    UsageError where they would contain a password: builds see the environment's proxy too.
     """
     access = source.access
     if access.username or access.proxy_username:
         raise UsageError(
-            f"mock cannot use the repository `{source.id}`: its password would stand in mock's"
+            f"mock cannot use the repository `{source.id}`: its password would be in mock's"
             " configuration.",
             "Build with `builder: rpmbuild`.",
         )
@@ -343,7 +342,7 @@ def _access(source: RepoSource, url: str) -> _Options:
     elif (proxy := proxy_for(url)) is not None:
         if proxy.headers:
             raise UsageError(
-                f"mock cannot use the proxy {proxy.address}: its password would stand in mock's"
+                f"mock cannot use the proxy {proxy.address}: its password would be in mock's"
                 " configuration.",
                 "Build with `builder: rpmbuild`.",
             )

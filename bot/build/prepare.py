@@ -1,4 +1,4 @@
-"""Preparation, results and clean-up that all builders share."""
+"""Preparation, results and cleaning up for all builders."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _Outcome = TypeVar("_Outcome")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request with its sources at hand.
+    """A request with its sources fetched.
 
-    `definitions` are the request's and rpmautospec's, `records` sentences on where each fetched
-    source came from, `requirements` what the buildroot must have.
+    `definitions` are the request's and rpmautospec's, `records` sentences on the origin of each
+    fetched source, `requirements` those of the buildroot.
     """
 
     request: BuildRequest
@@ -61,9 +61,9 @@ class Prepared:
 class Options(TypedDict, total=False):
     """Options of every builder.
 
-    `limits` bind each build, `policy` says what sources may be. With `rebuild`, cached builds are
-    not used; with `cached_only`, nothing else is. `emulated` are architectures beside this
-    machine's that it may build under emulation.
+    `limits` bind each build, `policy` restricts sources. `rebuild` ignores cached builds;
+    `cached_only` uses nothing else. `emulated` are architectures beside this machine's that it may
+    build under emulation.
     """
 
     limits: Limits | None
@@ -74,7 +74,7 @@ class Options(TypedDict, total=False):
 
 
 class CachingBuilder(ABC):
-    """A builder that builds the same only once. One object serves many builds, in many threads."""
+    """A builder with a cache. One object serves many builds, in many threads."""
 
     name: str
 
@@ -88,7 +88,7 @@ class CachingBuilder(ABC):
         self._cached = BuildCache(cache)
 
     def build(self, request: BuildRequest) -> BuildOutcome:
-        """The packages of `request`, from the cache where the same was built before."""
+        """Return the packages of `request`, from the cache if the same was built before."""
         return answered(request, self._outcome)
 
     @abstractmethod
@@ -97,7 +97,7 @@ class CachingBuilder(ABC):
     def _cached_or(
         self, prepared: Prepared, buildroot: str, run: Callable[[str], _Outcome]
     ) -> Built | BuildFailed | MoreRequirements | _Outcome:
-        """The build that is cached for a buildroot's key; else `run` of the build's own key."""
+        """Return the cached build for a buildroot's key, or `run` of the build's key."""
         request = prepared.request
         key = build_key(
             self.name,
@@ -108,7 +108,7 @@ class CachingBuilder(ABC):
             check=request.check,
         )
         if self._cached_only and self._cached.get(key) is None:
-            # Not even waiting for a build of it that runs.
+            # Nor does it wait for a running build of it.
             return BuildFailed("surroundings", NOT_CACHED)
         with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
             cached = None if self._rebuild else self._cached.get(key)
@@ -124,10 +124,10 @@ class CachingBuilder(ABC):
 def prepare(
     request: BuildRequest, sources: SourceStore, emulated: Collection[str] = ()
 ) -> Prepared:
-    """Gets the sources of `request`, reads its tree, says what its buildroot needs.
+    """Fetch the sources of `request`, read its tree, and determine its buildroot's requirements.
 
     Raises SourcesError for a source, SurroundingsError for an architecture that is neither this
-    machine's nor one of those that may be `emulated`, and can be.
+    machine's nor one of `emulated`, or whose emulation does not work here.
     """
     native = native_architecture()
     if request.arch not in (native, *emulated):
@@ -156,7 +156,7 @@ def prepare(
         *base_packages(request.pool, request.document.base_buildroot_override),
         *(one.dependency.capability for one in evaluation.build_requires),
     )
-    # %autorelease as the evaluation had it, also where the caller had no history to count by.
+    # %autorelease as in the evaluation, also where the caller had no history to count by.
     release, _ = placeholder_definitions(request.checkout / request.spec_path, request.definitions)
     return Prepared(
         request,
@@ -168,7 +168,7 @@ def prepare(
 
 
 def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]) -> BuildOutcome:
-    """`work(request)`, its errors as the failures they are, with the seconds it all took."""
+    """Return `work(request)`, its errors as BuildFailed, with the seconds that it took."""
     started = time.monotonic()
     try:
         outcome = work(request)
@@ -177,7 +177,7 @@ def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]
     except MissingRequirementError as error:
         outcome = BuildFailed(
             "missing-requirement",
-            f"The buildroot cannot be had: {_with_lines(str(error), request, error.missing)}.",
+            f"The buildroot cannot be solved: {_with_lines(str(error), request, error.missing)}.",
             missing=error.missing,
         )
     except HeaderError as error:
@@ -188,24 +188,24 @@ def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]
 
 
 def built_from(cached: CachedBuild, *, from_cache: bool) -> Built:
-    """The outcome that a cached build is; `answered` adds the seconds."""
+    """Return the outcome of a cached build; `answered` adds the seconds."""
     return Built(cached.packages, cached.rpms, cached.log, from_cache, 0.0, cached.notes)
 
 
 def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
-    """The header of the log, before rpmbuild's own lines."""
+    """Return the head of the log, before rpmbuild's own lines."""
     request = prepared.request
     lines = [
         f"# {request.spec_path}, {request.side}, {request.arch}",
         f"# buildroot: {len(packages)} packages of {request.document.id}",
         *(f"# source: {record}" for record in prepared.records),
-        *(f"# asked for by %generate_buildrequires: {name}" for name in extra),
+        *(f"# required by %generate_buildrequires: {name}" for name in extra),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _with_lines(what: str, request: BuildRequest, missing: Sequence[str]) -> str:
-    """`what`, with the spec's lines that ask for what is missing."""
+    """Return `what` with the spec's lines that require what is missing."""
     lines = sorted(
         {
             f"{one.origin.path}:{one.origin.line}: {one.origin.text.strip()}"
@@ -217,9 +217,9 @@ def _with_lines(what: str, request: BuildRequest, missing: Sequence[str]) -> str
 
 
 def collect_rpms(source: Path, target: Path) -> list[Path]:
-    """Moves the RPM files that a build left below `source` into `target`.
+    """Move the RPM files that a build left below `source` into `target`.
 
-    The build could leave anything there: only plain files are taken, no link is followed.
+    The build is untrusted: only plain files are taken, and links are not followed.
     """
     target.mkdir()
     found = []
@@ -240,11 +240,11 @@ def collect_rpms(source: Path, target: Path) -> list[Path]:
 
 
 def is_wanted(rpm: Path) -> bool:
-    """Return whether an RPM file is a binary package that an overlay can hold."""
+    """Return whether an RPM file is a binary package for an overlay."""
     try:
         nevra = parse_nevra(rpm.name.removesuffix(".rpm"))
     except ValueError:
-        return True  # Its header is read, and says that it is none.
+        return True  # reading its header fails with a better message
     return not is_debug(nevra.name) and nevra.arch not in ("src", "nosrc")
 
 

@@ -1,15 +1,15 @@
-"""The distribution's own rpm, to evaluate spec files with: in a root made from its packages.
+"""The distribution's own rpm for the evaluation of spec files, in a root made from its packages.
 
-A spec file is written for the rpm of its distribution. Where this host's has another minor version,
-either may refuse what the other takes. So the distribution's own evaluates then, always, and not
-only after a refusal: of 100 specs of Fedora Rawhide (seed 9), each rpm with its own macros, 4.16
-refuses 20 that 4.20 takes (18 have `%bcond`, two `%autosetup -C`), 4.18 four of 200 (`%autosetup
--C`), and 6.1 none. Where the minor versions are the same, the host's is as good, and is there.
+A spec file is written for the rpm of its distribution. If this host's rpm has another minor
+version, either may refuse what the other accepts. Then the distribution's own rpm always evaluates,
+and not only after a refusal: of 100 specs of Fedora Rawhide (seed 9), each rpm with its own macros,
+4.16 refuses 20 that 4.20 accepts (18 have `%bcond`, two `%autosetup -C`), 4.18 four of 200
+(`%autosetup -C`), and 6.1 none. With the same minor version the host's rpm is used.
 
 An evaluation takes as long in the root as on the host (those 200 specs: 0.43 s each, both). Making
-it costs what its packages cost, once for each set of them: with CentOS Stream 9 (rpm 4.16) 98
-packages, 48 MB to fetch, 143 MB installed; with the reference distribution 95 packages, 77 MB, 9 s
-on two busy cores.
+the root takes time once for each set of packages: with CentOS Stream 9 (rpm 4.16) 98 packages, 48
+MB to fetch, 143 MB installed; with the reference distribution 95 packages, 77 MB, 9 s on two busy
+cores.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
 _KIND: RootKind = "rpm-roots"
 _MOST_ROOTS = 8
-# The names under which distributions have rpm's Python module; the capability is its generator's.
+# The names of rpm's Python module in distributions; the capability is the generator's.
 _PYTHON_MODULE = ("python3-rpm", "python3dist(rpm)")
-# What spec files call while they are evaluated (`%(date +%%Y | cut -c1-2)`), as far as it is there:
-# of 23,184 specs of Fedora some 900 call one of these, 160 pkg-config, 30 perl, no other ten.
+# Programs that spec files call during evaluation (`%(date +%%Y | cut -c1-2)`), where available: of
+# 23,184 specs of Fedora some 900 call one of these, 160 pkg-config, 30 perl, no other ten.
 _TOOLS = (
     "/bin/sh",
     "/usr/bin/sh",
@@ -59,9 +59,9 @@ _TOOLS = (
     "tar",
     "/usr/bin/pkg-config",
 )
-# Where a root says which Python has its rpm module and can run bot/spec/inside. Enterprise Linux 8
-# has its own outside the path. It runs as root, once: Python then finds its modules compiled, which
-# is a third of an evaluation's time.
+# The file that says which Python of a root has its rpm module and can run bot/spec/inside.
+# Enterprise Linux 8 has its own outside the path. It is found as root, once, which also compiles
+# Python's modules: a third of an evaluation's time.
 _PYTHON = "minimize/python"
 _FIND_PYTHON = """
 for python in /usr/bin/python3 /usr/libexec/platform-python /usr/bin/python3.*; do
@@ -77,7 +77,7 @@ done
 
 
 class _UnusableError(SurroundingsError):
-    """The root was made, and rpm does not work in it."""
+    """rpm does not work in the root that was made."""
 
 
 @contextmanager
@@ -87,11 +87,11 @@ def distribution_rpm(
     open_pool: Callable[[str], Pool],
     cache: Cache,
 ) -> Iterator[DistributionRpm]:
-    """The rpm to evaluate a document's spec files with; its root stays while this is entered.
+    """Open the rpm to evaluate a document's spec files with; its root exists while this is open.
 
-    `loaded` are its pools by architecture; `open_pool` opens the one of this machine's, where it is
-    another. No root is made where the host's rpm has the same version, or the repositories have no
-    package `rpm`. Where one is wanted and cannot be had, `problem` says why.
+    `loaded` are its pools by architecture; `open_pool` opens the one of this machine's architecture
+    if needed. No root is made where the host's rpm has the same version, or the repositories have
+    no package `rpm`. Where a root is needed and cannot be made, `problem` says why.
     """
     version = published_rpm(next(iter(loaded.values())))
     host = host_rpm()
@@ -123,7 +123,7 @@ class _Roots:
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
-        """The root of `packages`, held meanwhile. Raises SurroundingsError."""
+        """Open the root of `packages`; it is not removed while open. Raises SurroundingsError."""
         key = f"{root_key(packages, self._files)}-{self._host}"
         refused = self._cache.addressed("rpm-roots-refused", key)
         if refused.exists():
@@ -150,7 +150,7 @@ def _packages(pool: Pool) -> tuple[Package, ...]:
     try:
         return solve_buildroot(pool, ("rpm", module, *tools))
     except MissingRequirementError:
-        # A tool may conflict with what rpm needs (coreutils-single); rpm itself is what matters.
+        # A tool may conflict with a dependency of rpm (coreutils-single): then without tools.
         return solve_buildroot(pool, ("rpm", module))
 
 

@@ -1,4 +1,4 @@
-"""The builder `rpmbuild`: in a buildroot of the distribution's own packages, in our sandbox."""
+"""The builder `rpmbuild`, in a buildroot of the distribution's own packages, in our sandbox."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
 
 LOG = logging.getLogger(__name__)
-# rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
+# rpmbuild's exit status when %generate_buildrequires needs more packages (rpmbuild(8)).
 _MORE_NEEDED = 11
 _MOST_ROUNDS = 10
-# Seconds that a build waits for the larger slot: two builds may be before it.
+# Seconds that a build waits for the larger slot, behind at most two builds.
 LARGER_WAIT = 4 * 3600.0
 # $1 is the topdir, the rest rpmbuild's command. rpm makes its own directories, not these.
 _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
@@ -61,7 +61,7 @@ _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
 class RpmbuildBuilder(CachingBuilder):
     """Builds with the distribution's rpmbuild.
 
-    `jobs` is how many compilers a build may run (default: the machine's processors).
+    `jobs` is the number of parallel compilers in a build (default: the machine's processors).
     """
 
     name = "rpmbuild"
@@ -87,13 +87,14 @@ class RpmbuildBuilder(CachingBuilder):
                 return found
             extra = found.names
         return BuildFailed(
-            "failed", f"%generate_buildrequires is not content after {_MOST_ROUNDS} rounds."
+            "failed",
+            f"%generate_buildrequires still needs more packages after {_MOST_ROUNDS} rounds.",
         )
 
     def _run(
         self, prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...], key: str
     ) -> BuildOutcome | MoreRequirements:
-        """Builds, or says what %generate_buildrequires asks for besides `extra`."""
+        """Build, or return the packages that %generate_buildrequires needs besides `extra`."""
         roots = self._buildroots(prepared.request)
         with scratch_directory(self._cache) as scratch, roots.hold(packages) as root:
             rpmbuild = root / "usr/bin/rpmbuild"
@@ -129,7 +130,7 @@ class RpmbuildBuilder(CachingBuilder):
     def _built(
         self, prepared: Prepared, root: Path, top: Path, log: Path
     ) -> tuple[Finished, Limits]:
-        """How the build ended, within which limits: larger ones where it ran out of memory."""
+        """Build, again with larger limits if out of memory; return the end and the limits."""
 
         def run(limits: Limits) -> Finished:
             for directory in _folders(top):
@@ -143,10 +144,10 @@ class RpmbuildBuilder(CachingBuilder):
     def _more_requirements(
         self, prepared: Prepared, root: Path, scratch: Path, log: Path
     ) -> tuple[str, ...] | Finished:
-        """The build requirements that the spec's own program asks for; or how it failed.
+        """Return the build requirements that the spec generates; or the failure.
 
-        `rpmbuild -br` always ends with status 11 and a source package that lists all of them:
-        with --nodeps it does not look whether they are installed, we do.
+        `rpmbuild -br` always ends with status 11 and a source package that lists all of them: with
+        --nodeps it does not check whether they are installed; this class does.
         """
         top = scratch / "requirements"
         finished = self._rpmbuild("-br", prepared, root, top, log, self._limits)
@@ -166,7 +167,7 @@ class RpmbuildBuilder(CachingBuilder):
 
     @staticmethod
     def _present(prepared: Prepared, packages: Sequence[Package], more: tuple[str, ...]) -> bool:
-        """Return whether the buildroot already has all that was asked for."""
+        """Return whether the buildroot already has all generated requirements."""
         whole = solve_buildroot(prepared.request.pool, (*prepared.requirements, *more))
         return buildroot_key(whole) == buildroot_key(packages)
 
@@ -203,7 +204,7 @@ class RpmbuildBuilder(CachingBuilder):
     def _failed(self, finished: Finished, limits: Limits, key: str, log: Path) -> BuildFailed:
         cached = self._cached.failed_log(key, log)
         if finished.limit is not None:
-            # More memory than there is here is no fault of the change.
+            # Needing more memory than this machine has is no fault of the change.
             kind: FailureKind = "surroundings" if finished.limit == "memory" else "limit"
             return BuildFailed(kind, limit_message(finished, limits), cached)
         output = finished.stdout.decode("utf-8", "replace")
@@ -211,5 +212,5 @@ class RpmbuildBuilder(CachingBuilder):
 
 
 def _folders(top: Path) -> tuple[Path, Path, Path]:
-    """The folders of one run of rpmbuild: its own, its /var/tmp and the checkout that it reads."""
+    """Return the directories of one run of rpmbuild: its topdir, its /var/tmp and its checkout."""
     return top, top.with_name(f"{top.name}-var"), top.with_name(f"{top.name}-checkout")

@@ -1,8 +1,8 @@
-"""The builds of build services: which one a change's checks link to, and what was found of it.
+"""The builds of build services: those that a change's checks link to, and their packages.
 
-Koji and Copr have no place that is known by the change alone, as a repository has: their builds are
-found by the links to them. A link counts where it begins with the address of a service of the
-settings; nothing else that somebody links to is read.
+Unlike a repository, Koji and Copr have no address that follows from the change, so builds are found
+by links. A link counts if it begins with the address of a service in the settings; no other link is
+followed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from bot.build.listing import Listed
 from bot.distro.failover import RetryPolicy
 from bot.errors import SurroundingsError
 
-# Of one answer of a service, which says little.
+# For one request to a service: the answers are small.
 POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=30)
-# Links of one change that are looked at, the newest of each kind.
+# The number of a change's links that are followed, the newest of each kind.
 _MOST_LINKS = 20
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]{1,500}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -31,8 +31,8 @@ class BuildFailedElsewhereError(SurroundingsError):
 class BuildLinks:
     """The links to builds of a service: of checks of the head commit, and in comments.
 
-    Anybody may write a comment, so a build that only a comment links to counts where the service
-    says that it is of the head commit.
+    Anybody may write a comment, so a build that only a comment links to counts if the service says
+    that it is of the head commit.
     """
 
     checks: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ NO_LINKS = BuildLinks()
 
 @dataclass(frozen=True, slots=True)
 class ServiceBuild:
-    """The build of `commit` that is looked for at the service called `service`.
+    """The build of `commit` to be found at the service called `service`.
 
-    `chroot` and `project` (`owner/name`) are Copr's; a project stands in where no check links to a
+    `chroot` and `project` (`owner/name`) are Copr's; the project is used if no check links to a
     build of it.
     """
 
@@ -67,13 +67,13 @@ class FoundPackages:
 
 
 def links_in(texts: Iterable[str], web_url: str) -> tuple[str, ...]:
-    """The links in texts that begin with a service's address, each once, the last first."""
+    """Return the distinct links in texts that begin with a service's address, the last first."""
     found = [link for text in texts for link in _LINK.findall(text)]
     own = [link.rstrip(".,;:") for link in found if link.startswith(f"{web_url}/")]
     return tuple(dict.fromkeys(reversed(own)))[:_MOST_LINKS]
 
 
 def commit_in(source: str) -> str | None:
-    """The commit that a source of git names after its `#`, lower case; null where it names none."""
+    """Return the commit after the `#` of a git source, in lower case; None where there is none."""
     commit = source.rpartition("#")[2].lower()
     return commit if "#" in source and _COMMIT.fullmatch(commit) else None

@@ -1,8 +1,8 @@
-"""The difference that a build found on one architecture, applied to the packages of another.
+"""The difference between two builds on one architecture, applied to the packages of another.
 
-The spec's own lines are evaluated on every architecture (the predicted overlays). Only the linker,
-the generators and the file system know the rest: automatic dependencies and sizes. Their
-difference between the base build and the head build is taken from the native architecture.
+The spec's own lines are evaluated on every architecture (the predicted overlays). Automatic
+dependencies and sizes are known only after a build. Their difference between the base build and the
+head build is taken from the native architecture.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, DependencyKind, Overlay, Package
 
-# Stands for a package's own [epoch:]version-release while two versions are compared.
+# Replaces a package's own [epoch:]version-release while two versions are compared.
 _OWN = "\x00"
 
 
@@ -23,7 +23,7 @@ _OWN = "\x00"
 class Transfer:
     """Both sides' overlays for the other architecture, evidence `transferred`.
 
-    `base` and `head` are null when the difference cannot be had there: then the predicted overlays
+    `base` and `head` are None if the difference cannot be transferred: then the predicted overlays
     stay, and `notes` say why.
     """
 
@@ -44,16 +44,17 @@ def transfer(
     *,
     native: str,
 ) -> Transfer:
-    """Applies what changed between two native builds to another architecture's predicted overlays.
+    """Apply the changes between two native builds to another architecture's predicted overlays.
 
-    `base_native` and `head_native` are the built packages on `native` (`base_native` empty where
-    there was no spec before); `base_other` and `head_other` the predicted overlays of the other
-    architecture; `provides` says whether its pool has a capability.
+    `base_native` and `head_native` are the built packages on `native` (`base_native` empty if there
+    was no spec before); `base_other` and `head_other` the predicted overlays of the other
+    architecture; `provides` returns whether its pool has a capability.
 
-    An architecture's own package gets the automatic dependencies that came and went, written as
-    that architecture has them, and the change of its sizes; a new one the sizes of the native
-    build. A noarch package is taken as built, on both sides, with the version-release of the
-    predicted overlays. A capability that came and that nobody provides there ends the transfer.
+    A package of that architecture gets the automatic dependencies that were added and loses those
+    that were removed, written for that architecture, and its sizes change by as much; a new one
+    gets the sizes of the native build. A noarch package is taken as built, on both sides, with the
+    version-release of the predicted overlays. A new capability that nothing provides there ends the
+    transfer.
     """
     other = base_other.arch
     if not can_map(native, other):
@@ -117,7 +118,7 @@ def _moved(
     native: str,
     other: str,
 ) -> tuple[Package, tuple[str, ...]]:
-    """`predicted` with the native difference, and the requirements that came, as `other`'s."""
+    """Return `predicted` with the native difference, and the added requirements, as `other`'s."""
     base_generated = _generated(before)
     added = [key for key in _generated(after) if key not in base_generated]
     head_all = {_key(dependency, after.nevra) for dependency in after.dependencies}
@@ -164,7 +165,7 @@ def _moved(
 def _size(
     field: str, before: Package | None, after: Package, published: Package | None
 ) -> int | None:
-    """The published size and the native change; the native size where either was not there."""
+    """Return the published size plus the native change; the native size for a new package."""
     there: int | None = getattr(after, field)
     if before is None or published is None:
         return there
@@ -188,7 +189,7 @@ def _files(
 
 
 def _as_built(built: Package, own: Nevra) -> Package:
-    """A built noarch package under the version-release of the overlay it goes into."""
+    """Return a built noarch package with the version-release of the overlay that it goes into."""
     dependencies = tuple(
         replace(d, capability=_with_own(_without_own(d.capability, built.nevra), own))
         for d in built.dependencies
@@ -197,7 +198,7 @@ def _as_built(built: Package, own: Nevra) -> Package:
 
 
 def _generated(package: Package | None) -> Mapping[_Key, None]:
-    """The automatic dependencies in the package's order; its own version-release is `_OWN`."""
+    """Return the automatic dependencies in order, the package's own version as `_OWN`."""
     if package is None:
         return {}
     return {_key(d, package.nevra): None for d in package.dependencies if d.generated}
@@ -224,7 +225,7 @@ def _with_own(capability: str, own: Nevra) -> str:
 def _unprovided(
     came: Iterable[tuple[str, str]], packages: Iterable[Package], provides: Callable[[str], bool]
 ) -> list[tuple[str, str]]:
-    """The (package, requirement) pairs that neither the overlay itself nor the pool provides."""
+    """Return the (package, requirement) pairs that neither the overlay nor the pool provides."""
     ours = {path for package in packages for path in package.files}
     for package in packages:
         ours |= {
@@ -266,17 +267,17 @@ _GLIBC = re.compile(r"\(GLIBC_(\d+(?:\.\d+)*)\)")
 
 
 def can_map(native: str, other: str) -> bool:
-    """Return whether capabilities of `native` can be written for `other`: both are known and 64
-    bit."""
+    """Return whether capabilities of `native` can be mapped to `other`: both known and 64 bit."""
     return native in _ARCHITECTURES and other in _ARCHITECTURES
 
 
 def map_capability(capability: str, native: str, other: str) -> str:
-    """`capability` of architecture `native` as `other` has it; rich dependencies too.
+    """Return `capability` of architecture `native` as on `other`; rich dependencies too.
 
-    Changes the `(x86-64)`-like tag, the loader's name and glibc's symbol versions: those up to the
-    first glibc of either architecture are the first one of `other`. Everything else is the same on
-    every 64 bit architecture, or does not exist on the other one. KeyError for an unknown one.
+    It changes the `(x86-64)`-like tag, the loader's name and glibc's symbol versions: those up to
+    the first glibc of either architecture become the first one of `other`. Everything else is the
+    same on every 64 bit architecture, or does not exist on the other one. KeyError for an unknown
+    architecture.
     """
     source, target = _ARCHITECTURES[native], _ARCHITECTURES[other]
     if source == target:
@@ -287,7 +288,7 @@ def map_capability(capability: str, native: str, other: str) -> str:
 
 
 def map_path(path: str, native: str, other: str) -> str:
-    """`path` with the GNU triplet's CPU (`x86_64-linux-gnu`, `x86_64-redhat-linux`) changed."""
+    """Return `path` with the CPU of the GNU triplet (`x86_64-redhat-linux`) mapped."""
     source, target = _ARCHITECTURES[native], _ARCHITECTURES[other]
     return re.sub(rf"(?<![\w]){re.escape(source.triplet)}(?=-(?:\w+-)?linux)", target.triplet, path)
 

@@ -1,4 +1,4 @@
-"""The files that a build sees, the name of their content, and the folders that builds work in."""
+"""The files that a build sees, their key, and the directories that builds work in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pathlib import PurePosixPath
 from bot.build.fetch import WantedSource, inside
 from bot.spec.tree import SourcesError, checked_name, source_directory
 
-# Files that specs include under names they put together: always seen.
+# Files whose names specs may compose: always included.
 _INCLUDED = (".inc", ".lua", ".macros")
 
 
@@ -39,7 +39,7 @@ class SpecTree:
     files: Mapping[str, Path]
 
     def key(self) -> str:
-        """SHA-256 over every name, mode and content: the same trees build the same packages."""
+        """Return a SHA-256 of all names, modes and contents: equal trees build equal packages."""
         digest = hashlib.sha256()
         digest.update(f"{self.spec_name}\0{self.spec_text}\0".encode("utf-8", "surrogateescape"))
         for name, path in sorted(self.files.items()):
@@ -49,7 +49,7 @@ class SpecTree:
         return digest.hexdigest()
 
     def put_into(self, specs: Path, sources: Path) -> None:
-        """Writes the spec and its files into two directories: copies, with modes 0644 or 0755."""
+        """Write the spec and its files into two directories: copies, with modes 0644 or 0755."""
         specs.mkdir(parents=True, exist_ok=True)
         sources.mkdir(parents=True, exist_ok=True)
         text = self.spec_text.encode("utf-8", "surrogateescape")
@@ -68,9 +68,9 @@ def spec_tree(
     fetched: Mapping[str, Path],
     spec_text: str | None = None,
 ) -> SpecTree:
-    """The tree of a spec file: its sources, and the files of the checkout that its text mentions.
+    """Return the tree of a spec file: its sources, and the files that its text mentions.
 
-    Only these are put before the build, so only these are in its key: another file beside the spec
+    Only these are available to the build, so only these are in its key: other files beside the spec
     may change without a new build. `fetched` are the downloaded files, by name.
     """
     spec = inside(checkout, checkout / spec_path)
@@ -108,13 +108,13 @@ def _mode(path: Path) -> int:
     return 0o755 if path.stat().st_mode & 0o111 else 0o644
 
 
-# No build takes this long: what is older was left by a process that was killed.
+# The cache's disk must have this much free for a build.
 _LEAST_FREE = 1024**3  # bytes
 
 
 @contextmanager
 def scratch_directory(cache: Cache) -> Iterator[Path]:
-    """An empty directory on the cache's disk; SurroundingsError if that disk is almost full."""
+    """Create an empty directory on the cache's disk; SurroundingsError if that is almost full."""
     place = cache.directory("scratch")
     with locked(cache.lock_file("scratch")):
         _remove_left(place)
@@ -135,7 +135,7 @@ def scratch_directory(cache: Cache) -> Iterator[Path]:
 
 
 def _remove_left(place: Path) -> None:
-    """Remove what killed builds left: their locks are gone."""
+    """Remove the directories of killed builds, which nobody locks any more."""
     for path in place.iterdir():
         with suppress(OSError), free_lock(path) as ours:
             if ours:

@@ -1,4 +1,4 @@
-"""Templates of repositories and projects of others, with `{owner}`, `{sha}` and the like."""
+"""URL templates of other projects and their repositories, with placeholders such as `{owner}`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from bot.errors import UsageError
 
 PLACEHOLDERS = ("owner", "repo", "number", "sha", "arch", "chroot")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-# What names of owners, repositories, chroots and commits are made of; a slash is none of it.
+# The characters of names of owners, repositories, chroots and commits, without a slash.
 _VALUE = re.compile(r"[A-Za-z0-9._+~@:-]{1,200}")
-# What may stand in a URL beside that: no query, fragment, backslash, percent or blank.
+# The characters of a template: no query, fragment, backslash, percent sign or blank.
 _TEXT = re.compile(r"[A-Za-z0-9._+~@:/{}=,-]*")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _SCHEMES = ("https://", "http://")
 
 
 def placeholders_in(template: str) -> frozenset[str]:
-    """The names of the placeholders in a template."""
+    """Return the names of the placeholders in a template."""
     return frozenset(_PLACEHOLDER.findall(template))
 
 
 def template_problem(template: str) -> str | None:
-    """The error in a template itself, as a sentence without its subject; null if there is none.
+    """Return the error in a template, as a sentence without its subject; None if there is none.
 
-    Whether its place is allowed is another question (`expand`).
+    Whether its place is allowed is checked by `expand`.
     """
     problem = None
     scheme = next((s for s in _SCHEMES if template.startswith(s)), None)
@@ -38,17 +38,16 @@ def template_problem(template: str) -> str | None:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         problem = f"`{{{unknown[0]}}}` is no placeholder; there are {known}"
     elif not _TEXT.fullmatch(template) or re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
-        problem = "has a character that no such URL has; a query or fragment is not taken"
+        problem = "has a character that is not allowed in it, such as a query's or a fragment's"
     elif not _HOST.fullmatch(host):
-        problem = "its host is not a plain name: no placeholder and no user name stands there"
+        problem = "its host is not a plain name; placeholders and user names are not allowed in it"
     elif _has_steps(template):
         problem = "its path has an empty segment, `.` or `..`"
     return problem
 
 
 def project_problem(template: str) -> str | None:
-    """The error in a template of a Copr project, `owner/name` or `@group/name`; null if there is
-    none."""
+    """Return the error in a template of a Copr project (`owner/name` or `@group/name`), or None."""
     unknown = sorted(placeholders_in(template) - set(PLACEHOLDERS))
     plain = _PLACEHOLDER.sub("x", template)
     if unknown:
@@ -59,23 +58,21 @@ def project_problem(template: str) -> str | None:
 
 
 def expand_project(template: str, values: Mapping[str, str]) -> str:
-    """The owner and project that a template stands for. UsageError where a value cannot stand in
-    it."""
+    """Return the owner and project of a template. UsageError for a value that cannot be in it."""
     return _PLACEHOLDER.sub(lambda match: _value(match[1], template, values), template)
 
 
 def allowed_place(template: str, places: Iterable[str]) -> bool:
-    """Return whether what stands before the first placeholder begins with one of the allowed
-    `places`.
+    """Return whether the part before the first placeholder begins with one of `places`.
 
-    Each place ends with a slash, so that no longer host or folder name begins with it too.
+    Each place ends with a slash, so that a longer host or directory name does not match.
     """
     fixed = template.partition("{")[0]
     return any(place.endswith("/") and fixed.startswith(place) for place in places)
 
 
 def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> str:
-    """The URL, with a slash at its end. UsageError says why there is none.
+    """Return the URL of a template, with a trailing slash. UsageError says why there is none.
 
     In a value a slash (of nested groups) becomes `-`, as Packit names its projects.
     """

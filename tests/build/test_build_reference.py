@@ -182,7 +182,7 @@ def test_generated_build_requirements_are_installed_round_after_round(asked, bui
     built = builder.build(asked(spec))
     assert isinstance(built, Built), built
     assert "libz.so.1()(64bit)" in requires(built)
-    assert "# asked for by %generate_buildrequires: libxslt1-dev >= 1" in built.log.read_text()
+    assert "# required by %generate_buildrequires: libxslt1-dev >= 1" in built.log.read_text()
 
 
 def test_a_generated_requirement_that_nobody_has_is_missing(asked, builder):
