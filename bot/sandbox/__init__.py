@@ -1,6 +1,6 @@
-"""The sandbox: what untrusted code may see and use (bubblewrap).
+"""The sandbox (bubblewrap): the files and resources that untrusted code may use.
 
-Untrusted is whatever a change's author wrote: `%(shell)` and Lua of a spec file, the build itself,
-scriptlets. It sees no network, no secrets, no home, no environment but a given one, a read-only
-view of the directories it needs, and it is limited in time, memory, processes and output.
+Untrusted is everything that a change's author wrote: `%(shell)` and Lua of a spec file, the build
+itself, scriptlets. It has no network, no secrets, no home, only the environment given to it, a
+read-only view of the directories that it needs, and limits on time, memory, processes and output.
 """

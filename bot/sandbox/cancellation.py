@@ -1,8 +1,8 @@
-"""Cancelling what runs in sandboxes for a piece of work that nobody waits for any more.
+"""Cancellation of the sandboxes of a piece of work.
 
-The work is a function that calls `run_sandboxed` somewhere below. Its caller holds a Cancellation
-and calls the work through it; the sandboxes find it in their context, so that nothing between has
-to pass it on.
+The work is a function that calls `run_sandboxed` somewhere below. Its caller has a Cancellation and
+calls the work through it; the sandboxes find it in their context, so that the functions between do
+not have to pass it on.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ T = TypeVar("T")
 
 
 class WorkCancelled(BaseException):
-    """The work was cancelled, and all that it ran in sandboxes has been killed."""
+    """The work was cancelled, and all its processes in sandboxes have been killed."""
 
 
 class Cancellation:
-    """One piece of work, and the end of it.
+    """The cancellation of one piece of work.
 
-    `cancel` may be called from any thread, also before the work begins. What runs in a sandbox is
-    killed with all it started within a second, and `run_sandboxed` raises WorkCancelled; so does
-    every sandbox that the work would start afterwards.
+    `cancel` may be called from any thread, also before the work begins. Within a second all
+    processes in sandboxes are killed, and `run_sandboxed` raises WorkCancelled; so does every
+    sandbox that the work would start afterwards.
     """
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
-        """`work()`, in this thread. Threads that it starts must be given the context."""
+        """Call `work` in this thread. Threads that it starts must be given the context."""
         reset = _CURRENT.set(self)
         try:
             return work()
@@ -43,12 +43,12 @@ class Cancellation:
         self._event.set()
 
     def check(self) -> None:
-        """WorkCancelled if it was cancelled."""
+        """Raise WorkCancelled if the work was cancelled."""
         if self._event.is_set():
             raise WorkCancelled
 
     def wait(self, seconds: float) -> None:
-        """Sleep for `seconds`; WorkCancelled as soon as it is cancelled."""
+        """Sleep for `seconds`; raise WorkCancelled as soon as the work is cancelled."""
         self._event.wait(seconds)
         self.check()
 
@@ -57,5 +57,5 @@ _CURRENT: ContextVar[Cancellation | None] = ContextVar("cancellation", default=N
 
 
 def current_cancellation() -> Cancellation:
-    """The cancellation of the work that this thread does; of none, one that nobody cancels."""
+    """Return the cancellation of this thread's work, or one that is never cancelled."""
     return _CURRENT.get() or Cancellation()

@@ -1,8 +1,8 @@
-"""The control group of one run: memory of every kind, and processes, held by the kernel.
+"""The control group of one run, with limits on all its memory and on its processes.
 
-Memory is all that the run's processes hold together: their own, files in memory (/tmp, memfd,
-shared memory), the kernel's for them (sockets, pipes, inodes). Where no group can be made, nothing
-is run, unless this process was configured so: `run_without_control_groups`.
+Memory is everything that the run's processes use together: their own, files in memory (/tmp, memfd,
+shared memory), and the kernel's for them (sockets, pipes, inodes). Where no group can be made,
+nothing is run, unless this process allowed it by `run_without_control_groups`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,28 @@ from bot.sandbox.remedies import memory_remedy
 from bot.sandbox.values import Limit, Limits, SandboxError
 from bot.sandbox.watch import Usage
 
-_SLACK = 16  # bubblewrap's own processes, and the few that start it
+_SLACK = 16  # for bubblewrap's processes and those that start it
 _PREFIX = "minimize-run-"
-# Version 1 counts TCP's and UDP's buffers apart: this part of the memory is for them.
+# Version 1 counts TCP and UDP buffers separately: this fraction of the memory is for them.
 _SOCKETS = 16
 
 
 class ControlGroup:
-    """One group for one run: its directory for each controller; none where there is no group."""
+    """The group of one run: its directory for each controller; empty where there is no group."""
 
     def __init__(self, directories: Mapping[str, Path]) -> None:
         self._directories = directories
 
     @property
     def entrances(self) -> tuple[Path, ...]:
-        """The files that a process writes `0` to in order to enter."""
+        """The files to which a process writes `0` to enter the group."""
         return tuple(dict.fromkeys(one / "cgroup.procs" for one in self._directories.values()))
 
     def usage(self) -> Usage | None:
-        """The tasks and processes of the group, its memory left to the kernel; null without one."""
+        """Return the tasks and processes of the group, or None without one.
+
+        Its memory is 0 there: the kernel limits it.
+        """
         if not self._directories:
             return None
         directory = self._directories["pids"]
@@ -52,7 +55,7 @@ class ControlGroup:
         return Usage(tasks, 0, tuple(sorted(map(int, pids))))
 
     def exceeded(self) -> Limit | None:
-        """The limit that the kernel enforced in this group, or null."""
+        """Return the limit that the kernel enforced in this group, or None."""
         if not self._directories:
             return None
         memory, pids = (self._directories[name] for name in CONTROLLERS)
@@ -63,7 +66,7 @@ class ControlGroup:
         return "processes" if _event(pids / "pids.events", "max") else None
 
     def kill(self) -> None:
-        """Send every process of the group the signal to end."""
+        """Kill every process of the group."""
         for directory in dict.fromkeys(self._directories.values()):
             _kill(directory)
 
@@ -80,9 +83,9 @@ _required = True
 
 
 def run_without_control_groups() -> None:
-    """Let this process run code in the sandbox where its memory cannot be limited as a whole.
+    """Allow this process to run sandboxes whose total memory cannot be limited.
 
-    For settings that say so, and for commands that a person starts on a tree of theirs.
+    For settings that allow it, and for commands on a person's own files.
     """
     global _required  # noqa: PLW0603 -- a property of the process, as its user is
     _required = False
@@ -90,15 +93,16 @@ def run_without_control_groups() -> None:
 
 @functools.cache
 def hierarchy() -> Hierarchy | None:
-    """Where groups can be made; found once a process."""
+    """Return where groups can be made, found once in a process."""
     return find_hierarchy()
 
 
 @contextlib.contextmanager
 def control_group(limits: Limits, where: Hierarchy | None) -> Iterator[ControlGroup]:
-    """A group with these limits, removed afterwards with all in it; groups of killed runs too.
+    """Make a group with these limits; it is removed afterwards with all its processes.
 
-    SandboxError where there is none, unless `run_without_control_groups` was called.
+    Groups of killed runs are removed too. SandboxError where no group can be made, unless
+    `run_without_control_groups` was called.
     """
     directories: dict[str, Path] = {}
     with contextlib.ExitStack() as stack:
@@ -114,7 +118,7 @@ def control_group(limits: Limits, where: Hierarchy | None) -> Iterator[ControlGr
                 raise SandboxError(f"No limits can be set for a control group: {error}.") from error
         elif _required:
             raise SandboxError(
-                "No control group can be made here, and the memory of strangers' code not limited.",
+                "No control group can be made here to limit the memory of strangers' code.",
                 memory_remedy(),
             )
         group = ControlGroup(directories)
@@ -146,7 +150,7 @@ def _write_if_there(file: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _directory(path: Path) -> Iterator[None]:
-    """A group's directory, locked while it is in use: a lock ends with its process."""
+    """Make a group's directory, locked while it is in use: a lock ends with its process."""
     while True:
         try:
             path.mkdir()
@@ -155,7 +159,7 @@ def _directory(path: Path) -> Iterator[None]:
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # another's sweep came between
+            continue  # another process swept it
         fcntl.flock(lock, fcntl.LOCK_SH)
         if path.exists():
             break
@@ -168,7 +172,7 @@ def _directory(path: Path) -> Iterator[None]:
 
 
 def _sweep(parent: Path) -> None:
-    """End and remove the groups below `parent` that a process left behind when it was killed."""
+    """Kill and remove the groups below `parent` that killed processes left."""
     for path in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

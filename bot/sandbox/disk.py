@@ -1,9 +1,9 @@
-"""The disks that a run writes to: what it may take of them, and what it must leave.
+"""The disks that a run writes to: its quota, and a reserve that it must leave.
 
-No file system gives a directory a size of its own to root, to an ordinary user and in a container
-alike (loop devices and project quotas are root's, a file system in user space has a tenth of the
-speed). So a disk can be taken by writing alone (system_calls.py refuses to preallocate), and is
-looked at as often as the fastest writer needs to reach the reserve.
+No file system has quotas of directories for root, ordinary users and containers alike (loop devices
+and project quotas are root's, a file system in user space has a tenth of the speed). So disk space
+can be taken only by writing (system_calls.py refuses to preallocate), and is checked as often as
+the fastest writer needs to reach the reserve.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 
 from bot.sandbox.values import SandboxError
 
-# What a run must leave of a disk that others need too: our own store is perhaps on it.
+# The space and inodes that a run must leave: our own store may be on the same disk.
 RESERVE_BYTES = 256 * 1024 * 1024
 RESERVE_FILES = 4096
-# What is written between the look that finds too much and the end of the last process.
+# What can be written between the check that ends the run and the end of its last process.
 _MARGIN = 256 * 1024 * 1024
-# Bytes a second, of all processes of a run together: more than memory takes as files.
+# Bytes per second of all processes of a run together: more than files in memory reach.
 _FASTEST = 8 * 1024**3
 _SHORTEST, _LONGEST = 0.005, 0.2  # seconds
 
 
 class DiskRoom:
-    """The use of disks by a run: `quota` bytes below `directories` (null: any), no reserve."""
+    """The disk space of a run: `quota` bytes below `directories` (None: any), never the reserve."""
 
     def __init__(self, directories: Iterable[Path], quota: int | None) -> None:
         self._directories = tuple(directories)
@@ -35,29 +35,30 @@ class DiskRoom:
             self._most = self._used + quota
 
     def _measure(self) -> None:
-        """The bytes below the directories now, and those that are free beside them."""
+        """Measure the bytes below the directories now, and the free bytes of their disks."""
         self._used = sum(used_bytes(each) for each in self._directories)
         self._free_then = self._free()
 
     def short(self) -> Path | None:
-        """A directory whose disk has no room beyond our reserve, or that has passed its quota."""
+        """Return a directory whose disk is full up to the reserve, or that exceeds its quota."""
         for directory in self._directories:
             if _left(directory) < _MARGIN:
                 return directory
         if self._most is None or not self._directories:
             return None
-        # Measured only when as much of the disk was taken, by anybody, as would pass the quota.
+        # Measured only once the disk has lost as many bytes, to any process, as would exceed the
+        # quota.
         if self._used + self._free_then - self._free() > self._most:
             self._measure()
         return self._directories[0] if self._used > self._most else None
 
     def pause(self) -> float:
-        """Seconds until a look is due again: half of those in which it could run short."""
+        """Return the seconds until the next check: half the time in which space could run out."""
         left = min((_left(each) for each in self._directories), default=_FASTEST)
         return min(max(left / _FASTEST / 2, _SHORTEST), _LONGEST)
 
     def check(self) -> None:
-        """SandboxError if there is no room from the start."""
+        """Raise SandboxError if there is too little space to start."""
         for directory in self._directories:
             if _left(directory) < _MARGIN:
                 raise SandboxError(
@@ -67,7 +68,7 @@ class DiskRoom:
                 )
 
     def _free(self) -> int:
-        """The bytes that are free on the directories' disks, each once."""
+        """Return the free bytes of the directories' disks, each disk once."""
         found = {}
         for directory in self._directories:
             try:
@@ -79,7 +80,7 @@ class DiskRoom:
 
 
 def _left(directory: Path) -> int:
-    """The bytes of the directory's disk beyond the reserve; none where files run out."""
+    """Return the free bytes beyond the reserve of the directory's disk; 0 where inodes run out."""
     try:
         state = os.statvfs(directory)
     except OSError:
@@ -90,7 +91,7 @@ def _left(directory: Path) -> int:
 
 
 def used_bytes(directory: Path) -> int:
-    """The bytes on disk of what can be read below `directory`; no link is followed."""
+    """Return the bytes on disk of the readable files below `directory`; links are not followed."""
     total = 0
     waiting = [os.fspath(directory)]
     while waiting:
@@ -102,5 +103,5 @@ def used_bytes(directory: Path) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:
-            continue  # gone meanwhile
+            continue  # removed meanwhile
     return total

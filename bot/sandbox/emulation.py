@@ -1,8 +1,8 @@
 """The architectures whose programs run in the sandbox here: this machine's, and emulated ones.
 
-The kernel (binfmt_misc) hands a program of another architecture to qemu-user. It must have been
+The kernel (binfmt_misc) runs a program of another architecture by qemu-user. It must have been
 registered with the flag F: then the kernel holds the emulator open, and a buildroot need not have
-it. qemu makes the host's own system calls, so the filters of the sandbox bind what it runs.
+it. qemu makes the host's own system calls, so the filters of the sandbox apply.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ _READ_AND_EXECUTE = 5
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """An architecture's ELF machine number (elf.h), its byte order as `struct` writes it, and the
-    instructions of exit(0)."""
+    """An architecture's ELF machine number (elf.h), byte order (of `struct`) and exit(0) code."""
 
     number: int
     order: str
@@ -42,7 +41,7 @@ class _Machine:
         return b"\x7fELF\x02" + (b"\x01" if self.order == "<" else b"\x02") + b"\x01"
 
     def program(self) -> bytes:
-        """A whole program that does nothing but end well."""
+        """Return an ELF program that only ends with status 0."""
         size = _HEADER + _SEGMENT + len(self.exit)
         entry = _ADDRESS + _HEADER + _SEGMENT
         header = struct.pack(
@@ -69,7 +68,7 @@ _MACHINES = {
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """An emulator that the kernel knows; `fixed`: it holds the file open (the flag F)."""
+    """An emulator registered with the kernel; `fixed`: the kernel holds its file open (flag F)."""
 
     interpreter: str
     enabled: bool
@@ -77,25 +76,25 @@ class Emulator:
 
 
 def native_architecture() -> str:
-    """This machine's architecture by rpm's name (the kernel's is the same)."""
+    """Return this machine's architecture by rpm's name (the kernel's is the same)."""
     return platform.machine()
 
 
 def known_architectures() -> tuple[str, ...]:
-    """The architectures of which this knows how to try a program."""
+    """Return the architectures for which there is a test program."""
     return tuple(_MACHINES)
 
 
 @cache
 def why_not_run(arch: str) -> SurroundingsError | None:
-    """Null where programs of `arch` run in the sandbox here, else why not, and the remedy.
+    """Return None where programs of `arch` run in the sandbox here, else the error with the remedy.
 
-    A program is tried, once a process. UsageError for an architecture that is not known.
+    A test program is run, once in a process. UsageError for an unknown architecture.
     """
     machine = _MACHINES.get(arch)
     if machine is None:
         known = ", ".join(known_architectures())
-        raise UsageError(f"No program of {arch} can be tried here.", f"Known are {known}.")
+        raise UsageError(f"There is no test program for {arch}.", f"Known are {known}.")
     try:
         complaint = _tried(machine)
     except SandboxError as error:
@@ -108,7 +107,7 @@ def why_not_run(arch: str) -> SurroundingsError | None:
 
 
 def _tried(machine: _Machine) -> str:
-    """How a program failed; empty where it did not."""
+    """Run the test program; return its failure, or an empty text."""
     with tempfile.TemporaryDirectory(prefix="minimize-") as name:
         program = Path(name) / "program"
         program.write_bytes(machine.program())
@@ -123,7 +122,7 @@ def _tried(machine: _Machine) -> str:
 
 
 def _missing(arch: str, complaint: str) -> SurroundingsError:
-    """The error, with the remedy, where programs of another architecture do not run."""
+    """Return the error, with the remedy, where programs of another architecture do not run."""
     emulator = emulators().get(arch)
     register = (
         f"{install_remedy('qemu-user-binfmt (Debian 12: qemu-user-static)', 'qemu-user-static')}"
@@ -149,7 +148,7 @@ def _missing(arch: str, complaint: str) -> SurroundingsError:
 
 
 def emulators(place: Path = _BINFMT) -> dict[str, Emulator]:
-    """The emulators that are registered, by architecture; `place` is where binfmt_misc is."""
+    """Return the registered emulators by architecture; `place` is binfmt_misc's directory."""
     found: dict[str, Emulator] = {}
     for text in _entries(place):
         fields = dict(re.findall(r"^(\S+) (.+)$", text, flags=re.MULTILINE))
@@ -172,16 +171,16 @@ def _entries(place: Path) -> Iterator[str]:
 
 
 def registration(arch: str, name: str, interpreter: Path) -> str:
-    """The line for binfmt_misc's `register` that has `interpreter` run programs of `arch`."""
+    """Return the line for binfmt_misc's `register` that runs `arch`'s programs by `interpreter`."""
     machine = _MACHINES[arch]
     magic = bytearray(20)
     magic[: len(machine.ident)] = machine.ident
     mask = bytearray(b"\xff" * 20)
-    mask[7] = 0  # the system that a program was made for
+    mask[7] = 0  # the program's operating system
     mask[8:16] = b"\xff" * 8
     kind = struct.pack(f"{machine.order}H", 2)
     magic[16:18] = kind
-    # A program may be one that can be loaded anywhere (3), so the lowest bit does not count.
+    # The type may also be that of a position-independent program (3): the lowest bit is masked.
     mask[16:18] = struct.pack(f"{machine.order}H", 0xFFFE)
     magic[18:20] = struct.pack(f"{machine.order}H", machine.number)
     written = "".join(f"\\x{byte:02x}" for byte in magic)

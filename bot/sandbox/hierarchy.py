@@ -1,9 +1,10 @@
-"""Where control groups can be made on this machine, of either version (cgroups(7)).
+"""The places on this machine where control groups can be made, of either version (cgroups(7)).
 
-Version 2: in our own group where it was delegated (systemd's Delegate=, a container's own group),
-as root else beside it, in a group of ours at the top. A group with processes cannot have limited
-groups below it, so all of a delegated group's go into one below it first.
-Version 1: as root at the top of each controller's hierarchy, else in our own group, if it is ours.
+Version 2: in this process's own group where it was delegated (systemd's Delegate=, a container's
+own group); else, as root, in a group of ours at the top. A group with processes cannot have limited
+groups below it, so the processes of a delegated group are first moved into one below it. Version 1:
+as root at the top of each controller's hierarchy, else in the process's own group, if it is
+writable.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids")
-# The group for the processes of a delegated group, and as root the one at the top for runs' groups.
+# The group for a delegated group's processes, and root's group at the top for the runs' groups.
 MAIN, OWN = "minimize-main", "minimize"
 _PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """The groups, by controller, in which a run's own are made; the same one twice in version 2."""
+    """The groups, by controller, in which those of runs are made; the same one in version 2."""
 
     version: int
     parents: dict[str, Path]
@@ -38,9 +39,10 @@ class _Mount:
 
 
 def find_hierarchy(proc: Path = _PROC, *, root: bool | None = None) -> Hierarchy | None:
-    """Where this process may make groups with both controllers, or null.
+    """Return where this process may make groups with both controllers, or None.
 
-    `proc` has this process's `mountinfo` and `cgroup`; `root` says that it may do all.
+    `proc` has this process's `mountinfo` and `cgroup`; `root` says whether it is root (default: by
+    its user id).
     """
     root = os.geteuid() == 0 if root is None else root
     try:
@@ -64,8 +66,10 @@ def find_hierarchy(proc: Path = _PROC, *, root: bool | None = None) -> Hierarchy
 
 
 def groups_around(controller: str, proc: Path = _PROC) -> list[Path]:
-    """The directories of this process's group and of those around it that can be seen, in both
-    versions; `proc` as for `find_hierarchy`."""
+    """Return the directories of this process's group and its visible parents, in both versions.
+
+    `proc` is as for `find_hierarchy`.
+    """
     try:
         mounts = list(_mounts((proc / "mountinfo").read_text()))
         own = _own_groups((proc / "cgroup").read_text())
@@ -80,7 +84,7 @@ def groups_around(controller: str, proc: Path = _PROC) -> list[Path]:
 
 
 def _mounts(text: str) -> Iterator[_Mount]:
-    """The mounts of control groups in a `mountinfo` (proc_pid_mountinfo(5))."""
+    """Yield the mounts of control groups in a `mountinfo` (proc_pid_mountinfo(5))."""
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         fields, (kind, _, options) = before.split(), after.split(maxsplit=2)
@@ -91,7 +95,7 @@ def _mounts(text: str) -> Iterator[_Mount]:
 
 
 def _own_groups(text: str) -> dict[str, str]:
-    """This process's group in each hierarchy of version 1, by controller; in version 2's, by ``."""
+    """Return this process's groups: by controller for version 1, by an empty name for version 2."""
     found = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -101,7 +105,7 @@ def _own_groups(text: str) -> dict[str, str]:
 
 
 def _within(mount: _Mount, group: str) -> Path:
-    """The directory of a group; the mount's own where the group lies outside of what is mounted."""
+    """Return the directory of a group; the mount's own if the group is outside of the mount."""
     try:
         relative = Path(group).relative_to(mount.root)
     except ValueError:
@@ -111,7 +115,7 @@ def _within(mount: _Mount, group: str) -> Path:
 
 def _candidates(mount: _Mount, group: str, *, root: bool) -> Iterator[Path]:
     own = _within(mount, group)
-    if own.name == MAIN:  # an earlier process of ours, or one that started us, has moved us
+    if own.name == MAIN:  # moved by an earlier process of ours, or by our parent
         own = own.parent
     delegated = own == mount.place or _is_delegated(own)
     if delegated or not root:
@@ -121,7 +125,7 @@ def _candidates(mount: _Mount, group: str, *, root: bool) -> Iterator[Path]:
 
 
 def _is_delegated(group: Path) -> bool:
-    """Return whether systemd has left this group to its processes (Delegate=)."""
+    """Return whether systemd delegated this group to its processes (Delegate=)."""
     for name in ("trusted.delegate", "user.delegate"):
         with contextlib.suppress(OSError):
             if os.getxattr(group, name) == b"1":
@@ -130,7 +134,7 @@ def _is_delegated(group: Path) -> bool:
 
 
 def _claim(group: Path) -> bool:
-    """Make groups with both controllers possible below `group`; false where that cannot be."""
+    """Make groups with both controllers possible below `group`; return False where that fails."""
     try:
         if group.name == OWN:
             _enable(group.parent)

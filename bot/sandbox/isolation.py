@@ -1,4 +1,4 @@
-"""The isolation that this machine gives untrusted code: each part tried, with its remedy."""
+"""The isolation of untrusted code on this machine: each part is tested, with its remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.sandbox.values import Limits, SandboxError
 Strangers = Literal["run", "refused", "run without a memory limit"]
 _PROGRAMS = ("bwrap", "prlimit", "setpriv", "unshare", "mount")
 _UPDATE = "Update the kernel, bubblewrap and Python of this machine."
-# Prints what it reached, as JSON, by the names of the parts below.
+# Prints as JSON what it could reach, by the names of the parts below.
 _INSIDE = """
 import ctypes, json, os, socket
 def reached(path):
@@ -43,9 +43,9 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the isolation: whether this machine gives it, and the remedy where it does not.
+    """One part of the isolation: whether this machine has it, and the remedy where it does not.
 
-    `detail` says by what it is held, or why it is missing.
+    `detail` says what provides it, or why it is missing.
     """
 
     name: str
@@ -56,20 +56,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """All parts, and what they mean for strangers' code under the settings."""
+    """All parts, and whether strangers' code runs under the settings."""
 
     parts: tuple[Part, ...]
     strangers: Strangers
 
     @property
     def missing(self) -> tuple[Part, ...]:
-        """The parts that this machine does not give."""
+        """The parts that this machine does not have."""
         return tuple(part for part in self.parts if not part.given)
 
 
 def inspect_isolation(cache: Path, *, memory_limit_required: bool = True) -> Isolation:
-    """Try each part on this machine, for this process's user; `cache` is where builds write."""
-    run_without_control_groups()  # what is tried is ours
+    """Test each part on this machine, for this process's user; `cache` is where builds write."""
+    run_without_control_groups()  # the tested code is ours
     memory = _memory()
     parts = (
         *_programs(),
@@ -97,7 +97,7 @@ def _programs() -> Iterator[Part]:
 
 
 def _tried_inside() -> Iterator[Part]:
-    """The parts that a harmless program tries inside; one part where it cannot be started."""
+    """Yield the parts that a harmless program tests inside; one part where it cannot be started."""
     try:
         finished = run_sandboxed(
             ["/usr/bin/python3", "-I", "-c", _INSIDE], limits=Limits(seconds=30.0)
@@ -111,8 +111,8 @@ def _tried_inside() -> Iterator[Part]:
         yield Part("namespaces", False, f"a trivial program failed: {text}", _UPDATE)
         return
     held = {
-        "namespaces": "no network, no process and no file but those that are shown",
-        "system calls": "a list of those that may be made, and no keyrings (seccomp)",
+        "namespaces": "no network, and only the processes and files of the sandbox",
+        "system calls": "only those on a list, and no keyrings (seccomp)",
         "/proc": "the kernel's parameters, addresses and keys cannot be read",
     }
     for name, detail in held.items():
@@ -131,7 +131,7 @@ def _memory() -> Part:
 
 
 def _user_ids() -> Part:
-    """The ids that builds install packages with, tried by a program that is root inside."""
+    """Return the part for the installation of packages, tested by a program that is root inside."""
     try:
         detail = check_user_ids()
         require_sandbox("root")

@@ -23,10 +23,10 @@ from bot.sandbox.watch import tasks_of_user
 
 User = Literal["build", "root"]
 BUILD_UID = 1000
-# The id, inside, of the unprivileged user that starts a sandbox with a whole range of ids.
+# The inside id of the unprivileged user that starts a sandbox with a range of ids.
 STARTER = 65535
 
-# What `rpm --root` and scriptlets need: owners, modes, chroot. No mounting, no devices.
+# For `rpm --root` and scriptlets: owners, modes, chroot. No mounting, no devices.
 _ROOT_CAPABILITIES = (
     "chown",
     "dac_override",
@@ -39,7 +39,7 @@ _ROOT_CAPABILITIES = (
     "sys_chroot",
 )
 
-# The number of files to enter control groups by, the files, and what comes next.
+# Arguments: the number of files by which to enter control groups, these files, the command.
 _ENTER = """
 set -e
 count=$1; shift
@@ -48,7 +48,7 @@ while [ "$count" -gt 0 ]; do
   shift; count=$((count - 1))
 done
 """
-# Standard input is a table of mounts (fstab(5)): one process for all of them.
+# Standard input is a table of mounts (fstab(5)): one process makes all of them.
 _MOUNT = """
 mount --all --fstab /dev/stdin
 exec < /dev/null
@@ -62,10 +62,10 @@ _PASSWD = (
 )
 _GROUP = f"root:x:0:\nbuild:x:{BUILD_UID}:\nnobody:x:65534:\n"
 SYNTHETIC = {"/etc/passwd": _PASSWD, "/etc/group": _GROUP}
-# Of the host's /etc only what makes its programs start.
+# The files of the host's /etc that its programs need to start.
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
-# Of /proc: the kernel's addresses, parameters, keys and devices, as container engines hide them. A
-# build has no use for them. What root alone may read (kcore, slabinfo) is out of reach anyway.
+# Hidden in /proc, as by container engines: the kernel's addresses, parameters, keys and devices.
+# Builds do not need them. Files that only root may read (kcore, slabinfo) are unreadable anyway.
 _HIDDEN = (
     "cmdline",
     "config.gz",
@@ -88,7 +88,7 @@ _MINIMAL_ENVIRONMENT = {
 
 
 def program(name: str) -> str:
-    """The absolute path of a program that the sandbox needs; SandboxError where it is missing."""
+    """Return the path of a program that the sandbox needs; SandboxError if it is missing."""
     path = shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/sbin")
     if path is None:
         package = "bubblewrap" if name == "bwrap" else "util-linux"
@@ -101,9 +101,9 @@ def program(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The arguments for the view inside: `root` as / (or null: the host's /usr), and the binds.
+    """The view inside: `root` as / (None: the host's /usr), the binds, environment and user.
 
-    `chroots` are targets of binds that something inside makes its / (`rpm --root`).
+    `chroots` are targets of binds that a program inside makes its / (`rpm --root`).
     """
 
     binds: Sequence[Bind]
@@ -123,11 +123,11 @@ def bubblewrap_arguments(
     data: Mapping[str, int],
     unreadable: Path,
 ) -> list[str]:
-    """bubblewrap's options for a view.
+    """Return bubblewrap's options for a view.
 
-    `sources` are the paths to mount from: the root's if there is one, then one for each bind.
-    `data` maps paths inside to open descriptors with their content; `unreadable` is put over files
-    of /proc.
+    `sources` are the paths to mount from: first the root's, if there is one, then one for each
+    bind. `data` maps paths inside to open descriptors with their content; `unreadable` is mounted
+    over files of /proc.
     """
     args = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
     args += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "minimize"]
@@ -165,7 +165,7 @@ def bubblewrap_arguments(
 
 
 def _proc(place: str, unreadable: Path) -> list[str]:
-    """Mounts the namespace's processes at `place`, without what /proc says of the whole machine."""
+    """Mount the namespace's processes at `place`, without the files about the whole machine."""
     args = ["--proc", place]
     for name in _HIDDEN:
         file = Path("/proc") / name
@@ -189,7 +189,7 @@ def _host_view() -> list[str]:
 
 
 def inner_command(argv: Sequence[str], view: View) -> list[str]:
-    """The command as it starts inside: a root with a range of ids first becomes uid 0."""
+    """Return the command to start inside, which becomes uid 0 first if it has a range of ids."""
     if view.user == "build":
         return list(argv)
     if view.root is not None:
@@ -200,9 +200,9 @@ def inner_command(argv: Sequence[str], view: View) -> list[str]:
 
 
 def mount_table(sources: Sequence[Path], stage: Path) -> tuple[str, list[Path]]:
-    """The table that binds each source to a place below `stage`, and those places, in their order.
+    """Return the table that binds each source to a place below `stage`, and these places in order.
 
-    The places are made here, once, for all runs: each mounts in a namespace of its own.
+    The places are shared by all runs: each run mounts in a namespace of its own.
     """
     lines, places = [], []
     for number, source in enumerate(sources):
@@ -218,7 +218,7 @@ def mount_table(sources: Sequence[Path], stage: Path) -> tuple[str, list[Path]]:
 
 
 def _escaped(path: Path) -> str:
-    """A path as fstab(5) wants it."""
+    """Return a path as fstab(5) writes it."""
     return "".join(f"\\{ord(c):03o}" if c in " \t\n\\#" else c for c in str(path))
 
 
@@ -231,16 +231,16 @@ def outer_command(
     options: Sequence[str],
     inner: Sequence[str],
 ) -> list[str]:
-    """The whole command line. `uid` is the unprivileged user's, null if we are not root.
+    """Return the whole command line.
 
-    With `mounts`, standard input is a table of those that come first; `entrances` are the control
-    groups'.
+    `uid` is the unprivileged user's, None if this process is not root. With `mounts`, standard
+    input is the table of mounts to make first; `entrances` are the control groups'.
     """
     command = [program("prlimit"), f"--fsize={limits.file_size}", f"--data={2 * limits.memory}"]
     command += ["--core=0", "--nofile=4096"]
     if not entrances:
-        # RLIMIT_NPROC counts every thread of the user: where it is not alone on its id, all of
-        # ours, and dead ones of earlier runs that a container's process 1 has not reaped.
+        # RLIMIT_NPROC counts every thread of the user: where other processes have the same id, all
+        # of these, and zombies of earlier runs that a container's process 1 has not reaped.
         others = tasks_of_user(os.getuid() if uid is None else uid)
         command.append(f"--nproc={limits.processes + others + 16}")
     command += ["--", program("setpriv")]

@@ -1,4 +1,4 @@
-"""Where a sandbox's output goes, and how much of it is taken."""
+"""Destinations of a sandbox's output, with a limit on its size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TAIL = 64 * 1024
 
 
 class Sink(Protocol):
-    """Where the streams go."""
+    """A destination of both streams."""
 
     def take(self, data: bytes, *, is_error: bool) -> bool: ...
 
@@ -22,7 +22,7 @@ class Sink(Protocol):
 
 
 class OutputSink:
-    """Keeps both streams, up to a number of bytes together."""
+    """Stores both streams in memory, up to a total number of bytes."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
@@ -44,7 +44,7 @@ class OutputSink:
 
 
 class Logged:
-    """Writes both streams to a file as they come, and keeps the tail."""
+    """Writes both streams to a file as they arrive, and stores the end in memory."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Remedies where the sandbox cannot start."""
+"""Remedies for a sandbox that cannot start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-# The options of podman and docker with which all of the sandbox works in a container.
+# The options of podman and docker with which the whole sandbox works in a container.
 _CONTAINER = (
     "Run the container with --user 0 --cap-add SYS_ADMIN --security-opt seccomp=unconfined"
     " --security-opt apparmor=unconfined --security-opt systempaths=unconfined; where docker starts"
@@ -19,7 +19,7 @@ _CONTAINER = (
 
 
 def install_remedy(apt: str, dnf: str = "") -> str:
-    """The remedy for a missing package, by its name for apt and that for dnf."""
+    """Return the remedy for a missing package, by its names for apt and dnf."""
     return f"Install it: apt-get install {apt}, or dnf install {dnf or apt}."
 
 
@@ -29,7 +29,7 @@ def in_container() -> bool:
 
 
 def namespace_remedy(text: str) -> str:
-    """The remedy for a failure that bubblewrap or its starters described with `text`."""
+    """Return the remedy for a failure that bubblewrap or its starters described with `text`."""
     return (
         _kernel_remedy()
         or _apparmor_remedy()
@@ -53,7 +53,7 @@ def _kernel_remedy() -> str:
 
 
 def _parameter(name: str, value: str) -> str:
-    """The command that sets a parameter of the kernel, now and at its next starts."""
+    """Return the command that sets a kernel parameter, now and after the next starts."""
     setting = f"{name.replace('/', '.')}={value}"
     return (
         f"sysctl -w {setting}, as root (of a container: on its host); a line {setting} in a file"
@@ -71,7 +71,7 @@ def _chroot_remedy(text: str) -> str:
 
 
 def _is_chroot(text: str) -> bool:
-    """Return whether a namespace or mount was refused because of a chroot: no other reason is."""
+    """Return whether a namespace or mount was refused only because of a chroot."""
     if "cannot change root filesystem propagation" in text:  # / is no mount
         return True
     return "No permissions to create" in text and _status("Seccomp") == "0" and not in_container()
@@ -102,12 +102,12 @@ def _surroundings_remedy(text: str) -> str:
     return allowed if refused else ""
 
 
-# Ours, which lets bubblewrap do all it needs (deploy/apparmor).
+# Our profile, which allows bubblewrap all that it needs (deploy/apparmor).
 _OWN_PROFILE = "minimize-bwrap"
 
 
 def _apparmor_remedy() -> str:
-    """The remedy where AppArmor forbids bubblewrap something, "" where it does not."""
+    """Return the remedy where AppArmor restricts bubblewrap, else ""."""
     profile = _profile_of_bubblewrap()
     parameter = "kernel/apparmor_restrict_unprivileged_userns"
     if profile.startswith(_OWN_PROFILE):
@@ -128,11 +128,11 @@ def _apparmor_remedy() -> str:
 
 
 def _profile_of_bubblewrap() -> str:
-    """The profile of AppArmor that bubblewrap gets when it is started here; "" without AppArmor."""
+    """Return the AppArmor profile of a started bubblewrap; "" without AppArmor."""
     path = shutil.which("bwrap")
     if path is None or not _profile("self"):
         return ""
-    # It waits for arguments on its standard input; none come, and it ends.
+    # It waits for arguments on its standard input, and ends when that is closed.
     process = subprocess.Popen(
         [path, "--args", "0"],
         stdin=subprocess.PIPE,
@@ -144,7 +144,7 @@ def _profile_of_bubblewrap() -> str:
 
 
 def _profile(process: str) -> str:
-    """The profile of a process and its mode, as in `bwrap (enforce)`; "" without AppArmor."""
+    """Return the profile of a process with its mode, as `bwrap (enforce)`; "" without AppArmor."""
     try:
         return Path(f"/proc/{process}/attr/apparmor/current").read_text().strip()
     except OSError:
@@ -152,7 +152,7 @@ def _profile(process: str) -> str:
 
 
 def no_new_privileges() -> bool:
-    """Return whether this process, and all that it starts, gain nothing by setuid programs."""
+    """Return whether setuid programs give no privileges to this process and its children."""
     return _status("NoNewPrivs") == "1"
 
 
@@ -173,7 +173,7 @@ def _status(field: str) -> str:
 
 
 def _kernel(name: str) -> str:
-    """A parameter of the kernel, or "" where it has none."""
+    """Return a kernel parameter, or "" where it does not exist."""
     try:
         return Path("/proc/sys", name).read_text().strip()
     except OSError:
@@ -181,7 +181,7 @@ def _kernel(name: str) -> str:
 
 
 def memory_remedy() -> str:
-    """The remedy where no control group can be made."""
+    """Return the remedy where no control group can be made."""
     allow = (
         "Or, knowing what that means, let the server's settings say "
         "`sandbox: {without_memory_limit: run strangers' code anyway}`."

@@ -52,20 +52,20 @@ def run_sandboxed(
     chroots: Sequence[str] = (),
     result: int | None = None,
 ) -> Finished:
-    """Run `argv` where it sees only what is named here, and say how it ended.
+    """Run `argv` with access only to what is named here, and return how it ended.
 
     `root` is a directory that becomes / (a buildroot, read-only unless `root_writable`; it must
-    have /proc, /dev, /tmp); without it the host's /usr is seen read-only, with an /etc of three
-    files. /tmp is private and of limited size. `env` is the whole environment besides PATH, HOME
-    and LANG. `user="root"` is uid 0 inside with 65,536 ids and what installing packages needs (the
-    host's view only); on disk they are fixed ids, so that a cached buildroot stays valid. `log`
-    receives both streams as they come. A relative `chdir` makes no sense. `network` shares the
-    host's: never for untrusted code. `chroots` are targets of binds that `argv` makes its root
-    (`rpm --root`): they get /proc and /dev. `result` is a descriptor (`result_file`) that is open
-    inside too, beside both streams; the environment's MINIMIZE_RESULT names it.
+    have /proc, /dev, /tmp); without it the host's /usr is visible read-only, with an /etc of four
+    entries. /tmp is private and of limited size. `env` is the whole environment except PATH, HOME
+    and LANG. `user="root"` is uid 0 inside with a range of ids (`own_ids`) and the capabilities
+    that the installation of packages needs (with the host's view only). `log` receives both streams
+    as they arrive. `chdir` is absolute. `network` shares the host's network: never for untrusted
+    code. `chroots` are targets of binds that `argv` makes its root (`rpm --root`): they get /proc
+    and /dev. `result` is a descriptor (`result_file`) that is open inside too; MINIMIZE_RESULT in
+    the environment is its number.
 
-    Raises SandboxError where the sandbox itself could not work: nothing was run then; and
-    WorkCancelled once the work that this is for is cancelled (`Cancellation`).
+    Raises SandboxError where the sandbox itself did not work and nothing was run, and WorkCancelled
+    when the work is cancelled (`Cancellation`).
     """
     limits = limits or Limits()
     cancellation = current_cancellation()
@@ -119,13 +119,13 @@ def run_sandboxed(
 
 
 def _sources(view: View) -> list[Path]:
-    """The host's files that are shown inside: the root, if there is one, and each bind's."""
+    """Return the host's files that are visible inside: the root, if any, and each bind's."""
     sources = [bind.source for bind in view.binds]
     if view.root is not None:
         sources.insert(0, view.root)
     for source in sources:
         if not source.exists():
-            raise SandboxError(f"{source} is not there, and the sandbox was to show it.")
+            raise SandboxError(f"{source} does not exist, and the sandbox needs it.")
     return [source.absolute() for source in sources]
 
 
@@ -140,9 +140,9 @@ def _memories(stack: contextlib.ExitStack, texts: Mapping[str, str]) -> dict[str
 
 
 def _with_new_keyring(work: Callable[[], T], cancellation: Cancellation) -> T:
-    """The result of `work()`, run in a thread with a new session keyring, which children inherit.
+    """Return `work()`, run in a thread with a new session keyring, which its children inherit.
 
-    The thread outlives them: the kernel ends a child when the thread that started it ends.
+    The thread must outlive them: the kernel kills a child when the thread that started it ends.
     """
 
     def run() -> T:
@@ -154,13 +154,13 @@ def _with_new_keyring(work: Callable[[], T], cancellation: Cancellation) -> T:
         try:
             return future.result()
         finally:
-            if not future.done():  # interrupted: this thread is to end, and so what it waits for
+            if not future.done():  # interrupted: end the work that this thread waits for
                 cancellation.cancel()
 
 
 @contextlib.contextmanager
 def _memory(content: bytes) -> Iterator[int]:
-    """An open descriptor, at its start, of a nameless file with this content."""
+    """Open a descriptor, at its start, of a nameless file with this content."""
     descriptor = os.memfd_create("minimize")
     try:
         os.write(descriptor, content)
@@ -172,7 +172,7 @@ def _memory(content: bytes) -> Iterator[int]:
 
 @contextlib.contextmanager
 def result_file(size: int) -> Iterator[int]:
-    """An open descriptor of a nameless file of `size` zeros that can neither grow nor shrink."""
+    """Open a descriptor of a nameless file of `size` zeros that can neither grow nor shrink."""
     descriptor = os.memfd_create("minimize", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, size)
@@ -184,7 +184,7 @@ def result_file(size: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
-    """The directories belong to the user inside while it runs, to us again afterwards."""
+    """Give the directories to the user inside during the run, and back afterwards."""
     for directory in directories:
         os.chown(directory, uid, uid)
     try:
@@ -195,7 +195,7 @@ def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
                 os.chown(directory, 0, 0)
 
 
-# What is tried, by the user inside: any program; what rpm does when it installs packages.
+# The tests, by the user inside: any program; what rpm does when it installs packages.
 _TRIED: dict[User, str] = {
     "build": "true",
     "root": ": >/tmp/file && chown 1:1 /tmp/file && chroot / /bin/true",
@@ -204,21 +204,24 @@ _TRIED: dict[User, str] = {
 
 @functools.cache
 def require_sandbox(user: User = "build") -> None:
-    """Try the sandbox, until it has worked once: what evaluates and builds, or, with "root", what
-    installs packages. Raises SandboxError, with the remedy, where it does not work."""
+    """Test the sandbox, until it has worked once in this process.
+
+    `build` is for evaluations and builds, `root` for the installation of packages. Raises
+    SandboxError, with the remedy, where it does not work.
+    """
     finished = run_sandboxed(
         ["/bin/sh", "-c", _TRIED[user]], limits=Limits(seconds=30.0), user=user
     )
     if finished.returncode != 0:
         output = (finished.stderr or finished.stdout).decode(errors="replace").strip()
-        what = "A trivial command" if user == "build" else "What installs packages"
+        what = "A trivial command" if user == "build" else "A test of package installation"
         raise SandboxError(
             f"{what} failed in the sandbox: {output or finished.limit}.", namespace_remedy(output)
         )
 
 
 def sandbox_available() -> str | None:
-    """Null where the sandbox works, else why not and what to do about it."""
+    """Return None where the sandbox works, else the error and its remedy."""
     try:
         require_sandbox()
     except SandboxError as error:

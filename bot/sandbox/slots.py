@@ -1,8 +1,8 @@
-"""User ids: an unprivileged one for each sandbox that runs at once, a range for buildroots.
+"""User ids for sandboxes: one unprivileged id for each at a time, and a range for buildroots.
 
-RLIMIT_NPROC does not bind root, not even inside a user namespace that root made: the kernel asks
-who made it. So where we are root, bubblewrap is started by a user id that nobody else uses at
-that moment; a lock file for each id says which are taken, by any process of this machine.
+RLIMIT_NPROC does not bind root, not even in a user namespace that root made: the kernel checks who
+made it. So if this process is root, bubblewrap is started by a user id that nobody else uses at
+that moment; a lock file for each id says which are in use, by any process of this machine.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 
 from bot.sandbox.values import SandboxError
 
-# Between the ids that adduser gives and those of systemd's dynamic users (61184 and on).
+# Between the ids of adduser and those of systemd's dynamic users (from 61184 on).
 FIRST_UID = 61000
 SLOTS = 128
 
-# A range that systemd's list of ids leaves unused: what uid 0 and the others of an installed
-# buildroot are on disk. Fixed, so that a cached buildroot means the same to every later run.
+# A range that systemd's list of ids leaves unused: the ids on disk of uid 0 and the others of an
+# installed buildroot. It is fixed, so that a cached buildroot stays valid for later runs.
 IDS_BASE = 1_900_000_000
-# The ids of a buildroot but the last, which is the one that starts it.
+# The number of a buildroot's ids without the last, which starts it.
 IDS = 65_535
-# Packages give files to the users of the system, whose ids are below this.
+# System users, to whom packages give files, have ids below this.
 SYSTEM_USERS = 1000
 
-# The number of the user namespace that there is at first (PROC_USER_INIT_INO of the kernel).
+# The inode of the initial user namespace (PROC_USER_INIT_INO of the kernel).
 _FIRST_SPACE = 0xEFFFFFFD
 
 CONTAINER_IDS = (
@@ -41,9 +41,10 @@ CONTAINER_IDS = (
 
 @dataclass(frozen=True, slots=True)
 class OwnIds:
-    """The ids that root of this user namespace gives to sandboxes.
+    """The ids of this user namespace that root gives to sandboxes.
 
-    `slots` are the unprivileged ones; `first` and `count` the range for buildroots, or 0 of them.
+    `slots` are the unprivileged ones; `first` and `count` are the range for buildroots (`count` 0:
+    none).
     """
 
     slots: range
@@ -52,10 +53,10 @@ class OwnIds:
 
 
 def ids_in(maps: Sequence[str]) -> OwnIds:
-    """The ids of a namespace with these maps (of users, of groups), as /proc/self/uid_map has them.
+    """Return the ids of a namespace with these maps (of users, of groups; /proc/self/uid_map).
 
-    In a container without root on its host (podman, `--userns`) only some 65,536 are mapped: there
-    the highest are the unprivileged ones, and buildroots have those below, from 1 on.
+    A container without root on its host (podman, `--userns`) has only some 65,536 ids: there the
+    highest are the unprivileged ones, and buildroots have those below, from 1 on.
     """
     mapped = [mapped_ids(text) for text in maps]
     host = OwnIds(range(FIRST_UID, FIRST_UID + SLOTS), IDS_BASE, IDS)
@@ -70,12 +71,12 @@ def ids_in(maps: Sequence[str]) -> OwnIds:
 
 @cache
 def own_ids() -> OwnIds:
-    """Those of this process's namespace."""
+    """Return the ids of this process's namespace."""
     return ids_in([own_map(kind) for kind in ("uid", "gid")])
 
 
 def own_map(kind: str) -> str:
-    """The map of this process's users (`uid`) or groups (`gid`); SandboxError without a /proc."""
+    """Return the map of this process's users (`uid`) or groups (`gid`), or SandboxError."""
     try:
         return Path(f"/proc/self/{kind}_map").read_text()
     except FileNotFoundError as error:
@@ -91,7 +92,7 @@ def is_root_outside(uid_map: str) -> bool:
 
 
 def mapped_ids(text: str) -> list[tuple[int, int]]:
-    """The first id inside and the number of each line of a map, neighbours joined."""
+    """Return the first inside id and the length of each range of a map, adjacent ones joined."""
     joined: list[tuple[int, int]] = []
     for start, _, count in sorted(tuple(map(int, line.split())) for line in text.splitlines()):
         if joined and sum(joined[-1]) == start:
@@ -106,12 +107,12 @@ def _has(mapped: Sequence[tuple[int, int]], first: int, count: int) -> bool:
 
 
 def runtime_directory() -> Path:
-    """Our directory for locks and mount points, made if it is missing; SandboxError if it cannot.
+    """Return our directory for locks and mount points, made if missing, or SandboxError.
 
-    Its content matters only while sandboxes run. Others may enter it and see nothing.
+    Its content matters only while sandboxes run. Other users may enter it, not list it.
     """
     uid = os.getuid()
-    # Another namespace's user of that id, with the same /tmp, is somebody else.
+    # In another namespace with the same /tmp, this id may be another user.
     space = Path("/proc/self/ns/user").stat().st_ino
     name = f"minimize-sandbox-{uid}" if space == _FIRST_SPACE else f"minimize-sandbox-{uid}-{space}"
     candidates = [Path(tempfile.gettempdir()) / name]
@@ -125,7 +126,7 @@ def runtime_directory() -> Path:
             state = directory.lstat()
         except OSError:
             continue
-        # Another user's directory of that name in /tmp would be a trap.
+        # A directory of that name in /tmp may be another user's trap.
         if directory.is_dir() and not directory.is_symlink() and state.st_uid == uid:
             directory.chmod(0o711)
             return directory
@@ -136,7 +137,7 @@ def runtime_directory() -> Path:
 
 
 def unreadable_file() -> Path:
-    """A file that nobody may open, for the places inside that are not to be read."""
+    """Return a file that nobody may open, to be mounted over files that must not be read."""
     path = runtime_directory() / "unreadable"
     path.touch(mode=0)
     return path
@@ -144,14 +145,17 @@ def unreadable_file() -> Path:
 
 @contextlib.contextmanager
 def uid_slot() -> Iterator[int | None]:
-    """A user id that no other sandbox of this machine uses now; null where we are not root, or root
-    of a namespace that has no other id. SandboxError where that root is the host's: files that only
-    root may write, of /proc too, would be written by what strangers wrote."""
+    """Reserve a user id that no other sandbox of this machine uses now.
+
+    Yields None if this process is not root, or root of a namespace without another id. SandboxError
+    where that root is the host's: strangers' code could then write files that only root may write,
+    also in /proc.
+    """
     if os.getuid() != 0 or not own_ids().slots:
         if is_root_outside(own_map("uid")):
             raise SandboxError(
-                "The namespace of this process has no user but the host's root, and as root of the"
-                " host nothing of strangers is run.",
+                "The namespace of this process has no user but the host's root, and strangers' code"
+                " is not run as the host's root.",
                 CONTAINER_IDS,
             )
         yield None
@@ -171,6 +175,6 @@ def uid_slot() -> Iterator[int | None]:
         finally:
             os.close(handle)
     raise SandboxError(
-        f"{len(slots)} sandboxes run at the same time, and there is no user id for one more.",
+        f"{len(slots)} sandboxes run at the same time, and no user id is left for one more.",
         "Run fewer workers on this machine.",
     )

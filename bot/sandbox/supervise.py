@@ -1,4 +1,4 @@
-"""Supervising a sandbox that was started: its output, its limits, and its end."""
+"""Supervision of a running sandbox: its output, its limits, and its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.sandbox.values import Finished, Limit, Limits, SandboxError
 from bot.sandbox.watch import exceeded, readable, usage
 
 _CHUNK = 64 * 1024
-# Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
+# Seconds: often at first (a fork bomb needs milliseconds), less often in a long build.
 _EARLY, _LATE, _EARLY_FOR = 0.02, 0.2, 5.0
 _AFTER_KILL = 10.0
 
@@ -32,9 +32,9 @@ _AFTER_KILL = 10.0
 class Launch:
     """A sandbox that is ready to start.
 
-    `input` is `command`'s standard input, `passed` are the descriptors it inherits, `status` the
-    one that bubblewrap writes its status to; `uid` is the unprivileged user's, null if we are not
-    root.
+    `input` is `command`'s standard input, `passed` are the descriptors it inherits, `status` is the
+    one to which bubblewrap writes its status; `uid` is the unprivileged user's, None if this
+    process is not root.
     """
 
     command: Sequence[str]
@@ -51,9 +51,9 @@ class Launch:
 
 
 def supervise(launch: Launch) -> Finished:
-    """Run it to its end, or kill it with all it started: at a limit, or when it is cancelled.
+    """Run it to its end, or kill it with all its processes at a limit or when it is cancelled.
 
-    Raises SandboxError where it did not start, WorkCancelled.
+    Raises SandboxError where it did not start, and WorkCancelled.
     """
     started = time.monotonic()
     log, limits = launch.log, launch.limits
@@ -93,20 +93,20 @@ def supervise(launch: Launch) -> Finished:
 
 
 def _refuse_setup_failure(status: int, output: bytes) -> None:
-    """SandboxError if bubblewrap, or what starts it, failed before the command was started.
+    """Raise SandboxError if bubblewrap or its starters failed before the command started.
 
-    bubblewrap writes an exit code to its status descriptor only if it had set everything up.
+    bubblewrap writes an exit code to its status descriptor only if its setup succeeded.
     """
     if b'"exit-code"' in os.pread(status, _CHUNK, 0):
         return
     text = output.decode(errors="replace").strip()
     raise SandboxError(
-        f"The sandbox could not start: {text or 'nothing was said why'}.", namespace_remedy(text)
+        f"The sandbox could not start: {text or 'no reason was given'}.", namespace_remedy(text)
     )
 
 
 class _Watch:
-    """Ends the run when one of its limits is passed, and remembers which."""
+    """Ends the run when one of its limits is exceeded, and records which."""
 
     def __init__(self, process: subprocess.Popen[bytes], launch: Launch, started: float) -> None:
         self.limit: Limit | None = None
@@ -118,7 +118,7 @@ class _Watch:
         self._next_disk_look = started
 
     def pause(self) -> float:
-        """Seconds until the next look is due."""
+        """Return the seconds until the next check is due."""
         until = min(self._deadline, self._next_look, self._next_disk_look) - time.monotonic()
         return max(0.0, min(until, _LATE))
 
@@ -128,7 +128,7 @@ class _Watch:
         _kill(self._process, self._launch)
 
     def look(self) -> bool:
-        """Return whether the run may go on; WorkCancelled where nobody waits for it."""
+        """Return whether the run may go on; raise WorkCancelled where it was cancelled."""
         limits = self._launch.limits
         self._launch.cancellation.check()
         now = time.monotonic()
@@ -146,14 +146,14 @@ class _Watch:
             found = found or exceeded(group.usage() or usage(self._process.pid), limits)
             if found is not None:
                 self.end(found)
-            # A large tree takes longer to look at: never more than a fifth of a processor.
+            # Checking a large tree takes longer: use at most a fifth of a processor.
             pause = _EARLY if now - self._started < _EARLY_FOR else _LATE
             self._next_look = now + max(pause, 5 * (time.monotonic() - now))
         return self.limit is None
 
 
 def _read_streams(process: subprocess.Popen[bytes], sink: Sink, watch: _Watch) -> Limit | None:
-    """Read the streams until they end and wait for the process; name the limit that ended it."""
+    """Read the streams until they end and wait for the process; return the limit that ended it."""
     streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
     with selectors.DefaultSelector() as selector:
         for stream in streams:
@@ -166,7 +166,7 @@ def _read_streams(process: subprocess.Popen[bytes], sink: Sink, watch: _Watch) -
                 elif not sink.take(data, is_error=key.data):
                     watch.end("output")
                     break
-    # A command may close its streams and go on.
+    # A command may close its streams and continue.
     while process.poll() is None and watch.look():
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=max(watch.pause(), 0.001))
@@ -174,9 +174,9 @@ def _read_streams(process: subprocess.Popen[bytes], sink: Sink, watch: _Watch) -
 
 
 def _init_of(status: int) -> int | None:
-    """A descriptor (pidfd) of the run's first process inside, null if it is not there (any more).
+    """Return a descriptor (pidfd) of the run's first process inside, None if it does not exist.
 
-    `status` is what bubblewrap writes to its status descriptor.
+    `status` is the descriptor to which bubblewrap writes its status.
     """
     found = re.search(rb'"child-pid"\s*:\s*(\d+)', os.pread(status, _CHUNK, 0))
     try:
@@ -191,10 +191,10 @@ def _signal_init(init: int) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes], launch: Launch) -> None:
-    """End everything in the run's process namespace, and bubblewrap.
+    """Kill everything in the run's process namespace, and bubblewrap.
 
-    The namespace's init first: then bubblewrap is there to reap it. If that takes long, bubblewrap
-    itself, with which its init dies.
+    The namespace's init is killed first, so that bubblewrap reaps it. If that takes long,
+    bubblewrap itself is killed, and its init with it.
     """
     launch.group.kill()
     init = _init_of(launch.status)
@@ -216,8 +216,8 @@ def _kill(process: subprocess.Popen[bytes], launch: Launch) -> None:
 def _await_all(status: int) -> None:
     """Wait until no process of the run is left.
 
-    bubblewrap may end before what it started does. The init of a process namespace is the last to
-    go: until then its processes count for their user, and may still write.
+    bubblewrap may end before its processes. The init of a process namespace is the last to end:
+    until then its processes count for their user, and may still write.
     """
     init = _init_of(status)
     if init is None:
@@ -226,7 +226,7 @@ def _await_all(status: int) -> None:
         _signal_init(init)
         if not readable(init, _AFTER_KILL):
             raise SandboxError("Processes of the sandbox do not end.")
-        # Where we are process 1 of a container, orphans are ours to reap.
+        # If this is process 1 of a container, it must reap orphans.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, init, os.WEXITED | os.WNOHANG)
     finally:

@@ -1,10 +1,11 @@
-"""The system calls of untrusted code: a list of those it may make (seccomp), by libseccomp.
+"""The system calls of untrusted code: a list of allowed ones (seccomp), by libseccomp.
 
-For what runs inside, the kernel has no others: they fail with ENOSYS, so that libraries fall back
-to older ones (clone3 to clone, whose flags can be looked at, io_uring to epoll). Not on the list is
-what a spec file or a build has no use for and attacks on kernels begin with: keyrings, io_uring,
-userfaultfd, ptrace, perf, bpf, personality, mounts, namespaces, modules, other processes' memory,
-asynchronous I/O (its contexts are counted for the whole machine), foreign architectures' calls.
+All others fail with ENOSYS, so that libraries fall back to older ones (from clone3 to clone, whose
+flags a filter can check, from io_uring to epoll). Not on the list are calls that spec files and
+builds do not need and that attacks on kernels begin with: keyrings, io_uring, userfaultfd, ptrace,
+perf, bpf, personality, mounts, namespaces, modules, other processes' memory, asynchronous I/O (its
+contexts are counted for the whole machine), foreign architectures' calls.
+
 Programs of other architectures run as before: qemu makes the calls of the host's architecture.
 """
 
@@ -27,7 +28,7 @@ try:
     from pyseccomp import Arch, Arg, Attr, SyscallFilter
 except RuntimeError as error:
     raise SandboxError(
-        "libseccomp is not installed, by which untrusted code is kept from most system calls.",
+        "libseccomp is not installed, which keeps untrusted code from most system calls.",
         install_remedy("libseccomp2", "libseccomp"),
     ) from error
 
@@ -73,7 +74,7 @@ mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv msgsnd pipe 
 recvmmsg recvmsg semctl semget semop semtimedop send sendmmsg sendmsg sendto setsockopt shmat shmctl
 shmdt shmget shutdown
 """
-# Where packages are installed, `rpm --root` and scriptlets call it. It needs the capability.
+# Called by `rpm --root` and scriptlets where packages are installed; it needs the capability.
 _AS_ROOT = ("chroot",)
 
 _UNIX, _INET = 1, 2
@@ -85,12 +86,12 @@ _NAMESPACES = 0x00020000 | 0x7E000000
 _UNKNOWN = -1  # __NR_SCMP_ERROR
 _JOIN_SESSION_KEYRING = 1  # keyctl(2)
 _TIOCLINUX = 0x541C
-# linux/falloc.h: what XFS had as ioctl, and every file system understands as fallocate; and the bit
-# of a number that says that data goes in (asm-generic/ioctl.h, asm/ioctl.h of powerpc).
+# linux/falloc.h: XFS's ioctls for preallocation, which every file system also has as fallocate; and
+# the bit of a number for a transfer to the kernel (asm-generic/ioctl.h, powerpc's asm/ioctl.h).
 _PREALLOCATING = (0x305828, 0x305829, 0x30582A, 0x30582B, 0x305839)
 _INWARDS, _INWARDS_POWERPC = 0x40000000, 0x80000000
 
-# libseccomp's names of the machines that people have, as uname has them.
+# libseccomp's names of the architectures, by their names in uname.
 _ARCHITECTURES = {
     "x86_64": Arch.X86_64,
     "aarch64": Arch.AARCH64,
@@ -104,10 +105,10 @@ User = Literal["build", "root"]
 
 @functools.cache
 def filters(user: User, machine: str = platform.machine()) -> tuple[bytes, ...]:
-    """The filters for what runs inside as `user`, as programs of the kernel's classic BPF.
+    """Return the filters for code inside as `user`, as programs of the kernel's classic BPF.
 
-    All of them bind; where several refuse a call, the error is the last one's. `machine` is whose
-    kernel they are for.
+    All of them apply; where several refuse a call, the error is the last one's. `machine` is the
+    kernel's architecture.
     """
     allowed = _new_filter(pyseccomp.ERRNO(errno.ENOSYS), machine)
     names = " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _COMMUNICATION))
@@ -119,31 +120,31 @@ def filters(user: User, machine: str = platform.machine()) -> tuple[bytes, ...]:
 
 
 def _refused_arguments(machine: str) -> SyscallFilter:
-    """Calls of the list that are refused with some arguments, or that a file system may lack."""
+    """Return the filter for allowed calls that are refused with some arguments, or always."""
     refused = _new_filter(pyseccomp.ALLOW, machine)
-    # As on a kernel that was built without: libraries try sockets of audit, netlink and IPv6.
+    # As on a kernel without them: libraries try sockets of audit, netlink and IPv6.
     _add(refused, pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", Arg(0, pyseccomp.GT, _INET))
     _add(refused, pyseccomp.ERRNO(errno.EPROTONOSUPPORT), "socket", Arg(2, pyseccomp.GT, _UDP))
-    # A build must not take a disk in one call, faster than anybody can look: as on file systems
-    # that cannot preallocate, posix_fallocate(3) writes zeros instead.
+    # A build must not fill a disk by one call, faster than the checks: as on file systems that
+    # cannot preallocate, posix_fallocate(3) writes zeros instead.
     _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "fallocate")
     inwards = _INWARDS_POWERPC if machine.startswith("ppc") else _INWARDS
     for request in _PREALLOCATING:
         _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, inwards | request))
-    # Typing into a terminal that was inherited.
+    # These type into an inherited terminal.
     for request in (termios.TIOCSTI, _TIOCLINUX):
         _add(refused, pyseccomp.ERRNO(errno.EPERM), "ioctl", _lower(1, request))
     return refused
 
 
 def _allow_clone(allowed: SyscallFilter, machine: str) -> None:
-    """clone(2) without namespaces; clone3, whose flags are in memory, is not on the list."""
+    """Allow clone(2) without namespaces; clone3, whose flags are in memory, is not on the list."""
     flags = 1 if machine == "s390x" else 0
     _add(allowed, pyseccomp.ALLOW, "clone", Arg(flags, pyseccomp.MASKED_EQ, _NAMESPACES, 0))
 
 
 def _allow_sockets(allowed: SyscallFilter) -> None:
-    """Sockets of unix(7), and of TCP and UDP, which reach no further than the own loopback."""
+    """Allow sockets of unix(7), and of TCP and UDP, which reach only the sandbox's own loopback."""
     unix = Arg(0, pyseccomp.EQ, _UNIX)
     _add(allowed, pyseccomp.ALLOW, "socket", unix)
     _add(allowed, pyseccomp.ALLOW, "socketpair", unix)
@@ -160,7 +161,7 @@ def _allow_sockets(allowed: SyscallFilter) -> None:
 
 
 def _lower(number: int, value: int) -> Arg:
-    """The comparison of an argument of 32 bits: the kernel does not look at the upper half."""
+    """Return the comparison of a 32 bit argument: the kernel ignores the upper half."""
     return Arg(number, pyseccomp.MASKED_EQ, 0xFFFFFFFF, value)
 
 
@@ -169,15 +170,15 @@ def _new_filter(default: int, machine: str) -> SyscallFilter:
     if machine != platform.machine():
         made.remove_arch(Arch.NATIVE)
         made.add_arch(_ARCHITECTURES[machine])
-    # Calls of another architecture's table (32 bits): refused like the others, not deadly.
+    # Calls by another architecture's table (32 bit) are refused like the others, not killed.
     made.set_attr(Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
-    with contextlib.suppress(OSError):  # libseccomp before 2.5: a list instead of a tree
+    with contextlib.suppress(OSError):  # libseccomp before 2.5 makes a list instead of a tree
         made.set_attr(Attr.CTL_OPTIMIZE, 2)
     return made
 
 
 def _add(made: SyscallFilter, action: int, name: str, *arguments: Arg) -> None:
-    """A rule; none where libseccomp, older than the kernel, does not know the call."""
+    """Add a rule, unless libseccomp is older than the kernel and does not know the call."""
     number = pyseccomp.resolve_syscall(Arch.NATIVE, name)
     if number != _UNKNOWN:
         made.add_rule(action, number, *arguments)
@@ -191,10 +192,10 @@ def _program(made: SyscallFilter) -> bytes:
 
 
 def join_new_session_keyring() -> None:
-    """Gives this thread, and the processes that it starts, a new session keyring (keyrings(7)).
+    """Give this thread, and the processes that it starts, a new session keyring (keyrings(7)).
 
-    Else they would hold the one that this process was started with. Where the kernel has none, or a
-    container's own filter refuses the calls to all in it, there is nothing to hold.
+    Otherwise they would have the one with which this process was started. Where the kernel has
+    none, or a container's own filter refuses the calls, there is none to inherit.
     """
     number = pyseccomp.resolve_syscall(Arch.NATIVE, "keyctl")
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,8 +1,8 @@
-"""A whole range of user ids for one sandbox: what installing packages needs.
+"""A range of user ids for one sandbox, which the installation of packages needs.
 
-rpm gives files to users other than root; a user namespace of one id refuses that. As root we
-write the map ourselves; otherwise newuidmap does, from the ranges of /etc/subuid that there are in
-our own namespace: a container's may end at 65,535.
+rpm gives files to users other than root; a user namespace of one id refuses that. If this process
+is root it writes the map itself; otherwise newuidmap does, from the ranges of /etc/subuid that are
+in our own namespace: a container's may end at 65,535.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class IdMap:
         return ["--userns-block-fd", str(self._ready_read), "--info-fd", str(self._info_write)]
 
     def write(self, uid: int | None) -> None:
-        """Map the ids of the sandbox that just started by `uid`; SandboxError if that fails.
+        """Map the ids of the sandbox that `uid` has just started; SandboxError if that fails.
 
-        Nothing is done where it ended before: its output says why.
+        Nothing is done where it has ended: its output says why.
         """
         os.close(self._info_write)
         self._info_write = -1
@@ -63,7 +63,7 @@ class IdMap:
         os.write(self._ready_write, b"1")
 
     def close(self) -> None:
-        """Close what is still open of the pipes."""
+        """Close the open ends of the pipes."""
         for descriptor in (self._ready_read, self._ready_write, self._info_read, self._info_write):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -82,9 +82,9 @@ class IdMap:
 
 
 def check_user_ids() -> str:
-    """A sentence about the ids that builds have; SandboxError with the remedy where it is none.
+    """Return a sentence about the ids for builds; SandboxError with the remedy if too few.
 
-    For a process that is not root they are another program's to map, which must be setuid.
+    If this process is not root another program maps them, which must be setuid.
     """
     if os.geteuid() == 0:
         own = own_ids()
@@ -108,7 +108,7 @@ def check_user_ids() -> str:
 
 
 def _more_ids() -> str:
-    """The remedy for a user who has too few ids, of those that there are in our namespace."""
+    """Return the remedy for a user with too few ids: free ids of our namespace."""
     first, last = next_ids((Path("/etc/subuid"), Path("/etc/subgid")))
     before = ""
     space = mapped_ids(own_map("uid"))
@@ -126,7 +126,7 @@ def _more_ids() -> str:
 
 
 def next_ids(files: Sequence[Path]) -> tuple[int, int]:
-    """The first and the last of 65,536 ids beyond all that files like /etc/subuid give away."""
+    """Return the first and the last of 65,536 ids above all ranges in files like /etc/subuid."""
     first = 100_000
     for file in files:
         for _, start, count in _ranges(file):
@@ -135,7 +135,7 @@ def next_ids(files: Sequence[Path]) -> tuple[int, int]:
 
 
 def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple[int, int]:
-    """The first id and the number of those that `program` may map; SandboxError if too few."""
+    """Return the first id and the number that `program` may map; SandboxError if too few."""
     if shutil.which(program) is None:
         raise SandboxError(
             f"Installing packages in a sandbox needs {program}, which is not installed.",
@@ -171,7 +171,7 @@ def _with_helper(program: str, file: str, pid: int, own: int) -> None:
         [program, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
     )
     if done.returncode != 0:
-        check_user_ids()  # NoNewPrivileges has its own sentence
+        check_user_ids()  # raises its own error for NoNewPrivileges
         capability = f"cap_set{program[3:6]}"
         raise SandboxError(
             f"{program} refuses to map the user ids of {file}: {done.stderr.strip()}.",
@@ -182,13 +182,13 @@ def _with_helper(program: str, file: str, pid: int, own: int) -> None:
 
 
 def _subordinate(file: Path) -> list[tuple[int, int]]:
-    """The ranges of this user in a file like /etc/subuid: the first id, the number."""
+    """Return the ranges of this user in a file like /etc/subuid: the first id, the number."""
     names = {str(os.getuid()), _user_name()}
     return [(start, count) for name, start, count in _ranges(file) if name in names]
 
 
 def _user_name() -> str:
-    """This user's name, or its number where it has none."""
+    """Return this user's name, or its number where it has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -196,7 +196,7 @@ def _user_name() -> str:
 
 
 def _ranges(file: Path) -> Iterator[tuple[str, int, int]]:
-    """The user, first id and number of each line; of what is no such line, none."""
+    """Yield the user, first id and number of each valid line."""
     with contextlib.suppress(OSError):
         for line in file.read_text().splitlines():
             with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Values that go into a sandbox run, and its result."""
+"""Arguments of a sandbox run, and its result."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MEBIBYTE = 1024 * 1024
 
 
 class SandboxError(SurroundingsError):
-    """The sandbox itself could not work: nothing untrusted was run."""
+    """The sandbox itself did not work: nothing untrusted was run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a run: `seconds` of wall time, everything else in bytes or counts.
+    """The limits of a run: `seconds` of wall time; the others are bytes or counts.
 
-    `memory` is what all its processes together may hold, `processes` counts threads too, `output`
-    is standard output and error together, `file_size` one file's, `tmp` the size of /tmp (which
-    is of `memory`), `disk` what it may add to its writable directories.
+    `memory` is that of all its processes together, `processes` counts threads too, `output` is
+    standard output and error together, `file_size` that of one file, `tmp` the size of /tmp (which
+    counts as `memory`), `disk` the bytes that it may add to its writable directories.
     """
 
     seconds: float = 20.0
@@ -37,10 +37,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A file or directory of the host that is seen inside at the absolute path `target`.
+    """A file or directory of the host that is visible inside at the absolute path `target`.
 
-    The user inside must be allowed to read it (its parents may be closed to others); a writable
-    one is given to the user inside for the time of the run.
+    The user inside must be allowed to read it (its parents may be closed to others); a writable one
+    is owned by the user inside during the run.
     """
 
     source: Path
@@ -50,9 +50,9 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a run ended. `limit` names the limit that ended it, or is null.
+    """The end of a run; `limit` is the limit that ended it, or None.
 
-    With a log, `stdout` holds the last 64 KiB of both streams and `stderr` is empty.
+    With a log, `stdout` is the last 64 KiB of both streams and `stderr` is empty.
     """
 
     returncode: int

@@ -1,8 +1,8 @@
-"""Watching a sandbox from outside: what its processes use together.
+"""Watching a sandbox from outside: the resources that its processes use together.
 
-The kernel's per-process limits say nothing of the sum, and a shell that cannot fork just goes on
-trying. So a run is looked at many times a second, and ended when it is beyond its limits: by what
-its control group says, or else by the tree of processes below bubblewrap.
+The kernel's per-process limits do not limit the sum, and a shell that cannot fork tries again
+forever. So a run is checked many times a second, and ended when it exceeds its limits: by its
+control group, or else by the tree of processes below bubblewrap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tasks (threads) and resident bytes of a tree of processes, pages they share counted twice."""
+    """Tasks (threads) and resident bytes of a process tree; shared pages count several times."""
 
     tasks: int
     resident: int
@@ -29,7 +29,7 @@ class Usage:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """`pid` and all processes below it, as far as they live while we look."""
+    """Yield `pid` and all processes below it that are alive when visited."""
     waiting = [pid]
     while waiting:
         current = waiting.pop()
@@ -46,8 +46,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def usage(pid: int) -> Usage:
-    """The resources that the processes below `pid` use; those that end meanwhile count as
-    nothing."""
+    """Return the resources of the processes below `pid`; those that end meanwhile count as 0."""
     tasks = resident = 0
     pids = []
     for current in descendants(pid):
@@ -62,7 +61,7 @@ def usage(pid: int) -> Usage:
 
 
 def proportional(pids: tuple[int, ...]) -> int:
-    """Resident bytes of these processes, shared pages counted once (smaps_rollup's Pss)."""
+    """Return the resident bytes of these processes, shared pages once (Pss in smaps_rollup)."""
     total = 0
     for pid in pids:
         try:
@@ -77,7 +76,7 @@ def proportional(pids: tuple[int, ...]) -> int:
 
 
 def _tmp_is_full(pids: tuple[int, ...]) -> bool:
-    """Return whether the sandbox's own /tmp, as its newest process sees it, has no byte left."""
+    """Return whether the sandbox's /tmp, as seen by its newest process, is full."""
     if len(pids) < 3:  # bubblewrap, its init, and then the command
         return False
     try:
@@ -87,12 +86,12 @@ def _tmp_is_full(pids: tuple[int, ...]) -> bool:
     return state.f_bavail == 0 and state.f_blocks > 0
 
 
-# bubblewrap outside and its init inside are part of the tree, not of what was asked for.
+# bubblewrap outside and its init inside are in the tree, but not in the limit.
 OWN_TASKS = 2
 
 
 def exceeded(now: Usage, limits: Limits) -> Limit | None:
-    """The limit that a run with this usage is beyond, or null."""
+    """Return the limit that a run with this usage exceeds, or None."""
     if now.tasks - OWN_TASKS >= limits.processes:
         return "processes"
     if now.resident > limits.memory and proportional(now.pids) > limits.memory:
@@ -103,7 +102,7 @@ def exceeded(now: Usage, limits: Limits) -> Limit | None:
 
 
 def tasks_of_user(uid: int) -> int:
-    """How many threads this user runs on the machine, which RLIMIT_NPROC counts together."""
+    """Return the number of this user's threads on the machine, as RLIMIT_NPROC counts them."""
     count = 0
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
@@ -116,9 +115,9 @@ def tasks_of_user(uid: int) -> int:
 
 
 def readable(descriptor: int, seconds: float) -> bool:
-    """True once `descriptor` can be read; false after `seconds` without that.
+    """Return whether `descriptor` can be read, waiting at most `seconds`.
 
-    poll(2): select(2) refuses descriptors from 1,024 on, which a long-lived server may reach.
+    By poll(2): select(2) refuses descriptors from 1,024 on, which a long-lived server may reach.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
