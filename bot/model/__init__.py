@@ -1,4 +1,4 @@
-"""The values that every room shares. They import nothing of the rooms.
+"""The values that all rooms share; they import nothing of the rooms.
 
-Names are imported when they are first used: a cold command must not pay for what it does not use.
+Names are imported on first use, so that a cold command loads only what it needs.
 """

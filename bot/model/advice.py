@@ -1,6 +1,6 @@
 """The answer of `minimize advise`: the smallest image for a request, and the best edits.
 
-Sizes are bytes by the advice's metric; what is not known is null.
+Sizes are bytes by the advice's metric; unknown values are null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EditKind = Literal["request", "prefer", "order", "weaken", "split"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many packages an image has, and their size."""
+    """The number of packages of an image, and their size."""
 
     packages: int
     installed_size: int | None
@@ -28,7 +28,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Programs (paths), sonames and modules that the smaller package does not have."""
+    """The programs (paths), sonames and modules that the smaller package does not have."""
 
     programs: tuple[str, ...] = ()
     sonames: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class Precedent:
-    """A package of another distribution, or a newer one, that has no such requirement."""
+    """A package of another distribution or newer release that does without the requirement."""
 
     repository: str
     nevra: Nevra
@@ -45,11 +45,12 @@ class Precedent:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The evidence for an edit, each null where it was not looked for or could not be.
+    """The evidence for an edit; each field is null where it was not or could not be determined.
 
-    `use`: the files of what stays in which a trace of what leaves was found; empty: no trace in
-    what was `looked_into`: the files, or the headers alone (scriptlets, links). `integrity`: what
-    the smaller image's files refer to is there as before. `runs`: the workload's test succeeds.
+    `use`: the files of staying packages in which a trace of leaving ones was found; empty if there
+    is none in what was `looked_into`: the files, or only the headers (scriptlets, links).
+    `integrity`: everything that the smaller image's files refer to is there as before. `runs`: the
+    workload's test succeeds.
     """
 
     use: tuple[str, ...] | None = None
@@ -61,9 +62,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class KnownState:
-    """The state of an edit that is an opportunity: its `id`, and `url` where that is to be seen.
+    """The state of an edit that is an opportunity, with its `id` and its page's `url`.
 
-    `saved` is what its landing saved in all images, bytes; null where that is not known.
+    `saved` is the bytes that it saved in all images when it landed; null where not known.
     """
 
     id: str
@@ -74,15 +75,15 @@ class KnownState:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one line, where it is made, and what speaks for it.
+    """A change of one line, its place, and the evidence for it.
 
-    It is of one binary package and one capability name, with all its tags and versions. `kind` in
-    the order of harm: `request` another package of the same source instead of the one named
-    `package`; `prefer` a `Suggests` beside a requirement that several packages meet; `order` the
-    requirement of scriptlets alone, which becomes `OrderWithRequires`; `weaken` a written
+    It concerns one binary package and one capability name, with all its tags and versions. `kind`,
+    from the least to the most invasive: `request` another package of the same source instead of the
+    one named `package`; `prefer` a `Suggests` beside a requirement that several packages meet;
+    `order` a requirement of scriptlets, which becomes `OrderWithRequires`; `weaken` a hand-written
     requirement; `split` `files` go to a subpackage. `to` is what to write instead. `written` is
-    null where no header could be read. `saves` is what the edit alone saves, on all architectures
-    of the image together. `opportunity` is null where nobody tracks it as one.
+    null where no header could be read. `saves` are the bytes that the edit saves alone, on all
+    architectures of the image together. `opportunity` is null where the edit is not tracked as one.
     """
 
     kind: EditKind
@@ -100,9 +101,9 @@ class Change:
 
     @property
     def standing(self) -> Standing:
-        """The sense of the evidence: nothing needs it, nothing is known, or something does.
+        """The result of the evidence: `supported`, `possible` (nothing is known) or `contradicted`.
 
-        Headers alone tell of scriptlets and links: that is not enough to say that nothing does.
+        Headers show only scriptlets and links, which is not enough for `supported`.
         """
         found = self.evidence
         if found.use or found.integrity is False or found.runs is False:
@@ -115,10 +116,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """A package that does in the smallest image what others do today.
+    """A package of the smallest image that replaces packages of today's.
 
-    `class_`: of the same source, or another. `saves` is what the smallest image would have more
-    without it. `prefer` is the edit that has the same effect for everybody, null where it has not.
+    `class_`: of the same source, or another. `saves` are the bytes that the smallest image would be
+    larger without it. `prefer` is an edit of a package with the same effect, null if there is none.
     """
 
     of: tuple[str, ...]
@@ -130,18 +131,20 @@ class Swap:
 
     @property
     def suggested(self) -> bool:
-        """Return whether it is said unasked: of the same source, and no older version of what it
-        replaces, which has the NEVRA of a package here."""
+        """Return whether it is shown by default: of the same source, and not an older version.
+
+        The request for an older version is a NEVRA.
+        """
         older = any(self.take.startswith(f"{name}-") and ":" in self.take for name in self.of)
         return self.class_ == "same-source" and not older
 
 
 @dataclass(frozen=True, slots=True)
 class Smallest:
-    """The smallest image for a request; no image for it is smaller than `bound`, if none is
-    swapped that never is.
+    """The smallest image for a request; no image for it is smaller than `bound`.
 
-    `request` and `excludes` are what to add so that dnf installs exactly this.
+    The bound holds for images that keep the packages that are never swapped. `request` and
+    `excludes` are what to add so that dnf installs exactly this.
     """
 
     packages: int
@@ -164,11 +167,11 @@ class ArchFigures:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The best that so many edits can do on all architectures together.
+    """The best plan with so many edits, on all architectures together.
 
-    `packages` and `installed_size` are of the image's own architecture, `arches` of each. Every
-    program that the image is for is still there. `request` and `excludes` as in `Smallest`: all
-    that has to be added to the image's own request.
+    `packages` and `installed_size` are those of the image's own architecture, `arches` those of
+    each. Every program that the image is for remains. `request` and `excludes` are as in
+    `Smallest`: everything to be added to the image's own request.
     """
 
     edits: int
@@ -184,7 +187,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """A package of today's image, and all that would leave with it."""
+    """A package of today's image, and the sums of all that would leave with it."""
 
     nevra: Nevra
     packages: int
@@ -194,7 +197,7 @@ class Retained:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class ImageAdvice:
-    """The advice for one image; where it is unsolvable, no more than its problems."""
+    """The advice for one image; of an unsolvable image only its problems."""
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]
@@ -205,7 +208,7 @@ class ImageAdvice:
     retained: tuple[Retained, ...] = ()
 
     def with_changes(self, changed: Callable[[ImageAdvice, Change], Change]) -> ImageAdvice:
-        """The advice with each change of its plans and swaps as `changed` returns it."""
+        """Return the advice with each change of its plans and swaps replaced by `changed`."""
         plans = tuple(
             replace(plan, changes=tuple(changed(self, change) for change in plan.changes))
             for plan in self.plans
@@ -221,7 +224,7 @@ class ImageAdvice:
 
 @dataclass(frozen=True, slots=True)
 class OverallEdit:
-    """An edit over all images that were looked at: in how many it saves, and how much together."""
+    """An edit over all images: the number of images in which it saves, and the total."""
 
     kind: EditKind
     package: str
@@ -236,9 +239,9 @@ class OverallEdit:
 
 @dataclass(frozen=True, slots=True)
 class UnusedRequirement:
-    """A written requirement with no trace of use in its package, and in how many images it is.
+    """A hand-written requirement without a trace of use in its package.
 
-    `looked_into`: the package's files, or its header alone.
+    `images` is the number of images with it, `looked_into` is `files` or only `headers`.
     """
 
     package: str
@@ -253,7 +256,7 @@ class UnusedRequirement:
 class TogetherEdits:
     """Orders and weakenings that save most together over all images, found one after another.
 
-    No so many edits save more than `bound`; `proved` is true where these do.
+    No set of as many edits saves more than `bound`; `proved` is true if these do.
     """
 
     edits: int
@@ -265,8 +268,8 @@ class TogetherEdits:
 
 @dataclass(frozen=True, slots=True)
 class OverallTotal:
-    """The edits of one source or maintainer: how many, in how many images the widest of them saves,
-    and the sum of what each saves alone."""
+    """The edits of one source or maintainer: their number, the largest number of images of one of
+    them, and the sum of what each saves alone."""
 
     name: str
     edits: int
@@ -276,7 +279,7 @@ class OverallTotal:
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """The edits over all images, the best few together, and their sums by source and maintainer."""
+    """The edits over all images, the best few together, and sums by source and maintainer."""
 
     edits: tuple[OverallEdit, ...] = ()
     together: tuple[TogetherEdits, ...] = ()
@@ -287,7 +290,7 @@ class Overall:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class FleetRequest:
-    """All that has to be added to one image's request, as in `Smallest`, for the fleet's choice."""
+    """Everything to be added to one image's request, as in `Smallest`, for the fleet's packages."""
 
     key: ImageKey
     request: tuple[str, ...]
@@ -299,7 +302,7 @@ class Fleet:
     """The fewest bytes of distinct packages that serve all images; each NEVRA counts once.
 
     `request` is by workload, `images` by image. `now` and `smallest` are the distinct packages of
-    all images as they are today, and where each is made its own smallest.
+    all images today, and of each image's own smallest form.
     """
 
     packages: int

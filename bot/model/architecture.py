@@ -1,8 +1,9 @@
-"""Architectures by rpm's names: what repositories call them, what packages of them fit, their tags.
+"""Architectures by rpm's names: their names in repositories, their packages, their tags.
 
 The names are those of rpm's rpmrc (`arch_canon`), base architectures those of dnf
 (dnf/rpm/__init__.py, `_BASEARCH_MAP`), with rpm's `buildarchtranslate` for names that dnf does not
-have. AlmaLinux names the folders of its x86_64_v2 repositories `x86_64_v2`, and its dnf does too.
+have. AlmaLinux names the directories of its x86_64_v2 repositories `x86_64_v2`, and so does its
+dnf.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 
-# Of a repository document that names none; also the order in which people list architectures.
+# The default of a repository document; also the order in lists.
 DEFAULT_ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
 
-# From so many on, "all four" says more than their names.
+# The least number of architectures for which "all four" replaces their names.
 _LISTED = 4
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -60,13 +61,14 @@ RPM_ARCHITECTURES = (
     *(name for name in _BASEARCH if name not in DEFAULT_ARCHITECTURES),
 )
 # Names of other systems (Debian, Go, containers, GNU) for architectures of rpm repositories. rpm
-# knows `amd64` too; no repository is called so.
+# knows `amd64` too, but no repository has that name.
 _FOREIGN: Mapping[str, str] = {
     **{"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "intel64": "x86_64"},
     **{"arm64": "aarch64", "armv8": "aarch64", "ppc64el": "ppc64le", "powerpc64le": "ppc64le"},
     **{"arm": "armv7hl", "armhf": "armv7hl", "x86": "i686", "i386-linux": "i686"},
 }
-# The packages that an architecture takes after its own, best first (rpmrc's `arch_compat`).
+# The other architectures whose packages an architecture can install, best first (rpmrc's
+# `arch_compat`).
 _NEXT: Mapping[str, str] = {
     **{"alphaev67": "alphaev6", "alphaev6": "alphapca56", "alphapca56": "alphaev56"},
     **{"alphaev56": "alphaev5", "alphaev5": "alpha"},
@@ -99,20 +101,20 @@ _ISAS: tuple[tuple[str, str], ...] = (
 
 
 def meant_architecture(name: str) -> str | None:
-    """The architecture by rpm's name that another system's or a misspelled name means, or null."""
+    """Return rpm's name for another system's or a misspelled name, or None."""
     if name in _FOREIGN:
         return _FOREIGN[name]
     return next(iter(get_close_matches(name, RPM_ARCHITECTURES, n=1)), None)
 
 
 def basearch(arch: str) -> str:
-    """dnf's `$basearch`, the name of an architecture's folder; `arch` where nobody maps it."""
+    """Return dnf's `$basearch`, the name of an architecture's directory, else `arch`."""
     return _BASEARCH.get(arch, arch)
 
 
 @cache
 def isa(arch: str) -> str:
-    """`x86-64` of `x86_64`, as in `%{name}%{?_isa}`, without brackets; empty for noarch."""
+    """Return `x86-64` for `x86_64`, as in `%{name}%{?_isa}`, without brackets; empty for noarch."""
     for pattern, tag in _ISAS:
         if fnmatchcase(arch, pattern):
             return tag.format(arch=arch)
@@ -121,10 +123,10 @@ def isa(arch: str) -> str:
 
 @cache
 def native_arches(arch: str) -> tuple[str, ...]:
-    """The architectures of packages that are an image's own, best first, `noarch` last.
+    """Return the architectures of packages that are an image's own, best first, `noarch` last.
 
-    That is `arch` and those it can take in the place of its own: i586 on i686, but not i686 on
-    x86_64, where such a package stands beside the image's own.
+    These are `arch` and those that replace it: i586 on i686, but not i686 on x86_64, where such a
+    package is installed beside the image's own.
     """
     found = [arch]
     while found[-1] in _NEXT and _width(_NEXT[found[-1]]) == _width(arch):
@@ -133,13 +135,13 @@ def native_arches(arch: str) -> tuple[str, ...]:
 
 
 def architecture_order(arch: str) -> tuple[int, str]:
-    """A sort key: the default architectures as people list them, then the others by name."""
+    """Return a sort key: the default architectures in the usual order, then by name."""
     rank = DEFAULT_ARCHITECTURES.index(arch) if arch in DEFAULT_ARCHITECTURES else None
     return len(DEFAULT_ARCHITECTURES) if rank is None else rank, arch
 
 
 def all_architectures(these: Collection[str], of: Collection[str]) -> str:
-    """`all four`, where `these` are all that there are, and too many to be listed; else nothing."""
+    """Return `all four`, if `these` are all architectures and too many to be listed, else ""."""
     number = len(set(these))
     if number < _LISTED or set(these) != set(of):
         return ""

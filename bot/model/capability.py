@@ -57,7 +57,7 @@ def is_rich(capability: str) -> bool:
 
 
 def split_capability(capability: str) -> Capability:
-    """The parts of a plain capability; a rich dependency is its own name."""
+    """Return the parts of a plain capability; a rich dependency is returned as a name."""
     parts = capability.split()
     if len(parts) == 3 and parts[1] in RELATIONS and not is_rich(capability):
         return Capability(*parts)
@@ -65,7 +65,7 @@ def split_capability(capability: str) -> Capability:
 
 
 def names_in(capability: str) -> frozenset[str]:
-    """The names that a capability speaks of: one, or for a rich dependency all of them."""
+    """Return the names in a capability: one, or all of a rich dependency."""
     if not is_rich(capability):
         return frozenset((split_capability(capability).name,))
     tree = parse_rich(capability)
@@ -75,7 +75,7 @@ def names_in(capability: str) -> frozenset[str]:
 
 
 def leaves(tree: Node) -> Iterator[str]:
-    """The plain capabilities of a parsed rich dependency, from left to right."""
+    """Yield the plain capabilities of a parsed rich dependency, from left to right."""
     todo = [tree]
     while todo:
         node = todo.pop()
@@ -86,9 +86,9 @@ def leaves(tree: Node) -> Iterator[str]:
 
 
 def parse_rich(capability: str) -> Node | None:
-    """The tree of a rich dependency, null where it cannot be parsed, or is beyond a limit.
+    """Return the tree of a rich dependency, None if it is malformed or exceeds a limit.
 
-    `(a or b or c)` nests to the right, as rpm reads it.
+    `(a or b or c)` nests to the right, as in rpm.
     """
     if len(capability) > CAPABILITY:
         return None
@@ -104,7 +104,7 @@ def parse_rich(capability: str) -> Node | None:
 
 
 def capabilities_in(text: str) -> list[str]:
-    """The capabilities that the value of a dependency tag lists, in rpm's notation."""
+    """Return the capabilities in the value of a dependency tag, in rpm's notation."""
     found: list[str] = []
     position = 0
     while (match := _WORD.search(text, position)) is not None:
@@ -133,7 +133,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _tokens(text: str) -> list[str]:
-    """Words; brackets that group are words of their own, those inside a name are not."""
+    """Yield words; grouping brackets are words of their own, those inside a name are not."""
     tokens: list[str] = []
     for word in text.split():
         body = word.lstrip("(")

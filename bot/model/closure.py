@@ -1,4 +1,4 @@
-"""Closures: the packages of an image, who requires which capability of whom, and other answers."""
+"""Closures (the packages of an image and their requirements), and answers about them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EdgeKind = Literal["requires", "recommends", "supplements"]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Edge:
-    """`source` requires `capability`, and `target` provides it; rich dependencies verbatim.
+    """A requirement of `source` for `capability`, which `target` provides (rich ones verbatim).
 
     `files` are the first paths of a built `source` for which rpm's generators made the requirement
-    (a script's interpreter, a library that a binary is linked with); empty where none is known.
+    (a script's interpreter, a linked library); empty where none is known.
     """
 
     __pydantic_config__ = JSON
@@ -31,7 +31,7 @@ class Edge:
 
 
 class Link(NamedTuple):
-    """An edge between members of a closure, by their places among its sorted packages."""
+    """An edge between members of a closure, by their indexes among its sorted packages."""
 
     source: int
     capability: str
@@ -49,11 +49,11 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedRequirement:
-    """A requirement that no line states: rpm's generators found it in what a build made.
+    """A requirement that no line states: rpm's generators found it in a built package.
 
     `package` is the name of the built package, `files` the first of its paths that need
-    `capability` (a library that they link, an interpreter), `build_requires` the added line of the
-    spec that brought it into the build root, null where there is none.
+    `capability` (a linked library, an interpreter), `build_requires` the added line of the spec
+    that brought it into the build root, null if there is none.
     """
 
     package: str
@@ -63,7 +63,7 @@ class GeneratedRequirement:
 
     @property
     def group(self) -> tuple[str, SpecLine | None]:
-        """The key of the requirements that have one cause: a line, or a package's build."""
+        """The key of the requirements with one cause: a line, or a package's build."""
         line = self.build_requires
         return (self.package if line is None else ""), line
 
@@ -91,18 +91,20 @@ class SnapshotState:
 
 @dataclass(frozen=True, slots=True)
 class UnsolvableCause:
-    """A reason why an image cannot be installed: something at which a chain of requirements ends.
+    """A reason why an image cannot be installed: the end of a chain of requirements.
 
-    `missing`: nothing that could be installed provides `capability`, which `needed_by` requires, or
-    which the image itself requests (`needed_by` is null then). `conflict`: `needed_by` cannot be
+    `missing`: no installable package provides `capability`, which `needed_by` requires, or which
+    the image itself requests (`needed_by` is null then). `conflict`: `needed_by` cannot be
     installed beside `conflicts_with`, because it conflicts with `capability` or obsoletes it, or
     because both are versions of the package named `capability`. `chain` leads from a requested
-    package to `needed_by`, `conflicts_with_chain` to `conflicts_with`; both are empty where that
-    is requested itself. `spec` is the line of a change that states the requirement or one of the
-    chain, null where there is none; `removed` base's line that it takes away and that provided
-    `capability`. `arch_only`: it concerns a package of a foreign architecture,
-    which an image only takes where its own fails too. `incompatible`: the package named
-    `capability` that the image requests, of an architecture that it cannot install; else null.
+    package to `needed_by`, `conflicts_with_chain` to `conflicts_with`; each is empty if that is
+    requested itself.
+
+    `spec` is the line of a change that states the requirement or one of the chain, null if there is
+    none; `removed` is base's line that the change removes and that provided `capability`.
+    `arch_only`: it concerns a package of a foreign architecture, which an image only takes if its
+    own fails too. `incompatible`: the package named `capability` that the image requests, of an
+    architecture that it cannot install; else null.
     """
 
     kind: Literal["missing", "conflict"]
@@ -121,13 +123,12 @@ class UnsolvableCause:
 class Closure:
     """The answer of the solver for one image.
 
-    `status` is `ok`, or `absent`: the base of an image that is new with a change, which nobody
-    solved; or `unsolvable`: then `problems` has libsolv's texts, `causes` the same as
-    data, the root first, `missing` the requests that nothing provides, `involved` the packages
-    that the causes speak of, and `packages` and `edges` are empty. Packages are
-    sorted by NEVRA, edges too; `requested` holds those that an environment or workload request
-    itself selected. `beneath` are those of the image that this one is built on: they are among the
-    packages, and no part of its own layer.
+    `status` is `ok`; or `absent`: the base of an image that is new with a change, which was not
+    solved; or `unsolvable`: then `problems` are libsolv's texts, `causes` the same as data, the
+    root first, `missing` the requests that nothing provides, `involved` the packages in the causes,
+    and `packages` and `edges` are empty. Packages are sorted by NEVRA, edges too; `requested` are
+    those that a request of an environment or workload selected. `beneath` are those of the image
+    that this one is built on: they are among the packages, but not in its own layer.
     """
 
     key: ImageKey
@@ -152,7 +153,7 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class ClosurePair:
-    """The closures of both sides of one image: what a comparison is made of.
+    """The closures of both sides of one image, for a comparison.
 
     `reason` is a sentence where neither can be installed for a reason of its own, else empty.
     """
@@ -165,7 +166,7 @@ class ClosurePair:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over a closure in bytes; null where a part is not known, `known_size` what is."""
+    """Sums over a closure in bytes, null where a part is unknown, except `known_size`."""
 
     packages: int
     installed_size: int | None
@@ -177,7 +178,7 @@ class Totals:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a package is in a closure; `nevra` null and all else empty when it is not.
+    """The reason for a package in a closure; `nevra` is null and all else empty if it is not in it.
 
     `roots` are the requested packages that lead to it; `chains` one shortest for each root, from
     the root to the package; `leaves_with` the smallest set of requirements without which it would
@@ -194,10 +195,10 @@ class Why:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The packages that would leave and come without a requirement; `saved` bytes or null.
+    """The packages that would leave and come without a requirement; `saved` are bytes or null.
 
-    `causes` say as data why it is `unsolvable`; `problems` are the solver's texts, or the sentence
-    why nothing leaves. `because` are the requirements that stand in the way of doing without a
+    `causes` are the reasons, as data, for `unsolvable`; `problems` are the solver's texts, or a
+    sentence why nothing leaves. `because` are the requirements that prevent doing without a
     package.
     """
 
@@ -216,8 +217,9 @@ class WhatIf:
 class Broken:
     """A package that cannot be installed any more, and could before.
 
-    `capability` is what it requires in vain, or what it conflicts with. `repository` is the
-    repository document, `arch` the architecture of the images, `origin` the rpm-md repository.
+    `capability` is what it requires and nothing provides, or what it conflicts with. `repository`
+    is the repository document, `arch` the architecture of the images, `origin` the rpm-md
+    repository.
     """
 
     __pydantic_config__ = JSON
@@ -231,7 +233,7 @@ class Broken:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class ImageImpact:
-    """An image that changes or breaks; `saved` bytes of installed size, null where not known."""
+    """An image that changes or breaks; `saved` are bytes of installed size, null if unknown."""
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]
@@ -243,7 +245,7 @@ class ImageImpact:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """The images and packages that something dropped concerns, sorted."""
+    """The images and packages that are affected by what is dropped, sorted."""
 
     images: tuple[ImageImpact, ...]
     broken: tuple[Broken, ...]

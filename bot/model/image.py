@@ -1,4 +1,4 @@
-"""An image's key, how values that have one stand in JSON, and an image's request to the solver."""
+"""An image's key, its place in JSON, and an image's request to the solver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 T = TypeVar("T")
-# The environment of images whose packages a lock file names, each with its release.
+# The environment of images with exact packages, such as those of a lock file.
 LOCKED = "locked"
 
 
@@ -32,10 +32,10 @@ class ImageKey:
 
 
 def inline(part: str) -> Callable[[type[T]], type[T]]:
-    """A decorator of a dataclass whose first field is `part`: in JSON its fields stand for it.
+    """Decorate a dataclass whose first field is `part`: in JSON, the fields of `part` replace it.
 
-    They become properties. pydantic is imported by what makes a TypeAdapter, not by this: a
-    command that prints text is faster without it.
+    They become properties. pydantic is not imported here but when a TypeAdapter is made: commands
+    that print text start faster without it.
     """
 
     def core_schema(_: type[T], source: type[T], handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -51,11 +51,11 @@ def inline(part: str) -> Callable[[type[T]], type[T]]:
             "schema": {**schema["schema"], "fields": [*own, *others]},
             "fields": [field["name"] for field in (*own, *others)],
         }
-        # A part is read from the whole value: it ignores the fields that it does not have.
+        # `part` is read from the whole value: it ignores fields that are not its own.
         nested = core.no_info_before_validator_function(
             lambda value: {**value, part: value} if isinstance(value, dict) else value, schema
         )
-        # pydantic reads by the lax one and writes by the strict one.
+        # pydantic reads by the lax schema and writes by the strict one.
         return core.lax_or_strict_schema(nested, flat, ref=reference)
 
     def json_schema(_: type[T], core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -85,15 +85,17 @@ class PlaceholderPackage:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """One job for the solver: what environment and workload ask for together, on one architecture.
+    """A job for the solver: the requests of environment and workload on one architecture.
 
-    `requests` are names, `name.arch`, name with version, capabilities or file paths, in the order
-    of the documents without repeats; `groups` comps group ids. `weak` is true only if a document
-    says `include-weak-deps`. `excludes` are globs of names that take no part, as dnf's `--exclude`.
-    `beneath` is the image that this one is built on: its packages are installed already, and stay,
-    but for those that globs of names take away: `removes` with what requires them, as dnf's
-    `remove`, `swaps` without, as its `swap`. Neither comes again. `installed` are the packages of
-    an image that is known by its rpm database: nothing of it is solved.
+    `requests` are names, `name.arch`, names with version, capabilities or file paths, in the order
+    of the documents without duplicates; `groups` are comps group ids. `weak` is true only if a
+    document says `include-weak-deps`. `excludes` are globs of names that are not installed, as
+    dnf's `--exclude`.
+
+    `beneath` is the image that this one is built on: its packages are installed already and stay,
+    except those that globs of names remove: `removes` together with what requires them, as dnf's
+    `remove`, `swaps` without, as its `swap`. Neither are installed again. `installed` are the
+    packages of an image that is known by its rpm database: it is not solved.
     """
 
     key: ImageKey
@@ -109,7 +111,6 @@ class ImageRequest:
 
     @property
     def with_placeholders(self) -> tuple[str, ...]:
-        """The requests; placeholders are requested by being there, and what has their name would be
-        the same again."""
+        """The requests, then the placeholders' names, each name once."""
         names = [placeholder.name for placeholder in self.placeholders]
         return (*(r for r in self.requests if r not in names), *names)

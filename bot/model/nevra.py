@@ -1,8 +1,8 @@
-"""NEVRA: name, epoch, version, release and architecture, by which a binary package is called.
+"""NEVRA: the name, epoch, version, release and architecture that identify a binary package.
 
 rpm's rules: an epoch is the digits before the first colon (parseEVR in rpmio/rpmver.c), at most 32
-bits; version and release hold no dash, a name and a release may hold dots (build/parsePreamble.c).
-`~`, `^`, `+` and `_` are parts of versions, which bot.closure.evr compares. Metadata may hold what
+bits; version and release have no dash, a name and a release may have dots (build/parsePreamble.c).
+`~`, `^`, `+` and `_` are parts of versions, which bot.closure.evr compares. Metadata may have what
 rpm would not build: empty versions and releases, and colons in them.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import ConfigDict
     from pydantic_core import CoreSchema
 
-# Of values with fields whose JSON has another name for them.
+# For values with fields of other names in JSON.
 JSON: ConfigDict = {"serialize_by_alias": True}
 # name-epoch:version-release.arch
 _NEVRA = re.compile(r"^(?P<n>.+)-(?:(?P<e>\d+):)?(?P<v>[^-]*)-(?P<r>[^-]*)\.(?P<a>[^.-]+)$")
@@ -26,9 +26,10 @@ _SOURCE_RPM = re.compile(r"(?P<n>.+)-[^-]*-[^-]*\.(?:no)?src(?:\.rpm)?")
 
 @dataclass(frozen=True, order=True, slots=True)
 class Nevra:
-    """Name, epoch, version, release, architecture. `str()` always shows the epoch, 0 too.
+    """Name, epoch, version, release, architecture.
 
-    The dataclass order is by text, for stable output; it is not rpm's version order.
+    `str()` always writes the epoch, also 0. The dataclass order is by text, for stable output; it
+    is not rpm's version order.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Nevra:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
-        """A text in JSON: `str()` writes it, `parse_nevra` reads it."""
+        """Return the schema of a text: `str()` writes it, `parse_nevra` reads it."""
         from pydantic_core import core_schema as core
 
         return core.no_info_after_validator_function(
@@ -51,7 +52,7 @@ class Nevra:
 
     @property
     def evr(self) -> str:
-        """`epoch:version-release`, the epoch always there."""
+        """`epoch:version-release`, always with the epoch."""
         return f"{self.epoch}:{self.version}-{self.release}"
 
     @property
@@ -61,7 +62,7 @@ class Nevra:
 
     @property
     def rpm_evr(self) -> str:
-        """`[epoch:]version-release`, the epoch only where it is not 0: rpm's `%{EVR}`."""
+        """`[epoch:]version-release`, without an epoch of 0: rpm's `%{EVR}`."""
         return self.evr if self.epoch else self.version_release
 
     @property
@@ -71,21 +72,21 @@ class Nevra:
 
 
 def parse_nevra(text: str) -> Nevra:
-    """The NEVRA `name-[epoch:]version-release.arch` in `text`; ValueError if it is none."""
+    """Return the NEVRA `name-[epoch:]version-release.arch` in `text`; ValueError if it is none."""
     match = _NEVRA.match(text)
     if match is None:
         raise ValueError(f"not a NEVRA: {text!r}")
     return Nevra(match["n"], int(match["e"] or 0), match["v"], match["r"], match["a"])
 
 
-# A result names the same packages many times over: on each architecture, in each chain.
+# Cached: a result names the same packages on each architecture and in each chain.
 _known_nevra = lru_cache(1 << 12)(parse_nevra)
 
 
 def parse_evr(text: str) -> tuple[int, str, str]:
-    """Epoch, version and release of `[epoch:]version[-release]`, whatever metadata says.
+    """Return epoch, version and release of `[epoch:]version[-release]`.
 
-    An epoch that rpm cannot have (no number, or one of more than 32 bits) counts as 0.
+    An epoch that is not valid in rpm (no number, or more than 32 bits) counts as 0.
     """
     epoch, colon, rest = text.partition(":")
     if not colon:
@@ -98,6 +99,6 @@ def parse_evr(text: str) -> tuple[int, str, str]:
 
 
 def source_name(source_rpm: str) -> str:
-    """The name of a source package by its file's, `nginx-1.26-2.src.rpm`; empty if it is none."""
+    """Return the source's name in a file name such as `nginx-1.26-2.src.rpm`, else ""."""
     match = _SOURCE_RPM.fullmatch(source_rpm)
     return match["n"] if match else ""

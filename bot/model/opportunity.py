@@ -1,4 +1,4 @@
-"""An opportunity: an edit that would make images smaller, from when it is found until it landed."""
+"""Opportunities: edits that would make images smaller, from their discovery until they land."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ OpportunityState = Literal["found", "proposed", "declined", "landed"]
 class OpportunityImage:
     """An image that an edit makes smaller, and by how many bytes on `arches` together.
 
-    `before` and `after` are its sizes on them without and with the edit, as they were measured when
-    it landed; null where it has not landed, or the image could not be solved.
+    `before` and `after` are its sizes on them without and with the edit, measured when it landed;
+    null where it has not landed, or the image could not be solved.
     """
 
     workload: str
@@ -31,13 +31,14 @@ class OpportunityImage:
 
 @dataclass(frozen=True, slots=True)
 class Opportunity:
-    """An edit of a distribution, known by its repository document, package and capability.
+    """An edit of a distribution, identified by repository document, package and capability.
 
-    `found` and `changed` are when it was found and when its state changed (RFC 3339 UTC). `url` is
-    the issue, pull request, commit or comment of its state, `reason` and `user` of one that was
-    declined. `saved` is what its landing saved in all images: as the check of the merged change
-    measured them, and once it is published by solving them with the edit undone; null where it has
-    not landed, or an image could not be solved. `published` is false from the merge until then.
+    `found` and `changed` are the times of its discovery and of its last change of state (RFC 3339
+    UTC). `url` is the issue, pull request, commit or comment of its state; `reason` and `user` are
+    those of a declined one. `saved` are the bytes that it saved in all images when it landed: as
+    measured by the check of the merged change, and once it is published by solving the images with
+    the edit undone; null where it has not landed, or an image could not be solved. `published` is
+    false from the merge until then.
     """
 
     repository: str
@@ -59,13 +60,13 @@ class Opportunity:
 
     @property
     def id(self) -> str:
-        """The name of the opportunity in addresses."""
+        """The id of the opportunity in URLs."""
         key = "\0".join((self.repository, self.change.package, self.change.capability))
         return hashlib.sha256(key.encode()).hexdigest()[:12]
 
     @property
     def saves(self) -> int:
-        """Bytes that it saves in all images today."""
+        """The bytes that it would save in all images today."""
         return sum(image.saves for image in self.images)
 
 
@@ -73,9 +74,9 @@ class Opportunity:
 class MadeEdit:
     """A change of a package's dependencies, by the names of the capabilities.
 
-    `unrequired` are those that it requires nowhere any more, `suggested` those that it newly
-    suggests, on the architectures of a repository document. Of the packages that an image
-    requests, `replaced_by` are those that are requested instead.
+    `unrequired` are those that it no longer requires anywhere, `suggested` those that it newly
+    suggests, on the architectures of a repository document. `replaced_by` are the packages that
+    images request instead of it.
     """
 
     repository: str
@@ -96,27 +97,27 @@ class MadeEdit:
 
 
 def suggestion_of(change: Change) -> str:
-    """The name that an edit of the kind `prefer` suggests."""
+    """Return the name that an edit of the kind `prefer` suggests."""
     return change.to.partition(":")[2].strip()
 
 
-# Its address on the bot's pages, or the line of the text to copy.
+# The URL of an opportunity's page, or the line of the text to copy.
 _NAMED = re.compile(r"(?:/opportunities/|\bopportunity:\s{0,9})([0-9a-f]{12})\b", re.IGNORECASE)
-# Of one text so many are taken.
+# The largest number of ids that is read from one text.
 _MOST_NAMED = 50
 
 
 def named_opportunities(*texts: str) -> tuple[str, ...]:
-    """The ids of the opportunities that texts name: `Opportunity: ID`, or the page's address."""
+    """Return the ids of the opportunities in texts: `Opportunity: ID`, or the page's URL."""
     found = (match[1].lower() for text in texts for match in _NAMED.finditer(text))
     return tuple(dict.fromkeys(found))[:_MOST_NAMED]
 
 
 def makes_edit(one: Opportunity, edits: Iterable[MadeEdit]) -> bool:
-    """Return whether a change with these edits makes the one of an opportunity."""
+    """Return whether a change with these edits makes the edit of an opportunity."""
     return any(made.repository == one.repository and made.makes(one.change) for made in edits)
 
 
 def edit_name(package: str, capability: str) -> str:
-    """`PACKAGE:CAPABILITY`, one word: blanks of a rich dependency are left out."""
+    """Return `PACKAGE:CAPABILITY` as one word, without the blanks of a rich dependency."""
     return f"{package}:{''.join(capability.split())}"

@@ -1,6 +1,7 @@
-"""A binary package as metadata, a header or a spec file tells of it, and the way to its file.
+"""A binary package, from metadata, a header or a spec file, and the access to its file.
 
-The way names certificates, credentials and proxies of a server, and holds no secret itself.
+Access values name certificates, credentials and proxies of a server, and contain no secret
+themselves.
 """
 
 from __future__ import annotations
@@ -29,12 +30,11 @@ DEPENDENCY_KINDS: tuple[DependencyKind, ...] = get_args(DependencyKind)
 class Dependency:
     """One dependency of a package.
 
-    `capability` is written as rpm prints it: `libz.so.1()(64bit)`, `nginx-core = 1:1.26-2`,
-    `(perl or python3)`. `qualifiers` are those of `Requires(post,pre)`, sorted, without brackets
-    (rpm-md knows only `pre`). `generated` is true when an automatic generator made it
-    (RPMSENSE_FIND_REQUIRES, RPMSENSE_FIND_PROVIDES in rpmds.h), null where that is not known:
-    rpm-md does not say, only the header does. `files` are the first paths of a built package for
-    which a generator made it.
+    `capability` is written as rpm prints it: `libz.so.1()(64bit)`, `nginx-core = 1:1.26-2`, `(perl
+    or python3)`. `qualifiers` are those of `Requires(post,pre)`, sorted, without brackets (rpm-md
+    has only `pre`). `generated` is true if an automatic generator made it (RPMSENSE_FIND_REQUIRES,
+    RPMSENSE_FIND_PROVIDES in rpmds.h), null where that is not known: only the header says it, not
+    rpm-md. `files` are the first paths of a built package for which a generator made it.
     """
 
     kind: DependencyKind
@@ -46,9 +46,9 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a value is: an environment variable, a file, or an option of a dnf `.repo` file.
+    """The place of a value: an environment variable, a file, or an option of a dnf `.repo` file.
 
-    `name` is the variable or the path; `section` and `option` are for `repofile` alone.
+    `name` is the variable or the path; `section` and `option` are for `repofile` only.
     """
 
     kind: Literal["env", "file", "repofile"]
@@ -59,12 +59,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryAccess:
-    """dnf.conf's options of the same names; null or empty where the repository does not say.
+    """dnf.conf's options of the same names; null or empty where the repository sets none.
 
     Certificates and keys are paths of PEM files, or references to paths. `proxy` null is the
-    environment's, empty none at all. Credentials (user name, password, client certificate) go to
-    `origins` alone: scheme, host and port of the places that the repository itself names. `named`
-    are those of its document, without mirrors: where they are on the Internet, others must be too.
+    environment's, empty is none. Credentials (user name, password, client certificate) are sent to
+    `origins` only: scheme, host and port of the URLs that the repository itself names. `named` are
+    those of its document, without mirrors: if they are on the Internet, others must be too.
     """
 
     sslverify: bool = True
@@ -80,7 +80,7 @@ class RepositoryAccess:
     named: frozenset[str] = frozenset()
 
     def at(self, url: str) -> RepositoryAccess:
-        """The access to `url`: without credentials where it is none of the origins."""
+        """Return the access to `url`, without credentials if it is none of the origins."""
         if origin(url) in self.origins:
             return self
         return replace(
@@ -89,7 +89,7 @@ class RepositoryAccess:
         )  # fmt: skip
 
     def among(self, urls: Iterable[str]) -> RepositoryAccess:
-        """The same with the origins of `urls` beside those that are there."""
+        """Return the access with the origins of `urls` added."""
         return replace(self, origins=self.origins | {origin(url) for url in urls})
 
 
@@ -97,7 +97,7 @@ NO_ACCESS = RepositoryAccess()
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL, comparable; `url` itself where it is none."""
+    """Return scheme, host and port of a URL, normalised; `url` itself if it is none."""
     from urllib.parse import urlsplit
 
     try:
@@ -110,12 +110,11 @@ def origin(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a package's file is and what it must be.
+    """The place of a package's file, and its expected properties.
 
-    `url` is absolute (`https://`, `file://`); `mirrors` other absolute URLs of the same file;
-    `access` says how their servers are spoken to.
-    `size` is the whole file in bytes; the header is at bytes `header_start` to `header_end`
-    (exclusive), both 0 if the metadata does not say.
+    `url` is absolute (`https://`, `file://`); `mirrors` are other absolute URLs of the same file;
+    `access` is the access to their servers. `size` is the whole file in bytes; the header is at
+    bytes `header_start` to `header_end` (exclusive), both 0 where the metadata does not say.
     """
 
     url: str
@@ -132,11 +131,11 @@ class Location:
 class Package:
     """A binary package: published in a repository, predicted from a spec file, or built.
 
-    `source` is the name of its source package; `repository` the id of the repository it comes
-    from (`overlay` for packages of an overlay). Sizes are bytes, null where not known.
-    `files` holds the paths that file dependencies may name: all of a package that is built or
-    that an overlay takes from the repository (what a closure holds of it has none), of a new one
-    those that its spec file names.
+    `source` is the name of its source package; `repository` the id of its repository (`overlay` for
+    packages of an overlay). Sizes are bytes, null where unknown. `files` are the paths that file
+    dependencies may name: all paths of a package that is built or that an overlay takes from the
+    repository, those that the spec file names for a new one, and none for the published packages of
+    a closure.
     """
 
     __pydantic_config__ = JSON
@@ -151,22 +150,22 @@ class Package:
     location: Location | None = field(default=None, compare=False, metadata=_NOT_IN_JSON)
 
     def of_kind(self, kind: DependencyKind) -> tuple[Dependency, ...]:
-        """The dependencies of one kind, in the package's own order."""
+        """Return the dependencies of one kind, in the package's own order."""
         return tuple(d for d in self.dependencies if d.kind == kind)
 
 
-# `requested`: published packages alone, of which another choice is made.
+# `requested`: only published packages, selected differently.
 Evidence = Literal["predicted", "rebuilt", "transferred", "external", "requested"]
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The packages that one side of a change puts in the place of the published ones of its
-    sources.
+    """The packages that replace the published ones of some sources on one side of a change.
 
     Every published binary package of `sources` (source package names) leaves the pool, of any
-    version and architecture; only `packages` supply them. All packages are of `arch` or noarch.
-    `notes` are sentences for the report: what is not known about these packages, and why.
+    version and architecture; only `packages` replace them. All packages are native to `arch`
+    (`native_arches`). `notes` are sentences for the report: what is not known about these packages,
+    and why.
     """
 
     arch: str

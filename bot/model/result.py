@@ -1,8 +1,8 @@
 """The result of a check: its values, whose fields are those of its JSON.
 
-The fields are CONTRACT's, in its order; `alias` is a field's name in JSON where that is another.
-`model/result_json.py` follows them, so does the OpenAPI description. Lists are sorted when a value
-is made, so the same result gives the same bytes.
+The fields are CONTRACT's, in its order; `alias` is a field's name in JSON if that differs.
+`model/result_json.py` and the OpenAPI description are derived from them. Lists are sorted when a
+value is made, so that equal results give equal bytes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bot.model.spec import RefusedLine, SpecLine
 from bot.model.suggestion import LineAdvice, Suggestion
 from bot.model.surface import Surface
 
-# `action_required`: nobody who is trusted made the change, and it was not built.
+# `action_required`: the change's author is not trusted, and it was not built.
 Verdict = Literal["success", "failure", "neutral", "action_required"]
-# Where a repository says how it wants to be checked.
+# The file of a repository's own configuration.
 REPOSITORY_FILE = ".minimize.yaml"
 
 
@@ -38,11 +38,13 @@ class LayerSize:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until it
-    is composed. `problems` are the solver's texts; `causes` say the same, the root first. Of both
-    the first hundred are here; `more_causes` is the number of the other causes.
-    `beneath_packages` and `beneath_size` (bytes, null if not known) are those of the image that it
-    is built on, which are in no other figure.
+    """One side of an image.
+
+    `packages` and sizes are null if it is unsolvable, `layer` and `surface` until it is composed.
+    `problems` are the solver's texts; `causes` are the same as data, the root first. Both have the
+    first hundred; `more_causes` is the number of the other causes. `beneath_packages` and
+    `beneath_size` (bytes, null if unknown) are those of the image that it is built on, which no
+    other figure includes.
     """
 
     status: Literal["ok", "unsolvable", "absent"]
@@ -65,14 +67,15 @@ class Added:
     """A package that the change adds to an image.
 
     `chains`: for each requested package that leads to it the shortest chain of requirements that
-    base did not meet already (of several, the first by NEVRA). `spec`: the line of this change that
-    brings it, or null. `leaves_with`: the smallest set of this change's lines whose removal takes
-    the package out, proved by solving again. So are the next four. `alternatives`: other lines of
-    that set, each of which brings the package without `spec`. `together_with`: lines without which
-    `spec` does not bring it. `stays_by`: the chain that brings it even without any of the lines,
-    where `spec` alone would bring it too. `instead`: packages that come in when the lines
-    `leaves_with` are removed. `generated`: the requirement that brings it where no line does, found
-    by the build.
+    base did not already meet (of several, the first by NEVRA). `spec`: the line of this change that
+    brings it in, or null.
+
+    `leaves_with`: the smallest set of this change's lines whose removal takes the package out. This
+    and the next four are proved by solving again. `alternatives`: other lines of that set, each of
+    which brings the package in without `spec`. `together_with`: lines without which `spec` does not
+    bring it in. `stays_by`: the chain by which it comes even without any of the lines, if `spec`
+    alone would bring it in too. `instead`: packages that come in when the lines `leaves_with` are
+    removed. `generated`: the requirement, found by the build, that brings it in where no line does.
     """
 
     __pydantic_config__ = JSON
@@ -90,10 +93,10 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """An image of the head without one cause of what comes in, or without all, solved again.
+    """The head of an image without one cause of added packages, or without all, solved again.
 
     `lines` are lines of the change, `generated` capabilities that the build would not find;
-    `packages` and `installed_size` (bytes, null if not known) the whole image's then.
+    `packages` and `installed_size` (bytes, null if unknown) are those of the whole image.
     """
 
     lines: tuple[SpecLine, ...]
@@ -104,9 +107,10 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPackage:
-    """A package on both sides whose version, size or dependencies differ; paired by name and arch.
+    """A package on both sides whose version, size or dependencies differ.
 
-    `delta` is bytes of installed size, null where a side is not known.
+    Packages are paired by name and architecture. `delta` is bytes of installed size, null where a
+    side is unknown.
     """
 
     __pydantic_config__ = JSON
@@ -119,9 +123,9 @@ class ChangedPackage:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that a change adds, removes, or makes larger or smaller; sizes in bytes or null.
+    """A file that a change adds, removes, or makes larger or smaller; sizes in bytes or null.
 
-    `package` is the name of the package that has it (on the head side, if it is there).
+    `package` is the name of its package (the head's, if the file is there).
     """
 
     package: str
@@ -131,20 +135,20 @@ class FileChange:
 
     @property
     def delta(self) -> int:
-        """Bytes that the image gains by it."""
+        """The bytes by which it changes the image."""
         return (self.after or 0) - (self.before or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveResult:
-    """How one metric of an objective stands; null where it could not be measured.
+    """The value of one metric of an objective, null where it could not be measured.
 
     `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth`,
-    `unwanted:NAME` or a kind of attack surface: then `before`, `value` and `limit` are lists, what
-    is there and what may be.
-    `worse` is true when this change newly breaks it, or moves it further beyond its limit.
-    `target` is wanted by the end of the day `target_by` (`2027-03-01`), both null where there is
-    none; it counts for `met` and `worse` once it is `due`: that day has passed.
+    `unwanted:NAME` or a kind of attack surface: for the last, `before`, `value` and `limit` are
+    lists, of what is there and what is allowed. `worse` is true if this change newly violates it,
+    or moves it further beyond its limit. `target` is to be met by the end of the day `target_by`
+    (`2027-03-01`), both null if there is none; it counts for `met` and `worse` once it is `due`:
+    that day is over.
     """
 
     name: str
@@ -162,7 +166,7 @@ class ObjectiveResult:
 
     @property
     def bound(self) -> Amount | None:
-        """The bound of the value today: the limit, a target that is due, or the smaller."""
+        """The limit that applies today: the limit, a target that is due, or the smaller of both."""
         if isinstance(self.limit, tuple):
             return self.limit
         bounds = (self.limit, self.target if self.due else None)
@@ -171,11 +175,11 @@ class ObjectiveResult:
 
 @dataclass(frozen=True, slots=True)
 class OtherChange:
-    """A change that is checked together with the one of a check.
+    """A change that is checked together with another one.
 
-    `name` stands as it was written: `REPO:REV`, `OWNER/REPO#N`, `GROUP/PROJECT!N`. Paths of
-    its files have it before them. `base`, `head` and `merge_base` are commit ids, `specs` the paths
-    of its changed specs, `sources` the source packages that they make, as in a check.
+    `name` is as it was written: `REPO:REV`, `OWNER/REPO#N`, `GROUP/PROJECT!N`. Paths of its files
+    begin with it. `base`, `head` and `merge_base` are commit ids, `specs` the paths of its changed
+    specs, `sources` their source packages, as in a check.
     """
 
     name: str
@@ -188,7 +192,7 @@ class OtherChange:
 
 @dataclass(frozen=True, slots=True)
 class OnlyTogether:
-    """The packages that all changes together add to an image, or remove, and none of them alone."""
+    """The packages that all changes together add to an image or remove, and none of them alone."""
 
     added: tuple[Nevra, ...] = ()
     removed: tuple[Nevra, ...] = ()
@@ -199,11 +203,11 @@ class OnlyTogether:
 class ImageResult:
     """The effect of the change on one image on one architecture.
 
-    `files` are those that move most bytes, at most ten, known once the layers are composed.
-    `reason` says why neither side can be installed where the published packages can; else null.
-    `without` is the head without each cause of the added packages, and, of several, without all.
-    Of a check with other changes `alone` is head with this change alone, `alone_with` with each of
-    the others alone, in their order; else null and empty.
+    `files` are the ten files that change the size most, known once the layers are composed.
+    `reason` says why neither side can be installed if the published packages can; else null.
+    `without` is the head without each cause of the added packages, and, of several, without all. In
+    a check with other changes, `alone` is the head with this change alone, `alone_with` with each
+    of the others alone, in their order; else null and empty.
     """
 
     key: ImageKey
@@ -246,10 +250,11 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class BuildNote:
-    """How one side's build went: shown in the report, with where its log is.
+    """The outcome of one side's build, for the report, with the place of its log.
 
     `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
-    `missing-requirement`, `not-built` (why, in `message`). `emulated`: not on a machine of `arch`.
+    `missing-requirement`, `not-built` (reason in `message`). `emulated`: not built on a machine of
+    `arch`.
     """
 
     side: Literal["base", "head"]
@@ -266,7 +271,7 @@ class BuildNote:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Somebody answers for this head commit going over a limit: who, why, when (RFC 3339 UTC)."""
+    """A person's acceptance of limits that this head commit exceeds; `time` is RFC 3339 UTC."""
 
     user: str
     reason: str
@@ -275,21 +280,21 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """One thing wrong in a configuration file: the line (from 1), the field, what is expected."""
+    """An error in a configuration file: the line (from 1), the field, what is expected."""
 
     line: int
     field: str
     message: str
 
     def __str__(self) -> str:
-        """The file, the line, the field, and what is wrong."""
+        """The file, the line, the field, and the error."""
         field = f"{self.field}: " if self.field else ""
         return f"{REPOSITORY_FILE}:{self.line}: {field}{self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A field as both sides write it; null where a side does not have it."""
+    """A field on both sides; null where a side does not have it."""
 
     field: str
     before: str | None
@@ -299,7 +304,7 @@ class FieldChange:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class JudgedImage:
-    """An image as the changed file would have it judged; `changed` by its thresholds."""
+    """An image as judged by the changed file; `changed` by its thresholds."""
 
     key: ImageKey
     changed: bool
@@ -308,12 +313,12 @@ class JudgedImage:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationChange:
-    """The effect of a changed file from the merge on. The check itself goes by the base's file.
+    """The effect of a changed configuration file, which begins with the merge.
 
-    With `problems` the head's file is wrong, and nothing else is known. `more` and `fewer` are
-    images that would be looked at only after the merge, or no more. `verdict` is what this change's
-    would be under the head's file, null where no spec changed; `images` are those that are then
-    judged otherwise, or only then. `notes` are sentences.
+    The check itself uses the base's file. With `problems` the head's file is invalid, and nothing
+    else is known. `more` and `fewer` are images that would be checked only after the merge, or no
+    longer. `verdict` is this change's verdict under the head's file, null if no spec changed;
+    `images` are those with another verdict then, or only then. `notes` are sentences.
     """
 
     __pydantic_config__ = JSON
@@ -330,26 +335,28 @@ class ConfigurationChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """Everything a check found. `problems` are sentences: what was not evaluated, and why.
+    """The whole result of a check.
 
-    `base`, `head` and `merge_base` are commit ids (`head` may be the text `working tree`); `specs`
-    paths of the changed specs, `requests` of files that say what images ask for; `sources` the
-    source packages of the specs, each with the version-release that this change raises it to, or
-    null; `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
-    document, null where it could not be had; `unverified` the repositories without a key, whose
-    packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
-    about the evidence; `awaited` architectures whose own build has not ended yet.
-    `spec_edits` are suggestions for other lines of the changed specs than the change's own.
-    `edits` are what the change does to its packages' dependencies, by which opportunities are
-    recognised. `broken` are packages that it makes uninstallable by what it drops.
-    `advice` is on lines of the files of `requests`. `interrupted`: something around us failed, and
-    another try may say more; `incomplete`: something was not evaluated, the change not at fault.
-    `only_limits`: the failure is nothing but objectives, so it may be accepted; `accepted` says so,
-    and the verdict is then what it would be without them. `predicted_verdict` is that of a trusted
-    change, where it is `action_required`, else null.
-    `others` were checked together with this one; paths of theirs have their names before them.
-    `refused` are lines by which the change's files cannot be evaluated, the change being at fault.
-    `configuration` is what a change to `.minimize.yaml` would do after the merge alone.
+    `problems` are sentences: what was not evaluated, and why. `base`, `head` and `merge_base` are
+    commit ids (`head` may be the text `working tree`); `specs` are the paths of the changed specs,
+    `requests` those of files that say what images request; `sources` are the source packages of the
+    specs, each with the version-release to which this change updates it, or null; `rpm_versions`
+    are the versions (`4.20`) of the rpm that evaluated the specs, by repository document, null if
+    unknown; `unverified` are the repositories without a key, whose packages are executed unchecked
+    (macros, the distribution's rpm, buildroots); `notes` are facts about the evidence; `awaited`
+    are architectures whose own build has not ended yet.
+
+    `spec_edits` are suggestions for lines of the changed specs that are not the change's own.
+    `edits` are the changes to its packages' dependencies, by which opportunities are recognised.
+    `broken` are packages that it makes uninstallable by what it drops. `advice` is on lines of the
+    files in `requests`. `interrupted`: something outside the change failed, and another try may
+    succeed; `incomplete`: something was not evaluated, without a fault of the change.
+    `only_limits`: it fails only by objectives, so it may be accepted; `accepted` is the acceptance,
+    and the verdict is then the one without objectives. `predicted_verdict` is the verdict for a
+    trusted author where it is `action_required`, else null. `others` were checked together with
+    this one; paths of theirs begin with their names. `refused` are lines for which the change's
+    files cannot be evaluated, by the change's fault. `configuration` is the effect of a change to
+    `.minimize.yaml`, which begins with the merge.
     """
 
     __pydantic_config__ = JSON
@@ -387,7 +394,7 @@ class CheckResult:
 
     @property
     def judged(self) -> Verdict:
-        """The verdict on what was found, whoever made the change."""
+        """The verdict on the findings, whoever the author is."""
         return self.predicted_verdict or self.verdict
 
 

@@ -1,6 +1,6 @@
 """The JSON of a check's result: written, stored with a version, and read again.
 
-The fields are those of the values in `model/result.py`; nothing is stated here twice.
+The fields are those of the values in `model/result.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Json = dict[str, Any]
-# The version of stored results. A field that is added has a default and needs no new one; any other
-# change does, and a step below from the version before. 1 is without number: that of 0.1.0.
+# The version of stored results. An added field has a default and needs no new version; any other
+# change does, and a step below that reads the version before. Results of 0.1.0 have no number and
+# count as 1.
 VERSION = 2
 
 
 def _objective_ids(value: Json) -> Json:
-    """2 has the ids of the objectives in `configuration` too."""
+    """Convert version 1: objectives in `configuration` get their ids too."""
     change = value.get("configuration")
     if change is None:
         return value
@@ -38,21 +39,24 @@ _UPGRADES: Mapping[int, Callable[[Json], Json]] = {1: _objective_ids}
 
 
 def check_to_json(result: CheckResult) -> Json:
-    """CONTRACT's `check` object.
+    """Return CONTRACT's `check` object.
 
-    Packages have their names, origins and sizes there, not their dependencies and files.
+    Packages have only their names, origins and sizes there, no dependencies and files.
     """
     written: Json = _check_adapter().dump_python(result, mode="json")
     return written
 
 
 def check_to_store(result: CheckResult) -> Json:
-    """CONTRACT's `check` object with its `version`: what `check_from_json` can always read."""
+    """Return CONTRACT's `check` object with its `version`, for `check_from_json`."""
     return {"version": VERSION, **check_to_json(result)}
 
 
 def check_from_json(value: Mapping[str, Any]) -> CheckResult:
-    """The result that a release up to this one wrote as `value`; MinimizeError if a later one."""
+    """Return the result in `value`, written by this release or an older one.
+
+    MinimizeError if a newer release wrote it.
+    """
     version = value.get("version", 1)
     if version > VERSION:
         raise MinimizeError(
@@ -67,7 +71,7 @@ def check_from_json(value: Mapping[str, Any]) -> CheckResult:
 
 @cache
 def _check_adapter() -> TypeAdapter[CheckResult]:
-    # Here, because a command that prints text is faster without it.
+    # Imported here: commands that print text start faster without it.
     from pydantic import TypeAdapter
 
     return TypeAdapter(CheckResult)

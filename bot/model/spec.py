@@ -14,8 +14,8 @@ from bot.model.package import Dependency
 class SpecLine:
     """A line of a spec file: path in the git repository, number from 1, text without its end.
 
-    `feeds` are the unchanged lines that state a dependency of the change where this one, a macro's
-    definition or a condition, decides what they say.
+    `feeds` are the unchanged lines that state a dependency of the change, if this line, a macro's
+    definition or a condition, decides their text.
     """
 
     path: str
@@ -26,7 +26,7 @@ class SpecLine:
 
 @dataclass(frozen=True, slots=True)
 class SpecDependency:
-    """A dependency that a spec file states; `origin` null where no line can be named."""
+    """A dependency in a spec file; `origin` is null where its line is not known."""
 
     dependency: Dependency
     origin: SpecLine | None = None
@@ -34,10 +34,10 @@ class SpecDependency:
 
 @dataclass(frozen=True, slots=True)
 class SpecPackage:
-    """A binary package that a spec file describes. `built` is false where it has no `%files`.
+    """A binary package of a spec file.
 
-    `files` are the lines of `%files`, expanded; the lists that `-f` names are not in them. `origin`
-    is the `%package` line; null for the main package.
+    `built` is false if it has no `%files`. `files` are the lines of `%files`, expanded, without the
+    lists of `-f`. `origin` is the `%package` line; null for the main package.
     """
 
     nevra: Nevra
@@ -57,10 +57,10 @@ class SpecSource:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Unexpanded:
-    """A macro that nothing defined, left in what a spec file says.
+    """A macro that nothing defined, left in a text of a spec file.
 
     `macro` is its text (`%{golang_arches}`), `where` the tag that has it (`ExclusiveArch`,
-    `Requires`), `origin` the line, null where none can be named.
+    `Requires`), `origin` the line, null where it is not known.
     """
 
     macro: str
@@ -73,16 +73,15 @@ class SpecEvaluation:
     """One spec file, evaluated for one architecture.
 
     `source` is the Name, `evr` epoch, version and release of the main package. `excluded` is true
-    when ExclusiveArch or ExcludeArch leave this architecture out: then `packages` is empty.
-    `build_requires` are those of `BuildRequires`, generated ones not among them.
-    `generates_requirements` is true where the spec has `%generate_buildrequires`.
-    `notes` say what the reader must know (macros that were not the distribution's own).
-    `unexpanded` are the macros that stayed in names, versions, architecture lists and capabilities
-    of the packages: with one of them the rest is a guess, and `packages` and `excluded` are none
-    to solve with.
-    `build_sections` are name and expanded text of what the build runs (`prep` to `check`); `macros`
-    name and value of rpm's own macros that the spec file sets, which act beside that text;
-    `generator_tags` package, tag and value of `AutoReq` and its like.
+    if ExclusiveArch or ExcludeArch leave this architecture out: then `packages` is empty.
+    `build_requires` are those of `BuildRequires`, without generated ones. `generates_requirements`
+    is true if the spec has `%generate_buildrequires`. `notes` are sentences for the reader (macros
+    that were not the distribution's own). `unexpanded` are the macros left in names, versions,
+    architecture lists and capabilities of the packages: if there is one, `packages` and `excluded`
+    are a guess and must not be solved with. `build_sections` are name and expanded text of the
+    scripts of the build (`prep` to `check`); `macros` are name and value of rpm's own macros that
+    the spec file sets, which change the build beside that text; `generator_tags` are package, tag
+    and value of `AutoReq` and the like.
     """
 
     path: str
@@ -108,10 +107,10 @@ FailureCause = Literal["invalid", "limit", "unexpanded", "unread", "surroundings
 class SpecFailure:
     """A spec file that could not be evaluated for one architecture.
 
-    `cause`: `invalid`, rpm refuses it; `limit`, it ran into its sandbox's limits (time, memory,
-    processes, output); `unexpanded`, a macro that nothing defines stands in the way;
-    `unread`, a file that it reads is not there, and decides its packages or dependencies;
-    `surroundings`, the sandbox itself could not work. `line` is the spec's, where rpm names one.
+    `cause`: `invalid`, rpm refuses it; `limit`, it exceeded a limit of its sandbox (time, memory,
+    processes, output); `unexpanded`, a needed macro is not defined; `unread`, a file that it reads
+    is missing, and decides its packages or dependencies; `surroundings`, the sandbox itself did not
+    work. `line` is the spec's, where rpm names one.
     """
 
     path: str
@@ -123,8 +122,10 @@ class SpecFailure:
 
 @dataclass(frozen=True, order=True, slots=True)
 class RefusedLine:
-    """A line (from 1) for which a file of the change cannot be evaluated, and why; the first line
-    where none is named."""
+    """A line for which a file of the change cannot be evaluated, and why.
+
+    Lines count from 1, which also stands for an unknown line.
+    """
 
     path: str
     line: int

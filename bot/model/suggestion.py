@@ -1,5 +1,4 @@
-"""Edits that would make images smaller: of a changed spec, and of a file that says what an image
-asks for."""
+"""Edits that would make images smaller: of a changed spec, and of a file with images' requests."""
 
 from __future__ import annotations
 
@@ -14,9 +13,9 @@ from bot.model.spec import SpecLine
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The saving of a suggestion in one image: packages that leave, and those that come instead.
+    """The saving of a suggestion in one image: the packages that leave and those that come.
 
-    `installed_size` is what the image then has less, in bytes.
+    `installed_size` are the bytes by which the image gets smaller.
     """
 
     key: ImageKey
@@ -27,8 +26,7 @@ class Saving:
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """The place of a line in the diff that a forge shows: base's path of its file, and its number
-    there, null where the line is new."""
+    """The place of a line in the forge's diff: base's path and line number, null for a new line."""
 
     base_path: str
     base_line: int | None
@@ -36,11 +34,11 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A line of a changed spec that could be weaker, what that saves, measured by solving.
+    """A line of a changed spec that could be weaker, with its savings, measured by solving.
 
-    `edits` are the names of what it would be. `evidence` is null where it was not looked for, or
-    nothing is known of all images with a saving; `diff_line` where the diff does not show the line,
-    or another line states the same.
+    `edits` are the names of the edits that the replacement makes. `evidence` is null if it was not
+    determined for all images with a saving; `diff_line` if the diff does not show the line, or
+    another line states the same.
     """
 
     spec: SpecLine
@@ -57,7 +55,7 @@ class Suggestion:
 
     @property
     def safe(self) -> bool:
-        """Return whether evidence speaks for it, and none against: files were looked into."""
+        """Return whether evidence is for it and none against it: files were read."""
         found = self.evidence
         return (
             found is not None
@@ -69,13 +67,13 @@ class Suggestion:
 
     @property
     def most(self) -> int:
-        """Bytes that it saves in the image where it saves most."""
+        """The bytes that it saves in the image where it saves most."""
         return max((saving.installed_size or 0 for saving in self.saves), default=0)
 
 
-# `alternative`: a package with a smaller one that does the same; `caches`: a package manager's
-# stay in the layer; `documentation` and `weak-dependencies` come though nobody asks for them;
-# `empty-folder`: the image beneath brings a package manager and more that nobody requests.
+# `alternative`: a smaller package does the same; `caches`: a package manager's caches stay in the
+# layer; `documentation` and `weak-dependencies` are installed though not requested; `empty-folder`:
+# the image beneath brings in a package manager and more that is not required.
 LineKind = Literal[
     "weak-dependencies", "documentation", "package-manager", "caches", "alternative", "empty-folder"
 ]
@@ -88,7 +86,7 @@ class LineAdvice:
 
     `packages` are the names that leave, `take` those that come instead. `saves` are bytes of
     installed size, found by solving again (of documentation by the packages' headers); null where
-    nothing tells.
+    it is not known.
     """
 
     key: ImageKey

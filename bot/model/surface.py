@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True, slots=True)
 class FileCapabilities:
-    """A program that has privileges by file capabilities (`cap_net_raw=ep`)."""
+    """A program with privileges by file capabilities (`cap_net_raw=ep`)."""
 
     path: str
     capabilities: str
@@ -18,7 +18,7 @@ class FileCapabilities:
 class Advisories:
     """Security advisories of the last `days` before a snapshot, by severity, each counted once.
 
-    A history of fixes, not a risk. `unrated` are those to which nobody gave a severity.
+    They are a history of fixes, not a risk. `unrated` are those without a severity.
     """
 
     days: int
@@ -36,16 +36,16 @@ class Advisories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """The attack surface of one image; paths are absolute and sorted, as the image has them.
+    """The attack surface of one image; paths are absolute and sorted.
 
-    `setuid` and `setgid` are files, no directories; `world_writable` neither links nor sticky
+    `setuid` and `setgid` are files, no directories; `world_writable` are neither links nor sticky
     directories. `interpreters` are names without versions (`python3`, `perl`, `bash`); `programs`
-    counts the executables in PATH. `services`, `sockets` and `timers` are units that are shipped,
-    enabled or not. `users` are names, null where the headers do not say. `partial` says what the
-    headers cannot tell. `advisories` is null where a repository has no updateinfo; so is
-    `unapplied`, the ids of those whose fixed packages the snapshot has and the image, pinned to
-    older ones, has not. `unfixed` are the CVEs for which the vendor has no fix, null where no
-    document of a vendor is configured.
+    is the number of executables in PATH. `services`, `sockets` and `timers` are shipped units,
+    enabled or not. `users` are names, null where the headers have none. `partial` says what the
+    headers do not show. `advisories` is null where a repository has no updateinfo; so is
+    `unapplied`: the ids of advisories whose fixed packages are in the snapshot but not in the
+    image, which is pinned to older ones. `unfixed` are the CVEs without a fix by the vendor, null
+    where no vendor's document is configured.
     """
 
     setuid: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Surface:
     unfixed: tuple[str, ...] | None = None
 
     def items(self, kind: str) -> tuple[str, ...] | None:
-        """The paths or names of one of `KINDS`; null where they are not known."""
+        """Return the paths or names of one of `KINDS`; None where they are not known."""
         if kind == "capabilities":
             return tuple(one.path for one in self.capabilities)
         found: tuple[str, ...] | None = getattr(self, kind)
@@ -97,5 +97,5 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "cron": ("cron job", "cron jobs"),
     "users": ("user", "users"),
 }
-# Kinds whose items are names; those of the others are paths.
+# Kinds whose items are names; all others have paths.
 NAMED = frozenset(("interpreters", "package_managers", "users"))

@@ -1,4 +1,4 @@
-"""An advice as JSON and as text for a terminal; an opportunity as texts that are ready to copy."""
+"""An advice as JSON and as terminal text; an opportunity as texts to copy."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from bot.report.template import say
 
 
 def advice_to_json(advice: Advice) -> dict[str, object]:
-    """CONTRACT's `advise` object. Without pydantic, whose import takes as long as the advice."""
+    """Return CONTRACT's `advise` object, without pydantic: its import is as long as an advice."""
     written = _plain(advice)
     assert isinstance(written, dict)
     return written
 
 
 def _plain(value: object) -> object:
-    # A fleet has millions of values: the commonest are asked for first, and each type once.
+    # A fleet has millions of values: the commonest types are tested first, and each type is
+    # analysed once.
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, Nevra):
@@ -60,14 +61,14 @@ def _plain(value: object) -> object:
 
 @cache
 def _names_of(kind: type) -> tuple[tuple[str, str], ...]:
-    """The fields of a dataclass, each with its name in JSON; of other types none."""
+    """Return the fields of a dataclass, each with its name in JSON; none for other types."""
     if not is_dataclass(kind):
         return ()
     return tuple((field.name, field.metadata.get("alias", field.name)) for field in fields(kind))
 
 
 def advice_text(advice: Advice) -> str:
-    """Each image as a heading and lines: the smallest, its swaps, the plans; then all edits."""
+    """Return an advice as text: each image's smallest form, swaps and plans, then all edits."""
     blocks: list[Iterable[str]] = [_image_lines(image) for image in advice.images]
     if advice.metric != "installed":
         blocks.insert(0, [_METRICS[advice.metric]])
@@ -81,8 +82,8 @@ def advice_text(advice: Advice) -> str:
 
 
 _METRICS: Mapping[Metric, str] = {
-    "download": "Sizes, and what is proved of them, are those of downloads.",
-    "nodocs": "Sizes, and what is proved of them, are without documentation.",
+    "download": "Sizes and proofs are about download sizes.",
+    "nodocs": "Sizes and proofs are about installed sizes without documentation.",
 }
 
 
@@ -113,7 +114,7 @@ def _unused_lines(found: Iterable[UnusedRequirement]) -> Iterator[str]:
         if one.maintainers != owners:
             owners = one.maintainers
             yield f"  {_names(owners) or 'no maintainer known'}"
-        headers = " (its header alone was read)" if one.looked_into == "headers" else ""
+        headers = " (only its header was read)" if one.looked_into == "headers" else ""
         what = f"{visible(one.package)}: {visible(one.capability)} ({visible(one.source)})"
         yield f"    {what} in {plural(one.images, 'image')}{headers}"
 
@@ -122,9 +123,9 @@ def _fleet_lines(fleet: Fleet) -> Iterator[str]:
     yield "Distinct packages of all images together, each counted once:"
     yield f"  now: {_figures(fleet.now.packages, fleet.now.installed_size)}"
     alone = _figures(fleet.smallest.packages, fleet.smallest.installed_size)
-    yield f"  each image its own smallest: {alone}"
+    yield f"  each image at its smallest: {alone}"
     proof = _proof(fleet.proved, fleet.bound)
-    yield f"  the fewest: {_figures(fleet.packages, fleet.installed_size)} ({proof})"
+    yield f"  the fewest bytes: {_figures(fleet.packages, fleet.installed_size)} ({proof})"
     for one in fleet.images:
         if one.request or one.excludes:
             without = f", exclude {_names(one.excludes)}" if one.excludes else ""
@@ -143,7 +144,7 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
     for plan in image.plans:
         yield from _plan_lines(plan, image.now.installed_size)
     if image.retained:
-        yield "  What packages hold alone:"
+        yield "  What would leave with a package:"
     for held in image.retained[:10]:
         figures = _figures(held.packages, held.installed_size)
         yield f"    {visible(str(held.nevra))}: {figures}"
@@ -199,7 +200,7 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
 
 
 def _state(known: KnownState) -> str:
-    """The state of an opportunity, where that is to be seen, and its name."""
+    """Return the state of an opportunity, its URL and its id."""
     saved = f", saved {format_size(known.saved)}" if known.saved is not None else ""
     where = f": {visible(known.url)}" if known.url else ""
     return f"{known.state}{saved}{where} (opportunity {visible(known.id)})"
@@ -209,17 +210,17 @@ def _evidence_lines(change: Change) -> Iterator[str]:
     found = change.evidence
     use, precedents = found.use, found.precedent
     if use == ():
-        where = "what stays" if found.looked_into == "files" else "headers of what stays, alone"
-        yield f"      no trace of what leaves in {where}"
+        where = "the files" if found.looked_into == "files" else "the headers"
+        yield f"      no trace of leaving packages in {where} of those that stay"
     elif use:
         more = f" and {len(use) - 5} more" if len(use) > 5 else ""
-        yield f"      what leaves is named in {_names(use[:5])}{more}"
+        yield f"      leaving packages are named in {_names(use[:5])}{more}"
     if found.integrity is False:
-        yield "      something that files of the smaller image refer to is not there"
+        yield "      files of the smaller image refer to something that is missing"
     if found.runs:
         yield "      the workload's test succeeds in the smaller image"
     for one in precedents:
-        yield f"      without it: {visible(str(one.nevra))} in {visible(one.repository)}"
+        yield f"      does without it: {visible(str(one.nevra))} in {visible(one.repository)}"
 
 
 def _change(change: Change) -> str:
@@ -247,13 +248,13 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(map(visible, names))
 
 
-_NAMES = 5  # images that are named
+_NAMES = 5  # number of images that are named
 _WIDTH = 72
 
 
 @dataclass(frozen=True, slots=True)
 class OpportunityTexts:
-    """Plain text: of a commit (subject and body), a line of a changelog, a report."""
+    """Plain texts: of a commit (subject and body), of a line in a changelog, of a report."""
 
     commit: str
     changelog: str
@@ -261,12 +262,12 @@ class OpportunityTexts:
 
 
 def opportunity_texts(one: Opportunity) -> OpportunityTexts:
-    """The texts for whoever makes the edit, and for whoever asks for it."""
+    """Return the texts for the author of the edit, and for a person who asks for it."""
     subject = to_plain(_subject(one.change))
     body = textwrap.fill(" ".join(map(to_plain, (*_effect(one), *evidence_phrases(one)))), _WIDTH)
     what = to_plain(say.edit_write(to=one.change.to, package=one.change.package))
     question = to_plain(say.edit_report(subject=subject))
-    # By this line a pull request, or a commit, is recognised as the one that makes the edit.
+    # A pull request or commit with this line is recognised as making the edit.
     named = to_plain(say.edit_named(id=one.id))
     return OpportunityTexts(
         f"{subject}\n\n{body}\n\n{named}\n",
@@ -304,7 +305,7 @@ def _effect(one: Opportunity) -> tuple[Phrase, ...]:
 
 
 def evidence_phrases(one: Opportunity) -> tuple[Phrase, ...]:
-    """Sentences on what speaks for an edit, and against it."""
+    """Return sentences on the evidence for and against an edit."""
     found = one.change.evidence
     if found.use is None:
         use = say.edit_use_unknown()

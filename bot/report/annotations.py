@@ -1,6 +1,6 @@
-"""Remarks on lines of a change: what a line brings, and what is wrong at it.
+"""Annotations of a change's lines: the packages that a line brings in, and its errors.
 
-A forge shows them beside the line, so do the files that continuous-integration systems read.
+A forge shows them beside the line; files for continuous-integration systems have them too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
 from bot.report.phrase import printable, visible
 
-# The kind of a remark, and what it means: CI systems list them as rules.
+# The kinds of annotations with their descriptions: CI systems list them as rules.
 RULES = {
     "packages-added": "A line of this change brings packages to an image.",
     "limit-exceeded": "A line of this change brings packages to an image beyond its limit.",
@@ -30,12 +30,12 @@ Rule = Literal[
 Level = Literal["notice", "warning", "failure"]
 _GRAVITY: Mapping[Level, int] = {"notice": 0, "warning": 1, "failure": 2}
 _LONGEST_PATH, _LONGEST = 4096, 10_000  # characters; GitHub takes 64 kB of a message
-_NAMES = 12  # packages or images that a remark lists by name
+_NAMES = 12  # number of packages or images that an annotation names
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A remark on one line (from 1) of a file of the head commit, in plain text."""
+    """An annotation of one line (from 1) of a file of the head commit, in plain text."""
 
     path: str
     line: int
@@ -46,11 +46,13 @@ class Annotation:
 
 
 def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
-    """The errors in `.minimize.yaml`; then, by path and line, those that keep a file from being
-    evaluated, that make an image impossible to install, and that bring packages. What is not seen
-    is replaced."""
+    """Return the errors in `.minimize.yaml`, then those of other files by path and line.
+
+    The others are errors that prevent an evaluation, lines that make an image uninstallable, and
+    lines that bring in packages. Invisible characters are replaced.
+    """
     lines = (*_refused(result), *_uninstallable(result), *_arrivals(result))
-    # Where there are too many, the gravest stay.
+    # If there are too many, the gravest are kept.
     gravest = sorted(lines, key=lambda one: _GRAVITY[one.level], reverse=True)
     shown = sorted(gravest[: limits.ANNOTATIONS], key=lambda one: (one.path, one.line))
     found = (*_invalid_fields(result)[: limits.ANNOTATIONS], *shown)
@@ -61,8 +63,10 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
 
 
 def _arrivals(result: CheckResult) -> Iterator[Annotation]:
-    """One for each line that brings packages; a failure where one of its images is then beyond a
-    limit, and nobody accepted that."""
+    """Yield one for each line that brings in packages.
+
+    It is a failure if one of its images then exceeds a limit that nobody accepted.
+    """
     packages: defaultdict[SpecLine, set[str]] = defaultdict(set)
     images: defaultdict[SpecLine, set[str]] = defaultdict(set)
     limited: set[SpecLine] = set()
@@ -88,7 +92,7 @@ def _arrivals(result: CheckResult) -> Iterator[Annotation]:
 
 
 def _uninstallable(result: CheckResult) -> Iterator[Annotation]:
-    """One for each line that is the cause of images that head cannot install and base could."""
+    """Yield one for each line by which head cannot install images that base could."""
     images: defaultdict[tuple[SpecLine, str], set[str]] = defaultdict(set)
     for image in result.images:
         if image.head.status == "unsolvable" and image.base.status != "unsolvable":
@@ -107,7 +111,7 @@ def _uninstallable(result: CheckResult) -> Iterator[Annotation]:
 
 
 def _refused(result: CheckResult) -> Iterator[Annotation]:
-    """One for each line by which a file of the change cannot be evaluated."""
+    """Yield one for each line for which a file of the change cannot be evaluated."""
     for one in result.refused:
         yield Annotation(
             path=one.path,
@@ -128,7 +132,7 @@ def _sentence(cause: UnsolvableCause) -> str:
 
 
 def _invalid_fields(result: CheckResult) -> tuple[Annotation, ...]:
-    """The errors in the head's `.minimize.yaml`, at their lines."""
+    """Yield the errors in the head's `.minimize.yaml`, at their lines."""
     proposed = result.configuration
     if proposed is None:
         return ()

@@ -1,7 +1,7 @@
-"""Closures, reasons and what-ifs as text for a terminal.
+"""Closures, reasons and what-ifs as terminal text.
 
-`closures_text` needs no rich, whose import alone costs more than a solve: a cold `minimize
-closure` in a pipe does without it.
+`closures_text` does not use rich, whose import takes longer than a solve, so that a cold `minimize
+closure` in a pipe does not load it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def closures_text(closures: Iterable[Closure]) -> str:
-    """Each closure as a heading and aligned lines: package, installed size, why it is there."""
+    """Return each closure as a heading and aligned lines: package, installed size, reason."""
     return "\n".join(_closure_lines(c) for c in sorted(closures, key=lambda c: c.key))
 
 
 def print_closures(closures: Iterable[Closure], console: Console) -> None:
-    """Print each closure as `closures_text`; on a terminal lines are cut, not broken."""
+    """Print each closure as `closures_text` does; on a terminal long lines are truncated."""
     if not console.is_terminal:
         console.file.write(closures_text(closures))
         return
@@ -45,7 +45,7 @@ def print_closures(closures: Iterable[Closure], console: Console) -> None:
 
 
 def print_why(whys: Iterable[Why], console: Console) -> None:
-    """Print for each image the chains as trees from requested packages, and the way out."""
+    """Print for each image the chains as trees, and what would remove the package."""
     from rich.text import Text
 
     console = fitted(console)
@@ -131,7 +131,7 @@ def _words(phrase: Phrase) -> str:
 
 
 def fitted(console: Console) -> Console:
-    """The console itself on a terminal; elsewhere one that neither wraps nor truncates."""
+    """Return the console itself on a terminal; elsewhere one that neither wraps nor truncates."""
     from rich.console import Console as RichConsole
 
     if console.is_terminal:
@@ -142,7 +142,7 @@ def fitted(console: Console) -> Console:
 def show(console: Console, renderable: RenderableType) -> None:
     """Print `renderable` without rich's highlighting, markup and emoji.
 
-    No text in it reaches the terminal's controls: of control characters only rich's own are left.
+    No text in it can control the terminal: only rich's own control characters are printed.
     """
     from rich.segment import Segment, Segments
 
@@ -178,7 +178,7 @@ def _heading(closure: Closure) -> str:
 
 
 def _problems(answer: Closure | WhatIf) -> Iterator[str]:
-    """Each cause with its chain, then the number of the causes that are left out."""
+    """Yield each cause with its chain, then the number of the causes left out."""
     causes = essential_causes(answer.causes)
     for cause in causes:
         yield _words(cause_phrase(cause))
@@ -196,7 +196,7 @@ def _problems(answer: Closure | WhatIf) -> Iterator[str]:
 
 
 def _rows(closure: Closure) -> Iterator[tuple[str, str, str]]:
-    """NEVRA, size, and the first requirement of each package; the largest packages first."""
+    """Return NEVRA, size and first requirement of each package; the largest packages first."""
     first: dict[object, Edge] = {}
     others: dict[object, int] = {}
     for requirement in closure.edges:

@@ -1,4 +1,4 @@
-"""Blocks of a report, written once, rendered as Markdown, HTML and text."""
+"""The blocks of a report, made once and rendered as Markdown, HTML and text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`right` are the indexes of the columns with figures."""
+    """A table; `right` are the indexes of the columns with figures, which are right-aligned."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[Phrase, ...], ...]
@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Mermaid source."""
+    """A graph as Mermaid source."""
 
     source: str
 
@@ -43,7 +43,7 @@ Block = Paragraph | Bullets | Table | Graph
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks under a title of our own words ("" for none); `folded` ones open on demand."""
+    """Blocks under a title in our own words ("" for none); `folded` ones are closed at first."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -52,7 +52,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report: a headline, open sections, then folded ones, what to do next, and the origin.
+    """A report: headline, open sections, folded ones, next steps, and origin.
 
     `tone` is the verdict.
     """
@@ -66,10 +66,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Limits of a report: `shown` rows of the open tables.
+    """Limits of a report: the numbers of rows that it shows.
 
-    `rows` is for images and objectives, `arrivals` for packages, `changed` for changed packages,
-    `lines` for lists; `folded` is false to leave folded sections out.
+    `shown` is for the open tables, `rows` for images and objectives, `arrivals` for packages,
+    `changed` for changed packages, `lines` for lists; with `folded` false there are no folded
+    sections.
     """
 
     graph_nodes: int = 40
@@ -82,19 +83,19 @@ class Detail:
 
 
 def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Section | None:
-    """A section, or null if there is nothing in it."""
+    """Return a section, or None if it would be empty."""
     listed = tuple(blocks)
     return Section(title, listed, folded) if listed else None
 
 
 def truncated(items: Sequence[Phrase], most: int, noun: str) -> tuple[Phrase, ...]:
-    """At most `most` items, then the number of the others: `… and 3 more images`."""
+    """Return at most `most` items, then the number of the others: `… and 3 more images`."""
     others = len(items) - most
     return tuple(items) if others <= 0 else (*items[:most], _more(others, noun))
 
 
 def truncated_listing(items: Sequence[Phrase], most: int, noun: str) -> Phrase:
-    """At most `most` items in a sentence: `a, b and 3 more packages`."""
+    """Return at most `most` items in a sentence: `a, b and 3 more packages`."""
     others = len(items) - most
     last = [plain(plural(others, f"more {noun}"))] if others > 0 else []
     return listing([*items[:most], *last])
@@ -108,7 +109,7 @@ def table(
     noun: str,
     others: int = 0,
 ) -> list[Block]:
-    """A table of at most `most` rows, and below it the number of the rest and of `others`."""
+    """Return a table of at most `most` rows, and below it the number of all others."""
     if not rows:
         return []
     blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]
@@ -119,7 +120,7 @@ def table(
 
 
 def bullets(items: Sequence[Phrase], most: int, noun: str) -> list[Block]:
-    """A list of at most `most` items and the number of the others; nothing where there is none."""
+    """Return a list of at most `most` items and the number of the others; nothing for no items."""
     return [Bullets(truncated(items, most, noun))] if items else []
 
 

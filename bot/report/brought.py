@@ -1,7 +1,7 @@
-"""The causes of what comes in: lines of the change and findings of the build.
+"""The causes of added packages: lines of the change and findings of the build.
 
-Each has what it brings, grouped, in bytes, and the way out with its saving. The sentence on whether
-taking out one is enough says only what was measured: the whole image without it, solved again.
+Each has its packages, their bytes, and the saving without it. The sentence on whether removing one
+is enough states only what was measured: the whole image without it, solved again.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from bot.report.reasons import entry_of, is_library, need_phrase, short_name
 from bot.report.sizes import count_span, number_in_unit, plural, short_delta, short_size, short_span
 from bot.report.template import feeds_phrase, say, sentences
 
-# Packages that a cell names, and the part of a cause's bytes that makes one worth a name.
+# The number of packages that a cell names, and the share of a cause's bytes from which one is
+# named.
 _NAMED, _PART = 3, 0.08
 _WITHOUT = {1: "without it", 2: "without both"}
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Lines or findings of the build that bring packages, and these packages with their images.
+    """Lines or findings of the build that bring in packages, with these packages and their images.
 
-    `lines` must go together; of `generated` all have one origin. Without either, `need` is the
-    requirement that no line states, null where the image requests the packages or the solver
-    chose them.
+    `lines` must be removed together; `generated` have one origin. Without either, `need` is the
+    requirement that no line states, null if the image requests the packages or the solver chose
+    them.
     """
 
     lines: tuple[SpecLine, ...]
@@ -45,15 +46,15 @@ class Cause:
 
     @cached_property
     def images(self) -> tuple[ImageResult, ...]:
-        """The images in which it brings something, each once."""
+        """The images in which it brings packages in, each once."""
         return tuple({image.key: image for image, _ in self.members}.values())
 
     @cached_property
     def sizes(self) -> dict[str, int | None]:
-        """The size of each package by its name, the largest first; null if not known.
+        """The size of each package by its name, the largest first; null if unknown.
 
-        It is that in the first of the images that get it: of the architecture that the report
-        leads with, where that is one of them.
+        It is the size in the first of the images that get it, of the report's leading architecture
+        if that is one of them.
         """
         found: dict[str, int | None] = {}
         for image, added in self.members:
@@ -64,7 +65,7 @@ class Cause:
 
     @cached_property
     def brought(self) -> tuple[int | None, ...]:
-        """The bytes that it brings to each image; null where a size is not known."""
+        """The bytes that it brings into each image; null where a size is unknown."""
         sums: dict[object, int | None] = {}
         for image, added in self.members:
             so_far, size = sums.get(image.key, 0), added.package.installed_size
@@ -82,12 +83,12 @@ class Cause:
         return same and (wanted <= set(without.generated) if wanted else not without.generated)
 
     def without(self, image: ImageResult) -> Without | None:
-        """The image measured without this cause; null where that was not, or cannot be."""
+        """Return the image measured without this cause; None if it was not measured."""
         return next((one for one in image.without if self.is_of(one)), None)
 
 
 def causes_of(images: Iterable[ImageResult]) -> tuple[Cause, ...]:
-    """The causes of what comes into images, those that bring most bytes first."""
+    """Return the causes of added packages, those with most bytes first."""
     groups: dict[object, list[tuple[ImageResult, Added]]] = {}
     for image in images:
         for added in image.added:
@@ -115,7 +116,7 @@ def _cause(members: Sequence[tuple[ImageResult, Added]]) -> Cause:
 
 
 def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -> list[Block]:
-    """A row for each cause: the line or link, what it brings, the way out with its saving."""
+    """Return a table of the causes: the line or link, its packages, the saving without it."""
     in_all = len({image.key for cause in causes for image in cause.images})
     rows = [
         (_because(cause, in_all), comes_in([cause]), _way_out(cause, result.suggestions))
@@ -125,7 +126,7 @@ def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -
 
 
 def _because(cause: Cause, in_all: int) -> Phrase:
-    """The lines of a cause, or what the build found; and in how many images, if not in all."""
+    """Return the lines of a cause or the build's finding, and the number of images unless all."""
     some = len(cause.images) if len(cause.images) < in_all else 0
     arches = sorted({image.key.arch for image in cause.images}, key=arch_order)
     one_place = len({place_of_image(image) for image in cause.images}) == 1
@@ -134,7 +135,7 @@ def _because(cause: Cause, in_all: int) -> Phrase:
 
 
 def because(cause: Cause) -> Phrase:
-    """`Requires: perl`, `nginx.spec:19`; or what now links what, and the line behind it."""
+    """Return a cause: `Requires: perl`, `nginx.spec:19`; or a new link with the line behind it."""
     if cause.lines:
         lines = joined([place_phrase(line) for line in cause.lines], "; ")
         enough = {cause.members[0][1].spec, *cause.members[0][1].alternatives}
@@ -148,14 +149,14 @@ def because(cause: Cause) -> Phrase:
 
 
 def unrequired(image: ImageResult, added: Added) -> Phrase:
-    """The reason for a package that no requirement brings anew."""
+    """Return the reason for a package that nothing newly requires."""
     if added.requested:
         return say.requested()
     return say.locked() if image.key.environment == LOCKED else say.chosen_anew()
 
 
 def place_phrase(line: SpecLine) -> Phrase:
-    """`Requires: perl`, `nginx.spec:19`; a macro's with the line whose text it decides."""
+    """Return `Requires: perl`, `nginx.spec:19`; for a macro with the line that it changes."""
     return say.placed(text=line.text, place=f"{line.path}:{line.line}", feeds=feeds_phrase(line))
 
 
@@ -180,7 +181,7 @@ def _found(cause: Cause) -> Phrase:
 
 
 def comes_in(causes: Sequence[Cause]) -> Phrase:
-    """`8 packages, **57 MB**: libperl5.36 29, perl-modules 17, 6 others 11`, of all `causes`."""
+    """Return `8 packages, **57 MB**: libperl5.36 29, perl-modules 17, 6 others 11`."""
     sizes: dict[str, int | None] = {}
     counts: Counter[ImageKey] = Counter()
     for cause in causes:
@@ -193,7 +194,7 @@ def comes_in(causes: Sequence[Cause]) -> Phrase:
 
 
 def size_list(sizes: Mapping[str, int | None]) -> tuple[Phrase, str]:
-    """The largest packages with their sizes in the unit of the sum, and the sum: what is known."""
+    """Return the largest packages with their sizes in the unit of the sum, and the known sum."""
     total = sum(size or 0 for size in sizes.values())
     ordered = sorted(sizes.items(), key=lambda item: (-(item[1] or 0), item[0]))
     named = [one for one in ordered[:_NAMED] if (one[1] or 0) >= _PART * total] or ordered[:1]
@@ -217,10 +218,10 @@ def _packages(counts: Iterable[int]) -> str:
 
 
 def _way_out(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
-    """The measured saving without the cause, and what to write instead, where that is known."""
+    """Return the measured saving without the cause, and the replacement for the line, if known."""
     image, first = cause.members[0]
     if image.key.environment == LOCKED:
-        return ()  # nothing is solved without a line of it
+        return ()  # no line of it can be left out
     if cause.lines and not first.leaves_with:
         need = need_phrase(first.stays_by[-1], image.key.arch) if first.stays_by else ()
         return say.stays(need=need)
@@ -240,8 +241,7 @@ def _way_out(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
 
 
 def _saving(cause: Cause) -> Phrase:
-    """The bytes that go without a cause, over several images of each or in all; empty where
-    nothing was measured."""
+    """Return the bytes saved without a cause, for each image or in all; empty if not measured."""
     pairs = [(image.head.installed_size, cause.without(image)) for image in cause.images]
     saved = [
         size - without.installed_size
@@ -249,7 +249,8 @@ def _saving(cause: Cause) -> Phrase:
         if size is not None and without is not None and without.installed_size is not None
     ]
     if len(saved) < len(pairs):
-        # Results of earlier releases have no `without`; what leaves together is measured too.
+        # Results of earlier releases have no `without`, but the savings of packages that leave
+        # together.
         leave = all(added.leaves_with for _, added in cause.members)
         saved = [size for size in cause.brought if size is not None] if leave else []
     if not saved:
@@ -265,7 +266,7 @@ def _saving(cause: Cause) -> Phrase:
 
 
 def sufficiency(image: ImageResult, causes: Sequence[Cause]) -> Phrase:
-    """The way out of `causes` that is enough for `image`; empty where nothing was measured."""
+    """Return which of `causes` it is enough to remove for `image`; empty if not measured."""
     each = [one for one in (cause.without(image) for cause in causes) if one is not None]
     broken = [objective for objective in image.objectives if objective.worse]
     if not each or not broken or len(each) < len(causes):
@@ -304,7 +305,7 @@ def _value(without: Without, packages: bool) -> str:
 
 
 def _meets(image: ImageResult, without: Without, broken: Sequence[ObjectiveResult]) -> bool | None:
-    """Return whether all limits hold for an image without a cause; null where none can be told."""
+    """Return whether all limits hold for an image without a cause; None where that is not known."""
     found = [one for o in broken if (one := _meets_one(image, without, o)) is not None]
     return all(found) if found else None
 

@@ -1,7 +1,7 @@
-"""Causes in words: why an image cannot be installed, and who moved one.
+"""Causes in words: why an image cannot be installed, and who changed one.
 
-The words about a step (from its JSON, for terminal, page and issue) are plain and foreign: the
-caller escapes them.
+The words about a step (from its JSON, for terminal, page and issue) are unescaped and may be
+foreign: the caller escapes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.report.phrase import Phrase, code, joined
 from bot.report.template import line_place, say
 
 Json = Mapping[str, Any]
-# The causes that one sentence names; more are counted.
+# The number of causes that a sentence names; the others are counted.
 MOST_CAUSES = 3
 _CHANGES = {
     "came": "came",
@@ -35,10 +35,10 @@ _KINDS = {
 
 
 def cause_phrase(cause: UnsolvableCause) -> Phrase:
-    """`nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`: a clause.
+    """Return `nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`.
 
-    The line of the change is quoted where its text differs from the capability; base's line that
-    the change takes away always is.
+    The line of the change is quoted if its text differs from the capability, and base's line that
+    the change removes always.
     """
     clause = _clause(cause)
     if cause.spec is None:
@@ -67,7 +67,7 @@ def _clause(cause: UnsolvableCause) -> Phrase:
 
 
 class UnsolvableAnswer(Protocol):
-    """An answer of the solver: causes as data, and its texts."""
+    """An unsolvable answer of the solver: causes as data, and its texts."""
 
     @property
     def causes(self) -> tuple[UnsolvableCause, ...]:
@@ -79,25 +79,25 @@ class UnsolvableAnswer(Protocol):
 
 
 def why_unsolvable(answer: UnsolvableAnswer, others: int = 0) -> Phrase:
-    """The reason why an image cannot be installed; empty where it is not known.
+    """Return the reason why an image cannot be installed; empty if unknown.
 
-    `others` is the number of causes that the answer does not have.
+    `others` is the number of causes that the answer does not contain.
     """
     causes = essential_causes(answer.causes)
     if causes:
         return causes_phrase(causes, others)
-    # Results that an earlier release stored have the solver's texts alone: names are in them.
+    # Results of earlier releases have only the solver's texts, which contain names.
     return code(answer.problems[0].rstrip(".")) if answer.problems else ()
 
 
 def causes_phrase(causes: Sequence[UnsolvableCause], others: int = 0) -> Phrase:
-    """The first causes as clauses, and the number of the rest and of `others`."""
+    """Return the first causes as clauses, and the number of the rest and of `others`."""
     clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
     return say.causes(causes=clauses, others=max(len(causes) - MOST_CAUSES, 0) + others)
 
 
 def way_phrase(cause: UnsolvableCause) -> Phrase:
-    """`openssh-server → pam → openssl`; empty where a requested package has the cause itself."""
+    """Return `openssh-server → pam → openssl`; empty if a requested package has the cause."""
     names = _names(cause.chain)
     return joined([code(name) for name in names], " \N{RIGHTWARDS ARROW} ") if names else ()
 
@@ -108,13 +108,13 @@ def _names(chain: Iterable[Edge]) -> list[str]:
 
 
 def _short(nevra: Nevra, cause: UnsolvableCause) -> str:
-    """A package's name, with its architecture where a foreign one is meant."""
+    """Return a package's name, with its architecture if that is a foreign one."""
     return f"{nevra.name}.{nevra.arch}" if cause.arch_only else nevra.name
 
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """A reason why images can no longer be installed, and these images, in their order.
+    """A reason why images can no longer be installed, and these images in order.
 
     `way` is the chain from a requested package to the one that fails, empty if they are the same.
     """
@@ -125,7 +125,7 @@ class Breakage:
 
 
 def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
-    """The causes at which the heads of `images` fail, that of most images first.
+    """Return the causes by which heads of `images` fail, those of most images first.
 
     An image counts for each of its causes.
     """
@@ -135,13 +135,13 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
         for cause in causes:
             key: object = cause_key(cause, image.key.arch)
             found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
-        # Results that an earlier release stored have the solver's texts alone: names are in them.
+        # Results of earlier releases have only the solver's texts, which contain names.
         for problem in () if causes else image.head.problems:
             key = on_any_architecture(problem, image.key.arch)
             found.setdefault(key, []).append((image, code(problem.rstrip(".")), ()))
     breakages = []
     for key, hits in found.items():
-        # The text of several images is shown without the marks of their architectures.
+        # The text for several images has no architecture marks.
         shared = isinstance(key, str) and len(hits) > 1
         phrase = code(str(key).rstrip(".")) if shared else hits[0][1]
         way = next((way for *_, way in hits if way), ())
@@ -150,18 +150,20 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
 
 
 def more_causes(images: Iterable[ImageResult]) -> int:
-    """The number of causes that are in none of these results: what one change does, it does to all
-    its images, so that of the image with most."""
+    """Return the number of causes that the results leave out.
+
+    A change does the same in all its images, so it is the largest number of an image.
+    """
     return max((image.head.more_causes for image in images), default=0)
 
 
 def change_words(about: Json) -> str:
-    """The verb for a package: `came`, `left`, `changed`."""
+    """Return the verb for a package: `came`, `left`, `changed`."""
     return _CHANGES.get(about["change"], str(about["change"]))
 
 
 def blame_words(about: Json) -> str:
-    """The origin: `pull request o/r#7`, `commit 1a2b3c4d5e6f pushed to main of o/r`, the
+    """Return the origin: `pull request o/r#7`, `commit 1a2b3c4d5e6f pushed to main of o/r`, the
     distribution, the configuration."""
     pull, commit = about["pull_request"], about.get("commit")
     if pull:
@@ -178,7 +180,7 @@ def blame_words(about: Json) -> str:
 
 
 def short_blame_words(about: Json) -> str:
-    """The pull request or commit in short: `o/r#7`, `o/r@1a2b3c4`; else ""."""
+    """Return the pull request or commit in short: `o/r#7`, `o/r@1a2b3c4`; else ""."""
     pull, commit = about["pull_request"], about.get("commit")
     if (pull or commit or {}).get("private"):
         return blame_words(about)
@@ -188,13 +190,13 @@ def short_blame_words(about: Json) -> str:
 
 
 def blame_url(about: Json) -> str | None:
-    """The address of the pull request or commit if it is http(s), else null."""
+    """Return the URL of the pull request or commit if it is http(s), else None."""
     url = str((about["pull_request"] or about.get("commit") or {}).get("url") or "")
     return url if url.startswith(("https://", "http://")) else None
 
 
 def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
-    """A chain in one line: `nginx → perl → libperl5.36`, by name."""
+    """Return a chain in one line: `nginx → perl → libperl5.36`, by name."""
     edges = list(chain)
     if not edges:
         return ""

@@ -1,8 +1,8 @@
 """The parts of a report on a check, in the order of a maintainer's questions.
 
-What happened; because of what, and the way out of each cause; whether one is enough; how that is
-known; folded, all figures; what to do next. One pure function of the result, for comments, pages
-and terminals.
+What happens; by what causes, and how to avoid each; whether avoiding one is enough; how this is
+known; all figures (folded); and what to do next. It is a pure function of the result, for comments,
+pages and terminals.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from bot.report.surface import attack_surface
 from bot.report.template import say, sentences, short_image
 from bot.report.together import together
 
-# Characters of a commit id in a command that people type: git finds the commit by them.
+# The number of a commit id's characters in a command that people type: enough for git.
 _SHORT = 12
 
 
 def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Document:
-    """The whole report. With `chat` it has the lines that people may write to the bot."""
+    """Return the whole report; with `chat` it has the lines that people may write to the bot."""
     rows = changed_rows(result)
     found: list[Section | None] = [
         section("", _persons(result, chat=chat)),
@@ -63,7 +63,7 @@ def _persons(result: CheckResult, *, chat: bool) -> list[Block]:
 
 
 def persons_words(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
-    """Sentences that a person must allow the build, or who accepted the limits and why."""
+    """Return sentences: that a person must allow the build, or who accepted the limits and why."""
     if result.verdict == "action_required":
         yield say.not_built(line=f"/minimize allow {result.head}" if chat else "")
     accepted = result.accepted
@@ -73,7 +73,7 @@ def persons_words(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
 
 
 def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Block]:
-    """The causes with their ways out, and what follows from them."""
+    """Return the causes with the savings without them, and the sentence on which are enough."""
     comparable = [row for row in rows if row.comparable]
     causes = causes_of(row.lead for row in comparable)
     groups = groups_of(result)
@@ -93,7 +93,7 @@ def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Bl
 
 
 def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
-    """The sentence on the ways out for the image whose limit the headline names."""
+    """Return the sentence on which causes to remove for the image in the headline."""
     if not newly_broken(result):
         return ()
     image, _ = worst_violation(result)
@@ -107,13 +107,14 @@ def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
 
 
 def _advised(result: CheckResult, grown: Sequence[str]) -> str:
-    """The workload to ask advice for: of the image furthest beyond a limit, else one that grows."""
+    """Return the workload to ask advice for: of the image furthest over a limit, or a growing
+    one."""
     broken = [worst_violation(result)[0].key.workload] if newly_broken(result) else []
     return next((name for name in (*broken, *grown) if not name.startswith("@")), "")
 
 
 def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
-    """The next steps: the exact lines to write to the bot, the exact command for one's machine."""
+    """Return the next steps: the exact lines to write to the bot, the exact command to run."""
     if chat and result.only_limits and result.accepted is None:
         yield say.may_accept(line=f"/minimize accept {result.head} REASON")
     if chat and result.interrupted:

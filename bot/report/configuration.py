@@ -1,5 +1,4 @@
-"""The section on a change to `.minimize.yaml` in the same pull request; all of its text is
-foreign."""
+"""The section on a change to `.minimize.yaml` in the same pull request; its texts are foreign."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ from bot.report.phrase import Phrase, code, joined, message, plain
 from bot.report.template import Place, say, sentences
 
 _TITLE = "Once the change to the configuration is merged"
-# A field's text in a table; the page and the JSON have more of it.
+# Characters of a field's text in a table; the page and the JSON have more.
 _LONGEST = 120
 _VERBS = {"added": "adds", "changed": "changes", "removed": "removes"}
 
 
 def configuration(change: ConfigurationChange | None, detail: Detail) -> Section | None:
-    """The section on `change`, or null where the change leaves the file alone."""
+    """Return the section on `change`, or None if the change does not touch the file."""
     if change is None:
         return None
     verb = _VERBS[change.action]
@@ -39,7 +38,7 @@ def configuration(change: ConfigurationChange | None, detail: Detail) -> Section
 
 
 def configuration_sentence(change: ConfigurationChange | None) -> Phrase:
-    """A sentence on `change` for a status; empty where the file stays as it is."""
+    """Return a sentence on `change` for a status; empty if the file does not change."""
     if change is None:
         return ()
     if change.problems:

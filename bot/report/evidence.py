@@ -1,4 +1,4 @@
-"""The parts of a report on how it is known: problems, architectures, builds, metadata, commits."""
+"""The parts of a report on its evidence: problems, architectures, builds, metadata, commits."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _EVIDENCE = {
 
 
 def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
-    """Problems, and images that could not be installed before the change either."""
+    """Return problems, and images that could not be installed before the change either."""
     items = [message(problem) for problem in result.problems]
     for row in architecture_rows(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
             items.append(say.not_before_either(image=row_phrase(row), reason=not_before(row)))
     if len(items) == 1 and not any(image.changed for image in result.images):
-        items = []  # the headline has it
+        items = []  # the headline has the limit
     return section("What went wrong", bullets(items, detail.lines, "problem"))
 
 
 def not_before(row: Row) -> Phrase:
-    """The reason why images could not be installed before the change either."""
+    """Return the reason why images could not be installed before the change either."""
     own = row.first.reason
     return (
         message(own.rstrip("."))
@@ -47,9 +47,10 @@ def not_before(row: Row) -> Phrase:
 
 
 def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
-    """How the figures are known: `x86_64, rebuilt. aarch64 +102 MB, carried over from x86_64.`
+    """Return the evidence of the figures.
 
-    The first architecture is the one that the headline speaks of; of several images the sums.
+    `x86_64, rebuilt. aarch64 +102 MB, carried over from x86_64.` The first architecture is the
+    headline's; for several images the sums are given.
     """
     rows = [row for row in rows if row.first.head.status == "ok"]
     leads = lead_rows(rows)
@@ -67,7 +68,7 @@ def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
     evidence: dict[str, str] = {}
     for row in rows:
         for image in row.images:
-            # Images that are new or repaired have nothing to differ from: their sizes.
+            # New or repaired images have no difference: their sizes are given.
             move = image.known_delta if compared else image.head.known_size or 0
             moves.setdefault(image.key.arch, []).append(move)
             evidence.setdefault(image.key.arch, kind_of(image))
@@ -99,7 +100,7 @@ def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
 def _with_deltas(
     arches: Sequence[str], sums: Mapping[str, str], own: str, *, begins: bool = False
 ) -> Phrase:
-    """`aarch64 +102 MB, ppc64le +108 MB`; `the same on aarch64 and s390x` where they are."""
+    """Return `aarch64 +102 MB, ppc64le +108 MB`; `the same on aarch64 and s390x` if equal."""
     if not arches:
         return ()
     if {sums[arch] for arch in arches} == {own}:
@@ -113,7 +114,7 @@ def _evidence_words(kind: str, own: str) -> str:
 
 
 def caveat(result: CheckResult) -> Phrase:
-    """The part that a prediction leaves open, and the builds that go on; else empty."""
+    """Return what a prediction leaves open, and the running builds; else nothing."""
     if result.awaited:
         return say.awaited(arches=listing(map(plain, result.awaited)))
     if not result.images or any(image.evidence != "predicted" for image in result.images):
@@ -122,7 +123,7 @@ def caveat(result: CheckResult) -> Phrase:
 
 
 def builds(result: CheckResult, detail: Detail) -> Section | None:
-    """The outcome of each side's build with its log, notes, and the age of the metadata."""
+    """Return the outcome of each side's build with its log, notes, and the age of the metadata."""
     ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
     rows = [
         (code(build.spec), plain(build.side), arch_phrase(build.arch), _outcome(build), _log(build))
@@ -138,7 +139,7 @@ def builds(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def failed_builds(result: CheckResult, detail: Detail) -> Section | None:
-    """The builds that failed, in the open, unless a problem says so already."""
+    """Return the builds that failed, unless a problem says so already."""
     failed = [b for b in result.builds if b.outcome not in ("built", "cached")]
     items = [
         say.failed_build(spec=b.spec, arch=arch_phrase(b.arch), outcome=_outcome(b), log=_log(b))
@@ -148,12 +149,12 @@ def failed_builds(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def footer(result: CheckResult) -> tuple[Phrase, ...]:
-    """The commits that were compared, and stale metadata."""
+    """Return the compared commits, and stale metadata."""
     return (say.compared(base=result.merge_base, head=result.head), *_stale(result))
 
 
 def arch_phrase(arch: str) -> Phrase:
-    """An architecture that a build names: a word where rpm knows it, otherwise as code."""
+    """Return an architecture: as a word if rpm knows it, otherwise as code."""
     return plain(arch) if arch in (*RPM_ARCHITECTURES, "noarch") else code(arch)
 
 
@@ -174,7 +175,7 @@ def _log(build: BuildNote) -> Phrase:
 
 
 def _snapshots(result: CheckResult) -> list[Phrase]:
-    """The newest metadata of each repository, oldest first where architectures differ."""
+    """Return the newest metadata of each repository, the oldest of all architectures first."""
     dates: dict[tuple[str, str], set[str]] = {}
     for image in result.images:
         for repository in image.snapshot.repositories:
@@ -205,7 +206,7 @@ def _stale(result: CheckResult) -> list[Phrase]:
 
 
 def _date(repository: RepositoryState) -> str:
-    """The day of a timestamp; repomd.xml has seconds since 1970, results RFC 3339."""
+    """Return the day of a timestamp: repomd.xml has seconds since 1970, results RFC 3339."""
     text = repository.timestamp
     if text.isdecimal() and len(text) < 12:
         return datetime.fromtimestamp(int(text), UTC).strftime("%Y-%m-%d")

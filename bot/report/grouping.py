@@ -1,4 +1,4 @@
-"""Images on which a change has the same effect: a row for architectures, effects in sentences."""
+"""Images on which a change has the same effect: one row for architectures, groups for images."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CauseKey = tuple[str, str, str, str, SpecLine | None, SpecLine | None]
 class Row:
     """One image on the architectures on which the change has the same effect.
 
-    `images` are in the order of architectures; `checked` are all architectures that this image
-    was checked on.
+    `images` are in the order of architectures; `checked` are all architectures on which this image
+    was checked.
     """
 
     images: tuple[ImageResult, ...]
@@ -65,7 +65,7 @@ class Row:
 
     @cached_property
     def lead(self) -> ImageResult:
-        """The image that stands for the row: the one that was built, else the first."""
+        """The image that represents the row: the built one, else the first."""
         return min(self.images, key=lead_order)
 
     @cached_property
@@ -138,7 +138,7 @@ def row_arches(row: Row) -> str:
 
 
 def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phrase:
-    """The images of a package: `everywhere`, or architectures, or images."""
+    """Return the images of a package: `everywhere`, or architectures, or images."""
     keys = {image.key for image in images_}
     if keys >= in_all:
         return say.everywhere()
@@ -159,16 +159,16 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
 
 
 def on_any_architecture(problem: str, arch: str) -> str:
-    """A solver's text about an image of `arch`, without the marks of that architecture."""
+    """Return a solver's text about an image of `arch` without the marks of that architecture."""
     text = re.sub(rf"\.{re.escape(arch)}\b", "", problem)
     return text.replace("()(64bit)", "").replace("(64bit)", "")
 
 
 def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause, ...]:
-    """The causes that a reader must know, in their order.
+    """Return the causes that a reader must know, in order.
 
-    Causes in foreign architectures' packages only where there is no other; none in an older version
-    of a package whose newest fails too.
+    Causes in foreign architectures' packages are left out if there are others, and so are those in
+    an older version of a package whose newest fails too.
     """
     own = [cause for cause in causes if not cause.arch_only] or list(causes)
     versions: dict[tuple[str, str], Nevra] = {}
@@ -181,7 +181,7 @@ def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause
 
 
 def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
-    """The part of a cause that is the same on every architecture and in every image."""
+    """Return the part of a cause that is the same on every architecture and in every image."""
     other = cause.conflicts_with
     return (
         cause.kind,
@@ -194,7 +194,7 @@ def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
 
 
 def _effect(image: ImageResult) -> object:
-    """The key by which architectures share a row: all but the figures."""
+    """Return the key by which architectures share a row: everything but the figures."""
     return (
         image.changed,
         image.base.status,
@@ -213,21 +213,21 @@ def _came(added: Added) -> tuple[str, SpecLine | None]:
 
 
 def _why(side: Side, arch: str) -> frozenset[object]:
-    """The causes why a side cannot be installed, in a form that is equal on every architecture."""
+    """Return the causes why a side cannot be installed, in a form without the architecture."""
     if side.causes:
         return frozenset(cause_key(cause, arch) for cause in essential_causes(side.causes))
     return frozenset(on_any_architecture(problem, arch) for problem in side.problems)
 
 
 Kind = Literal["broken", "uninstallable", "repaired", "moved", "new"]
-# The order in which a report names kinds: `uninstallable` and `new` have no base.
+# The order of kinds in a report; `uninstallable` and `new` have no base.
 _KINDS = ("broken", "uninstallable", "repaired", "moved", "new")
 BUILT = ("rebuilt", "external")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of images on which a change has the same effect: the same packages come and go."""
+    """Rows of images on which a change has the same effect: the same packages come and leave."""
 
     kind: Kind
     rows: tuple[Row, ...]
@@ -244,9 +244,9 @@ def changed_rows(result: CheckResult) -> tuple[Row, ...]:
 
 
 def groups_of(result: CheckResult) -> tuple[Group, ...]:
-    """The changed images by effect, in the order in which a report names them.
+    """Return the changed images by effect, in report order.
 
-    By kind, then those nearest to the change's source, then by the bytes that move.
+    They are sorted by kind, then by nearness to the change's source, then by the change in bytes.
     """
     alike: dict[object, list[Row]] = {}
     for row in changed_rows(result):
@@ -262,7 +262,7 @@ def groups_of(result: CheckResult) -> tuple[Group, ...]:
 
 
 def lead_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """One row for each image, in their order: the one that was built, else the first."""
+    """Return one row for each image, in order: the built one, else the first."""
     found: dict[Place, Row] = {}
     for row in rows:
         known = found.setdefault(row.place, row)
@@ -271,12 +271,12 @@ def lead_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def lead_order(image: ImageResult) -> tuple[bool, tuple[int, str]]:
-    """The sort key of an image's architectures: those that were built first."""
+    """Return the sort key of an image's architectures: built ones first."""
     return image.evidence not in BUILT, arch_order(image.key.arch)
 
 
 def _distance(row: Row, result: CheckResult) -> int:
-    """The distance of an image from a change's source: 0 its own, 1 one that requests it, 2."""
+    """Return an image's distance from a change's source: 0 its own, 1 one that requests it, 2."""
     workload = row.place[0]
     if workload.startswith("@self") or workload in result.sources:
         return 0

@@ -1,6 +1,7 @@
 """The first sentence of a report, and the short title of a status.
 
-It has a glyph, what happens to which images, from what size to what, and the limit that breaks.
+It has a glyph, the effect on images with their sizes before and after, and the limit that is
+exceeded.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ _GLYPHS = {
     "success": "\N{WHITE HEAVY CHECK MARK}",
 }
 _GROWS = "\N{UPWARDS BLACK ARROW}\N{VARIATION SELECTOR-16}"
-# Images that one sentence names.
+# The number of images that a sentence names.
 _NAMED = 2
 
 
 def headline(result: CheckResult) -> Phrase:
-    """The glyph, the effect with its sizes, and the limit that it breaks."""
+    """Return the glyph, the effect with its sizes, and the limit that it exceeds."""
     effect, limit = _effect(result), limit_sentence(result)
     headline_sentences = sentences(_unbuilt(result), effect, limit, _repository_breaks(result))
     return sentences(plain(_glyph(result)), capitalised(headline_sentences))
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
-    """The headline in at most `longest` characters without markup, for a commit status.
+    """Return the headline in at most `longest` characters without markup, for a commit status.
 
-    Of a change that somebody must allow it is the line that does so.
+    For a change that somebody must allow it is the sentence that says so.
     """
     if result.verdict == "action_required":
         return to_text(say.title_not_built(head=result.head))
@@ -65,7 +66,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
     if result.judged == "neutral" and any(image.changed for image in result.images):
         text = f"{to_text(say.not_all_evaluated())} {text}"
     predicted = result.stage == "predicted" and result.judged != "neutral"
-    # What images ask for is solved, and nothing is built for it.
+    # A change of requests is solved, and nothing is built for it.
     mark = " (predicted)" if predicted and (result.specs or not result.requests) else ""
     if result.awaited:
         mark = f" ({to_text(say.not_built_yet(arches=listing(map(plain, result.awaited))))})"
@@ -73,7 +74,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
 
 
 def _failed_builds(result: CheckResult) -> list[BuildNote]:
-    """The builds of the change that failed, where base's was not as bad."""
+    """Return the builds of the change that failed where base's did not fail alike."""
     base = {(one.spec, one.arch) for one in result.builds if one.outcome == "base-failed"}
     return [
         build
@@ -83,7 +84,7 @@ def _failed_builds(result: CheckResult) -> list[BuildNote]:
 
 
 def _unbuilt(result: CheckResult) -> Phrase:
-    """The first sentence where the change does not build: the figures are not of its packages."""
+    """Return the first sentence for a change that does not build: no figures are its packages'."""
     failed = _failed_builds(result)
     if not failed:
         return ()
@@ -94,9 +95,9 @@ def _unbuilt(result: CheckResult) -> Phrase:
 
 
 def _repository_breaks(result: CheckResult, *, short: bool = False) -> Phrase:
-    """The number of the repositories' packages that the change makes uninstallable.
+    """Return the number of the repositories' packages that the change makes uninstallable.
 
-    In a `short` sentence, which has no markup, the repositories are not named.
+    A `short` sentence has no markup and does not name the repositories.
     """
     broken = {(one.repository, one.nevra.name) for one in result.broken}
     repositories = sorted({repository for repository, _ in broken})
@@ -114,7 +115,7 @@ def _glyph(result: CheckResult) -> str:
 
 
 def _effect(result: CheckResult, *, short: bool = False) -> Phrase:
-    """One sentence on the effect, or two: images that at most one side can install come first."""
+    """Return one or two sentences on the effect: uninstallable and new images come first."""
     never = {row.place for row in _never_installable(result)}
     more = say.more_never_installable(images=len(never)) if never and not short else ()
     found = groups_of(result)
@@ -143,7 +144,7 @@ def _nothing(result: CheckResult) -> Phrase:
 
 
 def _never_installable(result: CheckResult) -> list[Row]:
-    """The rows of images that neither side can install; empty if the verdict is a success."""
+    """Return the rows of images that neither side can install; none after a success."""
     if result.judged == "success":
         return []
     unchanged = architecture_rows(image for image in result.images if not image.changed)
@@ -164,7 +165,7 @@ def _never(result: CheckResult) -> Phrase:
 
 
 def _turned(groups: Sequence[Group], result: CheckResult) -> Phrase:
-    """`nginx can no longer be installed on s390x: why.`, of all groups of one kind."""
+    """Return `nginx can no longer be installed on s390x: why.`, for all groups of one kind."""
     places = dict.fromkeys(place for group in groups for place in group.places)
     images = [image for group in groups for row in group.rows for image in row.images]
     installable = groups[0].kind in ("new", "repaired")
@@ -178,27 +179,27 @@ def _turned(groups: Sequence[Group], result: CheckResult) -> Phrase:
 
 
 def _turn(kind: str, images: int) -> Phrase:
-    """The verb of a kind of effect, on this many images."""
+    """Return the verb of a kind of effect, for this many images."""
     turn = say[f"turn_{kind}"]
     return turn(images=images) if turn.slots else turn()
 
 
 def _named(places: Sequence[Place], result: CheckResult) -> Phrase:
-    """One or two images by name; more are counted."""
+    """Return one or two images by name, or the number of more."""
     if len(places) > _NAMED:
         return plain(plural(len(places), "image"))
     return listing(_subject(place, result) for place in places)
 
 
 def _where(rows: Sequence[Row]) -> str:
-    """The architectures, unless they are all on which the images were checked."""
+    """Return the architectures, unless they are all on which the images were checked."""
     arches = {arch for row in rows for arch in row.arches}
     checked = {arch for row in rows for arch in row.checked}
     return "" if arches == checked else on_architectures(arches, checked)
 
 
 def _figures(images: Sequence[ImageResult]) -> Phrase:
-    """The package counts and known sizes of new or repaired images."""
+    """Return the package counts and known sizes of new or repaired images."""
     counts = count_span(image.head.packages for image in images)
     known = sorted(image.head.known_size or 0 for image in images)
     sure = all(image.head.installed_size is not None for image in images)
@@ -209,7 +210,7 @@ def _figures(images: Sequence[ImageResult]) -> Phrase:
 
 
 def _reason(images: Sequence[ImageResult]) -> Phrase:
-    """The root cause why most of `images` cannot be installed, and how many more there are."""
+    """Return the root cause why most of `images` cannot be installed, and the number of others."""
     why = why_broken(images)
     if not why:
         return ()
@@ -217,7 +218,7 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
 
 
 def _moved(groups: Sequence[Group], result: CheckResult) -> Phrase:
-    """The change of size of images that both sides can install: of one, or of all together."""
+    """Return the change of size of images that both sides can install: of one, or of all."""
     rows = [row for group in groups for row in group.rows]
     row, *others = lead_rows(rows)
     if others:
@@ -305,7 +306,7 @@ def _place(image: ImageResult) -> Place:
 
 
 def _subject(place: Place, result: CheckResult) -> Phrase:
-    """An image before a verb: `The package alone, on minimal,`."""
+    """Return an image before a verb: `The package alone, on minimal,`."""
     name = _name(place, result)
     return (*name, *plain(",")) if place[0].startswith("@self") else name
 

@@ -1,5 +1,5 @@
-"""The parts of a report about images: groups of them with the same arrivals, what cannot be
-installed, each image with its exact figures, files."""
+"""The parts of a report about images: groups with the same added packages, images that cannot be
+installed, the exact figures of each image, and files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from bot.report.sizes import (
 )
 from bot.report.template import image_phrase, say, sentences, short_image
 
-# The images that are named with one cause or in one group; more are counted.
+# The number of images that are named with a cause or in a group; the others are counted.
 _NAMED = 4
-# As the sentence above the folds says it.
+# As in the sentence above the folded sections.
 _EVIDENCE = {"transferred": "carried over", "external": "built elsewhere"}
 
 
 def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
-    """The root causes why images cannot be installed, each with its images and the chain to it."""
+    """Return the root causes why images cannot be installed, each with its images and chain."""
     lost = [row for row in rows if row.broken]
     why = why_broken(image for row in lost for image in row.images)
     places = list(dict.fromkeys(row.place for row in lost))
@@ -64,7 +64,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
 
 
 def _hit(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
-    """The images that one cause makes impossible, with their architectures."""
+    """Return the images that one cause makes uninstallable, with their architectures."""
     hit = {image.key for image in breakage.images}
     rows = [
         Row(tuple(image for image in row.images if image.key in hit), row.checked) for row in lost
@@ -74,7 +74,7 @@ def _hit(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
 
 
 def repository(result: CheckResult, detail: Detail) -> Section | None:
-    """The packages of the repositories that what the change drops makes uninstallable."""
+    """Return the repositories' packages that become uninstallable by what the change drops."""
     alike: dict[tuple[str, str], list[Broken]] = {}
     for one in result.broken:
         alike.setdefault((one.repository, one.capability), []).append(one)
@@ -95,7 +95,7 @@ def repository(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
-    """Of several images: groups of them with the same arrivals, and how much each moves."""
+    """Return, for several images, groups with the same added packages, and each image's growth."""
     moved = [group for group in groups if group.kind == "moved"]
     places = list(dict.fromkeys(place for group in moved for place in group.places))
     if len(places) < 2:
@@ -113,14 +113,14 @@ def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
 
 
 def _moves(images: Sequence[ImageResult]) -> Phrase:
-    """The packages that come into images of one group, and those that leave."""
+    """Return the packages that come into images of one group, and those that leave."""
     came = comes_in(causes_of(images)) if images[0].added else ()
     left = plural(len(images[0].removed), "package") if images[0].removed else ""
     return say.group_moves(came=came, left=left)
 
 
 def left(rows: Sequence[Row]) -> list[Block]:
-    """The packages that leave one image, and those that only grow or shrink where none comes."""
+    """Return the packages that leave one image, and those that only change if none comes in."""
     leads = [row.lead for row in lead_rows(rows) if row.comparable]
     if len(leads) != 1:
         return []
@@ -149,7 +149,7 @@ def _version(nevra: Nevra) -> str:
 
 
 def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The exact figures of each image and architecture; also of those that stay as they are."""
+    """Return the exact figures of each image and architecture, also of unchanged ones."""
     changed = [row for row in rows if row.first.changed]
     places = {row.place for row in rows}
     one_place = len(places) == 1
@@ -179,7 +179,7 @@ def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
 
 
 def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The files that move most bytes; the leading architecture of a row stands for the others."""
+    """Return the files with the largest changes, for the leading architecture of each row."""
     one = len({row.place for row in rows}) == 1
     lines = [
         (
@@ -206,7 +206,7 @@ def _file_size(file: FileChange) -> Phrase:
 
 
 def _figures(image: ImageResult) -> tuple[Phrase, ...]:
-    """The packages, the installed size, its change and the bytes that a registry transfers."""
+    """Return packages, installed size, its change, and the bytes that a registry transfers."""
     base, head = image.base, image.head
     layers = (base.layer, head.layer)
     pull = _before_and_after(*(format_size(one.gzip) for one in layers if one is not None))
@@ -233,14 +233,14 @@ def _figures(image: ImageResult) -> tuple[Phrase, ...]:
 
 
 def _size(side: Side) -> str:
-    """Its own layer's size, and that of the image that it is built on."""
+    """Return its own layer's size, and that of the image that it is built on."""
     known = side.installed_size is not None
     size = format_size(side.known_size) if known else f"{format_size(side.known_size)} known"
     return size if side.beneath_size is None else f"{size} on {format_size(side.beneath_size)}"
 
 
 def _before_and_after(*sides: str) -> Phrase:
-    """Two figures, or the one that both are; empty where a side has none."""
+    """Return two figures, or one if they are equal; empty if a side has none."""
     if len(sides) < 2:
         return ()
     if sides[0] == sides[1]:

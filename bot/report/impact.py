@@ -13,7 +13,7 @@ from bot.report.phrase import Phrase, plain, to_plain, to_text, visible
 from bot.report.sizes import format_size
 from bot.report.template import say
 
-# Packages that a list shows; JSON has all.
+# The number of packages that a list shows; JSON has all.
 _SHOWN = 40
 
 
@@ -26,7 +26,7 @@ def impact_to_json(impact: Impact) -> dict[str, object]:
 
 
 def impact_text(impact: Impact) -> str:
-    """The images first, then the packages that break, by repository and architecture."""
+    """Return the images, then the packages that break, by repository and architecture."""
     lines = [line for image in impact.images for line in _image_lines(image)]
     if not impact.images:
         lines.append(_words(say.impact_none()))

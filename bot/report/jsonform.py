@@ -1,6 +1,6 @@
-"""Answers as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
+"""Answers as JSON values with CONTRACT's names, types and units: dictionaries for `json`.
 
-Images are sorted, so the same answer gives the same bytes. `bot.model.result` has a check's.
+Images are sorted, so that equal answers give equal bytes. A check's JSON is in `bot.model.result`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Json = dict[str, Any]
 
 
 def json_text(value: Mapping[str, object]) -> str:
-    """`value` as one line of ASCII JSON with a line end.
+    """Return `value` as one line of ASCII JSON with a line end.
 
-    No indentation: only then does Python's fast encoder work (tens of thousands of packages).
+    It is not indented: Python's fast encoder works only without (tens of thousands of packages).
     """
     return json.dumps(value, allow_nan=False) + "\n"
 
@@ -80,7 +80,7 @@ def repositories_to_json(answers: Sequence[RepositoryAnswer]) -> list[Json]:
 
 
 def json_of(kind: Any, value: Any) -> Any:
-    """A value of the model (or of a type made of such) as CONTRACT writes it."""
+    """Return a value of the model (or of a type made of such) as CONTRACT writes it."""
     return _adapter(kind).dump_python(value, mode="json")
 
 
@@ -90,7 +90,7 @@ def _written(of: Any, values: Iterable[Any]) -> list[Json]:
 
 @cache
 def _adapter(of: Any) -> TypeAdapter[Any]:
-    # Here, because a large closure is written without it, and pydantic takes 0.1 s to import.
+    # Imported here: pydantic takes 0.1 s to import, and a large closure does not need it.
     from pydantic import TypeAdapter
 
     return TypeAdapter(of)

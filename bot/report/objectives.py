@@ -1,4 +1,4 @@
-"""Objectives: the limit that a change breaks, in a sentence, and all of them as a table."""
+"""Objectives: the limit that a change exceeds, in a sentence, and all of them as a table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bot.report.phrase import Phrase, code, figure, message, plain, prose
 from bot.report.sizes import count_span, format_delta, format_size, plural, span
 from bot.report.template import Template, say, short_image
 
-# The names of an allow-list that are shown; the page has all.
+# The number of names that are shown; the page has all.
 _MOST_NAMES = 3
 
 
 def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
-    """The objectives that this change breaks or makes worse, with each image where it does."""
+    """Return the objectives that this change breaks or makes worse, with each such image."""
     ordered = sorted(result.images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
     return tuple(
         (image, objective) for image in ordered for objective in image.objectives if objective.worse
@@ -33,14 +33,13 @@ def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResul
 
 
 def was_broken(objective: ObjectiveResult) -> bool:
-    """Return whether the objective was beyond its limit, or a target that is due, before this
-    change."""
+    """Return whether the objective's limit or due target was exceeded before this change."""
     before, bound = objective.before, objective.bound
     return excess(before, bound) > 0
 
 
 def metric_text(metric: str, value: Amount | None) -> str:
-    """The value of an objective's metric, with its unit; of names the first few."""
+    """Return the value of an objective's metric with its unit, or its first names."""
     if value is None:
         return "not known"
     if isinstance(value, tuple):
@@ -54,7 +53,7 @@ def metric_text(metric: str, value: Amount | None) -> str:
 
 
 def metric_value(metric: str, value: Amount | None) -> Phrase:
-    """The same, for a cell of a table: a size and its unit stay on one line."""
+    """Return the same for a table cell: a size and its unit stay on one line."""
     text = metric_text(metric, value)
     if isinstance(value, tuple):
         return message(text)
@@ -62,7 +61,7 @@ def metric_value(metric: str, value: Amount | None) -> Phrase:
 
 
 def metric_phrase(metric: str) -> Phrase:
-    """The name of a metric: `installed size`, unwanted `perl`."""
+    """Return the name of a metric: `installed size`, unwanted `perl`."""
     kind, _, package = metric.partition(":")
     if kind == "unwanted":
         return say.unwanted(package=package)
@@ -70,7 +69,7 @@ def metric_phrase(metric: str) -> Phrase:
 
 
 def _not_allowed(objective: ObjectiveResult) -> Phrase:
-    """`interpreters that are not allowed: perl`."""
+    """Return `interpreters that are not allowed: perl`."""
     found = beyond(objective.value or (), objective.limit or ())
     names = found if isinstance(found, tuple) else ()
     listed = truncated_listing([code(name) for name in sorted(names)], _MOST_NAMES, "more")
@@ -78,11 +77,11 @@ def _not_allowed(objective: ObjectiveResult) -> Phrase:
 
 
 def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
-    """The limit that the change breaks and that matters most: `“nginx stays small” allows 70 MB.`
+    """Return the most important limit that the change exceeds: `“nginx stays small” allows 70 MB.`
 
-    Sizes matter more than numbers of packages, then growth, then packages that nobody wants. Of
-    several images the one that is furthest beyond it is named, and the others are counted, unless
-    it is to be `short`.
+    Sizes are more important than numbers of packages, then growth, then unwanted packages. Of
+    several images the one furthest beyond it is named, and the others are counted unless it is
+    `short`.
     """
     found = sorted(newly_broken(result), key=lambda one: _rank(one[1]))
     if not found:
@@ -110,7 +109,7 @@ def _beyond_too(
     named: ImageResult,
     found: Iterable[tuple[ImageResult, ObjectiveResult]],
 ) -> Phrase:
-    """The one other image that is beyond a limit, or the number of them."""
+    """Return the one other image that exceeds a limit, or the number of them."""
     others = sorted({place_of_image(image) for image, _ in found} - {place_of_image(named)})
     if len(others) != 1:
         return say.more_beyond_too(others=len(others)) if others else ()
@@ -120,9 +119,9 @@ def _beyond_too(
 
 
 def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:
-    """The image and the limit that the headline names; ValueError where none is broken.
+    """Return the image and the limit that the headline names; ValueError if none is exceeded.
 
-    Of its architectures it is the one that was built, else the first.
+    Of its architectures it is the built one, else the first.
     """
     found = newly_broken(result)
     first = min((objective for _, objective in found), key=_rank)
@@ -137,7 +136,7 @@ def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:
 
 
 def _within(result: CheckResult) -> Phrase:
-    """The limit of its size that one image stays within; empty for several."""
+    """Return the limit of its size that one image keeps; empty for several."""
     held = {
         (place_of_image(image), o.name, o.limit): o
         for image in result.images
@@ -163,7 +162,7 @@ def _over(objective: ObjectiveResult) -> int:
 
 
 def allows(objective: ObjectiveResult) -> Phrase:
-    """`“nginx stays small” allows 70 MB`; by how much it is exceeded where both look the same."""
+    """Return `“nginx stays small” allows 70 MB`, with the excess if both figures look the same."""
     kind, _, package = objective.metric.partition(":")
     if kind == "unwanted":
         return say.forbids(objective=objective.name, package=package, reason=objective.reason)
@@ -182,7 +181,7 @@ def allows(objective: ObjectiveResult) -> Phrase:
 
 
 def limits(result: CheckResult, detail: Detail) -> Section | None:
-    """All objectives of the checked images, folded, those that the change violates first."""
+    """Return all objectives of the checked images, folded, those that the change violates first."""
     blocks = limits_table(result, detail)
     violated = len({(place_of_image(i), o.name, o.metric) for i, o in newly_broken(result)})
     title = f"Limits ({violated} broken)" if violated else "Limits"
@@ -190,7 +189,7 @@ def limits(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
-    """A row for each metric of each objective and image, its architectures together."""
+    """Return a row for each metric of each objective and image, its architectures together."""
     values: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
     for image in result.images:
         for o in image.objectives:
@@ -218,7 +217,7 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
                 ),
                 bounds,
                 _state(objective)(
-                    # Why something is not wanted says nothing where it is not there.
+                    # The reason for an unwanted package is left out where the package is not there.
                     reason="" if objective.met else objective.reason,
                     way=way_to_target([o for _, o in members]),
                 ),
@@ -232,14 +231,14 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
 def _worst_first(
     row: tuple[tuple[object, ...], Sequence[tuple[ImageResult, ObjectiveResult]]],
 ) -> tuple[object, ...]:
-    """The order of the rows of limits: the violated ones, those furthest beyond it first."""
+    """Return the sort key of limits: exceeded ones first, by how far."""
     key, members = row
     over = max((_part_over(o) for _, o in members), default=0.0) if members[0][1].worse else 0.0
     return not members[0][1].worse, -over, str(key)
 
 
 def _part_over(objective: ObjectiveResult) -> float:
-    """The excess as a part of the limit, so that bytes and packages can be compared."""
+    """Return the excess as a part of the limit, so that bytes and packages are comparable."""
     return _over(objective) / max(only_number(objective.bound) or 1, 1)
 
 
@@ -275,10 +274,10 @@ def limits_phrase(metric: str, limit: Amount | None, target: int | None, by: str
 
 
 def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
-    """The distance of several images from one target, and how the change moves it.
+    """Return the distance of several images from one target, and how the change moves it.
 
-    `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value
-    is not known.
+    `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value is
+    unknown.
     """
     ways = [(only_number(o.before), only_number(o.value), o.target) for o in held]
     left = [value - target for _, value, target in ways if None not in (value, target)]  # type: ignore[operator]  # both are there

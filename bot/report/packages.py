@@ -1,5 +1,5 @@
-"""The folded parts of a report about packages: those that come, with their reasons, that leave and
-that change, and the graph of chains."""
+"""The folded parts of a report about packages: added ones with their reasons, removed and changed
+ones, and the graph of chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRAPHS = 3
 
 
 def packages(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
-    """All packages that come, leave or change, with exact figures."""
+    """Return all packages that come, leave or change, with exact figures."""
     came, gone, changed = (
         _came_in(rows, result, detail),
         _left(rows, detail),
@@ -35,7 +35,7 @@ _Lines = tuple[Sequence[tuple[Phrase, ...]], list[Block]]
 
 
 def _came_in(rows: Sequence[Row], result: CheckResult, detail: Detail) -> _Lines:
-    """The added packages, each with its size, requirement and spec line, the largest first."""
+    """Return the added packages with size, requirement and spec line, the largest first."""
     found = arrivals(image for row in rows for image in row.images)
     in_all = {image.key for row in rows for image in row.images if not row.broken}
     somewhere = any({i.key for i in arrival.images} != in_all for arrival in found)
@@ -73,7 +73,7 @@ def _left(rows: Sequence[Row], detail: Detail) -> _Lines:
 
 
 def _changed_packages(rows: Sequence[Row], detail: Detail) -> _Lines:
-    """The packages on both sides whose version, size or dependencies differ."""
+    """Return the packages on both sides whose version, size or dependencies differ."""
     if not detail.changed:
         return (), []
     moved: dict[tuple[str, str, str], list[tuple[ImageResult, int | None]]] = {}
@@ -99,7 +99,7 @@ def _changed_packages(rows: Sequence[Row], detail: Detail) -> _Lines:
 
 
 def graph(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The chains drawn as graphs, one for each different set of added packages."""
+    """Return the chains as graphs, one for each different set of added packages."""
     if not detail.graph_nodes:
         return None
     drawn: dict[str, Row] = {}
@@ -124,7 +124,7 @@ def _need(arrival: Arrival) -> Phrase:
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
-    """The line behind a package, and others that bring it: by themselves or only together."""
+    """Return the line behind a package, and others that bring it in: alone or only together."""
 
     def short(line: SpecLine) -> Phrase:
         if with_path:

@@ -5,8 +5,8 @@ a document is `code`, `name`, `prose` or `message`, so that no renderer has to g
 trusted. The renderers escape every piece all the same; nowhere else does text become markup.
 Sentences are templates (bot.report.template).
 
-Markdown is GitHub's and GitLab's: CommonMark with tables and autolinks, and references that a
-forge links or acts upon (`@name`, `#1`, `!1`, commit ids, GitLab's `/commands` at line starts).
+Markdown is GitHub's and GitLab's: CommonMark with tables and autolinks, and references that a forge
+links or acts on (`@name`, `#1`, `!1`, commit ids, GitLab's `/commands` at line starts).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Characters; longer texts are truncated with an ellipsis.
 _LONGEST = 240
-# Names that read best without quotes: `minimal`, `nginx`, `python3`, `centos-stream-9`.
+# Names that are written without quotes: `minimal`, `nginx`, `python3`, `centos-stream-9`.
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue: also where a
 # bracket, a quotation mark or a dash stands beside them.
@@ -62,7 +62,7 @@ _LINE_START = re.compile(r"^(?:([-+=/])|(\d+)([.)]))")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a phrase; `url` is there for a `link` only, absolute http(s).
+    """A part of a phrase; only a `link` has a `url`, absolute http(s).
 
     A `figure` is a number and its unit, which stay on one line.
     """
@@ -76,7 +76,7 @@ Phrase = tuple[Piece, ...]
 
 
 def visible(text: str, longest: int = _LONGEST) -> str:
-    """`text` on one line, without invisible characters, truncated after `longest`.
+    """Return `text` on one line, without invisible characters, truncated after `longest`.
 
     White space becomes single spaces. Control, format (text direction, zero width), surrogate,
     private and unassigned characters become U+FFFD: they can hide or reorder what is shown.
@@ -86,7 +86,7 @@ def visible(text: str, longest: int = _LONGEST) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with U+FFFD for what is not seen; line ends and tabs stay."""
+    """Return `text` with U+FFFD for invisible characters; line ends and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -96,7 +96,7 @@ def printable(text: str) -> str:
 
 
 def printable_html(value: object) -> object:
-    """A value as a template of HTML prints it: text without what is not seen, before it is escaped.
+    """Return a value as an HTML template prints it: without invisible characters, then escaped.
 
     Markup stays: it was made of such text.
     """
@@ -140,18 +140,18 @@ def link(text: str, url: str) -> Phrase:
 
 
 def prose(text: str, longest: int = 1000) -> Phrase:
-    """A text that a person wrote: a reason, a title. It stays as it is.
+    """Return a text that a person wrote: a reason, a title.
 
-    What a forge could act upon (mentions, references, addresses, markup) becomes code, neighbours
-    together. Text between backticks becomes code without them.
+    Words stay. What a forge could act on (mentions, references, addresses, markup) becomes code,
+    neighbours together. Text between backticks becomes code without them.
     """
     return _spans(visible(text, longest), _is_prose)
 
 
 def message(text: str, longest: int = 1000) -> Phrase:
-    """A sentence of a program (a solver, rpm, a host, our own errors): words stay words.
+    """Return a sentence of a program (a solver, rpm, a host, our own errors).
 
-    Whatever is not an ordinary word or a small number becomes code, neighbours together. Text
+    Ordinary words and small numbers stay; everything else becomes code, neighbours together. Text
     between backticks becomes code without them.
     """
     return _spans(visible(text, longest), _is_word)
@@ -207,7 +207,7 @@ def listing(phrases: Iterable[Phrase]) -> Phrase:
 
 
 def capitalised(phrase: Phrase) -> Phrase:
-    """A phrase whose first words of our own begin a sentence."""
+    """Return a phrase with its first own word capitalised."""
     if not phrase or phrase[0].style != "plain":
         return phrase
     first, *others = phrase
@@ -215,14 +215,14 @@ def capitalised(phrase: Phrase) -> Phrase:
 
 
 def to_plain(phrase: Phrase) -> str:
-    """The phrase without any markup: of our own words, or where something else shows the code."""
+    """Return the phrase without markup: for our own words, or where code is marked otherwise."""
     return "".join(piece.text for piece in phrase)
 
 
 def to_text(phrase: Phrase) -> str:
-    """The phrase as plain text, such as a title: code in backticks, nothing else marked.
+    """Return the phrase as plain text, such as a title: code in backticks, nothing else marked.
 
-    So the words of others are told from ours there too, and `message` reads the text back.
+    So foreign text is marked there too, and `message` can read the text back.
     """
     return "".join(
         in_backticks(piece.text) if piece.style.endswith("code") else piece.text for piece in phrase
@@ -230,7 +230,7 @@ def to_text(phrase: Phrase) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A plain text in at most `longest` characters; the cut leaves no backtick open."""
+    """Return a plain text of at most `longest` characters without an open backtick."""
     if len(text) <= longest:
         return text
     cut = text[: longest - 1]
@@ -241,7 +241,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _core(token: str) -> tuple[str, str, str]:
-    """Opening marks, what is between, closing marks; brackets that belong to it stay."""
+    """Return opening marks, text and closing marks; brackets that belong to the text stay in it."""
     core = token.lstrip("\"'")
     while core.startswith("(") and core.count("(") > core.count(")"):
         core = core[1:]
@@ -255,7 +255,7 @@ def _core(token: str) -> tuple[str, str, str]:
 
 
 def _append(pieces: list[Piece], piece: Piece) -> None:
-    """Add `piece`; the space between two codes goes into them, so that they are one."""
+    """Append `piece`; a space between two codes is put into them, so that they become one."""
     if not piece.text:
         return
     styles = [previous.style for previous in pieces[-2:]] + [piece.style]
@@ -275,7 +275,7 @@ def _is_word(text: str) -> bool:
 
 
 def _is_prose(token: str) -> bool:
-    """Return whether no forge gives a token of a person's text a meaning."""
+    """Return whether no forge gives a meaning to a token of a person's text."""
     ordinary = all(c.isalnum() or c in _MARKS for c in token)
     return ordinary and not _ACTIVE.search(token) and not _REFERENCE.search(token)
 
@@ -302,12 +302,12 @@ def to_html(phrase: Phrase) -> Markup:
 
 
 def code_span(text: str, *, cell: bool = False) -> Markdown:
-    """`text` as a code span that no back-tick in it can end.
+    """Return `text` as a code span that no back-tick in it can end.
 
-    In a cell of a table a bar must be written `\\|`, in code too (GFM, 4.10); parsers differ on
+    In a table cell a bar must be written `\\|`, in code too (GFM, 4.10); parsers differ on
     `\\\\|`, so a backslash before it is separated from it by a zero-width space.
     """
-    # No foreign text may be found by a search for one of our hidden markers.
+    # Foreign text must not match a search for our hidden markers.
     text = text.replace("<!-- minimize", f"<!{_ZERO_WIDTH}-- minimize")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
@@ -334,7 +334,7 @@ def _piece_markdown(piece: Piece, cell: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text escaped so that nothing in it is markup, a mention, a reference or an address."""
+    """Return text escaped so that nothing in it is markup, a mention, a reference or an address."""
     return _SPECIAL.sub(_escape_match, text)
 
 

@@ -1,7 +1,7 @@
-"""The reasons for added packages: the requirement of each, the line or library behind it, chains.
+"""The reasons for added packages: each one's requirement, the line or library behind it, chains.
 
-Chains are drawn as a Mermaid graph, which GitHub and GitLab both draw. Foreign text stands only in
-quoted labels there, and all of it but letters, digits and a few marks is written as Mermaid's
+Chains are drawn as a Mermaid graph, which GitHub and GitLab both draw. Foreign text is only in
+quoted labels there, and all of it except letters, digits and a few marks is written as Mermaid's
 entity codes (`#34;`): no label can end itself, start a directive (`%%{`), a link or HTML. Node ids
 are our own.
 """
@@ -30,11 +30,11 @@ VERBS = {"requires": "requires", "recommends": "recommends", "supplements": "is 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A package that is added to images for one reason, over these images.
+    """A package that is added to images for one reason, and these images.
 
-    `need` is the requirement that adds it, null where it is `requested` itself or the solver chose
-    it. `added` is the package in the first of `images`, where it comes in; `sizes` are its sizes
-    there in bytes, null if not known.
+    `need` is the requirement that adds it, null if it is `requested` itself or the solver chose it.
+    `added` is the package in the first of `images`; `sizes` are its sizes there in bytes, null if
+    unknown.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Arrival:
 
 
 def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
-    """The added packages of `images`, the largest first, one for each name and reason."""
+    """Return the added packages of `images`, the largest first, one for each name and reason."""
     groups: dict[tuple[object, ...], list[tuple[ImageResult, Added, Edge | None]]] = {}
     for image in images:
         for added in image.added:
@@ -86,7 +86,7 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
 
 
 def entry_of(image: ImageResult, added: Added) -> Edge | None:
-    """The requirement by which the shortest chain to a package leaves what was there before."""
+    """Return the first requirement of the shortest chain that was not there before."""
     came = {other.package.nevra for other in image.added}
     return next((edge for edge in _shown_chain(added) if edge.target in came), None)
 
@@ -108,7 +108,7 @@ def need_phrase(edge: Edge, image_arch: str) -> Phrase:
 
 
 def short_name(nevra: Nevra, image_arch: str) -> str:
-    """The package's name, with its architecture where that is not the image's own."""
+    """Return the package's name, with its architecture if that is not the image's own."""
     return nevra.name if nevra.arch in (image_arch, "noarch") else f"{nevra.name}.{nevra.arch}"
 
 
@@ -122,11 +122,11 @@ def _stem(capability: str) -> str:
 
 
 def chains_graph(images: Iterable[ImageResult], most_nodes: int = 40) -> str:
-    """The chains that lead to the added packages of `images`, merged, as Mermaid source.
+    """Return the chains to the added packages of `images`, merged, as Mermaid source.
 
-    Packages are nodes, requirements edges; a spec line points at the packages that it brings
-    itself. Chains are drawn while `most_nodes` hold them, the largest packages' first; empty if
-    there is none. The images should be ones whose added packages agree.
+    Packages are nodes, requirements are edges; a spec line points to the packages that it brings in
+    itself. Chains are drawn, the largest packages' first, up to `most_nodes`; empty if there is
+    none. The added packages of the images should be equal.
     """
     graph = _Graph(most_nodes)
     for image in images:
@@ -141,7 +141,7 @@ def chains_graph(images: Iterable[ImageResult], most_nodes: int = 40) -> str:
 
 
 def _lines_behind(added: Added) -> tuple[SpecLine, ...]:
-    """The spec lines that bring a package, each alone, or that made the build find it."""
+    """Return the spec lines that each alone bring a package in, or that made the build find it."""
     if added.spec is not None:
         return (added.spec, *added.alternatives)
     found = added.generated
@@ -149,7 +149,7 @@ def _lines_behind(added: Added) -> tuple[SpecLine, ...]:
 
 
 def label(text: str) -> str:
-    """`text` for a quoted label."""
+    """Return `text` for a quoted label."""
     return _PLAIN.sub(lambda m: f"#{ord(m[0])};", visible(text, 80))
 
 

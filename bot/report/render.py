@@ -32,14 +32,14 @@ from bot.report.template import say
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-# The comment's first line, by which and by the author the bot finds it.
+# The comment's first line, by which (with the author) the bot finds it.
 COMMENT_MARKER = "<!-- minimize:comment -->"
-# The same of the comment that `minimize check --ci` writes: the bot never takes it for its own.
+# The same for the comment of `minimize check --ci`, which the bot must not take for its own.
 CI_MARKER = "<!-- minimize:ci -->"
 # GitHub's limit, in characters; GitLab takes a million.
 COMMENT_LIMIT = 65_536
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
-# The details that are left out, step by step, until a comment fits.
+# The steps by which details are left out until a comment fits.
 STEPS = (
     Detail(),
     Detail(graph_nodes=0),
@@ -53,22 +53,20 @@ STEPS = (
 def comment_needed(result: CheckResult) -> bool:
     """Return whether a pull request gets a comment: an image changes, or the change is at fault.
 
-    An accepted fault gets one too, as a record. Neutral results without a changed image have the
-    status alone.
+    An accepted fault gets one too, as a record. Neutral results without a changed image have only
+    the status.
     """
     at_fault = result.judged == "failure" or result.accepted is not None
     return at_fault or any(image.changed for image in result.images)
 
 
 def status_line(result: CheckResult) -> tuple[str, str]:
-    """Title (at most 140 characters, plain text) and summary (Markdown) of a status.
+    """Return title (at most 140 characters, plain text) and summary (Markdown) of a status.
 
     The summary is the beginning of the comment: the effect, the objectives that it violates, and
-    who accepted that.
-
-    A change to `.minimize.yaml` stands here, on the check's page and in a comment that there is for
-    other reasons. By itself it causes no comment (CONTRACT has none while no image changes) and no
-    failure (the head's file is not in force).
+    who accepted that. A change to `.minimize.yaml` is in it, on the check's page and in a comment
+    that exists for other reasons. By itself it causes no comment (CONTRACT has none while no image
+    changes) and no failure (the head's file is not in force).
     """
     paragraphs = [headline(result), *persons_words(result, chat=True)]
     if result.only_limits and result.accepted is None:
@@ -79,9 +77,9 @@ def status_line(result: CheckResult) -> tuple[str, str]:
 
 
 def not_built(head: str, title: str, summary: str) -> tuple[str, str]:
-    """Title and summary of the status of a stranger's commit that has no result.
+    """Return title and summary of the status of a stranger's commit that has no result.
 
-    `title` and `summary` say what came in its way; `summary` is Markdown.
+    `title` and `summary` say what prevented it; `summary` is Markdown.
     """
     line = to_markdown(say.not_built(line=f"/minimize allow {head}"))
     whole = (str(line), sentence_markdown(f"{title}."), summary)
@@ -89,7 +87,7 @@ def not_built(head: str, title: str, summary: str) -> tuple[str, str]:
 
 
 def sentence_markdown(text: str) -> str:
-    """A sentence with foreign parts (paths, names, a host's answer) as harmless Markdown."""
+    """Return a sentence with foreign parts (paths, names, a host's answer) as harmless Markdown."""
     return str(to_markdown(message(text)))
 
 
@@ -102,10 +100,10 @@ def render_comment(
     marker: str = COMMENT_MARKER,
     limit: int = COMMENT_LIMIT,
 ) -> str:
-    """The comment about `result`, at most `limit` characters (not less than 4,000).
+    """Return the comment about `result`, at most `limit` characters (not less than 4,000).
 
-    Where it would be longer, the least important goes first: the graphs, the changed packages,
-    the ends of long lists; `page_url` is where all of it is, or null. `chat` adds the hint to
+    If it would be longer, the least important is left out first: the graphs, the changed packages,
+    the ends of long lists; `page_url` is the page with all of it, or None. `chat` adds the hint to
     `/minimize help`; `about` is a first paragraph for a report on a part of the change.
     """
     text = ""
@@ -114,7 +112,7 @@ def render_comment(
         text = _render(document(result, detail, chat=chat), last, about=about, marker=marker)
         if _length(text) <= limit:
             return text
-    # Foreign texts are truncated already: only a limit below our own words leads here.
+    # Foreign texts are truncated already: only a limit below our own texts leads here.
     return _render(
         Document(say.too_long(), (), (), (), result.verdict),
         _last_lines(page_url, chat=chat, short=True),
@@ -130,7 +128,7 @@ def render_nothing_any_more(
     chat: bool = False,
     marker: str = COMMENT_MARKER,
 ) -> str:
-    """The text that replaces a comment when a later push takes the change back."""
+    """Return the text that replaces a comment when a later push undoes the change."""
     persons = [Paragraph(phrase) for phrase in persons_words(result, chat=chat)]
     sections = (Section("", tuple(persons)),) if persons else ()
     report = Document(say.nothing_any_more(), sections, (), footer(result), result.verdict)
@@ -149,10 +147,10 @@ def render_answer(
     *,
     limit: int = COMMENT_LIMIT,
 ) -> str:
-    """A comment that answers others: `lead`, then each part under its heading.
+    """Return a comment that answers others: `lead`, then each part under its heading.
 
-    `marker` is the hidden marker of such comments. At most `limit` characters: of a part that does
-    not fit only the heading stays, with a note.
+    `marker` is the hidden marker of such comments. It has at most `limit` characters: of a part
+    that does not fit, only the heading stays, with a note.
     """
     whole = [Section("", (Paragraph(heading), *blocks)) for heading, blocks in parts]
     headings = [Section("", (Paragraph(say.answer_too_long(command=h)),)) for h, _ in parts]
@@ -176,7 +174,7 @@ def _last_lines(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase
 
 
 def _length(text: str) -> int:
-    """Characters as a forge may count them: UTF-16 units, never fewer than code points."""
+    """Return the length as a forge may count it: UTF-16 units, never fewer than code points."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -195,7 +193,7 @@ def _render(
 
 
 def _finalize(value: Any) -> str:
-    """The template's output filter: Markdown as it is, numbers, any other text as a code span."""
+    """Filter the template's output: Markdown as it is, numbers, any other text as a code span."""
     if isinstance(value, Markdown):
         return value
     if isinstance(value, int):
@@ -205,7 +203,7 @@ def _finalize(value: Any) -> str:
 
 @cache
 def _template() -> Template:
-    # HTML's escaping is not Markdown's: `_finalize` stands in its place.
+    # Not HTML's escaping: `_finalize` escapes for Markdown.
     environment = _environment(autoescape=False, finalize=_finalize)
     environment.filters["md"] = to_markdown
     environment.filters["cell"] = partial(to_markdown, cell=True)

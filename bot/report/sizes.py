@@ -10,7 +10,7 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def format_size(size: int | None, *, whole_from: float = 99.95) -> str:
-    """`size` bytes as `85 B`, `570 kB`, `31.2 MB`; three figures at most, `not known` for null.
+    """Return bytes as `85 B`, `570 kB`, `31.2 MB`: at most three figures; `not known` for None.
 
     Numbers from `whole_from` on have no decimals.
     """
@@ -19,7 +19,7 @@ def format_size(size: int | None, *, whole_from: float = 99.95) -> str:
     sign = MINUS if size < 0 else ""
     value, unit = float(abs(size)), "B"
     for larger in _UNITS:
-        # 999.5 would be shown as 1000: it belongs to the next unit.
+        # 999.5 would be rounded to 1000: it belongs to the next unit.
         if value < 999.5:
             break
         value, unit = value / 1000, larger
@@ -46,10 +46,7 @@ def short_delta(delta: int | None) -> str:
 
 
 def short_span(sizes: Iterable[int], write: Callable[[int], str] = short_size) -> str:
-    """First and last of sizes in their order: `44 to 144 MB`.
-
-    With all figures where fewer would show them alike.
-    """
+    """Return first and last of sorted sizes, `44 to 144 MB`, in full if they look equal."""
     ordered = list(sizes)
     first, last = ordered[0], ordered[-1]
     alike = first != last and write(first) == write(last)
@@ -57,7 +54,7 @@ def short_span(sizes: Iterable[int], write: Callable[[int], str] = short_size) -
 
 
 def number_in_unit(size: int, of: int) -> str:
-    """`size` as a number in the unit in which `of` is written: `29` of 57 MB; `<1` for little."""
+    """Return `size` as a number in the unit of `of`: `29` of 57 MB; `<1` for little."""
     unit = short_size(of).rpartition(" ")[2]
     value = size / 1000 ** ("B", *_UNITS).index(unit)
     if of / 1000 ** ("B", *_UNITS).index(unit) < 9.95:
@@ -81,9 +78,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def span(texts: Iterable[str]) -> str:
-    """First and last of formatted values, given in rising order: `30.9 to 31.2 MB`, or the one.
+    """Return first and last of formatted values in rising order, `30.9 to 31.2 MB`, or the one.
 
-    A unit that both share is written once.
+    A unit that both have is written once.
     """
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
@@ -113,7 +110,7 @@ def count_span(counts: Iterable[int | None]) -> str:
 
 
 def _known(values: Iterable[int | None]) -> list[int] | None:
-    """The values in rising order; null if there are none or one is not known."""
+    """Return the values in rising order; None if there are none or one is unknown."""
     listed = list(values)
     known = [value for value in listed if value is not None]
     return sorted(known) if known and len(known) == len(listed) else None

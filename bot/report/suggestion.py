@@ -1,5 +1,4 @@
-"""Suggestions and advice on lines: of a diff, of spec files, and of files that say what images
-request."""
+"""Suggestions and advice on lines: in a diff, in spec files, and in files with images' requests."""
 
 from __future__ import annotations
 
@@ -15,10 +14,11 @@ from bot.report.template import Place, say, short_image
 
 
 def offered(result: CheckResult) -> tuple[Suggestion, ...]:
-    """The suggestions that a click may put into the change, by their lines.
+    """Return the suggestions that a click may apply to the change, by their lines.
 
-    The diff shows the line, solving measured what it saves, and the built files have no trace of
-    what leaves. None while the check goes on, and none where somebody must allow the change first.
+    Their lines are in the diff, their savings were measured by solving, and the built files have no
+    trace of the leaving packages. None while the check goes on, or where somebody must allow the
+    change first.
     """
     if result.stage != "final" or result.verdict == "action_required":
         return ()
@@ -33,7 +33,7 @@ def offered(result: CheckResult) -> tuple[Suggestion, ...]:
 
 
 def suggestion_markdown(suggestion: Suggestion) -> str:
-    """The words above the line to write instead: what it saves, what speaks for it."""
+    """Return the words above the replacement: its saving and its evidence."""
     sentence = say.suggestion(
         saving=_saving(suggestion),
         tested="the image's test still succeeds" if _tested(suggestion) else "",
@@ -43,7 +43,7 @@ def suggestion_markdown(suggestion: Suggestion) -> str:
 
 
 def other_lines(suggestions: Sequence[Suggestion]) -> Phrase:
-    """One sentence on lines that the change did not bring: the first, and how many more."""
+    """Return one sentence on lines that the change did not add: the first, and a number."""
     if not suggestions:
         return ()
     first = suggestions[0]
@@ -75,14 +75,14 @@ def _tested(suggestion: Suggestion) -> bool:
     return suggestion.evidence is not None and suggestion.evidence.runs is True
 
 
-_NAMES = 6  # packages that are named
+_NAMES = 6  # number of packages that are named
 _HEAD = ("Line", "Advice", "Saves")
 
 
 def line_advice(result: CheckResult, detail: Detail) -> Section | None:
-    """A row for each line and piece of advice, the largest saving first; null where there is none.
+    """Return a row for each line and piece of advice, the largest saving first, or None.
 
-    The saving is the one on the first architecture, of each image where it is for several.
+    The saving is that on the first architecture, of each of several images.
     """
     rows: dict[object, LineAdvice] = {}
     for one in sorted(result.advice, key=lambda a: (arch_order(a.key.arch), a)):

@@ -1,5 +1,4 @@
-"""Sentences on the attack surface: what a change adds and removes, and the security fixes that
-pinned images lack."""
+"""Sentences on the attack surface: a change's effect, and fixes that pinned images lack."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from bot.report.phrase import Phrase, code, joined, plain, to_text, visible
 from bot.report.sizes import MINUS, plural
 from bot.report.template import say
 
-# A kind of surface: its noun and the items of an image, in the order in which they are named.
+# The kinds of surface in report order: noun and items of an image.
 _KINDS: tuple[tuple[str, Callable[[Surface], Sequence[str]]], ...] = (
     ("setuid file", lambda s: s.setuid),
     ("setgid file", lambda s: s.setgid),
@@ -40,14 +39,14 @@ _NOUNS = {
     "file with capabilities": "files with capabilities",
     "fix that its packages lack": "fixes that its packages lack",
     "CVE without a fix": "CVEs without a fix",
-}  # those without a plain plural
-_NAMES = 3  # items of a kind that are named
+}  # irregular plurals
+_NAMES = 3  # number of items of a kind that are named
 
 
 def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
-    """One sentence on what moves in the changed images, all together; none where nothing does.
+    """Return one sentence on the changed images' surface, all together; none if it is unchanged.
 
-    Images are counted whose headers were read on both sides.
+    Images count if headers were read on both sides.
     """
     images = [image for row in rows for image in row.images]
     moves: list[Phrase] = []
@@ -88,7 +87,7 @@ def _lost(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> s
 
 
 def _new_advisories(image: ImageResult) -> int:
-    """The advisories of the sources that come in: of head's that are none of base's."""
+    """Return how many more advisories head has than base; 0 where one is not known."""
     base, head = image.base.surface, image.head.surface
     if base is None or head is None or base.advisories is None or head.advisories is None:
         return 0
@@ -98,7 +97,7 @@ def _new_advisories(image: ImageResult) -> int:
 def pinned_text(
     images: Iterable[tuple[ImageKey, Sequence[str] | None, Sequence[str] | None]],
 ) -> str:
-    """Each image with its advisories that are not applied, and its CVEs without a fix."""
+    """Return each image with its unapplied advisories, and its CVEs without a fix."""
     return "".join(f"{line}\n" for image in images for line in _lines(*image))
 
 

@@ -45,7 +45,7 @@ _MARKED = re.compile(r"\*\*([^*]+)\*\*|`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of values in sentences: how it is written, and an example of it."""
+    """A type of values in sentences: how it is written, with an example."""
 
     types: tuple[type, ...]
     write: Callable[[Any], Phrase]
@@ -53,7 +53,7 @@ class Kind:
 
 
 def workload_name(workload: str, *, emphasis: bool = False) -> Phrase:
-    """A workload; `@self` and `@self:NAME` are packages that no workload holds."""
+    """Return a workload; `@self` and `@self:NAME` stand for packages that no workload has."""
     itself, _, package = workload.partition(":")
     if itself != "@self":
         return name(workload, strong=emphasis)
@@ -70,7 +70,7 @@ def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
 
 
 def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False) -> Phrase:
-    """An image by its workload, and by what else tells it from the `others` of that workload."""
+    """Return an image by its workload, and what distinguishes it from `others` of that workload."""
     if place[0].startswith("@self"):
         alone = workload_name(place[0], emphasis=emphasis)
         return say.alone_on(workload=alone, environment=place[1])
@@ -82,21 +82,21 @@ def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False
 
 
 def commit(revision: str) -> Phrase:
-    """A commit id without markup: both forges shorten it and link it."""
+    """Return a commit id without markup: forges shorten and link it."""
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision)
     return code(revision)
 
 
 def short_commit(revision: str) -> Phrase:
-    """The first twelve digits of a commit id, by which git and the forges find it."""
+    """Return the first twelve digits of a commit id, by which git and forges find it."""
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision[:12])
     return commit(revision)
 
 
 def day(moment: str) -> Phrase:
-    """The day of a time in RFC 3339."""
+    """Return the day of a time in RFC 3339."""
     shown = moment[:10]
     return plain(shown) if re.fullmatch(r"\d{4}-\d\d-\d\d", shown, re.ASCII) else code(shown)
 
@@ -107,12 +107,12 @@ def line_place(line: SpecLine) -> Phrase:
 
 
 def line_phrase(line: SpecLine) -> Phrase:
-    """`Requires: perl` (`nginx.spec` line 31); a macro's with the line whose text it decides."""
+    """Return `Requires: perl` (`nginx.spec` line 31); for a macro with the line that it changes."""
     return say.line(text=line.text, place=line_place(line), feeds=feeds_phrase(line))
 
 
 def feeds_phrase(line: SpecLine) -> Phrase:
-    """`, which decides Requires: %{need} (line 31)`; empty for a line that states it itself."""
+    """Return `, which decides Requires: %{need} (line 31)`; empty if the line states it itself."""
     if not line.feeds:
         return ()
     first, *others = line.feeds
@@ -128,7 +128,7 @@ _TEXT = (str,)
 _SIZE = (int, type(None))
 KINDS = {
     "": Kind((tuple,), lambda phrase: phrase, None),
-    # Of our own vocabulary: a verb, an architecture, a span of counts.
+    # Words of our own: a verb, an architecture, a span of counts.
     "words": Kind(_TEXT, plain, ""),
     "package": Kind(_TEXT, code, "perl-libs"),
     "capability": Kind(_TEXT, code, "libperl.so.5.36()(64bit)"),
@@ -155,14 +155,14 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in a template. `counts` says that a number below 1 leaves its part out."""
+    """A slot of a template. `counts`: a number below 1 leaves its part out."""
 
     name: str
     kind: Kind
     counts: bool = False
 
     def show(self, value: object) -> Phrase:
-        """Write `value`; TypeError if it is of another kind."""
+        """Return `value` as a phrase; TypeError if it is of another kind."""
         if not isinstance(value, self.kind.types) or isinstance(value, bool):
             raise TypeError(f"{self.name} is {value!r}, not of {self.kind.types}")
         return self.kind.write(value)
@@ -172,10 +172,10 @@ class Slot:
 
 
 class Template:
-    """A sentence, or a part of one, with slots. Calling it with their values gives a phrase.
+    """A sentence, or a part of one, with slots.
 
-    ValueError for a kind that there is not; TypeError when called with other slots than it has, or
-    with a value that is not of the slot's kind.
+    Called with their values it returns a phrase. ValueError for an unknown kind; TypeError for
+    wrong slots, or a value that is not of the slot's kind.
     """
 
     def __init__(self, text: str) -> None:
@@ -237,7 +237,7 @@ def _slot(field: str, spec: str) -> Slot:
         words = spec[5:]
         return Slot(field, Kind(_TEXT, lambda url: link(words, url), "https://minimize.example/1"))
     if not field.isidentifier() or spec not in KINDS:
-        raise ValueError(f"a slot {{{field}:{spec}}} is of no kind that there is: {sorted(KINDS)}")
+        raise ValueError(f"a slot {{{field}:{spec}}} has no known kind: {sorted(KINDS)}")
     return Slot(field, KINDS[spec])
 
 
@@ -246,7 +246,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 class Sentences:
-    """The sentences of a TOML file, each a template under its name; read when first needed."""
+    """The sentences of a TOML file, each a template with a name; read on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""A check, a configuration's report, objectives and tracked steps as text for a terminal."""
+"""A check, a configuration's report, objectives and tracked steps as terminal text."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _STYLES = {
     "strong-code": "bold cyan",
     "strong-figure": "bold",
 }
-# Graphs are for browsers; a terminal has room for everything else.
+# Graphs are for browsers; everything else fits a terminal.
 _DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
 
 Json = Mapping[str, Any]
-# Kinds of steps that move no bytes.
+# Kinds of steps without a change in bytes.
 _TURNS = ("unsolvable", "solvable")
 
 
@@ -106,10 +106,10 @@ def print_objectives(value: Json, console: Console) -> None:
 
 
 def print_track(value: Json, console: Console) -> None:
-    """Print CONTRACT's `track` object: each image that moved, the packages and who moved it."""
+    """Print CONTRACT's `track` object: each changed image, with the packages and the origin."""
     console = fitted(console)
     moved = [image for image in value["images"] if image["steps"]]
-    # After a run that was cut short one may be new and have moved since.
+    # After an interrupted run an image may be new and have changed since.
     new = [i for i in value["images"] if i["before"] is None and not i["steps"]]
     for image in moved:
         _print_moved(image, console)
@@ -151,7 +151,7 @@ def _print_moved(image: Json, console: Console) -> None:
 
 
 def _weight(side: Json | None) -> str:
-    """The size of an image at one time; null is before it was first seen."""
+    """Return the size of an image at one time; None before it was first seen."""
     if side is None:
         return "not there"
     if side.get("status", "ok") != "ok":
@@ -172,8 +172,11 @@ def _print_block(block: Block, console: Console) -> None:
 
 
 def _print_table(block: Table, console: Console) -> None:
-    """Print a table; where it is wider than the terminal, columns that say the same in each row
-    as a line before it, and figures in several lines."""
+    """Print a table.
+
+    If it is wider than the terminal, columns with one value in all rows become a line before it,
+    and figures are wrapped.
+    """
     cells = [[terminal_text(phrase, console) for phrase in row] for row in block.rows]
     columns = [*range(len(block.head))]
     table = _filled(block, columns, cells)
@@ -193,7 +196,7 @@ def _print_table(block: Table, console: Console) -> None:
 
 
 def _width(table: RichTable, console: Console) -> int:
-    """The width of a table where no cell is wrapped, in characters."""
+    """Return the width of a table in which no cell is wrapped, in characters."""
     endless = console.options.update(max_width=10_000, width=10_000)
     return console.measure(table, options=endless).maximum
 
@@ -201,7 +204,7 @@ def _width(table: RichTable, console: Console) -> int:
 def _filled(
     block: Table, columns: Sequence[int], cells: Sequence[Sequence[Text]], *, wrapped: bool = False
 ) -> RichTable:
-    """Some columns of a table; `wrapped`: figures in several lines too."""
+    """Return some columns of a table; `wrapped`: figures may be wrapped too."""
     right = {place for place, column in enumerate(columns) if column in block.right}
     table = _rich_table([block.head[c] for c in columns], right, wrapped=wrapped)
     for row in cells:
@@ -226,7 +229,7 @@ def _rich_table(
 
 
 def terminal_text(phrase: Phrase, console: Console, *, dim: bool = False) -> Text:
-    """The phrase in colours; without colours code is in backticks."""
+    """Return the phrase in colours; without colours code is in backticks."""
     if console.color_system is None:
         return Text(to_text(phrase))
     text = Text(style="dim" if dim else "")
@@ -256,7 +259,7 @@ def _met(met: bool | None) -> Text:
 
 
 def print_repositories(answers: Sequence[RepositoryAnswer], console: Console) -> None:
-    """Print a line for each repository and architecture, and how many cannot be had."""
+    """Print a line for each repository and architecture, and the number of unusable ones."""
     console = fitted(console)
     for answer in answers:
         place = Text(visible(f"{answer.document} {answer.repository} {answer.arch}"), style="bold")

@@ -1,4 +1,4 @@
-"""The section about changes that were checked together: each alone, all, and what only all do."""
+"""The section on changes that were checked together: each alone, all, and what only all do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.report.phrase import Phrase, code, joined, plain
 from bot.report.sizes import MINUS, format_count_delta, format_delta
 from bot.report.template import Place, say
 
-_NAMES = 6  # packages that are named
+_NAMES = 6  # number of packages that are named
 _SAME = plain("no change")
 _STATUS = {
     "ok": "can be installed",
@@ -21,10 +21,10 @@ _STATUS = {
 
 
 def together(result: CheckResult, detail: Detail) -> Section | None:
-    """The effect of each change alone and of all together, and the packages that only all of them
-    bring or take away; null where the check is about one change.
+    """Return the effect of each change alone and of all together.
 
-    Changes have letters, this one A; they are as many as somebody wrote on one line.
+    Packages that only all of them bring in or remove are named. None if the check is about one
+    change. Changes are named by letters, this one is A.
     """
     if not result.others:
         return None
@@ -45,8 +45,7 @@ def together(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def _rows(result: CheckResult, detail: Detail) -> list[tuple[Phrase, ...]]:
-    """A row for each image on the architectures where all figures are the same; without images on
-    which no change has an effect."""
+    """Return a row for each affected image on the architectures with equal figures."""
     groups: dict[tuple[Place, tuple[Phrase, ...]], list[str]] = {}
     checked: dict[Place, list[str]] = {}
     for image in sorted(result.images, key=lambda i: (place_of_image(i), arch_order(i.key.arch))):
@@ -64,7 +63,7 @@ def _rows(result: CheckResult, detail: Detail) -> list[tuple[Phrase, ...]]:
 
 
 def _effect(base: Side, side: Side) -> Phrase:
-    """`+31.2 MB (+3)`: what a side has more than the base."""
+    """Return `+31.2 MB (+3)`: a side's difference from base."""
     if side.status != "ok" or base.status != "ok":
         return _SAME if side.status == base.status else plain(_STATUS[side.status])
     packages = (side.packages or 0) - (base.packages or 0)
@@ -75,7 +74,7 @@ def _effect(base: Side, side: Side) -> Phrase:
 
 
 def _only_together(image: ImageResult, detail: Detail) -> Phrase:
-    """`+perl`: the packages that come or go only with all changes."""
+    """Return `+perl`: the packages that come or leave only with all changes."""
     found = image.only_together
     if found is None:
         return ()

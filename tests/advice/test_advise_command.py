@@ -115,7 +115,7 @@ def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):
         "  Smallest: 2 packages, 10 kB (proved)\n"
         "    request also: less\n"
         "    less instead of big, of the same source, saves 2 MB\n"
-        "  What packages hold alone:\n"
+        "  What would leave with a package:\n"
         "    app-0:1-1.x86_64: 2 packages, 2 MB\n"
         "    big-0:1-1.x86_64: 1 package, 2 MB\n"
         "\n"
@@ -156,7 +156,7 @@ def test_the_fleet_is_there_where_it_is_wanted(run):
         "smallest": {"packages": 2, "installed_size": 10_000},
     }.items()  # fmt: skip
     text = run("app", "--edits", "0", "--fleet")[1]
-    assert "the fewest: 2 packages, 10 kB (proved)" in text
+    assert "the fewest bytes: 2 packages, 10 kB (proved)" in text
 
 
 def test_a_size_that_no_header_says_is_no_proof(run):

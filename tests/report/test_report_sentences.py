@@ -267,7 +267,7 @@ def test_a_template_refuses_other_slots_and_other_values() -> None:
         template(package="perl", size="1 MB")
     with pytest.raises(TypeError, match="package is"):
         template(package=plain("perl"), size=1)
-    with pytest.raises(ValueError, match="of no kind"):
+    with pytest.raises(ValueError, match="has no known kind"):
         Template("{package:pakcage}")
 
 
