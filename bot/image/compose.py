@@ -1,4 +1,4 @@
-"""Composing images: from descriptions to an OCI layout, with lock and bill of materials.
+"""The composition of images: from descriptions to an OCI layout, with lock and bill of materials.
 
 The bill of materials is CycloneDX.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ComposedImage:
-    """One architecture's image: what it was made of, its manifest's digest, its layer's sizes."""
+    """The image of one architecture: its description, its manifest's digest, its layer's sizes."""
 
     description: ImageDescription
     digest: str
@@ -49,7 +49,7 @@ class ComposedImage:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The content of a layout: one image, or an index of several; and the lock beside it."""
+    """The content of a layout, one image or an index of several, and the lock beside it."""
 
     digest: str
     media_type: str
@@ -70,12 +70,12 @@ def compose_images(
     jobs: int | None = None,
     progress: Callable[[Package], None] | None = None,
 ) -> Composed:
-    """Composes `images` (one for each architecture) into the OCI layout in the directory `layout`.
+    """Compose `images` (one for each architecture) into the OCI layout in the directory `layout`.
 
-    Packages of repositories that have `keys` must be signed by one of them. Where the result is
-    another one than an `expected` lock says, what was there stays, and SurroundingsError says why.
-    Raises ChangeError where a package is at fault, UsageError where the directory holds something
-    else, SurroundingsError where something cannot be had or written.
+    Packages of repositories that have `keys` must be signed by one of them. Where the result
+    differs from an `expected` lock, the old layout stays, and SurroundingsError says why. Raises
+    ChangeError where a package is at fault, UsageError where the directory has something else in
+    it, SurroundingsError where something cannot be fetched or written.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(in_use(cache))
@@ -103,7 +103,7 @@ def compose_images(
         top = manifests[0] if len(manifests) == 1 else add_index(target, manifests)
         if expected is not None and top.digest != expected.digest:
             raise SurroundingsError(
-                f"The image is another one than its lock says: {top.digest}, not"
+                f"The image differs from its lock: its digest is {top.digest}, not"
                 f" {expected.digest}.",
                 " ".join(expected.differences()),
             )
@@ -122,7 +122,7 @@ _NAMESPACE = uuid.UUID("6f2a1d3e-52c4-4f5b-9d3a-6d696e696d69")
 def bill_of_materials(
     image: ImageDescription, digest: str, cache: Cache, *, time: int
 ) -> Attachment:
-    """The CycloneDX document of an image whose manifest has `digest`; the same bytes each time.
+    """Return the CycloneDX document of an image whose manifest has `digest`, always the same bytes.
 
     `time` is the image's own, in seconds since 1970.
     """

@@ -1,9 +1,9 @@
 """The rpm database of an image, written by rpm itself, and the owners of its files.
 
-The database has headers only: no scriptlets, no files. rpm reads headers that a change's author may
-have made, so it runs in the sandbox. It gets the packages' first bytes, up to the end of their
-headers: payloads are not needed. Owners are those of the image's own /etc/passwd and /etc/group,
-and the users that packages bring.
+The database has only headers: no scriptlets are run, no files installed. rpm reads headers that a
+change's author may have made, so it runs in the sandbox. It gets the packages' first bytes, up to
+the end of their headers: payloads are not needed. Owners are those of the image's own /etc/passwd
+and /etc/group, and the users that packages bring.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from bot.temporary import temporary_directory
 
 _FILE = "rpmdb.sqlite"
 _MAGIC = b"SQLite format 3\0"
-# The database is made in the sandbox's /tmp, which is memory, and comes out as its output.
+# The database is made in the sandbox's /tmp, which is memory, and returned as its output.
 _LIMITS = Limits(seconds=300.0, memory=1 << 30, output=1 << 30, file_size=1 << 30, tmp=1 << 30)
-# SQLite's file format, section 1.3: the change counter, who wrote last and at which counter.
+# SQLite's file format, section 1.3: the change counter, the counter of the last write, and its
+# version of SQLite.
 _COUNTER, _VALID_FOR, _WRITER = 24, 92, 96
-# SQLite 3.40.0, in every database: which version wrote it says nothing of the content.
+# SQLite 3.40.0, written into every database: the version does not change the content.
 _VERSION = 3_040_000
 _SCRIPT = """
 rpm --dbpath /tmp/db --install --justdb --noscripts --notriggers --nodeps --ignorearch --ignoreos \\
@@ -54,18 +55,18 @@ class DatabaseRequest:
 
 @once
 def rpm_version() -> str:
-    """The version of the rpm that writes databases, as `rpm --version` says it."""
+    """Return the version of the rpm that writes databases, from `rpm --version`."""
     finished = run_sandboxed(["rpm", "--version"], limits=Limits(seconds=30.0))
     if finished.returncode != 0:
         raise SurroundingsError(
-            "rpm cannot be run, and it writes the database of an image.",
+            "rpm cannot be run, which writes the database of an image.",
             "Install it: apt-get install rpm, or dnf install rpm.",
         )
     return finished.stdout.decode().strip().removeprefix("RPM version ")
 
 
 def database_key(request: DatabaseRequest) -> str:
-    """The key of a database: its headers in their order, what of them is installed, rpm."""
+    """Return the key of a database: its headers in order, the file selection, rpm's version."""
     return key_of(
         "database",
         [found.header for found in request.listings],
@@ -78,7 +79,10 @@ def database_key(request: DatabaseRequest) -> str:
 
 
 def make_database(request: DatabaseRequest, cache: Cache, store: PartStore) -> Part:
-    """The piece of a layer with the database. Raises ChangeError where rpm refuses a header."""
+    """Return the piece of a layer with the database.
+
+    Raises ChangeError where rpm refuses a header.
+    """
 
     def fill(writer: PartWriter) -> None:
         content = _written(request, cache)
@@ -111,7 +115,7 @@ def _written(request: DatabaseRequest, cache: Cache) -> bytes:
 
 
 def _readable(file: Path, content: bytes) -> None:
-    """Writes a file that the sandbox's user can read, whatever the umask is."""
+    """Write a file that the sandbox's user can read, whatever the umask."""
     file.write_bytes(content)
     file.chmod(0o644)
 
@@ -125,7 +129,7 @@ def _header(package: Package, cache: Cache) -> bytes:
 
 
 def _run(request: DatabaseRequest, headers: Path) -> bytes:
-    # What the host's configuration could change is set here.
+    # These override the host's configuration.
     definitions = {
         "_db_backend": "sqlite",
         "_install_langs": ":".join(request.selection.languages),
@@ -151,7 +155,7 @@ def _run(request: DatabaseRequest, headers: Path) -> bytes:
 
 
 def normalized(database: bytes) -> bytes:
-    """An SQLite file without what tells of the library that wrote it."""
+    """Return an SQLite file without the traces of the library that wrote it."""
     if len(database) < 100:
         return database
     counter = struct.pack(">I", 1)
@@ -163,15 +167,15 @@ def normalized(database: bytes) -> bytes:
 
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
-# What systemd-sysusers gives to whom no number is given: from here downwards.
+# The numbers that systemd-sysusers assigns, from the highest down.
 _HIGHEST, _LOWEST = 999, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Numbers of users and groups, and the two files if they had to grow (else null).
+    """The numbers of users and groups.
 
-    `passwd` and `group` are the new contents of files that packages own.
+    `passwd` and `group` are the new contents of the two files, null if they did not have to grow.
     """
 
     users: dict[str, int] = field(default_factory=dict)
@@ -180,9 +184,9 @@ class Owners:
     group: bytes | None = None
 
     def of(self, user: str, group: str) -> tuple[int, int, int]:
-        """uid, gid, and the mode bits to clear: unknown names become root's, as rpm does it.
+        """Return uid, gid, and the mode bits to clear: unknown names become root, as in rpm.
 
-        A file that falls to root loses setuid or setgid (rpm's lib/rpmfi.c, rpmfilesStat).
+        A file that becomes root's loses setuid or setgid (rpm's lib/rpmfi.c, rpmfilesStat).
         """
         uid, gid, cleared = 0, 0, 0
         if user != "root":
@@ -195,9 +199,9 @@ class Owners:
 
 
 def read_owners(passwd: bytes, group: bytes, sysusers: Iterable[Sysuser]) -> Owners:
-    """The owners of an image: its passwd and group, and the users that its packages bring.
+    """Return the owners of an image: its passwd and group, and the users that its packages bring.
 
-    Users without a number get one as systemd-sysusers would give it, in the order of their names.
+    Users without a number get one as from systemd-sysusers, in the order of their names.
     """
     users, groups = _numbers(passwd), _numbers(group)
     lines = sorted(set(sysusers))

@@ -1,4 +1,4 @@
-"""A package's payload as a piece of a layer: files and links with their capabilities, made once."""
+"""Fragments: a package's files and links as a piece of a layer, made once."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _ATTRIBUTE = "security.capability"
 class FragmentPlan:
     """The files of a package that become a fragment of a layer.
 
-    `indexes` are those of the listing's files that go in, in its order (no directories); `moved`
-    the directories that links lead elsewhere.
+    `indexes` are those of the listing's files in it, in the listing's order (no directories);
+    `moved` are the directories that links replace, with their targets.
     """
 
     package: Package
@@ -44,7 +44,7 @@ class FragmentPlan:
     moved: Mapping[str, str]
 
     def key(self, owners: Owners) -> str:
-        """The key of the piece: package, header, what is cut, where it lands, who owns it."""
+        """Return the key of the piece: package, header, selected files, their paths and owners."""
         location = self.package.location
         assert location is not None
         names = {
@@ -63,7 +63,7 @@ class FragmentPlan:
 
 
 def tar_entry(entry: FileEntry, path: str, owners: Owners, name: str) -> TarEntry:
-    """A file's entry in a layer. RefusedPackageError for capabilities that cannot be read."""
+    """Return a file's entry in a layer. RefusedPackageError for malformed capabilities."""
     uid, gid, cleared = owners.of(entry.user, entry.group)
     attributes = {}
     if entry.capabilities and stat.S_ISREG(entry.mode):
@@ -93,10 +93,10 @@ def _hard_link(entry: FileEntry, path: str, target: str, owners: Owners) -> TarE
 
 
 def make_fragment(fragment: FragmentPlan, owners: Owners, cache: Cache, store: PartStore) -> Part:
-    """The piece of `fragment`, from the cache, or from the payload, which is fetched and checked.
+    """Return the piece of `fragment`, from the cache or from the fetched and checked payload.
 
-    Raises RefusedPackageError for a payload that is not what its header says, SurroundingsError
-    where the package cannot be had.
+    Raises RefusedPackageError for a payload that differs from its header, SurroundingsError where
+    the package cannot be fetched.
     """
 
     def fill(writer: PartWriter) -> None:
@@ -108,7 +108,7 @@ def make_fragment(fragment: FragmentPlan, owners: Owners, cache: Cache, store: P
 def make_shared(
     fragments: Sequence[FragmentPlan], owners: Owners, cache: Cache, store: PartStore
 ) -> Part:
-    """The paths that several packages have, each from the package that was chosen for it."""
+    """Return the piece of the paths that several packages have, each from its chosen package."""
 
     def fill(writer: PartWriter) -> None:
         for fragment in fragments:
@@ -118,7 +118,7 @@ def make_shared(
 
 
 def file_content(fragment: FragmentPlan, cache: Cache) -> bytes:
-    """The content of the one regular file that is cut, which must be small (passwd)."""
+    """Return the content of the one selected regular file, which must be small (passwd)."""
     found: list[bytes] = []
 
     def take(index: int, _: int, content: Content) -> None:
@@ -131,19 +131,19 @@ def file_content(fragment: FragmentPlan, cache: Cache) -> bytes:
 
 def _read(fragment: FragmentPlan, cache: Cache, take: Callable[[int, int, Content], None]) -> None:
     path = fetch_package(fragment.package, cache)
-    # What was planned came from a header that was fetched alone, where no checksum covers it.
+    # The plan is made from a header that was fetched alone, where no checksum covers it.
     import hashlib
 
     with path.open("rb") as stream:
         header = hashlib.sha256(stream.read(fragment.listing.header_end)).hexdigest()
     if header != fragment.listing.header:
         forget_listing(fragment.package, cache)
-        raise RefusedFileError(str(path), "the header that was fetched before it was another one")
+        raise RefusedFileError(str(path), "its header differs from the one that was fetched before")
     read_payload(str(fragment.package.nevra), path, fragment.listing, take)
 
 
 class _Pieces:
-    """Writes tar entries of a payload's files as they come."""
+    """Writes tar entries of a payload's files as they arrive."""
 
     def __init__(
         self, fragment: FragmentPlan, owners: Owners, write: Callable[[bytes], None]
@@ -157,11 +157,11 @@ class _Pieces:
             links = fragment.listing.files[index].links
             if links:
                 self._groups.setdefault(links, []).append(index)
-        # Content may come with a name that is not installed, such as one of the documentation.
+        # The content may belong to a name that is not installed, such as one of the documentation.
         self._waiting = dict(self._groups)
 
     def read(self, cache: Cache) -> None:
-        """Reads the payload; RefusedPackageError where a file of the header is not in it."""
+        """Read the payload; RefusedPackageError where a file of the header is not in it."""
         if not self._cut.indexes:
             return
         _read(self._cut, cache, self._take)
@@ -182,7 +182,7 @@ class _Pieces:
         self._copy(content, entry.size if stat.S_ISREG(entry.mode) else 0)
 
     def _group(self, indexes: Sequence[int], content: Content) -> None:
-        """Hard links: the first name has the content, the others follow it."""
+        """Write hard links: the first name has the content, the others follow it."""
         self._missing.difference_update(indexes)
         first = self._entry(indexes[0])
         self._write(entry_header(first))
@@ -204,7 +204,7 @@ class _Pieces:
 
 
 def _ranges(indexes: Sequence[int]) -> list[int]:
-    """Indexes in short: the first and the one after the last of each run."""
+    """Return indexes as ranges: the first index of each and the one after the last."""
     found: list[int] = []
     for index in indexes:
         if found and found[-1] == index:
@@ -233,9 +233,9 @@ _REVISION, _EFFECTIVE = 0x02000000, 0x000001
 
 
 def capability_attribute(text: str) -> bytes | None:
-    """The value of `security.capability` for a text as cap_from_text(3) reads it.
+    """Return the value of `security.capability` for a text as cap_from_text(3) reads it.
 
-    Null where it grants nothing (`""`, `=`). Raises ValueError for what is no such text.
+    None where it grants nothing (`""`, `=`). Raises ValueError for a malformed text.
     """
     flags = {"e": 0, "i": 0, "p": 0}
     for clause in text.split():

@@ -1,4 +1,4 @@
-"""Layers: measured by adding their parts, composed by putting them one after the other."""
+"""Layers: measured by adding their parts, composed by concatenating them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _CHUNK = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The parts of a layer in their order, and the plan by which they were made."""
+    """The parts of a layer in order, and the plan by which they were made."""
 
     plan: LayerPlan
     parts: tuple[Part | SmallPart, ...]
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """The packages it holds."""
+        """The packages in it."""
         return self.plan.packages
 
     @property
@@ -56,13 +56,13 @@ class Layer:
 
     @property
     def size(self) -> LayerSize:
-        """Bytes of the layer: as an archive, and as gzip and zstd blobs."""
+        """The bytes of the layer: as an archive, and as gzip and zstd blobs."""
         return sum((part.size for part in self.parts), PartSize()).layer
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A layer that was written: digests as OCI writes them, `size` in bytes."""
+    """A written layer: digests as in OCI, `size` in bytes."""
 
     digest: str
     diff_id: str
@@ -78,10 +78,10 @@ def compose_layer(
     jobs: int | None = None,
     progress: Callable[[Package], None] | None = None,
 ) -> Layer:
-    """The layer of `packages`: what is not in the cache is fetched, unpacked and compressed.
+    """Return the layer of `packages`; uncached ones are fetched, unpacked and compressed.
 
     A layer whose packages are all cached reads no payload. Raises ChangeErrors naming the package
-    that is at fault, SurroundingsError where something cannot be had.
+    at fault, SurroundingsError where something cannot be fetched.
     """
     store = PartStore(cache)
     packages = tuple(packages)
@@ -93,9 +93,9 @@ def compose_layer(
 
 
 def fetch_unread(packages: Iterable[Package], cache: Cache) -> None:
-    """Fetches, several at once, the packages whose header was never read.
+    """Fetch, in parallel, the packages whose header was never read.
 
-    Those have no fragment either: the whole file will be needed, and the header is in it.
+    They have no fragment either: the whole file will be needed, and the header is in it.
     """
     _fetch((package for package in packages if not has_listing(package, cache)), cache)
 
@@ -105,9 +105,9 @@ def write_blob(
     compression: Compression,
     target: Path,
 ) -> Blob:
-    """Writes the layer to `target`, and says what it is."""
+    """Write the layer to `target`; return its digests and size."""
     with ThreadPoolExecutor(1) as executor:
-        # The digest of the archive comes from the zstd frames: they are the quickest to unpack.
+        # The archive's digest is computed from the zstd frames, which decompress fastest.
         difference = executor.submit(_archive_digest, layer.parts)
         digest = hashlib.sha256()
         size = 0
@@ -122,7 +122,7 @@ def write_blob(
 
 
 def archive(layer: Layer) -> Iterator[bytes]:
-    """The bytes of the uncompressed layer."""
+    """Yield the bytes of the uncompressed layer."""
     for part in layer.parts:
         yield from _unpacked(part)
 
@@ -158,7 +158,7 @@ def _compressed(part: Part | SmallPart, compression: Compression) -> Iterator[by
 
 
 def _fetch_missing(plan: LayerPlan, cache: Cache, store: PartStore) -> None:
-    """Fetches the packages whose fragments are not there, several at once."""
+    """Fetch, in parallel, the packages whose fragments are missing."""
     missing = (
         fragment
         for fragment in plan.fragments
@@ -188,7 +188,7 @@ def _make_parts(
         return part
 
     numbers = [number for number, fragment in enumerate(plan.fragments) if fragment.indexes]
-    # The largest first: nobody waits for one large package at the end.
+    # The largest first, so that no large one is left at the end.
     largest = sorted(numbers, key=lambda n: -(plan.fragments[n].package.installed_size or 0))
     with ThreadPoolExecutor(max(1, jobs)) as executor:
         database = (

@@ -1,7 +1,7 @@
-"""Where the files of an image's packages land: links followed, shared paths found, conflicts named.
+"""The paths of an image's files: links followed, shared paths found, conflicts reported.
 
 rpm resolves the directory of each file through the symbolic links that packages bring (/lib64 is
-usr/lib64 where that link is installed), so no entry of the layer ever goes through a link.
+usr/lib64 where that link is installed), so no entry of the layer goes through a link.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from bot.image.listing import FileEntry
 from bot.image.rpmheader import RefusedPackageError, printable
 
 _MAX_LINKS = 40
-# An OCI layer says by such names that a file of a lower layer is gone.
+# In an OCI layer such names delete a file of a lower layer.
 _WHITEOUT = ".wh."
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A package of an image: its name for errors, its files, and the indexes that are installed."""
+    """A package of an image: its name for errors, its files, and the indexes of installed ones."""
 
     name: str
     files: tuple[FileEntry, ...]
@@ -30,14 +30,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Where everything lands. Paths have no leading slash; the root directory is `` (empty).
+    """The paths of all files.
 
-    `moved` has, for each member, the directories that links lead elsewhere. `directories` maps
-    every directory to the file entry that says its mode and owner, null where no package owns it.
-    `apart` has, for each member, the indexes that are no part of its fragment, because another
-    package has the path too (or a hard link of it); `shared` says, for each of those paths that
-    is taken, which member and index gives it, in the order of paths. `besides` are the real places
-    of the directories that were requested besides.
+    Paths have no leading slash; the root directory is empty. `moved` has, for each member, the
+    directories that links replace, with their targets. `directories` maps every directory to the
+    file entry with its mode and owner, null where no package owns it. `apart` has, for each member,
+    the indexes that are not in its fragment, because another package has the path too (or a hard
+    link of it); `shared` has, for each of those paths, the member and index that provide it, in
+    path order. `besides` are the real paths of the additional directories.
     """
 
     moved: tuple[Mapping[str, str], ...]
@@ -48,18 +48,18 @@ class Arrangement:
 
 
 class FileConflictError(ChangeError):
-    """Two packages want different things at one path: rpm would refuse the transaction."""
+    """Two packages have different files at one path: rpm would refuse the transaction."""
 
     def __init__(self, what: str) -> None:
         super().__init__(printable(what))
 
 
 def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangement:
-    """Where the files of `members` land; the directories `besides` (absolute) are there too.
+    """Return the paths of the files of `members` and of the directories `besides` (absolute).
 
     Raises FileConflictError where two packages cannot be installed together, RefusedPackageError,
-    naming it, for a package with a device, a socket, a file behind its own symbolic link, or a
-    name that an OCI layer cannot hold.
+    naming it, for a package with a device, a socket, a file behind its own symbolic link, or a name
+    that an OCI layer cannot have.
     """
     links = _links(members)
     resolver = _Resolver(links)
@@ -105,7 +105,7 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
 
 
 def landing(entry: FileEntry, moved: Mapping[str, str]) -> str:
-    """The path in the layer of a file of a member, by that member's `moved`."""
+    """Return the path in the layer of a file of a member, by that member's `moved`."""
     directory, _, base = entry.path.rpartition("/")
     real = moved.get(directory)
     if real is None:
@@ -123,21 +123,21 @@ def _links(members: Sequence[Member]) -> dict[str, str]:
 
 
 class _Resolver:
-    """Follows the image's own symbolic links, inside the image: `..` ends at its root."""
+    """Follows the image's own symbolic links, within the image: `..` ends at its root."""
 
     def __init__(self, links: Mapping[str, str]) -> None:
         self._links = links
         self._known: dict[str, str] = {"": ""}
 
     def directory(self, path: str) -> str:
-        """The real place of the directory `/a/b`, as `c/d`; `` for the root."""
+        """Return the real path of the directory `/a/b`, as `c/d`; empty for the root."""
         found = self._known.get(path)
         if found is None:
             found = self._known[path] = self._follow(path)[1:]
         return found
 
     def through(self, path: str) -> Iterator[str]:
-        """The links, by their own paths, that lead from the directory `path` elsewhere."""
+        """Return the links, by their own paths, by which the directory `path` is reached."""
         place = ""
         for part in path.split("/")[1:]:
             place += "/" + part
@@ -161,7 +161,7 @@ class _Resolver:
             followed += 1
             if followed > _MAX_LINKS:
                 raise FileConflictError(
-                    f"The symbolic links of the packages go round in circles at {path}."
+                    f"The symbolic links of the packages form a loop at {path}."
                 )
             if target.startswith("/"):
                 place = ""
@@ -187,7 +187,9 @@ def _refuse_kind(member: Member, entry: FileEntry, base: str) -> None:
     if kind in (stat.S_IFCHR, stat.S_IFBLK):
         raise RefusedPackageError(member.name, f"{entry.path} is a device node")
     if kind not in (stat.S_IFREG, stat.S_IFLNK, stat.S_IFIFO):
-        raise RefusedPackageError(member.name, f"{entry.path} is of a kind that no layer can hold")
+        raise RefusedPackageError(
+            member.name, f"{entry.path} is of a kind that a layer cannot have"
+        )
     if base.startswith(_WHITEOUT):
         raise RefusedPackageError(
             member.name, f"{entry.path} would be read as a deletion in an OCI layer"
@@ -208,7 +210,7 @@ def _refuse_mixed(
     directories: Mapping[str, FileEntry | None],
     owners: Mapping[str, Sequence[tuple[int, int]]],
 ) -> None:
-    """Raise where a path is a directory for one package and something else for another."""
+    """Raise where a path is a directory in one package and something else in another."""
     for path in directories.keys() & owners.keys():
         number, _ = owners[path][0]
         prefix = f"/{path}/"
@@ -243,7 +245,7 @@ def _shared(
         files = members[number].files
         groups = {files[index].links for index in indexes} - {0}
         if groups:
-            # A hard link needs its file before it: the whole group comes after the fragments.
+            # A hard link must come after its file: the whole group comes after the fragments.
             more = [
                 index
                 for index in members[number].installed
@@ -257,7 +259,7 @@ def _shared(
 def _winner(
     members: Sequence[Member], path: str, found: Sequence[tuple[int, int]]
 ) -> tuple[int, int]:
-    """Which of the equal files is taken: the last, as with rpm; of colours the 64-bit one."""
+    """Return which of several equal files is taken: as in rpm the last, or the 64-bit one."""
     entries = [members[number].files[index] for number, index in found]
     best = max(entry.color for entry in entries)
     preferred = [pair for pair, entry in zip(found, entries, strict=True) if entry.color == best]

@@ -1,4 +1,4 @@
-"""The files of a package, as its header tells of them: parsed once, then from the cache."""
+"""The files of a package by its header: parsed once, then cached."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _LICENSE, _URL, _VENDOR, _SUMMARY = 1014, 1020, 1011, 1004
 _OLD_NAMES, _SIZES, _MODES, _RDEVS, _MTIMES = 1027, 1028, 1030, 1033, 1034
 _DIGESTS, _LINKS, _FLAGS, _USERS, _GROUPS = 1035, 1036, 1037, 1039, 1040
 _PROVIDES, _PROVIDE_VERSIONS = 1047, 1113
-# The scriptlets that run when a package is installed: %pre, %post, %pretrans, %posttrans.
+# The scriptlets that run at an installation: %pre, %post, %pretrans, %posttrans.
 _SCRIPTLETS = (1023, 1024, 1151, 1152)
-# Commands by which scriptlets give rights that no header has.
+# Commands by which scriptlets give privileges that are not in the header.
 _PRIVILEGING = re.compile(
     r"(?<![\w.-])(adduser|chmod|chown|chgrp|groupadd|setcap|setfacl|useradd|usermod)(?![\w.-])"
 )
@@ -42,11 +42,11 @@ _COLORS, _CAPS, _LONG_SIZES, _ALGORITHM = 1140, 5010, 5008, 5011
 
 
 class FileEntry(NamedTuple):
-    """One file of a package. `path` is absolute and plain (no `.`, `..` or double slash).
+    """One file of a package.
 
-    `links` tells which files are one: entries of a package with the same number (not 0) are hard
-    links of each other. `digest` is hexadecimal, empty for what has no content; `capabilities` is
-    rpm's text; `lang` is languages joined by `|`.
+    `path` is absolute and normalised (no `.`, `..` or double slash). Entries of a package with the
+    same number in `links` (not 0) are hard links of each other. `digest` is hexadecimal, empty for
+    files without content; `capabilities` is rpm's text; `lang` are languages joined by `|`.
     """
 
     path: str
@@ -80,10 +80,9 @@ class Sysuser(NamedTuple):
 class Listing:
     """The files of a package by its header, and the checksum that identifies that header.
 
-    `digest_algorithm` is OpenPGP's number (8: SHA-256, 1: MD5); `built` seconds since 1970;
-    `header` the SHA-256 of the file's first `header_end` bytes. `privileged` are the commands that
-    give rights to users or files and that the scriptlets of an installation name (`chmod`,
-    `useradd`).
+    `digest_algorithm` is OpenPGP's number (8: SHA-256, 1: MD5); `built` is in seconds since 1970;
+    `header` is the SHA-256 of the file's first `header_end` bytes. `privileged` are the commands
+    for privileges in the scriptlets of an installation (`chmod`, `useradd`).
     """
 
     name: str
@@ -102,14 +101,14 @@ class Listing:
 
 
 def listing(package: Package, cache: Cache) -> Listing:
-    """The listing of a package, from its header alone where the metadata says where that is.
+    """Return the listing of a package, from its header alone where the metadata has its byte range.
 
     Raises RefusedPackageError, naming the package, for a header that cannot be trusted, and
-    SurroundingsError where it cannot be had.
+    SurroundingsError where it cannot be fetched.
     """
     location = package.location
     if location is None:
-        raise SurroundingsError(f"{package.nevra} has no file that could be read.")
+        raise SurroundingsError(f"{package.nevra} has no file to read its header from.")
     return _listing(location.checksum.lower(), cache.root, _Request(package))
 
 
@@ -123,7 +122,7 @@ def _place(checksum: str, cache: Cache) -> Path:
 
 
 class _Request:
-    """A package that is no part of a key of `lru_cache`: its checksum is."""
+    """A package for `lru_cache`, whose key is the checksum only."""
 
     def __init__(self, package: Package) -> None:
         self.package = package
@@ -142,7 +141,7 @@ def _listing(checksum: str, root: Path, request: _Request) -> Listing:
     try:
         return _from_json(json.loads(place.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError):
-        pass  # not there yet, or of another time
+        pass  # not cached yet, or of another format
     package = request.package
     content = fetch_header(package, cache)
     if content is None:
@@ -154,7 +153,7 @@ def _listing(checksum: str, root: Path, request: _Request) -> Listing:
 
 
 def forget_listing(package: Package, cache: Cache) -> None:
-    """Removes what is cached of a package's header: the file itself has another one."""
+    """Remove the cached listing of a package, whose file has another header."""
     assert package.location is not None
     checksum = package.location.checksum.lower()
     _place(checksum, cache).unlink(missing_ok=True)
@@ -164,7 +163,7 @@ def forget_listing(package: Package, cache: Cache) -> None:
 
 
 def parse_listing(name: str, content: bytes) -> Listing:
-    """The listing in the beginning of an RPM file; `name` is for errors (RefusedPackageError)."""
+    """Return the listing in the beginning of an RPM file; RefusedPackageError names `name`."""
     _, header, end = read_headers(name, content)
     payload = header.text(_PAYLOAD_FORMAT) or "cpio"
     if payload != "cpio":
@@ -247,7 +246,7 @@ def _paths(name: str, header: Header) -> list[str]:
             _refuse_odd(name, directory.removesuffix("/"))
         if any("/" in base or base in (".", "..") for base in bases):
             _refuse_bases(name, bases)
-        # A long directory may stand in the header once, and before every file.
+        # A long directory may be in the header once, and in the path of every file.
         length = sum(len(directories[i]) for i in indexes) + sum(map(len, bases))
         _refuse_many(name, len(bases), length)
         paths = [directories[i] + base for i, base in zip(indexes, bases, strict=True)]
@@ -268,22 +267,24 @@ def _refuse_many(name: str, files: int, length: int) -> None:
 
 def _refuse_bases(name: str, bases: Sequence[str]) -> None:
     odd = next(base for base in bases if "/" in base or base in (".", ".."))
-    raise RefusedPackageError(name, f"it has a file that is called {odd!r}")
+    raise RefusedPackageError(name, f"it has a file that is named {odd!r}")
 
 
 def _refuse_odd(name: str, path: str) -> None:
-    """Refuses a path that is not absolute and plain: nothing may land outside the image."""
+    """Refuse a path that is not absolute and normalised: no file may be outside the image."""
     if path == "":
         return
     parts = path.split("/")
     if parts[0] != "" or any(part in ("", ".", "..") for part in parts[1:]):
-        raise RefusedPackageError(name, f"it has a file at {path!r}, which is no plain path")
+        raise RefusedPackageError(
+            name, f"it has a file at {path!r}, which is not absolute and normalised"
+        )
 
 
 def _hard_links(
     modes: Sequence[int], flags: Sequence[int], inodes: Sequence[int], devices: Sequence[int]
 ) -> list[int]:
-    """A number above 0 for each file that another entry of the package shares its inode with."""
+    """Return a number above 0 for each file that shares its inode with another one, else 0."""
     seen: dict[tuple[int, int], list[int]] = {}
     for index, (mode, flag, inode) in enumerate(zip(modes, flags, inodes, strict=True)):
         if inode and stat.S_ISREG(mode) and not flag & GHOST:
@@ -297,7 +298,7 @@ def _hard_links(
 
 
 def _sysusers(header: Header) -> tuple[Sysuser, ...]:
-    """Provides `user(x) = BASE64` and the like, as rpm 4.19 and newer make them."""
+    """Yield the users in `user(x) = BASE64` and similar provides of rpm 4.19 and newer."""
     import base64
     import binascii
 

@@ -1,4 +1,4 @@
-"""Lock files: what an image was made of, enough to make the same digest again."""
+"""Lock files: the inputs of an image, which reproduce its digest."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ImageDescription:
-    """Everything that decides the digest of an image on one architecture.
+    """Everything that determines the digest of an image on one architecture.
 
-    `requests` are what environment and workload request; `revision` is the source commit that
-    somebody named, or empty.
+    `requests` are those of environment and workload; `revision` is the given source commit, or
+    empty.
     """
 
     key: ImageKey
@@ -40,7 +40,7 @@ class ImageDescription:
     revision: str = ""
 
     def labels(self) -> dict[str, str]:
-        """The image's labels: what it is, and what it was made from."""
+        """Return the image's labels: its name and its inputs."""
         found = {
             "org.opencontainers.image.title": self.key.workload,
             "minimize.workload": self.key.workload,
@@ -56,7 +56,7 @@ class ImageDescription:
 
 
 def write_lock(path: Path, images: Sequence[ImageDescription], digest: str) -> None:
-    """Writes the lock of images that were composed together, and the digest they gave."""
+    """Write the lock of images that were composed together, with their digest."""
     document = {
         "minimize-lock": _VERSION,
         "digest": digest,
@@ -76,7 +76,7 @@ def write_lock(path: Path, images: Sequence[ImageDescription], digest: str) -> N
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock file: its images, the digest they gave, and what made them."""
+    """A lock file: its images, their digest, and the versions that made them."""
 
     images: tuple[ImageDescription, ...]
     digest: str
@@ -84,22 +84,23 @@ class Lock:
     rpm: str | None
 
     def differences(self) -> tuple[str, ...]:
-        """Why this machine may give another digest: sentences."""
+        """Return sentences on why this machine may give another digest."""
         found = []
         if self.format != FORMAT:
             found.append(
-                f"The lock is of layer format {self.format}, this release of minimize makes"
+                f"The lock has layer format {self.format}, and this release of minimize makes"
                 f" {FORMAT}."
             )
         if self.rpm is not None and self.rpm != rpm_version():
             found.append(
-                f"The lock's database was written by rpm {self.rpm}, here is rpm {rpm_version()}."
+                f"The lock's database was written by rpm {self.rpm}; this machine has rpm"
+                f" {rpm_version()}."
             )
         return tuple(found)
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock in a file; UsageError for what is none."""
+    """Return the lock in a file; UsageError if it is none."""
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -112,7 +113,7 @@ def read_lock(path: Path) -> Lock:
         images = tuple(_description(image) for image in document["images"])
         lock = Lock(images, str(document["digest"]), str(document["format"]), document["rpm"])
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is no whole lock file: {reason_of(error)}.") from error
+        raise UsageError(f"{path} is an incomplete lock file: {reason_of(error)}.") from error
     if not images:
         raise UsageError(f"{path} has no image in it.")
     return lock
@@ -167,9 +168,9 @@ def _description(data: Mapping[str, Any]) -> ImageDescription:
     snapshot = data["snapshot"]
     compression = data["compression"]
     if compression not in ("gzip", "zstd"):
-        raise ValueError(f"there is no compression `{compression}`")
+        raise ValueError(f"the compression `{compression}` is not known")
     if data["arch"] not in RPM_ARCHITECTURES:
-        raise ValueError(f"there is no architecture `{data['arch']}`")
+        raise ValueError(f"the architecture `{data['arch']}` is not known")
     return ImageDescription(
         key=ImageKey(data["workload"], data["environment"], data["repository"], data["arch"]),
         snapshot=SnapshotState(

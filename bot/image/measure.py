@@ -1,4 +1,4 @@
-"""Measures: a closure's layer, the files that a change moves, sizes without documentation."""
+"""Measurements: a closure's layer, the files that a change moves, sizes without documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from bot.model.closure import Closure
 from bot.model.package import Package
 from bot.model.result import FileChange
 
-# For a package that has no file of its own (predicted, transferred): one whose files count for it.
+# The substitute for a package without a file of its own (predicted, transferred): a package whose
+# files count instead.
 StandIn = Callable[[Package], Package | None]
 
 
@@ -35,12 +36,12 @@ def closure_layer(
     stand_in: StandIn | None = None,
     keys: KeyUrls | None = None,
 ) -> Layer | None:
-    """A closure's layer, really composed; null if it is unsolvable or a file is lacking.
+    """Return a closure's composed layer; None if it is unsolvable or a package has no file.
 
-    Packages of repositories that have `keys` must be signed by one of them.
-    A package without a file of its own counts with the files of its `stand_in`. Packages whose
-    fragments are cached are only added up. Raises ChangeError where packages make no image,
-    SurroundingsError where something cannot be had.
+    Packages of repositories that have `keys` must be signed by one of them. A package without a
+    file of its own counts with the files of its `stand_in`. The sizes of cached fragments are only
+    added up. Raises ChangeError where packages make no image, SurroundingsError where something
+    cannot be fetched.
     """
     if closure.status != "ok":
         return None
@@ -88,7 +89,7 @@ def file_changes(
 
 
 def with_files(packages: Iterable[Package], stand_in: StandIn | None) -> tuple[Package, ...] | None:
-    """The packages, those without a file with that of their `stand_in`; null where one has none."""
+    """Return the packages with files, by their `stand_in` if necessary; None where one has none."""
     found = []
     for package in packages:
         with_file = _with_file(package, stand_in)
@@ -136,21 +137,20 @@ def _files(
     return found
 
 
-# The others are not requested from a place that has none of this many headers.
+# After this many missing headers no more are requested from a place.
 _PATIENCE = 3
-# Headers that are read at once.
+# The number of headers that are read in parallel.
 _TOGETHER = 8
 _KIND = "nodocs"
-# Another way of counting makes another number of each package: raised with it.
+# Part of the cache key: to be raised when the counting changes.
 _FORMAT = "1"
 
 
 class NodocsSizes:
     """Sizes of packages without documentation, from their headers. Safe for several threads.
 
-    Headers come from files, from the cache and, with `fetch`, alone by HTTP range; each is read
-    once in the cache's life. A place (a host, or a folder) that lacks
-    some is left alone.
+    Headers come from files, from the cache and, with `fetch`, by HTTP range requests; each is read
+    once and cached. Places (hosts, directories) that lack some are not asked further.
     """
 
     def __init__(self, cache: Cache, *, fetch: bool = False) -> None:
@@ -161,7 +161,7 @@ class NodocsSizes:
         self._answering: set[str] = set()
 
     def of(self, package: Package) -> int | None:
-        """Bytes of one package without documentation; null where its header is not to be had."""
+        """Return a package's bytes without documentation; None where its header is unavailable."""
         location = package.location
         if location is None:
             return None
@@ -183,7 +183,7 @@ class NodocsSizes:
             return None
         policy = FEW if place in self._answering else BRIEF
         size = None
-        # Without the header, the whole file would be fetched for this one figure.
+        # Without a header's byte range the whole file would be fetched for this figure.
         if near or fetch_header(package, self._cache, policy) is not None:
             size = installed_size_nodocs(package, self._cache)
         if size is None:
@@ -195,7 +195,7 @@ class NodocsSizes:
 
 
 def with_nodocs(closures: Sequence[Closure], cache: Cache) -> tuple[Closure, ...]:
-    """The closures with `installed_size_nodocs` of each package whose header can be had."""
+    """Return the closures with `installed_size_nodocs` of packages with available headers."""
     sizes = NodocsSizes(cache, fetch=True)
     packages = {
         p.location.checksum: p for c in closures for p in c.packages if p.location is not None
@@ -206,7 +206,7 @@ def with_nodocs(closures: Sequence[Closure], cache: Cache) -> tuple[Closure, ...
         by_place[_place(package.location.url)].append(package)
     with ThreadPoolExecutor(_TOGETHER) as pool:
         for members in by_place.values():
-            # Whether a place answers is known before all of its headers are on their way.
+            # The first requests show whether a place answers before the others are sent.
             for part in (members[:_PATIENCE], members[_PATIENCE:]):
                 list(pool.map(sizes.of, part))
     return tuple(
@@ -219,6 +219,6 @@ def _filled(package: Package, size: int | None) -> Package:
 
 
 def _place(url: str) -> str:
-    """The host of a URL, or for a file its folder."""
+    """Return the host of a URL, or the directory of a file."""
     parts = urlsplit(url)
     return str(Path(unquote(parts.path)).parent) if parts.scheme == "file" else parts.netloc

@@ -31,11 +31,11 @@ LAYER: Mapping[Compression, str] = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
 NAME = "org.opencontainers.image.ref.name"
-# In a layout's index.json: the manifests of documents about its images. They are no entries of it,
-# for tools refuse to choose among several (`skopeo inspect oci:DIR`).
+# In a layout's index.json: the manifests of documents about its images. They are not listed as
+# images: tools refuse to choose among several (`skopeo inspect oci:DIR`).
 REFERRERS = "minimize.referrers"
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
-# Go's names for rpm's architectures, as image configurations want them.
+# Go's names for rpm's architectures, which image configurations use.
 PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "x86_64": {"architecture": "amd64", "os": "linux"},
     "aarch64": {"architecture": "arm64", "os": "linux", "variant": "v8"},
@@ -68,7 +68,7 @@ class Descriptor:
     more: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """As manifests and indexes have it."""
+        """Return it as in manifests and indexes."""
         return {
             "mediaType": self.media_type,
             "digest": self.digest,
@@ -88,9 +88,9 @@ class Attachment:
 class Layout:
     """A layout that is being written in a directory.
 
-    Blobs appear whole, under their digests; `finish` puts a new index.json in the old one's place
-    at once and removes what no image there needs any more. Killed before that, the old one stands.
-    While it is entered, other processes that want to write the same layout wait.
+    Blobs are written atomically, under their digests; `finish` replaces index.json atomically and
+    removes what no image needs any more. If the process is killed before that, the old layout
+    stands. While it is open, other processes that write the same layout wait.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -106,7 +106,7 @@ class Layout:
                     "Name another directory with --output.",
                 )
             self._blobs.mkdir(parents=True, exist_ok=True)
-            # Its time says since when: nothing else changes it.
+            # Its modification time is never changed later.
             self._lock.enter_context(locked(self._blobs.parent))
             for leftover in self._blobs.glob(".new-*"):
                 leftover.unlink(missing_ok=True)
@@ -121,7 +121,7 @@ class Layout:
         self._lock.close()
 
     def add(self, media_type: str, content: bytes) -> Descriptor:
-        """A blob of these bytes."""
+        """Add a blob of these bytes."""
         digest = hashlib.sha256(content).hexdigest()
         try:
             _replace(self._blobs / digest, content)
@@ -131,11 +131,11 @@ class Layout:
         return Descriptor(media_type, f"sha256:{digest}", len(content))
 
     def add_json(self, media_type: str, document: Mapping[str, object]) -> Descriptor:
-        """A blob of a document, in the one way that we write JSON."""
+        """Add a blob of a document, always with the same bytes."""
         return self.add(media_type, _json(document))
 
     def add_layer(self, layer: Layer, compression: Compression) -> tuple[Descriptor, Blob]:
-        """A blob of a layer, which is written as it is read."""
+        """Add a blob of a layer, written as it is read."""
         try:
             with _beside(self._blobs / "layer") as new:
                 blob = write_blob(layer, compression, new)
@@ -147,7 +147,7 @@ class Layout:
         return Descriptor(LAYER[compression], blob.digest, blob.size), blob
 
     def finish(self, manifest: Descriptor, referrers: Sequence[Descriptor] = ()) -> None:
-        """Makes `manifest` (an image or an index) what the layout holds; `referrers` tell of it."""
+        """Make `manifest` (an image or an index) the content; `referrers` are about it."""
         index = {
             "schemaVersion": 2,
             "mediaType": INDEX,
@@ -164,7 +164,10 @@ class Layout:
 
 
 def _platform(arch: str) -> Mapping[str, str]:
-    """The architecture fields of an image's configuration. UsageError where Go has no name."""
+    """Return the architecture fields of an image's configuration.
+
+    UsageError where Go has no name.
+    """
     try:
         return PLATFORMS[arch]
     except KeyError:
@@ -182,7 +185,7 @@ def add_image(
     labels: Mapping[str, str],
     compression: Compression,
 ) -> Descriptor:
-    """An image of one layer; its manifest's descriptor, with its platform."""
+    """Add an image of one layer; return its manifest's descriptor, with its platform."""
     descriptor, blob = layout.add_layer(layer, compression)
     platform = _platform(arch)
     created = rfc3339(layer.time)
@@ -210,7 +213,7 @@ def add_image(
 
 
 def add_attachment(layout: Layout, attachment: Attachment, subject: Descriptor) -> Descriptor:
-    """An artifact about `subject` (image-spec 1.1: `subject`, `artifactType`)."""
+    """Add a document about `subject` (image-spec 1.1: `subject`, `artifactType`)."""
     blob = layout.add(attachment.media_type, attachment.content)
     empty = layout.add(EMPTY, b"{}")
     manifest = layout.add_json(
@@ -229,7 +232,7 @@ def add_attachment(layout: Layout, attachment: Attachment, subject: Descriptor) 
 
 
 def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
-    """An index of images for several architectures."""
+    """Add an index of images for several architectures."""
     found = layout.add_json(
         INDEX,
         {
@@ -242,7 +245,7 @@ def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
 
 
 def rfc3339(seconds: int) -> str:
-    """A time in seconds since 1970 as OCI wants it."""
+    """Return a time in seconds since 1970 in OCI's format."""
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -284,10 +287,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def push_layout(layout: Path, reference: str) -> None:
-    """Sends the one image or index of `layout` to `reference` (`REGISTRY/NAME:TAG`).
+    """Push the one image or index of `layout` to `reference` (`REGISTRY/NAME:TAG`).
 
-    Credentials are those that docker or podman keep. A registry on this machine's loopback is
-    spoken to without TLS, as docker does. Raises UsageError for a reference that is none,
+    Credentials are those stored by docker or podman. A registry on this machine's loopback is
+    accessed without TLS, as by docker. Raises UsageError for a malformed reference,
     SurroundingsError where the registry refuses or cannot be reached.
     """
     import requests
@@ -306,7 +309,7 @@ def push_layout(layout: Path, reference: str) -> None:
     outbound_session(registry.session)
     documents = pushed_documents(layout, str(container.digest or container.tag))
     try:
-        # One plain question first: the library would try for minutes to reach nobody.
+        # A quick request first: the library would retry for minutes.
         registry.session.get(f"{registry.prefix}://{host}/v2/", timeout=_PATIENCE)
         registry.auth.load_configs(container)
         for document in documents:
@@ -314,13 +317,13 @@ def push_layout(layout: Path, reference: str) -> None:
     except (OSError, ValueError, AuthenticationException, requests.RequestException) as error:
         raise SurroundingsError(
             f"{reference} could not be sent: {error}.",
-            "Is the registry there, and are you logged in (podman login, docker login)?",
+            "Check that the registry runs and that you are logged in (podman login, docker login).",
         ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class PushedDocument:
-    """A manifest or an index as it is on disk, the tag or digest it is sent as, and its blobs."""
+    """A manifest or index as it is on disk, its tag or digest, and its blobs."""
 
     content: bytes
     media_type: str
@@ -329,10 +332,10 @@ class PushedDocument:
 
 
 def pushed_documents(layout: Path, reference: str) -> tuple[PushedDocument, ...]:
-    """The documents of the one image or index of `layout`, each after those that it refers to.
+    """Return the documents of the one image or index of `layout`, in the order of pushing.
 
-    `reference` is the tag or digest of the last but its referrers. UsageError where the layout
-    lacks something, or says it in another way than a layout does.
+    Each comes after those that it refers to. `reference` is the tag or digest of the last one
+    before its referrers. UsageError where the layout lacks something or is malformed.
     """
     try:
         index = json.loads((layout / "index.json").read_bytes())
@@ -356,7 +359,7 @@ def _documents(
     media_type = media_type or document["mediaType"]
     if media_type == INDEX:
         if depth == _DEEPEST:
-            raise ValueError("an index refers to indexes without end")
+            raise ValueError("an index refers to too many levels of indexes")
         for child in document["manifests"]:
             yield from _documents(
                 layout, child["digest"], child["mediaType"], child["digest"], depth + 1
@@ -370,7 +373,7 @@ def _documents(
 
 
 def _push(registry: Registry, container: Container, layout: Path, document: PushedDocument) -> None:
-    """Sends the blobs of a document, then itself."""
+    """Push the blobs of a document, then the document."""
     for blob in document.blobs:
         place = str(_blob(layout, blob.digest))
         _expect(

@@ -1,8 +1,8 @@
-"""Reading the payload of an RPM file: decompressed as it is read, checked against the header.
+"""The payload of an RPM file: decompressed as it is read, and checked against the header.
 
-The payload is untrusted. Its archive (cpio newc, and rpm's own form without names for large
+The payload is untrusted. Its archive (cpio newc, and rpm's own format without names for large
 files) is read here in plain Python: a name is only a key into the header's list of files, whose
-paths were checked, and no byte more is taken than the header says.
+paths were checked, and not more bytes are read than the header says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRAILER = "TRAILER!!!"
 _MAX_NAME = 4096 + 2
 _WINDOW = 1 << 27
 _XZ_MEMORY = 256 << 20
-# What may follow the archive: cpio pads to blocks.
+# Bytes that may follow the archive: cpio pads to blocks.
 _MAX_REST = 1 << 16
 # OpenPGP's numbers (RFC 9580, section 9.5), as rpm uses them for file digests.
 _ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
@@ -34,16 +34,16 @@ class _Readable(Protocol):
 
 
 Content = Iterator[bytes]
-# Takes the file's index in the listing, its content's size, and the content.
+# Called with the file's index in the listing, its content's size, and the content.
 Take = Callable[[int, int, Content], None]
 
 
 def read_payload(name: str, path: Path, listing: Listing, take: Take) -> None:
-    """Hands every file of the payload to `take`, in the archive's order.
+    """Pass every file of the payload to `take`, in the archive's order.
 
-    `take` gets the content of regular files (for hard links: of the entry that has it; the others
-    come with nothing); it need not read it. Raises RefusedPackageError, naming the package, where
-    the payload is not what its header says: other names, sizes, digests, or more data.
+    `take` gets the content of regular files (of hard links: with the entry that has it; the others
+    have no content); it need not read it. Raises RefusedPackageError, naming the package, where the
+    payload differs from its header: other names, sizes, digests, or more data.
     """
     with path.open("rb") as stream:
         stream.seek(listing.header_end)
@@ -122,7 +122,7 @@ class _Archive:
             content = self._content(entry, size)
             self._take(index, size, content)
             for _ in content:
-                pass  # what was not wanted is read all the same, and checked
+                pass  # unread content is read too, and checked
             return
         if size:
             limit = len(entry.link.encode("utf-8", "surrogateescape")) + 1
@@ -144,7 +144,7 @@ class _Archive:
                 digest.update(chunk)
             yield chunk
         if digest is not None and entry.digest and digest.hexdigest() != entry.digest:
-            raise self._refused(f"{entry.path} has another content than its header says")
+            raise self._refused(f"the content of {entry.path} differs from its header")
 
     def _bytes(self, size: int) -> bytes:
         found = b""
@@ -175,7 +175,7 @@ def _last_of_groups(files: tuple[FileEntry, ...]) -> dict[int, int]:
 
 @contextmanager
 def _decompressed(name: str, stream: BinaryIO, compressor: str) -> Iterator[_Readable]:
-    """The payload's archive, decompressed; errors of the decompressor refuse the package."""
+    """Return the payload's archive, decompressed; errors of the decompressor refuse the package."""
     import bz2
     import lzma
     import zlib
@@ -188,7 +188,7 @@ def _decompressed(name: str, stream: BinaryIO, compressor: str) -> Iterator[_Rea
             stream, read_across_frames=True
         )
     elif compressor in ("xz", "lzma"):
-        # Where liblzma would need more memory than this the package is refused, not the machine.
+        # Packages for which liblzma needs more memory than this are refused.
         reader = _Lzma(stream, lzma.LZMADecompressor(memlimit=_XZ_MEMORY))
     elif compressor == "gzip":
         import gzip
@@ -209,7 +209,7 @@ def _decompressed(name: str, stream: BinaryIO, compressor: str) -> Iterator[_Rea
 
 
 class _Lzma:
-    """A reader over a decompressor, which bounds what one read can produce."""
+    """A reader over a decompressor that bounds what one read can produce."""
 
     def __init__(self, stream: BinaryIO, decompressor: object) -> None:
         import lzma

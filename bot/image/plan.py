@@ -1,4 +1,4 @@
-"""The entries of an image's layer, decided from its packages' headers alone."""
+"""The entries of an image's layer, determined from its packages' headers alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bot.image.selection import Selection, selected
 from bot.image.tarformat import TarEntry
 from bot.model.package import Package
 
-# Where rpm's database is: Fedora's and SUSE's place where a package has it, else the old one.
+# The directory of rpm's database: Fedora's and SUSE's where a package has it, else the old one.
 _NEW_DATABASE, _OLD_DATABASE = "/usr/lib/sysimage/rpm", "/var/lib/rpm"
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A file of a package with lines added to it (passwd, group)."""
+    """A file of a package with added lines (passwd, group)."""
 
     entry: TarEntry
     content: bytes
@@ -29,13 +29,13 @@ class Grown:
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """Everything that decides a layer's bytes.
+    """Everything that determines a layer's bytes.
 
     `fragments` are the pieces of the packages (by name and architecture), `shared` the paths with
-    several owners, `directories` the prologue. `time` (seconds since 1970) is the newest build
-    time of a package: the time of what no package gives one. `database` is null where the image
-    has none. `accounts` is false where the package's passwd was not read: `owners` knows only the
-    users of headers.
+    several owners, `directories` the prologue. `time` (seconds since 1970) is the newest build time
+    of a package, for entries that are of no package. `database` is null if the image has none.
+    `accounts` is false if the package's passwd was not read: then `owners` has only the users of
+    headers.
     """
 
     packages: tuple[Package, ...]
@@ -57,12 +57,11 @@ def plan_layer(
     database: bool = True,
     payload: bool = True,
 ) -> LayerPlan:
-    """The plan of the layer of `packages`: headers are read, and at most one package's payload.
+    """Return the plan of the layer of `packages`, from their headers and at most one payload.
 
-    (That one is the package with /etc/passwd: who owns the files depends on it. Without `payload`
-    it is known only where it was read before.) Raises
-    RefusedPackageError and FileConflictError where the packages make no image, SurroundingsError
-    where a header cannot be had.
+    That payload is of the package with /etc/passwd, on which owners depend; without `payload` it is
+    used only if it was read before. Raises RefusedPackageError and FileConflictError where the
+    packages make no image, SurroundingsError where a header cannot be fetched.
     """
     selection = selection or Selection()
     ordered = tuple(sorted(packages, key=lambda package: (package.nevra.name, package.nevra.arch)))
@@ -102,7 +101,7 @@ def plan_layer(
 
 
 def _listings(packages: Sequence[Package], cache: Cache) -> tuple[Listing, ...]:
-    """The listings, in order; headers that must be fetched come several at once."""
+    """Return the listings, in order; headers are fetched in parallel."""
     remote = [p for p in packages if p.location and not p.location.url.startswith("file://")]
     if len(remote) > 1:
         with ThreadPoolExecutor(8) as executor:
@@ -145,7 +144,7 @@ def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list
 def _account_files(
     fragments: Sequence[FragmentPlan], shared: Sequence[FragmentPlan]
 ) -> dict[str, FragmentPlan]:
-    """The passwd and group of the image, each as a fragment of that file alone."""
+    """Return the passwd and group of the image, each as a fragment of that file alone."""
     found: dict[str, FragmentPlan] = {}
     for fragment in (*fragments, *shared):
         for index in fragment.indexes:
@@ -162,7 +161,7 @@ def _owners(
     contents: Mapping[str, bytes | None],
     listings: Sequence[Listing],
 ) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
-    """The owners, the account files if they had to grow, and whose indexes they replace."""
+    """Return the owners, the account files if they had to grow, and the indexes they replace."""
     sysusers = [one for listing_ in listings for one in listing_.sysusers]
     owners = read_owners(contents.get(PASSWD) or b"", contents.get(GROUP) or b"", sysusers)
     grown: list[Grown] = []
@@ -180,8 +179,10 @@ def _owners(
 
 
 def _account_content(fragment: FragmentPlan, cache: Cache, payload: bool) -> bytes | None:
-    """The content of passwd or group, cached by the digest that its package's header has; null
-    where it is not there and no `payload` may be read."""
+    """Return the content of passwd or group, cached by the digest in its package's header.
+
+    None where it is not cached and no `payload` may be read.
+    """
     entry = fragment.listing.files[fragment.indexes[0]]
     if not entry.digest:
         return file_content(fragment, cache) if payload else None
@@ -206,7 +207,7 @@ def _without(fragment: FragmentPlan, left: frozenset[tuple[str, int]]) -> Fragme
 def _directory(path: str, entry: FileEntry | None, owners: Owners, time: int) -> TarEntry:
     name = f"{path}/" if path else "./"
     if entry is None or not path:
-        # buildah makes / of the mode that is set here, and 0555 where none is.
+        # buildah gives / the mode that is set here, and 0555 if none is set.
         return TarEntry(name, 0o040755, mtime=time if entry is None else entry.mtime)
     uid, gid, cleared = owners.of(entry.user, entry.group)
     return TarEntry(name, entry.mode & ~cleared, uid, gid, mtime=entry.mtime)

@@ -1,7 +1,7 @@
-"""Reading the header of an RPM file: lead, signature, header (rpm's docs/manual/format_v4.md).
+"""The header of an RPM file: lead, signature, header (rpm's docs/manual/format_v4.md).
 
 Headers are untrusted (a change's author built some of them), so this is plain Python: every offset
-and count is checked before it is used, and what does not fit is refused by name.
+and count is checked before use, and errors name the package.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _LEAD_MAGIC = b"\xed\xab\xee\xdb"
 _MAGIC = b"\x8e\xad\xe8\x01"
 _INTRO = struct.Struct(">4s4xII")
 _ENTRY = struct.Struct(">IIiI")
-# rpm's own limit: lib/header.c (HEADER_TAGS_MAX); ours on data is tighter than its 256 MiB.
+# rpm's own limit (lib/header.c, HEADER_TAGS_MAX); our limit on data is below its 256 MiB.
 _MAX_ENTRIES = 0xFFFF
 _INTEGERS = {2: (1, "B"), 3: (2, "H"), 4: (4, "I"), 5: (8, "Q")}
 _STRING, _BINARY, _STRINGS, _TRANSLATED = 6, 7, 8, 9
 
 
 def printable(text: str) -> str:
-    """A text of a header as it can be shown and stored: what is no UTF-8 becomes U+FFFD."""
+    """Return a text of a header for display and storage: invalid UTF-8 becomes U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -58,7 +58,7 @@ class Header:
         return tag in self._tags
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The integers of a tag, none where it is absent."""
+        """Return the integers of a tag, none if it is absent."""
         if tag not in self._tags:
             return ()
         kind, offset, count = self._tags[tag]
@@ -71,14 +71,14 @@ class Header:
         return struct.unpack_from(f">{count}{letter}", self._data, offset)
 
     def number(self, tag: int) -> int | None:
-        """The only integer of a tag, or null."""
+        """Return the only integer of a tag, or None."""
         found = self.numbers(tag)
         return found[0] if found else None
 
     def texts(self, tag: int) -> tuple[str, ...]:
-        """The strings of a tag, none where it is absent; bytes that are no UTF-8 stay.
+        """Return the strings of a tag, none if it is absent; invalid UTF-8 is preserved.
 
-        Equal ones are one object: of 100,000 files most have the same owner.
+        Equal ones are one object: most of 100,000 files have the same owner.
         """
         known: dict[bytes, str] = {}
         return tuple(
@@ -89,12 +89,12 @@ class Header:
         )
 
     def text(self, tag: int) -> str:
-        """The first string of a tag, or an empty one."""
+        """Return the first string of a tag, or an empty one."""
         found = self._strings(tag)
         return found[0].decode("utf-8", "surrogateescape") if found else ""
 
     def binary(self, tag: int) -> bytes | None:
-        """The bytes of a binary tag, or null."""
+        """Return the bytes of a binary tag, or None."""
         if tag not in self._tags:
             return None
         kind, offset, count = self._tags[tag]
@@ -111,7 +111,7 @@ class Header:
         elif kind not in (_STRINGS, _TRANSLATED):
             raise self._broken(tag)
         self._refuse_many(tag, count)
-        # Each string has at least its closing zero: a count beyond that is false.
+        # Each string has at least its final zero byte: a larger count is false.
         if not 0 <= offset <= len(self._data) - count:
             raise self._broken(tag)
         found = self._data[offset:].split(b"\0", count)
@@ -128,7 +128,7 @@ class Header:
 
 
 def read_headers(name: str, content: bytes) -> tuple[Header, Header, int]:
-    """Signature, header, and where the header ends, from the beginning of an RPM file."""
+    """Return signature, header, and the header's end, from the beginning of an RPM file."""
     if not content.startswith(_LEAD_MAGIC):
         raise RefusedPackageError(name, "it is no RPM file")
     start = start_of_header(name, content)
@@ -139,13 +139,13 @@ def read_headers(name: str, content: bytes) -> tuple[Header, Header, int]:
 
 
 def start_of_header(name: str, content: bytes) -> int:
-    """Where the header begins: after the lead and the signature, which is padded to 8 bytes."""
+    """Return the header's start: after the lead and the signature, which is padded to 8 bytes."""
     end = LEAD + _size(name, content[LEAD : LEAD + _INTRO.size])
     return end + -end % 8
 
 
 def header_bytes(name: str, stream: BinaryIO) -> bytes:
-    """All of an RPM file up to the end of its header; the stream is left there."""
+    """Return an RPM file up to the end of its header, where the stream is left."""
     read = _exactly(name, stream)
     lead = read(LEAD)
     if not lead.startswith(_LEAD_MAGIC):

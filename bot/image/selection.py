@@ -1,4 +1,4 @@
-"""Which files of a package rpm would install without documentation and unwanted languages."""
+"""The files of a package that rpm installs without documentation and unwanted languages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DOCS = "include-docs"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The files that are left out of packages, as by rpm's `--excludedocs` and `_install_langs`.
+    """The files to leave out of packages, as by rpm's `--excludedocs` and `_install_langs`.
 
-    `languages` are those whose files (%lang) are installed, as `_install_langs` lists them: only
-    the C locale by default, for no image of this kind speaks to anybody.
+    `languages` are those whose files (%lang) are installed, as in `_install_langs`: by default only
+    the C locale, as such images have no users who read messages.
     """
 
     documentation: bool = False
@@ -30,15 +30,15 @@ class Selection:
 def selection_of(
     environment: EnvironmentDocument, workload: WorkloadDocument | EnvironmentDocument
 ) -> Selection:
-    """The selection that an image's documents ask for (`include-docs`)."""
+    """Return the selection of an image's documents (`include-docs`)."""
     return Selection(documentation=_DOCS in environment.options or _DOCS in workload.options)
 
 
 def selected(files: tuple[FileEntry, ...], selection: Selection) -> tuple[int, ...]:
-    """The indexes of the files that are installed, as rpm's lib/transaction.c decides it.
+    """Return the indexes of the files that are installed, as in rpm's lib/transaction.c.
 
-    A directory goes with its files: where all that a package has in it is left out, and something
-    was left out, the package's own entry for the directory is left out too, and so on upwards.
+    A directory goes with its files: if all that a package has in it is left out, and something was
+    left out, the package's own entry for the directory is left out too, and so on upwards.
     """
     skipped: set[int] = set()
     ghosts: set[int] = set()
@@ -70,7 +70,7 @@ def _is_left_out(entry: FileEntry, selection: Selection) -> bool:
         return True
     if not entry.lang:
         return False
-    # rpm takes a file of `en` where `en_US` is wanted.
+    # rpm installs a file of `en` if `en_US` is wanted.
     return not any(
         wanted.startswith(lang)
         for lang in entry.lang.split("|")
@@ -80,9 +80,9 @@ def _is_left_out(entry: FileEntry, selection: Selection) -> bool:
 
 
 def size_without_documentation(found: Listing) -> int:
-    """Bytes that a package installs without %doc files; hard links once, symbolic links too.
+    """Return a package's bytes without %doc files; hard links once, symbolic links too.
 
-    Where it has no %doc files this is rpm-md's installed size (RPMTAG_SIZE counts the same).
+    Without %doc files this is rpm-md's installed size (RPMTAG_SIZE counts the same).
     """
     total = 0
     seen: set[int] = set()
@@ -100,7 +100,7 @@ def size_without_documentation(found: Listing) -> int:
 
 
 def installed_size_nodocs(package: Package, cache: Cache) -> int | None:
-    """`size_without_documentation` of a package, from its header; null where that cannot be had."""
+    """Return `size_without_documentation` of a package, from its header; None if unavailable."""
     if package.location is None:
         return None
     try:

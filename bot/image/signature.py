@@ -1,7 +1,7 @@
 """Signatures of packages, checked where their repository has keys.
 
-A signature of an RPM file covers its header, and the header has the digest of every file: the
-payload is checked against those when it is read. So a header is enough, and no payload is fetched.
+A signature of an RPM file covers its header, and the header has the digest of every file, against
+which the payload is checked when it is read. So a header is enough, and no payload is fetched.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ KeyUrls = Mapping[str, Sequence[str]]
 
 
 def check_signatures(packages: Iterable[Package], cache: Cache, keys: KeyUrls) -> None:
-    """Raises RefusedFileError, naming it, for a package that none of its repository's keys signed.
+    """Raise RefusedFileError, naming it, for a package that none of its repository's keys signed.
 
-    Packages of repositories without keys are not looked at. What was found good is remembered, by
-    the package's checksum and its keys' URLs.
+    Packages of repositories without keys are not checked. Good results are cached by the package's
+    checksum and its keys' URLs.
     """
     for package in packages:
         urls = tuple(keys.get(package.repository, ()))
@@ -54,7 +54,7 @@ def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
             content = header_bytes(name, stream)
     if hashlib.sha256(content).hexdigest() != found.header:
         forget_listing(package, cache)
-        raise RefusedFileError(package.location.url, "its header is another one than before")
+        raise RefusedFileError(package.location.url, "its header differs from the one read before")
     verify_header(package.location.url, name, content, _keys(urls, package.location.access))
     cache.write(place, b"")
 
@@ -65,10 +65,10 @@ def _keys(urls: tuple[str, ...], access: RepositoryAccess) -> tuple[tuple[str, b
 
 
 def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str, bytes]]) -> None:
-    """Raises RefusedFileError unless one of `keys` signed the header that ends `content`.
+    """Raise RefusedFileError unless one of `keys` signed the header at the end of `content`.
 
-    `content` is the beginning of an RPM file, up to the end of its header; `url` and `name` are
-    for errors.
+    `content` is the beginning of an RPM file, up to the end of its header; `url` and `name` are for
+    errors.
     """
     signature, _, end = read_headers(name, content)
     signed = content[start_of_header(name, content) : end]

@@ -1,4 +1,4 @@
-"""Tar archives, POSIX pax format: the bytes of entries, and cached parts, compressed once."""
+"""Tar archives in POSIX pax format: the bytes of entries, and cached parts, compressed once."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class TarEntry:
-    """One entry. `path` has no leading slash; `mode` includes the file's type.
+    """One entry.
 
-    `link` is a symbolic link's target, or with `hard` the path (in the archive) of the entry whose
-    content this one shares. `attributes` are extended attributes.
+    `path` has no leading slash; `mode` includes the file's type. `link` is a symbolic link's
+    target, or with `hard` the path (in the archive) of the entry with the content. `attributes` are
+    extended attributes.
     """
 
     path: str
@@ -52,17 +53,17 @@ class TarEntry:
 
     @property
     def stored(self) -> int:
-        """Bytes of content that follow the entry's header, without their padding."""
+        """The bytes of content after the entry's header, without padding."""
         return self.size if stat.S_ISREG(self.mode) and not self.hard else 0
 
 
 def padding(size: int) -> bytes:
-    """The padding of the last block of a content of `size` bytes."""
+    """Return the padding of the last block of a content of `size` bytes."""
     return bytes(-size % BLOCK)
 
 
 def entry_header(entry: TarEntry) -> bytes:
-    """The headers before an entry's content: a pax header where one is needed, and its own."""
+    """Return the headers before an entry's content: a pax header if needed, and its own."""
     prefix, name = _split(_raw(entry.path))
     extended = _extended(entry, name)
     kind = b"1" if entry.hard else _KINDS[stat.S_IFMT(entry.mode)]
@@ -84,11 +85,11 @@ def _raw(text: str) -> bytes:
 
 
 def _split(path: bytes) -> tuple[bytes, bytes]:
-    """Prefix and name, as ustar divides a path; the name too long where it cannot be divided."""
+    """Return prefix and name, as ustar divides a path; the name is too long where it cannot."""
     if len(path) <= _NAME:
         return b"", path
     place = path.rfind(b"/", 0, _PREFIX + 1)
-    # A directory's closing slash must not become an empty name.
+    # A directory's final slash must not become an empty name.
     if place > 0 and 0 < len(path) - place - 1 <= _NAME:
         return path[:place], path[place + 1 :]
     return b"", path
@@ -118,7 +119,7 @@ def _extended(entry: TarEntry, name: bytes) -> bytes:
 
 
 def _record(key: str, value: bytes) -> bytes:
-    """`LENGTH KEY=VALUE`, the length counting its own digits too."""
+    """Return `LENGTH KEY=VALUE`; the length counts its own digits too."""
     rest = b" " + key.encode() + b"=" + value + b"\n"
     length = len(rest)
     while length != len(rest) + len(str(length)):
@@ -143,7 +144,7 @@ def _block(
         kind,
         link.ljust(_NAME, b"\0"),
         b"ustar\x0000",
-        bytes(64),  # no owner names: a reader must not look them up on its own machine
+        bytes(64),  # no owner names: a reader must not use those of its own machine
         b"0000000\x000000000\0",
         prefix.ljust(_PREFIX, b"\0"),
         bytes(12),
@@ -153,11 +154,11 @@ def _block(
 
 
 def without_content(entries: Iterable[TarEntry]) -> bytes:
-    """Entries that have no content (directories, links), one after the other."""
+    """Return entries without content (directories, links), concatenated."""
     return b"".join(entry_header(entry) for entry in entries)
 
 
-# Changes with anything that changes the bytes of a part.
+# To be raised with any change to the bytes of a part.
 FORMAT = "1"
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
 # deflate looks back 32 KiB: members of this size cost 0.1 %, and bound the memory.
@@ -167,7 +168,7 @@ _KIND = "fragments"
 
 @dataclass(frozen=True, slots=True)
 class PartSize:
-    """Bytes of a part: as it is in the archive, and compressed."""
+    """The bytes of a part, in the archive and compressed."""
 
     uncompressed: int = 0
     gzip: int = 0
@@ -182,13 +183,13 @@ class PartSize:
 
     @property
     def layer(self) -> LayerSize:
-        """The same as results have it."""
+        """The same as in results."""
         return LayerSize(self.uncompressed, self.gzip, self.zstd)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part in the cache: `gzip_file` and `zstd_file` have the same bytes of the archive."""
+    """A cached part: `gzip_file` and `zstd_file` have the same bytes of the archive."""
 
     size: PartSize
     gzip_file: Path
@@ -197,7 +198,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class SmallPart:
-    """A part that is made anew each time."""
+    """A part that is not cached, but made each time."""
 
     size: PartSize
     gzip_bytes: bytes
@@ -205,7 +206,7 @@ class SmallPart:
 
 
 def small_part(content: bytes) -> SmallPart:
-    """A part of what fits into memory."""
+    """Return the part of content that fits into memory."""
     gzip_bytes = b"".join(
         bytes(deflate.gzip_compress(content[start : start + _MEMBER], _GZIP_LEVEL))
         for start in range(0, len(content), _MEMBER)
@@ -221,13 +222,13 @@ def _compressor() -> zstandard.ZstdCompressor:
 
 
 class PartStore:
-    """The parts below a cache, by a key of everything that their bytes depend on."""
+    """The parts in a cache, by a key of everything that their bytes depend on."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
 
     def get(self, key: str) -> Part | None:
-        """The part `key`, null where it is not there whole; it counts as used now."""
+        """Return the part `key`, None if it is not complete; it counts as used now."""
         record, gzip_file, zstd_file = self._places(key)
         try:
             size = PartSize(**json.loads(record.read_bytes()))
@@ -236,14 +237,14 @@ class PartStore:
             return None
         if not whole:
             return None
-        with suppress(OSError):  # somebody else's cache, or gone this moment: read on or make anew
+        with suppress(OSError):  # another user's cache, or removed just now: read or make it
             os.utime(record)
         return Part(size, gzip_file, zstd_file)
 
     def make(self, key: str, fill: Callable[[PartWriter], None]) -> Part:
-        """The part `key`: from the cache, or made of what `fill` writes. Never half there.
+        """Return the part `key` from the cache, or made of what `fill` writes.
 
-        The record is written last: a part without one does not exist.
+        It is complete or absent: the record is written last, and a part without one does not exist.
         """
         found = self.get(key)
         if found is not None:
@@ -265,14 +266,14 @@ class PartStore:
 
 
 class PartWriter:
-    """Writes a part's two files while its bytes come."""
+    """Writes a part's two files from a stream of bytes."""
 
     def __init__(self, gzip_file: Path, zstd_file: Path) -> None:
         self._gzip: BinaryIO = gzip_file.open("wb")
         self._zstd: BinaryIO = zstd_file.open("wb")
         self._frame = _compressor().compressobj()
         self._waiting = bytearray()
-        # libdeflate works on a member while the archive goes on: two at once are all that wait.
+        # libdeflate compresses a member while the archive goes on: at most two wait.
         self._worker = ThreadPoolExecutor(1)
         self._member: Future[None] | None = None
         self._uncompressed = 0
@@ -300,14 +301,14 @@ class PartWriter:
             )
 
     def write(self, content: bytes) -> None:
-        """Appends bytes of the archive."""
+        """Append bytes of the archive."""
         self._uncompressed += len(content)
         self._waiting += content
         if len(self._waiting) >= _MEMBER:
             self._compress()
 
     def _compress(self) -> None:
-        """Compresses what waits, cut where a member is full, whatever pieces it came in."""
+        """Compress the waiting bytes, divided where a member is full, however they arrived."""
         while len(self._waiting) >= _MEMBER:
             self._hand_over(bytes(self._waiting[:_MEMBER]))
             del self._waiting[:_MEMBER]
@@ -327,6 +328,6 @@ class PartWriter:
 
 
 def key_of(*parts: object) -> str:
-    """A part's key: SHA-256 over our format and everything the part depends on."""
+    """Return a part's key: a SHA-256 of our format and everything that the part depends on."""
     text = json.dumps([FORMAT, *parts], separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

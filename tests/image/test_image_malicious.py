@@ -47,7 +47,7 @@ def test_an_honest_crafted_package_becomes_a_layer(tmp_path: Path, cache: Cache)
 )
 def test_a_path_that_is_not_plain_is_refused(path: str, tmp_path: Path, cache: Cache) -> None:
     why = refused(write_rpm(tmp_path / "a.rpm", [File(path, b"x")]), cache)
-    assert "no plain path" in why
+    assert "not absolute and normalised" in why
 
 
 def test_a_long_directory_before_many_files_is_refused(tmp_path: Path, cache: Cache) -> None:
@@ -105,7 +105,7 @@ def test_a_link_of_one_package_never_leads_a_file_of_another_outside(
 def test_links_that_go_in_circles_are_refused(tmp_path: Path, cache: Cache) -> None:
     one = write_rpm(tmp_path / "a.rpm", [Link("/a", link="b"), Link("/b", link="a")], name="one")
     two = write_rpm(tmp_path / "b.rpm", [File("/a/x", b"x")], name="two")
-    with pytest.raises(FileConflictError, match="circles"):
+    with pytest.raises(FileConflictError, match="form a loop"):
         compose([one, two], cache)
 
 
@@ -127,7 +127,7 @@ def test_data_after_the_archive_is_refused(tmp_path: Path, cache: Cache) -> None
 
 def test_another_content_than_the_header_says_is_refused(tmp_path: Path, cache: Cache) -> None:
     package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", said_digest="00" * 32)])
-    assert "another content" in refused(package, cache)
+    assert "content of /opt/a differs" in refused(package, cache)
 
 
 def test_a_file_that_is_not_in_the_payload_is_refused(tmp_path: Path, cache: Cache) -> None:
