@@ -137,7 +137,7 @@ class _Resolver:
         return found
 
     def through(self, path: str) -> Iterator[str]:
-        """Return the links, by their own paths, by which the directory `path` is reached."""
+        """Yield the links, by their own paths, by which the directory `path` is reached."""
         place = ""
         for part in path.split("/")[1:]:
             place += "/" + part

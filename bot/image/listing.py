@@ -298,7 +298,7 @@ def _hard_links(
 
 
 def _sysusers(header: Header) -> tuple[Sysuser, ...]:
-    """Yield the users in `user(x) = BASE64` and similar provides of rpm 4.19 and newer."""
+    """Return the users in `user(x) = BASE64` and similar provides of rpm 4.19 and newer."""
     import base64
     import binascii
 

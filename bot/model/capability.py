@@ -133,7 +133,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _tokens(text: str) -> list[str]:
-    """Yield words; grouping brackets are words of their own, those inside a name are not."""
+    """Return words; grouping brackets are words of their own, those inside a name are not."""
     tokens: list[str] = []
     for word in text.split():
         body = word.lstrip("(")

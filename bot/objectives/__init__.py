@@ -1,5 +1,5 @@
-"""Objectives and history: what every image is today, what moved it, and how promises stand.
+"""Objectives and history: the state of every image, what changed it, and the state of objectives.
 
-Names are imported when they are first used: a cold command must not pay for what it does not use.
-`track` and `evaluate` are their modules' names too, so they are imported from there.
+Names are imported on first use, so that a cold command loads only what it needs. `track` and
+`evaluate` are also the names of their modules, so they are imported from there.
 """

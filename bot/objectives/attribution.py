@@ -19,7 +19,7 @@ Chain = tuple[Link, ...]
 
 @dataclass(frozen=True, slots=True)
 class Attributed:
-    """The causes of a step, largest first, and the numbers of the merged changes that arrived."""
+    """The causes of a step, largest first, and the ids of the merged changes that landed."""
 
     causes: tuple[Cause, ...]
     landed: frozenset[int] = frozenset()
@@ -27,7 +27,7 @@ class Attributed:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A package before and after; null where it is not there."""
+    """A package before and after, by index; null where it is missing."""
 
     before: int | None
     after: int | None
@@ -62,13 +62,13 @@ def attribute(
     *,
     same_metadata: bool = False,
 ) -> Attributed:
-    """The causes of the step from one solvable state to the next.
+    """Return the causes of the step from one solvable state to the next.
 
-    `changes` are merged pull requests, oldest first, with their effects; one of them arrived when a
-    package of its sources came to the version that its head has (or, where the head says none,
-    moved at all). One without sources changes what images request: it arrived when a package came
-    or went as its check foresaw. With `same_metadata` the repositories were the same: only
-    configuration can have moved anything.
+    `changes` are merged pull requests, oldest first, with their effects. One has landed when a
+    package of its sources reached the version of its head (or, if the head has none, changed at
+    all). One without sources changes requests: it has landed when a package came or left as its
+    check predicted. `same_metadata` says that the repositories did not change: then only the
+    configuration can be the cause.
     """
     pairs = _pairs(before.members, after.members)
     changes = tuple(c for c in changes if may_land(c, after.key))
@@ -97,12 +97,12 @@ def _order(cause: Cause) -> tuple[int, str, str, str]:
 
 
 def may_land(change: MergedChange, key: ImageKey) -> bool:
-    """Return whether the branch it came to is one that the image's repositories are built from."""
+    """Return whether the image's repositories are built from the change's target branch."""
     return not change.documents or key.repository in change.documents
 
 
 def _waits_for_request(change: MergedChange, key: ImageKey) -> bool:
-    """Return whether a change of what images request may still come to an image."""
+    """Return whether a change of requests may still have an effect on an image."""
     return not change.sources and any(
         effect.key == key and effect.landed_run is None for effect in change.effects
     )
@@ -113,7 +113,7 @@ def _names(members: Iterable[Member]) -> frozenset[Name]:
 
 
 def _pairs(before: Sequence[Member], after: Sequence[Member]) -> list[_Pair]:
-    """Every package once: paired by NEVRA, else by name and architecture, else by name."""
+    """Return every package once: paired by NEVRA, else by name and architecture, else by name."""
     pairs: list[_Pair] = []
     left, right = list(range(len(before))), list(range(len(after)))
     for mark in (
@@ -143,8 +143,8 @@ def _differs(comparison: _Comparison, pair: _Pair) -> bool:
     before, after = comparison.members[0][pair.before], comparison.members[1][pair.after]
     if before.nevra != after.nevra or before.installed_size != after.installed_size:
         return True
-    # The same name for another file: its layer may weigh something else. What was not known
-    # before says nothing.
+    # The same NEVRA with another file: its layer may have another size. A size that was unknown
+    # before proves nothing.
     return None not in (before.download_size, after.download_size) and (
         before.download_size != after.download_size
     )
@@ -213,10 +213,10 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
 def _brought(
     comparison: _Comparison, side: int, index: int, chains: tuple[Chain, ...]
 ) -> tuple[Chain, Member | None, str]:
-    """The chain to an added (or removed) package, the package that opened it, and the cause's kind.
+    """Return the chain to an added or removed package, its origin, and the kind of the cause.
 
-    On the way from what is requested the first package that the other side lacks stands at a link
-    whose source the other side has: that source brought it (or let it go), if it changed itself.
+    On the way from the requested packages, the first package that the other side lacks is required
+    by one that the other side has: if that one changed itself, it is the origin.
     """
     members = comparison.members[side]
     other = comparison.names[1 - side]
@@ -261,15 +261,18 @@ def _mover(
 
 
 def _other_provider(comparison: _Comparison, side: int, link: Link, partner: int) -> Member | None:
-    """The changed package that satisfies an unchanged one on the other side: what
-    took the place of a package that went, or gave its own to one that came."""
+    """Return the changed package that satisfies an unchanged one on the other side.
+
+    It replaced a package that left, or was replaced by one that came.
+    """
     other = comparison.members[1 - side]
     for place in comparison.graphs[1 - side].met_by(partner, link.capability):
         back = comparison.partner[1 - side].get(place)
         if back == link.target:
             continue
         if back is None:
-            # Only there: it came for what went, or it went and cannot have brought anything.
+            # It is only on that side: it replaced what left, or it left and cannot have brought
+            # anything.
             return other[place] if side == 0 else None
         if other[place].nevra != comparison.members[side][back].nevra:
             return other[place] if side == 0 else comparison.members[side][back]
@@ -279,8 +282,10 @@ def _other_provider(comparison: _Comparison, side: int, link: Link, partner: int
 def _merged(
     comparison: _Comparison, name: str, change: str, sources: set[str]
 ) -> MergedChange | None:
-    """The merged change that a cause belongs to: its package's or its mover's source, or what the
-    check foresaw; of several the newest that foresaw it, else the newest."""
+    """Return the merged change of a cause: by its sources, or by its check's prediction.
+
+    Of several it is the newest that predicted it, else the newest.
+    """
     fitting = [
         c
         for c in comparison.landed
@@ -294,18 +299,18 @@ Graph = PackageGraph[int, Link]
 
 
 def graph_of(contents: Contents | Evaluated) -> Graph:
-    """The links among an image's members."""
+    """Return the links among an image's members."""
     requested = (i for i, member in enumerate(contents.members) if member.requested)
     return PackageGraph(requested, contents.links, range(len(contents.members)))
 
 
 def shortest_chains(graph: Graph, place: int) -> tuple[tuple[Link, ...], ...]:
-    """One shortest chain from each requested package that leads to a member, shortest first."""
+    """Return one shortest chain from each requested package to a member, shortest first."""
     return tuple(sorted(graph.chains(place), key=len))
 
 
 def edges_of(members: Sequence[Member], chain: Iterable[Link]) -> tuple[Edge, ...]:
-    """A chain of links as edges."""
+    """Return a chain of links as edges."""
     return tuple(
         Edge(
             members[link.source].nevra,
@@ -318,16 +323,16 @@ def edges_of(members: Sequence[Member], chain: Iterable[Link]) -> tuple[Edge, ..
 
 
 def leaves_with(graph: Graph, members: Sequence[Member], place: int) -> tuple[Requirement, ...]:
-    """The smallest set of requirements without which nothing leads to a member, sorted.
+    """Return the smallest set of requirements without which nothing leads to a member, sorted.
 
-    By the image's own links: packages that a solver would add instead do not count.
-    Empty if the package is there by itself, or if the set is beyond what people would take out.
+    It uses the image's own links: packages that a solver would add instead do not count. Empty if
+    the package is requested, or if the set is too large.
     """
     cut = graph.cut(place, graph.held, MOST_REQUIREMENTS)
     return tuple(Requirement(members[stated].nevra, capability) for stated, capability in cut)
 
 
 def leaving(graph: Graph, members: Sequence[Member]) -> tuple[Leaving, ...]:
-    """The packages that would leave with each member, by the image's own links."""
+    """Return the packages that would leave with each member, by the image's own links."""
     found = graph.leaving({i: member.installed_size or 0 for i, member in enumerate(members)})
     return tuple(found[i] for i in range(len(members)))

@@ -1,6 +1,6 @@
 """Objectives that drift broke, and their images that can no longer be installed.
 
-Read from history alone, so that a run cut short loses nothing.
+Everything is read from history, so that an interrupted run loses nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bot.store.history.values import (
     Step,
 )
 
-# Steps of one image that an issue is made of, the newest.
+# The number of an image's newest steps that an issue has.
 _STEPS = 12
 SUBJECT = "objective "
 Why = Literal["drift", "date", "promise", "first seen"]
@@ -34,10 +34,10 @@ Why = Literal["drift", "date", "promise", "first seen"]
 class Broken:
     """One metric of an objective that one image does not meet.
 
-    `since` is when it broke, `before` its value until then (null if it was never met). `why`:
-    the image moved (`drift`), a target's date passed (`date`), somebody wrote another limit
-    (`promise`), or it was so when it was first looked at. `worse`: moved further away since.
-    `steps` are the image's from then on, newest first.
+    `since` is when it broke, `before` its value until then (null if it was never met). `why`: the
+    image changed (`drift`), a target's date passed (`date`), the limit was changed (`promise`), or
+    it was so at the first evaluation. `worse`: further from the limit since. `steps` are the
+    image's from then on, newest first.
     """
 
     state: ObjectiveState
@@ -49,13 +49,13 @@ class Broken:
 
     @property
     def drifted(self) -> bool:
-        """Return whether to report it: its cause is not the objective's own document."""
+        """Return whether to report it: its cause is not a change of the objective itself."""
         return self.worse or self.why in ("drift", "date")
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An image that an objective speaks of and that cannot be installed: nothing of it is measured.
+    """An image of an objective that cannot be installed, so that nothing of it can be measured.
 
     `step` made it so, at `since`; null and empty if it could never be installed. `facts` say why.
     """
@@ -73,17 +73,17 @@ class Lost:
 
     @property
     def drifted(self) -> bool:
-        """Return whether to report it: its cause is no document, and it was installable once."""
+        """Return whether to report it: no document is the cause, and it was installable once."""
         return self.cause is not None and self.cause.kind != "configuration"
 
 
 @dataclass(frozen=True, slots=True)
 class DriftState:
-    """An objective as an issue is about it: `heading` is history's.
+    """The state of an objective for an issue; `heading` is history's.
 
-    `broken` are the metrics not met now, `lost` the images that cannot be installed, those that
-    drifted first; `unknown` counts the metrics that could not be measured, `images` all images that
-    it speaks of.
+    `broken` are the metrics that are not met now, `lost` the images that cannot be installed, those
+    by drift first; `unknown` is the number of metrics that could not be measured, `images` that of
+    all images of the objective.
     """
 
     heading: Heading
@@ -100,24 +100,24 @@ class DriftState:
 
     @property
     def subject(self) -> str:
-        """The subject of its issue: stays when the objective's document is renamed."""
+        """The subject of its issue, which stays when the objective's document is renamed."""
         return subject_of(self.heading)
 
     @property
     def drifted(self) -> bool:
-        """Return whether drift broke it, made it worse, or took an image of it away."""
+        """Return whether drift broke it, made it worse, or made an image of it uninstallable."""
         return any(one.drifted for one in self.broken) or any(one.drifted for one in self.lost)
 
 
 def subject_of(heading: Heading) -> str:
-    """The subject of the issue about an objective."""
+    """Return the subject of the issue about an objective."""
     return f"{SUBJECT}{heading.subject}"
 
 
 def drift_states(
     history: History, wanted: Callable[[Heading], bool] = lambda _heading: True
 ) -> tuple[DriftState, ...]:
-    """Every objective that is described and `wanted`, private ones too, by id.
+    """Return every described objective that is `wanted`, also private ones, by id.
 
     Each broken metric takes a few queries on history; unwanted objectives take none.
     """
@@ -147,7 +147,7 @@ def drift_states(
 def lost_images(
     history: History, latest: Mapping[ImageKey, Evaluation] | None = None
 ) -> tuple[Lost, ...]:
-    """The images that cannot be installed now, by key; `latest` as history has it."""
+    """Return the images that cannot be installed now, by key; `latest` is history's."""
     return tuple(
         _lost(history, key, evaluation.facts)
         for key, evaluation in sorted((latest or history.latest_evaluations()).items())
@@ -156,7 +156,7 @@ def lost_images(
 
 
 def _lost(history: History, key: ImageKey, facts: ClosureFacts) -> Lost:
-    # While nothing can install it, an image makes no further step.
+    # An image that cannot be installed makes no further step.
     steps = [step for step in history.steps(key, limit=1) if step.after.status != "ok"]
     return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, facts)
 
@@ -182,14 +182,14 @@ def _broken(history: History, now: ObjectiveState) -> Broken:
 
 
 def merged_in(history: History, causes: Iterable[Cause]) -> dict[int, MergedChange]:
-    """The merged changes that causes are attributed to, by their ids."""
+    """Return the merged changes that causes are attributed to, by their ids."""
     numbers = {c.merged_change for c in causes if c.merged_change is not None}
     changes = {number: history.merged_change(number) for number in sorted(numbers)}
     return {number: change for number, change in changes.items() if change is not None}
 
 
 def reported_since(history: History, started: str) -> str:
-    """The start of the first run whose moves the run that began then reports."""
+    """Return the start of the first run whose changes the run that began then reports."""
     run = history.run_at(started)
     first = history.first_reported_run(run.id) if run is not None else 0
     return history.run_started(first) or started
@@ -198,10 +198,10 @@ def reported_since(history: History, started: str) -> str:
 def split_stretch(
     past: Sequence[ObjectiveState],
 ) -> tuple[ObjectiveState | None, tuple[ObjectiveState, ...]]:
-    """The last state in which it was met, or null, and those since in which it was not.
+    """Return the last state in which it was met, or None, and those since in which it was not.
 
-    `past` is oldest first and ends with one that is not met. What could not be measured in
-    between is left out: it says nothing.
+    `past` is oldest first and ends with one that is not met. States that could not be measured are
+    left out.
     """
     stretch: list[ObjectiveState] = []
     for state in reversed(past):
@@ -213,7 +213,7 @@ def split_stretch(
 
 
 def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
-    """The cause that broke it, from the last state that was met and the first that was not."""
+    """Return the cause, from the last state that was met and the first that was not."""
     if before is None or before.value is None or first.value is None:
         return "first seen"
     if gained(before.value, first.value):
@@ -228,6 +228,6 @@ def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
 
 
 def _worse(stretch: Iterable[ObjectiveState]) -> bool:
-    """Return whether it moved further away while it was broken already."""
+    """Return whether it got further from the limit while it was broken."""
     values = [state.value for state in stretch if state.value is not None]
     return any(gained(earlier, later) for earlier, later in pairwise(values))

@@ -1,4 +1,4 @@
-"""Evaluating images: what did not change is not solved again, the rest by several processes."""
+"""The evaluation of images: unchanged ones are not solved again, the rest in several processes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from bot.objectives.steps import Published
 from bot.store.history.recording import Unchanged
 from bot.store.history.values import Evaluated
 
-# Rises when the same inputs may come to another answer.
+# To be raised when the same inputs may give another answer.
 FORMAT = 4
 _CHUNK = 64
 # Of Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
-# Below this many images other processes cost more than they bring.
+# With fewer images, starting other processes takes longer than it saves.
 _ALONE = 24
 _METADATA = ("primary", "filelists", "group", "modules", "updateinfo")
 
@@ -58,10 +58,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Measures beyond metadata and the layers that objectives limit.
+    """Measurements beyond metadata and the layers that objectives limit.
 
-    `layers`: every image's layer, which takes the packages themselves; `headers`: sizes without
-    documentation, where that takes fetching packages' headers.
+    `layers`: every image's layer, which needs the packages themselves; `headers`: sizes without
+    documentation also where packages' headers must be fetched.
     """
 
     layers: bool = False
@@ -80,12 +80,12 @@ _Place = tuple[str, str]
 _Waiting = list[tuple[Snapshot, list[Task]]]
 
 
-# What is made of an image that changed: from it, and from the newest packages of a source.
+# Makes the outcome of a changed image from its evaluation and the newest packages of a source.
 Then = Callable[[Evaluated, Published], T]
 
 
 def itself(evaluated: Evaluated, _published: Published) -> Evaluated:
-    """The default of `evaluate` for an image that changed."""
+    """Return the evaluation: the default outcome of a changed image."""
     return evaluated
 
 
@@ -101,11 +101,10 @@ def evaluate(
     offline: bool = False,
     max_age: float = 0.0,
 ) -> Iterator[Sequence[T | Unchanged | Failed | Noted]]:
-    """The images' closures now, some at a time in no order.
+    """Yield the outcomes of the images, some at a time, in no particular order.
 
-    `then` makes the outcome of each image that is not what it was, in the process that solved it:
-    it is pickled once for each. A repository that cannot be had fails the images on it, and no
-    others.
+    `then` makes the outcome of each changed image, in the process that solved it, to which it is
+    pickled once. If a repository cannot be read, only the images on it fail.
     """
     known, measures = known or Known(), measures or Measures()
     wishes = layer_wishes(configuration, keys, every=measures.layers)
@@ -142,7 +141,7 @@ def _snapshots(
     offline: bool,
     max_age: float,
 ) -> Iterator[tuple[tuple[ImageKey, ...], Snapshot | MinimizeError]]:
-    """The snapshot of each repository document and architecture, opened together."""
+    """Yield the snapshot of each repository document and architecture, opened in parallel."""
     places: dict[_Place, list[ImageKey]] = {}
     for key in keys:
         places.setdefault((key.repository, key.arch), []).append(key)
@@ -160,7 +159,7 @@ def _snapshots(
 
 
 def _metadata_inputs(snapshot: Snapshot) -> str:
-    """The inputs of solving in a snapshot."""
+    """Return the digest of a snapshot's inputs to solving."""
     document = snapshot.document
     facts: list[object] = [FORMAT, snapshot.arch, list(document.modules), document.module_platform]
     for repository in snapshot.repositories:
@@ -187,7 +186,7 @@ def _inputs(metadata: str, request: ImageRequest, wish: LayerWish | None) -> str
         wish.facts() if wish is not None else None,
     ]
     if request.beneath is not None or request.excludes:
-        # Of a file's image; what documents ask for has none of it.
+        # Only images of files have these.
         beneath = request.beneath
         facts += [request.excludes, request.removes, request.swaps]
         facts += [repr(beneath and (beneath.requests, beneath.groups, beneath.weak))]
@@ -203,7 +202,7 @@ def _solved(
         for snapshot, work in waiting:
             yield worker.solve_all(snapshot, work)
         return
-    # Not forked: threads and warm pools do not survive it.
+    # Spawned, not forked: threads and warm pools do not survive a fork.
     with ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
@@ -237,7 +236,7 @@ def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[Any]]:
 
 
 class _Worker(Generic[T]):
-    """Solves images in one process, whose pools stay warm."""
+    """Solves images in one process, whose pools stay loaded."""
 
     def __init__(self, cache: Cache, headers: bool, then: Then[T]) -> None:
         self._cache = cache
@@ -258,7 +257,7 @@ class _Worker(Generic[T]):
                     done = self._then(one, published) if isinstance(one, Evaluated) else one
                     found.append(done)
         except SurroundingsError as error:
-            # A plain one: not every error survives the way between processes.
+            # A plain error: not every kind can be sent between processes.
             plain = SurroundingsError(error.what, error.hint)
             return [Failed(tuple(task.request.key for task in work), plain)]
         return found
@@ -268,13 +267,14 @@ _THERE: list[_Worker[Any]] = []
 
 
 def _begin(worker: _Worker[Any], parent: int) -> None:
-    """Set up a worker process without garbage collection: it makes few cycles, and ends soon.
+    """Set up a worker process that ends with its parent.
 
-    With its parent, too, however that ends: it would wait for work for good, and keep its pools.
+    Otherwise it would wait for work forever and keep its pools. Garbage collection is off: the
+    process makes few cycles, and ends soon.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # it had ended before
+        os._exit(1)  # the parent has ended already
     gc.disable()
     _THERE.append(worker)
 

@@ -1,6 +1,5 @@
-"""The first paragraphs of an issue about a broken objective, the remedies, and a maintainer's edits
-in the weekly summary: what would save most, and what landed.
-"""
+"""The first paragraphs and the remedies of an issue about a broken objective, and the edits in a
+maintainer's weekly summary: those that would save most, and those that landed."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ say = Sentences(Path(__file__).with_name("sentences.toml"))
 
 
 def drift_lead(found: DriftState, changes: Changes) -> Phrase:
-    """The sentence on a broken objective: its worst image, by how much, since when, and why."""
+    """Return the sentence on a broken objective: its worst image, excess, since when, and why."""
     if not found.broken:
         return _lost_lead(found, changes)
     group = _worst(found.broken)
@@ -52,7 +51,7 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
 
 
 def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
-    """The remedies, one sentence or two for each."""
+    """Return the remedies, one sentence or two for each."""
     phrases: list[Phrase] = []
     for key, cause in _chiefs(found):
         phrases += _way_out(key, cause, changes)
@@ -67,14 +66,14 @@ def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
 
 
 def who_phrase(cause: Cause, changes: Changes) -> Phrase:
-    """The author of a cause, with a link to its change."""
+    """Return the author of a cause, with a link to its change."""
     about = cause_json(cause, changes)["cause"]
     words, url = blame_words(about), blame_url(about)
     return link(words, url) if url else message(words)
 
 
 def lost_phrase(one: Lost, changes: Changes) -> Phrase:
-    """The sentence on an image that cannot be installed: since when, by whom, and why."""
+    """Return the sentence on an image that cannot be installed: since when, by whom, and why."""
     image = _where([one.key])
     why = why_unsolvable(one.facts)
     return sentences(
@@ -110,8 +109,10 @@ def _by(cause: Cause, changes: Changes) -> Phrase:
 
 
 def _worst(broken: Sequence[Broken]) -> list[Broken]:
-    """The measure that is furthest off, on all architectures of its image; those that drifted go
-    before those that a document brought."""
+    """Return the measurement furthest from its limit, on all architectures of its image.
+
+    Those by drift come before those by a change of the document.
+    """
     lead = max(broken, key=lambda one: (one.drifted, _share(one), one.state.key))
     what = (place_of(lead.state.key), lead.state.metric)
     group = [one for one in broken if (place_of(one.state.key), one.state.metric) == what]
@@ -119,7 +120,7 @@ def _worst(broken: Sequence[Broken]) -> list[Broken]:
 
 
 def distance(one: Broken) -> int:
-    """The amount by which a measure is beyond its limit or target."""
+    """Return the amount by which a measurement exceeds its limit or target."""
     state = one.state
     if isinstance(state.limit, tuple):
         return excess(state.value, state.limit)
@@ -127,7 +128,7 @@ def distance(one: Broken) -> int:
 
 
 def _share(one: Broken) -> float:
-    """The excess as a fraction of the limit or target, which compares bytes with packages."""
+    """Return the excess as a fraction of the limit or target, to compare bytes with packages."""
     return distance(one) / max(_aim(one), 1)
 
 
@@ -181,7 +182,7 @@ def _why(first: Broken, changes: Changes) -> Phrase:
 
 
 def _chief(one: Broken) -> Cause | None:
-    """The cause that did most to break one measure; null where no package did."""
+    """Return the cause with the largest part in one broken metric; None if no package has one."""
     kind, _, package = one.state.metric.partition(":")
     causes = [cause for step in one.steps for cause in step.causes]
     if kind == "unwanted":
@@ -191,7 +192,7 @@ def _chief(one: Broken) -> Cause | None:
     else:
         fitting = [c for c in causes if c.change in ("came", "changed") and c.known_delta > 0]
         if not fitting and kind == "layer_size":
-            # A layer grows by what metadata does not weigh, too.
+            # A layer also grows by files whose size is not in the metadata.
             fitting = [c for c in causes if c.change in ("came", "changed") and c.after]
     return max(fitting, key=lambda c: c.known_delta, default=None)
 
@@ -231,8 +232,11 @@ _MOST = 15
 
 
 def best_opportunities(history: History, maintainer: str) -> tuple[Opportunity, ...]:
-    """The three open edits that save most in the images of a maintainer's objectives, or in the
-    packages that are theirs: those with evidence first, none that something speaks against."""
+    """Return the three open edits that save most for a maintainer.
+
+    They are in images of the maintainer's objectives, or in packages that are theirs: supported
+    ones first, contradicted ones left out.
+    """
     own = [
         one
         for one in _opportunities_of(history, maintainer)
@@ -255,7 +259,7 @@ def _opportunities_of(history: History, maintainer: str) -> list[Opportunity]:
 
 
 def _landed_lately(history: History, maintainer: str, now: datetime) -> list[Opportunity]:
-    """The edits that landed in the seven days before, those that saved most first."""
+    """Return the edits that landed in the last seven days, the largest savings first."""
     since = utc_text(now - timedelta(days=7))
     own = _opportunities_of(history, maintainer)
     found = [one for one in own if one.state == "landed" and one.changed >= since]
@@ -263,7 +267,7 @@ def _landed_lately(history: History, maintainer: str, now: datetime) -> list[Opp
 
 
 def best_edits(history: History, maintainer: str) -> list[Block]:
-    """A table of the best open edits, with the state of each."""
+    """Return a table of the best open edits, with the state of each."""
     rows = [
         (
             code(one.edit),
@@ -280,7 +284,7 @@ def best_edits(history: History, maintainer: str) -> list[Block]:
 
 
 def landed_edits(history: History, maintainer: str, now: datetime) -> list[Block]:
-    """A table of the edits that landed in the seven days before, with what each saved."""
+    """Return a table of the edits that landed in the last seven days, with the savings of each."""
     rows = [
         (
             code(one.edit),

@@ -1,6 +1,6 @@
 """The texts of issues: an objective that drift broke, and a maintainer's week.
 
-The same history gives the same text: an issue is edited when something changed, never else.
+The same history gives the same text: an issue is only edited when something changed.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ _ROWS = 25
 _CAUSES = 30
 _ACCEPTED = 10
 _TITLE = 120
-# Issue titles and bodies that both forges take.
+# The length of issue bodies that all forges accept.
 _LIMIT = 60_000
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 
 
 def marker(subject: str) -> str:
-    """The hidden marker of a subject's issue."""
+    """Return the hidden marker of a subject's issue."""
     return f"<!-- minimize:issue {hashlib.sha256(subject.encode()).hexdigest()[:20]} -->"
 
 
 def issue_title(words: str, named: str) -> str:
-    """A title with a foreign name in it: on one line, without mentions."""
+    """Return a title with a foreign name in it, on one line, without mentions."""
     safe = "".join(c + _ZERO_WIDTH if c in "@#!" else c for c in visible(named, _TITLE))
     return f"{words}: {safe}"
 
@@ -61,7 +61,7 @@ def issue_title(words: str, named: str) -> str:
 def drift_issue(
     found: DriftState, changes: Mapping[int, MergedChange], subject: str, page_url: str | None
 ) -> IssueText:
-    """The issue about an objective that is broken."""
+    """Return the issue about a broken objective."""
     heading = found.heading
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     if found.broken:
@@ -84,14 +84,14 @@ def drift_issue(
 
 
 def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
-    """The issue about an objective of which some metric could not be measured."""
+    """Return the issue about an objective with a metric that could not be measured."""
     name = found.heading.name
     lead = say.not_measured(objective=name, count=found.unknown)
     return _issue("Objective not measured", name, subject, lead, _footer(page_url))
 
 
 def met_issue(heading: Heading | None, named: str, subject: str, page_url: str | None) -> IssueText:
-    """The issue about an objective that is met again, or no longer described (no heading)."""
+    """Return the issue about an objective that is met again, or not described any more."""
     if heading is None:
         lead, footer, title = say.withdrawn, say.withdrawn_note(), "Objective withdrawn"
     else:
@@ -167,7 +167,7 @@ def _span(metric: str, values: Sequence[Amount | None]) -> str:
 
 @dataclass(slots=True)
 class _Row:
-    """One cause on several images: its bytes on each."""
+    """One cause in several images, with its bytes in each."""
 
     evaluated: str
     package: str
@@ -223,7 +223,7 @@ def _deltas(deltas: Sequence[int]) -> str:
 
 
 def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
-    """The accepted growth with who accepted it: once for all images of a change."""
+    """Return the accepted growth with who accepted it, once for all images of a change."""
     phrases: dict[tuple[str, ...], Phrase] = {}
     for one in accepted:
         who = (one.forge, one.repository, str(one.number), one.head_sha, one.metric)
@@ -249,20 +249,20 @@ _OUTLOOKS = ("broken", "at risk", "unknown", "met")
 
 
 def week_of(moment: datetime) -> str:
-    """The ISO week of a time, such as `2026-W48`."""
+    """Return the ISO week of a time, such as `2026-W48`."""
     year, week, _ = moment.isocalendar()
     return f"{year}-W{week:02}"
 
 
 def week_mark(week: str) -> str:
-    """The hidden mark of the week that a summary is about."""
+    """Return the hidden mark of a summary's week."""
     return f"<!-- minimize:week {week} -->"
 
 
 def weekly_issue(
     history: History, maintainer: str, subject: str, now: datetime, page_url: str | None
 ) -> IssueText:
-    """The summary of a maintainer's objectives; people open or close the issue."""
+    """Return the summary of a maintainer's objectives; people open or close the issue."""
     headings = {h.id: h for h in history.objective_headings() if h.maintainer == maintainer}
     found = [s for s in objective_statuses(history, now) if s.state.objective in headings]
     workloads = {h.workload for h in headings.values()}
@@ -314,7 +314,7 @@ def _image(key: ImageKey) -> Phrase:
 def _limits(one: ObjectiveStatus) -> Phrase:
     state = one.state
     targets = limits_phrase(state.metric, state.limit, state.target, state.target_by)
-    # What a trend says of a day is no more than that.
+    # A trend is too uncertain for an exact day.
     nears = one.outlook == "at risk" and one.crosses is not None
     return say.aim(limits=targets, day=str(one.crosses) if nears else "")
 

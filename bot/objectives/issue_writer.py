@@ -1,8 +1,8 @@
 """Writing issues to the forges, each once.
 
-An issue is recorded before it is written, and the forge is always searched for it first.
-So a run that is killed in between leads to no second issue, and a forge that was away is tried
-again by the next run.
+An issue is recorded before it is written, and the forge is always searched for it first. So an
+interrupted run leads to no second issue, and an issue on an unreachable forge is tried again by the
+next run.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """The wanted text of one issue. `meant` is its state by our data, whatever people do with
-    it."""
+    """The wanted text of one issue; `meant` is its state by our data, not people's."""
 
     subject: str
     place: Place
@@ -66,9 +65,8 @@ class _Wish:
 
 
 def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple[str, ...]:
-    """A sentence for each objective that drift broke, or made worse, in this run and that has no
-    place for an issue."""
-    # An interrupted run reported nothing of what it stored.
+    """Return a sentence for each objective without a place that drift broke in this run."""
+    # An interrupted run reported nothing of what it stored: its changes count too.
     started = history.run_started(history.first_reported_run(run)) or ""
     new = {
         s.objective
@@ -111,8 +109,8 @@ async def publish_issues(
 ) -> Issued:
     """Write the issues that changed since they were last written; without any, no forge is called.
 
-    A forge that fails costs its own issues and no others. Issues of repositories (forge, name) that
-    `is_silent` names wait, as they are, until they are so no more.
+    If a forge fails, only its own issues fail. Issues of repositories (forge, name) for which
+    `is_silent` is true stay as they are until it is false.
     """
     written: list[str] = []
     failed: list[str] = []
@@ -135,7 +133,7 @@ async def publish_issues(
         ):
             continue
         if known is None:
-            # Recorded before it is done: a run after a crash searches for the issue again.
+            # Recorded before the write: after a crash the next run searches for the issue.
             opened = now()
             known = DriftIssue(
                 wish.subject, wish.place, "", "", "open", opened, opened, "", wish.private
@@ -163,7 +161,7 @@ async def publish_issues(
 async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
     text = wish.text
     if text.state == "open" and known.state == "open" and known.issue:
-        # We hold it open already: if it is closed, somebody closed it, and it stays so.
+        # It is open by our record: if it is closed, a person closed it, and it stays so.
         text = replace(text, state=None)
     issue = await forge.issues.put(wish.place.repository, marker(wish.subject), text)
     return replace(
@@ -178,7 +176,7 @@ async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
 
 
 def _place(heading: Heading, settings: IssueSettings) -> Place | None:
-    """The place of the issue about an objective."""
+    """Return the place of the issue about an objective; None where the settings name none."""
     own = heading.place
     if own:
         forge, _, repository = own.partition(":")
@@ -222,7 +220,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
             elif held:
                 text = met_issue(found.heading, found.heading.name, subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
-        # What the settings placed elsewhere before is not updated any more.
+        # Issues at an earlier place of the settings are no longer updated.
         wishes += _withdrawn(
             [i for (s, p), i in ours.items() if s == subject and p != place], found.heading.name
         )

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def track_to_json(tracked: Tracked) -> Json:
-    """CONTRACT's `track` object: every image that was evaluated, with what moved it."""
+    """Return CONTRACT's `track` object: every evaluated image, with the cause of its change."""
     return {
         "run": tracked.run,
         "images": [
@@ -40,9 +40,9 @@ def track_to_json(tracked: Tracked) -> Json:
 
 
 def objectives_to_json(statuses: Iterable[ObjectiveStatus], names: Mapping[str, str]) -> Json:
-    """CONTRACT's `objectives` object: each objective with its images and metrics, by name.
+    """Return CONTRACT's `objectives` object: each objective with images and metrics, by name.
 
-    `names` has every objective's name by its id; one that speaks of no image has no images.
+    `names` has every objective's name by its id; an objective may have no images.
     """
     images: dict[str, list[Json]] = {id_: [] for id_ in names}
     ordered = sorted(statuses, key=lambda s: (s.state.key, s.state.metric))
@@ -74,7 +74,7 @@ def _fields(value: object, *names: str) -> Json:
 
 def key_json(key: ImageKey) -> Json:
     """The four fields of an image's key."""
-    # asdict copies what it finds, which for thousands of keys takes longer than finding them.
+    # asdict copies all values, which takes too long for thousands of keys.
     return _fields(key, "workload", "environment", "repository", "arch")
 
 
@@ -88,7 +88,7 @@ def evaluation_json(evaluation: Evaluation) -> Json:
 
 
 def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
-    """One package's part in a step, with the pull request that caused it, if one did."""
+    """Return one package's part in a step, with the pull request that caused it, if any."""
     change = changes.get(cause.merged_change) if cause.merged_change is not None else None
     pushed = change is not None and change.number is None
     return {
@@ -106,7 +106,7 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
 
 
 def _change_json(change: MergedChange, *own: str) -> Json:
-    """A merged change; of a private one `private` alone."""
+    """Return a merged change; of a private one only `private`."""
     values = _fields(change, "forge", "repository", *own, "title", "author", "url")
     named = {"commit" if name == "commit_sha" else name: value for name, value in values.items()}
     return {**(dict.fromkeys(named) if change.private else named), "private": change.private}

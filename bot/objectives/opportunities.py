@@ -1,4 +1,4 @@
-"""Opportunities over time: what advice finds today, and what of it is in what is published now."""
+"""Opportunities over time: the edits that advice finds today, and those that have landed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ from bot.model.package import Dependency, Overlay, Package
 from bot.store.opportunities import Opportunities, Place
 from bot.store.store import now
 
-# Rises when the same inputs may come to another advice.
+# To be raised when the same inputs may give another advice.
 _FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The outcome of a run: images that were advised anew, edits that landed, and sentences on
-    what could not be had."""
+    """The outcome of a run: newly advised images, landed edits, and sentences on failures."""
 
     advised: int = 0
     landed: tuple[str, ...] = ()
@@ -53,7 +52,7 @@ def settle_opportunities(
     """Find the edits that make images smaller, and settle those that landed or were declined.
 
     An image whose metadata, request and needs are those of its last advice is not advised again,
-    unless the lists of maintainers are others.
+    unless the lists of maintainers changed.
     """
     problems: dict[str, None] = {}
     opened: dict[tuple[str, str], Pool] = {}
@@ -84,7 +83,7 @@ def _images(
     keys: Iterable[ImageKey],
     pools: Mapping[tuple[str, str], Pool],
 ) -> Iterator[tuple[Place, Sequence[Job]]]:
-    """Each image with its jobs, one for each architecture that can be had."""
+    """Yield each image with its jobs, one for each available architecture."""
 
     def place_of(key: ImageKey) -> Place:
         return Place(key.repository, key.workload, key.environment)
@@ -111,13 +110,13 @@ def _inputs(jobs: Iterable[Job], wish: Wish, maintainers: Sequence[Maintainers])
         for job in jobs
     ]
     people = [(sorted(one.exact.items()), list(one.patterns)) for one in maintainers]
-    # As before where nobody is named, so that what is known stays.
+    # Kept as before if nobody is named.
     inputs = [_FORMAT, facts, people] if people else [_FORMAT, facts]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
 def _edits(place: Place, advices: Sequence[ImageAdvice]) -> list[tuple[Change, OpportunityImage]]:
-    """The edits of an image's plans and swaps, each with what it saves on all architectures."""
+    """Return the edits of an image's plans and swaps, with their savings on all architectures."""
     arches = tuple(advice.key.arch for advice in advices if advice.status == "ok")
     found: dict[tuple[str, str], Change] = {}
     for advice in advices:
@@ -128,7 +127,7 @@ def _edits(place: Place, advices: Sequence[ImageAdvice]) -> list[tuple[Change, O
                 saves = found[key].saves if key in found else 0
                 found[key] = replace(swap.prefer, saves=saves + swap.prefer.saves)
     for advice in advices:
-        # A plan is of all architectures: it is the same in the advice for each.
+        # A plan is for all architectures: the advice for each has the same one.
         for change in (change for plan in advice.plans for change in plan.changes):
             found.setdefault((change.package, change.capability), change)
     return [
@@ -143,9 +142,9 @@ def _land(
     opportunities: Opportunities,
     pools: Mapping[tuple[str, str], Pool],
 ) -> tuple[str, ...]:
-    """Record the edits that are in what is published now, with the sizes of their images.
+    """Record the edits that are in the published packages now, with the sizes of their images.
 
-    Of one that was merged before they take the place of what the check measured.
+    For an edit that was merged before, they replace the sizes that the check measured.
     """
     landed = []
     for one in opportunities.all():
@@ -166,7 +165,7 @@ def _land(
 
 
 def _versions(one: Opportunity, pools: Sequence[Pool]) -> str:
-    """The versions of an edit's source that are published now, as one text."""
+    """Return the published versions of an edit's source, as one text."""
     source = one.change.source
     found = {str(p.nevra) for pool in pools for p in pool.newest_published(source)}
     return " ".join(sorted(found)) or "none"
@@ -201,7 +200,7 @@ def _suggests(package: Package, name: str) -> bool:
 
 
 def _requests(configuration: Configuration, place: Place) -> list[ImageRequest]:
-    """The requests of an image; none where no document describes it any more."""
+    """Return the requests of an image; none where no document describes it any more."""
     if place.workload not in configuration.workloads:
         return []
     keys = image_keys(
@@ -216,9 +215,9 @@ def _measured(
     configuration: Configuration,
     pools: Mapping[tuple[str, str], Pool],
 ) -> OpportunityImage:
-    """An image with its sizes with an edit undone, and as it is; null where one cannot be solved.
+    """Return an image with its sizes without and with an edit; None where one cannot be solved.
 
-    One that no document describes any more is as large without it.
+    An image that no document describes any more has the same size without the edit.
     """
     before = after = 0
     for request in _requests(
@@ -236,7 +235,7 @@ def _measured(
 def _undone(
     change: Change, pool: Pool | None, request: ImageRequest
 ) -> tuple[ImageRequest, Overlay | None]:
-    """The request and the packages as they were before an edit."""
+    """Return the request and the packages as they were before an edit."""
     if change.kind == "request":
         names = (change.package if name == change.to else name for name in request.requests)
         return replace(request, requests=tuple(dict.fromkeys(names))), None
@@ -246,7 +245,7 @@ def _undone(
 def _overlay(
     change: Change, pool: Pool | None, request: ImageRequest, *, undone: bool
 ) -> Overlay | None:
-    """The newest packages of an edit's source, with the edit or as before it."""
+    """Return the newest packages of an edit's source, with the edit or as before it."""
     if pool is None or change.kind == "request":
         return None
     packages = pool.newest_published(change.source)

@@ -1,7 +1,7 @@
-"""The images of files such as Containerfiles, as the branches of repositories have them now.
+"""The images of files such as Containerfiles, as they are on the branches now.
 
-They are called by their repository and path (`images/web/Containerfile`), as two repositories may
-have files of one name. Files of private repositories make no image: history is for all to read.
+They are named by repository and path (`images/web/Containerfile`), as two repositories may have
+files with one name. Files of private repositories make no image: history is public.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.store.history.values import BranchFile
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A configuration with the images of files, and sentences on those that could not be read."""
+    """A configuration with the images of files, and sentences on unreadable ones."""
 
     configuration: Configuration
     notes: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Requested:
 def with_requested(
     configuration: Configuration, files: Iterable[BranchFile], table: Sequence[BaseImage]
 ) -> Requested:
-    """The configuration with the images of the branches' files, each under its own name."""
+    """Return the configuration with the images of the branches' files, each under its own name."""
     notes: list[str] = []
     for file in files:
         written = written_images(file)
@@ -49,7 +49,7 @@ def with_requested(
 
 
 def written_images(file: BranchFile) -> tuple[WrittenImage, ...]:
-    """The images of a branch's files, by the names that history has for them."""
+    """Return the images of a branch's files, by their names in history."""
     if file.private:
         return ()
     contents = {path: text.encode() for path, text in (file.requests or {}).items()}
@@ -64,12 +64,12 @@ def written_images(file: BranchFile) -> tuple[WrittenImage, ...]:
 
 
 def tracked_name(repository: str, name: str) -> str:
-    """The name of an image of a repository's file in history."""
+    """Return the name in history of an image of a repository's file."""
     return f"{repository}/{name}"
 
 
 def _own_file(file: BranchFile) -> RepositoryFile:
-    """The branch's `.minimize.yaml`; one that is wrong says nothing, and is named elsewhere."""
+    """Return the branch's `.minimize.yaml`, or an empty one if invalid (reported elsewhere)."""
     try:
         return read_repository_file((file.content or "").encode())
     except UsageError:
@@ -77,7 +77,7 @@ def _own_file(file: BranchFile) -> RepositoryFile:
 
 
 def _with(configuration: Configuration, found: FileImages) -> Configuration:
-    """A configuration with images; one that a branch before has under the same name stays."""
+    """Return a configuration with more images; an earlier branch's image of the same name stays."""
     more = {
         image.key: image.head
         for image in found.images

@@ -27,10 +27,11 @@ from bot.surface.files import surface_of_headers
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image to solve. `inputs` names all that the result depends on, `digest` the last result.
+    """An image to solve.
 
-    With a `layer` its layer is composed, too. `selection` is of the files that are installed, for
-    its attack surface; `headers` that are not at hand are fetched.
+    `inputs` is a digest of all that the result depends on, `digest` the last result's. With a
+    `layer` its layer is composed too. `selection` is that of the installed files, for its attack
+    surface; with `headers` uncached headers are fetched.
     """
 
     request: ImageRequest
@@ -49,7 +50,7 @@ class Noted:
 
 
 class Solver:
-    """Solver of tasks, with a cache of pools and of packages as history has them."""
+    """A solver of tasks, with a cache of pools and of packages in history's form."""
 
     def __init__(self, cache: Cache, *, headers: bool = False) -> None:
         self._cache = cache
@@ -58,9 +59,9 @@ class Solver:
         self._packages: dict[int, _Known] = {}
 
     def solve(self, snapshot: Snapshot, task: Task) -> list[Evaluated | Unchanged | Noted]:
-        """The present evaluation of an image, and notes on it.
+        """Return the evaluation of an image, and notes on it.
 
-        Raises SurroundingsError where its metadata cannot be had.
+        Raises SurroundingsError where its metadata cannot be fetched.
         """
         weighed: list[_Weighed] = []
 
@@ -72,7 +73,7 @@ class Solver:
         found = weighed[0] if weighed else self._weighed(closure, task)
         surface, note = self._surface(snapshot, closure, task)
         notes = [Noted(text) for text in (found.note, note) if text]
-        # What could not be measured this time is tried again the next.
+        # Failed measurements are tried again in the next run.
         inputs = "" if notes else task.inputs
         if found.digest == task.digest:
             same = Unchanged(task.request.key, closure.snapshot, inputs, True, surface)
@@ -81,13 +82,13 @@ class Solver:
         return [replace(evaluated, surface=surface), *notes]
 
     def published(self, snapshot: Snapshot, source: str) -> tuple[Package, ...]:
-        """The newest published packages of a source package."""
+        """Return the newest published packages of a source package."""
         return self._pool(snapshot).newest_published(source)
 
     def _surface(
         self, snapshot: Snapshot, closure: Closure, task: Task
     ) -> tuple[Surface | None, str]:
-        """The attack surface of a closure, null where it is not known, and a sentence on why."""
+        """Return the attack surface of a closure, None if unknown, and a sentence on why."""
         try:
             found = surface_of_headers(
                 closure, snapshot, self._cache, selection=task.selection, fetch=task.headers
@@ -153,7 +154,7 @@ class Solver:
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """The members of a closure with their sizes, the layer's, and the digest of all that."""
+    """The members of a closure with their sizes, the layer's size, and a digest of all that."""
 
     members: tuple[Member, ...]
     layer: int | None
@@ -162,16 +163,16 @@ class _Weighed:
 
 
 class _Known:
-    """A package as history has it: once for all images that hold it.
+    """A package in history's form, shared by all images that have it.
 
-    Its fingerprint is of all that an image's answer takes from it: what it is called, weighs,
-    needs and offers; its checksum stands for its files.
+    Its fingerprint covers all that an image's answer uses: its name, sizes, requirements and
+    provides; its checksum represents its files.
     """
 
     __slots__ = ("_members", "fingerprint", "package")
 
     def __init__(self, package: Package, nodocs: int | None) -> None:
-        self.package = package  # held, so that no other package gets its identity
+        self.package = package  # held, so that no other package gets its id
         unrequested = Member(
             package.nevra,
             package.source,
@@ -192,7 +193,7 @@ class _Known:
 
 
 def own_layer(closure: Closure) -> Closure:
-    """A closure without what lies beneath: the image's own part of it."""
+    """Return a closure without the packages beneath: the image's own part of it."""
     if not closure.beneath:
         return closure
     own = closure.own
@@ -202,7 +203,7 @@ def own_layer(closure: Closure) -> Closure:
 
 
 def requests_of(request: ImageRequest) -> tuple[str, ...]:
-    """The request of an image, as history stores it."""
+    """Return the request of an image, as history stores it."""
     groups = (f"@{group}" for group in request.groups)
     return (*request.requests, *groups, *([WEAK] if request.weak else []))
 
@@ -248,7 +249,7 @@ class LayerWish:
 def layer_wishes(
     configuration: Configuration, keys: Iterable[ImageKey], *, every: bool = False
 ) -> dict[ImageKey, LayerWish]:
-    """The images whose layers are to be weighed: those whose layer an objective limits, or all."""
+    """Return the images whose layers are to be composed: those with a layer limit, or all."""
     found = {}
     for key in keys:
         if every or _is_limited(configuration, key):
@@ -261,7 +262,7 @@ def layer_wishes(
 
 
 def image_selection(configuration: Configuration, key: ImageKey) -> Selection:
-    """The files of packages that an image has."""
+    """Return which files of packages an image has."""
     environment = configuration.environments[key.environment]
     return selection_of(environment, configuration.workloads[key.workload])
 
@@ -282,9 +283,10 @@ def surface_is_limited(configuration: Configuration, key: ImageKey) -> bool:
 
 
 def layer_size(closure: Closure, cache: Cache, wish: LayerWish) -> int | None:
-    """Bytes of a closure's layer as a gzip blob; null where a package has no file.
+    """Return the bytes of a closure's layer as a gzip blob; None where a package has no file.
 
-    Raises ChangeError where the packages make no image, SurroundingsError where one cannot be had.
+    Raises ChangeError where the packages make no image, SurroundingsError where one cannot be
+    fetched.
     """
     layer = closure_layer(
         closure, cache, selection=wish.selection, database=wish.database, keys=wish.keys

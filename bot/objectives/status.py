@@ -38,10 +38,10 @@ _METRICS: tuple[Literal["packages", "installed_size", "layer_size"], ...] = (
 class ObjectiveStatus:
     """The state of a metric with its trend and outlook.
 
-    `trend_per_week` is packages or bytes a week over the last eight weeks, null where history does
-    not reach back a day. `outlook`: broken; at risk if the trend passes the limit within eight
-    weeks or misses the target's date; met; unknown. `crosses` is the day on which the trend passes
-    the limit, null if it does not within a year.
+    `trend_per_week` is packages or bytes per week over the last eight weeks, null if history is
+    shorter than a day. `outlook`: broken; at risk if the trend exceeds the limit within eight weeks
+    or misses the target's date; met; unknown. `crosses` is the day on which the trend exceeds the
+    limit, null if that is not within a year.
     """
 
     state: ObjectiveState
@@ -58,11 +58,12 @@ def states(
     surfaces: Mapping[ImageKey, Surface],
     today: date,
 ) -> tuple[ObjectiveState, ...]:
-    """The state of every metric of every objective in every image that it covers.
+    """Return the state of every metric of every objective in every image that it covers.
 
-    `figures` are the images' present figures, `names` gives the names of an image's packages,
-    `surfaces` what headers were read of. A metric that cannot be measured (unsolvable, a size not
-    known, no layer, no header) has `value` and `met` null. A target counts once its day has passed.
+    `figures` are the images' present figures, `names` returns the names of an image's packages,
+    `surfaces` has the attack surfaces that are known. A metric that cannot be measured (unsolvable,
+    unknown size, no layer, no header) has `value` and `met` null. A target counts once its day has
+    passed.
     """
     found = []
     for objective in sorted(objectives, key=lambda o: o.id):
@@ -132,8 +133,10 @@ def headings(
     objectives: Iterable[ObjectiveDocument],
     places: Mapping[str, tuple[str, bool]] | None = None,
 ) -> dict[str, Heading]:
-    """The objectives as history has them, by id; `places` are repositories' own ones' and whether
-    those are private."""
+    """Return the objectives as history has them, by id.
+
+    `places` are those of repositories' own objectives, with whether they are private.
+    """
     return {
         o.id: Heading(
             o.id, o.name, o.description, o.maintainer, o.workload,
@@ -151,9 +154,9 @@ def objective_statuses(
     key: ImageKey | None = None,
     objective: str | None = None,
 ) -> tuple[ObjectiveStatus, ...]:
-    """Every objective with its trend and outlook, as of a run (null: the last); the worst first.
+    """Return every objective with its trend and outlook, as of a run (None: the last); worst first.
 
-    With `key` those of one image alone, with `objective` one alone.
+    `key` restricts it to one image, `objective` to one objective.
     """
     names = {heading.id: heading.name for heading in history.objective_headings(run=run)}
     described = [
@@ -176,9 +179,9 @@ def judged(
     now: datetime | None = None,
     run: int | None = None,
 ) -> tuple[ObjectiveStatus, ...]:
-    """States with their trends until `now`, in the order given; `name` is the objective's id.
+    """Return states with their trends until `now`, in the given order; names are objectives' ids.
 
-    With a run history after it is not looked at.
+    With a run, later history is ignored.
     """
     moment = now or datetime.now(UTC)
     start = moment - timedelta(weeks=TREND_WEEKS)
@@ -211,10 +214,10 @@ def judged(
 
 
 def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | None:
-    """The slope of a curve of steps, per week, by least squares over all of its time.
+    """Return the slope per week of a curve of steps, by least squares over all of its time.
 
     Each piece is the second until which a value held, and the value; the first began at `begin`.
-    Pieces without a value count for nothing. Null where less than a day is known.
+    Pieces without a value are left out. None if less than a day is known.
     """
     length = times = cubes = values = products = 0.0
     first: int | None = None
@@ -222,7 +225,7 @@ def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | N
     for end, value in pieces:
         right = end - begin
         if value is not None and right > left:
-            # From the first value, and from the beginning: large numbers would lose their digits.
+            # Relative to the first value and to the beginning: large numbers would lose digits.
             first = value if first is None else first
             moment, square = right - left, (right * right - left * left) / 2
             length += moment
@@ -237,12 +240,12 @@ def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | N
 
 
 def trend_of(moves: Moves, start: datetime, end: datetime) -> float | None:
-    """As `trend`, from the sums of a figure's steps since `start`, where it was always known."""
+    """Return the same as `trend`, from sums over a figure's steps since `start`."""
     begin = max(start.timestamp(), moves.first)
     length, later = end.timestamp() - begin, begin - start.timestamp()
     if length < _SHORTEST:
         return None
-    # The steps' sums as from the beginning of the curve, then the integrals of its rise over time.
+    # The sums of the steps relative to the beginning, then the integrals of the rise over time.
     moment = moves.moment - later * moves.total
     square = moves.square - 2 * later * moves.moment + later * later * moves.total
     values = moves.total * length - moment
@@ -276,8 +279,11 @@ def _crosses(state: ObjectiveState, slope: float | None, today: date) -> str | N
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Objective statuses, with the id as the name, and sentences: `failed` about images that
-    could not be evaluated, `notes` about sizes that could not be measured."""
+    """Objective statuses of today, with the id as the name, and sentences.
+
+    `failed` are about images that could not be evaluated, `notes` about sizes that could not be
+    measured.
+    """
 
     statuses: tuple[ObjectiveStatus, ...]
     failed: tuple[str, ...]
@@ -292,9 +298,9 @@ def objectives_now(
     *,
     offline: bool = False,
 ) -> Now:
-    """Compare every objective (or those given) with the images as they would be made now.
+    """Compare every objective (or the given ones) with the images as they would be made now.
 
-    An image whose repositories cannot be had has no value. Trends are history's.
+    An image whose repositories cannot be read has no value. Trends are history's.
     """
     wanted = tuple(configuration.objectives.values() if objectives is None else objectives)
     keys = [k for k in image_keys(configuration) if any(applies(o, k) for o in wanted)]

@@ -1,4 +1,4 @@
-"""The step of a changed image: its causes, also where it cannot be installed any more, or again."""
+"""The step of a changed image: its causes, also where it becomes uninstallable or installable."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _Row = tuple[tuple[str, str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """A changed image: its evaluation, the causes, and the ids of the changes that arrived in it.
+    """A changed image: its evaluation, the causes, and the ids of the changes that landed in it.
 
-    `evaluated.links` has only those that were not returned before.
+    `evaluated.links` has only links that were not returned before.
     """
 
     evaluated: Evaluated
@@ -43,9 +43,9 @@ class Stepped:
 
 
 class Stepping:
-    """Makes steps, from history in a store's file and the merged changes that may explain them.
+    """Makes steps from history in a store's file and the merged changes that may explain them.
 
-    It can be pickled: it opens history where it is used.
+    It can be pickled: it opens history in the process that uses it.
     """
 
     def __init__(self, path: Path, changes: Sequence[MergedChange]) -> None:
@@ -71,7 +71,7 @@ class Stepping:
             self._reader = None
 
     def __call__(self, after: Evaluated, published: Published) -> Stepped:
-        """The step to what an image is now."""
+        """Return the step to an image's evaluation."""
         if self._reader is None:
             self._reader = ImageQueries(self._path)
         step = self._step(self._reader, after, published)
@@ -89,7 +89,7 @@ class Stepping:
             before = reader.contents(after.key)
             return Attributed((broken_by(last, before, after, changes, published),))
         sound = last if last.facts.status == "ok" else reader.last_solvable(after.key)
-        # The first evaluation that can be solved has nothing to be compared with.
+        # The first solvable evaluation has no predecessor.
         before, step = Contents(), Attributed(())
         if sound is not None:
             before = _contents(reader, after)
@@ -106,7 +106,7 @@ class Stepping:
         return Attributed((*step.causes, mended), step.landed)
 
     def _new_links(self, after: Evaluated) -> Iterator[Link]:
-        """The links of the members whose links were not the same in an image before."""
+        """Yield the links of the members that have other links than in any image before."""
         names = [f"{m.nevra.name}.{m.nevra.arch}" for m in after.members]
         of_member: dict[int, list[Link]] = {}
         for link in after.links:
@@ -120,7 +120,7 @@ class Stepping:
 
 
 def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
-    """The image before, with links only where a package was removed: few others need them."""
+    """Return the image before, with links only if a package was removed: few others need them."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):
         return reader.contents(after.key)
@@ -128,18 +128,20 @@ def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
 
 
 def _is_unexplained(cause: Cause) -> bool:
-    """Return whether a package came in by requirements of unchanged packages: a change of another
-    package may be the reason."""
+    """Return whether a package came in by requirements of unchanged packages.
+
+    Then a change of another package may be the reason.
+    """
     return cause.change == "came" and cause.mover is None and cause.kind == "distribution"
 
 
 def _reweighed(before: ClosureFacts, after: Evaluated, *, same_metadata: bool) -> Attributed:
-    """The step of a layer whose packages are all what they were."""
+    """Return the step of a layer whose packages are all unchanged."""
     was, now = before.layer_size, after.facts.layer_size
     if None in (was, now) or was == now:
         return Attributed(())
-    # Which files are taken is the documents' choice. Else a package was built anew under its name,
-    # with a file as large as before: metadata does not say which.
+    # The documents choose the files. Otherwise a package was rebuilt under its name, with a file of
+    # the same size: metadata does not say which.
     kind: CauseKind = "configuration" if same_metadata else "unknown"
     return Attributed((Cause(after.key.workload, "changed", None, None, 0, 0, kind),))
 
@@ -152,15 +154,15 @@ def _is_there(change: MergedChange, key: ImageKey) -> bool:
     return any(e.key == key and e.landed_run is not None for e in change.effects)
 
 
-# The newest published packages of a source.
+# Returns the newest published packages of a source.
 Published = Callable[[str], tuple[Package, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A package that may be the cause: in the image then, and in the repositories now.
+    """A possible cause: a package in the image then, and in the repositories now.
 
-    `newly_requested`: a document requests it that did not before.
+    `newly_requested`: a document newly requests it.
     """
 
     name: str
@@ -177,10 +179,10 @@ def broken_by(
     changes: Iterable[MergedChange],
     published: Published,
 ) -> Cause:
-    """The cause of an image that can no longer be installed.
+    """Return the cause of an image that can no longer be installed.
 
-    `before` is what it held last. Named is what the solver stumbles over and is not what it was:
-    a package in another version, one that no longer provides what another needs, a request that
+    `before` are its last packages. The cause is one that the solver names and that has changed: a
+    package in another version, one that no longer provides what another needs, a request that
     nothing meets; of several the first that a merged change explains.
     """
     documents = last.snapshot.id == after.snapshot.id
@@ -195,12 +197,13 @@ def mended_by(
     after: Evaluated,
     changes: Iterable[MergedChange],
 ) -> Cause:
-    """The cause of an image that can be installed again.
+    """Return the cause of an image that can be installed again.
 
-    `broke` is what made it so, null if that is not known; `before` is what it held last.
+    `broke` is the cause that made it uninstallable, None if unknown; `before` are its last
+    packages.
     """
     documents = last.snapshot.id == after.snapshot.id
-    # Packages do not show a document's changed requests.
+    # A document's changed requests do not show in packages.
     suspects = [] if documents else list(_menders(last, broke, before, after))
     return _cause(suspects, "solvable", after, changes, documents=documents)
 
@@ -235,7 +238,7 @@ def _cause(
 
 
 def _suspects(before: Contents, after: Evaluated, published: Published) -> Iterator[_Suspect]:
-    """Those that moved first, then those that let another go, then those that are new."""
+    """Yield changed packages first, then those that let another leave, then new ones."""
     new_requests = set(after.requests) != set(before.requests)
     held = {member.nevra.name: member for member in before.members}
     late: list[_Suspect] = []
@@ -257,8 +260,7 @@ def _suspects(before: Contents, after: Evaluated, published: Published) -> Itera
 
 
 def _obstacles(causes: Iterable[UnsolvableCause]) -> Iterator[tuple[Nevra, str]]:
-    """The packages of causes, each with the requirement that fails: from the ends of the chains to
-    what is requested."""
+    """Yield the packages of causes, each with the failing requirement, from the chains' ends up."""
     for cause in causes:
         if cause.needed_by is not None:
             yield cause.needed_by, cause.capability if cause.kind == "missing" else ""
@@ -271,7 +273,7 @@ def _obstacles(causes: Iterable[UnsolvableCause]) -> Iterator[tuple[Nevra, str]]
 def _gone(
     before: Contents, holder: Member, capability: str, published: Published
 ) -> Iterator[_Suspect]:
-    """The former providers of a package's requirement that have changed."""
+    """Yield the former providers of a package's requirement that have changed."""
     for link in before.links:
         if before.members[link.source] is holder and link.capability == capability:
             provider = before.members[link.target]
@@ -324,9 +326,7 @@ def _blamed(
 
 
 def _came(suspect: _Suspect, head: str | None) -> bool:
-    """Return whether the package came to the version that a change's head has, or moved at all
-    where the
-    head says none."""
+    """Return whether the package reached the version of a change's head, or changed without one."""
     if suspect.new is None or suspect.new == suspect.old:
         return False
     if head is None:

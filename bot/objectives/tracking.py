@@ -1,7 +1,7 @@
 """A run over all images: evaluate, compare with the last run, attribute, store.
 
 Objectives of repositories' own `.minimize.yaml` are tracked like documents: the bot stores the file
-of each branch when it sees it; nothing here calls a forge.
+of each branch when it reads it; nothing here calls a forge.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from bot.store.history.values import (
     Place,
 )
 
-# A pull request that was merged longer ago explains no step of today.
+# A pull request that was merged earlier explains no step of today.
 REMEMBERED_DAYS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedImage:
-    """An image before and after a run; `before` null if it was never evaluated."""
+    """An image before and after a run; `before` is null if it was never evaluated."""
 
     key: ImageKey
     before: Evaluation | None
@@ -59,8 +59,8 @@ class TrackedImage:
 class Tracked:
     """The result of a run.
 
-    `failed` are sentences about images that could not be evaluated, `notes` about what could not
-    be measured of others.
+    `failed` are sentences about images that could not be evaluated, `notes` about failed
+    measurements of others.
     """
 
     run: int
@@ -87,10 +87,10 @@ def track(
 ) -> Tracked:
     """Evaluate every image and objective now and store the result.
 
-    `base_images` is the table by which files such as Containerfiles stand on something.
-    `report` receives the result; the run is over after that. A run that is cut short before its end
-    has lost nothing: what it stored is reported by the next, as if both were one. Raises
-    SurroundingsError if another process tracks at this moment.
+    `base_images` is the table of the base images of files such as Containerfiles. `report` receives
+    the result, after which the run is over. An interrupted run loses nothing: the next one reports
+    what it stored together with its own. Raises SurroundingsError if another process tracks at this
+    moment.
     """
     with _alone(history):
         files = history.repository_files()
@@ -131,7 +131,7 @@ class _Tracker:
         self._run = history.recorder.begin_run()
         first = history.first_reported_run(self._run)
         self._before = history.latest_evaluations(first - 1)
-        # An image that comes back is compared with what it was when it went.
+        # An image that is described again is compared with its last state.
         for image in history.images(gone=True):
             last = history.evaluation(image.key) if image.gone else None
             if last is not None:
@@ -185,7 +185,7 @@ class _Tracker:
         recorder = self._history.recorder
         after = self._history.latest_evaluations()
         for key in keys:
-            # One that is back is marked as gone until this is stored.
+            # An image that is back counts as removed until this is stored.
             last = self._history.evaluation(key) if key not in after else None
             if last is not None:
                 after[key] = last
@@ -247,7 +247,7 @@ def _silent(done: int, total: int) -> None:
 
 @contextmanager
 def _alone(history: History) -> Iterator[None]:
-    """Lock out other runs; the store's own lock is free between its transactions."""
+    """Exclude other runs; the store's own lock is free between its transactions."""
     path = history.store.path.with_name("track.lock")
     with free_lock(path) as ours:
         if not ours:
@@ -258,15 +258,16 @@ def _alone(history: History) -> Iterator[None]:
         yield
 
 
-# What of a document its file's name says; then what a maintainer words anew at the same time.
+# The fields that come from the file's name, then the texts that a maintainer may reword at the same
+# time.
 _NAMES = (frozenset({"id"}), frozenset({"id", "name", "description"}))
 
 
 def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict[str, str]:
-    """The former id of each objective that `after` has under a new one, by the new id.
+    """Return the former id of each objective with a new one in `after`, by the new id.
 
-    Both are history's headings by id. An objective that is gone and one that is new are the same
-    if their documents are equal but for the id, or but for the words, and no other is.
+    Both are history's headings by id. A removed objective and a new one are the same if their
+    documents differ only in the id, or only in the words, and no other document does.
     """
     found: dict[str, str] = {}
     for names in _NAMES:
@@ -290,7 +291,7 @@ def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class OwnObjective:
-    """An objective of a repository's branch; private where the repository is."""
+    """An objective of a repository's branch; private if the repository is."""
 
     document: ObjectiveDocument
     place: Place
@@ -300,17 +301,17 @@ class OwnObjective:
 
 @dataclass(frozen=True, slots=True)
 class OwnObjectives:
-    """All of them, and sentences about files that could not be taken."""
+    """The objectives of all repositories, and sentences about invalid files."""
 
     found: tuple[OwnObjective, ...]
     problems: tuple[str, ...] = ()
 
 
 def objective_id(own: str, forge: str, repository: str, branch: str, name: str) -> str:
-    """The id by which history knows an objective.
+    """Return the id of an objective in history.
 
-    A document has its own; one of a `.minimize.yaml` consists of repository, branch and name, so
-    that equal names of two repositories do not mix.
+    A document has its own; one of a `.minimize.yaml` has repository, branch and name in it, so that
+    equal names of two repositories stay apart.
     """
     if not own.startswith(REPOSITORY_FILE):
         return own
@@ -320,10 +321,10 @@ def objective_id(own: str, forge: str, repository: str, branch: str, name: str) 
 
 
 def own_objectives(files: Iterable[BranchFile], configuration: Configuration) -> OwnObjectives:
-    """The objectives of the files, each for the repository documents its branch stands for.
+    """Return the objectives of the files, each for its branch's repository documents.
 
-    One that names a repository document itself covers that one alone. An invalid file is left
-    out, with a sentence about it.
+    One that names a repository document itself covers only that. An invalid file is left out, with
+    a sentence about it.
     """
     found: list[OwnObjective] = []
     problems: list[str] = []
@@ -339,13 +340,13 @@ def own_objectives(files: Iterable[BranchFile], configuration: Configuration) ->
 
 
 def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
-    """The configuration with the repositories' objectives beside the documents'."""
+    """Return the configuration with the repositories' objectives beside the documents'."""
     more = {f"{one.document.id} {one.document.repository}": one.document for one in own.found}
     return replace(configuration, objectives={**configuration.objectives, **more})
 
 
 def own_places(own: OwnObjectives) -> dict[str, tuple[str, bool]]:
-    """The place of each objective, and whether it is private, by its id."""
+    """Return the place of each objective, and whether it is private, by its id."""
     return {
         one.document.id: (f"{one.place.forge}:{one.place.repository}", one.private)
         for one in own.found
@@ -356,7 +357,7 @@ def _of(file: BranchFile, configuration: Configuration) -> list[OwnObjective]:
     from bot.check.repository_file import read_repository_file
 
     parsed = read_repository_file((file.content or "").encode())
-    # As for a check: no rule and no choice of its own means every default document.
+    # As in checks: without a rule or a choice all default documents count.
     ids = parsed.repositories_of(file.branch) or file.documents
     ids = ids or tuple(document.id for document in chosen_documents(configuration, ()))
     place = Place(file.forge, file.repository)

@@ -132,7 +132,7 @@ def _sentence(cause: UnsolvableCause) -> str:
 
 
 def _invalid_fields(result: CheckResult) -> tuple[Annotation, ...]:
-    """Yield the errors in the head's `.minimize.yaml`, at their lines."""
+    """Return the errors in the head's `.minimize.yaml`, at their lines."""
     proposed = result.configuration
     if proposed is None:
         return ()

@@ -196,7 +196,7 @@ def _problems(answer: Closure | WhatIf) -> Iterator[str]:
 
 
 def _rows(closure: Closure) -> Iterator[tuple[str, str, str]]:
-    """Return NEVRA, size and first requirement of each package; the largest packages first."""
+    """Yield NEVRA, size and first requirement of each package; the largest packages first."""
     first: dict[object, Edge] = {}
     others: dict[object, int] = {}
     for requirement in closure.edges:

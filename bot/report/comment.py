@@ -63,7 +63,7 @@ def _persons(result: CheckResult, *, chat: bool) -> list[Block]:
 
 
 def persons_words(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
-    """Return sentences: that a person must allow the build, or who accepted the limits and why."""
+    """Yield sentences: that a person must allow the build, or who accepted the limits and why."""
     if result.verdict == "action_required":
         yield say.not_built(line=f"/minimize allow {result.head}" if chat else "")
     accepted = result.accepted
@@ -107,14 +107,13 @@ def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
 
 
 def _advised(result: CheckResult, grown: Sequence[str]) -> str:
-    """Return the workload to ask advice for: of the image furthest over a limit, or a growing
-    one."""
+    """Return the workload to ask advice for: its image is furthest over a limit, or grows."""
     broken = [worst_violation(result)[0].key.workload] if newly_broken(result) else []
     return next((name for name in (*broken, *grown) if not name.startswith("@")), "")
 
 
 def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
-    """Return the next steps: the exact lines to write to the bot, the exact command to run."""
+    """Yield the next steps: the exact lines to write to the bot, the exact command to run."""
     if chat and result.only_limits and result.accepted is None:
         yield say.may_accept(line=f"/minimize accept {result.head} REASON")
     if chat and result.interrupted:
