@@ -1,4 +1,4 @@
-"""The `minimize` command. A command's module is imported when it is called, not before."""
+"""The `minimize` command. A command's module is imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _LazyGroup(click.Group):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             raise click.UsageError(
-                f"{error.format_message()} Options stand after their command:"
+                f"{error.format_message()} Options come after their command:"
                 f" {ctx.command_path} COMMAND {error.option_name}",
                 ctx,
             ) from error
@@ -111,7 +111,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             echo(f"       {error.hint}", err=True)
         code = error.exit_code
     except BrokenPipeError:
-        # The reader of a pipe went away (`minimize closure | head`): nothing of ours failed.
+        # The reader of a pipe ended (`minimize closure | head`): no error of this program.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     return int(code or 0)

@@ -43,14 +43,14 @@ _SECONDS_OF_FLEET = 60.0
     type=click.FloatRange(0.1),
     default=10.0,
     show_default=True,
-    help="Of computing for each image; what is not proved by then says so.",
+    help="Computing time for each image; results that are not proved by then are marked.",
 )
 @click.option(
     "--metric",
     type=click.Choice(["installed", "download", "nodocs"]),
     default="installed",
     show_default=True,
-    help="The size that is made small; nodocs: without documentation, by headers.",
+    help="The size to minimize; nodocs: without documentation, by headers.",
 )
 @click.option(
     "--fleet",
@@ -61,7 +61,7 @@ _SECONDS_OF_FLEET = 60.0
 @click.option(
     "--unused",
     is_flag=True,
-    help="Also the written requirements of today's packages with no trace of use.",
+    help="Also the hand-written requirements of today's packages without a trace of use.",
 )
 @click.option(
     "--git",
@@ -172,7 +172,7 @@ def advise(
 
 
 def _opportunities(places: Places) -> Sequence[Opportunity]:
-    """The opportunities that `track` and the server know of, where this machine has their data."""
+    """Return the opportunities that `track` and the server have stored on this machine."""
     from bot.store import FILE
 
     if not (places.data / FILE).is_file():
@@ -185,7 +185,7 @@ def _opportunities(places: Places) -> Sequence[Opportunity]:
 
 
 def _repository_file(checkout: Path | None) -> RepositoryFile:
-    """The .minimize.yaml of a checkout; without one, or without a checkout, an empty one."""
+    """Return the .minimize.yaml of a checkout; an empty one without a checkout or a file."""
     from bot.check.repository_file import read_repository_file
     from bot.model.result import REPOSITORY_FILE
 
@@ -201,8 +201,10 @@ def _others(
     *,
     fetch: bool,
 ) -> Iterator[Pool]:
-    """The pools of all repository documents on the architectures of advices with edits, one after
-    another; of those that are not open only what the cache has, unless `fetch`."""
+    """Yield the pools of all repository documents on the architectures of advices with edits.
+
+    Unless `fetch`, pools that are not open are made only from the cache.
+    """
     from bot.advice.precedents import needs_precedents
     from bot.check.pools import Pools
     from bot.distro.cache import Cache
@@ -216,14 +218,14 @@ def _others(
                 try:
                     pool = pools.get(document, arch)
                 except SurroundingsError:
-                    continue  # not in the cache, or not to be had: no precedent
+                    continue  # not cached or not available: no precedent
                 yield pool
 
 
 def _settings(
     configuration: Configuration, pools: Mapping[tuple[str, str], Pool], places: Places
 ) -> SettingOf:
-    """The setting in which spec files are evaluated for an image; each is made once."""
+    """Return the setting in which spec files are evaluated for an image; each is made once."""
     from bot.distro.cache import Cache
     from bot.spec.setting import SpecSetting, setting_of
 
@@ -240,7 +242,7 @@ def _settings(
 
 
 def _need_optimiser() -> None:
-    """SurroundingsError where there is no optimiser: it has no wheels for every machine."""
+    """Raise SurroundingsError if the optimiser is missing: it has no wheels for some machines."""
     if find_spec("pysat") is None:
         raise SurroundingsError(
             "The optimiser, python-sat, is not installed.",

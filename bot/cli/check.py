@@ -90,10 +90,10 @@ def check(
     from bot.temporary import sweep_temporary_directories
 
     sweep_temporary_directories()
-    run_without_control_groups()  # where there are none: one's own change
+    run_without_control_groups()  # without rules: one's own change
     built = repositories_by_arch(elsewhere)
     if built and no_build:
-        raise UsageError("--no-build and --external-repository say the opposite of each other.")
+        raise UsageError("--no-build and --external-repository contradict each other.")
     if built and others:
         raise UsageError(
             "--external-repository has the packages of one change, and --with adds another.",
@@ -131,7 +131,7 @@ def check(
 def _names_documents(change: Change) -> bool:
     """Return whether the base's `.minimize.yaml` names repository documents for the branch.
 
-    True also for a file that is wrong: the check says what is.
+    True also for an invalid file: the check reports the errors.
     """
     from bot.check.repository_file import RepositoryFileError, read_repository_file
 
@@ -145,9 +145,9 @@ def _names_documents(change: Change) -> bool:
 def _built(
     change: Change, prediction: Prediction, built: Mapping[str, str], *, no_build: bool
 ) -> CheckResult:
-    """The final answer: after a build where one is wanted, else the prediction.
+    """Return the final answer: after a build if there is to be one, else the prediction.
 
-    `built` are the repositories of packages that others built, by architecture.
+    `built` are the repositories of packages built elsewhere, by architecture.
     """
     from bot.build.builders import builder_named
     from bot.build.fetch import SourcePolicy
@@ -163,14 +163,14 @@ def _built(
     if wanted == "external":
         notes = (*prediction.result.notes, NOT_WAITED_FOR)
         return replace(prediction.result, stage="final", notes=notes)
-    # One's own machine and one's own change: sources may lie on a private host.
+    # One's own machine and change: sources may be on a private host.
     policy = SourcePolicy(public_only=False, local_files=True)
     builder = builder_named(wanted, prediction.cache, policy=policy)
     return build_check(change, prediction, builder, native_arch())
 
 
 def _opened_other(text: str) -> AbstractContextManager[Change]:
-    """The change that `--with REPO:REV` names, against its repository's default branch.
+    """Return the change that `--with REPO:REV` names, against its repository's default branch.
 
     Raises UsageError where there is no such repository or revision.
     """
@@ -207,7 +207,7 @@ def _print(result: CheckResult, form: str) -> None:
 
 
 def exit_code(result: CheckResult) -> int:
-    """CONTRACT's codes: 3 the change is at fault, 1 something around us failed, else 0."""
+    """Return CONTRACT's codes: 3 the change is at fault, 1 another failure, else 0."""
     if result.verdict == "failure":
         return 3
     return 1 if result.interrupted else 0
@@ -220,9 +220,9 @@ NOT_WAITED_FOR = (
 
 
 def repositories_by_arch(given: tuple[str, ...]) -> dict[str, str]:
-    """The URLs with a slash at their end, by architecture; under "" the one for all others.
+    """Return the URLs with a trailing slash by architecture; under "" the one for all others.
 
-    Each is `[ARCH=]URL`, or a folder's path in the place of the URL. UsageError for anything else.
+    Each is `[ARCH=]URL`, or a directory's path instead of the URL. UsageError for anything else.
     """
     found: dict[str, str] = {}
     for text in given:
@@ -253,9 +253,9 @@ def _url(text: str) -> str:
 def check_elsewhere(
     change: Change, prediction: Prediction, repositories: Mapping[str, str]
 ) -> Prediction:
-    """The answer on the packages of these repositories, wherever they are: it is one's own machine.
+    """Return the answer for the packages of these repositories, at any address.
 
-    Raises what `external_check` raises.
+    It is for one's own machine. Raises what `external_check` raises.
     """
     from bot.build.external import ExternalBuilds
     from bot.check.external import external_check, plan_given

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from bot.ci.systems import CiRun
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-# GitHub takes 1 MiB of a step's summary; counted in UTF-16 units, so with room for others.
+# GitHub accepts 1 MiB of a step's summary; this limit is in UTF-16 units, with room for other
+# steps.
 _SUMMARY_LIMIT = 300_000
-# What GitLab's documentation calls its artifact.
+# The artifact's name in GitLab's documentation.
 _CODE_QUALITY = Path("gl-code-quality-report.json")
 
 
@@ -55,8 +56,7 @@ def ci_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @dataclass(frozen=True, slots=True)
 class CiChange:
-    """The change of a CI run: the clone to read it in, commit ids (or what was given), the branch
-    it goes to."""
+    """The change of a CI run: the clone to read it in, its commits, and its target branch."""
 
     run: CiRun
     repository: GitRepository
@@ -68,9 +68,9 @@ class CiChange:
 def ci_change(
     repository: GitRepository, system: str, base: str | None, head: str | None
 ) -> CiChange:
-    """The change that the CI system runs for, its commits fetched where the clone lacks them.
+    """Return the change that the CI system runs for; commits that the clone lacks are fetched.
 
-    `base` and `head` are revisions that somebody gave; they come first.
+    `base` and `head` are given revisions, which take precedence.
     """
     from bot.ci.systems import Clone, find_run
     from bot.git.history import Commit, commits_with_history, fetching
@@ -85,7 +85,7 @@ def ci_change(
         if base is not None or run.otherwise in (None, first):
             raise
         assert run.otherwise is not None
-        note(f"{error.what}. The base is {run.otherwise.revision} in its place.")
+        note(f"{error.what}. {run.otherwise.revision} is taken as the base instead.")
         base_id, head_id = commits_with_history(repository, run.otherwise, second)
     return CiChange(
         run, fetching(repository), base_id, head_id, None if base is not None else run.branch
@@ -100,7 +100,7 @@ def write_files(
     junit: Path | None,
     code_quality: Path | None,
 ) -> None:
-    """Write the files that were asked for, and those that the CI system looks for."""
+    """Write the requested files, and those that the CI system expects."""
     from bot.ci import reports
 
     if code_quality is None and change is not None and change.run.system == "gitlab":
@@ -140,4 +140,4 @@ def show_result(result: CheckResult, run: CiRun) -> None:
         try:
             asyncio.run(put_ci_comment(run.change, result))
         except MinimizeError as error:
-            note(f"There is no comment on the change: {error.what}")
+            note(f"The comment on the change was not written: {error.what}")

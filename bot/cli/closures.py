@@ -43,7 +43,7 @@ def closure(choice: Choice, form: str, places: Places) -> int:
 
 
 def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
-    """Fills the sizes without documentation; imports nothing where no package file is there."""
+    """Fill in the sizes without documentation; import nothing if no package file is local."""
     located = [p.location for c in closures for p in c.packages if p.location is not None]
     if not any(_may_be_there(location.url) for location in located):
         return closures
@@ -54,7 +54,7 @@ def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
 
 
 def _may_be_there(url: str) -> bool:
-    """False for a file that is not there: a repository of metadata alone."""
+    """Return False for a file that does not exist: a repository of metadata only."""
     if not url.startswith("file://"):
         return True
     from urllib.parse import unquote
@@ -92,7 +92,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
         from bot.report.answers import print_why
 
         there = [answer for answer in answers if answer.nevra is not None]
-        # Of all images most have nothing to tell.
+        # Most of all images do not have the package.
         print_why(answers if choice.workloads or not there else there, console())
     if not any(answer.nevra for answer in answers):
         names.suggest()
@@ -150,7 +150,7 @@ def what_if(
 
 
 class _Names:
-    """The names that the images know, for one that stands in none of them."""
+    """The names that the images know, for suggestions where none has the given name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -158,13 +158,13 @@ class _Names:
         self._in_images: set[str] = set()
 
     def add(self, pool: Pool, closure: Closure) -> None:
-        """Take in the packages of an image and what they require."""
+        """Add the packages of an image and the names that they require."""
         self._pools[pool] = None
         self._in_images.update(package.nevra.name for package in closure.packages)
         self._in_images.update(edge.capability for edge in closure.edges)
 
     def suggest(self) -> None:
-        """Print the names of the images that are spelt like it, as a note.
+        """Print similar names in the images, as a note.
 
         UsageError where no repository has the name either: it was misspelled.
         """
@@ -201,7 +201,7 @@ def impact(action: str, name: str, choice: Choice, form: str, places: Places) ->
     Images also where they change; packages of the whole repositories that cannot be installed then,
     and can be now.
     """
-    assert action == "drop"  # the only one there is; click refuses others
+    assert action == "drop"  # the only action; click refuses others
     requests: dict[Pool, list[ImageRequest]] = {}
     for pool, request in choice.images(places):
         requests.setdefault(pool, []).append(request)
@@ -216,7 +216,7 @@ def impact(action: str, name: str, choice: Choice, form: str, places: Places) ->
 
 
 def _found(requests: dict[Pool, list[ImageRequest]], name: str) -> Impact:
-    """The impact in all pools; UsageError where none of them has it."""
+    """Return the impact in all pools; UsageError where none of them has it."""
     from bot.closure.impact import broken_without, dropped, image_impacts
     from bot.model.closure import Broken, ImageImpact, Impact
 
@@ -228,7 +228,7 @@ def _found(requests: dict[Pool, list[ImageRequest]], name: str) -> Impact:
         try:
             what = dropped(pool, name)
         except UsageError as error:
-            unknown = unknown or error  # another repository or architecture may have it
+            unknown = unknown or error  # another repository or architecture may have the name
             continue
         known = True
         images += image_impacts(pool, wanted, what)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from bot.settings.values import Settings
 
 _STRANGERS = {
-    "run": "Strangers' code is run here, with all of this.",
+    "run": "Strangers' code is run here, with all of the above.",
     "refused": "Strangers' code is not run here.",
-    "run without a memory limit": "Strangers' code is run here without a limit of its memory: the"
-    " settings say so.",
+    "run without a memory limit": "Strangers' code is run here without a memory limit, as the"
+    " settings say.",
 }
 
 
-_LONGEST = 1000  # characters of what a program or a path says
+_LONGEST = 1000  # characters of a program's message or a path
 
 
 @click.command()
@@ -65,8 +65,10 @@ def doctor(settings: Path | None, form: str, places: Places) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """An architecture: how this machine builds for it, null where it does not and `detail` says
-    why; `wanted`: the settings say to."""
+    """An architecture: how this machine builds for it.
+
+    The way is null if it does not, and `detail` says why. `wanted`: the settings name it.
+    """
 
     arch: str
     builds: Literal["native", "emulated"] | None
@@ -76,7 +78,7 @@ class _Architecture:
 
 
 def _architectures(settings: Settings | None) -> list[_Architecture]:
-    """This machine's architecture, those that people have images of, and those of the settings."""
+    """Return this machine's architecture, the common ones, and those of the settings."""
     from bot.model.architecture import DEFAULT_ARCHITECTURES
     from bot.sandbox.emulation import known_architectures, native_architecture
 
@@ -99,7 +101,7 @@ def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
         return _Architecture(arch, "emulated", wanted, "qemu-user, and the settings allow it")
     remedy = f"`build: {{emulated: [{arch}]}}`"
     return _Architecture(
-        arch, None, wanted, "qemu-user is there; the settings do not allow it", remedy
+        arch, None, wanted, "qemu-user is installed; the settings do not allow it", remedy
     )
 
 
@@ -111,7 +113,7 @@ def _read(file: Path, places: Places) -> Settings:
 
 
 def _builder(settings: Settings) -> Part | None:
-    """The part that is missing where mock builds; null where it does not."""
+    """Return the part that is missing if mock builds; None if it does not."""
     from bot.sandbox.isolation import Part
 
     if not settings.build.enabled or settings.build.builder != "mock":
@@ -119,8 +121,8 @@ def _builder(settings: Settings) -> Part | None:
     return Part(
         "builds",
         False,
-        "mock isolates them in its own way: with the machine's system calls, memory and disk",
-        "Let the settings say `build: {builder: rpmbuild}`.",
+        "mock isolates builds in its own way, without limits on system calls, memory and disk",
+        "Set `build: {builder: rpmbuild}` in the settings.",
     )
 
 

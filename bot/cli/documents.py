@@ -1,4 +1,4 @@
-"""`minimize config` and `minimize import`: documents checked, written, taken from elsewhere."""
+"""`minimize config` and `minimize import`: checking, writing and importing documents."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def config_check(
 def _unknown_requests(
     folder: Path, answers: tuple[RepositoryAnswer, ...], places: Places
 ) -> Iterator[DocumentProblem]:
-    """The packages that documents ask for and no repository has, where all of them answered."""
+    """Yield the requests of documents that no repository has, if all of them answered."""
     from bot.closure.names import UnknownRequest, unknown_requests
     from bot.distro.check import check_text
     from bot.distro.load import DocumentProblem, documents_in, load_configuration
@@ -129,8 +129,7 @@ def config_init(directory: Path | None, places: Places) -> int:
 def _ask(
     folder: Path, repositories: tuple[str, ...], arches: tuple[str, ...]
 ) -> tuple[RepositoryAnswer, ...]:
-    """The answers of all repositories, or of those of some documents; UsageError for unknown
-    names."""
+    """Return the answers of all or some repositories; UsageError for unknown names."""
     from bot.distro.images import image_keys
     from bot.distro.load import load_configuration
     from bot.distro.online import ask_repositories

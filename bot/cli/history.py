@@ -1,4 +1,4 @@
-"""`minimize track` and `minimize objectives`: what images are over time, and what is promised."""
+"""`minimize track` and `minimize objectives`: images and their objectives over time."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def track(
     from bot.requests.file_images import BaseImage
     from bot.sandbox.cgroup import run_without_control_groups
 
-    run_without_control_groups()  # where there are none: packages of the repositories alone
+    run_without_control_groups()  # without files: only packages of the repositories
     served = None
     if settings is not None:
         from bot.outbound.authorities import trust_also
@@ -153,12 +153,12 @@ def _opportunities(
             _maintainers(served),
         )
     except MinimizeError as error:
-        return (f"Opportunities were not looked for to the end: {error}",)
+        return (f"The search for opportunities did not finish: {error}",)
     return (*(f"An edit landed: {one}." for one in settled.landed), *settled.problems)
 
 
 def _maintainers(settings: Settings | None) -> Sequence[Maintainers]:
-    """The maintainers of sources that the settings name, themselves or in a file."""
+    """Return the maintainers of sources that the settings list, or the file that they name."""
     from bot.advice.maintainers import maintainers_of, read_maintainers
 
     named = settings.maintainers if settings is not None else None
@@ -171,7 +171,7 @@ def _maintainers(settings: Settings | None) -> Sequence[Maintainers]:
 
 
 def _issues(history: History, settings: Settings | None, run: int) -> Issued:
-    """The issues of drift and of the week, where the settings place them."""
+    """Write the issues about drift and the weekly ones, where the settings name a place."""
     from bot.objectives.issue_writer import Issued, publish_issues, unplaced_drift
     from bot.settings.values import IssueSettings
 
@@ -211,7 +211,7 @@ def objectives(form: str, places: Places) -> int:
     configuration = places.configuration(recorded=True)
     with _history(places) as history:
         files = history.repository_files()
-        # Images of files that `.minimize.yaml` places; the server's table is not known here.
+        # Images of files with a place in `.minimize.yaml`; the server's table is not known here.
         configuration = with_requested(configuration, files, ()).configuration
         own = own_objectives(files, configuration)
         configuration = with_own(configuration, own)

@@ -63,7 +63,7 @@ def image(
     from bot.image.lock import read_lock
     from bot.sandbox.cgroup import run_without_control_groups
 
-    run_without_control_groups()  # where there are none: headers of the repositories' packages
+    run_without_control_groups()  # without files: headers of the repositories' packages
     layout = _layout(output)
     cache = Cache(places.cache)
     lock, signers = None, {}
@@ -101,7 +101,7 @@ def image(
 
 def _layout(output: str) -> Path:
     if not output.startswith(_SCHEME) or output == _SCHEME:
-        raise UsageError(f"--output {output} is no place for an image.", "Say oci:DIR.")
+        raise UsageError(f"--output {output} cannot be written as an image.", "Say oci:DIR.")
     return Path(output.removeprefix(_SCHEME)).absolute()
 
 
@@ -109,13 +109,13 @@ def _refuse_beside_lock(choice: Choice, compression: str | None, revision: str |
     named = (choice.workloads, choice.environments, choice.repositories, choice.arches)
     if any(named) or compression or revision:
         raise UsageError(
-            "A lock file says by itself what the image is.",
+            "A lock file already determines the image.",
             "Leave out workload, --environment, --repository, --arch, --compression, --revision.",
         )
 
 
 def _one_image(keys: Sequence[ImageKey]) -> tuple[ImageKey, ...]:
-    """The keys, which differ in their architecture alone; UsageError where they are many images."""
+    """Return the keys, which differ only in their architecture; UsageError for several images."""
     different = sorted({(key.workload, key.environment, key.repository) for key in keys})
     if len(different) > 1:
         listed = "; ".join(f"{w} on {e}, {r}" for w, e, r in different[:5])

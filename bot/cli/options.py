@@ -1,4 +1,4 @@
-"""Options and choices that the commands share."""
+"""Options and choices that several commands have."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The three folders that every command knows; `given` names those that somebody chose.
+    """The three directories of every command; `given` names those that a person chose.
 
-    `on` is the repository document that comes along and that everything is about, or null.
+    `on` is the one repository document, of those that come with minimize, that the command is
+    about, or None.
     """
 
     config: Path
@@ -42,11 +43,12 @@ class Places:
     def configuration(
         self, *, named: bool = False, recorded: bool = False, own: bool = False
     ) -> Configuration:
-        """The documents of `documents_folder`; UsageError if it or one of them is wrong.
+        """Return the documents of `documents_folder`; UsageError if it or one of them is invalid.
 
-        With `on` no other repository document is there; UsageError where it does not come along.
-        Nobody means all distributions that come along: they are taken only where repository
-        documents are `named`. A change may bring its `own`: then nothing else is needed.
+        With `on` there is only this repository document; UsageError if it does not come with
+        minimize. Without a folder the documents that come with minimize are used only if repository
+        documents are `named`, as nobody means all distributions. A change may bring its `own`
+        documents: then nothing else is needed.
         """
         from bot.distro.cache import Cache
         from bot.distro.documents import Configuration
@@ -70,10 +72,10 @@ class Places:
         return replace(loaded, repositories={self.on: replace(document, default=True)})
 
     def documents_folder(self, *, recorded: bool = False) -> Path:
-        """The configuration folder; where nobody chose one and there is none, the built-in one.
+        """Return the configuration folder; the built-in one if none was chosen or exists.
 
-        UsageError without a folder, also where the result is `recorded`: a history is of somebody's
-        own documents, and of no others because it ran in another place.
+        UsageError without a folder, also if the result is `recorded`: a history is always of one's
+        own documents.
         """
         if self.on is not None:
             if "config" in self.given:
@@ -94,7 +96,7 @@ class Places:
         return built_in
 
     def chosen(self, name: str) -> Path | None:
-        """One of the folders if somebody chose it, else None: the server's settings name theirs."""
+        """Return one of the directories if a person chose it, else None (for the settings')."""
         path: Path = getattr(self, name)
         return path if name in self.given else None
 
@@ -108,7 +110,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which images a command is about; what is empty is not narrowed."""
+    """The images that a command is about; empty fields do not restrict them."""
 
     workloads: tuple[str, ...]
     environments: tuple[str, ...]
@@ -116,7 +118,7 @@ class Choice:
     arches: tuple[str, ...]
 
     def keys(self, configuration: Configuration) -> tuple[ImageKey, ...]:
-        """The images, sorted; UsageError if there is none, or if a name is not known."""
+        """Return the images, sorted; UsageError if there is none, or if a name is not known."""
         from bot.distro.images import image_keys
 
         keys = image_keys(
@@ -128,14 +130,14 @@ class Choice:
         )
         if not keys:
             raise UsageError(
-                "No image meets these choices.",
+                "No image matches these choices.",
                 "A workload and an environment need a label in common, and the environment must"
                 " list the repository document.",
             )
         return keys
 
     def images(self, places: Places) -> Iterator[tuple[Pool, ImageRequest]]:
-        """The pool of each image, and what is to be solved in it."""
+        """Yield the pool of each image, and its request."""
         configuration = places.configuration(named=bool(self.repositories))
         return pools_and_requests(self.keys(configuration), configuration, places)
 
@@ -143,7 +145,7 @@ class Choice:
 def pools_and_requests(
     keys: Iterable[ImageKey], configuration: Configuration, places: Places
 ) -> Iterator[tuple[Pool, ImageRequest]]:
-    """The pool of each image and what is to be solved in it."""
+    """Yield the pool of each image and its request."""
     from bot.distro.images import image_request
 
     pools = places.pools()
@@ -153,7 +155,7 @@ def pools_and_requests(
 
 
 def built_in_documents() -> Path:
-    """The folder of the documents that come with minimize: in the wheel, or in the checkout."""
+    """Return the directory of minimize's own documents: in the wheel or the checkout."""
     package = Path(str(resources.files("bot")))
     installed = package / "config"
     return installed if installed.is_dir() else package.parent / "config"
@@ -168,16 +170,16 @@ def _default_data() -> Path:
 
 
 def _default_folder(variable: str, below_home: str, of_service: str, of_system: str) -> Path:
-    """The folder of a person, of a systemd unit, or of the system for a user without a home."""
+    """Return a directory of the person, of a systemd unit, or of the system without a home."""
     if given := os.environ.get(of_service, "").partition(":")[0]:
         return Path(given)
     if root := os.environ.get(variable):
         return Path(root) / "minimize"
     try:
         home = Path.home()
-    except RuntimeError:  # a container's user whose id has no name
+    except RuntimeError:  # a container's user without a name
         home = Path("/nonexistent")
-    # HOME may be another user's: runuser and setpriv leave root's.
+    # HOME may be another user's: runuser and setpriv keep root's.
     usable = any(os.access(place, os.W_OK | os.X_OK) for place in (home / below_home, home))
     return (home / below_home if usable else Path(of_system)) / "minimize"
 
@@ -186,12 +188,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def common(function: Command) -> Command:
-    """The options of a command that computes an answer: `places`, and how it is shown."""
+    """Add the options of commands that compute an answer: `places`, and those of the output."""
 
     @wraps(function)
     def command(color: str, quiet: bool, verbose: bool, **others: Any) -> int:  # click's own kinds
         if quiet and verbose:
-            raise UsageError("--quiet and --verbose say the opposite of each other.")
+            raise UsageError("--quiet and --verbose contradict each other.")
         shown = Shown(color, quiet)
         click.get_current_context().meta[SHOWN] = shown
         if quiet or not (verbose or sys.stderr.isatty()):
@@ -215,7 +217,7 @@ def common(function: Command) -> Command:
 
 
 def placed(function: Command) -> Command:
-    """The folders that every command knows, as options handed over as `places`."""
+    """Add the options for the directories, passed as `places`."""
 
     @wraps(function)
     def command(
@@ -269,7 +271,7 @@ def placed(function: Command) -> Command:
 
 
 def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[[Command], Command]:
-    """The options that choose images, handed over as `choice`.
+    """Add the options that choose images, passed as `choice`.
 
     Workloads are arguments or an option (none: all of them), which some commands require.
     """
@@ -305,7 +307,7 @@ def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[
 
 
 def formats(*names: str) -> Callable[[Command], Command]:
-    """`--format`, with the names given; the first is the default. Handed over as `form`."""
+    """Add `--format`, with these names, passed as `form`; the first is the default."""
     return click.option("--format", "form", type=click.Choice(names), default=names[0])
 
 

@@ -1,8 +1,8 @@
-"""The output of a command: its answer, remarks beside it, and how it shows its progress.
+"""The output of a command: its answer, notes, and its progress.
 
 A runner of GitHub's, Forgejo's or Gitea's Actions acts on what it reads. A line `::NAME ...::TEXT`,
 and `##[NAME]TEXT` anywhere in one, is a command there: it hides words of the log, adds paths, makes
-annotations. A spec file's line or a message of rpm may be such.
+annotations. A spec file's line or a message of rpm may look like one.
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands;
 src/Runner.Common/ActionCommand.cs of https://github.com/actions/runner reads both forms.
 """
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 def echo(text: object = "", *, err: bool = False) -> None:
-    """Print a text, on standard error if `err`: with none of the terminal's controls in it."""
+    """Print a text, on standard error if `err`, without the terminal's control characters."""
     from bot.report.phrase import printable
 
     click.echo(printable(str(text)), err=err)
 
 
-# Where a click context has the command's Shown.
+# The key of the command's Shown in a click context.
 SHOWN = "minimize.shown"
 
 
 @dataclass(slots=True)
 class Shown:
-    """How a command shows itself: `--color`, `--quiet`, and its progress while there is some."""
+    """The output options of a command (`--color`, `--quiet`), and its progress, if any."""
 
     color: str = "auto"
     quiet: bool = False
@@ -45,21 +45,21 @@ class Shown:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """Writes JSON, and nothing else, to standard output."""
+    """Write JSON, and nothing else, to standard output."""
     from bot.report.jsonform import json_text
 
-    # A runner would take it for a command; JSON has another way to write the same.
+    # A runner would take this for a command; JSON can be written differently.
     print_text(json_text(value).replace("##[", "##\\u005b"))
 
 
 def print_text(text: str) -> None:
-    """Write a command's answer to standard output; the line of its progress goes away first."""
+    """Write a command's answer to standard output, after removing the progress line."""
     _end_steps()
     sys.stdout.write(text)
 
 
 def note(text: str) -> None:
-    """Write a remark to standard error, unless --quiet is given."""
+    """Write a note to standard error, unless --quiet is given."""
     if not _shown().quiet:
         _end_steps()
         echo(f"note: {text}", err=True)
@@ -72,7 +72,7 @@ def _shown() -> Shown:
 
 
 def _end_steps() -> None:
-    """Take the line of the progress away: output follows."""
+    """Remove the progress line before other output."""
     steps = _shown().steps
     if steps is not None:
         steps.end()
@@ -82,9 +82,9 @@ def _end_steps() -> None:
 def progress_bar(
     text: str, total: int | None = None
 ) -> Iterator[Callable[[int, int | None, str], None] | None]:
-    """A bar on a terminal's standard error; None elsewhere.
+    """Return a bar on a terminal's standard error; None elsewhere.
 
-    It is called with how many are done, of how many (None: as before), and the text beside it.
+    It is called with the number done, the total (None: as before), and the text beside it.
     """
     if not sys.stderr.isatty() or _shown().quiet:
         yield None
@@ -100,7 +100,7 @@ def progress_bar(
 
 
 def console() -> Console:
-    """Standard output for people; rich is imported here, since it costs more than a solve."""
+    """Return the standard output for people; importing rich takes longer than a solve."""
     from rich.console import Console
 
     _end_steps()
@@ -116,12 +116,12 @@ _LINE = re.compile(r"(?m)(?<![^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])(\s*):(?=:
 
 
 def inert(text: str) -> str:
-    """`text` with a space of no width in whatever a runner would take for a command."""
+    """Return `text` with a zero-width space in all that a runner would take for a command."""
     return _LINE.sub(rf"\1{_BREAK}:", text).replace("##[", f"##{_BREAK}[")
 
 
 class InertStream:
-    """A stream of which a runner takes nothing for a command but what `command` writes."""
+    """A stream in which a runner finds no commands except those that `command` writes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -136,13 +136,13 @@ class InertStream:
         self._stream.write(f"{line}\n")
         self._stream.flush()
 
-    def __getattr__(self, name: str) -> Any:  # all else is the stream's own
+    def __getattr__(self, name: str) -> Any:  # everything else is the stream's own
         return getattr(self._stream, name)
 
 
 @contextmanager
 def inert_streams(variables: Mapping[str, str]) -> Iterator[None]:
-    """Make standard output and error inert where the variables are those of such a runner."""
+    """Make standard output and error inert if the environment is such a runner's."""
     with ExitStack() as stack:
         if any(variables.get(name) for name in _VARIABLES):
             stack.enter_context(redirect_stdout(cast("TextIO", InertStream(sys.stdout))))
@@ -151,7 +151,7 @@ def inert_streams(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def write_command(line: str) -> None:
-    """Write a command to the runner that reads standard error."""
+    """Write a command for the runner, which reads standard error."""
     stream: object = sys.stderr
     if isinstance(stream, InertStream):
         stream.command(line)

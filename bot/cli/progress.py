@@ -1,6 +1,6 @@
-"""Progress of a command on a terminal: the step that runs, after its first second.
+"""The progress of a command on a terminal: the running step, after the first second.
 
-The steps are the debug records of the program's loggers, so that what computes knows nothing of
+The steps are the debug records of the program's loggers, so that computing code knows nothing of
 terminals.
 """
 
@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.status import Status
 
-# A command that takes less shows its answer alone.
+# Seconds; faster commands show only their answer.
 _SILENT_SECONDS = 1.0
 _LOGGER = "bot"
-_BESIDE = 5  # columns that the spinner and the dots take
+_BESIDE = 5  # columns of the spinner and the dots
 
 
 class Steps(logging.Handler):
     """The steps of one command: a line with the last one, or with `verbose` a line for each.
 
-    Warnings are lines of their own in either case. A forked process shows nothing: the line is its
+    Warnings always have lines of their own. A forked process shows nothing: the line is its
     parent's.
     """
 
@@ -61,7 +61,7 @@ class Steps(logging.Handler):
                     self._status.update(_line(message, self._status.console.width))
 
     def end(self) -> None:
-        """Take the line away, for good: output follows."""
+        """Remove the line for good before other output."""
         self._timer.cancel()
         with self._guard:
             self._ended = True
@@ -87,7 +87,7 @@ class Steps(logging.Handler):
 
 @contextmanager
 def shown_steps(*, verbose: bool) -> Iterator[Steps]:
-    """Show the steps of what runs inside on standard error."""
+    """Show the steps of the code inside on standard error."""
     logger, steps = logging.getLogger(_LOGGER), Steps(verbose=verbose)
     before = logger.level, logger.propagate
     logger.addHandler(steps)
@@ -103,9 +103,9 @@ def shown_steps(*, verbose: bool) -> Iterator[Steps]:
 
 
 def _line(text: str, width: int) -> str:
-    """The text as rich takes it, on one line of a terminal: what looks like markup in it is text.
+    """Return the text for rich, on one line: markup in it is shown as text.
 
-    Of a longer one the middle is left out: a file's name is at the end.
+    The middle of a longer text is left out: a file's name is at the end.
     """
     from rich.markup import escape
 

@@ -28,7 +28,7 @@ _SETTINGS = click.option(
 OWN_SETTINGS = click.option(
     "--settings",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The server's settings: where its data is; a backup has them too.",
+    help="The server's settings, which name its data; a backup has them too.",
 )
 
 
@@ -40,7 +40,7 @@ _LOG_FORMAT = click.option(
 
 
 def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Settings:
-    """The settings of a file; options of the command line override them."""
+    """Return the settings of a file; options of the command line override them."""
     from bot.outbound.authorities import trust_also
     from bot.settings.operation import LogSettings
     from bot.settings.values import load_settings
@@ -127,7 +127,7 @@ def restore(directory: Path, settings: Path | None, places: Places) -> int:
 
 
 def server_data(settings: Path | None, places: Places) -> ServerData:
-    """The places of a server's data, by its settings, else by --data alone."""
+    """Return the places of a server's data, by its settings, else by --data alone."""
     from bot.engine.backup import ENGINE, ServerData
 
     if settings is None:
@@ -157,7 +157,7 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
     """Sends a signed fake delivery, as the forge would."""
     from bot.forge.sender import send_webhook
 
-    del places  # taken like every command's, not needed
+    del places  # accepted as by every command, not used
     return send_webhook(url, secret, event, payload, forge)
 
 
@@ -185,7 +185,7 @@ def demo(forge: str, workers: bool, keep: bool, rebuild: bool, places: Places) -
 
 
 def _demo_error(error: ModuleNotFoundError) -> UsageError:
-    """The error for a person: the demo is not in the wheel, and what it needs alone is an extra.
+    """Return the error for a person: the demo, or a package that it needs, is not installed.
 
     Raises `error` where another module is missing.
     """

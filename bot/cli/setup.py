@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from bot.settings.values import Settings
     from bot.settings.writing import Answers, ForgeAnswers
 
-_LONGEST = 1000  # characters of what a forge or a machine answers
+_LONGEST = 1000  # characters of an answer of a forge or a machine
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A part that was tried, and how it went; `remedy` where it did not."""
+    """A tested part and its result; `remedy` if it failed."""
 
     name: str
     done: bool
@@ -52,7 +52,7 @@ def setup(file: Path | None, places: Places) -> int:
     root = os.geteuid() == 0
     path = file or Path("/etc/minimize/bot.yaml" if root else "bot.yaml")
     if path.exists():
-        click.confirm(f"{path} is there. Write it anew?", abort=True)
+        click.confirm(f"{path} exists. Overwrite it?", abort=True)
     answers = _answers(path, places, root=root)
     for written in write_settings(path, answers):
         click.echo(f"Wrote {written}")
@@ -135,7 +135,7 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
 
 
 def _tried_forge(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
-    """The credential, tried: whose it is."""
+    """Test the credential and return its owner."""
     from bot.forge.protocol import open_forges
 
     async def login() -> str:
@@ -149,7 +149,7 @@ def _tried_forge(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
         owner = asyncio.run(login())
     except MinimizeError as error:
         return (_Trial(forge.type, False, error.what, error.hint),)
-    return (_Trial(forge.type, True, f"the credential is that of {owner}"),)
+    return (_Trial(forge.type, True, f"the credential belongs to {owner}"),)
 
 
 def _tried_isolation(settings: Settings) -> tuple[_Trial, ...]:
@@ -162,7 +162,7 @@ def _tried_isolation(settings: Settings) -> tuple[_Trial, ...]:
 
 
 def _delivered(answers: Answers) -> _Trial:
-    """A signed ping, sent to the server where it runs already."""
+    """Send a signed ping to the server if it runs already."""
     from bot.forge.protocol import forge_module
     from bot.forge.sender import post_delivery
 
@@ -180,7 +180,7 @@ def _delivered(answers: Answers) -> _Trial:
 
 
 def _url(text: str) -> str:
-    """An address without a slash at its end; UsageError for what is none."""
+    """Return an address without a trailing slash; UsageError for anything else."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise UsageError(f"{text} is no address.", "Give one such as https://minimize.example.org")

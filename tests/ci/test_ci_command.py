@@ -121,7 +121,7 @@ def test_a_forks_token_leaves_a_note_and_the_verdict_stands(bench: Bench) -> Non
     with serving(ChangeRequestServer(may_write=False)) as server:
         code, _, errors = run(bench, clone, github(bench, server))
     assert code == 0
-    assert "note: There is no comment on the change: GitHub refused" in errors
+    assert "note: The comment on the change was not written: GitHub refused" in errors
 
 
 def test_gitlab_code_quality_and_a_note(bench: Bench) -> None:
@@ -213,7 +213,7 @@ def test_a_push_without_a_commit_before_is_compared_with_the_default_branch(
     assert code == 0, errors
     assert json.loads(output)["base"] == revision(bench, "main")
     assert added(output) == {"perl", "perl-libs"}
-    assert ("The base is refs/remotes/origin/HEAD in its place" in errors) == ("1" in before)
+    assert ("refs/remotes/origin/HEAD is taken as the base instead" in errors) == ("1" in before)
 
 
 def test_a_fork_that_may_not_read_its_project_takes_the_merge_base(bench: Bench) -> None:

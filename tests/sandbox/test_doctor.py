@@ -78,7 +78,7 @@ def test_without_control_groups_the_settings_decide(monkeypatch, tmp_path: Path,
     words = {"without_memory_limit": "run strangers' code anyway"}
     code, text = doctor(capsys, "--settings", settings(tmp_path, sandbox=words))
     assert code == 1
-    assert "without a limit of its memory: the settings say so" in text
+    assert "without a memory limit, as the settings say" in text
 
 
 def test_its_json_says_each_part(tmp_path: Path, capsys) -> None:
