@@ -1,6 +1,6 @@
-"""Errors a person sees: what happened, to what, what to do; and the exit code that goes with it.
+"""Errors for a person: what happened, to what, what to do; with their exit codes.
 
-Exit codes are CONTRACT's: 1 something around us failed (worth another try), 2 usage or
+Exit codes are CONTRACT's: 1 a failure around the program (worth another try), 2 usage or
 configuration, 3 the packages or the change are at fault.
 """
 
@@ -27,7 +27,7 @@ class MinimizeError(Exception):
 
 
 class SurroundingsError(MinimizeError):
-    """Something around us failed: network, mirror, disk, sandbox. Another try may help."""
+    """A failure outside: network, mirror, disk, sandbox. Another try may help."""
 
     exit_code = 1
 
@@ -39,13 +39,13 @@ class UsageError(MinimizeError):
 
 
 class ChangeError(MinimizeError):
-    """The packages or the change are at fault: another try gives the same."""
+    """The packages or the change are at fault: another try gives the same error."""
 
     exit_code = 3
 
 
 def write_hint(error: OSError, option: str) -> str:
-    """The remedy where a file could not be written; `option` names another directory (--cache)."""
+    """Return the remedy where a file could not be written; `option` sets its directory."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Free some space, or name another directory with {option}."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -54,17 +54,17 @@ def write_hint(error: OSError, option: str) -> str:
 
 
 def in_backticks(words: str) -> str:
-    """Words that somebody else may have chosen, for a sentence: reports show them as code.
+    """Return foreign words for a sentence, in which reports show them as code.
 
-    On one line, and without backticks of their own.
+    They are on one line, without backticks of their own.
     """
     return f"`{' '.join(words.replace('`', chr(39)).split())}`"
 
 
 def reason_of(error: Exception) -> str:
-    """The reason why something was not as expected, in words: Python's own say it for programmers.
+    """Return the reason of an error in words: Python's own messages are for programmers.
 
-    A KeyError's is `` `images` is missing``.
+    For a KeyError it is `` `images` is missing``.
     """
     if isinstance(error, KeyError) and error.args:
         return f"`{error.args[0]}` is missing"

@@ -1,9 +1,9 @@
-"""Advisory locks on files and directories (flock): a limit on waiting, and who holds one.
+"""Advisory locks on files and directories (flock), with a time limit and the name of the holder.
 
-A lock holds between threads and between processes, and ends with the process that has it. Who
-takes one sets the file's time, so that who waits in vain can say since when it is held. A process
-of a service that has a lock and is frozen for as long as a lease is ended by who waits for it: its
-work is others' by then.
+A lock excludes threads and processes, and ends with the process that has it. Taking one sets the
+file's time, so that others can report since when it is held. A process of a service that has a lock
+and is frozen for longer than a lease is killed by the one that waits: its work belongs to others by
+then.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from pathlib import Path
 
 from bot.errors import SurroundingsError
 
-# Seconds: longer than what any holder does, builds aside, and shorter than people's patience.
+# Seconds: longer than any holder needs, except builds, and short enough for a person to wait.
 LIMIT = 900.0
-# A build holds its lock for as long as it may take (an hour, unless the settings say otherwise).
+# Seconds: a build holds its lock for as long as it may take (an hour, unless the settings say
+# otherwise).
 BUILD_LIMIT = 7200.0
-# Seconds: a process of the engine that gives no sign for so long has lost its work to others; it
-# gives one each so many.
+# Seconds: a process of the engine without a heartbeat for this long has lost its work to others;
+# and the interval of heartbeats.
 LEASE, RENEWAL = 12.0, 3.0
-_LOOK = 1.0  # seconds between two looks at who holds a lock
+_LOOK = 1.0  # seconds between two checks of a lock's holders
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
 
 
 class LockedError(SurroundingsError):
-    """A lock was not free in time; the text says who holds it."""
+    """A lock was not free in time; the text names its holder."""
 
 
 @contextmanager
@@ -41,11 +42,11 @@ def locked(
     seconds: float = LIMIT,
     waiting: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the lock on `path`, a directory or a file that is made where it is missing.
+    """Hold the lock on `path`, a directory or a file that is created if it is missing.
 
-    `shared` locks exclude only those that are not. LockedError once `seconds` of waiting are over;
-    `waiting` is called once, with who holds the lock, where it is not free at once. OSError where
-    `path` cannot be opened.
+    `shared` locks exclude only those that are not. LockedError after `seconds` of waiting;
+    `waiting` is called once, with the holder, if the lock is not free at once. OSError where `path`
+    cannot be opened.
     """
     handle = _opened(path)
     try:
@@ -57,7 +58,7 @@ def locked(
 
 @contextmanager
 def free_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
-    """Hold the lock on `path` if it is free at this moment; yields false where it is not."""
+    """Hold the lock on `path` if it is free at this moment, and yield whether it was."""
     handle = _opened(path)
     try:
         yield _try(handle, shared)
@@ -66,7 +67,7 @@ def free_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
 
 
 def holder(path: Path) -> str:
-    """A phrase that names the processes with a lock on `path`: id, command, since when."""
+    """Return a phrase that names the processes with a lock on `path`: id, command, since when."""
     with suppress(OSError):
         state = path.stat()
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.st_mtime))
@@ -106,7 +107,7 @@ def _take(
 
 
 class _Frozen:
-    """The holders of a lock that do not run, since when they have been seen so."""
+    """The frozen holders of a lock, with the time since which they have been seen so."""
 
     def __init__(self, inode: int) -> None:
         self._inode = inode
@@ -114,7 +115,7 @@ class _Frozen:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """End who was frozen at each look for a lease's time; looks once a second."""
+        """Kill holders that were frozen at each check for a lease's time; checks once a second."""
         now = time.monotonic()
         if now - self._looked < _LOOK:
             return
@@ -123,7 +124,7 @@ class _Frozen:
         self._since = {pid: self._since.get(pid, now) for pid in holders}
         for pid, since in self._since.items():
             if now - since >= LEASE:
-                import logging  # here: a cold command takes a lock, and ends nobody
+                import logging  # imported here: cold commands take locks, and kill nobody
 
                 log = logging.getLogger(__name__)
                 log.warning("%s has a lock and is frozen: it is ended", _command(pid))
@@ -132,8 +133,10 @@ class _Frozen:
 
 
 def _is_frozen(pid: int) -> bool:
-    """Return whether a process is stopped by a signal or frozen by its control group, and has no
-    terminal: what somebody stopped there is continued there (proc_pid_stat(5))."""
+    """Return whether a process is stopped by a signal or frozen by its cgroup, without a terminal.
+
+    A process that was stopped at a terminal is continued there (proc_pid_stat(5)).
+    """
     with suppress(OSError):
         state, _, _, _, terminal = (
             Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[:5]
@@ -148,7 +151,7 @@ def _is_frozen(pid: int) -> bool:
 
 
 def _try(handle: int, shared: bool) -> bool:
-    """True once the lock is ours."""
+    """Return whether the lock was taken."""
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -159,7 +162,7 @@ def _try(handle: int, shared: bool) -> bool:
 
 
 def _holders(inode: int) -> list[int]:
-    """The ids of the processes that hold a flock on a file (proc_locks(5)); 0 of other spaces."""
+    """Return the ids of processes with a flock on a file (proc_locks(5)); 0: other namespaces."""
     fields = (line.split() for line in Path("/proc/locks").read_text("ascii").splitlines())
     found = {
         int(pid)

@@ -1,6 +1,6 @@
-"""Stacks of this process: where each of its threads and asyncio tasks stands, for people.
+"""The stacks of this process's threads and asyncio tasks, for people.
 
-`kill -USR1 PID` has a bot write its stacks to its log (`write_stacks_on_sigusr1`).
+`kill -USR1 PID` makes a bot write its stacks to its log (`write_stacks_on_sigusr1`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 
 
 def write_stacks(descriptor: int) -> None:
-    """Writes the stack of every thread, then of every asyncio task, to a file descriptor."""
+    """Write the stack of every thread, then of every asyncio task, to a file descriptor."""
     faulthandler.dump_traceback(descriptor, all_threads=True)
     os.write(descriptor, task_stacks().encode(errors="replace"))
 
 
 def write_stacks_on_sigusr1(descriptor: int) -> None:
-    """Has SIGUSR1 write them, from now on; for the main thread to call.
+    """Install a handler of SIGUSR1 that writes them; to be called in the main thread.
 
-    The threads' stacks come from faulthandler, also where Python's own handlers get no turn because
-    a call into C does not come back.
+    The threads' stacks come from faulthandler, which works even when Python's own handlers do not
+    run because a call into C does not return.
     """
 
     def write_tasks(number: int, frame: FrameType | None) -> None:
@@ -37,8 +37,8 @@ def write_stacks_on_sigusr1(descriptor: int) -> None:
 
 
 def task_stacks() -> str:
-    """The asyncio tasks of all event loops that have not ended, each with its stack."""
-    # asyncio lists the tasks of one loop only, and a process may have some.
+    """Return the unfinished asyncio tasks of all event loops, each with its stack, as text."""
+    # asyncio lists the tasks of one loop only, and a process may have several loops.
     tasks = [one for one in gc.get_objects() if issubclass(type(one), asyncio.Task)]
     lines = []
     for task in tasks:
@@ -52,7 +52,7 @@ def task_stacks() -> str:
 
 
 def _frames(awaited: Any) -> Iterator[tuple[FrameType, int | None]]:
-    """The frames of a coroutine and of what it waits for, outermost first."""
+    """Yield the frames of a coroutine and of those that it awaits, outermost first."""
     while awaited is not None:
         for kind, waits in (("cr", "cr_await"), ("ag", "ag_await"), ("gi", "gi_yieldfrom")):
             frame = getattr(awaited, f"{kind}_frame", None)

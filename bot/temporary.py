@@ -1,6 +1,6 @@
-"""Directories in the temporary folder, gone afterwards; those of killed runs are swept.
+"""Directories in the temporary folder, removed after use; those of killed runs are swept.
 
-Each is locked (flock) while its run lives: a lock ends with its process, however that ends.
+Each is locked (flock) during its run: a lock ends with its process, however that ends.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Kind = Literal["change", "index", "rpm", "rpmdb", "spec", "trial"]
 
 @contextmanager
 def temporary_directory(kind: Kind, parent: Path | None = None) -> Iterator[Path]:
-    """A new directory `minimize-KIND-...` in `parent` (null: the temporary folder)."""
+    """Create a directory `minimize-KIND-...` in `parent` (None: the temporary folder)."""
     while True:
         made = tempfile.TemporaryDirectory(prefix=f"minimize-{kind}-", dir=parent)
         lock = _locked(Path(made.name), fcntl.LOCK_SH)
         if Path(made.name).exists():
             break
-        # Another's sweep came between the making and the lock.
+        # Another process swept it between its creation and the lock.
         if lock is not None:
             os.close(lock)
         made.cleanup()
@@ -39,9 +39,9 @@ def temporary_directory(kind: Kind, parent: Path | None = None) -> Iterator[Path
 
 
 def sweep_temporary_directories(parent: Path | None = None) -> list[Path]:
-    """Removes the directories of runs that were killed, of this user alone; gives them.
+    """Remove this user's directories of killed runs; return them.
 
-    What cannot be locked or removed stays: it is in use, or somebody else's.
+    Directories that cannot be locked or removed stay: they are in use, or another user's.
     """
     place = parent or Path(tempfile.gettempdir())
     swept = []
@@ -70,7 +70,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _locked(path: Path, how: int) -> int | None:
-    """A descriptor that holds the lock; null where it is held, or the file system has no locks."""
+    """Return a descriptor with the lock; None if it is held, or the file system has no locks."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

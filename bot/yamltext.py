@@ -1,8 +1,7 @@
 """YAML with places: plain values, and the line of each of them.
 
-Scalars of documents stay the text that was written (null aside), so that a release `3.10` is not
-the number 3.1, a label `no` not false and a date not an object: fields make numbers where they
-want them.
+Scalars of documents remain texts as written (except null), so that a release `3.10` does not become
+the number 3.1, a label `no` false or a date an object: fields convert to numbers themselves.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ for _tag in ("int", "float", "bool", "timestamp"):
 
 
 class YamlError(ValueError):
-    """Text that is no YAML; `line` counts from 1."""
+    """Text that is not YAML; `line` counts from 1."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -41,8 +40,8 @@ class YamlError(ValueError):
 class YamlText:
     """A parsed document: `data` of dicts, lists, texts and None.
 
-    `repeated` names keys that stand twice in one mapping, each with its second line: YAML keeps
-    the last one.
+    `repeated` are keys that occur twice in one mapping, each with its second line: YAML keeps the
+    last one.
     """
 
     data: Any
@@ -50,7 +49,7 @@ class YamlText:
     _node: Any = field(repr=False)
 
     def line_of(self, place: tuple[str | int, ...]) -> int:
-        """The line, from 1, of the value at `place`, or of the nearest thing around it."""
+        """Return the line, from 1, of the value at `place`, or of the nearest value around it."""
         node = self._node
         line = node.start_mark.line + 1 if node is not None else 1
         for step in place:
@@ -71,10 +70,10 @@ class YamlText:
 
 
 def parse_yaml(content: bytes, *, most: int = limits.YAML, typed: bool = False) -> YamlText:
-    """The one YAML document in `content`, of at most `most` bytes.
+    """Return the one YAML document in `content`, of at most `most` bytes.
 
-    `typed` scalars are numbers, dates and so on where they look like it. Raises YamlError with the
-    line of what is wrong.
+    With `typed`, scalars become numbers, dates and so on if they look like them. Raises YamlError
+    with the line of the error.
     """
     if len(content) > most:
         raise YamlError(f"larger than {most} bytes", 1)
@@ -84,7 +83,7 @@ def parse_yaml(content: bytes, *, most: int = limits.YAML, typed: bool = False) 
         try:
             node = loader.get_single_node()
             if _weight(node, {}) > limits.YAML_NODES:
-                raise YamlError("its aliases stand for too much", 1)
+                raise YamlError("its aliases expand to too many values", 1)
             repeated = tuple(_repeated(node, set())) if node is not None else ()
             data = loader.construct_document(node) if node is not None else None
         finally:
@@ -97,7 +96,7 @@ def parse_yaml(content: bytes, *, most: int = limits.YAML, typed: bool = False) 
 
 
 def _refuse_depth(content: bytes) -> None:
-    """Raises YamlError for what would exhaust the stack of libyaml's composer, which is C."""
+    """Raise YamlError for nesting that would exhaust the stack of libyaml's composer (in C)."""
     depth = 0
     for event in yaml.parse(content, Loader=_TextLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -110,11 +109,11 @@ def _refuse_depth(content: bytes) -> None:
 
 
 def _weight(node: Any, known: dict[int, int]) -> int:
-    """How many values `node` stands for, each alias counted in full."""
+    """Return the number of values in `node`, each alias counted in full."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
     if id(node) not in known:
-        known[id(node)] = 0  # being counted: whoever meets it again is inside it
+        known[id(node)] = 0  # being counted: seen again, it contains itself
         parts = (
             [part for pair in node.value for part in pair]
             if isinstance(node, yaml.MappingNode)
@@ -122,12 +121,12 @@ def _weight(node: Any, known: dict[int, int]) -> int:
         )
         known[id(node)] = 1 + sum(_weight(part, known) for part in parts)
     elif not known[id(node)]:
-        raise YamlError("an alias stands for something that it is in", node.start_mark.line + 1)
+        raise YamlError("an alias contains itself", node.start_mark.line + 1)
     return known[id(node)]
 
 
 def _repeated(node: Any, seen: set[int]) -> list[tuple[str, int]]:
-    """The keys that a mapping below `node` states twice, each with its second line."""
+    """Return the keys that a mapping in `node` has twice, each with its second line."""
     if id(node) in seen or isinstance(node, yaml.ScalarNode):
         return []
     seen.add(id(node))

@@ -1,4 +1,4 @@
 """The `/minimize` commands in comments: parsing, permissions and answers.
 
-Names are imported when they are first used: solving is heavy to load.
+Names are imported on first use, as solving is slow to import.
 """

@@ -1,7 +1,7 @@
-"""Answers as Markdown: their sentences stand in sentences.toml, beside this module.
+"""Answers as Markdown; their sentences are in sentences.toml, beside this module.
 
-A command that decides about one head commit names it: a commit that was pushed between a
-maintainer's look and their comment is then never meant.
+A command that decides about one head commit names it, so that it never applies to a commit that was
+pushed after the maintainer looked.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ChatAnswer:
 
 
 def compose(answers: Iterable[tuple[str, ChatAnswer]], *, marker: str, user: str, url: str) -> str:
-    """One comment for all the answers to a comment of `user` at `url`, with the hidden marker.
+    """Return one comment for all answers to a comment of `user` at `url`, with the hidden marker.
 
     `answers` are pairs of a command line and its answer.
     """
@@ -52,7 +52,7 @@ def compose(answers: Iterable[tuple[str, ChatAnswer]], *, marker: str, user: str
 
 
 def help_answer() -> ChatAnswer:
-    """The table of commands."""
+    """Return the table of commands."""
     rows = tuple(
         (code(command.usage), plain(command.who.text), plain(command.what))
         for command in COMMANDS.values()
@@ -62,14 +62,14 @@ def help_answer() -> ChatAnswer:
 
 
 def not_understood(unclear: NotUnderstood) -> ChatAnswer:
-    """The problem of a line that is no command, with the usage of the command it names."""
+    """Return the problem of a line that is no command, with the usage of the command it names."""
     if unclear.command is None:
         return _answer(say.see_help(problem=unclear.problem))
     return _answer(say.see_usage(problem=unclear.problem, usage=unclear.command.usage))
 
 
 def sentence(text: str) -> ChatAnswer:
-    """An answer of one sentence; code spans in `text` are escaped (`message`)."""
+    """Return an answer of one sentence; code spans in `text` are escaped (`message`)."""
     return _answer(message(text))
 
 
@@ -78,7 +78,7 @@ def _answer(phrase: Phrase, *blocks: Block) -> ChatAnswer:
 
 
 def found_answer(found: ChatFinding) -> ChatAnswer:
-    """The answer to a question, with workloads and images that could not be answered for."""
+    """Return the answer to a question, with the workloads and images that were not answered for."""
     if not found.result.images:
         return _answer(_no_images(found))
     wanted = tuple(dict.fromkeys(wanted_workloads(found.question)))
@@ -112,7 +112,7 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
 
 
 def _no_images(found: ChatFinding) -> Phrase:
-    """The reason why a check has no images: none is affected, or it was not evaluated."""
+    """Return the reason why a check has no images: none is affected, or it was not evaluated."""
     if not found.result.problems:
         return say.no_images()
     at_fault = found.result.verdict == "failure"
@@ -138,7 +138,7 @@ def _why_items(found: ChatFinding) -> list[Phrase]:
 
 
 def _why(why: Why) -> Phrase:
-    """The chains to a package and the minimum cut, without the architecture in names."""
+    """Return the chains to a package and the minimum cut, without the architecture in names."""
     if not why.chains:
         return say.requested() if why.nevra in why.roots else say.chosen()
     shown = joined((_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]), "; ")
@@ -187,7 +187,7 @@ def _advice_items(found: ChatFinding) -> list[Phrase]:
 def _saved(what: Phrase, sizes: Sequence[int | None]) -> Phrase:
     known = [size for size in sizes if size is not None]
     if known and len(known) == len(sizes) and max(known) < 0:
-        # What comes instead is larger than what leaves.
+        # The packages that come are larger than those that leave.
         return say.larger(what=what, size=size_span(-size for size in known))
     return say.saved(what=what, size=size_span(sizes))
 
@@ -207,7 +207,7 @@ def _what_if(answer: WhatIf) -> Phrase:
 
 def _names(packages: Sequence[Package], arch: str) -> Phrase:
     ordered = sorted(packages, key=lambda p: (-(p.installed_size or 0), p.nevra))
-    # By name where they are grouped: sizes differ between architectures.
+    # By name if grouped: sizes differ between architectures.
     shown = sorted(short_name(package.nevra, arch) for package in ordered[:_MOST_NAMES])
     return say.names(names=_listing(shown), others=len(packages) - _MOST_NAMES)
 
@@ -221,7 +221,7 @@ def _objectives(found: ChatFinding) -> ChatAnswer:
 
 
 def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
-    """Items grouped by equal phrases, in the order of the first of each group."""
+    """Return items grouped by equal phrases, in the order of the first of each group."""
     groups: dict[Phrase, list[K]] = {}
     for item in items:
         groups.setdefault(phrase_of(item), []).append(item)
@@ -229,7 +229,7 @@ def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple
 
 
 def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
-    """Images as `nginx on minimal, demo (all four)`; at most _MOST_NAMES of them."""
+    """Return images as `nginx on minimal, demo (all four)`; at most _MOST_NAMES of them."""
     checked: dict[tuple[str, str, str], set[str]] = {}
     for image in found.result.images:
         checked.setdefault(place_of(image.key), set()).add(image.key.arch)
@@ -244,7 +244,7 @@ def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
 
 
 def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
-    """The commit, and for which architectures its packages are built or predicted."""
+    """Return the commit, and for which architectures its packages are built or predicted."""
     wanted = set(keys) or {image.key for image in found.result.images}
     arches: dict[bool, set[str]] = {}
     for image in found.result.images:
@@ -263,10 +263,10 @@ def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
 
 
 def advice_of(advices: Sequence[ImageAdvice]) -> Phrase:
-    """The advice for one image, its architectures in `advices`, as sentences.
+    """Return the advice for one image, its architectures in `advices`, as sentences.
 
-    Swaps with packages of another source are left out, and so is what they make possible: whoever
-    asks in a pull request wants what serves the same purpose.
+    Swaps with packages of another source are left out, and so are results that need them: in a pull
+    request only the same purpose counts.
     """
     found = [a for a in advices if a.now is not None and a.smallest is not None]
     now = size_span(a.now.installed_size for a in found if a.now is not None)
@@ -319,24 +319,23 @@ def _change(change: Change) -> Phrase:
     return edit(package=change.package, to=change.to, capability=change.capability)
 
 
-# An id of git's, with SHA-1 or SHA-256, in full.
+# A full commit id of git, SHA-1 or SHA-256.
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def decides(name: Name) -> bool:
-    """Return whether the command `name` is about one commit, which it names."""
+    """Return whether the command `name` decides about one commit, which it must name."""
     return any(argument.name == "SHA" for argument in COMMANDS[name].arguments)
 
 
 def exact_line(name: Name, head: str, reason: str = "") -> str:
-    """The line by which somebody decides about the commit `head`; `REASON` stands for a missing
-    reason."""
+    """Return the line that decides about the commit `head`, with `REASON` for a missing reason."""
     last = [reason or "REASON"] if name == "accept" else []
     return " ".join([WORD, name, head, *last])
 
 
 def wrong_commit(question: Question, head: str) -> str:
-    """The refusal of a decision that names another commit than `head`; empty where it names it."""
+    """Return the refusal of a decision that names another commit than `head`, or nothing."""
     named = (question.one("SHA") or "").lower()
     if named == head.lower():
         return ""
@@ -345,13 +344,13 @@ def wrong_commit(question: Question, head: str) -> str:
         line = exact_line(question.name, head, reason)
         return to_text(say.wrong_head(head=head, named=named, line=line))
     if not re.fullmatch(r"[0-9a-f]{4,64}", named):
-        # Not an id at all: the reason began where the commit belongs.
+        # No id at all: the reason began where the commit belongs.
         reason = " ".join(question.text.split(" ")[2:]) if question.name == "accept" else ""
     return _whole_id(question.name, head, reason)
 
 
 def bare(unclear: NotUnderstood, head: str) -> str:
-    """The answer to a decision that lacks its commit or its reason; empty for another line."""
+    """Return the answer to a decision that lacks its commit or its reason; empty otherwise."""
     command = unclear.command
     if command is None or not decides(command.name) or unclear.beside:
         return ""

@@ -1,7 +1,7 @@
-"""The `/minimize` commands: one table that the parser, the refusals, `help` and the README follow.
+"""The `/minimize` commands: the table for the parser, the refusals, `help` and the README.
 
-Everything else reads this table. What a command does stands in `bot.chat.questions` and
-`bot.chat.answers` where it asks about images, else in `bot.engine.conversation`.
+What a command does is in `bot.chat.questions` and `bot.chat.answers` if it is a question about
+images, else in `bot.engine.conversation`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ Name = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A place in a command, in order.
+    """An argument of a command, in order; a `keyword` comes before it, if there is one.
 
-    `keyword` stands before it, if it has one. `takes`: one `word`, all `words` that are left, or
-    the `rest` of the line as one text.
+    `takes`: one `word`, all remaining `words`, or the `rest` of the line as one text.
     """
 
     name: str
@@ -50,7 +49,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`--flag VALUE`, as often as one likes; `choices` are the values there are, empty for any."""
+    """`--flag VALUE`, any number of times; `choices` are the allowed values, empty for any."""
 
     flag: str
     name: str
@@ -66,7 +65,7 @@ class Option:
 class Who:
     """The permission: `role` and above (null: anyone who may comment), the `author` in any role.
 
-    `others`: neither the author nor who pushed the head, unless the settings say otherwise.
+    `others`: neither the author nor the pusher of the head, unless the settings allow it.
     """
 
     role: Role | None = None
@@ -185,7 +184,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def commands_table() -> str:
-    """Markdown lines; a test holds the README's table against them."""
+    """Return Markdown lines; a test compares the README's table with them."""
     rows = [
         f"| `{command.usage.removeprefix(WORD).strip()}` | {command.who.text} | {command.what} |"
         for command in COMMANDS.values()
@@ -196,8 +195,8 @@ def commands_table() -> str:
 def may(command: Command, role: Role, *, is_author: bool) -> bool:
     """Return whether somebody with `role` in the repository may use `command` on this pull request.
 
-    `is_author`: whether the pull request is theirs. Where it comes from, a fork or not, gives
-    nobody more or less. Anyone who may comment has commented already, so `none` may ask too.
+    `is_author`: whether the pull request is theirs. Whether it comes from a fork makes no
+    difference. Anyone who may comment has commented already, so role `none` may ask too.
     """
     who = command.who
     if who.role is None or (who.author and is_author):
@@ -206,7 +205,7 @@ def may(command: Command, role: Role, *, is_author: bool) -> bool:
 
 
 def refusal(command: Command, user: str, role: Role) -> str:
-    """The refusal of a command, with the role that is missing; for `message`."""
+    """Return the refusal of a command, with the missing role; for `message`."""
     has = "no role" if role == "none" else f"the role {role}"
     needed = f"{command.name} needs the role {command.who.role} or above"
     author = ", or to be the author of this pull request" if command.who.author else ""

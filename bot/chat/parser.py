@@ -1,9 +1,9 @@
 """Parsing a comment into commands, or into errors that name the missing word.
 
-Only the lines of a comment count that a reader sees as its own words: no quotes, code, tables or
-HTML. They are read as CommonMark with what both forges add to it (markdown-it-py), not by matching
-lines: a fence may be unclosed, a quote may go on lazily, a comment may span lines, and only a
-parser knows.
+Only lines that a reader sees as the comment's own words count: no quotes, code, tables or HTML.
+They are read as CommonMark with the extensions of both forges (markdown-it-py), not by matching
+lines: a fence may be unclosed, a quote may continue lazily, a comment may span lines, and only a
+parser recognises that.
 """
 
 from __future__ import annotations
@@ -27,20 +27,19 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 say = Sentences(Path(__file__).with_name("sentences.toml"))
-# GitLab takes comments of a million characters; a parser may need minutes for what is made to be
-# slow. Commands beyond this are answered with an error.
-# Blocks whose lines are not commands. `>>>` alone on a line fences a quote on GitLab; elsewhere it
-# is an empty quote, and whoever writes it means one.
+# GitLab allows comments of a million characters; a parser may need minutes for malicious ones.
+# Commands beyond this are answered with an error. Blocks whose lines are not commands: `>>>` alone
+# on a line starts a quote on GitLab; elsewhere it is an empty quote, and its author means a quote.
 _HIDING = frozenset({"blockquote", "container_quote", "table", "footnote"})
 
 
 def spoken_lines(comment: str, word: str) -> Iterator[str]:
-    """Each line of `comment` that begins with `word` (in any case), as its reader sees it.
+    """Yield each line of `comment` that begins with `word` (in any case), as its reader sees it.
 
     Only lines of paragraphs (also those that an underline makes a heading, as under a mail's
-    signature), outside of quotes, tables and footnotes. Code spans in a line are its words; HTML
-    comments are left out. Of a comment that is longer than its limit only the whole lines
-    within that are read.
+    signature), outside of quotes, tables and footnotes. Code spans in a line are part of it; HTML
+    comments are left out. Of a comment that exceeds its limit only the whole lines within that are
+    read.
     """
     if word not in comment.lower():
         return
@@ -60,14 +59,13 @@ def spoken_lines(comment: str, word: str) -> Iterator[str]:
             spoken = False
         elif token.type == "inline" and spoken and not hidden:
             first = source[token.map[0]] if token.map else ""
-            # The mark of a list before it: a list of commands is a description of them.
+            # After the mark of a list: a list of commands describes them.
             listed = not first.lstrip().lower().startswith(word)
             yield from _lines(token.children or [], word, skip_first=listed)
 
 
 def goes_on_unread(comment: str, word: str) -> bool:
-    """Return whether a line that begins with `word` stands where a comment is too long to be
-    read."""
+    """Return whether a line that begins with `word` is beyond the limit of a comment."""
     begins = re.compile(rf"^[^\S\n]*{re.escape(word)}(?!\S)", re.IGNORECASE | re.MULTILINE)
     return begins.search(_halves(comment)[1]) is not None
 
@@ -82,7 +80,7 @@ def _halves(comment: str) -> tuple[str, str]:
 
 
 def _lines(children: list[Token], word: str, *, skip_first: bool) -> Iterator[str]:
-    """The lines of one paragraph that begin with `word` as plain text."""
+    """Yield the lines of one paragraph that begin with `word`, as plain text."""
     line: list[str] = []
     plain_start = True
     skip = skip_first
@@ -94,7 +92,7 @@ def _lines(children: list[Token], word: str, *, skip_first: bool) -> Iterator[st
             line, plain_start, skip = [], True, False
             continue
         if not line:
-            # An emphasis, a link or a code span does not begin with the word, it is around it.
+            # Emphasis, a link or a code span does not begin with the word: it is around it.
             plain_start = token.type == "text" and token.level == 0
             if plain_start and not token.content.lstrip():
                 continue
@@ -124,15 +122,15 @@ def _parser() -> MarkdownIt:
     )
 
 
-# More in one comment are not obeyed: every one is answered, and some take seconds.
+# More commands in one comment are not executed: every one is answered, and some take seconds.
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A parsed command. `values` are its arguments and options by their names.
+    """A parsed command.
 
-    `text` is the line as it was written, with single spaces, `/minimize` and the command in small
-    letters; the same text is the same command.
+    `values` are its arguments and options by their names. `text` is the line as written, with
+    single spaces, `/minimize` and the command in lower case; equal texts are equal commands.
     """
 
     name: Name
@@ -141,21 +139,21 @@ class Question:
 
     @property
     def command(self) -> Command:
-        """Its row in the table."""
+        """The command's row in the table."""
         return COMMANDS[self.name]
 
     def one(self, name: str) -> str | None:
-        """The value of the argument or option `name`, or null."""
+        """Return the value of the argument or option `name`, or None."""
         found = self.values.get(name, ())
         return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """A line that begins with `/minimize` and does not parse; `problem` is a sentence.
+    """A line that begins with `/minimize` and cannot be parsed; `problem` is a sentence.
 
     `command` is the one that it seems to be, for its usage; null if it names none. `beside` is true
-    where not the line is wrong but what stands around it: the comment has too much of it.
+    if not the line is wrong but the comment has too many or too much.
     """
 
     text: str
@@ -167,7 +165,7 @@ class NotUnderstood:
 ParsedCommand = Question | NotUnderstood
 
 
-# Characters that keyboards and word processors put for dashes, hyphens and quotes.
+# Characters that keyboards and word processors insert for dashes, hyphens and quotes.
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011", "-"))
 _QUOTES = {
@@ -191,10 +189,10 @@ class _UnclearError(Exception):
 
 
 def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
-    """The commands in `comment`, in order; the same line twice counts once.
+    """Return the commands in `comment`, in order; equal lines count once.
 
-    At most so many as the limits allow, within so many characters; where there are more, the last
-    is an error about them.
+    If there are more commands or characters than the limits allow, the last one is an error about
+    them.
     """
     parsed: dict[str, ParsedCommand] = {}
     for line in spoken_lines(comment, WORD):
@@ -214,7 +212,7 @@ def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
 
 
 def parse_line(line: str) -> ParsedCommand:
-    """Parse a line that begins with `/minimize`; that word and the command in any case."""
+    """Parse a line that begins with `/minimize`; this word and the command may be in any case."""
     text = _normalised(line)
     words = text.split(" ")[1:]
     if not words:
@@ -230,21 +228,21 @@ def parse_line(line: str) -> ParsedCommand:
 
 
 def _normalised(line: str) -> str:
-    """The line with single spaces, its first two words in small letters and with plain dashes."""
+    """Return the line with single spaces, its first two words lower-case and with plain dashes."""
     words = line.split()
     first = (word.lower().translate(_HYPHENS) for word in words[:2])
     return " ".join([*first, *words[2:]])
 
 
 def command_key(comment: str, parsed: ParsedCommand) -> str:
-    """The id of one command of one comment, the same for each delivery of it."""
+    """Return the id of one command of one comment, the same for each delivery of it."""
     return hashlib.sha256(f"{comment}\0{parsed.text}".encode()).hexdigest()[:16]
 
 
 def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[str, ...]]:
     if len(text) > limits.COMMENT_LINE:
         raise _UnclearError(say.too_long_line(most=limits.COMMENT_LINE))
-    # Free text may hold anything; no capability begins with a dash.
+    # Free text may have anything in it; no capability begins with a dash.
     last = command.arguments[-1] if command.arguments else None
     values: dict[str, tuple[str, ...]] = {}
     if last is None or last.takes != "rest":
@@ -302,7 +300,7 @@ def _no_choice(option: Option, value: str) -> Phrase:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that is most like one; empty where none is."""
+    """Return the known word that is most similar; empty if there is none."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
@@ -326,7 +324,7 @@ def _take(
     elif argument.takes == "rest":
         end = _end_of_rest(words, later)
         taken, words = words[:end], words[end:]
-        # A reason stays as written; a capability loses the quotes around it.
+        # A reason stays as written; a capability loses its quotes.
         text = " ".join(taken)
         taken = [_unquoted(text) if later else text] if taken else []
     else:
@@ -339,7 +337,7 @@ def _take(
 
 
 def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
-    """The index of the last word that begins a later argument, else the number of words."""
+    """Return the index of the last word that begins a later argument, else the number of words."""
     for argument in later:
         for index in range(len(words) - 1, 0, -1):
             if words[index].lower() == argument.keyword:
@@ -347,13 +345,13 @@ def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
     return len(words)
 
 
-# A line among the first of each of our comments; see bot.report.COMMENT_MARKER.
+# Among the first lines of each of our comments; see bot.report.COMMENT_MARKER.
 _OURS = re.compile(r"^<!-- /?minimize[:\w -]*-->", re.MULTILINE)
 _FIRST = 2_000
 
 
 def answer_marker(asker: str, lines: Iterable[str]) -> str:
-    """The marker of the answer to these lines of a user: the same again when they ask again."""
+    """Return the marker of the answer to these lines of a user, the same for equal lines."""
     questions = sorted(" ".join(line.split()) for line in lines)
     exact = hashlib.sha256("\0".join((asker, *questions)).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9]", "", asker)[:40]
@@ -361,8 +359,8 @@ def answer_marker(asker: str, lines: Iterable[str]) -> str:
 
 
 def is_ours(body: str) -> bool:
-    """Return whether a comment looks like one of our own, which holds no commands.
+    """Return whether a comment looks like one of our own, in which there are no commands.
 
-    With a token we are a user like others, and the forge does not call our comments a bot's.
+    With a token we are an ordinary user, and the forge does not mark our comments as a bot's.
     """
     return _OURS.search(body[:_FIRST]) is not None

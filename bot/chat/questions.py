@@ -19,22 +19,23 @@ from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Overlay
 from bot.model.result import CheckResult
 
-# Answers of many images repeat each other; each costs some solves.
+# Answers for many images repeat each other; each takes some solves.
 MOST_IMAGES = 32
 _MOST_NEAR = 3
-# For each image; what is not proved by then says so.
+# Seconds for each image; results that are not proved by then are marked.
 SECONDS_OF_ADVICE = 10.0
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class ChatFinding:
-    """The answer to a question. `result` is the check it is about.
+    """The answer to a question.
 
-    `whys`, `what_ifs` and `advices` have one for each image of the question; `unsolvable` are
-    images that cannot be installed at this head, `left_out` how many images there are beyond
-    MOST_IMAGES, `workloads` those there are, for a question that names another. `near` are names in
-    the images that may be meant, where the package or capability is in none of them.
+    `result` is the check that it is about. `whys`, `what_ifs` and `advices` have one for each image
+    of the question; `unsolvable` are images that cannot be installed at this head, `left_out` is
+    the number of images beyond MOST_IMAGES, `workloads` are the existing ones, for a question that
+    names another. `near` are similar names in the images, if the package or capability is in none
+    of them.
     """
 
     question: Question
@@ -55,9 +56,9 @@ class _Image(NamedTuple):
 
 
 def find_answer(question: Question, checked: Prediction) -> ChatFinding:
-    """The answer to `why`, `what-if`, `advise` or `objectives` on the images of a checked change.
+    """Return the answer to `why`, `what-if`, `advise` or `objectives` on a checked change's images.
 
-    The images are those that the change could touch, as its head has them.
+    The images are those that the change could affect, as its head has them.
     """
     workloads = tuple(sorted({found.result.key.workload for found in checked.images}))
     finding = ChatFinding(question, checked.result, workloads=workloads)
@@ -67,7 +68,7 @@ def find_answer(question: Question, checked: Prediction) -> ChatFinding:
         return _find_what_if(finding, checked)
     if question.name == "advise":
         return _find_advice(finding, checked)
-    return finding  # what `objectives` shows is in the check's result
+    return finding  # `objectives` shows the check's result
 
 
 def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
@@ -107,7 +108,7 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
 
 
 def _find_advice(finding: ChatFinding, checked: Prediction) -> ChatFinding:
-    """One advice for all architectures of an image together, by the packages of the head."""
+    """Return one advice for all architectures of an image together, by the packages of the head."""
     from bot.advice.advise import Wish, advise
     from bot.advice.headers import HeaderFacts
     from bot.advice.requests import Job
@@ -128,7 +129,7 @@ def _find_advice(finding: ChatFinding, checked: Prediction) -> ChatFinding:
 
 
 def wanted_workloads(question: Question) -> tuple[str, ...]:
-    """The workloads that a question names; empty where it is about all."""
+    """Return the workloads that a question names; empty if it is about all."""
     named = question.values.get("--workload", ())
     return (*named, *question.values.get("WORKLOAD", ()))
 
@@ -136,7 +137,7 @@ def wanted_workloads(question: Question) -> tuple[str, ...]:
 def _each(
     question: Question, checked: Prediction, answer_for: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
-    """One answer for each image that can be installed; the keys of the others."""
+    """Return one answer for each image that can be installed; the keys of the others."""
     wanted = wanted_workloads(question)
     answers: list[T] = []
     unsolvable: list[ImageKey] = []

@@ -59,7 +59,7 @@ def read_comps(files: Iterable[Path], arch: str) -> Comps:
             raise SurroundingsError(f"{path.name} has more than {GROUPS} bytes, and is not read.")
         try:
             root = ElementTree.parse(path).getroot()
-        # An unknown encoding is no ParseError.
+        # An encoding that Python does not know, or expat cannot read, is no ParseError.
         except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise SurroundingsError(
                 f"A repository has comps that are not XML ({path.name}: {error}).",

@@ -177,7 +177,8 @@ def _saved(removed: Iterable[Package], added: Iterable[Package]) -> int | None:
     return saved
 
 
-# Each solve finds at least one requirement more.
+# Each solve finds at least one requirement more; a package that most of an image requires has few
+# roots.
 _MOST_ROUNDS = 100
 
 

@@ -1,1 +1,1 @@
-"""Readers of files that say what an image asks for, and the difference between two of them."""
+"""Readers of request files (files that say what an image asks for), and their differences."""

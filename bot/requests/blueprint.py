@@ -1,4 +1,4 @@
-"""Blueprints of image-builder: what they add to an image type's own packages."""
+"""Blueprints of image-builder: the packages that they add to an image type's own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bot import limits
 from bot.model.spec import SpecLine
 from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
 
-# A list as tables, or in a line before the first table.
+# Lists as tables, or in a line before the first table.
 _LISTED = re.compile(
     rb"^\s*\[\[(?:packages|modules|groups)\]\]|\A(?:(?!^\s*\[).)*^\s*(?:packages|groups)\s*=\s*\[",
     re.M | re.S,
 )
 _NAMED = re.compile(rb"^\s*name\s*=", re.M)
-# Other formats with `packages` of their own: lock files of Python.
+# Other formats with a field `packages`: lock files of Python.
 _OTHERS = re.compile(rb"^\s*(?:lock-version|created-by|requires-python)\s*=", re.M)
 # The lists of a blueprint, and the kinds of their entries.
 _LISTS: tuple[tuple[str, EntryKind], ...] = (
@@ -25,12 +25,12 @@ _LISTS: tuple[tuple[str, EntryKind], ...] = (
     ("modules", "package"),
     ("groups", "group"),
 )
-# The image that a blueprint adds to, by the type that the builder is called with.
+# The base of a blueprint's image, by the image type that the builder is called with.
 IMAGE_TYPE = "image type"
 
 
 def may_be_blueprint(path: str) -> bool:
-    """Return whether a file's name may be one of a blueprint."""
+    """Return whether a path may be that of a blueprint."""
     return path.endswith(".toml")
 
 
@@ -45,17 +45,17 @@ def is_blueprint(path: str, content: bytes) -> bool:
 
 
 def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The image of a blueprint: it stands on that of an image type, which something must map.
+    """Return the image of a blueprint; it is built on an image type, which the settings must map.
 
-    `files` has the bytes of it.
+    `files` has the file's bytes.
     """
     reader = _Reader(path, files[path])
     where = reader.line(1)
     try:
         data = reader.data()
-    # tomllib follows nested values as deep as they go.
+    # tomllib has no limit on nesting.
     except (ValueError, RecursionError) as error:
-        unread = Unread(where, f"it is no TOML: {error}")
+        unread = Unread(where, f"it is not TOML: {error}")
         return (WrittenImage(path, path, "", "", where, (), (unread,)),)
     distribution = str(data.get("distro") or "")
     beneath = f"{distribution} {IMAGE_TYPE}".strip()

@@ -20,13 +20,13 @@ _FROM = re.compile(rb"^\s*from\s", re.I | re.M)
 
 
 def may_be_containerfile(path: str) -> bool:
-    """Return whether a file's name is one of a Containerfile."""
+    """Return whether a path may be that of a Containerfile."""
     name = path.rpartition("/")[2]
     return _NAME.search(name) is not None and _CODE.search(name) is None
 
 
 def is_containerfile(path: str, content: bytes) -> bool:
-    """Return whether a file is a Containerfile in which an RPM package manager is named."""
+    """Return whether a file is a Containerfile that names an RPM package manager."""
     return (
         may_be_containerfile(path)
         and _FROM.search(content) is not None
@@ -43,7 +43,7 @@ class ContainerImage:
 
 
 def read_containerfile(path: str, content: bytes) -> tuple[ContainerImage, ...]:
-    """The images of a Containerfile: its last stage, and others in which packages are installed."""
+    """Return the images of a Containerfile: of its last stage, and of others with packages."""
     if len(content) > limits.REQUEST_FILE:
         why = f"the file is larger than {limits.REQUEST_FILE} bytes"
         return (_without_image(path, SpecLine(path, 1, ""), why),)
@@ -60,8 +60,10 @@ def read_containerfile(path: str, content: bytes) -> tuple[ContainerImage, ...]:
 
 
 def stage_base(content: bytes, stage: str = "", number: int = 0) -> str:
-    """The image that a stage of a Containerfile is built on, by its name or its number from 1, else
-    the last one's; empty where that is not known."""
+    """Return the image that a stage is built on; empty where it is not known.
+
+    The stage is given by its name or its number from 1; empty is the last one.
+    """
     stages = StageReader("", content).stages()
     at = len(stages) - 1 if not number else number - 1
     if stage:
@@ -82,7 +84,7 @@ class _Images:
     line: Callable[[int], SpecLine]
 
     def of(self, number: int) -> ContainerImage | None:
-        """The image of a stage; null where no package is installed into it."""
+        """Return the image of a stage; None if it installs no package."""
         chain = chain_of(self.stages, number)
         base = _reference(chain[0].base)
         commands = [i for one in chain for i in one.installs]
@@ -92,15 +94,15 @@ class _Images:
             return copied
         unread = [u for one in chain for u in one.unread]
         if copied is not None:
-            why = "packages are copied from another stage, and others installed beside them"
+            why = "packages are copied from another stage, and more are installed beside them"
             unread.append(Unread(self.stages[number].line, why))
-        # What fills a folder of its own is of the stage that copies it.
+        # Packages in a directory belong to the stage that copies it.
         if not installs and (not unread or commands):
             return None
         return self._image(number, base, chain, installs, unread)
 
     def _copied(self, number: int, base: str) -> ContainerImage | None:
-        """An image of a folder that another stage has installed into (`--installroot`)."""
+        """Return the image of a directory into which another stage installed (`--installroot`)."""
         for from_, source, _ in self.stages[number].copies:
             at = self._stage(from_)
             chain = chain_of(self.stages, at) if at is not None else []
@@ -115,7 +117,7 @@ class _Images:
         return None
 
     def _filled(self, chain: list[BuildStage], folder: str, unread: list[Unread]) -> str:
-        """The image that a folder was filled with before something is installed into it."""
+        """Return the image that a directory is filled with before an installation into it."""
         for stage in chain:
             for from_, source, target in stage.copies:
                 if _folder(target) != folder or _folder(source) != "/":
@@ -123,12 +125,12 @@ class _Images:
                 at = self._stage(from_)
                 filled = chain_of(self.stages, at) if at is not None else []
                 if any(one.installs or one.unread for one in filled):
-                    unread.append(Unread(stage.line, "its folder is filled with another stage"))
+                    unread.append(Unread(stage.line, "its folder is filled from another stage"))
                 return _reference(filled[0].base) if filled else from_
         return ""
 
     def _stage(self, named: str) -> int | None:
-        """The number of the stage that a `--from` names; null where it is an image."""
+        """Return the number of the stage that a `--from` names; None if it names an image."""
         names = [stage.name.lower() for stage in self.stages]
         if named.lower() in names:
             return names.index(named.lower())
@@ -158,14 +160,17 @@ class _Images:
             streams=tuple((w.text, i.line) for i in enabled for w in i.command.packages),
             onto=onto,
             documentation=any(i.command.documentation is not False for i in installs),
-            # Of a folder that is installed into, the system beside it is upgraded.
+            # An upgrade beside an installed directory is of the stage's own system.
             upgraded=None if commands and commands[0].command.root else _upgraded(chain),
         )
         return ContainerImage(written, tuple(installs))
 
     def _entries(self, commands: list[Install]) -> list[Entry]:
-        """The entries that are left after the last command: what one removes, an earlier one need
-        not install, and what a later one installs is there."""
+        """Return the entries after the last command.
+
+        What a command removes need not be installed by an earlier one; what a later one installs is
+        there.
+        """
         found: list[Entry] = []
         for one in commands:
             command = one.command
@@ -204,14 +209,14 @@ def _folder(path: str) -> str:
 
 
 def _reference(base: str) -> str:
-    """The reference of an image that others are built on; empty where they begin empty."""
+    """Return the reference of an image to build on; empty for an empty image."""
     return "" if base.lower() == SCRATCH else base
 
 
 def _both(installs: list[Install]) -> Iterator[Unread]:
-    """The first line that treats weak dependencies otherwise than the one before it."""
+    """Yield the first line that treats weak dependencies differently from the one before it."""
     for first, second in pairwise(installs):
         if is_weak(first) != is_weak(second):
-            why = "of an image one line installs weak dependencies and another does not"
+            why = "one line of the image installs weak dependencies and another does not"
             yield Unread(second.line, why)
             return

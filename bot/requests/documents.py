@@ -1,7 +1,7 @@
-"""Content Resolver's documents in a repository: the images that a change of them changes.
+"""Content Resolver's documents in a repository: the images that a change to them changes.
 
-A tree stands for itself: its workloads meet its environments. What it has no document of (the
-repositories, where only the server's own count) comes from the configuration.
+A tree is complete by itself: its workloads go with its environments. Kinds of documents that it
+lacks come from the configuration, and so do repositories, of which only the server's own count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.requests.values import Entry, RequestedImage, requested_image
 _DOCUMENT = re.compile(
     rb"""^["']?document["']?[ \t]*:[ \t]*["']?(?:feedback-pipeline|content-resolver)-""", re.M
 )
-# What a tree takes from the configuration where it has none of its own.
+# The kinds that a tree takes from the configuration if it has none.
 _SHARED = ("repositories", "environments", "workloads", "objectives")
 
 
@@ -32,16 +32,16 @@ def is_document(path: str, content: bytes) -> bool:
 
 
 def is_repository(content: bytes) -> bool:
-    """Return whether a document is one of repositories, as far as its first line tells."""
+    """Return whether a document is a repository's, as far as its first line tells."""
     found = _DOCUMENT.search(content)
     return found is not None and content[found.end() :].startswith(b"repository")
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentTree:
-    """The documents of one folder of a repository, by their ids.
+    """The documents of one directory of a repository, by their ids.
 
-    `contents` has the bytes of each; `configuration` is made of those that are not refused.
+    `contents` has the bytes of each; `configuration` is made of the valid ones.
     """
 
     folder: str
@@ -51,23 +51,23 @@ class DocumentTree:
     _entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict, repr=False)
 
     def path(self, id_: str) -> str:
-        """The path of a document in the repository."""
+        """Return the path of a document in the repository."""
         return f"{self.folder}/{id_}.yaml" if self.folder else f"{id_}.yaml"
 
     def line(self, id_: str, number: int) -> SpecLine:
-        """A line of a document, by its number from 1."""
+        """Return a line of a document, by its number from 1."""
         lines = self.contents[id_].decode(errors="replace").split("\n")
         text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
         return SpecLine(self.path(id_), number, text)
 
     def entries(self, id_: str) -> tuple[Entry, ...]:
-        """The entries of an environment or workload document."""
+        """Return the entries of an environment or workload document."""
         if id_ not in self._entries:
             self._entries[id_] = tuple(_entries(self, id_))
         return self._entries[id_]
 
     def refused(self) -> Iterator[tuple[str, Finding]]:
-        """The path of each document that is refused, with what is wrong."""
+        """Yield the path of each invalid document, with its error."""
         for id_, one in self.checked.items():
             for finding in one.errors:
                 yield self.path(id_), finding
@@ -81,11 +81,11 @@ def read_documents(
     own_repositories: bool,
     known: DocumentTree | None = None,
 ) -> DocumentTree:
-    """The documents of a folder, `contents` by their ids.
+    """Read the documents of a directory, `contents` by their ids.
 
-    `shared` has what the folder has no document of. A stranger's repository document could name any
+    `shared` has the kinds that the directory lacks. A stranger's repository document could name any
     address or file of this machine: without `own_repositories` only those of `shared` count.
-    Documents that `known` has too are not checked again.
+    Documents that are also in `known` are not checked again.
     """
     without = () if own_repositories else ("repository",)
     checked = {
@@ -106,7 +106,7 @@ def read_documents(
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The images that a check is about; what is empty is not narrowed."""
+    """The images that a check is about; empty fields do not restrict them."""
 
     workloads: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Choice:
 def changed_images(
     base: DocumentTree, head: DocumentTree, choice: Choice
 ) -> tuple[RequestedImage, ...]:
-    """The images whose request differs between two trees of documents, sorted by key."""
+    """Return the images whose request differs between two trees of documents, sorted by key."""
     before, after = base.configuration, head.configuration
     keys = {tree: frozenset(filter(choice.has, _keys(of))) for tree, of in _sides(before, after)}
     found = []
@@ -156,7 +156,7 @@ def _keys(configuration: Configuration) -> tuple[ImageKey, ...]:
 
 
 def _repository_changed(before: Configuration, after: Configuration, key: ImageKey) -> bool:
-    """Return whether both sides have the repository document, and have it otherwise."""
+    """Return whether both sides have the repository document, in different versions."""
     sides = [each.repositories.get(key.repository) for each in (before, after)]
     return None not in sides and sides[0] != sides[1]
 
@@ -182,8 +182,8 @@ def _entries(tree: DocumentTree, id_: str) -> Iterator[Entry]:
 
 
 def _line_of(checked: CheckedDocument, *place: str) -> int:
-    """The line of a text in a list below `data`, from 1."""
-    assert checked.text is not None  # it is no document otherwise
+    """Return the line of a text in a list below `data`, from 1."""
+    assert checked.text is not None  # else it would be no document
     listed: Any = checked.text.data["data"]
     for step in place[:-1]:
         listed = listed[step]
@@ -191,7 +191,7 @@ def _line_of(checked: CheckedDocument, *place: str) -> int:
 
 
 def with_documents(configuration: Configuration, trees: Iterable[DocumentTree]) -> Configuration:
-    """A configuration with the documents of trees, which count before its own."""
+    """Return a configuration with the documents of trees, which override its own."""
     for tree in trees:
         own = {
             each.name: {

@@ -21,17 +21,17 @@ from bot.requests.values import (
     with_entries,
 )
 
-# The packages of a base image's files, by their path and an architecture; none where unknown.
+# The packages of a base image, by the path of its files and an architecture; none if unknown.
 Installed = Callable[[str, str], tuple[Package, ...]]
-# The environment of an image that begins in an empty folder.
+# The environment of an image without a base.
 SCRATCH = "scratch"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The rules for where images of files stand, and the choice of those that are looked at.
+    """The rules for the bases of files' images, and the choice of images.
 
-    `installed` tells what base images hold.
+    `installed` returns the packages of base images.
     """
 
     configuration: Configuration
@@ -46,8 +46,8 @@ class Choices:
 class FileImages:
     """The images of the files of a change, and sentences on those that could not be read.
 
-    `places` are those of head's images by their workloads, `gone` the names of those that head's
-    files do not make any more.
+    `places` are those of head's images by their workloads, `gone` the names of images that head's
+    files no longer make.
     """
 
     images: list[RequestedImage] = field(default_factory=list)
@@ -60,7 +60,7 @@ class FileImages:
 def images_of_files(
     base: Sequence[WrittenImage], head: Sequence[WrittenImage], choices: Choices
 ) -> FileImages:
-    """The images whose request differs between the two sides."""
+    """Return the images whose request differs between the two sides."""
     found = FileImages()
     before = {image.name: image for image in base}
     after = {image.name: image for image in head}
@@ -93,7 +93,7 @@ def _add(
         return
     upgraded = _upgraded((after, before)) if place.files else None
     if upgraded is not None:
-        # Both sides stand on the same: what an upgrade makes of a real image is not known.
+        # Both sides have the same base: the effect of an upgrade on a real image is not known.
         places = [one and replace(one, files="") for one in places]
         place = replace(place, files="")
     if not after.documentation:
@@ -101,7 +101,7 @@ def _add(
     found.places[after.name] = place
     if after.onto:
         found.notes.append(
-            f"{after.name}: sizes are those of the folder that is copied onto `{after.onto}`."
+            f"{after.name}: sizes are those of the folder copied onto `{after.onto}`."
         )
     document = choices.configuration.repositories[place.repository]
     arches = [a for a in document.architectures if not choices.arches or a in choices.arches]
@@ -118,7 +118,7 @@ def _add(
 
 
 def _upgraded(sides: Iterable[WrittenImage | None]) -> SpecLine | None:
-    """The line of a side that upgrades what is beneath."""
+    """Return the line of a side that upgrades the base image."""
     return next((s.upgraded for s in sides if s is not None and s.upgraded is not None), None)
 
 
@@ -129,7 +129,7 @@ def _beneath_note(
     choices: Choices,
     upgraded: SpecLine | None,
 ) -> str:
-    """A sentence on how it is known what the image beneath holds."""
+    """Return a sentence on how the packages of the base image are known."""
     own = f"{image.name}: sizes are those of its own layers."
     known = [arch for arch in arches if place.files and choices.installed(place.files, arch)]
     if known == arches:
@@ -144,7 +144,7 @@ def _beneath_note(
 
 
 def _same(before: WrittenImage, after: WrittenImage) -> bool:
-    """Return whether two sides ask for the same, wherever in the file."""
+    """Return whether two sides request the same, wherever it is in the file."""
 
     def requested(image: WrittenImage) -> object:
         contents = [(entry.content, entry.arches) for entry in image.entries]
@@ -156,7 +156,7 @@ def _same(before: WrittenImage, after: WrittenImage) -> bool:
 
 
 def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Place | None:
-    """The place of an image whose documents are all there; else `found` gets the reason."""
+    """Return the place of an image whose documents all exist; else add the reason to `found`."""
     place = place_of(image, choices.files, choices.table)
     why = ""
     if place is None:
@@ -188,7 +188,7 @@ def _sentence(line: SpecLine, why: str) -> str:
 
 
 def _entries(image: WrittenImage, place: Place) -> Iterator[Entry]:
-    """The entries; what a line does not say of weak dependencies, the base image does."""
+    """Yield the entries; the base image's default applies where a line says nothing of `weak`."""
     for entry in image.entries:
         if not (entry.kind == "weak" and entry.text and place.weak_dependencies is False):
             yield entry
@@ -207,9 +207,9 @@ def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices)
 
 
 def with_images(configuration: Configuration, found: FileImages) -> Configuration:
-    """A configuration with a document for each image: how its files are installed is asked there.
+    """Return a configuration with a document for each image, which has its options.
 
-    They meet nothing: the images are those of the files.
+    These documents go with no others: the images are those of the files.
     """
     if not found.places:
         return configuration
@@ -241,10 +241,10 @@ def _with(
 class BaseImage:
     """A row of the table of base images, by a glob of references (`registry.example.org/fedora:*`).
 
-    `environment` has the packages that the image holds, `repository` the repositories that it is
-    set up with. `weak_dependencies` and `documentation` are its dnf.conf's: whether they are
-    installed unless a line says otherwise. `files` is the path of the image's files or of its OCI
-    layout, whose rpm database says what it holds; empty where only the environment tells.
+    `environment` has the packages of the image, `repository` the repositories that are set up in
+    it. `weak_dependencies` and `documentation` are its dnf.conf's: whether they are installed
+    unless a line says otherwise. `files` is the path of the image's files or of its OCI layout,
+    with the rpm database of its packages; empty if only the environment is known.
     """
 
     image: str
@@ -257,7 +257,7 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """The repositories and the environment of the images of the files that a glob names."""
+    """The repositories and the environment of the images of the files that a glob matches."""
 
     __pydantic_config__: ClassVar = EXACT
 
@@ -268,7 +268,7 @@ class FileImage:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The documents that an image stands on; `environment` is null where it begins empty.
+    """The documents that an image is based on; `environment` is null for an image without a base.
 
     `weak_dependencies` and `documentation` are null where the base image's own are not known.
     """
@@ -283,8 +283,10 @@ class Place:
 def place_of(
     image: WrittenImage, files: Iterable[FileImage], table: Iterable[BaseImage]
 ) -> Place | None:
-    """The place of an image: the repository's own choice for its file before the table's row of
-    its base image; null where neither has one."""
+    """Return the place of an image: by the repository's own choice for its file, else by the table.
+
+    The table's row is that of its base image; None where neither has one.
+    """
     row = next((r for r in table if _is_meant(image.source, r.image)), None)
     own = next((f for f in files if fnmatchcase(image.path, f.file)), None)
     if own is None and row is None:
@@ -304,7 +306,7 @@ def place_of(
 
 
 def _is_meant(reference: str, glob: str) -> bool:
-    """Return whether a glob names a reference; one without a tag is `latest`."""
+    """Return whether a glob matches a reference; one without a tag is `latest`."""
     name = reference.rpartition("@")[0] or reference
     tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     return any(fnmatchcase(each, glob) for each in (reference, name, tagged))

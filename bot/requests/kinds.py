@@ -1,4 +1,4 @@
-"""The kinds of files that say what an image asks for, and how each is recognised."""
+"""The kinds of request files, and how each is recognised."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Images = Callable[[str, Mapping[str, bytes]], tuple[WrittenImage, ...]]
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file: `may_be` looks at a path alone, `is_one` at the file's bytes too.
+    """A kind of file: `may_be` judges a path alone, `is_one` the file's bytes too.
 
-    `beside` tells of the paths of a tree those that a file of this kind is read with, `images` what
-    it asks for; null where that takes more than one file to tell. `root` is the path of the file
-    whose images a file is part of.
+    `beside` returns the paths in a tree that are read with a file of this kind, `images` its
+    requests (null where that takes more than one file). `root` is the path of the file whose images
+    a file is part of.
     """
 
     name: RequestKind
@@ -83,7 +83,7 @@ def _is_yaml(path: str) -> bool:
     return path.endswith((".yaml", ".yml"))
 
 
-# The first that fits is a file's kind.
+# A file's kind is the first that matches.
 KINDS = (
     FileKind("document", lambda path: path.endswith(".yaml"), is_document, _same_folder),
     FileKind(
@@ -101,21 +101,21 @@ KINDS = (
 
 
 def may_ask(path: str) -> bool:
-    """Return whether a file of this path may be one that says what an image asks for.
+    """Return whether a file of this path may be a request file.
 
-    One whose name is no text is none: it would stand in comments, pages and JSON.
+    Not if its name is no valid text: it would be in comments, pages and JSON.
     """
     is_text = not any("\ud800" <= c <= "\udfff" for c in path)
     return is_text and any(kind.may_be(path) for kind in KINDS)
 
 
 def read_with(name: RequestKind, path: str, paths: Iterable[str]) -> Iterable[str]:
-    """The paths among those of a tree that a changed file of a kind is read with, itself too."""
+    """Return the paths in a tree that a changed file of a kind is read with, its own included."""
     return _named(name).beside(path, paths)
 
 
 def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The images that a file of a kind is part of; none where the side has nothing of them."""
+    """Return the images that a file of a kind is part of; none if the side lacks the file."""
     kind = _named(name)
     root = kind.root(path)
     there = root in files or path in files
@@ -127,7 +127,7 @@ def _named(name: RequestKind) -> FileKind:
 
 
 def kind_of(path: str, sides: Iterable[Mapping[str, bytes]]) -> FileKind | None:
-    """The kind of a file by what it is on one of the sides; null of any other file."""
+    """Return the kind of a file by its content on one of the sides; None for any other file."""
     for files in sides:
         content = files.get(path)
         for kind in KINDS if content is not None else ():

@@ -1,4 +1,4 @@
-"""kiwi's image descriptions: `config.xml` and `*.kiwi`, with what they include."""
+"""kiwi's image descriptions: `config.xml` and `*.kiwi`, with the files that they include."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bot.model.spec import SpecLine
 from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
 
 _IMAGE = re.compile(rb"<image\b[^>]*>.*<packages\b", re.S)
-# The types of sections of which the packages leave the image.
+# The types of sections whose packages leave the image.
 _LEFT = ("delete", "uninstall")
 _MANAGERS = {"dnf4", "dnf5", "dnf", "microdnf", "zypper", "yum"}
 _MOST_INCLUDED = 200
 
 
 def may_be_kiwi(path: str) -> bool:
-    """Return whether a file's name may be one of an image description or a part of one."""
+    """Return whether a path may be that of an image description or a part of one."""
     return path.endswith((".kiwi", ".xml"))
 
 
@@ -30,7 +30,7 @@ def is_kiwi(path: str, content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A `<packages>`; without `profiles` it is of every image."""
+    """A `<packages>` section; without `profiles` it is for every image."""
 
     type: str
     profiles: tuple[str, ...]
@@ -40,7 +40,7 @@ class _Section:
 
 @dataclass(slots=True)
 class _Description:
-    """A description as it is read; `entries` have the profiles that they are for."""
+    """A description as far as it is read; `entries` have their profiles."""
 
     files: Mapping[str, bytes]
     entries: list[tuple[Entry, tuple[str, ...]]] = field(default_factory=list)
@@ -56,9 +56,9 @@ class _Description:
 
 
 def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The images of a description: one for each of its profiles, or one without.
+    """Return the images of a description: one for each of its profiles, or one without.
 
-    `files` has the bytes of it and of what it may include.
+    `files` has the bytes of it and of the files that it may include.
     """
     found = _Description(files)
     _FileReader(found, path).read()
@@ -106,7 +106,7 @@ def _with_required(name: str, profiles: Mapping[str, tuple[str, ...]]) -> frozen
 
 
 class _FileReader:
-    """The elements of one file, taken into a description."""
+    """Reads the elements of one file into a description."""
 
     def __init__(self, found: _Description, path: str) -> None:
         self._found = found
@@ -120,7 +120,7 @@ class _FileReader:
         self._text: list[str] = []
 
     def read(self) -> None:
-        """Take the file in; what is wrong with it is named."""
+        """Read the file; errors are recorded in the description."""
         self._found.seen.add(self._path)
         if len(self._content) > limits.REQUEST_FILE:
             self._unread(f"the file is larger than {limits.REQUEST_FILE} bytes", 1)
@@ -131,9 +131,9 @@ class _FileReader:
         self._parser.EntityDeclHandler = self._entity
         try:
             self._parser.Parse(self._content, True)
-        # Of an encoding that Python does not know expat raises LookupError or ValueError.
+        # For an encoding that Python does not know, expat raises LookupError or ValueError.
         except (expat.ExpatError, LookupError, ValueError) as error:
-            self._unread(f"it is no XML: {error}", self._parser.CurrentLineNumber)
+            self._unread(f"it is not XML: {error}", self._parser.CurrentLineNumber)
 
     def _line(self, number: int | None = None) -> SpecLine:
         at = self._parser.CurrentLineNumber if number is None else number
@@ -205,7 +205,7 @@ class _FileReader:
         self._found.entries.append((Entry(kind, text, self._line(), names), self._section.profiles))
 
     def _include(self, place: str) -> None:
-        """Take in a file that `this://` names, from beside the description."""
+        """Read a file that `this://` names, beside the description."""
         path = joined_path(self._path.rpartition("/")[0], place.removeprefix("this://").lstrip("/"))
         if not place.startswith("this://") or path not in self._found.files:
             self._unread(f"it includes `{place}`, which is not there")

@@ -1,7 +1,8 @@
-"""mkosi's configurations: `mkosi.conf` with the files of `mkosi.conf.d` that match a distribution.
+"""mkosi's configurations: `mkosi.conf` with the matching files of `mkosi.conf.d`.
 
-By mkosi's manual: settings of lists are separated by commas or stand on indented lines, an empty
-value empties the list; a file whose `[Match]` does not hold is left out with all below it.
+By mkosi's manual: settings that are lists are separated by commas or are on indented lines, an
+empty value empties the list; a file whose `[Match]` does not match is left out with everything
+below it.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from bot.model.spec import SpecLine
 from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
 
 MAIN = "mkosi.conf"
-# Those that are made of RPM packages.
+# The distributions of RPM packages.
 _DISTRIBUTIONS = {
     "fedora", "centos", "rhel", "rhel-ubi", "alma", "rocky", "opensuse", "mageia", "openmandriva",
     "azure",
 }  # fmt: skip
 _ARCHES = {"x86-64": "x86_64", "arm64": "aarch64", "ppc64-le": "ppc64le", "s390x": "s390x"}
 _SETTING = re.compile(r"\??([A-Za-z]+)\s*=(.*)")
-# Settings that decide packages and that nothing here evaluates.
+# Settings that select packages and that are not evaluated here.
 _NOT_EVALUATED = ("BaseTrees", "Profiles", "PackageDirectories", "SandboxTrees")
 _MOST_FILES = 200
 
 
 def may_be_mkosi(path: str) -> bool:
-    """Return whether a file's name may be one of mkosi's."""
+    """Return whether a path may be that of one of mkosi's files."""
     return path == root_of(path) or (path.endswith(".conf") and "mkosi.conf.d/" in path)
 
 
@@ -38,7 +39,7 @@ def is_mkosi(path: str, content: bytes) -> bool:
 
 
 def root_of(path: str) -> str:
-    """The `mkosi.conf` that a file of `mkosi.conf.d` is part of; of another file itself."""
+    """Return the `mkosi.conf` that a file of `mkosi.conf.d` is part of; of another file itself."""
     folder, found, _ = f"/{path}".partition("/mkosi.conf.d/")
     return f"{folder}/{MAIN}".lstrip("/") if found else path if path.endswith(MAIN) else ""
 
@@ -61,7 +62,7 @@ class _Setting:
 
 @dataclass(slots=True)
 class _Image:
-    """One image as its files are read; `release` is empty where none is named."""
+    """One image as far as its files are read; `release` is empty if none is named."""
 
     files: Mapping[str, bytes]
     distribution: str
@@ -76,10 +77,10 @@ class _Image:
 
 
 def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The images of a `mkosi.conf`: of the distribution that it names, else of each that a file
-    beside it matches. The file itself may not be there.
+    """Return the images of a `mkosi.conf`: for its distribution, or for each that a file matches.
 
-    `files` has the bytes of it and of all beside and below.
+    The file itself may be missing. `files` has the bytes of it and of all files beside and below
+    it.
     """
     files = {path: b"", **files}
     settings = _settings(path, files[path])
@@ -98,7 +99,7 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
         return (_written(image, path, path, named.line),)
     matched = sorted(set(_matched(path, files)) & _DISTRIBUTIONS)
     if not matched:
-        why = "no `Distribution=` says which packages it is made of"
+        why = "no `Distribution=` names its distribution"
         return (WrittenImage(path, path, "", "", where, (), (Unread(where, why),)),)
     images = (_Image(files, name, release) for name in matched)
     return tuple(_written(one, path, f"{path}:{one.distribution}", where) for one in images)
@@ -108,7 +109,7 @@ def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenIma
     _read(image, path, ())
     entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
     if not (image.lists["package"] or image.unread):
-        image.unread.append(Unread(where, "no `Packages=` that counts names what it is made of"))
+        image.unread.append(Unread(where, "no `Packages=` that applies names its packages"))
     return WrittenImage(
         name=name,
         path=path,
@@ -122,7 +123,7 @@ def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenIma
 
 
 def _read(image: _Image, path: str, arches: tuple[str, ...]) -> None:
-    """Take one file in, and what stands below it, where it matches the image."""
+    """Read one file and the files below it, if it matches the image."""
     if path in image.seen or len(image.seen) == _MOST_FILES:
         return
     image.seen.add(path)
@@ -166,10 +167,10 @@ def _include(image: _Image, path: str, text: str, line: SpecLine, arches: tuple[
 
 
 def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...]) -> bool:
-    """Return whether a file's `[Match]` holds; what only a build tells is named, where the file
-    has packages, and holds not.
+    """Return whether a file's `[Match]` matches.
 
-    Of the conditions that begin with `|`, and of those of `[TriggerMatch]`, one must hold.
+    Conditions that only a build can decide do not match, and are reported if the file has packages.
+    Of the conditions that begin with `|`, and of those of `[TriggerMatch]`, one must match.
     """
     unknown: list[_Setting] = []
     triggers: list[tuple[_Setting, bool | None]] = []
@@ -205,7 +206,7 @@ def _holds(condition: str, value: str) -> bool:
 
 
 def _arches(settings: Iterable[_Setting]) -> tuple[str, ...]:
-    """The architectures that a file's `[Match]` is for; empty for all."""
+    """Return the architectures that a file's `[Match]` is for; empty for all."""
     stated = [s.value for s in settings if (s.section, s.name) == ("Match", "Architecture")]
     if not stated:
         return ()
@@ -213,7 +214,7 @@ def _arches(settings: Iterable[_Setting]) -> tuple[str, ...]:
 
 
 def _below(path: str, files: Mapping[str, bytes]) -> list[str]:
-    """The files and folders of the `mkosi.conf.d` beside a `mkosi.conf`, in mkosi's order."""
+    """Return the contents of the `mkosi.conf.d` beside a `mkosi.conf`, in mkosi's order."""
     if path.rpartition("/")[2] != MAIN:
         return []
     start = f"{path.removesuffix(MAIN)}mkosi.conf.d/"
@@ -227,7 +228,7 @@ def _below(path: str, files: Mapping[str, bytes]) -> list[str]:
 
 
 def _matched(path: str, files: Mapping[str, bytes]) -> Iterator[str]:
-    """The distributions that the files below a `mkosi.conf` match."""
+    """Yield the distributions that the files below a `mkosi.conf` match."""
     for below in _below(path, files):
         for setting in _settings(below, files[below]):
             if (setting.section, setting.name) == ("Match", "Distribution"):
@@ -239,7 +240,7 @@ def _of_distribution(settings: Iterable[_Setting]) -> dict[str, _Setting]:
 
 
 def _settings(path: str, content: bytes) -> list[_Setting]:
-    """The settings of one file, in order; those of a file that is too large are none."""
+    """Return the settings of one file, in order; none if it is too large."""
     found: list[tuple[_Setting, list[tuple[str, SpecLine]]]] = []
     section = ""
     lines = content[: limits.REQUEST_FILE].decode("utf-8", "replace").split("\n")

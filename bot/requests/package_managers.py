@@ -9,7 +9,7 @@ from typing import Literal
 
 from bot.requests.shell import Command, Word
 
-# The programs that install RPM packages, and whether they take weak dependencies by themselves.
+# The programs that install RPM packages, and whether they install weak dependencies by default.
 MANAGERS = {
     "dnf": True,
     "dnf4": True,
@@ -24,7 +24,7 @@ Action = Literal["install", "remove", "swap", "enable", "upgrade", "clean", "oth
 _INSTALL = {"install", "in", "reinstall", "localinstall", "groupinstall", "install-n", "install-na"}
 _REMOVE = {"remove", "erase", "rm", "remove-n", "remove-na"}
 _CLEAN = {"clean", "cc"}
-# The packages of an environment are of the newest versions already; those of a real image are not.
+# An environment's packages are of the newest versions already; those of a real image are not.
 _UPGRADE = {"update", "upgrade", "up", "distro-sync", "dup", "upgrade-minimal", "patch"}
 # They install and remove nothing.
 _OTHER = {
@@ -32,7 +32,7 @@ _OTHER = {
     "repoquery", "--version", "--help", "provides", "history", "check", "mark", "deplist", "help",
     "module list", "module info", "group list", "group info", "grouplist",
 }  # fmt: skip
-# Those that decide which packages an image has.
+# Options that select an image's packages.
 CHANGING: tuple[Action, ...] = ("install", "remove", "swap", "enable")
 _FLAGS = {
     "-y", "--assumeyes", "--yes", "-q", "--quiet", "-v", "--verbose", "--best", "--nobest",
@@ -69,10 +69,10 @@ _FALSE = {"0", "false", "no", "off"}
 class ManagerLine:
     """A command of a package manager.
 
-    `packages` are what it installs, `removes` what it removes, each with its line; `enable` has the
-    module streams as `packages`. `root` is the folder that it installs to,
-    empty for the system itself; `weak` and `documentation` are null where the line does not say;
-    `repositories` ids that it enables. Of `unread` `why` says what is not known, at `line`.
+    `packages` are those that it installs, `removes` those that it removes, each with its line;
+    `enable` has module streams as `packages`. `root` is the directory into which it installs, empty
+    for the system itself; `weak` and `documentation` are null if the line does not set them;
+    `repositories` are ids that it enables. With `unread`, `why` says what is not known, at `line`.
     """
 
     action: Action
@@ -89,7 +89,7 @@ class ManagerLine:
 
 
 def manager_line(command: Command) -> ManagerLine | None:
-    """A command as one of a package manager; null where it is none and runs none."""
+    """Return a command as a package manager's; None if it is none and runs none."""
     if command.name not in MANAGERS:
         return _hidden(command)
     found = _read(command)
@@ -106,7 +106,7 @@ def _unread(command: Command, why: str, line: int | None = None) -> ManagerLine:
 
 
 def _hidden(command: Command) -> ManagerLine | None:
-    """A package manager that another command runs (`xargs dnf install`), or none."""
+    """Return a package manager that another command runs (`xargs dnf install`), or None."""
     if command.name in ("echo", "printf", "which", "type", "rm", "ls", "cat", "test", "["):
         return None
     texts = [re.split(r"\s+", word.text) for word in command.words[1:]]
@@ -175,7 +175,7 @@ def _line(
 
 
 def _verb(plain: Sequence[Word]) -> tuple[str, list[Word]]:
-    """The action's word, and the words that it is about; `group install` is `install` of groups."""
+    """Return the action's word, and its arguments; `group install` is `install` of groups."""
     verb, words = plain[0].text, list(plain[1:])
     second = words[0].text if words else ""
     if verb in ("group", "groups", "module") and second:
@@ -192,8 +192,8 @@ def _obstacle(
     packages: Sequence[Word],
     options: Sequence[tuple[str, Word]],
 ) -> ManagerLine | None:
-    """Why a line cannot be read for sure, or null."""
-    # The repositories are the mapped ones, whatever release it is.
+    """Return why a line cannot be read with certainty, or None."""
+    # The mapped repositories are used, whatever the release.
     values = (value for name, value in options if name != "--releasever")
     unknown = [w for w in (verb, *packages, *values) if not w.known]
     if unknown:
@@ -201,13 +201,13 @@ def _obstacle(
     if action == "unread":
         return _unread(command, f"`{command.name} {verb.text}` is not evaluated", verb.line)
     if action == "swap" and len(packages) != 2:
-        return _unread(command, "`swap` is of two packages", verb.line)
+        return _unread(command, "`swap` takes two packages", verb.line)
     gone = packages if action == "remove" else packages[:1] if action == "swap" else ()
     for word in packages:
         if word in gone and word.text.startswith("@"):
             return _unread(command, f"removing the group `{word.text}` is not evaluated", word.line)
         if "://" in word.text or word.text.endswith(".rpm") or word.text.startswith("./"):
-            return _unread(command, f"`{word.text}` is a package of no repository", word.line)
+            return _unread(command, f"the package `{word.text}` is from no repository", word.line)
     return _strange_repository(command, options)
 
 
@@ -222,7 +222,11 @@ def _strange_repository(
 def _unknown(word: Word) -> str:
     if word.text.startswith("-"):
         return f"the option `{word.text}` is not known"
-    return f"`{word.text}…` holds what only a shell knows" if word.text else "a value is not known"
+    return (
+        f"`{word.text}…` has a value that only a shell knows"
+        if word.text
+        else "a value is not known"
+    )
 
 
 def _split(options: Iterable[tuple[str, Word]], names: set[str]) -> Iterator[Word]:

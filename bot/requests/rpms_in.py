@@ -16,7 +16,7 @@ from bot.requests.containerfile import stage_base
 from bot.requests.values import Entry, Unread, WrittenImage, joined_path
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
-# Fields that change what is installed, and that nothing here evaluates.
+# Fields that select packages and that are not evaluated here.
 _NOT_EVALUATED = ("upgradePackages", "moduleEnable", "moduleDisable", "allowerasing")
 _KNOWN = (
     *("packages", "reinstallPackages", "contentOrigin", "arches", "context", "installWeakDeps"),
@@ -25,13 +25,13 @@ _KNOWN = (
 
 
 def is_rpms_in(path: str, _content: bytes) -> bool:
-    """Return whether a file is one of packages to lock."""
+    """Return whether a file is a list of packages to lock."""
     name = path.rpartition("/")[2]
     return name.startswith("rpms") and name.endswith((".in.yaml", ".in.yml"))
 
 
 def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The image that a `rpms.in.yaml` asks for; its `source` is the image of its context.
+    """Return the image that a `rpms.in.yaml` requests; its `source` is its context's image.
 
     `files` has the bytes of it and of the Containerfiles that its context may name.
     """
@@ -46,7 +46,7 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
     except YamlError as error:
         return (_unreadable(path, line(error.line), f"it is not YAML: {error}"),)
     if not isinstance(text.data, dict):
-        return (_unreadable(path, line(1), "it is no mapping"),)
+        return (_unreadable(path, line(1), "it is not a mapping"),)
     reader = _Reader(text, text.data, line, path.rpartition("/")[0], files)
     beneath, source, where, unread = reader.context()
     found = tuple(dict.fromkeys((*unread, *reader.unread())))
@@ -72,12 +72,12 @@ class _Reader:
     files: Mapping[str, bytes]
 
     def at(self, *place: str | int) -> SpecLine:
-        """The line of a place."""
+        """Return the line of a place."""
         found: SpecLine = self.line(self.text.line_of(place))
         return found
 
     def entries(self) -> Iterator[Entry]:
-        """The packages and groups, and whether weak dependencies come too."""
+        """Yield the packages and groups, and whether weak dependencies are installed."""
         for field in ("packages", "reinstallPackages"):
             listed = self.data.get(field)
             for number, one in enumerate(listed if isinstance(listed, list) else ()):
@@ -88,7 +88,7 @@ class _Reader:
             yield Entry("weak", "", self.at("installWeakDeps"))
 
     def unread(self) -> Iterator[Unread]:
-        """The fields that are not evaluated, and entries that are none."""
+        """Yield the fields that are not evaluated, and invalid entries."""
         for field in _NOT_EVALUATED:
             value = self.data.get(field)
             if value not in (None, [], "", "false", False):
@@ -100,7 +100,7 @@ class _Reader:
             yield Unread(self.line(number), f"`{name}` is repeated")
         packages = self.data.get("packages", [])
         if packages is not None and not isinstance(packages, list):
-            yield Unread(self.at("packages"), "`packages` is no list")
+            yield Unread(self.at("packages"), "`packages` is not a list")
         for number, one in enumerate(packages if isinstance(packages, list) else ()):
             package, arches = _named(one)
             place = self.at("packages", number)
@@ -112,7 +112,7 @@ class _Reader:
                 yield Unread(place, "no architecture is left")
 
     def context(self) -> tuple[str, str, SpecLine, list[Unread]]:
-        """The image beneath, the one that names the repositories, and the line that says so."""
+        """Return the base image, the one with the repositories, and the line of the context."""
         context = self.data.get("context")
         where = self.at("context") if context is not None else self.line(1)
         if not isinstance(context, dict):
@@ -128,7 +128,7 @@ class _Reader:
         return "", "", where, [Unread(where, f"the context `{kind}` is not evaluated")]
 
     def _of_containerfile(self, named: Any) -> tuple[str, str, SpecLine, list[Unread]]:
-        """The context of a stage of a Containerfile beside: what that is built on."""
+        """Return the context of a stage of a Containerfile: the image that it is built on."""
         where = self.at("context", "containerfile")
         stated = named if isinstance(named, dict) else {"file": named}
         if "imagePattern" in stated:
@@ -137,7 +137,7 @@ class _Reader:
         number = str(stated.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():
-            return "", "", where, [Unread(where, f"`{path}` is not there")]
+            return "", "", where, [Unread(where, f"`{path}` does not exist")]
         base = stage_base(content, str(stated.get("stageName") or ""), int(number))
         if not base:
             return "", "", where, [Unread(where, f"the base image in `{path}` is not known")]
@@ -148,7 +148,7 @@ _ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 
 
 def _named(one: object) -> tuple[str | None, tuple[str, ...]]:
-    """A package's name, and the architectures that it is for; empty for all."""
+    """Return a package's name, and the architectures that it is for; empty for all."""
     if isinstance(one, str):
         return one, ()
     if not isinstance(one, dict) or not isinstance(one.get("name"), str):
@@ -179,19 +179,19 @@ class RpmsLock:
 
 
 def is_rpms_lock(path: str, _content: bytes) -> bool:
-    """Return whether a file is one of locked packages."""
+    """Return whether a file is a list of locked packages."""
     name = path.rpartition("/")[2]
     return name.startswith("rpms") and name.endswith((".lock.yaml", ".lock.yml"))
 
 
 def request_of(path: str) -> str:
-    """The path of the `rpms.in.yaml` that a lock file is made from."""
+    """Return the path of the `rpms.in.yaml` that a lock file is made from."""
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{name.replace('.lock.', '.in.')}"
 
 
 def read_rpms_lock(path: str, content: bytes) -> RpmsLock:
-    """The packages of a lock file. Raises ChangeError, with the line, for what is none."""
+    """Return the packages of a lock file. Raises ChangeError, with the line, if it is invalid."""
     try:
         text = parse_yaml(content, most=limits.RPMS_LOCK)
     except YamlError as error:

@@ -1,8 +1,9 @@
 """Shell text as commands, with the line of each word; nothing is run.
 
-Quotes, variables with a known value, lists and pipes are read as the shell's grammar has them
-(POSIX, XCU 2). A word with any other expansion is not known, and a command inside of `if`, a loop
-or `case`, or behind `||`, conditional. (bashlex reads more, and is under the GPL.)
+Quotes, variables with a known value, lists and pipes are read by the shell's grammar (POSIX, XCU
+2). A word with any other expansion is unknown, and a command in `if`, a loop or `case`, or after `
+
+`, is conditional. (bashlex reads more, and is under the GPL.)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _OPENING = {"if", "for", "while", "until", "case", "select"}
 _CLOSING = {"fi", "done", "esac"}
 _BETWEEN = {"then", "do", "else", "elif", "{", "}", "!"}
-# Commands that only run the one behind them.
+# Commands that only run their arguments.
 _PREFIXES = {"sudo", "exec", "env", "time", "command"}
 _TESTS = {"[", "[[", "test"}
 _DIRECTIONS = {"<", ">", ">>", ">&", "<&", "&>", "<<", "<<-"}
@@ -29,7 +30,7 @@ _DIRECTIONS = {"<", ">", ">>", ">&", "<&", "&>", "<<", "<<-"}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as the command gets it, and its line; `known` is false where only running tells."""
+    """A word as the command receives it, and its line; `known` is false if only a run can tell."""
 
     text: str
     line: int
@@ -38,20 +39,20 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A simple command; `conditional` where another command's outcome decides whether it runs."""
+    """A simple command; `conditional` if another command's outcome decides whether it runs."""
 
     words: tuple[Word, ...]
     conditional: bool
 
     @property
     def name(self) -> str:
-        """The command's name, without folders."""
+        """The command's name, without directories."""
         return self.words[0].text.rpartition("/")[2]
 
 
 @dataclass(slots=True)
 class _Token:
-    """Either an operator, or the pieces of a word: text, and whether a quote holds it together."""
+    """An operator, or the pieces of a word: text, and whether it is quoted."""
 
     line: int
     operator: str = ""
@@ -61,9 +62,10 @@ class _Token:
 
 
 def read_commands(text: str, values: Mapping[str, str], first_line: int = 1) -> list[Command]:
-    """The simple commands of a shell text, in order; `values` are those of its variables.
+    """Return the simple commands of a shell text, in order; `values` are its variables' values.
 
-    Lines that end in a backslash go on in the next one. Assignments give later words their values.
+    Lines that end in a backslash continue in the next one. Assignments define values for later
+    words.
     """
     variables = dict(values)
     found: list[Command] = []
@@ -97,7 +99,7 @@ def read_commands(text: str, values: Mapping[str, str], first_line: int = 1) -> 
 
 
 def _simple_commands(tokens: Iterator[_Token]) -> Iterator[tuple[list[_Token], str]]:
-    """The words between operators, without redirections, and the operator behind them."""
+    """Yield the words between operators, without redirections, and the operator after them."""
     words: list[_Token] = []
     directed = False
     for token in tokens:
@@ -117,7 +119,7 @@ def _simple_commands(tokens: Iterator[_Token]) -> Iterator[tuple[list[_Token], s
 
 
 def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
-    """The words that a token becomes: an unquoted variable may be several, or none."""
+    """Yield the words of a token: an unquoted variable may be several, or none."""
     parts = [""]
     known = token.known
     solid = False
@@ -137,7 +139,7 @@ def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
 
 
 def _expanded(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
-    """A piece with the values of its variables, and whether all are known; `\\$` is a dollar."""
+    """Return a piece with its variables' values, and whether all are known; `\\$` is a dollar."""
     sure = True
     length = 0
 
@@ -158,14 +160,14 @@ def _expanded(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
         return (other or "") if operator == "-" else None
 
     found = _VARIABLE.sub(value, text)
-    # A value of a value of a value grows without end.
+    # Values in values could grow without limit.
     if length > limits.REQUEST_VALUE:
         return "", False
     return found.replace("\1", "$"), sure and "$" not in found
 
 
 def _tokens(text: str, line: int) -> Iterator[_Token]:
-    """The operators and words of a text; `\\1` stands for a dollar that is none of a variable."""
+    """Yield the operators and words of a text; `\\1` stands for a dollar without a variable."""
     at, word = 0, None
     while at < len(text):
         char = text[at]
@@ -193,7 +195,7 @@ def _tokens(text: str, line: int) -> Iterator[_Token]:
 
 
 def _piece(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
-    """Reads one piece of a word; returns where the next one begins, and its line."""
+    """Read one piece of a word; return where the next one begins, and its line."""
     char = text[at]
     if char == "'":
         end = text.find("'", at + 1)
@@ -223,7 +225,7 @@ def _piece(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
     end = at + 1
     while end < len(text) and text[end] not in "'\"\\`$;&|()<> \t\r\n":
         end += 1
-    # `{a,b}` is two words, of which only a shell makes anything.
+    # `{a,b}` would be two words in a shell.
     if "{" in text[at:end] and "," in text[at:end]:
         word.known = False
     word.pieces.append((text[at:end], False))
@@ -231,7 +233,7 @@ def _piece(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
 
 
 def _quoted(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
-    """Reads on to the end of double quotes."""
+    """Read to the end of double quotes."""
     piece = ""
     word.bare = False
     while at < len(text) and text[at] != '"':
@@ -256,7 +258,7 @@ def _quoted(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
 
 
 def _substitution_end(text: str, at: int) -> int:
-    """Where a command substitution that begins at `at` ends."""
+    """Return the end of a command substitution that begins at `at`."""
     if text[at] == "`":
         end = text.find("`", at + 1)
         return len(text) if end < 0 else end + 1

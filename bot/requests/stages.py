@@ -19,7 +19,7 @@ from bot.requests.values import Unread
 
 _CONFIGURED = re.compile(r"/etc/(?:yum\.repos\.d|dnf|yum|zypp)\b")
 _VALUE = re.compile(r"""(?<!\w)(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)""", re.S)
-# What removes the caches of package managers.
+# Commands that remove the caches of package managers.
 _CACHES = re.compile(r"/var/cache/(?:dnf|yum|libdnf5|zypp|tdnf)|/var/cache/?\*?(?:\s|$)")
 SCRATCH = "scratch"
 
@@ -28,7 +28,7 @@ SCRATCH = "scratch"
 class Install:
     """A command of a stage that changes packages.
 
-    `line` is where the command begins; `cleaned` that the same instruction takes the caches away.
+    `line` is the command's first line; `cleaned` says that the same instruction removes the caches.
     """
 
     line: SpecLine
@@ -58,12 +58,12 @@ class StageReader:
         self._instructions = read_instructions(content)
 
     def line(self, number: int) -> SpecLine:
-        """A line of the file, by its number from 1."""
+        """Return a line of the file, by its number from 1."""
         text = self._lines[number - 1] if 0 < number <= len(self._lines) else ""
         return SpecLine(self._path, number, text.strip().removesuffix("\\").rstrip())
 
     def stages(self) -> list[BuildStage]:
-        """The stages, in the order of the file."""
+        """Return the stages, in the order of the file."""
         given: dict[str, str] = {}
         found: list[BuildStage] = []
         for one in self._instructions:
@@ -138,7 +138,7 @@ class StageReader:
                 begins = self.line(command.words[0].line)
                 stage.installs.append(Install(begins, one, cleaned))
                 if stage.configured is not None:
-                    why = "its repositories are changed before"
+                    why = "its repositories were changed by an earlier command"
                     stage.unread.append(Unread(stage.configured, why))
             elif one.action == "upgrade":
                 stage.upgraded = stage.upgraded or where
@@ -147,7 +147,7 @@ class StageReader:
 
 
 def _values(text: str, known: Mapping[str, str]) -> dict[str, str]:
-    """The values that an ENV or ARG sets, those that are known; `ENV NAME value` too."""
+    """Return the known values that an ENV or ARG sets; `ENV NAME value` too."""
     text = text.replace("\\\n", " ").strip()
     first = text.split(maxsplit=1)
     if len(first) == 2 and "=" not in first[0]:
@@ -164,21 +164,21 @@ def _values(text: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def _expanded(text: str, known: Mapping[str, str]) -> str | None:
-    """A text with the values of its variables; null where one has none."""
+    """Return a text with the values of its variables; None if one is unknown."""
     commands = read_commands(f': "{text}"' if '"' not in text else f": {text}", known)
     words = commands[0].words[1:] if commands else ()
     return " ".join(w.text for w in words) if all(w.known for w in words) else None
 
 
 def _without_options(text: str) -> tuple[str, str]:
-    """The command of a RUN and its options (`--mount=…`); lines are as many as before."""
+    """Return the command of a RUN and its options (`--mount=…`), with the same number of lines."""
     match = re.match(r"(?:\s|\\\n)*(?:--[a-z]+(?:=\S+)?(?:\s|\\\n)+)*", text)
     options = match[0] if match is not None else ""
     return "\\\n" * options.count("\n") + text[len(options) :], options
 
 
 def _shell_of(text: str) -> str:
-    """The text of a RUN for a shell; `["dnf", "install"]` as words in quotes."""
+    """Return the text of a RUN for a shell; `["dnf", "install"]` as words in quotes."""
     if not text.lstrip().startswith("["):
         return text
     try:
@@ -193,7 +193,7 @@ def _shell_of(text: str) -> str:
 
 
 def chain_of(stages: list[BuildStage], number: int) -> list[BuildStage]:
-    """A stage and those that it is built on, the first one first."""
+    """Return a stage and those that it is built on, the first one first."""
     found = [stages[number]]
     names = [stage.name.lower() for stage in stages]
     while (base := found[0].base.lower()) in names[:number]:
@@ -203,7 +203,7 @@ def chain_of(stages: list[BuildStage], number: int) -> list[BuildStage]:
 
 
 def is_weak(install: Install) -> bool:
-    """Return whether a line installs weak dependencies: by its words, or its program's default."""
+    """Return whether a line installs weak dependencies, by its options or its program's default."""
     command = install.command
     return MANAGERS[command.manager] if command.weak is None else command.weak
 
@@ -215,7 +215,7 @@ _HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_]\w*)\2")
 
 @dataclass(frozen=True, slots=True)
 class HereDocument:
-    """A here-document of an instruction: its text and the line where that begins."""
+    """A here-document of an instruction: its text and its first line."""
 
     text: str
     line: int
@@ -223,10 +223,10 @@ class HereDocument:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An instruction: its name in capitals, the text behind it, and its line, from 1.
+    """An instruction: its name in capitals, its text, and its line, from 1.
 
-    In `text` a line that goes on in the next one ends in a backslash and a newline, whatever the
-    file's escape character is; comment lines are empty.
+    In `text` a continued line ends in a backslash and a newline, whatever the file's escape
+    character; comment lines are empty.
     """
 
     name: str
@@ -240,14 +240,14 @@ class Instruction:
         return [word for word in self.text.replace("\\\n", " ").split() if word[:2] != "--"]
 
     def option(self, name: str) -> str:
-        """The value of an option (`--from=build`), or an empty text."""
+        """Return the value of an option (`--from=build`), or an empty text."""
         start = f"--{name}="
         words = self.text.replace("\\\n", " ").split()
         return next((word.removeprefix(start) for word in words if word.startswith(start)), "")
 
 
 def read_instructions(content: bytes) -> tuple[Instruction, ...]:
-    """The instructions of a file, in order."""
+    """Return the instructions of a file, in order."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n")
     return tuple(_instructions(text.split("\n")))
 
@@ -284,7 +284,7 @@ def _escape(lines: list[str]) -> str:
 
 
 def _joined(lines: list[str], at: int, escape: str) -> tuple[str, int]:
-    """An instruction with the lines in which it goes on, and where the next one begins."""
+    """Return an instruction with its continuation lines, and where the next one begins."""
     text = lines[at]
     at += 1
     while text.rstrip().endswith(escape):

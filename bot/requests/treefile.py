@@ -1,4 +1,4 @@
-"""Treefiles of rpm-ostree and bootc: the packages of an image, with what they include."""
+"""Treefiles of rpm-ostree and bootc: the packages of an image, with the files that they include."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.model.spec import SpecLine
 from bot.requests.values import Entry, Unread, WrittenImage, joined_path
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
-# Fields of which at least one is in every treefile that is no mere list.
+# Fields of which every treefile has one, unless it is a mere list.
 _OWN = {
     "ref", "repos", "lockfile-repos", "conditional-include", "exclude-packages", "recommends",
     "documentation", "repo-packages", "remove-from-packages", "automatic-version-prefix",
@@ -23,7 +23,7 @@ _ARCH = "packages-"
 
 
 def may_be_treefile(path: str) -> bool:
-    """Return whether a file's name may be one of a treefile."""
+    """Return whether a path may be that of a treefile."""
     return path.endswith((".yaml", ".yml"))
 
 
@@ -50,7 +50,7 @@ class _Tree:
 
 
 def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    """The image of a treefile; `files` has the bytes of it and of what it may include."""
+    """Return the image of a treefile; `files` has the bytes of it and of its includes."""
     tree = _Tree(files)
     _read(tree, path)
     where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
@@ -76,10 +76,10 @@ def _read(tree: _Tree, path: str) -> None:
         tree.unread.append(Unread(line(error.line), f"it is not YAML: {error}"))
         return
     if not isinstance(text.data, dict):
-        tree.unread.append(Unread(line(1), "it is no mapping"))
+        tree.unread.append(Unread(line(1), "it is not a mapping"))
         return
     reader = _File(path, text, text.data, line)
-    # What a file says itself counts before what it includes.
+    # A file's own values override those that it includes.
     if "recommends" in text.data and tree.weak is None:
         weak = str(text.data["recommends"]).lower() != "false"
         tree.weak = weak, reader.at("recommends")
@@ -102,12 +102,12 @@ class _File:
     line: Any
 
     def at(self, *place: str | int) -> SpecLine:
-        """The line of a place."""
+        """Return the line of a place."""
         found: SpecLine = self.line(self.text.line_of(place))
         return found
 
     def entries(self) -> Iterator[Entry]:
-        """The packages, those of single architectures too, and what is excluded."""
+        """Yield the packages, also those of single architectures, and the excluded ones."""
         for key, listed in self.data.items():
             name = str(key)
             arches = (name.removeprefix(_ARCH),) if name.startswith(_ARCH) else ()
@@ -124,7 +124,7 @@ class _File:
                     yield Entry("package", package, self.at("repo-packages", number))
 
     def unread(self) -> Iterator[Unread]:
-        """The lines that decide packages and cannot be read for sure."""
+        """Yield the lines that select packages and cannot be read with certainty."""
         for entry in self.entries():
             if "${" in entry.text:
                 yield Unread(entry.line, f"`{entry.text}` has a variable")
@@ -137,10 +137,10 @@ class _File:
         for key, value in self.data.items():
             listed = str(key).startswith("packages")
             if listed and value is not None and not isinstance(value, list):
-                yield Unread(self.at(str(key)), f"`{key}` is no list")
+                yield Unread(self.at(str(key)), f"`{key}` is not a list")
 
     def includes(self) -> Iterator[tuple[str, SpecLine]]:
-        """The paths that it includes, with the line of each."""
+        """Yield the paths that it includes, with the line of each."""
         found = self.data.get("include")
         listed = [found] if isinstance(found, str) else _texts(found)
         folder = self.path.rpartition("/")[0]
@@ -150,7 +150,7 @@ class _File:
 
 
 def _split(text: str) -> list[str]:
-    """An entry's packages: it splits at white space unless it is quoted."""
+    """Return an entry's packages: it is split at white space unless it is quoted."""
     try:
         return shlex.split(text)
     except ValueError:

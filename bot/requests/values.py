@@ -1,4 +1,4 @@
-"""The entries of a file that says what an image asks for, and both requests of such an image."""
+"""The entries of a request file, and both requests of such an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.model.image import ImageKey, ImageRequest
 from bot.model.spec import SpecLine
 
 EntryKind = Literal["package", "group", "exclude", "remove", "swap", "weak"]
-# The fields of a request that have the texts of entries, by the kind.
+# The fields of a request with the texts of entries, by the kind.
 _FIELDS: dict[EntryKind, str] = {
     "package": "requests",
     "group": "groups",
@@ -22,12 +22,12 @@ _FIELDS: dict[EntryKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that a line of a file asks for; without `arches` on every architecture.
+    """One request of a line of a file; without `arches` it is for every architecture.
 
     `package`: `text` is a package as dnf's `install` takes it; `group`: the id of a comps group;
-    `exclude`: a glob of names that take no part; `remove`: one of names that go, with what
-    requires them, `swap`: without; `weak`: weak dependencies come too, `default` where no word of
-    the line says so.
+    `exclude`: a glob of names that are not installed; `remove`: one of names that are removed with
+    what requires them, `swap`: without; `weak`: weak dependencies are installed too, `default` if
+    the line does not say so.
     """
 
     kind: EntryKind
@@ -36,7 +36,7 @@ class Entry:
     arches: tuple[str, ...] = ()
 
     def counts_on(self, arch: str) -> bool:
-        """Return whether it is asked for on an architecture."""
+        """Return whether it is requested on an architecture."""
         return not self.arches or arch in self.arches
 
     @property
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A line that cannot be read for sure, and why: the beginning of a sentence."""
+    """A line that cannot be read with certainty, and why: the beginning of a sentence."""
 
     line: SpecLine
     why: str
@@ -55,14 +55,14 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class WrittenImage:
-    """An image as a file asks for it; with an `unread` line it is not known.
+    """An image as a file requests it; with an `unread` line it is not known.
 
-    `name` is its workload's: the path, and the stage where it is not the last. `beneath` is the
-    reference of the image that it is built on, empty where it begins in an empty folder; `source`
-    the one whose repositories its packages are of; `source_line` names it. `repositories` are ids
-    that its lines enable beside, `streams` modules (`name:stream`). `onto` is the reference of an
-    image that its folder is copied onto, `documentation` false where no line installs any.
-    `upgraded` is a line that upgrades what is beneath.
+    `name` is its workload's: the path, and the stage if it is not the last. `beneath` is the
+    reference of its base image, empty if there is none; `source` is that of the image with the
+    repositories of its packages; `source_line` names it. `repositories` are ids that its lines
+    enable too, `streams` modules (`name:stream`). `onto` is the reference of the image onto which
+    its directory is copied, `documentation` is false if no line installs any. `upgraded` is a line
+    that upgrades the base image.
     """
 
     name: str
@@ -81,7 +81,7 @@ class WrittenImage:
 
 @dataclass(frozen=True, slots=True)
 class RequestedImage:
-    """An image whose request a change edits; a side that asks for no such image is null.
+    """An image whose request a change edits; a side without such an image is null.
 
     `entries` are those of head's file that base's request does not have.
     """
@@ -97,13 +97,13 @@ class RequestedImage:
         return tuple(sorted({entry.line for entry in self.entries}))
 
     def without(self, lines: frozenset[SpecLine]) -> ImageRequest:
-        """Head's request without these lines; what another line of the change adds too stays."""
+        """Return head's request without these lines, except what other lines also add."""
         gone = [entry for entry in self.entries if entry.line in lines]
         staying = {entry.content for entry in self.entries if entry.line not in lines}
         return _without(_known(self.head), [e for e in gone if e.content not in staying])
 
     def only(self, line: SpecLine) -> ImageRequest:
-        """Base's request with one line of the change more."""
+        """Return base's request with one line of the change added."""
         if self.base is None:
             return self.without(frozenset(self.lines) - {line})
         return with_entries(self.base, [entry for entry in self.entries if entry.line == line])
@@ -112,9 +112,9 @@ class RequestedImage:
 def requested_image(
     key: ImageKey, base: ImageRequest | None, head: ImageRequest | None, entries: Iterable[Entry]
 ) -> RequestedImage:
-    """An image with those of head's `entries` that count on its architecture and are new.
+    """Return an image with head's new `entries` for its architecture.
 
-    Of an image that base does not have no entry is: all of it is new.
+    An image that base does not have has none: all of it is new.
     """
     if base is None or head is None:
         return RequestedImage(key, base, head)
@@ -123,7 +123,7 @@ def requested_image(
 
 
 def _known(request: ImageRequest | None) -> ImageRequest:
-    assert request is not None  # a side that is not there has no lines
+    assert request is not None  # a missing side has no lines
     return request
 
 
@@ -146,7 +146,7 @@ def _without(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
 
 
 def with_entries(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
-    """A request with entries behind what it has already."""
+    """Return a request with entries added after its own."""
     own = tuple(entries)
 
     def joined(kind: EntryKind) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def _filled(
 
 
 def joined_path(folder: str, path: str) -> str:
-    """A path that a file in `folder` names, without `.` and `..`."""
+    """Return a path that a file in `folder` names, without `.` and `..`."""
     parts = folder.split("/") if folder and not path.startswith("/") else []
     for part in path.split("/"):
         if part == ".." and parts:

@@ -1,1 +1,1 @@
-"""The attack surface of an image: what an attacker could use, as its packages' headers say."""
+"""The attack surface of an image: what an attacker could use, by its packages' headers."""

@@ -1,7 +1,8 @@
 """Security advisories of an image's sources, from the updateinfo.xml of its repositories.
 
-createrepo_c reads the format (https://github.com/openSUSE/libsolv/blob/master/ext/repo_updateinfoxml.c
-is another reader of it). An advisory belongs to the sources of the packages that it lists.
+createrepo_c reads the format
+(https://github.com/openSUSE/libsolv/blob/master/ext/repo_updateinfoxml.c is another reader). An
+advisory belongs to the sources of the packages that it lists.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 DAYS = 365
 Severity = Literal["critical", "important", "moderate", "low", "unrated"]
-# Severities of Red Hat and Fedora, and what others call the same.
+# Severities of Red Hat and Fedora, and other vendors' names for them.
 _SEVERITIES: Mapping[str, Severity] = {
     "critical": "critical",
     "important": "important",
@@ -45,11 +46,11 @@ _ORDER: tuple[Severity, ...] = ("critical", "important", "moderate", "low", "unr
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """A security advisory: its id, when it was issued (UTC), and what it concerns.
+    """A security advisory: its id, its time of issue (UTC), and its packages.
 
-    `sources` are source packages; `packages` the binary ones of which it does not say the source;
-    `fixed` the packages that have the fix, without those of a module: nothing says of which stream
-    an image's package is.
+    `sources` are source packages; `packages` are binary ones whose source it does not name; `fixed`
+    are the packages with the fix, without those of modules: an image's package does not say its
+    stream.
     """
 
     id: str
@@ -62,7 +63,7 @@ class Advisory:
 
 @lru_cache(maxsize=8)
 def read_advisories(path: Path) -> tuple[Advisory, ...]:
-    """The security advisories of an updateinfo.xml, whose path in the cache is of its checksum.
+    """Read the security advisories of an updateinfo.xml; cached by its path (with checksum).
 
     Raises SurroundingsError where it is no updateinfo.xml.
     """
@@ -71,7 +72,7 @@ def read_advisories(path: Path) -> tuple[Advisory, ...]:
         records = library.UpdateInfo(str(path)).updates
     except library.CreaterepoCError as error:
         raise SurroundingsError(
-            f"{path.name} is no updateinfo that can be read: {error}",
+            f"{path.name} cannot be read as updateinfo: {error}",
             "The repository's metadata is broken; advisories are not known until it is mended.",
         ) from error
     return tuple(
@@ -99,7 +100,7 @@ def _advisory(record: createrepo_c.UpdateRecord, issued: datetime) -> Advisory:
 
 
 def _source_name(file_name: str) -> str:
-    """`openssl` of `openssl-3.0.7-1.el9.src.rpm`."""
+    """Return `openssl` for `openssl-3.0.7-1.el9.src.rpm`."""
     stem = file_name.rpartition("/")[2].removesuffix(".rpm").removesuffix(".src")
     return stem.rsplit("-", 2)[0]
 
@@ -107,7 +108,7 @@ def _source_name(file_name: str) -> str:
 def count_advisories(
     advisories: Iterable[Advisory], packages: Collection[Package], until: datetime
 ) -> Advisories:
-    """The advisories of the packages' sources in the `DAYS` before `until`, each id once.
+    """Count the advisories of the packages' sources in the `DAYS` before `until`, each id once.
 
     An id in several repositories counts with its gravest severity.
     """
@@ -129,11 +130,11 @@ def count_advisories(
 def unapplied_advisories(
     advisories: Iterable[Advisory], packages: Iterable[Package]
 ) -> tuple[str, ...]:
-    """The ids of advisories that fix a package of an image, which holds an older one; sorted.
+    """Return the sorted ids of advisories that fix a package of which the image has an older one.
 
-    An image has them whose packages are pinned: by a lock file, or in its base image. Of several
-    fixes of a package in one advisory (streams of a module, releases of a distribution) none may be
-    in the image.
+    That happens if the image's packages are pinned: by a lock file, or in its base image. If an
+    advisory has several fixes of a package (streams of a module, releases of a distribution), it
+    counts only if none of them is in the image.
     """
     held: dict[tuple[str, str], list[str]] = {}
     for package in packages:
@@ -152,8 +153,10 @@ def unapplied_advisories(
 
 @dataclass(frozen=True, slots=True)
 class KnownAdvisories:
-    """The facts that a snapshot's repositories have on an image's packages; null where none has
-    updateinfo. `partial` are sentences on repositories without."""
+    """The advisories of an image's packages by a snapshot; null where no repository has updateinfo.
+
+    `partial` are sentences on repositories without.
+    """
 
     counts: Advisories | None = None
     unapplied: tuple[str, ...] | None = None
@@ -161,10 +164,10 @@ class KnownAdvisories:
 
 
 def advisories_of(snapshot: Snapshot, packages: Collection[Package]) -> KnownAdvisories:
-    """The advisories of the packages in a snapshot.
+    """Return the advisories of the packages in a snapshot.
 
-    Null where no repository of the snapshot has updateinfo: that is not known to be nothing. The
-    days are those before the newest metadata of the snapshot.
+    Null where no repository of the snapshot has updateinfo: unknown is not none. The days are those
+    before the newest metadata of the snapshot.
     """
     found: list[Advisory] = []
     without: list[str] = []
@@ -194,14 +197,14 @@ class PinnedFixes:
 
     @property
     def figures(self) -> dict[str, tuple[str, ...] | None]:
-        """The two lists, as JSON has them."""
+        """The two lists, as in JSON."""
         return {"unapplied": self.unapplied, "unfixed": self.unfixed}
 
 
 def pinned_fixes(
     key: ImageKey, packages: Collection[Package], document: RepositoryDocument, cache: Cache
 ) -> PinnedFixes:
-    """The fixes that the newest metadata of a document has and the packages of an image have not.
+    """Return the fixes that a document's newest metadata has and the packages of an image lack.
 
     Raises SurroundingsError where metadata, an updateinfo or a VEX document cannot be read, and
     UsageError where the document has no such architecture.

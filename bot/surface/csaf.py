@@ -1,4 +1,4 @@
-"""CSAF 2.0 documents: the parts that tell which packages of which products a CVE affects."""
+"""CSAF 2.0 documents: the parts that say which packages of which products a CVE affects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
-    """A part of a document; what else it has is of no use here."""
+    """A part of a document; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -19,7 +19,7 @@ class Heading(_Part):
 
 
 class Identification(_Part):
-    """How a product is known elsewhere (3.1.3.3): its CPE, its package URL."""
+    """The identification of a product elsewhere (3.1.3.3): its CPE, its package URL."""
 
     cpe: str | None = None
     purl: str | None = None
@@ -40,7 +40,7 @@ class Branch(_Part):
 
 
 class Relationship(_Part):
-    """A product that is a part of another one, and what the two together are called (3.2.2.4)."""
+    """A product that is a part of another one, with the name of both together (3.2.2.4)."""
 
     product_reference: str
     relates_to_product_reference: str

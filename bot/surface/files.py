@@ -1,6 +1,6 @@
-"""The attack surface that the files of an image are: of its layer, or by its packages' headers.
+"""The attack surface by the files of an image: of its layer, or by its packages' headers.
 
-The plan has each file where it lands in the image, links followed, so `find -perm` in the composed
+The plan has each file at its path in the image, links followed, so `find -perm` in the composed
 image finds the same. Nothing is guessed from names of packages.
 """
 
@@ -32,14 +32,14 @@ from bot.surface.advisories import advisories_of
 from bot.surface.vex import unfixed_cves
 
 _PATH = frozenset(("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"))
-# Programs that run whatever text they are given, by their names without version.
+# Programs that run any text that they are given, by their names without version.
 _INTERPRETERS = frozenset((
     "ash", "awk", "bash", "busybox", "csh", "dash", "expect", "fish", "gawk", "gjs", "guile",
     "julia", "ksh", "lua", "luajit", "mawk", "mksh", "node", "ocaml", "original-awk", "osh",
     "perl", "php", "pwsh", "pypy", "pypy3", "python", "python2", "python3", "rbash", "Rscript",
     "ruby", "sh", "tclsh", "tcsh", "yash", "zsh",
 ))  # fmt: skip
-# `python3.12`, `perl5.40.0`, `lua-5.4`, `ruby3.3`, `node-20`; python3 is a name of its own.
+# Matches `python3.12`, `perl5.40.0`, `lua-5.4`, `ruby3.3`, `node-20`; python3 is a name of its own.
 _VERSIONED = re.compile(r"^(python[23]|[a-zA-Z]+?)[-.]?[0-9]+(\.[0-9]+)*$")
 _PACKAGE_MANAGERS = frozenset((
     "apk", "apt", "apt-get", "cargo", "conda", "dnf", "dnf-3", "dnf4", "dnf5", "dpkg", "flatpak",
@@ -51,7 +51,7 @@ _KINDS = {
     ".socket": "sockets",
     ".timer": "timers",
 }
-# Folders in which each file is an entry of its kind.
+# Directories in which each file is an entry of a kind.
 _FOLDERS = {
     "sudo": ("etc/sudoers.d/", "usr/etc/sudoers.d/"),
     "polkit": (
@@ -77,7 +77,7 @@ _SYSUSERS = "usr/lib/sysusers.d/"
 
 
 def surface_of_files(plan: LayerPlan) -> Surface:
-    """The attack surface of an image whose layer is planned, without its advisories."""
+    """Return the attack surface of an image whose layer is planned, without its advisories."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     capabilities: set[FileCapabilities] = set()
     for path, entry in _files(plan):
@@ -108,7 +108,7 @@ def surface_of_files(plan: LayerPlan) -> Surface:
 
 
 def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
-    """The files of the layer, each with its path there, without a leading slash."""
+    """Yield the files of the layer with their paths there, without a leading slash."""
     fragments: Iterable[FragmentPlan] = (*plan.fragments, *plan.shared)
     for fragment in fragments:
         for index in fragment.indexes:
@@ -124,13 +124,13 @@ def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
 
 
 def _mode(entry: FileEntry, plan: LayerPlan) -> int:
-    """The mode that a file has in the image: one of an unknown owner has no setuid there."""
+    """Return the mode of a file in the image: files of unknown owners have no setuid there."""
     _, _, cleared = plan.owners.of(entry.user, entry.group) if plan.accounts else (0, 0, 0)
     return entry.mode & ~cleared if stat.S_ISREG(entry.mode) else entry.mode
 
 
 def _kinds(path: str, mode: int) -> Iterator[str]:
-    """The kinds of surface that a file is by its mode and its place."""
+    """Yield the kinds of surface of a file by its mode and its path."""
     if stat.S_ISREG(mode):
         if mode & stat.S_ISUID:
             yield "setuid"
@@ -168,7 +168,7 @@ def _is_program(path: str, mode: int) -> bool:
 
 
 def _interpreter(name: str) -> str | None:
-    """The name of an interpreter without its version; null for another program."""
+    """Return the name of an interpreter without its version; None for another program."""
     if name in _INTERPRETERS:
         return name
     versioned = _VERSIONED.match(name)
@@ -176,8 +176,10 @@ def _interpreter(name: str) -> str | None:
 
 
 def _users(plan: LayerPlan, listings: Iterable[Listing]) -> tuple[str, ...] | None:
-    """The users of the image's passwd; where that is not known those of `user()` provides (rpm 4.19
-    and newer make them); null where there are none."""
+    """Return the users of the image's passwd, or else those of `user()` provides.
+
+    rpm 4.19 and newer make these; None where there are none.
+    """
     if plan.accounts and plan.owners.users:
         return tuple(sorted(plan.owners.users))
     names = {
@@ -190,7 +192,7 @@ def _users(plan: LayerPlan, listings: Iterable[Listing]) -> tuple[str, ...] | No
 
 
 def _untold(listings: Iterable[Listing]) -> Iterator[str]:
-    """Sentences about what an installation may do beyond the headers."""
+    """Yield sentences about effects of an installation that the headers do not have."""
     for listing in sorted(listings, key=lambda one: one.name):
         if listing.privileged:
             commands = ", ".join(listing.privileged)
@@ -198,7 +200,7 @@ def _untold(listings: Iterable[Listing]) -> Iterator[str]:
         if not listing.sysusers and any(
             entry.path.startswith(f"/{_SYSUSERS}") for entry in listing.files
         ):
-            yield f"{listing.name}: its users are in files of sysusers.d, not in its header."
+            yield f"{listing.name}: its users are in sysusers.d files, not in its header."
 
 
 _TOGETHER = 8
@@ -206,7 +208,7 @@ _UNREAD = "Users: the passwd of the image was not read."
 
 
 def surface_of_plan(plan: LayerPlan, closure: Closure, snapshot: Snapshot, cache: Cache) -> Surface:
-    """The attack surface of an image whose layer is planned, with the advisories of its sources.
+    """Return the attack surface of an image whose layer is planned, with its sources' advisories.
 
     Raises SurroundingsError where the updateinfo of a repository, or a VEX document of its vendor,
     cannot be read.
@@ -232,12 +234,12 @@ def surface_of_headers(
     stand_in: StandIn | None = None,
     fetch: bool = False,
 ) -> Surface | None:
-    """The attack surface of a closure; null where it is unsolvable, or a header is not at hand.
+    """Return the attack surface of a closure; None if unsolvable or a header is unavailable.
 
-    Headers are at hand in the cache and in files; with `fetch` the others are fetched, alone, as
-    repositories say where they end. A package without a file of its own counts with the files of
-    its `stand_in`, which `partial` says. Raises ChangeError where the packages make no image,
-    SurroundingsError where a header or an updateinfo cannot be had.
+    Headers are read from the cache and from files; with `fetch` the others are fetched by the byte
+    ranges that repositories state. A package without a file of its own counts with the files of its
+    `stand_in`, which `partial` says. Raises ChangeError where the packages make no image,
+    SurroundingsError where a header or an updateinfo cannot be fetched.
     """
     packages = with_files(closure.packages, stand_in) if closure.status == "ok" else None
     if packages is None:
@@ -261,7 +263,7 @@ def _at_hand(package: Package, cache: Cache) -> bool:
 
 
 def _fetch(packages: Iterable[Package], cache: Cache) -> None:
-    """Fetch headers, alone and several at once. Raises SurroundingsError where one is not given."""
+    """Fetch headers in parallel. Raises SurroundingsError where one cannot be fetched."""
     with ThreadPoolExecutor(_TOGETHER) as pool:
         list(pool.map(partial(read_header, cache=cache), packages))
 
@@ -269,4 +271,4 @@ def _fetch(packages: Iterable[Package], cache: Cache) -> None:
 def _stood_in(packages: Iterable[Package]) -> Iterable[str]:
     names = sorted(package.nevra.name for package in packages if package.location is None)
     if names:
-        yield f"{', '.join(names)}: as published, this change's own files are not built."
+        yield f"{', '.join(names)}: as published, since this change's own files are not built."

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.surface.csaf import Branch, CsafDocument
 
-_INDEX = 1  # the form of the index in the cache
+_INDEX = 1  # the format of the cached index
 _PURL = "pkg:rpm/"
 
 
 @dataclass(frozen=True, slots=True)
 class UnfixedCves:
-    """CVEs that have no fix, by source package, and by binary one where a document names that."""
+    """CVEs without a fix, by source package, and by binary package if a document names that."""
 
     sources: Mapping[str, tuple[str, ...]]
     packages: Mapping[str, tuple[str, ...]]
 
     def of(self, packages: Collection[Package]) -> tuple[str, ...]:
-        """The CVEs of some packages, sorted."""
+        """Return the CVEs of some packages, sorted."""
         found: set[str] = set()
         for package in packages:
             found.update(self.sources.get(package.source, ()))
@@ -45,10 +45,10 @@ class UnfixedCves:
 
 
 def unfixed_cves(source: VexSource, cache: Cache) -> UnfixedCves:
-    """The CVEs that a folder's documents call known to affect the products, and not fixed.
+    """Return the CVEs that a directory's documents say affect the products without a fix.
 
-    The documents are read when one of them changed; between that an index in the cache has the
-    answer. Raises SurroundingsError where the folder or a document cannot be read.
+    Documents are read only after one of them changed; else the cached index is used. Raises
+    SurroundingsError where the directory or a document cannot be read.
     """
     files = _documents(Path(source.folder))
     state = _state(source, files)
@@ -76,13 +76,13 @@ def _documents(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise SurroundingsError(
             f"There is no folder of VEX documents at {folder}.",
-            "Name one that holds the vendor's JSON files in `vex: {folder: ...}`, or take it out.",
+            "Name the folder of the vendor's JSON files in `vex: {folder: ...}`, or remove it.",
         )
     return sorted(path for path in folder.rglob("*.json") if path.is_file())
 
 
 def _state(source: VexSource, files: Iterable[Path]) -> str:
-    """A name of the documents as they are: another one when a file came, went or changed."""
+    """Return a key of the documents that changes when a file is added, removed or changed."""
     text = [f"{_INDEX}\0{source.products}"]
     for path in files:
         found = path.stat()
@@ -120,8 +120,10 @@ def _document(path: Path) -> CsafDocument:
 
 
 def _affected(document: CsafDocument, products: Collection[str]) -> Iterator[tuple[str, str, bool]]:
-    """The CVEs of a document, each with a package of the products that it affects and that has no
-    fix, and true where that is a source package."""
+    """Yield the CVEs of a document, each with an affected package without a fix.
+
+    It is a package of the products; true marks a source package.
+    """
     if document.document.category != "csaf_vex":
         return
     names = {}
@@ -154,7 +156,7 @@ def _leaves(branches: Iterable[Branch]) -> Iterator[Branch]:
 
 
 def _package(purl: str) -> tuple[str, bool]:
-    """The package of `pkg:rpm/redhat/openssl@3.0?arch=src`: `openssl`, a source package."""
+    """Return the package of `pkg:rpm/redhat/openssl@3.0?arch=src`: `openssl`, a source package."""
     path, _, qualifiers = purl.removeprefix(_PURL).partition("?")
     name = unquote(path.partition("@")[0].rpartition("/")[2])
     return name, "arch=src" in qualifiers.split("&")

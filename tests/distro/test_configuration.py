@@ -62,8 +62,8 @@ def errors(directory):
         ("a: \tb: c", 1, "", "not YAML"),
         ("a: !!python/object:os.system x\n", 1, "", "not YAML: could not determine a constructor"),
         ("[" * 200_000, 1, "", "not YAML"),
-        ("a: &a\n  b: *a\n", 1, "", "an alias stands for something that it is in"),
-        (BOMB, 1, "", "its aliases stand for too much"),
+        ("a: &a\n  b: *a\n", 1, "", "an alias contains itself"),
+        (BOMB, 1, "", "its aliases expand to too many values"),
     ],
 )
 def test_what_is_no_document_is_refused_with_its_place(folder, text, line, field, message):

@@ -54,7 +54,7 @@ def test_it_has_no_place_until_the_image_type_is_mapped() -> None:
 
 def test_what_is_no_list_of_packages_is_named() -> None:
     assert read("name = 'a'\npackages = ['b']\n").unread[0].why.startswith("`packages` is no list")
-    assert read("name = 'a'\n[[packages]\n").unread[0].why.startswith("it is no TOML")
+    assert read("name = 'a'\n[[packages]\n").unread[0].why.startswith("it is not TOML")
 
 
 def test_other_files_with_packages_are_none() -> None:

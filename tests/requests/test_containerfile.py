@@ -87,16 +87,16 @@ def test_values_of_variables_and_here_documents_are_read() -> None:
         ("RUN if x; then dnf install -y a; fi", "runs only under a condition"),
         ("RUN [ -f y ] && dnf install -y a", "runs only under a condition"),
         ("RUN cat list | xargs dnf install -y", "`xargs` runs a package manager"),
-        ("RUN dnf install -y https://example.org/a.rpm", "`https://example.org/a.rpm` is a"),
+        ("RUN dnf install -y https://example.org/a.rpm", "the package `https"),
         ("RUN dnf autoremove -y", "`dnf autoremove` is not evaluated"),
         ("RUN dnf module install -y a:1", "`dnf module install` is not evaluated"),
         ("RUN dnf remove -y @core", "removing the group `@core` is not"),
-        ("RUN dnf swap -y a b c", "`swap` is of two packages"),
+        ("RUN dnf swap -y a b c", "`swap` takes two packages"),
         ("RUN rpm -ivh a.rpm", "`rpm` installs or removes packages"),
         ("RUN dnf install -y --strange a", "the option `--strange` is not known"),
-        ("RUN dnf install -y {a,b}-devel", "`{a,b}-devel…` holds what only a shell knows"),
-        ("COPY a.repo /etc/yum.repos.d/\nRUN dnf install -y a", "its repositories are changed"),
-        ("RUN dnf install -y a\nRUN dnf install -y --setopt=install_weak_deps=0 b", "of an image"),
+        ("RUN dnf install -y {a,b}-devel", "`{a,b}-devel…` has a value that only a shell knows"),
+        ("COPY a.repo /etc/yum.repos.d/\nRUN dnf install -y a", "its repositories were changed"),
+        ("RUN dnf install -y a\nRUN dnf install -y --setopt=install_weak_deps=0 b", "one line of"),
     ],
 )
 def test_a_line_that_cannot_be_read_for_sure_is_named(line: str, why: str) -> None:
@@ -197,7 +197,7 @@ def test_packages_beside_a_folder_that_is_copied_are_named() -> None:
     text = FILLED.replace("BASE", "fedora") + "RUN dnf install -y perl\n"
     assert unread(text)[0] == (
         4,
-        "packages are copied from another stage, and others installed beside them",
+        "packages are copied from another stage, and more are installed beside them",
     )
 
 

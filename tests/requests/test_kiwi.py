@@ -94,12 +94,12 @@ def test_an_included_file_has_lines_of_its_own() -> None:
         ("dnf5", "zypper", "the pattern `core` is not evaluated"),
         ("</image>", '<include from="this://no.xml"/></image>', "it includes `this://no.xml`"),
         ('<package name="nginx"/>', '<archive name="a.tgz"/>', "`archive` is not evaluated"),
-        ("</image>", "", "it is no XML"),
+        ("</image>", "", "it is not XML"),
         (PREFERENCES, "", "no `packagemanager` installs"),
         (
             "<image schema",
             '<!DOCTYPE a [<!ENTITY b "c">]><image schema',
-            "it is no XML: it declares",
+            "it is not XML: it declares",
         ),
     ],
 )

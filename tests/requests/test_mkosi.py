@@ -104,7 +104,7 @@ def test_the_main_file_may_not_be_there_and_packages_must() -> None:
     )
     assert (image.name, [e.text for e in image.entries][:1]) == ("mkosi.conf:fedora", ["dnf5"])
     (image,) = read({"mkosi.conf": b"[Distribution]\nDistribution=fedora\n"})
-    assert image.unread[0].why.startswith("no `Packages=` that counts")
+    assert image.unread[0].why.startswith("no `Packages=` that applies")
 
 
 def test_an_included_file_is_read_and_a_part_names_its_image() -> None:

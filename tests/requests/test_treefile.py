@@ -51,7 +51,7 @@ def test_weak_dependencies_come_unless_it_says_otherwise() -> None:
         ("ref: a\npackages: [\"kernel-${v}\"]\n", 2, "`kernel-${v}` has a variable"),
         ("ref: a\ninclude: other.yaml\n", 2, "it includes `other.yaml`, which is not there"),
         ("ref: a\nconditional-include: [{if: x, include: y}]\n", 2, "which files are included"),
-        ("ref: a\npackages: b\n", 2, "`packages` is no list"),
+        ("ref: a\npackages: b\n", 2, "`packages` is not a list"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_for_sure_is_named(text: str, line: int, why: str) -> None:

@@ -102,7 +102,8 @@ def test_without_the_controllers_there_is_no_hierarchy(
 
 def test_without_groups_nothing_is_run_unless_that_is_wanted(monkeypatch) -> None:
     monkeypatch.setattr(cgroup, "_required", True)
-    with pytest.raises(SandboxError, match="to limit the memory") as raised, control_group(LIMITS, None):
+    refused = pytest.raises(SandboxError, match="to limit the memory")
+    with refused as raised, control_group(LIMITS, None):
         pass
     assert "without_memory_limit: run strangers' code anyway" in raised.value.hint
     cgroup.run_without_control_groups()

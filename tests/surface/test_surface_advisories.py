@@ -91,7 +91,7 @@ def test_where_the_file_names_no_source_the_packages_name_decides(tmp_path: Path
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "updateinfo.xml"
     path.write_text("<updates><update>")
-    with pytest.raises(SurroundingsError, match=r"updateinfo\.xml is no updateinfo"):
+    with pytest.raises(SurroundingsError, match=r"updateinfo\.xml cannot be read as updateinfo"):
         read_advisories(path)
 
 

@@ -65,7 +65,7 @@ def test_a_package_without_a_file_counts_with_the_published_one_which_is_said(
         predicted, snapshot, cache, stand_in=lambda p: published.get(p.nevra.name)
     )
     assert found is not None
-    assert found.partial == ("tool: as published, this change's own files are not built.",)
+    assert found.partial == ("tool: as published, since this change's own files are not built.",)
 
 
 def test_of_an_image_that_cannot_be_installed_nothing_is_known(
