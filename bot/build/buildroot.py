@@ -282,8 +282,8 @@ class Buildroots:
         for _, path in sorted(found):
             if excess <= 0 and sum(sizes.values()) <= limit_wanted() * _SHARE_OF_CACHE:
                 return
-            with free_lock(self._lock(path.name)) as ours:
-                if ours:
+            with free_lock(self._lock(path.name)) as is_free:
+                if is_free:
                     remove_tree(path)
                     excess -= 1
                     del sizes[path]
@@ -302,10 +302,10 @@ def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFile
     }
 
     def remove(path: Path) -> bool:
-        with free_lock(found[path]) as ours:
-            if ours:
+        with free_lock(found[path]) as is_free:
+            if is_free:
                 remove_tree(path)
-        return ours
+        return is_free
 
     most = min(most, int(limit_wanted() * _SHARE_OF_CACHE))
     return sweep_paths(found, before, most, now, remove)

@@ -156,8 +156,8 @@ def _builds(service: BuildService, wanted: ServiceBuild) -> Iterator[CoprBuild]:
 def _chroot_state(service: BuildService, build: CoprBuild, chroot: str) -> str:
     """Return the state of a build in a chroot; the build's own before it has reached any."""
     try:
-        of = {"build_id": build.id, "chrootname": chroot}
-        return _get(service, _Chroot, "build-chroot/", **of).state
+        query = {"build_id": build.id, "chrootname": chroot}
+        return _get(service, _Chroot, "build-chroot/", **query).state
     except AbsentError:
         if build.state in _DONE:
             raise
@@ -171,8 +171,8 @@ def _packages(
     plain = all(_PLAIN.fullmatch(step) for step in (build.project_dirname, chroot))
     if not plain or not is_inside(url, [service.files_url]):
         raise RefusedFileError(url, f"it is not below {service.files_url}, the service's files_url")
-    of = {"build_id": build.id, "chrootname": chroot}
-    made = _get(service, _Packages, "build-chroot/built-packages", **of).packages
+    query = {"build_id": build.id, "chrootname": chroot}
+    made = _get(service, _Packages, "build-chroot/built-packages", **query).packages
     nevras = frozenset(Nevra(p.name, p.epoch or 0, p.version, p.release, p.arch) for p in made)
     return CoprPackages(source, url, nevras, page)
 

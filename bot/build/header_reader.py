@@ -89,16 +89,16 @@ def size_without_documentation(header: Any) -> int:
     build/files.c).
     """
     total = 0
-    seen = set()
+    inodes = set()
     for one in rpm.files(header):
         if one.fflags & (rpm.RPMFILE_DOC | rpm.RPMFILE_GHOST):
             continue
         if not (stat.S_ISREG(one.mode) or stat.S_ISLNK(one.mode)):
             continue
         if one.nlink > 1:
-            if one.inode in seen:
+            if one.inode in inodes:
                 continue
-            seen.add(one.inode)
+            inodes.add(one.inode)
         total += one.size
     return total
 

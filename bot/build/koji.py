@@ -101,13 +101,13 @@ def _packages(
         raise AbsentError(f"{hub.service.web_url} has no task {link.id}.")
     if task.method not in ("build", "buildArch"):
         raise AbsentError(f"Task {task.id} of {hub.service.web_url} builds no package.")
-    state, of = TASK_STATES[task.state], f"Task {task.id} of {hub.service.web_url}"
-    _refuse_another_commit(of, task.source, commit)
+    state, subject = TASK_STATES[task.state], f"Task {task.id} of {hub.service.web_url}"
+    _refuse_another_commit(subject, task.source, commit)
     if state in _ENDED:
         why = f": {hub.failure(task)}" if state == "failed" else "."
-        raise BuildFailedElsewhereError(f"{of} {_ENDED[state]}{why}")
+        raise BuildFailedElsewhereError(f"{subject} {_ENDED[state]}{why}")
     if state != "closed":
-        raise AbsentError(f"{of} is {state}.")
+        raise AbsentError(f"{subject} is {state}.")
     if task.method == "build" and not task.is_scratch:
         made = hub.build_of(task)
         if made is not None:
@@ -115,10 +115,10 @@ def _packages(
     return _of_task(hub, task, arch)
 
 
-def _refuse_another_commit(of: str, source: str, commit: str) -> None:
+def _refuse_another_commit(subject: str, source: str, commit: str) -> None:
     built = commit_in(source)
     if built is not None and built != commit:
-        raise AbsentError(f"{of} builds the commit {built}, not {commit}.")
+        raise AbsentError(f"{subject} builds the commit {built}, not {commit}.")
 
 
 def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed, ...]]:
@@ -145,12 +145,12 @@ def _of_build(
     hub: KojiHub, build: KojiBuild, commit: str, arch: str
 ) -> dict[str, tuple[Listed, ...]]:
     """Return the packages of a build that is no scratch build."""
-    state, of = BUILD_STATES[build.state], f"Build {build.id} of {hub.service.web_url}"
+    state, subject = BUILD_STATES[build.state], f"Build {build.id} of {hub.service.web_url}"
     if state in _ENDED:
-        raise BuildFailedElsewhereError(f"{of} {_ENDED[state]}.")
+        raise BuildFailedElsewhereError(f"{subject} {_ENDED[state]}.")
     if state != "complete":
-        raise AbsentError(f"{of} is {state}.")
-    _refuse_another_commit(of, build.source or "", commit)
+        raise AbsentError(f"{subject} is {state}.")
+    _refuse_another_commit(subject, build.source or "", commit)
     source_rpm = f"{build.name}-{build.version}-{build.release}.src.rpm"
     found = _listing(hub, _build_files(hub, build), arch, build.name, source_rpm)
     return {build.name: found} if found else {}

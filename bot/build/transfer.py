@@ -77,7 +77,7 @@ def transfer(
         elif predicted.nevra.arch == "noarch" and built.nevra.arch == "noarch":
             head.append(_as_built(built, predicted.nevra))
         else:
-            moved, added = _moved(
+            moved, added = _with_difference(
                 predicted, before.get(name), built, published.get(name), native, other
             )
             head.append(moved)
@@ -110,7 +110,7 @@ def transfer(
     )
 
 
-def _moved(
+def _with_difference(
     predicted: Package,
     before: Package | None,
     after: Package,
@@ -166,23 +166,23 @@ def _size(
     field: str, before: Package | None, after: Package, published: Package | None
 ) -> int | None:
     """Return the published size plus the native change; the native size for a new package."""
-    there: int | None = getattr(after, field)
+    head_size: int | None = getattr(after, field)
     if before is None or published is None:
-        return there
-    was: int | None = getattr(before, field)
-    size: int | None = getattr(published, field)
-    if there is None or was is None or size is None:
+        return head_size
+    base_size: int | None = getattr(before, field)
+    published_size: int | None = getattr(published, field)
+    if head_size is None or base_size is None or published_size is None:
         return None
-    return max(size + there - was, 0)
+    return max(published_size + head_size - base_size, 0)
 
 
 def _files(
     predicted: Package, before: Package | None, after: Package, native: str, other: str
 ) -> tuple[str, ...]:
-    was = set(before.files) if before is not None else set()
-    now = set(after.files)
-    gone = {map_path(path, native, other) for path in was - now}
-    added = {map_path(path, native, other) for path in now - was}
+    base_files = set(before.files) if before is not None else set()
+    head_files = set(after.files)
+    gone = {map_path(path, native, other) for path in base_files - head_files}
+    added = {map_path(path, native, other) for path in head_files - base_files}
     if not gone and not added - set(predicted.files):
         return predicted.files
     return tuple(sorted((set(predicted.files) - gone) | added))
@@ -226,9 +226,9 @@ def _unprovided(
     came: Iterable[tuple[str, str]], packages: Iterable[Package], provides: Callable[[str], bool]
 ) -> list[tuple[str, str]]:
     """Return the (package, requirement) pairs that neither the overlay nor the pool provides."""
-    ours = {path for package in packages for path in package.files}
+    provided = {path for package in packages for path in package.files}
     for package in packages:
-        ours |= {
+        provided |= {
             split_capability(dependency.capability).name
             for dependency in package.of_kind("provides")
         }
@@ -236,7 +236,7 @@ def _unprovided(
         {
             (name, capability)
             for name, capability in came
-            if split_capability(capability).name not in ours and not provides(capability)
+            if split_capability(capability).name not in provided and not provides(capability)
         }
     )
 

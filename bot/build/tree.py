@@ -83,8 +83,8 @@ def spec_tree(
     texts = [text]
     beside = _beside(directory, spec.name)
     while texts:
-        seen = texts.pop()
-        for name in [name for name in beside if _mentions(seen, name)]:
+        scanned = texts.pop()
+        for name in [name for name in beside if _mentions(scanned, name)]:
             del beside[name]
             path = inside(checkout, directory / name)
             if path is None or name in files:
@@ -137,6 +137,6 @@ def scratch_directory(cache: Cache) -> Iterator[Path]:
 def _remove_left(place: Path) -> None:
     """Remove the directories of killed builds, which nobody locks any more."""
     for path in place.iterdir():
-        with suppress(OSError), free_lock(path) as ours:
-            if ours:
+        with suppress(OSError), free_lock(path) as is_free:
+            if is_free:
                 remove_tree(path)

@@ -125,10 +125,10 @@ def _listing(names: Iterable[str]) -> Phrase:
 
 
 def _why_items(found: ChatFinding) -> list[Phrase]:
-    there = [why for why in found.whys if why.nevra is not None]
+    with_package = [why for why in found.whys if why.nevra is not None]
     items = [
         say.about(images=_images([why.key for why in group], found), finding=phrase)
-        for phrase, group in _grouped(there, _why)
+        for phrase, group in _grouped(with_package, _why)
     ]
     absent = [why.key for why in found.whys if why.nevra is None]
     if absent:

@@ -230,8 +230,8 @@ def repositories_by_arch(given: tuple[str, ...]) -> dict[str, str]:
         if arch not in RPM_ARCHITECTURES:
             arch, rest = "", text
         if arch in found:
-            of = f"of {arch}" if arch else "of all architectures"
-            raise UsageError(f"--external-repository names two repositories {of}.")
+            scope = f"of {arch}" if arch else "of all architectures"
+            raise UsageError(f"--external-repository names two repositories {scope}.")
         found[arch] = _url(rest)
     return found
 

@@ -91,9 +91,9 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
     else:
         from bot.report.answers import print_why
 
-        there = [answer for answer in answers if answer.nevra is not None]
+        with_package = [answer for answer in answers if answer.nevra is not None]
         # Most of all images do not have the package.
-        print_why(answers if choice.workloads or not there else there, console())
+        print_why(answers if choice.workloads or not with_package else with_package, console())
     if not any(answer.nevra for answer in answers):
         names.suggest()
     return 3 if unsolvable else 0

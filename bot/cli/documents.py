@@ -85,12 +85,12 @@ def _unknown_requests(
     for unknown, without in sorted(found.items()):
         name = f"{unknown.document}.yaml"
         line = check_text(contents[name], unknown.document, folder).line_of(unknown.place)
-        meant = f"; did you mean {' or '.join(unknown.near)}?" if unknown.near else ""
+        suggestion = f"; did you mean {' or '.join(unknown.near)}?" if unknown.near else ""
         yield DocumentProblem(
             str(folder / name),
             line,
             dotted(unknown.place),
-            f"{unknown.repository} has no `{unknown.request}` for {', '.join(without)}{meant}",
+            f"{unknown.repository} has no `{unknown.request}` for {', '.join(without)}{suggestion}",
         )
 
 
@@ -107,10 +107,11 @@ def config_init(directory: Path | None, places: Places) -> int:
 
     target = places.config if directory is None else directory
     documents = sorted(built_in_documents().glob("*.yaml"))
-    there = [path.name for path in documents if (target / path.name).exists()]
-    if there:
+    existing = [path.name for path in documents if (target / path.name).exists()]
+    if existing:
+        more = f" and {len(existing) - 1} more" if existing[1:] else ""
         raise UsageError(
-            f"{target} has {there[0]} already{f' and {len(there) - 1} more' if there[1:] else ''}.",
+            f"{target} has {existing[0]} already{more}.",
             "Nothing was written. Name a new folder: minimize config init DIRECTORY",
         )
     target.mkdir(parents=True, exist_ok=True)

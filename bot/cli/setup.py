@@ -59,8 +59,8 @@ def setup(file: Path | None, places: Places) -> int:
     settings = load_settings(path)
     trust_also(settings.ca_file)
     trials = (
-        *_tried_forge(settings, answers.forge),
-        *_tried_isolation(settings),
+        *_forge_trials(settings, answers.forge),
+        *_isolation_trials(settings),
         _delivered(answers),
     )
     for trial in trials:
@@ -134,7 +134,7 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     )
 
 
-def _tried_forge(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
+def _forge_trials(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
     """Test the credential and return its owner."""
     from bot.forge.protocol import open_forges
 
@@ -152,7 +152,7 @@ def _tried_forge(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
     return (_Trial(forge.type, True, f"the credential belongs to {owner}"),)
 
 
-def _tried_isolation(settings: Settings) -> tuple[_Trial, ...]:
+def _isolation_trials(settings: Settings) -> tuple[_Trial, ...]:
     from bot.sandbox.isolation import inspect_isolation
 
     found = inspect_isolation(

@@ -109,21 +109,21 @@ def reaches(overlays: OverlayPool, start: Iterable[int]) -> bool:
     """
     if not overlays.seekers:
         return False
-    seen: set[int] = set()
+    visited: set[int] = set()
     todo = list(start)
     while todo:
         number = todo.pop()
-        if number in seen or number in overlays.without_seekers or overlays.is_excluded(number):
+        if number in visited or number in overlays.without_seekers or overlays.is_excluded(number):
             continue
         if number in overlays.seekers:
             return True
-        seen.add(number)
+        visited.add(number)
         for dependency in overlays.pool.id2solvable(number).lookup_idarray(
             solv.SOLVABLE_REQUIRES, 0
         ):
             if dependency != solv.SOLVABLE_PREREQMARKER:
                 todo += overlays.providers(dependency)
-    overlays.without_seekers.update(seen)
+    overlays.without_seekers.update(visited)
     return False
 
 
@@ -162,14 +162,14 @@ def reached(
     Each comes with those of its dependencies that no package before it has.
     """
     keys = (solv.SOLVABLE_REQUIRES, *((solv.SOLVABLE_RECOMMENDS,) if weak else ()))
-    seen: set[int] = set()
+    visited: set[int] = set()
     followed: set[int] = {solv.SOLVABLE_PREREQMARKER}
     todo = [number for number in start if overlays.enabled(number)]
     while todo:
         number = todo.pop()
-        if number in seen:
+        if number in visited:
             continue
-        seen.add(number)
+        visited.add(number)
         solvable = overlays.pool.id2solvable(number)
         dependencies = []
         for key in keys:

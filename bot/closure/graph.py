@@ -215,20 +215,20 @@ class PackageGraph(Generic[N, E]):
     def _postorder(self, roots: Iterable[N]) -> dict[N, int]:
         """Return the postorder numbers of the packages that these roots reach."""
         order: dict[N, int] = {}
-        seen: set[N] = set()
+        visited: set[N] = set()
         for root in sorted(roots):
-            if root in seen:
+            if root in visited:
                 continue
-            seen.add(root)
+            visited.add(root)
             path: list[tuple[N, Iterator[E]]] = [(root, iter(self._from.get(root, ())))]
             while path:
                 node, edges = path[-1]
-                edge = next((x for x in edges if x.target not in seen), None)
+                edge = next((x for x in edges if x.target not in visited), None)
                 if edge is None:
                     path.pop()
                     order[node] = len(order)
                 else:
-                    seen.add(edge.target)
+                    visited.add(edge.target)
                     path.append((edge.target, iter(self._from.get(edge.target, ()))))
         return order
 

@@ -48,10 +48,10 @@ def dropped(pool: Pool, name: str) -> Dropped:
         if enabled_providers(overlays, name):
             return Dropped(capabilities=frozenset((name,)))
     near = near_names(name, package_names(pool))
-    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    suggestion = f" Did you mean {' or '.join(near)}?" if near else ""
     raise UsageError(
         f"Nothing in {pool.snapshot.document.id} for {pool.arch} is called {name} or provides it.",
-        f"Name a package, a capability without a version, or a path.{meant}",
+        f"Name a package, a capability without a version, or a path.{suggestion}",
     )
 
 
@@ -122,9 +122,9 @@ def broken_by(pool: Pool, base: Overlay, head: Overlay) -> tuple[Broken, ...]:
         own = not_installable(overlays, [n for n in overlays.own_numbers() if n in after.needs])
         among = suspects(before, after, own).difference(own, never)
         broken = {**own, **_broken(overlays, after, among, own)}
-        was = {number: old.get(_place(overlays, number), number) for number in broken}
+        base_numbers = {number: old.get(_place(overlays, number), number) for number in broken}
     with pool.opened(base) as overlays:
-        return _newly(pool, overlays, broken, was)
+        return _newly(pool, overlays, broken, base_numbers)
 
 
 def _broken(
@@ -135,17 +135,17 @@ def _broken(
 
 
 def _newly(
-    pool: Pool, overlays: OverlayPool, broken: dict[int, str], was: dict[int, int]
+    pool: Pool, overlays: OverlayPool, broken: dict[int, str], base_numbers: dict[int, int]
 ) -> tuple[Broken, ...]:
     """Return those that could be installed before, with base's versions."""
-    tried = [was[number] for number in broken if overlays.enabled(was[number])]
+    tried = [base_numbers[number] for number in broken if overlays.enabled(base_numbers[number])]
     never, known = not_installable(overlays, tried), set(tried)
     document = pool.snapshot.document.id
     found = []
     for number, capability in broken.items():
-        if was[number] in known and was[number] not in never:
-            solvable = overlays.pool.id2solvable(was[number])
-            origin = overlays.repository(was[number])
+        if base_numbers[number] in known and base_numbers[number] not in never:
+            solvable = overlays.pool.id2solvable(base_numbers[number])
+            origin = overlays.repository(base_numbers[number])
             found.append(Broken(document, pool.arch, nevra_of(solvable), capability, origin))
     return tuple(sorted(found))
 

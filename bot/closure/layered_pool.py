@@ -98,15 +98,15 @@ class LayeredPool:
         change does not start from what no image can install.
         """
         with self._lock:
-            seen = {
+            visible = {
                 self._overlay_pool.package(n).nevra
                 for n in self._overlay_pool.published(source)
                 if not self._overlay_pool.is_excluded(n)
             }
         published = self.published(source)
         native = native_arches(self.arch)
-        names = {nevra.name for nevra in seen if nevra.arch in native}
-        usable = [p for p in published if p.nevra in seen or p.nevra.name not in names]
+        names = {nevra.name for nevra in visible if nevra.arch in native}
+        usable = [p for p in published if p.nevra in visible or p.nevra.name not in names]
         return newest(usable, self.arch)
 
     @property

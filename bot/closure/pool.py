@@ -333,10 +333,10 @@ class Pool(LayeredPool):
         packages that are installed beneath.
         """
         beneath = self._beneath(request, overlay)
-        there = {package.nevra.name for package in beneath.packages}
+        installed_names = {package.nevra.name for package in beneath.packages}
         gone = self._overlay_pool.names_like((*request.removes, *request.swaps))
         excluded = self._overlay_pool.names_like(request.excludes)
-        names = {*exclude, *(n for n in excluded if n not in there), *gone}
+        names = {*exclude, *(n for n in excluded if n not in installed_names), *gone}
         installed = beneath.packages if request.beneath and request.beneath.installed else ()
         with self._active_overlays(overlay, request.placeholders, drop, names, installed):
             yield beneath

@@ -163,9 +163,9 @@ def _has_landed(
         head = change.sources[new.source]
         if head is None:
             return True
-        there = compare_evr(new.nevra.version_release, head) >= 0
-        was = old is not None and compare_evr(old.nevra.version_release, head) >= 0
-        if there and not was:
+        reached = compare_evr(new.nevra.version_release, head) >= 0
+        reached_before = old is not None and compare_evr(old.nevra.version_release, head) >= 0
+        if reached and not reached_before:
             return True
     return False
 
@@ -253,10 +253,10 @@ def _mover(
         partner = comparison.partner[side].get(link.source)
         if partner is None:
             return None
-        ours, theirs = members[link.source], comparison.members[1 - side][partner]
-        if ours.nevra == theirs.nevra:
+        source, counterpart = members[link.source], comparison.members[1 - side][partner]
+        if source.nevra == counterpart.nevra:
             return _other_provider(comparison, side, link, partner)
-        return ours if side == 1 else theirs
+        return source if side == 1 else counterpart
     return None
 
 

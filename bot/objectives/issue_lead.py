@@ -53,8 +53,8 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
 def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
     """Return the remedies, one sentence or two for each."""
     phrases: list[Phrase] = []
-    for key, cause in _chiefs(found):
-        phrases += _way_out(key, cause, changes)
+    for key, cause in _main_causes(found):
+        phrases += _remedy(key, cause, changes)
     for one in found.lost[:1]:
         command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
         phrases.append(say.shows_why(command=command))
@@ -169,7 +169,7 @@ def _bound(one: Broken) -> Phrase:
 def _why(first: Broken, changes: Changes) -> Phrase:
     if first.why in ("date", "promise", "first seen") and not first.worse:
         return say[f"not_drifted_{first.why.replace(' ', '_')}"]()
-    cause = _chief(first)
+    cause = _main_cause(first)
     if cause is None:
         return ()
     package, who = cause.package, _by(cause, changes)
@@ -181,7 +181,7 @@ def _why(first: Broken, changes: Changes) -> Phrase:
     return say.rebuilt(package=package, who=who)
 
 
-def _chief(one: Broken) -> Cause | None:
+def _main_cause(one: Broken) -> Cause | None:
     """Return the cause with the largest part in one broken metric; None if no package has one."""
     kind, _, package = one.state.metric.partition(":")
     causes = [cause for step in one.steps for cause in step.causes]
@@ -197,10 +197,10 @@ def _chief(one: Broken) -> Cause | None:
     return max(fitting, key=lambda c: c.known_delta, default=None)
 
 
-def _chiefs(found: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
+def _main_causes(found: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
     if found.broken:
         first = _worst(found.broken)[0]
-        cause = _chief(first) if first.drifted else None
+        cause = _main_cause(first) if first.drifted else None
         if cause is not None:
             yield first.state.key, cause
     for one in found.lost[:1]:
@@ -208,7 +208,7 @@ def _chiefs(found: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
             yield one.key, one.cause
 
 
-def _way_out(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
+def _remedy(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
     if cause.merged_change is not None and cause.kind in ("pull request", "commit"):
         yield say.take_back(who=who_phrase(cause, changes))
     workload = _word(key.workload)

@@ -186,7 +186,7 @@ def _place(heading: Heading, settings: IssueSettings) -> Place | None:
 
 
 def _drift_wishes(history: History, settings: IssueSettings, public_url: str | None) -> list[_Wish]:
-    ours = {
+    known_issues = {
         (issue.subject, issue.place): issue
         for state in ("open", "closed")
         for issue in history.issues(state=state)
@@ -194,7 +194,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
     }
     wishes: list[_Wish] = []
     described: set[str] = set()
-    subjects = {subject for subject, _ in ours}
+    subjects = {subject for subject, _ in known_issues}
 
     def concerned(heading: Heading) -> bool:
         subject = subject_of(heading)
@@ -207,7 +207,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         private = found.heading.private
         url = _page(public_url, found.id) if not private else None
         if place is not None:
-            known = ours.get((subject, place))
+            known = known_issues.get((subject, place))
             held = known if known is not None and known.state == "open" else None
             if (found.broken or found.lost) and (held or found.drifted):
                 text = drift_issue(found, _changes(history, found), subject, url)
@@ -222,13 +222,14 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
                 wishes.append(_Wish(subject, place, text, "closed", private))
         # Issues at an earlier place of the settings are no longer updated.
         wishes += _withdrawn(
-            [i for (s, p), i in ours.items() if s == subject and p != place], found.heading.name
+            [i for (s, p), i in known_issues.items() if s == subject and p != place],
+            found.heading.name,
         )
     gone = {
         subject_of(heading): heading.name
         for heading in history.objective_headings(gone=True, private=True)
     }
-    for (subject, _), issue in ours.items():
+    for (subject, _), issue in known_issues.items():
         if subject not in described:
             named = gone.get(subject, subject.removeprefix(SUBJECT))
             wishes += _withdrawn([issue], named)

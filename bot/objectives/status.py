@@ -116,10 +116,10 @@ def _unwanted(
 ) -> list[ObjectiveState]:
     if not objective.unwanted:
         return []
-    there = names(key) if facts.status == "ok" else None
+    present = names(key) if facts.status == "ok" else None
     found = []
     for name, reason in sorted(objective.unwanted.items()):
-        value = None if there is None else int(name in there)
+        value = None if present is None else int(name in present)
         met = None if value is None else value == 0
         found.append(
             ObjectiveState(
@@ -197,7 +197,9 @@ def judged(
             slope = trend_of(moves[state.key, state.metric], start, moment)
         elif state.key in curves and state.metric in _METRICS:
             curve = curves[state.key]
-            pieces = [(at, getattr(was, state.metric)) for at, was in curve.before]
+            pieces = [
+                (at, getattr(figures_before, state.metric)) for at, figures_before in curve.before
+            ]
             pieces.append((moment.timestamp(), getattr(curve.now, state.metric)))
             begin = max(start.timestamp(), curve.first)
             slope = trend(begin, pieces)

@@ -137,8 +137,8 @@ def _is_unexplained(cause: Cause) -> bool:
 
 def _reweighed(before: ClosureFacts, after: Evaluated, *, same_metadata: bool) -> Attributed:
     """Return the step of a layer whose packages are all unchanged."""
-    was, now = before.layer_size, after.facts.layer_size
-    if None in (was, now) or was == now:
+    size_before, size_now = before.layer_size, after.facts.layer_size
+    if None in (size_before, size_now) or size_before == size_now:
         return Attributed(())
     # The documents choose the files. Otherwise a package was rebuilt under its name, with a file of
     # the same size: metadata does not say which.
@@ -332,8 +332,8 @@ def _came(suspect: _Suspect, head: str | None) -> bool:
     if head is None:
         return True
     old = suspect.old
-    was = old is not None and compare_evr(old.version_release, head) >= 0
-    return not was and compare_evr(suspect.new.version_release, head) >= 0
+    reached_before = old is not None and compare_evr(old.version_release, head) >= 0
+    return not reached_before and compare_evr(suspect.new.version_release, head) >= 0
 
 
 def _compare(first: Nevra, second: Nevra) -> int:

@@ -249,8 +249,8 @@ def _silent(done: int, total: int) -> None:
 def _alone(history: History) -> Iterator[None]:
     """Exclude other runs; the store's own lock is free between its transactions."""
     path = history.store.path.with_name("track.lock")
-    with free_lock(path) as ours:
-        if not ours:
+    with free_lock(path) as is_free:
+        if not is_free:
             raise SurroundingsError(
                 f"Another `minimize track` writes to {history.store.path}: {holder(path)}.",
                 "Wait until it is done.",

@@ -119,7 +119,7 @@ def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -
     """Return a table of the causes: the line or link, its packages, the saving without it."""
     in_all = len({image.key for cause in causes for image in cause.images})
     rows = [
-        (_because(cause, in_all), comes_in([cause]), _way_out(cause, result.suggestions))
+        (_because(cause, in_all), comes_in([cause]), _remedy(cause, result.suggestions))
         for cause in causes
     ]
     return table(("Because of", "Comes in", "Way out"), rows, (), detail.shown, "cause")
@@ -217,7 +217,7 @@ def _packages(counts: Iterable[int]) -> str:
     return f"{span} package" if span == "1" else f"{span} packages"
 
 
-def _way_out(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
+def _remedy(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
     """Return the measured saving without the cause, and the replacement for the line, if known."""
     image, first = cause.members[0]
     if image.key.environment == LOCKED:

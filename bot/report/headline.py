@@ -121,12 +121,14 @@ def _effect(result: CheckResult, *, short: bool = False) -> Phrase:
     found = groups_of(result)
     if not found:
         nothing = _nothing(result)
-        return nothing if nothing == _never(result) else sentences(nothing, more)
+        return (
+            nothing if nothing == _never_installable_sentence(result) else sentences(nothing, more)
+        )
     kind = found[0].kind
     lead = [group for group in found if group.kind == kind]
     others = [group for group in found if group.kind != kind]
-    say_it = _moved if kind == "moved" else _turned
-    return sentences(say_it(lead, result), () if short else _besides(others), more)
+    say_it = _size_changes if kind == "moved" else _installability_sentence
+    return sentences(say_it(lead, result), () if short else _other_effects(others), more)
 
 
 def _nothing(result: CheckResult) -> Phrase:
@@ -136,7 +138,7 @@ def _nothing(result: CheckResult) -> Phrase:
     if result.problems and result.judged != "success":
         not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
         return not_evaluated(problem=result.problems[0].replace(": not evaluated: ", ": ", 1))
-    if result.judged == "neutral" and (never := _never(result)):
+    if result.judged == "neutral" and (never := _never_installable_sentence(result)):
         return never
     files = (*result.specs, *result.requests)
     nothing_to_check = not files and result.configuration is None
@@ -151,7 +153,7 @@ def _never_installable(result: CheckResult) -> list[Row]:
     return [row for row in unchanged if row.first.base.status == "unsolvable"]
 
 
-def _never(result: CheckResult) -> Phrase:
+def _never_installable_sentence(result: CheckResult) -> Phrase:
     """`Not evaluated: web on x86_64 and 2 more images could not be installed before either.`"""
     rows = _never_installable(result)
     if not rows:
@@ -164,7 +166,7 @@ def _never(result: CheckResult) -> Phrase:
     )
 
 
-def _turned(groups: Sequence[Group], result: CheckResult) -> Phrase:
+def _installability_sentence(groups: Sequence[Group], result: CheckResult) -> Phrase:
     """Return `nginx can no longer be installed on s390x: why.`, for all groups of one kind."""
     places = dict.fromkeys(place for group in groups for place in group.places)
     images = [image for group in groups for row in group.rows for image in row.images]
@@ -217,7 +219,7 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
     return say.first_cause(cause=why[0].phrase, others=len(why) - 1 + more_causes(images))
 
 
-def _moved(groups: Sequence[Group], result: CheckResult) -> Phrase:
+def _size_changes(groups: Sequence[Group], result: CheckResult) -> Phrase:
     """Return the change of size of images that both sides can install: of one, or of all."""
     rows = [row for group in groups for row in group.rows]
     row, *others = lead_rows(rows)
@@ -285,7 +287,7 @@ def _all_moved(images: Sequence[ImageResult], result: CheckResult) -> Phrase:
     )
 
 
-def _besides(groups: Iterable[Group]) -> Phrase:
+def _other_effects(groups: Iterable[Group]) -> Phrase:
     """`Besides, 3 images grow by 105 MB in all and 1 image is new.`"""
     kinds: dict[str, list[Group]] = {}
     for group in groups:

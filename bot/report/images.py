@@ -53,7 +53,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
         through = say.through(chain=why[0].way, others=alike) if why[0].way else ()
         place_words = sentences(hit if len(places) > 2 else (), through)
         return [Paragraph(place_words)] if place_words else []
-    found = [(one.phrase, _hit(one, lost), one.way) for one in why]
+    found = [(one.phrase, _affected_images(one, lost), one.way) for one in why]
     found += [
         (say.no_reason(), row_phrase(row, emphasis=True), ())
         for row in lost
@@ -63,7 +63,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
     return table(("Root cause", "Images", "Chain"), found, (), detail.shown, "cause", others)
 
 
-def _hit(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
+def _affected_images(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
     """Return the images that one cause makes uninstallable, with their architectures."""
     hit = {image.key for image in breakage.images}
     rows = [
@@ -222,10 +222,10 @@ def _figures(image: ImageResult) -> tuple[Phrase, ...]:
             change if image.size_delta is not None else say.change_known(change=change),
             pull,
         )
-    there = head if head.status == "ok" else base
+    side = head if head.status == "ok" else base
     turned = say.is_broken() if head.status != "ok" else say.works_again()
     return (
-        () if there.packages is None else plain(format_count(there.packages)),
+        () if side.packages is None else plain(format_count(side.packages)),
         figure(_size(head)) if head.status == "ok" else say.cannot_be_installed(),
         say.is_new() if base.status == "absent" else turned,
         pull,

@@ -85,7 +85,7 @@ def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
     """
     found = sorted(newly_broken(result), key=lambda one: _rank(one[1]))
     if not found:
-        return _within(result)
+        return _kept_limit(result)
     image, worst = worst_violation(result)
     first = worst
     same = [one for one in found if (one[1].name, one[1].metric) == (first.name, first.metric)]
@@ -99,12 +99,12 @@ def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
         else (),
         value=metric_text(worst.metric, worst.value) if several else "",
         where="" if set(arches) == set(checked) else on_architectures(arches, checked),
-        beyond=() if short else _beyond_too(result, image, found),
+        beyond=() if short else _other_violations(result, image, found),
         before="before" if was_broken(worst) else "",
     )
 
 
-def _beyond_too(
+def _other_violations(
     result: CheckResult,
     named: ImageResult,
     found: Iterable[tuple[ImageResult, ObjectiveResult]],
@@ -135,7 +135,7 @@ def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:
     return min(alike, key=lambda one: lead_order(one[0]))
 
 
-def _within(result: CheckResult) -> Phrase:
+def _kept_limit(result: CheckResult) -> Phrase:
     """Return the limit of its size that one image keeps; empty for several."""
     held = {
         (place_of_image(image), o.name, o.limit): o

@@ -129,10 +129,10 @@ def _all(value: Json) -> int:
 
 def _print_moved(image: Json, console: Console) -> None:
     before, after = image["before"], image["after"]
-    was, now = ((side or {}).get("installed_size") for side in (before, after))
+    size_before, size_now = ((side or {}).get("installed_size") for side in (before, after))
     change = f"{_weight(before)} \N{RIGHTWARDS ARROW} {_weight(after)}"
-    if was is not None and now is not None:
-        change += f" ({format_delta(now - was)})"
+    if size_before is not None and size_now is not None:
+        change += f" ({format_delta(size_now - size_before)})"
     show(console, _image(image) + Text(f": {change}", style="bold"))
     table = _rich_table(("Package", "Change", "What", "Who", "Through"), {1})
     for step in image["steps"]:

@@ -155,7 +155,7 @@ class _Images:
             source=chain[0].base,
             source_line=chain[0].line,
             entries=tuple(self._entries(commands)),
-            unread=tuple(dict.fromkeys((*unread, *_both(installs)))),
+            unread=tuple(dict.fromkeys((*unread, *_mixed_weak(installs)))),
             repositories=tuple((w.text, i.line) for i in installs for w in i.command.repositories),
             streams=tuple((w.text, i.line) for i in enabled for w in i.command.packages),
             onto=onto,
@@ -213,7 +213,7 @@ def _reference(base: str) -> str:
     return "" if base.lower() == SCRATCH else base
 
 
-def _both(installs: list[Install]) -> Iterator[Unread]:
+def _mixed_weak(installs: list[Install]) -> Iterator[Unread]:
     """Yield the first line that treats weak dependencies differently from the one before it."""
     for first, second in pairwise(installs):
         if is_weak(first) != is_weak(second):

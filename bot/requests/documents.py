@@ -126,12 +126,15 @@ def changed_images(
 ) -> tuple[RequestedImage, ...]:
     """Return the images whose request differs between two trees of documents, sorted by key."""
     before, after = base.configuration, head.configuration
-    keys = {tree: frozenset(filter(choice.has, _keys(of))) for tree, of in _sides(before, after)}
+    keys = {
+        tree: frozenset(filter(choice.has, _keys(configuration)))
+        for tree, configuration in _sides(before, after)
+    }
     found = []
     for key in sorted(keys["base"] | keys["head"]):
         requests: list[ImageRequest | None] = [
-            image_request(of, key) if key in keys[side] else None
-            for side, of in _sides(before, after)
+            image_request(configuration, key) if key in keys[side] else None
+            for side, configuration in _sides(before, after)
         ]
         if requests[0] != requests[1] or _repository_changed(before, after, key):
             ids = [id_ for id_ in (key.environment, key.workload) if id_ in head.contents]

@@ -118,8 +118,8 @@ def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple
     """Return the images that a file of a kind is part of; none if the side lacks the file."""
     kind = _named(name)
     root = kind.root(path)
-    there = root in files or path in files
-    return kind.images(root, files) if kind.images is not None and there else ()
+    exists = root in files or path in files
+    return kind.images(root, files) if kind.images is not None and exists else ()
 
 
 def _named(name: RequestKind) -> FileKind:

@@ -96,17 +96,17 @@ def why_not_run(arch: str) -> SurroundingsError | None:
         known = ", ".join(known_architectures())
         raise UsageError(f"There is no test program for {arch}.", f"Known are {known}.")
     try:
-        complaint = _tried(machine)
+        failure = _test_failure(machine)
     except SandboxError as error:
         return error
-    if not complaint:
+    if not failure:
         return None
     if arch == native_architecture():
-        return SurroundingsError(f"A program of {arch} does not run in the sandbox: {complaint}.")
-    return _missing(arch, complaint)
+        return SurroundingsError(f"A program of {arch} does not run in the sandbox: {failure}.")
+    return _missing(arch, failure)
 
 
-def _tried(machine: _Machine) -> str:
+def _test_failure(machine: _Machine) -> str:
     """Run the test program; return its failure, or an empty text."""
     with tempfile.TemporaryDirectory(prefix="minimize-") as name:
         program = Path(name) / "program"
@@ -121,7 +121,7 @@ def _tried(machine: _Machine) -> str:
     return text or f"it ended with status {finished.returncode}"
 
 
-def _missing(arch: str, complaint: str) -> SurroundingsError:
+def _missing(arch: str, failure: str) -> SurroundingsError:
     """Return the error, with the remedy, where programs of another architecture do not run."""
     emulator = emulators().get(arch)
     register = (
@@ -144,7 +144,7 @@ def _missing(arch: str, complaint: str) -> SurroundingsError:
             " not see it.",
             register,
         )
-    return SurroundingsError(f"{what} by {emulator.interpreter}: {complaint}.", register)
+    return SurroundingsError(f"{what} by {emulator.interpreter}: {failure}.", register)
 
 
 def emulators(place: Path = _BINFMT) -> dict[str, Emulator]:

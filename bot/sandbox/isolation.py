@@ -73,7 +73,7 @@ def inspect_isolation(cache: Path, *, memory_limit_required: bool = True) -> Iso
     memory = _memory()
     parts = (
         *_programs(),
-        *_tried_inside(),
+        *_tested_inside(),
         memory,
         _user_ids(),
         _disk(cache),
@@ -96,7 +96,7 @@ def _programs() -> Iterator[Part]:
         yield Part("programs", True, ", ".join(found))
 
 
-def _tried_inside() -> Iterator[Part]:
+def _tested_inside() -> Iterator[Part]:
     """Yield the parts that a harmless program tests inside; one part where it cannot be started."""
     try:
         finished = run_sandboxed(

@@ -89,12 +89,12 @@ def run_sandboxed(
         if result is not None:
             view = dataclasses.replace(view, env={**view.env, RESULT: str(result)})
         sources = _sources(view)
-        seen, mounts = sources, subprocess.DEVNULL
+        mounted, mounts = sources, subprocess.DEVNULL
         if uid is not None:
-            table, seen = mount_table(sources, _stage())
+            table, mounted = mount_table(sources, _stage())
             mounts = stack.enter_context(_memory(table.encode()))
         data = {} if root is not None else _memories(stack, SYNTHETIC)
-        arguments = bubblewrap_arguments(view, limits, seen, data, unreadable_file())
+        arguments = bubblewrap_arguments(view, limits, mounted, data, unreadable_file())
         programs = [stack.enter_context(_memory(program)) for program in filters(user)]
         for descriptor in programs:
             arguments += ["--add-seccomp-fd", str(descriptor)]

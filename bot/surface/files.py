@@ -101,7 +101,7 @@ def surface_of_files(plan: LayerPlan) -> Surface:
     return Surface(
         capabilities=tuple(sorted(capabilities)),
         users=_users(plan, listings),
-        partial=tuple(_untold(listings)),
+        partial=tuple(_limitations(listings)),
         programs=programs,
         **{kind: tuple(sorted(paths)) for kind, paths in found.items()},  # type: ignore[arg-type]
     )
@@ -191,7 +191,7 @@ def _users(plan: LayerPlan, listings: Iterable[Listing]) -> tuple[str, ...] | No
     return tuple(sorted(names)) or None
 
 
-def _untold(listings: Iterable[Listing]) -> Iterator[str]:
+def _limitations(listings: Iterable[Listing]) -> Iterator[str]:
     """Yield sentences about effects of an installation that the headers do not have."""
     for listing in sorted(listings, key=lambda one: one.name):
         if listing.privileged:

@@ -127,7 +127,7 @@ def _affected(document: CsafDocument, products: Collection[str]) -> Iterator[tup
     if document.document.category != "csaf_vex":
         return
     names = {}
-    ours = set()
+    product_ids = set()
     for branch in _leaves(document.product_tree.branches):
         product = branch.product
         if product is None:
@@ -136,11 +136,11 @@ def _affected(document: CsafDocument, products: Collection[str]) -> Iterator[tup
         if helper.purl is not None and helper.purl.startswith(_PURL):
             names[product.product_id] = _package(helper.purl)
         if helper.cpe is not None and any(_within(helper.cpe, one) for one in products):
-            ours.add(product.product_id)
+            product_ids.add(product.product_id)
     pairs = {
         one.full_product_name.product_id: names[one.product_reference]
         for one in document.product_tree.relationships
-        if one.relates_to_product_reference in ours and one.product_reference in names
+        if one.relates_to_product_reference in product_ids and one.product_reference in names
     }
     for vulnerability in document.vulnerabilities:
         status = vulnerability.product_status
