@@ -76,7 +76,7 @@ def test_text_ends_with_the_digest(
         (["nginx", "--output", "docker:x"], "oci:DIR"),
         (["--output", "oci:x"], "holds one"),
         (["ngin", "--output", "oci:x"], "nginx"),
-        (["nginx", "--arch", "x86_64", "--output", "oci:x", "--lock", "y"], "lock file says"),
+        (["nginx", "--arch", "x86_64", "--output", "oci:x", "--lock", "y"], "lock file already"),
         (["--output", "oci:x", "--lock", "/nowhere"], "/nowhere"),
     ],
 )

@@ -92,7 +92,7 @@ WRONG = {
         + "".join(f"k{n + 1}: &k{n + 1} [{', '.join([f'*k{n}' if n else '*a'] * 8)}]\n"
                   for n in range(9)),
         1,
-        "stand for too much",
+        "expand to too many values",
     ),
     "ring": ("a: &a [*a]\n", 1, "something that it is in"),
     "unknown-type": ("document: feedback-pipeline-worklod\nversion: 1\ndata: {}\n", 1,
