@@ -1,7 +1,7 @@
-"""The results of one change's builds on several architectures, as one result.
+"""The result of a change that was built on several architectures, merged from one per build.
 
-Each build gives a whole result: its own architecture's images on what it built, the others' on what
-that tells of them. Which image is taken from which is decided here, and by nothing but the results.
+Each build gives a whole result: the images of its own architecture from what it built, the others'
+from that by transfer. Here each image is taken from one of these results.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bot.model.suggestion import Suggestion
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureResult:
-    """The result of building on `arch`; `transfers` are sentences on architectures that have no
-    build of their own, which count where the others are transferred from this one."""
+    """The result of building on `arch`. `transfers` are sentences on architectures without a build
+    of their own; they count where these are transferred from this result."""
 
     arch: str
     result: CheckResult
@@ -27,7 +27,7 @@ class ArchitectureResult:
 
     @property
     def usable(self) -> bool:
-        """Return whether its figures stand for a build, or for a failure of the change: not where
+        """Return whether the result has figures of a build, or a failure of the change; false if
         something around the build failed."""
         return not any(
             note.outcome == "not-built" and note.arch == self.arch for note in self.result.builds
@@ -41,11 +41,11 @@ def merged_result(
     awaited: Iterable[str] = (),
     lost: Mapping[str, str] | None = None,
 ) -> CheckResult:
-    """The result of a change that was built on several architectures.
+    """Merge the results of a change that was built on several architectures.
 
-    `parts` are what is there, the first the one that the others are transferred from. `awaited` are
-    architectures whose build has not ended: then the result is not the final one. `lost` has a
-    sentence for each architecture whose build cannot be had.
+    `parts` are the results so far; architectures without a build are transferred from the first.
+    `awaited` are architectures whose build has not ended: the merged result is not final then.
+    `lost` has, by architecture, a sentence on why there is no build.
     """
     usable = [part for part in parts if part.usable]
     own = {part.arch: part.result for part in usable}
@@ -60,7 +60,7 @@ def merged_result(
         *(note for result in results for note in result.notes),
         *(() if first is None else first.transfers),
         *(_not_used(part, first) for part in parts if not part.usable),
-        *(_lost(arch, why, first) for arch, why in sorted((lost or {}).items())),
+        *(_not_built(arch, why, first) for arch, why in sorted((lost or {}).items())),
     ]
     interrupted = any(result.interrupted for result in results) or not usable
     incomplete = any(result.incomplete for result in results)
@@ -82,22 +82,22 @@ def merged_result(
         interrupted=interrupted,
         incomplete=incomplete,
     )
-    return _judged(whole, results)
+    return _with_verdict(whole, results)
 
 
 def _images(
     results: Iterable[CheckResult], chosen: Callable[[str], CheckResult]
 ) -> Iterator[ImageResult]:
-    """Each image once, from the result that is chosen for its architecture; from the last that has
-    it where that one does not."""
+    """Each image once, from the result chosen for its architecture; if that has no such image, from
+    the last result that has it."""
     keys = {image.key: image for result in results for image in result.images}
     for key, known in sorted(keys.items()):
         own = {image.key: image for image in chosen(key.arch).images}
         yield own.get(key, known)
 
 
-def _judged(whole: CheckResult, results: Iterable[CheckResult]) -> CheckResult:
-    """With the verdict on the images that were taken."""
+def _with_verdict(whole: CheckResult, results: Iterable[CheckResult]) -> CheckResult:
+    """The result with the verdict on its images."""
     if any(_fault_of_the_change(result) for result in results):
         return replace(whole, verdict="failure", only_limits=False)
     unknown = whole.interrupted or whole.incomplete
@@ -109,7 +109,7 @@ def _judged(whole: CheckResult, results: Iterable[CheckResult]) -> CheckResult:
 
 
 def _fault_of_the_change(result: CheckResult) -> bool:
-    """Return whether a failure lies in a spec file itself, and in none of the images."""
+    """Return whether a spec file makes the result a failure, and no image does."""
     unknown = result.interrupted or result.incomplete
     return result.judged == "failure" and verdict(result.images, (), unknown) != "failure"
 
@@ -119,8 +119,8 @@ def _suggestions(
     chosen: Callable[[str], CheckResult],
     of: Callable[[CheckResult], tuple[Suggestion, ...]],
 ) -> Iterator[Suggestion]:
-    """Each suggestion once, with what it saves in the images as they were taken; its evidence is
-    that of the first architecture that has some."""
+    """Each suggestion once, with its savings in the merged images. Its evidence is that of the
+    first architecture that has any."""
     keys = {image.key for image in images}
     merged: dict[tuple[SpecLine, str], Suggestion] = {}
     for arch in sorted({key.arch for key in keys}):
@@ -137,7 +137,7 @@ def _suggestions(
 def _broken(
     results: Iterable[CheckResult], chosen: Callable[[str], CheckResult]
 ) -> Iterator[Broken]:
-    """The packages that become uninstallable: of each architecture as its own result has it."""
+    """The packages that become uninstallable, each from the result chosen for its architecture."""
     for package in {one for result in results for one in result.broken}:
         if package in chosen(package.arch).broken:
             yield package
@@ -145,10 +145,10 @@ def _broken(
 
 def _not_used(part: ArchitectureResult, first: ArchitectureResult | None) -> str:
     why = next(n.message for n in part.result.builds if n.outcome == "not-built")
-    return _lost(part.arch, why, first)
+    return _not_built(part.arch, why, first)
 
 
-def _lost(arch: str, why: str, first: ArchitectureResult | None) -> str:
+def _not_built(arch: str, why: str, first: ArchitectureResult | None) -> str:
     fallback = (
         "its figures are still predictions"
         if first is None

@@ -1,4 +1,5 @@
-"""A check after its builds: both sides built, and what that tells of the other architectures."""
+"""A check after its builds: both sides built, and the differences transferred to the other
+architectures."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def native_arch() -> str:
 def build_check(
     change: Change, prediction: Prediction, builder: Builder, native: str
 ) -> CheckResult:
-    """The final answer: both sides built on `native`, what that tells of the others, and layers."""
+    """Build both sides on `native`, transfer the difference to the others, and compose the
+    layers."""
     found = rebuilt_check(change, prediction, builder, native, layers=True)
     return with_edits(change, found).result
 
@@ -35,9 +37,10 @@ def build_check(
 def build_on(
     change: Change, prediction: Prediction, builder: Builder, arch: str, planned: Sequence[str]
 ) -> ArchitectureResult:
-    """The answer of one build of several: both sides built on `arch`, one of the `planned`.
+    """The result of one build of several: both sides built on `arch`, one of the `planned`.
 
-    The first of those is what others are transferred from, so it composes the layers of all.
+    The others are transferred from the first of those, so only its build composes the layers of
+    all.
     """
     elsewhere = frozenset(planned) - {arch}
     layers = True if arch == planned[0] else frozenset({arch})
@@ -57,11 +60,11 @@ def rebuilt_check(
     apart: bool = False,
     elsewhere: Collection[str] = (),
 ) -> Prediction:
-    """As `build_check`, with what the answer is made of: sides and closures after the builds.
+    """As `build_check`, with the sides and closures after the builds.
 
-    The layers of the images are composed where `layers` says so. `apart`: sentences on the transfer
-    to others are not in the result but beside it. `elsewhere` are architectures that have a build
-    of their own.
+    `layers` says for which images layers are composed. With `apart`, sentences on the transfer to
+    other architectures are returned beside the result, not in it. `elsewhere` are architectures
+    that have a build of their own.
     """
     remarks = Remarks()
     run = _Builds(builder, native, elsewhere, remarks, Remarks() if apart else remarks)
@@ -80,8 +83,8 @@ def rebuilt_check(
 
 @dataclass(frozen=True, slots=True)
 class _Builds:
-    """The builds for one architecture, how they go, and the sentences on them and on the transfer
-    to others; `elsewhere` are architectures that have a build of their own."""
+    """The builds for one architecture, how they went, and sentences on them and on the transfer to
+    others. `elsewhere` are architectures that have a build of their own."""
 
     builder: Builder
     native: str
@@ -92,7 +95,7 @@ class _Builds:
 
 
 def _rebuilt(part: Part, run: _Builds) -> Part:
-    """One change after its builds."""
+    """The sides of one change after its builds."""
     native = run.native
     targets: list[Target] = []
     own, moved = Remarks(), Remarks()
@@ -137,9 +140,10 @@ def built_check(
     interrupted: bool = False,
     layers: Layers = True,
 ) -> Prediction:
-    """The final answer on `parts`, the prediction's with the sides that builds have given.
+    """The result of `parts`, whose predicted sides were replaced by built ones.
 
-    `builds` and `notes` say how they went; `interrupted` that something around us failed.
+    `builds` and `notes` say how the builds went; `interrupted` is true if something around them
+    failed.
     """
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
     targets = joined_targets(parts)

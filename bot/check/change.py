@@ -13,7 +13,7 @@ from bot.model.result import REPOSITORY_FILE
 from bot.spec.tree import source_folders, upward_files
 from bot.temporary import temporary_directory
 
-# Of so many the texts are read to see to which files `..` leads; each is a request to the forge.
+# Up to so many specs are read to see where their `..` lead; each is a request to the forge.
 _FEW_SPECS = 20
 
 
@@ -21,9 +21,9 @@ _FEW_SPECS = 20
 class ChangedSpec:
     """One spec file on both sides; a path is null where that side has none.
 
-    `itself` is true when the spec file differs; else only files beside it do: they count where
-    the spec names one of `beside` (base names of changed files) as a Source or Patch. `refused`
-    says why head's is not evaluated, "is a symbolic link"; empty where it is.
+    `itself` is true if the spec file differs. Else only files beside it do; they count if the spec
+    names one of `beside` (base names of the changed files) as a Source or Patch. `refused` says why
+    head's spec file is not evaluated (`is a symbolic link`), or is empty.
     """
 
     base_path: str | None
@@ -34,19 +34,19 @@ class ChangedSpec:
 
     @property
     def path(self) -> str:
-        """The path by which results call it: head's, or base's of a deleted spec."""
+        """The path of the spec in results: head's, or base's if head deletes it."""
         return self.head_path or self.base_path or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change, written out: `base_tree` and `head_tree` hold the specs' folders of both sides.
+    """A change; `base_tree` and `head_tree` are folders with the files of both sides' specs.
 
-    `base` is the tip of the base branch, both sides are compared from `merge_base`; `head` is a
-    commit id or the text `working tree`. `branch` is the base branch's plain name, or null.
-    `repository_file` is `.minimize.yaml` as the base has it, `head_file` as head has it;
-    `file_changed` says whether the change touches it. `problems` are sentences; `requests` the
-    changed files that say what images ask for.
+    `base` is the tip of the base branch; the sides compared are `merge_base` and `head`, a commit
+    id or the text `working tree`. `branch` is the base branch's plain name, or null.
+    `repository_file` is the content of `.minimize.yaml` at the base, `head_file` at head;
+    `file_changed` says whether the change touches it. `problems` are sentences; `requests` are the
+    changed files that request packages of images.
     """
 
     base: str
@@ -73,11 +73,11 @@ def open_change(
     branch: str | None = None,
     scratch: Path | None = None,
 ) -> Iterator[Change]:
-    """The change between the merge base of two revisions and `head`, written out while it is used.
+    """Open the change between the merge base of two revisions and `head`; its files are on disk
+    within the context.
 
-    Without `base` it is the default branch; without `head` the working tree. `scratch` is the
-    folder for what is written out. Raises UsageError for revisions that are not there, and what
-    git raises.
+    `base` defaults to the default branch, `head` to the working tree. The files are written below
+    `scratch`. Raises UsageError for unknown revisions, and what git raises.
     """
     base_revision = base or git.default_branch()
     base_commit = git.resolve(base_revision)
@@ -108,9 +108,9 @@ def open_change(
 
 
 def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
-    """Return whether a changed file is a spec, `.minimize.yaml`, says what an image asks for, or is
-    one that a spec of either side may read: it lies beside the spec, or the spec names it further
-    down or up."""
+    """Return whether a check of the change could find something: it changes a spec file,
+    `.minimize.yaml`, a file that requests packages of an image, or a file that a spec of either
+    side may read (one in the spec's folder, or one that the spec names below or above it)."""
     files = git.changed_files(merge_base, head)
     paths = {path for file in files for path in (file.path, file.old_path) if path}
     if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
@@ -129,7 +129,8 @@ def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
 
 
 def touched_specs(git: GitRepository, merge_base: str, head: str) -> int:
-    """The number of spec files of either side that changed, or beside which a file did."""
+    """The number of spec files, on either side, that changed or have a changed file in their
+    folder."""
     files = git.changed_files(merge_base, head)
     paths = {path for file in files for path in (file.path, file.old_path) if path}
     folders = {_folder(path) for path in paths}
@@ -140,8 +141,8 @@ def touched_specs(git: GitRepository, merge_base: str, head: str) -> int:
 def _named_elsewhere(
     git: GitRepository, commit: str, spec: str, paths: Iterable[str], *, above: bool = True
 ) -> set[str]:
-    """Those of `paths` in folders below those of a spec that its text names, and with `above` those
-    to which its text leads by `..`."""
+    """Those of `paths` below a spec's folder that its text names; with `above`, also those to which
+    its text leads by `..`."""
     own = {"" if folder == "." else f"{folder}/" for folder in source_folders(spec)}
     below = {
         path
@@ -179,7 +180,7 @@ def _changed_specs(
     refused = refused_before | refused_after
     problems = [
         f"{_shown(path)} {refused[path]}: it was not evaluated."
-        # Others were there before, and are nothing of this change's.
+        # Others were refused before this change too.
         for path in sorted(refused.keys() & changed)
     ]
     found: dict[str, ChangedSpec] = {}
@@ -214,7 +215,7 @@ def _changed_specs(
 
 
 def _specs(git: GitRepository, commit: str) -> tuple[set[str], dict[str, str]]:
-    """Paths of one side's specs that can be evaluated, and of those that are refused: why."""
+    """Paths of one side's specs that can be evaluated; and by path, why others are refused."""
     if commit == WORKING_TREE:
         tracked = git.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         paths = {p.decode(errors="surrogateescape") for p in tracked.split(b"\0") if p}
@@ -225,19 +226,20 @@ def _specs(git: GitRepository, commit: str) -> tuple[set[str], dict[str, str]]:
         entries = [e for e in git.tree(commit) if e.path.endswith(".spec")]
         links = {e.path for e in entries if e.is_link}
         specs = {e.path for e in entries} - links
-    # Its name would stand in comments, pages and JSON, none of which can hold it.
+    # The name could not be shown in comments, pages and JSON.
     misnamed = {path for path in specs if _shown(path) != path}
     refused = dict.fromkeys(links, "is a symbolic link")
     return specs - misnamed, refused | dict.fromkeys(misnamed, "has a name that is not UTF-8")
 
 
 def _shown(path: str) -> str:
-    """A path for people: bytes of it that are no text are replaced."""
+    """A path as text for people; bytes that are not UTF-8 are replaced."""
     return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | None]) -> None:
-    """Writes out what the specs at `paths` may read: their folders, and files they name above."""
+    """Write the files that the specs at `paths` may read: their folders, and files that they name
+    above them."""
     specs = sorted({path for path in paths if path is not None})
     folders = {folder for path in specs for folder in source_folders(path)}
     if not folders:
@@ -247,7 +249,7 @@ def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | No
     else:
         texts = {path: (git.read(commit, path) or b"").decode(errors="replace") for path in specs}
         above = {named for path in specs for named in upward_files(path, texts[path])}
-        # Of what a `..` leads to, only files: a directory may be a project's whole source.
+        # Only files that a `..` leads to: a directory may be the whole source of a project.
         if commit == WORKING_TREE:
             above = {path for path in above if (git.path / path).is_file()}
         elif above:

@@ -1,4 +1,4 @@
-"""Comparing the two closures of an image: what came, what went, what changed."""
+"""Compares the two closures of an image: packages added, removed and changed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _NONE: Mapping[Nevra, tuple[Chain, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on a moved size counts: both must be passed (bytes, percent)."""
+    """The size change from which a package counts as moved: both must be exceeded (bytes and
+    percent)."""
 
     size: int = 100_000
     percent: float = 1.0
 
 
 def side_of(closure: Closure) -> Side:
-    """One side of an image as results show it; sizes null when it is unsolvable."""
+    """One side of an image for results; sizes are null if it is unsolvable."""
     if closure.status == "absent":
         return Side("absent")
     if closure.status == "unsolvable":
@@ -48,8 +49,10 @@ def side_of(closure: Closure) -> Side:
 
 
 def _unsolvable(problems: tuple[str, ...], causes: tuple[UnsolvableCause, ...]) -> Side:
-    """The side with its first causes: a line of a spec file may state thousands, and nobody reads
-    them. Causes of foreign architectures count only where there is no other."""
+    """An unsolvable side with its first causes: one line of a spec file can state thousands.
+
+    Causes of foreign architectures count only if there are no others.
+    """
     shown, others = causes[: limits.SIDE_CAUSES], causes[limits.SIDE_CAUSES :]
     foreign = all(cause.arch_only for cause in shown)
     return Side(
@@ -116,7 +119,7 @@ def _moved(base: Side, head: Side, thresholds: Thresholds) -> bool:
 
 
 def changed_package(before: Package, after: Package) -> ChangedPackage:
-    """Both sides of a package that changed, with the bytes that it gains."""
+    """A package that changed, with the bytes that it gains; null if a size is unknown."""
     delta = None
     if before.installed_size is not None and after.installed_size is not None:
         delta = after.installed_size - before.installed_size
@@ -130,8 +133,8 @@ def changed_package(before: Package, after: Package) -> ChangedPackage:
 
 
 def _differs(before: Package, after: Package) -> bool:
-    """Return whether a pair counts as changed: other size or dependencies; a mere release bump is
-    none."""
+    """Return whether the installed size or the dependencies differ; a new release alone does not
+    count."""
     if before is after:
         return False
     return before.installed_size != after.installed_size or _needs(before) != _needs(after)
@@ -144,5 +147,6 @@ def _needs(package: Package) -> frozenset[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def own_version(nevra: Nevra) -> re.Pattern[str]:
-    """Finds a package's own version-release, with or without an epoch, inside a capability."""
+    """A pattern that matches the package's version-release in a capability, with or without an
+    epoch."""
     return re.compile(rf"(?<![\w.~^+-])(?:\d+:)?{re.escape(nevra.version_release)}(?![\w.~^+-])")

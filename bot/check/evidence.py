@@ -1,4 +1,4 @@
-"""The evidence of a change's packages on one architecture: evaluated specs, then overlays."""
+"""Overlays of a change on one architecture, from its evaluated specs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from bot.spec.headers import Headers
 from bot.spec.predict import predict
 from bot.spec.tree import is_read
 
-# Subpackages that nobody installs into an image for their own sake (Fedora's naming guidelines).
+# Suffixes of packages that no image is made for (Fedora's naming guidelines).
 _NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
 
-# From the least certain on.
+# The least certain first.
 _CERTAINTY: tuple[Evidence, ...] = (
     "predicted", "transferred", "rebuilt", "external", "requested",
 )  # fmt: skip
@@ -40,7 +40,8 @@ Side = Literal["base", "head"]
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One side of a spec: the result for each architecture, and the definitions of its own."""
+    """One side of a spec: its result for each architecture, and the side's own macro
+    definitions."""
 
     results: Mapping[str, Evaluation]
     definitions: Mapping[str, str] = field(default_factory=dict)
@@ -53,8 +54,8 @@ Evaluate = Callable[[Side, str], Evaluated]
 class EvaluatedSpec:
     """One changed spec, evaluated on both sides, by architecture; a side may be empty.
 
-    `definitions` are the macros that a side's evaluation and build have of their own, `texts` the
-    spec file's text on the sides that have it.
+    `definitions` are macros of each side's own, for its evaluation and build; `texts` are the texts
+    of the spec file on the sides that have it.
     """
 
     spec: ChangedSpec
@@ -71,18 +72,19 @@ class EvaluatedSpec:
         return tuple(dict.fromkeys(found))
 
     def sources(self, arch: str) -> frozenset[str]:
-        """The source packages of the sides that could be evaluated for an architecture."""
+        """The source packages of a spec on the sides that could be evaluated for an
+        architecture."""
         sides = (self.base.get(arch), self.head.get(arch))
         return frozenset(side.source for side in sides if isinstance(side, SpecEvaluation))
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both overlays of one architecture, and the change's added lines with their dependencies.
+    """Both overlays of one architecture, and the lines with the dependencies that the change adds.
 
-    `removed` are base's lines that provided what head does not, with what they provided.
-    `base_spec` is the predicted base with all that its own spec files state; null after a build.
-    `build_requires` are those that only head states, `base_build_requires` base's capabilities.
+    `removed` are the base's lines for what head no longer provides. `base_spec` is the base as its
+    spec files alone predict it; null after a build. `build_requires` are the BuildRequires that
+    only head states, `base_build_requires` the capabilities of the base's.
     """
 
     base: Overlay
@@ -96,7 +98,7 @@ class Sides:
 
     @property
     def sources(self) -> frozenset[str]:
-        """The changed sources, of either side."""
+        """The changed source packages of both sides."""
         return self.base.sources | self.head.sources
 
     @property
@@ -106,19 +108,19 @@ class Sides:
 
     @property
     def new_packages(self) -> frozenset[str]:
-        """The names of head's packages of sources that base has no package of."""
+        """The names of head's packages whose source has no package in the base."""
         old = {package.source for package in self.base.packages}
         return frozenset(p.nevra.name for p in self.head.packages if p.source not in old)
 
     def main_packages(self, source: str) -> tuple[str, ...]:
-        """Return the names of the packages that a source's `@self` images are made of, sorted.
+        """The names of the packages for which a source has `@self` images, sorted.
 
-        A source's main package has its name; where it builds none, each package that is not for
-        developers or documentation stands for it, and where it builds only such, each. They are
-        head's, or base's where head has none.
+        This is the package named like the source. If there is none, it is each package that is not
+        for developers or documentation; if there are only such, it is each. They are head's, or the
+        base's if head makes none.
         """
         own = {p.nevra.name for p in self.head.packages if p.source == source}
-        # What head makes none of leaves the architecture.
+        # Head may make no package for this architecture.
         own = own or {p.nevra.name for p in self.base.packages if p.source == source}
         if source in own:
             return (source,)
@@ -126,13 +128,14 @@ class Sides:
 
 
 def published_sides(arch: str) -> Sides:
-    """Both sides of a change that touches no spec file: published packages alone."""
+    """Both sides of a change that touches no spec file: the published packages."""
     base, head = (Overlay(arch, frozenset(), (), "requested") for _ in range(2))
     return Sides(base, head, ())
 
 
 def _offered(overlay: Overlay) -> set[str]:
-    """The files and capabilities of an overlay, its own versions as a placeholder."""
+    """The files and capabilities that an overlay provides; its packages' own version-release as
+    `VR`."""
     found = {path for package in overlay.packages for path in package.files}
     for package in overlay.packages:
         own = (plain_capability(package.nevra, d)[1] for d in package.of_kind("provides"))
@@ -141,17 +144,17 @@ def _offered(overlay: Overlay) -> set[str]:
 
 
 def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:
-    """Evaluates every spec of the change on both sides, a head that alone ran into a limit twice.
+    """Evaluate every spec of the change on both sides; if only head runs into a limit, once more.
 
-    `evaluate(side, path)` does one side. A spec that only has changed files beside it stays if it
-    names one of them as a Source or Patch on either side, or reads it while it is evaluated.
+    `evaluate(side, path)` evaluates one side. A spec of which only files beside it changed is left
+    out unless either side names one as a Source or Patch, or reads it during evaluation.
     """
     found = []
     for spec in change.specs:
         before = evaluate("base", spec.base_path) if spec.base_path else Evaluated({})
         after = evaluate("head", spec.head_path) if spec.head_path else Evaluated({})
         if spec.head_path and _limited(after) - _limited(before):
-            # Limits are of time, too: a busy machine must not blame the change.
+            # Time is a limit too: a busy machine must not fail the change.
             after = evaluate("head", spec.head_path)
         if spec.refused:
             message = f"It {spec.refused} now."
@@ -170,7 +173,7 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
 
 
 def _limited(side: Evaluated) -> set[str]:
-    """The architectures for which a side ran into a limit of its sandbox."""
+    """The architectures on which a side ran into a limit of its sandbox."""
     failed = (one for one in side.results.values() if isinstance(one, SpecFailure))
     return {one.arch for one in failed if one.cause == "limit"}
 
@@ -186,7 +189,8 @@ def _names_a_file(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
 
 
 def _reads(one: EvaluatedSpec) -> bool:
-    """True where either side's text includes or loads a changed file, or runs a program on it."""
+    """Return whether either side's text includes or loads a changed file, or runs a program on
+    it."""
     return any(is_read(name, text) for text in one.texts.values() for name in one.spec.beside)
 
 
@@ -206,11 +210,8 @@ def predicted_sides(
     specs: tuple[EvaluatedSpec, ...],
     headers: Headers,
 ) -> Sides:
-    """Both sides' predicted overlays, all specs in one.
-
-    Every spec must have been evaluated on `arch`. `headers` reads the flags in a published
-    package's header.
-    """
+    """Both sides' predicted overlays of all specs, which must have been evaluated on `arch`.
+    `headers` reads the dependency flags from the header of a published package."""
     base: list[Overlay] = []
     head: list[Overlay] = []
     base_spec: list[Overlay] = []
@@ -254,10 +255,8 @@ def predicted_sides(
 
 
 def joined_sides(sides: Sequence[Sides]) -> Sides:
-    """The sides of several changes of one architecture as those of one change.
-
-    Its evidence is the least certain of theirs.
-    """
+    """Join the sides of several changes on one architecture. The evidence is the least certain of
+    theirs."""
     if len(sides) == 1:
         return sides[0]
     before_change = _before([each.base for each in sides])
@@ -279,7 +278,7 @@ def _before(bases: Iterable[Overlay]) -> Mapping[Nevra, Package]:
 
 
 def _names(one: EvaluatedSpec, arch: str) -> set[str]:
-    """The names of the packages that a spec makes on either side."""
+    """The names of the packages that a spec makes, on either side."""
     sides = (one.base.get(arch), one.head.get(arch))
     made = (side.packages for side in sides if isinstance(side, SpecEvaluation))
     return {package.nevra.name for packages in made for package in packages}
@@ -298,8 +297,8 @@ def _made_twice(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Ite
 
 
 def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay:
-    """One overlay of all; of packages with the same name and architecture one that is not `before`
-    the change so."""
+    """Join overlays. Of packages with the same name and architecture, one that differs from
+    `before` wins."""
     packages: dict[tuple[str, str], Package] = {}
     for package in (p for overlay in overlays for p in overlay.packages):
         key = (package.nevra.name, package.nevra.arch)
@@ -315,11 +314,9 @@ def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay
 
 
 def raised_sources(specs: Iterable[EvaluatedSpec]) -> dict[str, str | None]:
-    """Each source package of the heads with its version-release, or null where that is not higher
-    than the base's: then it cannot tell a build with the change from one without.
-
-    Of several (other `%dist` in other repositories) the lowest. Sorted by name.
-    """
+    """The version-release of each source package of the heads, sorted by name; null if it is not
+    higher than the base's, because then a build with the change cannot be told from one without it.
+    Of several (`%dist` differs between repositories) the lowest."""
     found: dict[str, list[str | None]] = {}
     for one in specs:
         before = _heads(one.base)
@@ -341,7 +338,7 @@ def _lowest(versions: Iterable[str | None]) -> str | None:
 
 
 def _heads(side: Mapping[str, Evaluation]) -> dict[str, str]:
-    """The version-release of each source, the lowest over the architectures."""
+    """The version-release of each source, the lowest of all architectures."""
     found: dict[str, str] = {}
     for evaluation in side.values():
         if isinstance(evaluation, SpecEvaluation):

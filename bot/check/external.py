@@ -1,8 +1,8 @@
-"""Both sides on packages that somebody else built: what to wait for, and what they show.
+"""Both sides of a change from packages that were built elsewhere (evidence `external`).
 
-The head's packages are taken as they are (evidence `external`). The base's are the newest published
-ones, or those of a repository that the settings name for it. An architecture without a build of its
-own gets the difference from one that has one, as after our own builds.
+Head's packages are taken as they are. The base's are those of a repository that `.minimize.yaml`
+names, else the newest published ones. The difference is transferred to architectures without such a
+build, as after our own builds.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from bot.spec.headers import Headers, generated_flags
 
 
 class NotCachedError(SurroundingsError):
-    """Nothing was taken for this commit before, or it is no longer cached."""
+    """No package of this commit was fetched before, or the cache no longer has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalPlan:
-    """The external check to wait for, `seconds` at most, and where its packages are.
+    """The external check to wait for, for at most `seconds`, and the places of its packages.
 
-    `commit` is what they are built from, `links` are those to builds of a service, once they are
-    known.
+    `commit` is the commit that they are built from; `links` are the links to the builds of a build
+    service, once known.
     """
 
     check: str
@@ -59,19 +59,20 @@ class ExternalPlan:
 
     @property
     def web_url(self) -> str:
-        """The address that links to its builds begin with; empty where they are in repositories."""
+        """The URL that links to builds of the service begin with; empty if packages come from
+        repositories."""
         return next((place.url for place in self.places if place.service), "")
 
     def with_links(self, checks: Iterable[str], comments: Iterable[str] = ()) -> ExternalPlan:
-        """The same, with the links to its builds that the texts of checks and comments have."""
+        """The plan with the links to its builds that are in the texts of checks and comments."""
         links = BuildLinks(links_in(checks, self.web_url), links_in(comments, self.web_url))
         return replace(self, links=links)
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalProgress:
-    """Which of the places have all their packages, and why each other one has not; `failed` says
-    of a build that it ended without any."""
+    """The places that have all their packages, and a sentence for each other one; `failed` is the
+    error of a build that ended without packages."""
 
     there: tuple[ExternalPlace, ...]
     missing: tuple[str, ...]
@@ -85,20 +86,20 @@ def plan_external(
     allowed: Sequence[str],
     services: Mapping[str, BuildService] | None = None,
 ) -> ExternalPlan:
-    """The places of the change's external build, by architecture.
+    """The places of a change's external build, by repository document and architecture.
 
-    `names` are what `{owner}`, `{repo}`, `{number}` and `{sha}` stand for; `allowed` the places
-    that the server takes packages from, `services` those of its settings. UsageError where a URL
-    leads elsewhere, there is none, or the service is not the server's.
+    `names` are the values of `{owner}`, `{repo}`, `{number}` and `{sha}`; `allowed` are the URLs
+    below which the server takes packages, `services` its build services. Raises UsageError for a
+    URL elsewhere, an unknown service, or if there is no place.
     """
     service = _service(settings, services or {})
     places: list[ExternalPlace] = []
     documents = [target.document.id for target in prediction.targets]
     if len(documents) > 1 and (not settings.chroots or "" in settings.chroots):
-        # What was built for one distribution is no answer for another.
+        # Packages built for one distribution say nothing about another.
         raise UsageError(
-            "The build elsewhere does not say for which repository document it is:"
-            f" {', '.join(documents)}.",
+            "`external` does not say for which of these repository documents the packages are"
+            f" built: {', '.join(documents)}.",
             "Write `chroots` below the document's id, or name one document as `repository`.",
         )
     for target in prediction.targets:
@@ -123,12 +124,13 @@ def plan_external(
                 )
             )
     if not places:
-        raise UsageError("The build elsewhere is for none of this change's architectures.")
+        raise UsageError("The external build has none of this change's architectures.")
     return ExternalPlan(settings.check, settings.deadline, tuple(places), names["sha"])
 
 
 def _service(settings: ExternalBuild, services: Mapping[str, BuildService]) -> BuildService | None:
-    """The build service that a .minimize.yaml names; null where it names a repository."""
+    """The build service that `.minimize.yaml` names; null if it names a repository. Raises
+    UsageError."""
     if settings.service is None:
         return None
     service = services.get(settings.service)
@@ -144,11 +146,8 @@ def _service(settings: ExternalBuild, services: Mapping[str, BuildService]) -> B
 
 
 def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> ExternalPlan:
-    """The packages of repositories that whoever asks names themselves, by architecture.
-
-    Under "" is the one of all architectures that have none of their own. UsageError where they are
-    for none of the change's.
-    """
+    """The places for repositories that the caller names, by architecture; "" is for all
+    architectures not named. Raises UsageError if none is for an architecture of the change."""
     places = [
         ExternalPlace(target.document.id, arch, url, sources)
         for target in prediction.targets
@@ -157,12 +156,13 @@ def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> Exter
         and (sources := _sources(target.specs, arch))
     ]
     if not places:
-        raise UsageError("The build elsewhere is for none of this change's architectures.")
+        raise UsageError("The external build has none of this change's architectures.")
     return ExternalPlan("", 0.0, tuple(places))
 
 
 def look_for(plan: ExternalPlan, builds: ExternalBuilds) -> ExternalProgress:
-    """Looks which places have their packages by now. Raises nothing that a repository can cause."""
+    """Ask each place whether it has its packages. Errors of a repository are returned, not
+    raised."""
     there: list[ExternalPlace] = []
     missing: list[str] = []
     failed: list[str] = []
@@ -193,12 +193,11 @@ def external_check(
     layers: bool = True,
     cached_only: bool = False,
 ) -> Prediction:
-    """The answer on the packages that the places of `plan` have.
+    """The check of one change with the packages that the places of `plan` have.
 
-    Of one change alone: packages that somebody else built are of no others together with it.
-    Where a place has none, that architecture is transferred from one that has, or stays predicted,
-    and the notes say so. With `cached_only` only what was taken for this commit before. Raises
-    SurroundingsError where no place has any, another MinimizeError where what is there is wrong.
+    An architecture without packages is transferred from one that has them or stays predicted, which
+    a note says. With `cached_only` nothing is fetched. Raises SurroundingsError if no place has
+    packages, another MinimizeError if what is there is wrong.
     """
     taken: dict[ExternalPlace, Built] = {}
     notes: list[str] = []
@@ -237,7 +236,7 @@ def external_check(
 
 
 def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
-    """The source packages that the head builds for an architecture."""
+    """The source packages that head builds for an architecture."""
     found = {
         head.source
         for one in specs
@@ -267,7 +266,8 @@ def _take(
 def _base(
     builds: ExternalBuilds, place: ExternalPlace, before: Sides, commit: str, cached_only: bool
 ) -> tuple[Overlay, tuple[str, ...]]:
-    """The base of an external build: the base's own external build, or the published packages."""
+    """The base of an external build (its own external build or the published packages), and
+    notes."""
     if place.base is None or not before.base.packages:
         return before.base, ()
     try:
@@ -282,12 +282,13 @@ def _base(
 def _compared(
     place: ExternalPlace, base: Overlay, head: Overlay, specs: Iterable[EvaluatedSpec]
 ) -> list[str]:
-    """Which versions are compared, and where the published one is not the base branch's."""
+    """Sentences on the versions that are compared, and on a published one that differs from the
+    base branch's spec."""
     notes = []
     for source in place.sources:
         here, there = (_versions(overlay, source) for overlay in (head, base))
         origin = "as built elsewhere" if base.evidence == "external" else "as published"
-        with_what = f"{there} {origin}" if there else "nothing, for none is published"
+        with_what = f"{there} {origin}" if there else "nothing: no version is published"
         notes.append(
             f"{place.arch}: {source} {here} as built elsewhere, compared with {with_what}."
         )
@@ -302,7 +303,7 @@ def _compared(
         if there and f"{version}-{release}" not in there.split(", "):
             notes.append(
                 f"{place.arch}: what is published of {spec.source} is {there}, the base branch's"
-                f" spec makes {version}-{release}: what lies between counts as this change's."
+                f" spec makes {version}-{release}: the differences count as this change's."
             )
     return notes
 
@@ -325,7 +326,8 @@ def _build_notes(
 def _transferred(
     target: Target, sides: Mapping[str, Sides], native: str, headers: Headers
 ) -> tuple[dict[str, Sides], list[str]]:
-    """The architectures without a build of their own, with the difference found on `native`."""
+    """The sides of the architectures without a build, with the difference found on `native`; and
+    notes."""
     found: dict[str, Sides] = {}
     notes: list[str] = []
     others = {arch: before for arch, before in target.sides.items() if arch not in sides}
@@ -360,8 +362,8 @@ def _provides(target: Target, arch: str) -> Callable[[str], bool]:
 
 
 def _with_flags(package: Package, headers: Headers) -> Package | None:
-    """A published package with what its header says of who made each dependency; null where the
-    header cannot be read. rpm-md does not have it, and the difference of two builds needs it."""
+    """A published package with the generated flags of its dependencies, which only its header has;
+    null if the header cannot be read."""
     if all(d.generated is not None for d in package.dependencies):
         return package
     flags = headers(package)

@@ -1,5 +1,8 @@
-"""The requirements that a build's generators find and no line of the change states: the line of
-`BuildRequires` that made each possible, and the image without them."""
+"""Requirements that dependency generators find during a build and that no line of the change
+states.
+
+For each, the line of `BuildRequires` that made it possible, and the image without it.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,11 @@ _Cause = tuple[frozenset[SpecLine], Generated]
 
 
 def generated_requirements(pool: Pool, sides: Sides) -> tuple[GeneratedRequirement, ...]:
-    """The requirements of head's built packages that neither base's have nor a line states.
+    """The generated requirements of head's built packages that neither the base's have nor a line
+    states.
 
-    The line of `BuildRequires` is the first that the change adds and whose packages provide the
-    capability, where those of base's lines do not: both solved as a build root is.
+    Each has the first added line of `BuildRequires` whose packages provide the capability while
+    those of the base's lines do not. Both are solved as a build root.
     """
     if sides.head.evidence == "predicted":
         return ()
@@ -46,7 +50,7 @@ def generated_requirements(pool: Pool, sides: Sides) -> tuple[GeneratedRequireme
 
 
 class _BuildLines:
-    """The added lines of `BuildRequires`, each with the names of the packages that it brings into a
+    """The added lines of `BuildRequires`, each with the names of the packages that it adds to the
     build root."""
 
     def __init__(self, pool: Pool, sides: Sides) -> None:
@@ -66,13 +70,13 @@ class _BuildLines:
         return next(found, None)
 
     def _names(self, capabilities: Iterable[str]) -> set[str] | None:
-        """The names of a build root's packages; null where it cannot be installed."""
+        """The names of the packages in a build root; null if it cannot be installed."""
         closure = self._pool.solve_names(capabilities, settled=lambda _: True)
         return {p.nevra.name for p in closure.packages} if closure.status == "ok" else None
 
 
 def overlay_without_generated(overlay: Overlay, generated: Generated) -> Overlay:
-    """The overlay as it would be if the build had not found these requirements."""
+    """The overlay as it would be if the build had not generated these requirements."""
     gone: dict[str, set[str]] = {}
     for one in generated:
         gone.setdefault(one.package, set()).add(one.capability)
@@ -92,10 +96,10 @@ def with_generated(
     found: Iterable[GeneratedRequirement],
     solve: Callable[[frozenset[SpecLine], Generated], Closure],
 ) -> ImageResult:
-    """The image with the generated requirement of each package that no line brings, and the image
-    without each cause of what comes in, and without all.
+    """The image with the generated requirement of each added package that has no line; and the
+    sizes of the image without each cause, and without all of them.
 
-    `solve(lines, generated)` is head without these lines and requirements.
+    `solve(lines, generated)` solves head without these lines and requirements.
     """
     known = {(one.package, one.capability): one for one in found}
     image = replace(
@@ -121,7 +125,7 @@ def _shortest(added: Added) -> Iterator[tuple[Edge, ...]]:
 
 
 def _causes(image: ImageResult, known: tuple[GeneratedRequirement, ...]) -> Iterator[_Cause]:
-    """The sets of lines and of requirements that must go for packages to leave."""
+    """The sets of lines and of generated requirements without which packages are not added."""
     for added in image.added:
         if added.leaves_with:
             yield frozenset(added.leaves_with), frozenset()

@@ -36,8 +36,8 @@ SELF = "@self"
 class CheckedImage:
     """One affected image: its result, both closures, and what each line of the change costs.
 
-    `request` is head's, as it was solved; `held` are the changed sources that it is about: those of
-    which either closure has a package, or which an image that base cannot install asks for by name.
+    `request` is head's. `held` are the changed sources of which either closure has a package; for
+    an image that cannot be installed, also those with a package that the image requests by name.
     """
 
     result: ImageResult
@@ -49,7 +49,7 @@ class CheckedImage:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Rules for every image of a check; `today` tells which targets are due."""
+    """The rules for all images of a check; `today` decides which targets are due."""
 
     configuration: Configuration
     thresholds: Thresholds
@@ -60,14 +60,16 @@ class Rules:
 def affected_images(
     pool: Pool, keys: tuple[ImageKey, ...], sides: Sides, rules: Rules
 ) -> tuple[CheckedImage, ...]:
-    """The images among `keys` (all of the pool's architecture) that the change touches."""
+    """The images of `keys` (all of the pool's architecture) that the change affects."""
     requests = [image_request(rules.configuration, key) for key in keys]
     solver = Solver(pool, sides, requests)
     found = []
     for request in requests:
         pair = image_pair(solver, request)
         if pair is not None:
-            found.append(_found(solver, RequestedImage(request.key, request, request), pair, rules))
+            found.append(
+                _checked_image(solver, RequestedImage(request.key, request, request), pair, rules)
+            )
     return tuple(found)
 
 
@@ -80,25 +82,25 @@ def requested_images(
 ) -> tuple[CheckedImage, ...]:
     """The images (all of the pool's architecture) whose request the change edits.
 
-    The base of one that base's files do not ask for is `absent`. `base_pool` is base's, where the
-    change edits the repository document too.
+    The base of an image that the base's files do not have is `absent`. `base_pool` is the base's,
+    if the change edits the repository document too.
     """
     requests = [side for one in requested for side in (one.base, one.head) if side is not None]
     solver = Solver(pool, sides, requests, base_pool)
     found = []
     for one in requested:
-        assert one.head is not None  # what head does not ask for is no image of it
+        assert one.head is not None  # an image that head does not request is not checked
         head = solver.solve(one.head, sides.head)
         base = _absent(head) if one.base is None else solver.solve_base(one.base)
         built = holds(base, sides.sources) or holds(head, sides.sources)
         pair = ClosurePair(base, head, sides.head.evidence if built else "requested")
         pair = _with_reasons(solver, (one.base or one.head, one.head), pair)
-        found.append(_found(solver, one, pair, rules))
+        found.append(_checked_image(solver, one, pair, rules))
     return tuple(found)
 
 
 def image_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
-    """Both closures of an image as they are judged, or None where the change cannot touch it."""
+    """Both closures of an image, prepared for the verdict; null if the change cannot affect it."""
     pair = closure_pair(solver, request)
     if pair is None:
         return None
@@ -108,7 +110,7 @@ def image_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
 def _with_reasons(
     solver: Solver, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair
 ) -> ClosurePair:
-    """The pair, with the reason where the change is not at fault that it cannot be installed."""
+    """The pair; with the reason, if it cannot be installed and the change is not at fault."""
     base_request, request = requests
     pair = with_reason(solver.pool, request, pair, solver.sides.base)
     return with_base_of_spec(solver.pool, base_request, pair, solver.sides)
@@ -123,9 +125,9 @@ def self_images(
 ) -> tuple[CheckedImage, ...]:
     """The images `@self`: each environment of `keys` plus each package that `workloads` names.
 
-    `workloads` has the image's workload for each package. The base of a package that base does not
-    have is `absent`, or unsolvable where the environment alone is: that is nothing of the change's.
-    Of a package that head does not have the environment alone is left.
+    `workloads` has the workload of the image by package. The base of a package that the base does
+    not have is `absent`, or unsolvable if the environment alone is: the change is not at fault
+    then. If head does not have the package, head is the environment alone.
     """
     before = {p.nevra.name for p in sides.base.packages}
     after = {p.nevra.name for p in sides.head.packages}
@@ -147,13 +149,13 @@ def self_images(
             pair = ClosurePair(base, solver.solve(request, sides.head), sides.head.evidence)
             requests = base_request, request
             pair = _with_reasons(solver, requests, pair)
-            found.append(_found(solver, RequestedImage(key, *requests), pair, rules))
+            found.append(_checked_image(solver, RequestedImage(key, *requests), pair, rules))
     return tuple(found)
 
 
 def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
-    """A sentence for each source of which head makes no package where base made some; `sides` are
-    by architecture."""
+    """A sentence for each source that makes packages at the base and none at head; `sides` are by
+    architecture."""
     lost: dict[str, list[str]] = {}
     for arch, both in sides.items():
         left = {p.source for p in both.base.packages} - {p.source for p in both.head.packages}
@@ -163,12 +165,12 @@ def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
         yield f"This change makes no package of {source} any more. {where_so(arches, sides)}"
 
 
-def _found(
+def _checked_image(
     solver: Solver, requested: RequestedImage, pair: ClosurePair, rules: Rules
 ) -> CheckedImage:
-    """One image, compared and explained."""
+    """The result of one image, compared and explained."""
     request = requested.head
-    assert request is not None  # every image that is compared has a head
+    assert request is not None  # every compared image has a head
     before, sides = (requested.base or request, pair.base), solver.sides
     own = frozenset(requested.lines)
 
@@ -195,7 +197,7 @@ def _found(
 
     chains = solver.chains(before, (request, pair.head), sides.head)
     roots = _roots(solver, requested, pair.head)
-    # One that a line requests is the beginning and the end of its chain.
+    # The chain to a package that a line requests is that package alone.
     chains = {n: found or (((),) if n in roots else ()) for n, found in chains.items()}
     image = compare(pair, rules.thresholds, _with_files(chains, pair.head))
     texts = {entry.text: entry.line for entry in requested.entries}
@@ -210,7 +212,7 @@ def _found(
         image,
         request,
         pair,
-        # Where weak dependencies are installed, a weaker line saves nothing.
+        # Where weak dependencies are installed, weakening a line saves nothing.
         {} if request.weak else explained.savings,
         _held(pair, request, sides),
     )
@@ -219,7 +221,7 @@ def _found(
 def _roots(
     solver: Solver, requested: RequestedImage, head: Closure
 ) -> Mapping[Nevra, tuple[SpecLine, ...]]:
-    """The lines of the change that request packages of head, by these."""
+    """The lines of the change that request packages of head, by package."""
     found: dict[Nevra, dict[SpecLine, None]] = {}
     for entry in requested.entries:
         names = solver.pool.group(entry.text) if entry.kind == "group" else (entry.text,)
@@ -233,11 +235,11 @@ def _roots(
 def _with_files(
     chains: Mapping[Nevra, tuple[tuple[Edge, ...], ...]], head: Closure
 ) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
-    """The chains, each requirement with the files for which it was generated, where known."""
+    """The chains; each generated requirement with the files that it was generated for, if known."""
     files = {
         (p.nevra, d.kind, d.capability): d.files
         for p in head.packages
-        # Only of built packages it is known what a generator made a requirement for.
+        # The files are known of built packages only.
         if p.repository == "overlay"
         for d in p.dependencies
         if d.files
@@ -256,7 +258,7 @@ def _with_files(
 
 
 def _held(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:
-    """The changed sources that an image is about; one that cannot be installed holds nothing."""
+    """The changed sources that an image is about (`CheckedImage.held`)."""
     packages = (*pair.base.packages, *pair.head.packages)
     found = {p.source for p in packages if p.source in sides.sources}
     if pair.base.status != "ok" or pair.head.status != "ok":
@@ -266,10 +268,8 @@ def _held(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[s
 
 
 def _with_absent_base(pair: ClosurePair, sides: Sides) -> ClosurePair:
-    """The pair of an image that base cannot have: it asks for what is new with the change.
-
-    Only where nothing else stands in the way of base.
-    """
+    """The pair with an absent base, if the image requests packages that are new with the change and
+    nothing else makes the base unsolvable."""
     missing = pair.base.missing
     others = len(pair.base.problems) > len(missing)
     if not missing or others or not sides.new_packages.issuperset(missing):
@@ -282,11 +282,11 @@ def _absent(closure: Closure) -> Closure:
 
 
 def closure_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
-    """Both closures of an image, or None where the change cannot touch it.
+    """Both closures of an image; null if the change cannot affect it.
 
-    An image is affected if its closure on either side holds a package of a changed source, or the
-    two differ. What the head overlay could enter is solved and looked at. One that neither side can
-    install is affected where it has to do with a changed source (`could_concern`).
+    An image is affected if either closure has a package of a changed source, or if they differ.
+    Head is solved only if the overlay could enter the image. An image that neither side can install
+    is affected if it concerns a changed source (`could_concern`).
     """
     pool, sources = solver.pool, solver.sides.sources
     base, head = solver.sides.base, solver.sides.head
@@ -314,11 +314,11 @@ def closure_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
 
 
 def holds(closure: Closure, sources: Iterable[str]) -> bool:
-    """Return whether a package of these sources is in the closure."""
+    """Return whether the closure has a package of one of these sources."""
     wanted = frozenset(sources)
     return any(p.source in wanted for p in closure.packages)
 
 
 def same(before: Closure, after: Closure) -> bool:
-    """Return whether both can be installed and hold the same packages."""
+    """Return whether both can be installed and have the same packages."""
     return before.status == after.status == "ok" and before.packages == after.packages

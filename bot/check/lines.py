@@ -1,6 +1,6 @@
-"""From added packages, and from causes of an unsolvable head, to the lines of the change.
+"""Finds the lines of a change that bring each added package or make a head unsolvable.
 
-That a line brings a package is proved by solving again.
+That a line brings a package is proved by solving again without it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Saving, Suggestion
 
-# A solve costs some milliseconds; beyond this many for one image a set of lines that cannot be
-# made smaller stands for the smallest.
+# A solve takes some milliseconds. After this many for one image, a set from which no line can be
+# left out is taken instead of the smallest one.
 MOST_SOLVES = 200
 
 _PLAIN_REQUIRES = re.compile(r"^\s*Requires\s*:(?P<rest>.+)$", re.IGNORECASE)
@@ -30,8 +30,8 @@ _PLAIN_REQUIRES = re.compile(r"^\s*Requires\s*:(?P<rest>.+)$", re.IGNORECASE)
 class Explained:
     """An image whose added packages have their lines, and what each line alone would save.
 
-    `savings` has no line that states what base has, too: made weaker, it would change that as well.
-    `solved` is head without lines, as far as it was solved.
+    `savings` has no line that also states what the base has: weakening it would change that as
+    well. `solved` are the closures of head without sets of lines, as far as they were solved.
     """
 
     image: ImageResult
@@ -41,12 +41,12 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Solving:
-    """How `explain` solves one image again.
+    """The functions by which `explain` solves one image again.
 
-    `without(lines)` is head without those lines of the change, `only(line)` base with that line
-    alone; `ways(lines)` are, by name and architecture, the chains to what head without those lines
-    still adds. `requested` are lines that add to what the image asks for, `roots` those of them
-    that request a package of head, by it.
+    `without(lines)` is head without those lines of the change, `only(line)` is base with that line
+    alone. `ways(lines)` are the chains to the packages that head without those lines still adds, by
+    name and architecture. `requested` are lines that add requests to the image, `roots` those of
+    them that request a package of head, by package.
     """
 
     without: Callable[[frozenset[SpecLine]], Closure]
@@ -59,10 +59,10 @@ class Solving:
 def explain(
     image: ImageResult, head: Closure, changes: tuple[AddedDependency, ...], solving: Solving
 ) -> Explained:
-    """Names for each added package the line that brings it and the lines that must go together.
+    """Name for each added package the line that brings it and the lines that must go together.
 
-    A line is named only if the package leaves with it, alone or with others; or if it alone would
-    bring the package, which then stays by another way that is named too.
+    A line is named if the package leaves with it, alone or with others; or if it alone would bring
+    the package, which then stays by another chain that is named too.
     """
     lines = tuple(sorted({*(c.origin for c in changes), *solving.requested}))
     if not image.added or not lines or head.status != "ok":
@@ -89,14 +89,14 @@ def explain(
 
 
 def saving_of(key: ImageKey, head: Closure, without: Closure) -> Saving:
-    """The saving of an image that could be `without` what is in `head`."""
+    """The saving of an image if `head` becomes `without`."""
     before = {(p.nevra.name, p.nevra.arch) for p in head.packages}
     after = {(p.nevra.name, p.nevra.arch) for p in without.packages}
     return Saving(key, len(before - after), _saved(head, without), len(after - before))
 
 
 def _saved(head: Closure, without: Closure) -> int | None:
-    """Bytes that leave: known only if the sizes of all packages that differ are known."""
+    """Bytes that leave; null if the size of a package that differs is unknown."""
     before = {p.nevra: p.installed_size for p in head.packages}
     after = {p.nevra: p.installed_size for p in without.packages}
     gone = [before[n] for n in before.keys() - after.keys()]
@@ -113,11 +113,11 @@ def _with_set(
     search: _Search,
     head: Closure,
 ) -> Added:
-    """A package that leaves when the lines `together` go: which of them bring it."""
+    """An added package that leaves without the lines `together`: which of them bring it."""
     name = added.package.nevra.name, added.package.nevra.arch
     lines = stated.lines_of(added.chains, added.package.nevra)
     if len(together) == 1:
-        # Of several lines that each take it out, the nearest one says most.
+        # Of several lines that each take it out, the nearest one explains most.
         near = (line for line in lines if search.takes_out(line, name))
         together = (next(near, together[0]),)
     enough = [line for line in together if search.brings(line, name)]
@@ -134,7 +134,8 @@ def _with_set(
 
 
 def _staying(added: Added, stated: Stated, lines: frozenset[SpecLine], solving: Solving) -> Added:
-    """A package that no set of lines takes out: the line that would bring it, and why it stays."""
+    """An added package that stays without any lines: the line that would bring it, and the chain by
+    which it stays."""
     nevra = added.package.nevra
     for line in stated.lines_of(added.chains, nevra):
         if _has(solving.only(line), (nevra.name, nevra.arch)):
@@ -148,7 +149,7 @@ def _has(closure: Closure, name: tuple[str, str]) -> bool:
 
 
 class _Search:
-    """The smallest sets of lines without which each of `names` is not there."""
+    """Search for the smallest sets of lines without which each of `names` leaves."""
 
     def __init__(
         self,
@@ -181,29 +182,28 @@ class _Search:
         return found
 
     def brings(self, line: SpecLine, name: tuple[str, str]) -> bool:
-        """Return whether a line brings a package that leaves, without all other lines of the
-        change."""
+        """Return whether this line of the change brings the package even without all the others."""
         return self._is_there(frozenset(self._lines) - {line}, name)
 
     def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
-        """Return whether a package leaves when this line alone goes."""
+        """Return whether the package leaves without this line alone."""
         there = self._there(frozenset({line}))
         return self.alone[line].status == "ok" and name not in there
 
     def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
-        """The packages that are there without these lines of the change, and not in `head`."""
+        """The packages that are there without these lines of the change and are not in `head`."""
         chosen = frozenset(lines)
         if chosen not in self._coming:
-            self._coming[chosen] = self._come(chosen, head)
+            self._coming[chosen] = self._coming_without(chosen, head)
         return self._coming[chosen]
 
-    def _come(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
+    def _coming_without(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         there = {(p.nevra.name, p.nevra.arch) for p in head.packages}
         packages = self._without(lines).packages
         return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in there)
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
-        """Lines with which `line` brings a package: none of them can be left out."""
+        """The smallest set of other lines that, with `line`, bring the package."""
         needed = [each for each in self._lines if each != line]
         for each in tuple(needed):
             fewer = [other for other in needed if other != each]
@@ -212,11 +212,12 @@ class _Search:
         return tuple(needed)
 
     def _is_there(self, without: frozenset[SpecLine], name: tuple[str, str]) -> bool:
-        # Without no line at all it is head, where the package is.
+        # Without no line it is head, where the package is.
         return not without or name in self._there(without)
 
     def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
-        """A set that no single line can leave: where there are too many sets to try."""
+        """A set from which no single line can be left out; used when there are too many sets to
+        try."""
         chosen = list(self._lines)
         for line in self._lines:
             fewer = frozenset(chosen) - {line}
@@ -248,10 +249,9 @@ def suggestions(
 ) -> tuple[Suggestion, ...]:
     """Plain `Requires` lines of the change that could be weak, and what each saves by image.
 
-    Only lines that say `Requires:` themselves: a qualified one is needed by a scriptlet, and what
-    a macro makes cannot be rewritten here. Images that install weak dependencies save nothing
-    this way: leave theirs out of `savings`.
-    `edits` are the names of what the change of a line would be.
+    Only lines that say `Requires:` themselves: a qualified one is needed by a scriptlet, and a line
+    made by a macro cannot be rewritten here. `savings` must not have images that install weak
+    dependencies, which save nothing. `edits` are the names of the edits of each line.
     """
     by_line: dict[SpecLine, list[Saving]] = {}
     for of_image in savings:

@@ -1,4 +1,4 @@
-"""Locked images of a change: exact packages, compared and not solved."""
+"""Locked images of a change: exact packages, compared without solving."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from bot.requests.values import Entry
 
 @dataclass(frozen=True, slots=True)
 class LockedImage:
-    """The packages of one architecture of a lock file on both sides; null where one has none.
+    """One architecture of a lock file: its packages on both sides, null where a side has no file.
 
-    `repository` of the key is the document that its `rpms.in.yaml` stands on, or `locked`;
-    `entries` are those of that file.
+    The key's `repository` is the repository document that its `rpms.in.yaml` stands on, or
+    `locked`; `entries` are the entries of that file.
     """
 
     key: ImageKey
@@ -35,7 +35,7 @@ class LockedImage:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """The locked images of a change, and sentences on the files that could not be read."""
+    """The locked images of a change, and sentences on files that could not be read."""
 
     images: tuple[LockedImage, ...] = ()
     problems: tuple[str, ...] = ()
@@ -44,7 +44,8 @@ class Locked:
 def locked_images(
     files: RequestFiles, own: Sequence[FileImage], table: Sequence[BaseImage], solved: Iterable[str]
 ) -> Locked:
-    """The images of the changed lock files; none of a request that is solved itself (`solved`)."""
+    """The images of the changed lock files, without those whose request is solved itself
+    (`solved`)."""
     images: list[LockedImage] = []
     problems: list[str] = []
     for one in files.changed:
@@ -86,7 +87,7 @@ def _request(
 def with_locked(
     result: CheckResult, locked: Locked, targets: Iterable[Target], thresholds: Thresholds
 ) -> CheckResult:
-    """A result with the locked images beside the others."""
+    """The result with the locked images added."""
     pools = {(t.document.id, arch): pool for t in targets for arch, pool in t.pools.items()}
     more = [
         _compared(one, pools.get((one.key.repository, one.key.arch)), thresholds)
@@ -97,7 +98,7 @@ def with_locked(
 
 
 def _compared(one: LockedImage, pool: Pool | None, thresholds: Thresholds) -> ImageResult:
-    """One locked image; installed sizes are those of the repositories' metadata, where one is."""
+    """One locked image; installed sizes are from repository metadata, if there is any."""
     state = pool.state if pool is not None else SnapshotState("", ())
     head = _closure(one, state, _sized(one.head, pool))
     base = Closure(one.key, state, "absent")
@@ -109,7 +110,7 @@ def _compared(one: LockedImage, pool: Pool | None, thresholds: Thresholds) -> Im
     }
     added = (replace(a, spec=lines.get(a.package.nevra.name)) for a in image.added)
     before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
-    # Of exact packages another release is a change too.
+    # A new release counts as a change: the packages are exact.
     changed = [
         changed_package(old, p)
         for p in head.packages

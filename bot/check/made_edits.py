@@ -1,6 +1,6 @@
-"""Edits that a change makes of the dependencies of its packages, and of what images request.
+"""Edits of package dependencies and image requests that a change makes.
 
-By this the edit that an opportunity asks for is recognised, whoever made it.
+The bot recognises by them that a change makes the edit of an opportunity, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.model.package import DependencyKind, Overlay
 
 
 def made_edits(targets: Iterable[Target], requests: Requests) -> tuple[MadeEdit, ...]:
-    """The edits of a change, sorted: of each repository document and package at most one."""
+    """The edits of a change, sorted, at most one for each repository document and package."""
     found = [
         edit for target in targets for edit in edits_of_sides(target.document.id, target.sides)
     ]
@@ -24,7 +24,7 @@ def made_edits(targets: Iterable[Target], requests: Requests) -> tuple[MadeEdit,
 
 
 def edits_of_sides(repository: str, sides: Mapping[str, Sides]) -> Iterator[MadeEdit]:
-    """The edits of the packages that both sides have, by architecture."""
+    """The edits of packages that both sides have."""
     required = _by_package(sides.values(), "requires")
     suggested = _by_package(sides.values(), "suggests")
     for package, pairs in required.items():
@@ -42,7 +42,7 @@ Names = frozenset[str]
 def _by_package(
     sides: Iterable[Sides], kind: DependencyKind
 ) -> Mapping[str, Sequence[tuple[Names, Names]]]:
-    """The names of the capabilities before and after, once for each architecture."""
+    """The capability names at base and head of each package; one pair for each architecture."""
     found: dict[str, list[tuple[Names, Names]]] = {}
     for one in sides:
         base, head = _names(one.base, kind), _names(one.head, kind)
@@ -61,7 +61,7 @@ def _names(overlay: Overlay, kind: DependencyKind) -> Mapping[str, Names]:
 
 
 def _edits_of_requests(requests: Requests) -> Iterator[MadeEdit]:
-    """The requests instead of a package, of images on both sides that request it no more."""
+    """The requests that replace a package in images on both sides."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for image in requests.images:
         if image.base is None or image.head is None:

@@ -1,4 +1,4 @@
-"""Measured sizes of a check's images: their layers, composed on both sides."""
+"""Measured sizes of a check's images: the layers of both sides, composed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from bot.check.target import Target
 
 LOG = logging.getLogger(__name__)
-# As many as a person reads behind a fold.
+# As many as a person reads in a collapsed section.
 MOST_FILES = 10
-# Changed images of which the surface is predicted.
+# The number of changed images for which the attack surface is predicted.
 FEW = 24
 
 
@@ -39,7 +39,8 @@ Layers = bool | frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Images with their layers' sizes; `notes` say which could not be composed, and why."""
+    """The images with the sizes of their layers; `notes` say which could not be composed, and
+    why."""
 
     images: tuple[CheckedImage, ...]
     notes: tuple[str, ...] = ()
@@ -47,9 +48,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that images are measured with; `sides` and `snapshots` are by repository document and
-    architecture.
-    """
+    """The inputs of a measurement; `sides` and `snapshots` are by repository document and
+    architecture."""
 
     sides: Mapping[tuple[str, str], Sides]
     snapshots: Mapping[tuple[str, str], Snapshot]
@@ -61,14 +61,15 @@ class Inputs:
         return self.snapshots[key.repository, key.arch]
 
     def selection(self, key: ImageKey) -> Selection:
-        """The files of packages that are installed in an image."""
+        """The files of the packages that are installed in an image."""
         environment = self.rules.configuration.environments[key.environment]
         workload = self.rules.configuration.workloads.get(key.workload)
-        # `@self` has no document: the environment alone says what is installed.
+        # `@self` has no workload document; the environment alone decides what is installed.
         return selection_of(environment, environment if workload is None else workload)
 
     def stand_in(self, key: ImageKey) -> StandIn:
-        """For a package of an overlay: the base side's of its name and architecture with a file."""
+        """The published package (with a file) for a package of an overlay, by name and
+        architecture."""
         base = self.sides[key.repository, key.arch].base
         files = {(p.nevra.name, p.nevra.arch): p for p in base.packages if p.location is not None}
         return lambda package: files.get((package.nevra.name, package.nevra.arch))
@@ -81,7 +82,8 @@ def weighed(
     cache: Cache,
     layers: Layers,
 ) -> Measured:
-    """The images with their layers where `layers` says so, the others with their surface alone."""
+    """The images that `layers` selects with their layers, the others with their attack surface
+    alone."""
     targets = tuple(targets)
     sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
     snapshots = {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()}
@@ -102,9 +104,8 @@ def _composed(image: CheckedImage, layers: Layers) -> bool:
 def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
     """Compose both sides of each image, find their attack surface, evaluate the objectives.
 
-    A package without a file of its own (predicted, transferred) counts with the published package's
-    files. A layer that cannot be composed stays null, with a note: that says nothing against the
-    change.
+    A package without a file (predicted, transferred) counts with the files of the published
+    package. A layer that cannot be composed is null, with a note; it does not fail the change.
     """
     notes: list[str] = []
     found = []
@@ -123,8 +124,8 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
         )
         if head is not None and result.evidence in ("predicted", "transferred"):
             notes.append(
-                f"Layers: packages that are {result.evidence} weigh what their published files"
-                " weigh."
+                f"Layers: {result.evidence} packages are counted with the sizes of their published"
+                " files."
             )
         if base is not None and head is not None:
             result = replace(result, files=_moved_files(image, inputs))
@@ -133,10 +134,11 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
 
 
 def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
-    """The images with the attack surface of both sides, where the packages' headers are at hand.
+    """The images with the attack surface of both sides, if the headers of the packages are
+    available.
 
-    That takes a fifth of a second for a side of 15,000 files: where more than `FEW` images change
-    only those whose surface an objective limits have it.
+    One side of 15,000 files takes a fifth of a second. If more than `FEW` images change, only those
+    with an objective on the attack surface get it.
     """
     few = sum(image.result.changed for image in images) <= FEW
     notes: list[str] = []
@@ -210,7 +212,7 @@ def _surface(layer: Layer, closure: Closure, inputs: Inputs, notes: list[str]) -
 
 
 def _moved_files(image: CheckedImage, inputs: Inputs) -> tuple[FileChange, ...]:
-    """The files that move most bytes; their packages' headers were read for the layers."""
+    """The files that change in size most. The headers are cached since the layers were composed."""
     pair, key = image.pair, image.pair.head.key
     moved = file_changes(
         pair.base,

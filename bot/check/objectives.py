@@ -1,4 +1,4 @@
-"""Objectives held against one image: limits, targets, growth for one change, unwanted packages."""
+"""Evaluates objectives on one image: limits, targets, growth in one change, unwanted packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.model.result import ImageResult, ObjectiveResult, Side
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
-    """Return whether an objective speaks of this image."""
+    """Return whether an objective applies to an image."""
     return (
         objective.workload == key.workload
         and objective.environment in (None, key.environment)
@@ -25,7 +25,7 @@ def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
 
 
 def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[str, ...]:
-    """The programs and capabilities that the objectives of an image need, or keep."""
+    """The programs and capabilities that the objectives of an image need or keep."""
     found = ((*one.needs, *one.keep) for one in objectives if applies(one, key))
     return tuple(dict.fromkeys(text for texts in found for text in texts))
 
@@ -33,11 +33,12 @@ def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[st
 def evaluate_objectives(
     objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair, today: date
 ) -> tuple[ObjectiveResult, ...]:
-    """Every metric of every objective that speaks of this image, before and after the change.
+    """Evaluate each metric of each objective that applies to the image, before and after the
+    change.
 
-    A metric that cannot be measured (unsolvable, a size not known, a layer not composed) has
-    `value` and `met` null. `worse` is true if the change breaks it, or breaks it further. A target
-    is reported always, and breaks an objective once its day is before `today`.
+    `value` and `met` are null if the metric cannot be measured (unsolvable, a size unknown, a layer
+    not composed). `worse` is true if the change breaks the metric, or breaks it further. A target
+    is always reported; it breaks the objective if its day is before `today`.
     """
     results: list[ObjectiveResult] = []
     for objective in sorted(objectives, key=lambda o: o.name):
@@ -73,7 +74,7 @@ def _value(metric: str, side: Side) -> int | None:
 def _size(
     objective: ObjectiveDocument, metric: str, before: int | None, value: int | None, today: date
 ) -> ObjectiveResult | None:
-    """The limit and the target of one metric; null where the objective has neither."""
+    """The limit and the target of one metric; null if the objective has neither."""
     limit = getattr(objective.limits, metric)
     target = getattr(objective.target.sizes if objective.target else Sizes(), metric)
     if limit is None and target is None:
@@ -96,7 +97,7 @@ def _size(
 
 
 def _surface(objective: ObjectiveDocument, image: ImageResult) -> list[ObjectiveResult]:
-    """Each kind of attack surface with an allow-list; not known until headers were read."""
+    """Each kind of attack surface that has an allow-list; unknown until headers were read."""
     results = []
     for kind, allowed in objective.limits.surface.items():
         before, value = (
@@ -104,7 +105,7 @@ def _surface(objective: ObjectiveDocument, image: ImageResult) -> list[Objective
             for side in (image.base, image.head)
         )
         met = None if value is None else not beyond(value, allowed)
-        # What base has and may not is nothing that this change brings.
+        # What the base has without being allowed was not brought by this change.
         brought = (
             before is not None
             and value is not None
@@ -125,7 +126,8 @@ def _surface(objective: ObjectiveDocument, image: ImageResult) -> list[Objective
 
 
 def _is_worse(before: int | None, value: int | None, met: bool | None) -> bool:
-    """Newly broken or further beyond; where the side before is not known, nobody is blamed."""
+    """Return whether the metric is newly broken or further over; false if the side before is
+    unknown."""
     return met is False and before is not None and value is not None and value > before
 
 
@@ -143,7 +145,7 @@ def _growth(objective: ObjectiveDocument, image: ImageResult) -> ObjectiveResult
             met=None,
         )
     grown = after - before
-    # Both must be passed to count; a part that is not given is always passed.
+    # Both parts must be exceeded; one that is not given always is.
     over_bytes = growth.bytes is None or grown > growth.bytes
     over_percent = growth.percent is None or grown * 100 > growth.percent * before
     met = not (grown > 0 and over_bytes and over_percent)

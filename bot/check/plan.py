@@ -1,4 +1,4 @@
-"""Which repository documents, architectures and images a check looks at."""
+"""Selects the repository documents, architectures and images of a check."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def _today() -> date:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Options that narrow a check; an empty one leaves `.minimize.yaml`'s choice.
+    """Options that narrow a check; an empty one leaves the choice to `.minimize.yaml`.
 
-    `documents`: ids of repository documents that stand for the branch where neither the request
-    nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.
-    `limits` are those of the evaluation of one side's spec file. `own_repositories`: repository
-    documents that the change brings along are opened, whatever address they name; that is for one's
-    own change on one's own machine. `base_images` is the server's table of images beneath others.
+    `documents`: ids of repository documents for the branch (from the server's rules), used if
+    neither the request nor `.minimize.yaml` names any. `today` (UTC) decides which targets are due.
+    `limits` are for evaluating one side of a spec file. `own_repositories`: open repository
+    documents that the change brings, whatever URL they have; only for one's own change on one's own
+    machine. `base_images` is the server's table of base images.
     """
 
     workloads: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class CheckOptions:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The documents with their architectures and images, and what applies to all of them.
+    """The documents with their architectures and images, and the rules for all of them.
 
-    `narrowed` is true if workloads were named: then no `@self` image is made up.
+    `narrowed` is true if the request names workloads: no `@self` images are added then.
     """
 
     targets: tuple[tuple[RepositoryDocument, tuple[str, ...]], ...]
@@ -63,9 +63,8 @@ def make_plan(
     configuration: Configuration,
     branch: str | None,
 ) -> Plan:
-    """The request's choice before `.minimize.yaml`'s before the server's; UsageError for an
-    unknown id.
-    """
+    """Make the plan by the request, else by `.minimize.yaml`, else by the server. Raises UsageError
+    for an unknown id."""
     ids = options.repositories or file.repositories_of(branch or "") or options.documents
     arches = options.arches or file.architectures
     workloads = options.workloads or file.workloads
@@ -77,7 +76,7 @@ def make_plan(
     )
     if not any(own for _, own in targets):
         raise UsageError(
-            "No repository document with these architectures is there to check on.",
+            "No repository document has these architectures.",
             "`minimize config check` lists what is wrong with the documents.",
         )
     return Plan(

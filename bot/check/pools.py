@@ -1,6 +1,7 @@
-"""Loaded pools that stay warm: one for each repository document and architecture.
+"""Loaded pools, one for each repository document and architecture, kept for the next check.
 
-A cold `minimize closure` imports this, and nothing of what evaluates or builds spec files.
+`minimize closure` imports this module when cold, so it must import nothing that evaluates or builds
+spec files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bot.distro.documents import RepositoryDocument
 from bot.distro.snapshot import open_snapshot
 from bot.telemetry.measures import looked_up
 
-# DESIGN: four warm pools of 68,829 packages take 143 MB; they go when nobody asks for ten minutes.
+# Four pools of 68,829 packages take 143 MB. They are closed after ten minutes without use.
 IDLE_SECONDS = 600.0
 
 
@@ -27,10 +28,10 @@ class _WarmPool:
 
 
 class Pools:
-    """Opens snapshots and pools, and keeps them while in use and while their snapshot is current.
+    """Opens snapshots and pools, and keeps a pool while it is in use or its snapshot is current.
 
-    `max_age`: seconds for which repositories are not looked up again. `offline`: never ask. Safe to
-    share between threads; opening the same pool twice at once is avoided by one lock for each.
+    Repositories are asked again after `max_age` seconds; never if `offline`. Safe to share between
+    threads; a lock for each pool prevents opening it twice.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Pools:
                 document, arch, self.cache, offline=self._offline, max_age=self._max_age
             )
             warm = self._warm.get(key)
-            # What a document excludes is no part of the metadata, and so of the id.
+            # The exclusions of a document are not part of the metadata, nor of its id.
             hit = warm is not None and (
                 (warm.pool.snapshot.id, warm.pool.snapshot.document) == (snapshot.id, document)
             )
@@ -73,7 +74,7 @@ class Pools:
             return warm.pool
 
     def drop_idle(self) -> int:
-        """Lets go of pools that nobody used lately; how many went."""
+        """Close pools that were not used lately; return how many."""
         now = self._clock()
         with self._guard:
             idle = [k for k, v in self._warm.items() if now - v.used > self._idle]

@@ -1,4 +1,4 @@
-"""Work on several values at once: each in a process of its own, forked with all that is loaded."""
+"""Runs a function on several values at once, each in a process forked with all loaded data."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bot.errors import MinimizeError, SurroundingsError
 A = TypeVar("A")
 R = TypeVar("R")
 
-# Below this many images processes cost more than they bring.
+# Below this many images, forking costs more than it saves.
 FEW = 24
 # Of Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
 _READ = 1 << 20
-# An interruption that comes just before the kernel begins to wait is noticed after the wait.
+# An interruption just before the kernel starts waiting is noticed only after the wait.
 _LOOK_SECONDS = 1.0
 
 
@@ -39,12 +39,10 @@ def in_processes(function: Callable[[A], R], values: Sequence[A]) -> list[R]:
     """Return `function` of each of `values`, in their order; each is computed in a forked process.
 
     As many run at once as there are processors. Results are pickled; what a process loads or
-    remembers is lost with it. Raises what `function` raises of the first value where it does, and
-    SurroundingsError where a process was killed; then, as when the caller is interrupted, all
-    others end. They end with this process too.
-
-    Everything is computed here where there is one value or one processor, or where other threads
-    run: what they hold locked would stay so in a forked process.
+    remembers is lost. Raises what `function` raises of the first value where it does, and
+    SurroundingsError if a process was killed; then, or when the caller is interrupted, all others
+    end. They also end with this process. With one value or one processor everything is computed
+    here; also while other threads run, because a lock that they hold would stay locked in the fork.
     """
     at_once = min(len(values), len(os.sched_getaffinity(0)))
     if at_once < 2 or threads() > 1:
@@ -65,13 +63,13 @@ def in_processes(function: Callable[[A], R], values: Sequence[A]) -> list[R]:
 
 
 def threads() -> int:
-    """Return the number of this process's threads, those of libraries too."""
+    """Return the number of threads of this process, including those of libraries."""
     return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 @contextmanager
 def _children() -> Iterator[dict[int, _Child]]:
-    """The processes at work, by their pipe; those that are left at the end are killed."""
+    """The running processes, by pipe; those still running at the end are killed."""
     running: dict[int, _Child] = {}
     try:
         yield running
@@ -97,7 +95,7 @@ def _read(selector: DefaultSelector, running: dict[int, _Child], answers: dict[i
 def _started(
     function: Callable[[A], R], place: int, value: A, running: dict[int, _Child]
 ) -> _Child:
-    """Fork a process and add it to those at work; no interruption comes between the two."""
+    """Fork a process and register it; no interruption comes between the two."""
     reading, writing = os.pipe()
     parent = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -115,23 +113,21 @@ def _started(
 def _compute(
     function: Callable[[A], R], value: A, pipe: int, parent: int, mask: set[int | signal.Signals]
 ) -> NoReturn:
-    """The forked process: it ends here, whatever happens, and runs nothing of its parent's.
-
-    `mask` are the signals that its parent had blocked before.
-    """
+    """Run the forked process: it ends here, whatever happens, and runs nothing of its parent.
+    `mask` are the signals that the parent had blocked before."""
     status = 1
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
-            # It makes few cycles, ends soon, and would copy all of its parent's memory.
+            # Collecting would copy all of the parent's memory, and the process ends soon.
             gc.disable()
             with os.fdopen(pipe, "wb") as file:
                 file.write(_answer(function, value))
             status = 0
     finally:
         if (error := sys.exception()) is not None:
-            print_exception(error)  # nothing above would: it is the last frame of this process
+            print_exception(error)  # nothing above catches it: it is the last frame of the process
         os._exit(status)
 
 
@@ -139,7 +135,7 @@ def _answer(function: Callable[[A], R], value: A) -> bytes:
     try:
         return pickle.dumps((function(value), None), pickle.HIGHEST_PROTOCOL)
     except MinimizeError as error:
-        # A plain one: not every error survives the way between processes.
+        # Sent as a plain error: not every error can be pickled.
         plain = type(error)(error.what, error.hint)
         return pickle.dumps((None, plain), pickle.HIGHEST_PROTOCOL)
 
@@ -147,8 +143,8 @@ def _answer(function: Callable[[A], R], value: A) -> bytes:
 def _opened(answer: bytes) -> Any:  # whatever the function gave
     if not answer:
         raise SurroundingsError(
-            "A process that solves images was killed, or failed as standard error says.",
-            "It may have run out of memory: look at the machine's log.",
+            "A process that solves images was killed or failed; its error is on standard error.",
+            "It may have run out of memory: see the machine's log.",
         )
     found, error = pickle.loads(answer)
     if error is not None:

@@ -1,8 +1,8 @@
-"""The effect of a change to `.minimize.yaml` in the same pull request once it is merged.
+"""The effect that a change to `.minimize.yaml` will have once it is merged.
 
-The check goes by the base's file, so that nobody raises their own limits; this only tells. The
-closures are those of the check; only images that head's file adds are solved besides, if they are
-few.
+The check itself goes by the base's file, so that nobody raises their own limits; this only reports.
+The closures are those of the check; only a limited number of images that head's file adds are
+solved too.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from bot.model.result import (
     JudgedImage,
 )
 
-# Images of head's file that are solved only to tell about them.
+# The number of images added by head's file that are solved for the report.
 _SOLVED = 40
 _FIELDS = 200
-# Fields that the evaluation and the build go by: this check has theirs from the base.
+# Fields that the evaluation and the build use: this check takes them from the base's file.
 _EVALUATED_BY = ("dist", "definitions", "builder", "external", "lookaside")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFindings:
-    """The check's findings: its plan, each architecture's pool, sides and packages that could not
-    be evaluated by document and architecture, the affected images, and what else its verdict is
-    made of."""
+    """The findings of a check: its plan; by repository document and architecture the pool, the
+    sides and the packages that could not be evaluated; the affected images; and the rest of what
+    its verdict depends on."""
 
     plan: Plan
     sides: Mapping[tuple[str, str], tuple[Pool, Sides, Sequence[UnevaluatedPackages]]]
@@ -62,8 +62,8 @@ class CheckFindings:
 
 
 def file_in_force(change: Change) -> RepositoryFile:
-    """The base's file. Raises UsageError where it is wrong; whoever repairs it hears whether they
-    did."""
+    """The base's `.minimize.yaml`. Raises UsageError if it is invalid, saying whether the change
+    repairs it."""
     try:
         return read_repository_file(change.repository_file)
     except RepositoryFileError as error:
@@ -75,14 +75,14 @@ def file_in_force(change: Change) -> RepositoryFile:
             places = "; ".join(map(str, still.problems))
             raise UsageError(f"{error.what} This change does not repair it: {places}.") from error
         raise UsageError(
-            f"{error.what} This change repairs it.", "Merge it: it counts from then on."
+            f"{error.what} This change repairs it.", "Merge it: the file takes effect then."
         ) from error
 
 
 def proposal(
     change: Change, options: CheckOptions, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange | None:
-    """The effect of head's file; null where the change leaves the file as it is."""
+    """The effect of head's `.minimize.yaml`; null if the change leaves the file as it is."""
     before, after = change.repository_file, change.head_file
     if not change.file_changed or before == after:
         return None
@@ -91,7 +91,7 @@ def proposal(
     )
     try:
         file = written_file(after)
-        _known(file, configuration)
+        _refuse_unknown_ids(file, configuration)
         plan = make_plan(options, file.file, configuration, change.branch)
     except RepositoryFileError as error:
         return replace(effect, problems=error.problems)
@@ -105,11 +105,11 @@ def proposal(
         fewer=tuple(sorted(set(checked.plan.keys) - set(plan.keys))),
         notes=tuple(_notes(fields)),
     )
-    return _judged(effect, plan, configuration, checked) if checked.sides else effect
+    return _with_judgement(effect, plan, configuration, checked) if checked.sides else effect
 
 
-def _known(file: WrittenFile, configuration: Configuration) -> None:
-    """Raises RepositoryFileError for ids that no document has."""
+def _refuse_unknown_ids(file: WrittenFile, configuration: Configuration) -> None:
+    """Raise RepositoryFileError for ids that no document has."""
     problems = [
         FileProblem(
             file.line_of("workloads", number),
@@ -143,17 +143,17 @@ def _notes(fields: Iterable[FieldChange]) -> Iterator[str]:
     touched = {field.field.partition(".")[0] for field in fields}
     named = [name for name in _EVALUATED_BY if name in touched]
     if named:
-        verb = "counts" if len(named) == 1 else "count"
-        yield f"{' and '.join(named)} {verb} from the merge on: here the base's are used."
+        verb = "applies" if len(named) == 1 else "apply"
+        yield f"{' and '.join(named)} {verb} once merged; this check uses the base's."
     more = len(tuple(fields)) - _FIELDS
     if more > 0:
         yield f"{more} more fields change."
 
 
-def _judged(
+def _with_judgement(
     effect: ConfigurationChange, plan: Plan, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange:
-    """With the images of this change as head's file would have them judged."""
+    """The effect with the verdict and the images as head's file would judge them."""
     notes = list(effect.notes)
     remaining = [found for found in checked.images if _is_checked(found.result.key, plan)]
     results = [
@@ -168,14 +168,14 @@ def _judged(
     otherwise = [r for r in results if _judgement(r) != _judgement(was[r.key])]
     known = [key for key in effect.more if (key.repository, key.arch) in checked.sides]
     if len(known) > _SOLVED:
-        notes.append(f"The first {_SOLVED} of the {len(known)} images more are looked at here.")
+        notes.append(f"The first {_SOLVED} of the {len(known)} additional images were solved.")
     if len(known) < len(effect.more):
-        notes.append("Images on other repositories or architectures are not looked at here.")
+        notes.append("Images on other repositories or architectures were not solved.")
     open_ = len(notes)
     extra = list(_solved(known, plan, configuration, checked, notes))
     open_ -= len(notes)
     if not any(found.held for found in remaining) and not extra and checked.images:
-        notes.append("No workload with the package is left: the package alone would be checked.")
+        notes.append("No workload with the package is left; the package alone would be checked.")
     return replace(
         effect,
         verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted or open_ != 0),
@@ -204,7 +204,8 @@ def _solved(
     checked: CheckFindings,
     notes: list[str],
 ) -> Iterator[ImageResult]:
-    """The images that head's file adds; `notes` gets a sentence for each that cannot be judged."""
+    """The results of images that head's file adds; `notes` gets a sentence for each that cannot be
+    judged."""
     for key in islice(keys, _SOLVED):
         pool, sides, unknown = checked.sides[key.repository, key.arch]
         request = image_request(configuration, key)

@@ -1,6 +1,6 @@
-"""Both sides really built on one architecture, and what that tells of the others.
+"""Builds both sides on one architecture and transfers the difference to the others.
 
-A build's findings are transferred where the evaluated spec files differ in the same way.
+It is transferred to architectures on which the evaluated spec files differ in the same way.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Rebuilt:
     """The sides of each architecture after the builds, and how each build went.
 
     An architecture that is not in `sides` keeps its prediction. `problems` are sentences;
-    `interrupted` is true when something around us failed.
+    `interrupted` is true if something around the builds failed.
     """
 
     sides: Mapping[str, Sides]
@@ -61,12 +61,13 @@ def rebuild(
     provides: Callable[[str], Callable[[str], bool]],
     elsewhere: Collection[str] = (),
 ) -> Rebuilt:
-    """Builds every changed spec that could be evaluated, on both sides, base first, and transfers
-    the difference to the architectures on which the change is the same.
+    """Build every spec that could be evaluated, base first, and transfer the difference to the
+    architectures on which the change is the same.
 
-    `provides(arch)` says whether that architecture's pool has a capability. Where one side does
-    not build, the predictions stand and the note says which, and why. `elsewhere` are architectures
-    that have a build of their own: how the transfer to them went is no problem.
+    `provides(arch)` returns a function that says whether the pool of that architecture has a
+    capability. If one side does not build, the predictions stand and a note says which side, and
+    why. `elsewhere` are architectures with a build of their own: a failed transfer to them is no
+    problem.
     """
     notes: list[BuildNote] = []
     built: dict[Side, list[Built]] = {"base": [], "head": []}
@@ -152,10 +153,10 @@ def _sides(
 
 
 def _mixed(built: Iterable[Built], predicted: Overlay, sources: frozenset[str]) -> Overlay:
-    """The packages that were built; of sources of which nothing was, those that are predicted.
+    """The built packages, and the predicted packages of sources of which none was built.
 
-    A spec that one side does not have, or that leaves the architecture out, is not built there:
-    what is published, if anything, is what the change starts from.
+    A spec that one side does not have, or that excludes the architecture, is not built on that
+    side; the published packages are the starting point then.
     """
     overlay = rebuilt_overlay(built, predicted.arch, sources)
     known = {package.source for each in built for package in each.packages}
@@ -204,8 +205,8 @@ def _outcome(
 def obstacles(
     specs: Sequence[EvaluatedSpec], native: str, others: Iterable[str]
 ) -> dict[str, tuple[str, ...]]:
-    """The architectures among `others` on which the change is not what it is on `native`, and in
-    what it differs there."""
+    """The architectures among `others` on which the change differs from that on `native`, each with
+    the differences."""
     found: dict[str, tuple[str, ...]] = {}
     for arch in others:
         differences = tuple(d for one in specs for d in _differences(one, native, arch))
@@ -223,7 +224,7 @@ def _differences(one: EvaluatedSpec, native: str, other: str) -> Iterator[str]:
 
 
 def obstacle_notes(found: dict[str, tuple[str, ...]]) -> list[str]:
-    """A sentence for each reason, the architectures that share it together."""
+    """A sentence for each list of differences, with all architectures that have it."""
     shared: dict[tuple[str, ...], list[str]] = {}
     for arch in sorted(found, key=architecture_order):
         shared.setdefault(found[arch], []).append(arch)
@@ -245,7 +246,7 @@ def _evaluations(
 
 
 def build_problems(builds: Iterable[BuildNote]) -> list[str]:
-    """A sentence for each build that gave nothing; one where both sides fail alike."""
+    """A sentence for each build that made no packages; one sentence if both sides fail alike."""
     builds = tuple(builds)
     failed = {
         (build.spec, build.arch, build.message)

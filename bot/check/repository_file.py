@@ -1,4 +1,4 @@
-"""`.minimize.yaml`: the settings of a repository's own checks, read from the base branch."""
+"""`.minimize.yaml`: the settings of a repository for its own checks, read from the base branch."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from bot.requests.file_images import FileImage
 if TYPE_CHECKING:
     from bot.yamltext import YamlText
 
-# Beyond that it is no configuration; anybody may write one into a pull request.
+# The number of problems that one error message lists.
 _MOST = 100
-# Seconds: a deadline is no shorter than a look, and a run does not wait for longer than a week.
+# Seconds: no deadline is shorter than the polling interval, and no run waits longer than a week.
 _SHORTEST, _LONGEST = 60.0, 7 * 86400.0
 
 
@@ -79,7 +79,7 @@ def _deadline(value: str) -> float:
 
 
 def _below_documents(value: Any) -> Any:
-    """Chroots by repository document; those that stand for every one are below ``."""
+    """Chroots by repository document; those for every document are under ""."""
     is_flat = isinstance(value, dict) and not any(isinstance(v, dict) for v in value.values())
     return {"": value} if value and is_flat else no_mapping_is_empty(value)
 
@@ -94,14 +94,14 @@ Chroot = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ExternalBuild:
-    """Packages that somebody else builds.
+    """Packages that are built elsewhere.
 
-    `check` is a glob on the name of the check to wait for, for `deadline` seconds. `repository` and
-    `base` (null: what is published) are URL templates of the head's and the base's packages. In the
-    place of `repository`, `service` is a build service by its name in the server's settings, which
-    checks link to; `project` a template of Copr's owner and project, where they do not.
-    `chroots`: what `{chroot}` stands for by architecture, for each repository document (under ``
-    for all); empty where no URL has it.
+    `check` is a glob for the name of the check to wait for, at most `deadline` seconds.
+    `repository` and `base` (null: the published packages) are URL templates of the head's and the
+    base's packages. Instead of `repository`, `service` names a build service of the server's
+    settings, to which the check links; `project` is a template for Copr's owner and project if it
+    does not link. `chroots` has the value of `{chroot}` by architecture for each repository
+    document ("" for all); empty if no URL uses it.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -117,7 +117,7 @@ class ExternalBuild:
     )
 
     def chroot_of(self, document: str, arch: str) -> str | None:
-        """The value of `{chroot}`; null where nothing is built there."""
+        """The value of `{chroot}`; null if nothing is built for the architecture."""
         return (self.chroots.get(document) or self.chroots.get("") or {}).get(arch)
 
 
@@ -136,7 +136,7 @@ def _fields_fit(external: ExternalBuild) -> ExternalBuild:
 
 @dataclass(frozen=True, slots=True)
 class _ThresholdFields:
-    """From where on a moved size counts; both must be passed."""
+    """The size change from which a package counts as moved; both must be exceeded."""
 
     __pydantic_config__: ClassVar = EXACT
 
@@ -163,7 +163,8 @@ def _branches(
 
 
 def _with_maintainer(value: Any) -> Any:
-    """An objective's keys; the repository itself has a description and a maintainer."""
+    """The keys of an objective; its default description and maintainer are those of the
+    repository."""
     if not isinstance(value, dict):
         return value
     return {"description": "", "maintainer": "", **value, "id": ""}
@@ -175,16 +176,15 @@ def _numbered(found: tuple[ObjectiveDocument, ...]) -> tuple[ObjectiveDocument, 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFile:
-    """The repository's own settings; every field may be left out.
+    """The settings of a repository; every field may be left out.
 
-    `repository`: branch globs and the ids of repository documents that such branches stand for,
-    first match wins; empty: all documents. `workloads` and `architectures` narrow the images;
-    `images` say where those of files such as Containerfiles stand.
-    `builder`: its name, `none` for no build, or null for the default; `external`: what the builder
-    of that name needs. `definitions`: further macros for evaluation and build. `lookaside`: URL
-    template of the dist-git lookaside cache. `suggestions`: lines that could be weaker are looked
-    into, and suggested where the pull request shows them. `maintainers`: by names of sources, or
-    globs of them.
+    `repository`: branch globs with ids of repository documents, first match wins; empty: all
+    documents. `workloads` and `architectures` narrow the images; `images` name the place of images
+    from files such as Containerfiles. `builder`: its name, `none` for no build, or null for the
+    default; `external`: the settings of that builder. `definitions`: additional macros for
+    evaluation and build. `lookaside`: URL template of the dist-git lookaside cache. `suggestions`:
+    whether lines that could be weaker are looked for, and suggested where the pull request shows
+    them. `maintainers`: by names of sources, or globs of them.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -213,7 +213,7 @@ class RepositoryFile:
     ] = ()
 
     def repositories_of(self, branch: str) -> tuple[str, ...]:
-        """Ids of the repository documents that `branch` stands for; empty for all."""
+        """Ids of the repository documents for `branch`; empty for all."""
         for pattern, ids in self.repository:
             if fnmatchcase(branch, pattern):
                 return ids
@@ -221,7 +221,7 @@ class RepositoryFile:
 
 
 class RepositoryFileError(UsageError):
-    """A file that is not right; `problems` has every place."""
+    """The file is invalid; `problems` has every place."""
 
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         listed = problems[:_MOST]
@@ -236,9 +236,10 @@ class RepositoryFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file that is right: what it means, and the fields as they are written.
+    """A valid file: its settings, and the fields as they are written.
 
-    `values` has the text of each, by its dotted place; an objective's place has its name.
+    `values` has the text of each field by its dotted place; in the place of an objective, its name
+    stands for its number.
     """
 
     file: RepositoryFile
@@ -251,7 +252,7 @@ class WrittenFile:
 
 
 def read_repository_file(content: bytes | None) -> RepositoryFile:
-    """The settings in a `.minimize.yaml`; None (there is no such file) gives the defaults.
+    """Read the settings in a `.minimize.yaml`; None (there is no such file) gives the defaults.
 
     Raises RepositoryFileError that names each wrong field.
     """
@@ -259,7 +260,7 @@ def read_repository_file(content: bytes | None) -> RepositoryFile:
 
 
 def written_file(content: bytes | None) -> WrittenFile:
-    """The same, with the fields as they are written; safe to ask for a stranger's file."""
+    """As `read_repository_file`, with the fields as they are written. Safe for untrusted files."""
     if content is None:
         return WrittenFile(RepositoryFile(), {}, None)
     from bot.yamltext import YamlError, parse_yaml
@@ -294,7 +295,7 @@ def _validated(text: YamlText, data: Any) -> RepositoryFile:
 
 
 def _in_yaml(place: Place) -> Place:
-    """A field's place in the file, which need not say what is true of all branches or documents."""
+    """A field's place in the file; a file may leave out the level of branches or documents."""
     return tuple(step for step in place if step != "")
 
 
@@ -306,7 +307,8 @@ def _contradictions(file: RepositoryFile) -> Iterator[str]:
 
 
 def _written(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Fields of parsed YAML and their texts: `thresholds.bytes`, `objectives[small].limits`."""
+    """Fields of parsed YAML and their texts, such as `thresholds.bytes`,
+    `objectives[small].limits`."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _written(part, f"{place}.{key}" if place else str(key))

@@ -1,4 +1,4 @@
-"""Advice on the install lines of Containerfiles, each saving found by solving again."""
+"""Advice on the install lines of Containerfiles; each saving is found by solving again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.model.suggestion import LineAdvice, LineKind
 from bot.requests.file_images import Place
 from bot.requests.stages import Install, is_weak
 
-# Seconds for the smallest image of one request, and the images that it is looked for of.
+# Seconds to search for the smallest image of one request, and the number of images searched.
 _SECONDS = 3.0
 _MOST = 4
 _PACKAGE_MANAGERS = ("dnf", "dnf5", "microdnf", "rpm", "tdnf", "yum", "zypper")
@@ -29,7 +29,7 @@ _PACKAGE_MANAGERS = ("dnf", "dnf5", "microdnf", "rpm", "tdnf", "yum", "zypper")
 
 @dataclass(frozen=True, slots=True)
 class _Solved:
-    """An image of a Containerfile as head has it, in the pool that it was solved in."""
+    """The head of an image of a Containerfile, and the pool in which it was solved."""
 
     image: CheckedImage
     pool: Pool
@@ -41,19 +41,19 @@ class _Solved:
     nodocs: NodocsSizes
 
     def closure(self, request: ImageRequest) -> Closure:
-        """The image with another request."""
+        """The closure of the image with another request."""
         overlay = self.target.sides[request.key.arch].head
         return self.pool.solve(request, overlay, settled=lambda _: True)
 
     def advice(
         self, kind: LineKind, line: SpecLine, without: Closure | None = None
     ) -> LineAdvice | None:
-        """Advice with what `without` saves; null where that is nothing."""
+        """Advice with the saving of `without`; null if it saves nothing."""
         key = self.image.result.key
         if without is None:
             return LineAdvice(key, kind, line)
         head = self.image.pair.head
-        # An image that begins empty holds nothing but its own.
+        # An image that begins empty has only packages of its own.
         mine = head.own if kind != "empty-folder" else head.packages
         left = {p.nevra.name for p in without.own}
         gone = tuple(sorted(p.nevra.name for p in mine if p.nevra.name not in left))
@@ -62,8 +62,8 @@ class _Solved:
         return LineAdvice(key, kind, line, gone, (), _saved(mine, without.own))
 
     def documentation(self, line: SpecLine) -> LineAdvice | None:
-        """Advice with the bytes of documentation, where the headers of all packages are at hand;
-        null where there is none."""
+        """Advice to install without documentation, with its bytes if the headers of all packages
+        are cached; null if there is no documentation."""
         saved = 0
         for package in self.image.pair.head.own:
             without = self.nodocs.of(package)
@@ -117,7 +117,7 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
             yield solved.documentation(install.line)
         if not install.cleaned:
             yield solved.advice("caches", install.line)
-        # What the image beneath holds is nothing of this line's.
+        # Packages of the image beneath are not brought by this line.
         for word in command.packages if request.beneath is None else ():
             if word.text in _PACKAGE_MANAGERS:
                 rest = tuple(r for r in request.requests if r != word.text)
@@ -128,8 +128,8 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
 
 
 def _empty_folder(solved: _Solved) -> LineAdvice | None:
-    """Advice on the `FROM` of an image that stands on one with a package manager: what the request
-    brings into an empty folder is less, by solving."""
+    """Advice to start from an empty folder, for an image that stands on one with a package manager,
+    if solving shows that this is smaller."""
     request, head = solved.image.request, solved.image.pair.head
     beneath = {nevra.name for nevra in head.beneath}
     if beneath.isdisjoint(_PACKAGE_MANAGERS):
@@ -140,8 +140,8 @@ def _empty_folder(solved: _Solved) -> LineAdvice | None:
 
 
 def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
-    """A smaller package that does the same, proved; on the line that requests what it replaces, or
-    the first one."""
+    """Advice to take a smaller equivalent package, proved; on the line that requests the package
+    that it replaces, or the first line."""
     request = solved.image.request
     overlay = solved.target.sides[request.key.arch].head
     (advice,) = advise([Job(solved.pool, request, overlay)], Wish(0, _SECONDS))

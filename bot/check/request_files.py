@@ -1,4 +1,4 @@
-"""The changed files that say what an image asks for, with what is read beside them."""
+"""The changed files that request packages of images, and the files read with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
 from bot.requests.kinds import RequestKind, kind_of, may_ask, read_with
 from bot.temporary import temporary_directory
 
-# Paths of one git command.
+# Paths for one git command.
 _AT_ONCE = 1000
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class ChangedRequest:
-    """A file that says what an image asks for; a path is null on a side that has none."""
+    """A file that requests packages of an image; a path is null on a side that has none."""
 
     kind: RequestKind
     base_path: str | None
@@ -26,16 +26,16 @@ class ChangedRequest:
 
     @property
     def path(self) -> str:
-        """The path by which results call it: head's, or base's of a deleted file."""
+        """The path of the file in results: head's, or base's if head deletes it."""
         return self.head_path or self.base_path or ""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFiles:
-    """The changed files of a change that ask for images, sorted by kind and path.
+    """The changed files that request packages of images, sorted by kind and path.
 
-    `base` and `head` have the bytes of what is read of each side, by path; `problem` says why
-    nothing could be.
+    `base` and `head` have the bytes of the files read on each side, by path; `problem` says why
+    they could not be read.
     """
 
     changed: tuple[ChangedRequest, ...] = ()
@@ -47,7 +47,8 @@ class RequestFiles:
 def changed_request_files(
     git: GitRepository, merge_base: str, head: str, files: Iterable[ChangedFile]
 ) -> RequestFiles:
-    """The files among the changed ones that say what an image asks for, and those beside them."""
+    """The files among the changed ones that request packages of images, and the files beside
+    them."""
     files = tuple(files)
     paths = {p for file in files for p in (file.path, file.old_path) if p and may_ask(p)}
     if not paths:
@@ -60,14 +61,15 @@ def changed_request_files(
         base, after = (_with_those_beside(git, c, changed) for c in (merge_base, head))
         return RequestFiles(changed, base, after)
     except ChangeError as error:
-        return RequestFiles(problem=f"What images ask for was not evaluated: {error.what}")
+        return RequestFiles(problem=f"The requests of images were not evaluated: {error.what}")
 
 
 def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
-    """The texts of a commit's files that ask for images, and of those beside them, by path.
+    """The texts of a commit's files that request packages of images, and of files beside them, by
+    path.
 
-    Documents, which the bot has of its own, and lock files are not among them; none where they are
-    more or larger than the limits.
+    Without documents, which the bot has in its configuration, and lock files. Empty if the files
+    exceed the limits of number or size.
     """
     there = [path for path in _paths(git, commit) if may_ask(path)]
     if not there or len(there) > limits.REQUEST_CANDIDATES:
@@ -114,10 +116,8 @@ def _paths(git: GitRepository, commit: str) -> list[str]:
 
 
 def _contents(git: GitRepository, commit: str, paths: Collection[str]) -> dict[str, bytes]:
-    """The bytes of those of `paths` that are files of a commit.
-
-    Raises ChangeError where they are more than the limit.
-    """
+    """The bytes of those of `paths` that are files of a commit. Raises ChangeError above the size
+    limit."""
     found: dict[str, bytes] = {}
     size = 0
     ordered = sorted(paths)

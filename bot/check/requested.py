@@ -1,4 +1,4 @@
-"""The images whose request a change edits, and the configuration that they are part of."""
+"""The images whose request a change edits, and their configuration."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from bot.requests.file_images import Choices, FileImages, Place, images_of_files
 from bot.requests.kinds import images_of
 from bot.requests.values import RequestedImage
 
-# Images that are gone with the change and are named in one sentence.
+# The number of removed images that one sentence names.
 _NAMED = 10
-# Of the images of one place, which processes share.
+# The number of processes that share the images of one target.
 SHARES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The images of a change's files that say what images ask for.
+    """The images of the changed files that request packages.
 
-    `configuration` has head's documents beside those of the bot, `base_repositories` base's of a
-    repository document that the change edits. `refused` are head's files that are wrong where
-    base's are not; `problems` and `notes` are sentences, `undecided` says that an image could not
-    be judged. `places` are those of the images of files by their workloads.
+    `configuration` has head's documents added to the bot's, `base_repositories` the base's version
+    of repository documents that the change edits. `refused` are head's files that are invalid where
+    the base's are not; `problems` and `notes` are sentences, `undecided` says that an image could
+    not be judged. `places` are those of images from files, by workload.
     """
 
     configuration: Configuration
@@ -72,13 +72,13 @@ class Requests:
         return {id_: tuple(arches) for id_, arches in found.items()}
 
     def of(self, repository: str, arch: str) -> tuple[RequestedImage, ...]:
-        """The images of a repository document and an architecture."""
+        """The images on a repository document and an architecture."""
         place = repository, arch
         return tuple(i for i in self.images if (i.key.repository, i.key.arch) == place)
 
 
 def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks) -> Part:
-    """A change with the targets that the images of its requests need."""
+    """The change with targets for the images of its requests."""
     targets = {target.document.id: target for target in part.targets}
     for id_, arches in requests.arches.items():
         found = requested_target(
@@ -97,8 +97,8 @@ def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks
 def images_of_requests(
     requests: Requests, targets: Iterable[Target], rules: Rules
 ) -> list[CheckedImage]:
-    """The images whose request the change edits, on both sides; without those of targets that could
-    not be opened."""
+    """The images whose request the change edits, on both sides; those whose target could not be
+    opened are left out."""
     shares = [
         (target, arch, own[start::SHARES])
         for target in targets
@@ -120,7 +120,7 @@ def images_of_requests(
 def requests_of(
     change: Change, file: RepositoryFile, options: CheckOptions, configuration: Configuration
 ) -> Requests:
-    """The images that the changed request files of a change are about."""
+    """The images of the changed request files of a change."""
     files = change.requests
     if not files.changed:
         problems = (files.problem,) if files.problem else ()
@@ -163,7 +163,7 @@ def requests_of(
 def _images_of_files(
     change: Change, file: RepositoryFile, options: CheckOptions, configuration: Configuration
 ) -> FileImages:
-    """The images of files that are no documents, on both sides."""
+    """The images of files that are not documents, on both sides."""
     files = change.requests
     base, head = (
         [
@@ -201,7 +201,7 @@ def _container_images(change: Change) -> tuple[ContainerImage, ...]:
 
 
 def has_repositories(change: Change) -> bool:
-    """Return whether repository documents stand beside the documents that a change touches."""
+    """Return whether there are repository documents beside the documents that a change touches."""
     folders = {o.path.rpartition("/")[0] for o in change.requests.changed if o.kind == "document"}
     return any(
         path.rpartition("/")[0] in folders and is_repository(content)
@@ -212,7 +212,7 @@ def has_repositories(change: Change) -> bool:
 def _document_trees(
     change: Change, options: CheckOptions, configuration: Configuration
 ) -> Iterator[tuple[DocumentTree, DocumentTree]]:
-    """The documents of each folder in which one changed, on both sides."""
+    """The documents of each folder in which a document changed, on both sides."""
     files = change.requests
     folders = {one.path.rpartition("/")[0] for one in files.changed if one.kind == "document"}
     for folder in sorted(folders):
@@ -242,7 +242,7 @@ def _documents(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
-    """Head's documents that are wrong and that the change edits."""
+    """Head's documents that are invalid and that the change edits."""
     before = {path for path, _ in base.refused()}
     for path, finding in head.refused():
         id_ = path.rpartition("/")[2].removesuffix(".yaml")
@@ -257,7 +257,7 @@ def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
 
 
 def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]:
-    """A sentence for each changed repository document, where only the bot's own count."""
+    """A sentence for each changed repository document, if only the bot's own documents count."""
     changed = {one.path for one in change.requests.changed}
     for id_, one in tree.checked.items() if not own else ():
         if one.kind == "repository" and tree.path(id_) in changed:
@@ -268,7 +268,7 @@ def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]
 
 
 def _unknown_repositories(tree: DocumentTree) -> Iterator[str]:
-    """A sentence for each repository document that an environment names and that is not there."""
+    """A sentence for each unknown repository document that an environment names."""
     known = tree.configuration.repositories
     missing: dict[str, str] = {}
     for environment in tree.configuration.environments.values():
@@ -281,7 +281,7 @@ def _unknown_repositories(tree: DocumentTree) -> Iterator[str]:
 
 def _sentence(one: Unevaluated) -> str:
     failure = one.failure
-    ending = " The base is wrong too." if one.fault == "base" else ""
+    ending = " The base is invalid too." if one.fault == "base" else ""
     return f"{failure.path}:{failure.line}: {in_backticks(failure.message.rstrip('.'))}.{ending}"
 
 
@@ -297,8 +297,8 @@ def _edited_repositories(
 
 
 def _gone(names: list[str]) -> Iterator[str]:
-    """A sentence on the images that head's files ask for no more."""
+    """A sentence on the images that head's files no longer request."""
     if names:
         places = list(dict.fromkeys(names))
         more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
-        yield f"No image any more: {', '.join(places[:_NAMED])}{more}."
+        yield f"No longer requested: {', '.join(places[:_NAMED])}{more}."

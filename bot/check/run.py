@@ -38,11 +38,11 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A check and what it was made of: what `build_check` goes on from, or what it gave.
+    """A check and its inputs: what `build_check` continues from, or what it returned.
 
-    `parts` are the changes that it is about, `targets` theirs as one; `images` are the affected
+    `parts` are the changes that it checks, `targets` theirs joined; `images` are the affected
     images with both closures, `requests` those whose request changes. `transfers` are sentences on
-    architectures that a build was transferred to, where the result does not have them (`build_on`).
+    architectures to which a build was transferred, if the result does not have them (`build_on`).
     """
 
     result: CheckResult
@@ -59,17 +59,17 @@ class Prediction:
 
     @property
     def worth_building(self) -> bool:
-        """Return whether a build could say more: a spec that changed could be evaluated somewhere,
-        and the head still has one."""
+        """Return whether a build could find more: a changed spec was evaluated somewhere, and head
+        has it."""
         return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
 
     @property
     def read(self) -> bool:
-        """Return whether evaluation or a build reads a file that changed, as far as is known."""
+        """Return whether a changed file is read by an evaluation or a build, as far as is known."""
         found = self.result
         if found.specs or found.configuration:
             return True
-        # Of what an image asks for nothing runs.
+        # Nothing that an image requests is executed.
         specs = not found.requests or any(part.change.specs for part in self.parts)
         return specs and bool(found.problems or found.interrupted)
 
@@ -81,14 +81,12 @@ def predict_check(
     pools: Pools,
     others: Sequence[tuple[str, Change]] = (),
 ) -> Prediction:
-    """The answer from the spec files alone, for all architectures.
+    """Check a change by its spec files alone, for all architectures.
 
-    `others` are changes to be checked together with it, by their names; the images are those that
-    `change` asks for.
-
-    Raises UsageError for wrong options or a wrong `.minimize.yaml`, and where two changes make
-    packages of the same source. What fails around us for one repository document or architecture
-    is a problem in the result, and the others go on.
+    `others` are changes to be checked together with it, by name; the images are those that `change`
+    selects. Raises UsageError for wrong options, an invalid `.minimize.yaml`, and two changes that
+    make packages of the same source. If something around a repository document or architecture
+    fails, that is a problem in the result, and the others go on.
     """
     file = file_in_force(change)
     requests = requests_of(change, file, options, configuration)
@@ -120,7 +118,7 @@ def predict_check(
 def _part(
     name: str, change: Change, plan: Plan, pools: Pools, options: CheckOptions, remarks: Remarks
 ) -> Part:
-    """One change with the targets of the plan; sentences on another one begin with its name."""
+    """One change with the targets of the plan; sentences on another change begin with its name."""
     file = file_in_force(change)
     inputs = Inputs(change, file, pools, options.limits)
     own = Remarks(problems=list(change.problems))
@@ -136,9 +134,9 @@ def _part(
 
 
 def with_proposal(change: Change, found: Prediction) -> Prediction:
-    """With what a change to `.minimize.yaml` would do: reported, and nothing else changed.
+    """The result with the effect of a change to `.minimize.yaml`, which changes nothing else in it.
 
-    Not of several changes together: it is what one of them does.
+    Not for several changes together.
     """
     if len(found.parts) > 1:
         return found
@@ -165,7 +163,8 @@ def checked_images(
     remarks: Remarks,
     requests: Requests,
 ) -> tuple[CheckedImage, ...]:
-    """The affected images; those that cannot be judged for want of another spec are problems."""
+    """The affected images. Those that cannot be judged because another spec was not evaluated
+    become problems."""
     targets = tuple(targets)
     places = [(target, arch) for target in targets for arch in target.sides]
     requested = {image.key for image in requests.images}
@@ -179,7 +178,7 @@ def checked_images(
         if target.sides[arch].sources
     }
 
-    # A process for a place where nothing is to be solved would be one for nothing.
+    # No process is forked for a target without images to solve.
     busy = [
         number
         for number, (target, arch) in enumerate(places)
@@ -204,7 +203,7 @@ def checked_images(
         own = [image for _ in target.sides for image in next(affected)]
         own += [image for image in of_requests if image.result.key.repository == target.document.id]
         if not plan.narrowed:
-            own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
+            own.extend(_self_images(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(image for image in own if not _undecided(target, image, remarks))
     found.sort(key=lambda f: f.result.key)
     return with_each_alone(found, parts) if len(parts) > 1 else tuple(found)
@@ -222,8 +221,9 @@ def _undecided(target: Target, image: CheckedImage, remarks: Remarks) -> bool:
     return bool(obstacle)
 
 
-def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:
-    """The images of the sources that no workload holds; one alone has no name of its own."""
+def _self_images(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:
+    """The `@self` images of sources that no workload contains; a single one is named `@self`
+    alone."""
     sources = frozenset().union(*(sides.sources for sides in target.sides.values()))
     mains = {
         source: {name for sides in target.sides.values() for name in sides.main_packages(source)}

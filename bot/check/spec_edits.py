@@ -1,7 +1,7 @@
-"""Lines of the changed specs that could be weaker: solved, and with evidence that nothing needs
-what leaves.
+"""Lines of the changed specs that could be weaker, with evidence that nothing needs the packages
+that leave.
 
-Looked for once the packages are built: what their files use is not known before.
+Runs after the build: only then it is known what the files of the packages use.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from bot.check.run import Prediction
     from bot.check.target import Target
 
-# Images on an architecture that are looked into; where there are more nothing is suggested.
+# The most images of an architecture that are searched; with more, nothing is suggested.
 MOST_IMAGES = 24
-# Lines that the change did not bring: those that save most.
+# The number of lines that the change did not bring, those that save most.
 MOST_LINES = 3
 _BUILT = ("rebuilt", "external")
 _PLAIN = re.compile(r"^\s*Requires\s*:\s*(?P<rest>\S.*?)\s*$", re.IGNORECASE)
@@ -43,9 +43,9 @@ _SYSTEMD = re.compile(r"^\s*%\{?\??systemd_requires\}?\s*$")
 
 @dataclass(frozen=True, slots=True)
 class EditedLine:
-    """A line that states requirements of the spec's packages, and what to write instead.
+    """A line that states requirements of the spec's packages, and its replacement.
 
-    `needs` are packages with the names of capabilities, none of which another line states too.
+    `needs` are pairs of package and capability name, none of which another line states too.
     """
 
     line: SpecLine
@@ -55,13 +55,13 @@ class EditedLine:
 
     @property
     def edits(self) -> tuple[str, ...]:
-        """The names of the edits that it is."""
+        """The names of its edits."""
         return tuple(sorted(edit_name(package, name) for package, name in self.needs))
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A line made weaker in one image that then is smaller, and the evidence for it."""
+    """A weaker line that makes one image smaller, and the evidence for it."""
 
     line: EditedLine
     saving: Saving
@@ -69,10 +69,10 @@ class _Trial:
 
 
 def with_edits(change: Change, found: Prediction) -> Prediction:
-    """The check with the evidence for its suggestions, and with those for other lines.
+    """The check with evidence for its suggestions, and with suggestions for other lines.
 
-    Not of several changes together, and not where the optimiser, on whose rooms the evidence is
-    built, has no wheel for this machine.
+    Unchanged for several changes together, and if this machine has no optimiser, which the evidence
+    needs.
     """
     if len(found.parts) > 1 or not found.file.suggestions or find_spec("pysat") is None:
         return found
@@ -99,7 +99,7 @@ def _lines(target: Target, arch: str) -> Iterator[EditedLine]:
 
 
 def edited_lines(evaluated: SpecEvaluation) -> Iterator[EditedLine]:
-    """The lines of a spec that could be weaker, each of which alone says what it says."""
+    """The lines of a spec that could be weaker: each alone states its requirements."""
     from bot.advice.edits import capability_name
 
     needs: dict[SpecLine, set[tuple[str, str | None]]] = {}
@@ -118,7 +118,7 @@ def edited_lines(evaluated: SpecEvaluation) -> Iterator[EditedLine]:
 
 
 def weaker_line(text: str) -> tuple[EditKind, str] | None:
-    """The kind and text of a weaker line instead of one that requires; null for any other line."""
+    """The edit and the text of the weaker line for one that requires; null for any other line."""
     if match := _PLAIN.match(text):
         return "weaken", f"Recommends: {match['rest']}"
     if match := _OF_SCRIPTLETS.match(text):
@@ -133,7 +133,7 @@ def _trials(
     found: Prediction,
     headers: HeaderFacts,
 ) -> list[_Trial]:
-    """The lines made weaker in each image of an architecture, where that makes it smaller."""
+    """The weaker lines that make an image of an architecture smaller, for each image."""
     from bot.advice.evidence import Smaller, evidence_of, of_kind
 
     place = target.document.id, arch
@@ -176,7 +176,7 @@ def _opened(target: Target, image: CheckedImage, found: Prediction, headers: Hea
     with job.pool.solved(request, job.overlay) as solved:
         candidates = candidates_of(solved, key.arch, request.requests)
         requested = solved.closure.requested
-        # Which programs of others theirs run, the files tell.
+        # Their files tell which programs of other packages they run.
         purpose = purpose_of(
             solved.overlays, candidates, requested, job.needs, headers, called=False
         )
@@ -187,10 +187,8 @@ def _opened(target: Target, image: CheckedImage, found: Prediction, headers: Hea
 def _savings(
     opened: Opened, image: CheckedImage, lines: Sequence[EditedLine], headers: HeaderFacts
 ) -> Iterator[tuple[EditedLine, frozenset[int], Saving]]:
-    """The lines that make an image smaller, with the packages that it then has.
-
-    It can be installed, and has every program that it is for.
-    """
+    """The lines that make an image smaller, with the packages that it then has. It still can be
+    installed and has every program of its purpose."""
     from bot.advice.edits import edits_of_requirements
     from bot.advice.plans import dropped
     from bot.advice.written import news_of
@@ -225,7 +223,7 @@ def _savings(
 
 
 def _diff_lines(change: Change, one: EvaluatedSpec) -> Mapping[SpecLine, DiffLine]:
-    """The lines of a spec's head that a forge shows in the diff."""
+    """The lines of head's spec that a forge shows in the diff."""
     spec, text = one.spec, one.texts.get("head")
     if spec.head_path is None or text is None or change.head == "working tree":
         return {}
@@ -272,7 +270,7 @@ def _suggesting(
 
 
 def joined_evidence(found: Sequence[Evidence | None]) -> Evidence | None:
-    """The evidence of several images as one: null where nothing is known of one of them."""
+    """The evidence of several images joined; null if one of them has none."""
     known = [one for one in found if one is not None]
     if len(known) < len(found) or not known:
         return None
@@ -280,7 +278,7 @@ def joined_evidence(found: Sequence[Evidence | None]) -> Evidence | None:
     return Evidence(
         None if None in traces else tuple(dict.fromkeys(t for own in traces for t in own or ())),
         _all_of([one.integrity for one in known]),
-        # Only where a workload has a test, and on a machine that runs it.
+        # Only if a workload has a test, and on a machine that runs it.
         _all_of([one.runs for one in known if one.runs is not None]),
         looked_into="files" if all(one.looked_into == "files" for one in known) else "headers",
     )

@@ -1,7 +1,7 @@
-"""The lines of a change: which dependency each states, adds or takes away.
+"""The lines of a change: which dependency each states, adds or removes.
 
-A line that base has too states something new where a macro or a condition of it changed: then the
-line that changed counts.
+An unchanged line states something new if a macro or a condition of it changed; then that changed
+line counts.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from bot.spec.macro_uses import MacroUses
 
 @dataclass(frozen=True, slots=True)
 class AddedDependency:
-    """One dependency that the change adds: in which package, what, and on which line.
+    """One dependency that the change adds: of which package, what, and on which line.
 
-    `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
-    when capabilities are compared, since an overlay may carry the published one. `whole_line` is
-    false where the line also states what base has.
+    `own` is the NEVRA of the package in the head spec: its version-release is replaced by a
+    placeholder when capabilities are compared, since an overlay may have the published one.
+    `whole_line` is false if the line also states what the base has.
     """
 
     own: Nevra
@@ -44,7 +44,8 @@ class AddedDependency:
 def added_changes(
     changes: Iterable[SpecDependencyChange], head_packages: Mapping[str, Nevra]
 ) -> tuple[AddedDependency, ...]:
-    """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
+    """The additions among `changes` that have a line; `head_packages` are the head spec's NEVRAs by
+    name."""
     return tuple(
         AddedDependency(head_packages[c.package_name], c.dependency, c.origin, c.whole_line)
         for c in changes
@@ -53,7 +54,7 @@ def added_changes(
 
 
 def edits_of_lines(lines: Iterable[AddedDependency]) -> dict[SpecLine, tuple[str, ...]]:
-    """The names of the edits that a change of each line would be, in the order of `lines`."""
+    """The names of the edits that changing each line would be, in the order of `lines`."""
     found: dict[SpecLine, dict[str, None]] = {}
     for line in lines:
         capability = split_capability(line.dependency.capability).name
@@ -66,11 +67,11 @@ def with_changed_lines(
     base: SpecEvaluation | None,
     texts: Mapping[Literal["base", "head"], str],
 ) -> tuple[AddedDependency, ...]:
-    """The additions, those that base's spec has a line of with the one that decides what it says.
+    """The additions; one on a line that the base's spec has too gets the changed line that decides
+    it.
 
-    That is the first line new with the change among the conditions that the line stands in and the
-    definitions of its macros; `feeds` then has the unchanged lines. `texts` are the spec's on both
-    sides.
+    That is the first new line among the conditions around the line and the definitions of its
+    macros; its `feeds` has the unchanged lines. `texts` are the spec's on both sides.
     """
     added = tuple(added)
     if base is None or not {"base", "head"} <= texts.keys():
@@ -91,7 +92,7 @@ def with_changed_lines(
 
 
 def _is_moved(one: AddedDependency, base: SpecEvaluation) -> bool:
-    """Return whether base's line states a dependency of other packages alone."""
+    """Return whether the base's line states a dependency only of other packages."""
     holders = {
         package.nevra.name
         for package in base.packages
@@ -114,7 +115,7 @@ def _deciding(one: AddedDependency, uses: MacroUses, known: Collection[str]) -> 
 def removed_provides(
     changes: Iterable[SpecDependencyChange], base: SpecEvaluation, head: SpecEvaluation | None
 ) -> Iterator[AddedDependency]:
-    """The `Provides` among `changes` that head lacks, and the packages, with base's lines."""
+    """The `Provides` among `changes` that head lacks, with their packages and the base's lines."""
     before = {p.nevra.name: p for p in base.packages}
     for change in changes:
         if change.kind == "removed" and change.dependency.kind == "provides" and change.origin:
@@ -132,7 +133,7 @@ def overlay_without(
 ) -> Overlay:
     """The overlay as it would be without these lines of the change.
 
-    A dependency stays if a line that stays states it too, or an automatic generator made it.
+    A dependency stays if a remaining line states it too, or a generator made it.
     """
     gone: dict[str, set[tuple[str, str]]] = {}
     staying: dict[str, set[tuple[str, str]]] = {}
@@ -147,7 +148,7 @@ def overlay_without(
 
 
 def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: SpecLine) -> Overlay:
-    """The overlay as it would be with one line of the change more, in the packages that it has."""
+    """The overlay with one line of the change added to those packages that it has."""
     more: dict[str, list[AddedDependency]] = {}
     for change in changes:
         if change.origin == line:
@@ -172,8 +173,8 @@ def _moved(change: AddedDependency, to: Nevra) -> Dependency:
 
 
 def with_version_of(package: Package, other: Nevra) -> Package:
-    """The package with the version and release of another one, also where its dependencies on
-    packages of the same source name their own."""
+    """The package with the version and release of another, also in its dependencies on packages of
+    the same source."""
     own = package.nevra
     nevra = Nevra(own.name, other.epoch, other.version, other.release, own.arch)
     dependencies = tuple(_with_version(each, own, nevra) for each in package.dependencies)
@@ -181,7 +182,7 @@ def with_version_of(package: Package, other: Nevra) -> Package:
 
 
 def _with_version(dependency: Dependency, own: Nevra, to: Nevra) -> Dependency:
-    """The dependency with the version-release of another package instead of its own."""
+    """The dependency with the other package's version-release instead of its own."""
 
     def text(match: re.Match[str]) -> str:
         return to.evr if ":" in match[0] else to.version_release
@@ -190,7 +191,7 @@ def _with_version(dependency: Dependency, own: Nevra, to: Nevra) -> Dependency:
 
 
 def plain_capability(own: Nevra, dependency: Dependency) -> tuple[str, str]:
-    """Kind and capability of a dependency, with `VR` for the package's own version and release."""
+    """The kind and capability of a dependency, with `VR` for the package's own version-release."""
     return dependency.kind, own_version(own).sub("VR", dependency.capability)
 
 
@@ -206,9 +207,9 @@ def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
 
 
 class Stated:
-    """The lines of a change, by what they state; of several that state the same, the first.
+    """The lines of a change, by what they state; if several state the same, the first.
 
-    `roots` are lines that request a package, by it.
+    `roots` are lines that request a package, by package.
     """
 
     def __init__(
@@ -224,23 +225,23 @@ class Stated:
         self._holders = {name for name, _, _ in self._lines}
 
     def line(self, holder: Nevra, kind: str, capability: str) -> SpecLine | None:
-        """The line by which `holder` has a dependency, if this change states it."""
+        """The line that states a dependency of `holder`, if it is a line of this change."""
         if holder.name not in self._holders:
             return None
         plain = own_version(holder).sub("VR", capability)
         return self._lines.get((holder.name, kind, plain))
 
     def line_of_edge(self, edge: Edge) -> SpecLine | None:
-        """The line that states the dependency of an edge; that of a Supplements is in the package
-        that it brings in, the edge's target."""
+        """The line that states the dependency of an edge. A Supplements is stated by the edge's
+        target."""
         holder = edge.target if edge.kind == "supplements" else edge.source
         return self.line(holder, edge.kind, edge.capability)
 
     def lines_of(self, chains: Iterable[tuple[Edge, ...]], end: Nevra) -> tuple[SpecLine, ...]:
-        """The lines that state requirements of chains to `end`, the nearest to it first, and those
-        that request the packages at which the chains begin."""
+        """The lines that state the edges of chains to `end`, nearest to it first, then those that
+        request the packages at which the chains begin."""
         chains = tuple(chains)
-        # Chains have most of their edges in common.
+        # The chains share most of their edges.
         edges = {id(edge): edge for chain in chains for edge in reversed(chain)}
         found = [self.line_of_edge(edge) for edge in edges.values()]
         roots = [end, *(chain[0].source for chain in chains if chain)]
@@ -256,9 +257,9 @@ def with_cause_lines(
 ) -> Side:
     """An unsolvable head with the line of the change in each cause that has one.
 
-    That is the line that states what cannot be met or what conflicts, else the last on the chain,
-    else the one that requests what is missing or where the chain begins (`requested`, by what it
-    requests); and of what is missing base's line that provided it, among `removed`.
+    That is the line that states the unmet or conflicting dependency, else the last one on the
+    chain, else the one that requests what is missing or the start of the chain (`requested`, by
+    request). A missing capability also gets the base's line that provided it, from `removed`.
     """
     stated = Stated(changes)
     causes = (_with_request(_with_line(cause, stated), requested) for cause in side.causes)

@@ -1,4 +1,4 @@
-"""One repository document of a check: its pools, its evaluated spec files, both sides of each."""
+"""One repository document in a check: its pools, its evaluated spec files, and both sides."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from bot.spec.setting import SpecSetting, setting_of
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One repository document: its loaded pools, its evaluated specs, its sides by architecture.
+    """One repository document: its loaded pools, evaluated specs, and sides by architecture.
 
-    `unevaluated` are the specs that could not be evaluated, `unknown` their packages, by
-    architecture: `sides` are those of the other specs. `setting` is null where no spec changed.
-    `base_pools` are base's where the change edits the repository document; else empty.
+    `unevaluated` are the specs that could not be evaluated, `unknown` their packages by
+    architecture; `sides` are those of the other specs. `setting` is null if no spec changed.
+    `base_pools` are the base's if the change edits the repository document, else empty.
     """
 
     document: RepositoryDocument
@@ -54,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The change, and by what its spec files are evaluated; `limits` are those of one side."""
+    """The change and the inputs of evaluating its specs; `limits` are for one side."""
 
     change: Change
     file: RepositoryFile
@@ -64,8 +64,8 @@ class Inputs:
 
 @dataclass(slots=True)
 class Remarks:
-    """Sentences collected on the way, and what they mean for the verdict; and the packages of the
-    repositories that break."""
+    """Sentences collected during a check, their meaning for the verdict, and the packages of the
+    repositories that become uninstallable."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -74,7 +74,8 @@ class Remarks:
     broken: list[Broken] = field(default_factory=list)
 
     def add(self, own: Remarks, name: str) -> None:
-        """Add those on one change, its name before each sentence; "" is the first change's."""
+        """Add the remarks on one change, its name before each sentence ("" is the first
+        change's)."""
         before = f"{name}: " if name else ""
         self.problems.extend(before + sentence for sentence in own.problems)
         self.notes.extend(before + sentence for sentence in own.notes)
@@ -85,10 +86,9 @@ class Remarks:
 def open_target(
     inputs: Inputs, document: RepositoryDocument, arches: tuple[str, ...], remarks: Remarks
 ) -> Target | None:
-    """Evaluate the change's spec files on both sides and predict what they make, for each of
-    `arches`.
+    """Evaluate the change's specs on both sides and predict their packages for each of `arches`.
 
-    Null where something around us fails for all of them; `remarks` then has why.
+    Null if something around the check fails for all of them; `remarks` has the reason.
     """
     loaded = _opened(inputs.pools, document, arches, remarks)
     if not loaded:
@@ -130,11 +130,11 @@ def requested_target(
     base_document: RepositoryDocument | None,
     remarks: Remarks,
 ) -> Target | None:
-    """The target of images whose request changes on a repository document.
+    """The target for images whose request changes on a repository document.
 
-    `before` is the one that its spec files have made; where they say nothing of one of `arches`,
-    both sides are what is published. `base_document` is base's, where the change edits it. Null
-    where something around us fails for all of them; `remarks` then has why.
+    `before` is the target of the changed spec files; on architectures that it lacks, both sides are
+    the published packages. `base_document` is the base's version if the change edits it. Null if
+    something around the check fails for all architectures; `remarks` has the reason.
     """
     known = before.pools if before is not None else {}
     missing = tuple(arch for arch in arches if arch not in known)
@@ -152,14 +152,14 @@ def requested_target(
 def _opened(
     pools: Pools, document: RepositoryDocument, arches: tuple[str, ...], remarks: Remarks
 ) -> dict[str, Pool]:
-    """The pools of those of `arches` that can be had; `remarks` has why the others cannot."""
+    """The pools of `arches` that could be opened; `remarks` has the reason for the others."""
     loaded: dict[str, Pool] = {}
     missing: dict[str, list[tuple[str, str]]] = {}
     for arch in arches:
         try:
             loaded[arch] = pools.get(document, arch)
         except SurroundingsError as error:
-            # A host that is down is one problem, whatever it should have given.
+            # A host that is down is reported once for all architectures.
             missing.setdefault(str(error).replace(arch, "$basearch"), []).append((arch, str(error)))
             remarks.interrupted = True
     for alike in missing.values():
@@ -171,7 +171,7 @@ def _opened(
 def _evaluated(
     inputs: Inputs, document: RepositoryDocument, loaded: Mapping[str, Pool]
 ) -> tuple[SpecSetting, tuple[EvaluatedSpec, ...]]:
-    """The specs of the change on both sides, and what they were evaluated with."""
+    """The setting and the specs of the change, evaluated on both sides."""
     change, file, pools = inputs.change, inputs.file, inputs.pools
 
     def opened(arch: str) -> Pool:
@@ -195,6 +195,7 @@ def _evaluated(
 
 
 def evaluating_rpm(setting: SpecSetting) -> str | None:
-    """The version of the rpm that evaluates: the distribution's if it is there, else the host's."""
+    """The version of the rpm that evaluates: the distribution's if it is available, else the
+    host's."""
     version = host_rpm() if setting.rpm.root is None else setting.rpm.version
     return None if version is None else str(version)

@@ -1,7 +1,7 @@
-"""Several changes checked as one: their sides joined, and what each does alone.
+"""Checks several changes together: their sides joined, and the effect of each alone.
 
-A change keeps its own base: the merge base with the branch that it goes to. The packages of all
-changed sources are overlays together, on both sides.
+Each change has its own merge base. The packages of all changed sources are in the overlays of both
+sides.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bot.model.spec import SpecLine
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the changes of a check, its `.minimize.yaml` in force, and its own targets.
+    """One of the changes of a check, its `.minimize.yaml` in force, and its targets.
 
-    `name` is "" for the change that the check is about, else what the other one is called.
+    `name` is "" for the change that is checked, else the name of the other one.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Part:
     targets: tuple[Target, ...]
 
     def path(self, path: str) -> str:
-        """A path of the change as results have it: the name of another change before it."""
+        """A path of the change in results: with the name of another change before it."""
         return f"{self.name}:{path}" if self.name else path
 
 
 def joined_targets(parts: Sequence[Part]) -> tuple[Target, ...]:
-    """The targets of all changes as those of one; UsageError where two change the same source."""
+    """Join the targets of all changes. Raises UsageError if two change the same source."""
     if len(parts) == 1:
         return parts[0].targets
     _refuse_same_sources(parts)
@@ -55,7 +55,7 @@ def joined_targets(parts: Sequence[Part]) -> tuple[Target, ...]:
 
 
 def other_change(part: Part) -> OtherChange:
-    """A change besides the first as results show it."""
+    """An additional change for results."""
     specs = [one for target in part.targets for one in target.specs]
     return OtherChange(
         part.name,
@@ -70,9 +70,9 @@ def other_change(part: Part) -> OtherChange:
 def with_each_alone(
     images: Iterable[CheckedImage], parts: Sequence[Part]
 ) -> tuple[CheckedImage, ...]:
-    """The images with head as each change makes it alone, and what only all of them do.
+    """The images with the head of each change alone, and what only all together do.
 
-    A change alone is solved with its own packages, as its own check would be.
+    A change alone is solved with its own packages, as in its own check.
     """
     images = tuple(images)
     places = {(i.result.key.repository, i.result.key.arch) for i in images}
@@ -86,7 +86,8 @@ def with_each_alone(
 
 
 def _heads(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -> list[Closure]:
-    """The head of each image with the packages of one change alone; base where it has none."""
+    """The head of each image with the packages of one change alone; the base if the change has
+    none."""
     document, arch = place
     for target in part.targets:
         sides = target.sides.get(arch)
@@ -119,8 +120,8 @@ def _installed(closure: Closure) -> Mapping[tuple[str, str], Nevra]:
 
 
 def _refuse_same_sources(parts: Sequence[Part]) -> None:
-    """Raise UsageError where two changes make packages of the same source: which of the two specs
-    would count is for git to say."""
+    """Raise UsageError if two changes make packages of the same source: only a merge in git can
+    join their specs."""
     for first, second in combinations(parts, 2):
         both = sorted(_sources(first) & _sources(second))
         if both:
@@ -146,7 +147,7 @@ def _sources(part: Part) -> frozenset[str]:
 
 
 def _joined(targets: Sequence[Target]) -> Target:
-    """The targets of one repository document as one."""
+    """Join the targets of one repository document."""
     if len(targets) == 1:
         return targets[0]
     sides: dict[str, list[Sides]] = {}
@@ -167,7 +168,7 @@ def _joined(targets: Sequence[Target]) -> Target:
 
 
 def _named(target: Target, name: str) -> Target:
-    """A target with the change's name before the paths of its files; the first has none."""
+    """A target with the change's name before the paths of its files; "" adds nothing."""
     if not name:
         return target
     return replace(

@@ -1,13 +1,10 @@
 """Images that cannot be installed although the change is not at fault.
 
-An overlay takes the place of every published package of its sources, of any version and
-architecture (CONTRACT, "Overlay"): what needs an older one, or an i686 one, is then unsolvable on
-both sides. Of heads that alone cannot be installed:
-
-Base's own spec file may state the requirement that nothing meets, where what is published is older
-than it. Or the requirement is for what another spec file of the change may make, of which nothing
-is known because it could not be evaluated; or for packages of the change for another architecture,
-which are removed as published (CONTRACT, "Overlay") and which no overlay has.
+An overlay replaces every published package of its sources, of any version and architecture
+(CONTRACT, "Overlay"): an image that needs an older or an i686 package is unsolvable on both sides.
+If only head is unsolvable, the cause may be: a requirement that the base's own spec file states
+too, while the published package is older than it; packages of another spec file of the change that
+could not be evaluated; packages of the change for another architecture, which no overlay has.
 """
 
 from __future__ import annotations
@@ -25,17 +22,17 @@ from bot.model.closure import Closure, ClosurePair, Requirement, UnsolvableCause
 from bot.model.image import ImageRequest
 from bot.model.package import Overlay, Package
 
-# Each time requirements are ignored, others may come to light.
+# Ignoring requirements can reveal others.
 _MOST_ROUNDS = 5
 
 
 def with_base_of_spec(
     pool: Pool, request: ImageRequest, pair: ClosurePair, sides: Sides
 ) -> ClosurePair:
-    """Return the pair with base as its own spec file makes it, where that fails as head does.
+    """The pair with the base as its spec file predicts it, if that fails like head.
 
-    `request` is base's. Only where the published base can be installed, head cannot, and all that
-    head lacks base's own spec file requires in vain too, of whatever version.
+    `request` is the base's. Applies if the published base can be installed, head cannot, and the
+    base's spec file requires every missing capability too, of whatever version.
     """
     if pair.base.status != "ok" or pair.head.status != "unsolvable" or sides.base_spec is None:
         return pair
@@ -54,7 +51,7 @@ def with_base_of_spec(
 
 
 def _lacking(closure: Closure) -> set[str] | None:
-    """The names of the missing capabilities; null where something else stands in the way."""
+    """The names of the missing capabilities; null if there are other causes too."""
     causes = _native(closure)
     if any(c.kind != "missing" or c.needed_by is None for c in causes):
         return None
@@ -67,11 +64,11 @@ def _native(closure: Closure) -> list[UnsolvableCause]:
 
 @dataclass(frozen=True, slots=True)
 class UnevaluatedPackages:
-    """The packages of a spec file that could not be evaluated, as far as anything tells of them.
+    """What is known about the packages of a spec file that could not be evaluated.
 
-    `published` are the names of its source's published packages, `offered` what those have,
-    provide and own, `patterns` the names and paths that the text of the spec file has on either
-    side, with any text in the place of a macro.
+    `published` are the names of its source's published packages, `offered` their names, provides
+    and files; `patterns` match the names and paths in the spec file's text on either side, any text
+    standing for a macro.
     """
 
     path: str
@@ -88,7 +85,7 @@ class UnevaluatedPackages:
         )
 
     def concerns(self, cause: UnsolvableCause) -> bool:
-        """Return whether its packages, evaluated, might take the cause away."""
+        """Return whether the packages, if evaluated, might remove the cause."""
         holders = {n.name for n in (cause.needed_by, cause.conflicts_with) if n is not None}
         return not holders.isdisjoint(self.published) or (
             cause.needed_by is not None and self.may_make(cause.capability)
@@ -102,16 +99,16 @@ _MAIN = re.compile(r"^\s*Name\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _SUBPACKAGE = re.compile(r"^\s*%package\s+(-n\s+)?(\S+)", re.MULTILINE)
 _PROVIDES = re.compile(r"^\s*Provides\s*:(.*)$", re.IGNORECASE | re.MULTILINE)
 _FILE = re.compile(r"(?:^|\s)((?:/|%\{?_)\S*/\S+)", re.MULTILINE)
-# Fewer letters beside macros could mean anything.
+# Fewer letters beside macros would match almost anything.
 _FEWEST_LETTERS = 3
 
 
 def unevaluated_packages(
     pool: Pool, path: str, sources: Iterable[str], texts: Iterable[str]
 ) -> UnevaluatedPackages:
-    """Return what is known of the packages of the spec file at `path`.
+    """Collect what is known about the packages of the spec file at `path`.
 
-    `sources` are its source packages where they are known, `texts` the file's on both sides.
+    `sources` are its source packages, if known, `texts` the file's on both sides.
     """
     texts = tuple(texts)
     stem = path.rpartition("/")[2].removesuffix(".spec")
@@ -152,12 +149,12 @@ def undecided(
     sides: Sides,
     unevaluated: Iterable[UnevaluatedPackages],
 ) -> str:
-    """Return why head's packages cannot be judged where it cannot be installed; else empty.
+    """A sentence on why an unsolvable head cannot be judged; else empty.
 
-    It is so where head can be installed without its requirements for what spec files that could
-    not be evaluated may make, and without those of their published packages; or with the change's
-    packages of another architecture (i686), which the same build farm makes from the same spec
-    files and no overlay has; or without what a command of its file removes.
+    So it is if head can be installed without the requirements that an unevaluated spec file may
+    provide and those of its published packages; or with the change's packages of another
+    architecture (i686), which the build farm makes from the same specs and no overlay has; or
+    without the packages that a command of the image's file removes.
     """
     if pair.head.status != "unsolvable":
         return ""
@@ -171,23 +168,23 @@ def undecided(
 
 
 def _wants_removed(pool: Pool, request: ImageRequest, sides: Sides) -> str:
-    """As `undecided`, of packages that a command of the image's file removes: dnf takes with them
-    what requires them, or fails, by the order of the commands."""
+    """As `undecided`, for packages that a command of the image's file removes: depending on the
+    order of commands, dnf removes what requires them or fails."""
     names = (*request.removes, *request.swaps)
     whole = replace(request, removes=(), swaps=())
     if not names or pool.solve(whole, sides.head, settled=lambda _: True).status != "ok":
         return ""
     listed = " and ".join(f"`{name}`" for name in names)
-    return f"It is not known what it holds: a command removes {listed}, which others need."
+    return f"Its packages are not known: a command removes {listed}, which others need."
 
 
 def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
-    """As `undecided`, of packages of another architecture: as published, with head's versions and
-    the lines that the change adds."""
+    """As `undecided`, for packages of another architecture: the published ones with head's version
+    and the lines that the change adds."""
     head = sides.head
     made = {p.nevra.name: p.nevra for p in head.packages}
     native = native_arches(pool.arch)
-    # Of several versions the newest, which comes last.
+    # If there are several versions, the newest, which comes last.
     foreign = {
         (package.nevra.name, package.nevra.arch): with_version_of(package, made[package.nevra.name])
         for source in sorted(head.sources)
@@ -207,8 +204,8 @@ def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
     names = " and ".join(f"{n.name}.{n.arch}" for n in sorted(needed))
     return (
         f"It is not known whether it can be installed: it needs {names} of this change, which a"
-        f" check on {pool.arch} does not make. As they are published, with the change's lines, it"
-        " can be."
+        f" check on {pool.arch} does not make. With the published ones and the change's added"
+        " lines, it can be."
     )
 
 
@@ -231,7 +228,7 @@ def _wants_unevaluated(
             if c.kind == "missing" and c.needed_by is not None
         }
         if found <= ignored:
-            # A conflict cannot be ignored: only where nothing else is in the way.
+            # A conflict cannot be ignored: only if there are no other causes.
             decided = any(not any(one.concerns(c) for one in unevaluated) for c in causes)
             return "" if first is None or decided or not concerned else _sentence(*first)
         ignored |= found
@@ -254,8 +251,7 @@ def _sentence(one: UnevaluatedPackages, cause: UnsolvableCause) -> str:
 
 
 def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:
-    """The pair, with the reason where both sides are unsolvable and the published packages are
-    not."""
+    """The pair, with a reason if both sides are unsolvable and the published packages are not."""
     if not pair.base.status == pair.head.status == "unsolvable":
         return pair
     published = pool.solve(request, settled=lambda _: True)
@@ -265,7 +261,7 @@ def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Over
 
 
 def _reason(published: Closure, base: Overlay, arch: str) -> str:
-    """Which published packages of the sources the image needs that the overlay does not have."""
+    """Sentences on the published packages that the image needs and the overlay lacks."""
     there = {p.nevra for p in base.packages}
     needed = [p for p in published.packages if p.source in base.sources and p.nevra not in there]
     foreign = [p for p in needed if p.nevra.arch not in native_arches(arch)]

@@ -1,7 +1,7 @@
-"""The verdict of a check, by CONTRACT's rules, and where it lies that a spec file says nothing.
+"""The verdict of a check by CONTRACT's rules, and who is at fault for a spec that has no packages.
 
-Only what the change does is its failure. What base does in the same way, what a macro that nothing
-defined or a file that is not there leaves open, and what fails around us make a check neutral.
+Only what the change does fails the check. Failures that the base has too, undefined macros, missing
+files and failures around the check make it neutral.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def verdict(
 ) -> Verdict:
     """Return `failure` if the change is at fault, else `neutral` if something was not evaluated.
 
-    A spec that the change makes invalid or run into its sandbox's limits fails; so do a head that
-    is unsolvable where base was not, and an objective newly broken or made worse. Neutral: base
-    was already unsolvable or not evaluable, a macro stayed unexpanded, or more is `unknown`:
-    something around us failed, or an image could not be judged.
+    The change fails if it makes a spec invalid or run into its sandbox's limits, a head unsolvable
+    whose base was not, or an objective broken or worse. Neutral: the base was already unsolvable or
+    could not be evaluated, a macro stayed unexpanded, or `unknown`: something around the check
+    failed, or an image could not be judged.
     """
     images, unevaluated = tuple(images), tuple(unevaluated)
     if any(each.fault == "change" for each in unevaluated):
@@ -45,7 +45,7 @@ def verdict(
 def only_limits(
     images: Iterable[ImageResult], unevaluated: Iterable[Unevaluated], unknown: bool
 ) -> bool:
-    """Return true for a failure that objectives alone make: such a one may be accepted."""
+    """Return whether only objectives make it a failure, which a person may accept."""
     images, unevaluated = tuple(images), tuple(unevaluated)
     without = [replace(image, objectives=()) for image in images]
     return (
@@ -55,9 +55,9 @@ def only_limits(
 
 
 def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
-    """The result with its limits accepted; as it is where there is nothing of this to accept.
+    """The result with its limits accepted; unchanged if there is nothing to accept.
 
-    Who accepts it again has the last word: theirs is the reason that is shown.
+    If it is accepted again, the last acceptance and its reason are shown.
     """
     if not result.only_limits or result.accepted == acceptance:
         return result
@@ -70,24 +70,25 @@ def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
 
 
 def not_allowed(result: CheckResult) -> CheckResult:
-    """The prediction of a change that nobody trusted made or allowed: it waits for a person."""
+    """The prediction for a change that no trusted person made or allowed: it waits for one."""
     return replace(result, verdict="action_required", predicted_verdict=result.judged)
 
 
 Fault = Literal["change", "unexpanded", "unread", "base", "surroundings"]
-# A version or release, alone or at the end of a name; a line's number too.
+# A version or release, alone or at the end of a name; or a line number.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d[\w.~^+]*(?:-\d[\w.~^+]*)*")
-# Whatever has a slash, and a file's name with its suffix.
+# Anything with a slash, or a file name with a suffix.
 _PATH = re.compile(r"\S*/[^\s:;,'\")]*|(?<![\w.%{])[\w+%{}][\w.+%{}~^-]*\.[A-Za-z]\w*")
-# What an unclosed quotation of a path or version leaves around it.
+# Removing an unclosed quotation of a path or version leaves blanks.
 _BLANKS = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class Unevaluated:
-    """A spec file that gives no packages on one architecture: why, where that lies, which side.
+    """A spec file without packages on one architecture: the error, who is at fault, and on which
+    sides.
 
-    `sides` are those on which it is so; `failure` is head's if it is one of them.
+    `failure` is head's if `sides` has head.
     """
 
     failure: SpecFailure
@@ -96,11 +97,11 @@ class Unevaluated:
 
 
 def unevaluated(one: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
-    """Return why a spec gives no two sides to compare on `arch`, the change's part first.
+    """Return why a spec cannot be compared on `arch`; faults of the change come first.
 
-    Empty where both sides were evaluated. A head that is invalid or runs into a limit is the
-    change's fault unless base does so too, with the same first message but for numbers of lines,
-    versions and paths, or base could not be judged for reasons that lie around us.
+    Empty if both sides were evaluated. If head is invalid or runs into a limit, the change is at
+    fault, unless the base fails in the same way (`alike`), or something around the base's
+    evaluation failed.
     """
     head, base = _failure(one.head.get(arch)), _failure(one.base.get(arch))
     if head is None and base is None:
@@ -132,7 +133,7 @@ def _fault(failure: SpecFailure, side: Side) -> Fault:
 
 
 def _failure(result: Evaluation | None) -> SpecFailure | None:
-    """The failure of a side; an evaluation with macros unexpanded is one."""
+    """The failure of a side; unexpanded macros are one."""
     if isinstance(result, SpecEvaluation):
         if not result.unexpanded:
             return None
@@ -143,9 +144,9 @@ def _failure(result: Evaluation | None) -> SpecFailure | None:
 
 
 def alike(base: SpecFailure, head: SpecFailure) -> bool:
-    """Return true where both sides fail in the same way: the class, and the first message.
+    """Return whether both sides fail in the same way: the same cause and the same first message.
 
-    Numbers of lines, versions and paths are taken out of the messages.
+    Line numbers, versions and paths in the messages are ignored.
     """
     return base.cause == head.cause and essence(base.message) == essence(head.message)
 
@@ -163,7 +164,7 @@ def essence(message: str) -> str:
 
 
 def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tuple[RefusedLine, ...]:
-    """Return the lines of `paths` by which they cannot be evaluated, the change being at fault."""
+    """Return the lines of `paths` that cannot be evaluated and for which the change is at fault."""
     return tuple(
         sorted(
             {
@@ -176,10 +177,8 @@ def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tupl
 
 
 def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
-    """Return one sentence for each failure, the architectures that share it together.
-
-    What is the change's fault comes first.
-    """
+    """Return one sentence for each failure, with all architectures that have it; faults of the
+    change come first."""
     shared: dict[tuple[int, str], list[str]] = {}
     evaluated: set[str] = set()
     for one in specs:
@@ -193,13 +192,13 @@ def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
 
 def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
     for each in unevaluated(one, arch):
-        # What was refused is among the change's own problems already.
+        # A refused spec is among the problems of the change already.
         if one.spec.refused and each.sides == ("head",):
             continue
         failure = each.failure
         where = f"{failure.path}:{failure.line}" if failure.line else failure.path
         reason = failure.message.rstrip(".")
-        # Only of limits the words are ours: rpm's and the shell's cite what the spec has.
+        # Only messages about limits are ours; those of rpm and the shell cite the spec.
         words = reason if failure.cause == "limit" else in_backticks(reason)
         text = f"{where} ({' and '.join(each.sides)}): {words}."
         if each.fault == "base" and "head" in each.sides:
@@ -208,7 +207,8 @@ def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
 
 
 def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:
-    """Return a sentence of its own: what comes before it is rpm's, and a title may end there."""
+    """Return a separate sentence on the architectures: the text before it is rpm's, and a title may
+    end there."""
     named = sorted(set(arches), key=architecture_order)
     everywhere = all_architectures(named, evaluated)
     if everywhere:

@@ -237,7 +237,9 @@ def test_of_several_repository_documents_it_is_said_which(elsewhere: Elsewhere) 
     named = ExternalBuild("x", url, deadline=60.0, chroots={"zweite": {"x86_64": "z-x86_64"}})
     with elsewhere.change() as (_, prediction):
         for settings in (flat, none):
-            with pytest.raises(UsageError, match="for which repository document it is: repo, zwei"):
+            with pytest.raises(
+                UsageError, match="repository documents the packages are built: repo, zwei"
+            ):
                 plan_external(prediction, settings, NAMES, [HERE])
         (place,) = plan_external(prediction, named, NAMES, [HERE]).places
     assert (place.document, place.url) == ("zweite", f"{HERE}{'c' * 40}/z-x86_64/")

@@ -44,7 +44,9 @@ def test_both_sides_have_the_sizes_of_their_layers_and_objectives_are_held_again
     assert [(o.value, o.met) for o in before.objectives] == [(None, None)]
     images, notes = measured(prediction)
     image = images["x86_64"].result
-    assert notes == ("Layers: packages that are predicted weigh what their published files weigh.",)
+    assert notes == (
+        "Layers: predicted packages are counted with the sizes of their published files.",
+    )
     assert image.base.layer is not None
     assert image.head.layer is not None
     assert image.head.layer.uncompressed > image.base.layer.uncompressed

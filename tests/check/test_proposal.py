@@ -67,7 +67,7 @@ def test_images_that_only_the_heads_file_names_are_looked_at(bench: Bench) -> No
     assert [str(i.key.workload) for i in found.images] == ["more"]
     assert found.images[0].objectives[0].worse
     assert found.verdict == "failure"
-    assert any("not looked at here" in note for note in found.notes)
+    assert any("were not solved" in note for note in found.notes)
 
 
 def test_an_image_that_a_spec_not_evaluated_may_complete_fails_nothing(bench: Bench) -> None:
@@ -91,7 +91,7 @@ def test_what_a_spec_is_evaluated_with_counts_from_the_merge_on(bench: Bench) ->
         {"tool.spec": TOOL.replace("Version: 1", "Version: 2"), NAME: "dist: .x\n"},
     )
     assert found.images == ()
-    assert found.notes == ("dist counts from the merge on: here the base's are used.",)
+    assert found.notes == ("dist applies once merged; this check uses the base's.",)
 
 
 def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:

@@ -81,7 +81,7 @@ def test_an_environment_changes_the_images_of_all_its_workloads(
 def test_a_label_decides_which_workloads_an_environment_has(tree: Bench) -> None:
     result = check(tree, {"web.yaml": workload("tool").replace("[l]", "[other]")})
     assert result.images == ()
-    assert result.notes[0] == "No image any more: web in minimal."
+    assert result.notes[0] == "No longer requested: web in minimal."
     back = check(tree, {"web.yaml": workload("tool")})
     assert {(i.base.status, i.head.status) for i in back.images} == {("absent", "ok")}
 

@@ -39,7 +39,7 @@ LOOSER = ConfigurationChange(
             (broken_objective("small", "packages", 20, 41, 40),),
         ),
     ),
-    notes=("dist counts from the merge on: here the base's are used.",),
+    notes=("dist applies once merged; this check uses the base's.",),
 )
 WRONG = ConfigurationChange(
     ".minimize.yaml",
@@ -81,7 +81,7 @@ def test_every_form_says_what_would_change(samples) -> None:
             "Once the change to the configuration is merged", "objectives[small].limits.packages",
             "20", "40", "not set", ".el9", "2 more images would be checked",
             "1 image would no longer be checked", "this change would be a failure",
-            "It would break the objective", "counts from the merge on",
+            "It would break the objective", "applies once merged",
         ):  # fmt: skip
             assert part in text
     assert "**httpd**" not in render_comment(result)
