@@ -1,4 +1,4 @@
-"""Configuration documents, repositories, snapshots, download and cache.
+"""Configuration documents, repositories, snapshots, downloads and the cache.
 
-Names are imported when they are first used: a cold command must not pay for pydantic or urllib3.
+Names are imported on first use: a cold command must not pay for pydantic or urllib3.
 """

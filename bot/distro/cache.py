@@ -1,6 +1,6 @@
 """The cache directory: content-addressed, shared by processes, safe to delete at any time.
 
-Below a size: what was not used for longest goes first, never what a run is using.
+It is kept below a size: the least recently used content is evicted first, never what a run uses.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bot.locks import LIMIT, free_lock, locked
 
 DEFAULT_LIMIT = 20_000_000_000
 LIMIT_VARIABLE = "MINIMIZE_CACHE_LIMIT"
-# What grows with every package and can be had again: downloaded files and pieces of layers.
+# Kinds of content that grow with every package and can be fetched again: downloads, fragments.
 KINDS = ("packages", "headers", "fragments", "listings", "partial")
-# The same by their folders: sources of packages, and Debian's, which the demo's distribution is of.
+# More of these, as globs: sources of packages, and Debian's packages for the demo.
 _MORE_KINDS = ("sources/*", "debian/*/packages")
-# Who does not say that it runs (another release, a build) may still need what it used just now.
+# A process that records no run (another release, a build) may still need what it just used.
 _GRACE = 3600.0
 _LOCK = "eviction"
 _RUNS = "runs"
@@ -30,9 +30,9 @@ _OFTEN = 3600.0
 
 
 class Cache:
-    """A cache below `root`, which is created when something is first written.
+    """A cache below `root`, which is created at the first write.
 
-    Files appear whole or not at all: they are written beside their place and renamed into it.
+    Files appear whole or not at all: they are written beside their place and renamed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -52,10 +52,8 @@ class Cache:
 
     @contextmanager
     def lock(self, name: str, seconds: float = LIMIT) -> Iterator[None]:
-        """Hold the lock `name` (a file name), once nobody else does.
-
-        Raises LockedError where another holds it for `seconds` and more.
-        """
+        """Hold the lock `name` (a file name). Raises LockedError if it is held elsewhere for
+        `seconds`."""
         path = self.lock_file(name)
         with ExitStack() as stack:
             try:
@@ -65,17 +63,17 @@ class Cache:
             yield
 
     def lock_file(self, name: str) -> Path:
-        """The file of the lock `name`; its directory is made."""
+        """The file of the lock `name`; its directory is created."""
         return self.directory("locks") / f"{name}.lock"
 
     def write(self, path: Path, content: bytes) -> None:
-        """Puts `content` at `path` below the root, at once."""
+        """Write `content` to `path` below the root, atomically."""
         with self.replacing(path) as temporary:
             temporary.write_bytes(content)
 
     @contextmanager
     def replacing(self, path: Path) -> Iterator[Path]:
-        """A new file to write; it takes the place of `path` if the block ends without an error."""
+        """A new file to write; it replaces `path` if the block ends without an error."""
         temporary = self.temporary(path)
         try:
             yield temporary
@@ -86,13 +84,13 @@ class Cache:
             temporary.unlink(missing_ok=True)
 
     def temporary(self, path: Path) -> Path:
-        """An empty file of our own in the directory of `path`, which is created."""
+        """A new empty temporary file in the directory of `path`, which is created."""
         import tempfile
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-            # mkstemp's 0600 would keep other users of a shared cache out.
+            # mkstemp's 0600 would exclude other users of a shared cache.
             os.fchmod(handle, 0o644)
             os.close(handle)
         except OSError as error:
@@ -100,13 +98,13 @@ class Cache:
         return Path(name)
 
     def addressed(self, kind: str, checksum: str, name: str = "") -> Path:
-        """The place of the content `checksum`: `KIND/ab/abcdef...[-NAME]`; nothing is created."""
+        """The path of the content `checksum`: `KIND/ab/abcdef...[-NAME]`; nothing is created."""
         suffix = f"-{name}" if name else ""
         return self.root / kind / checksum[:2] / f"{checksum}{suffix}"
 
     def mark_used(self, path: Path) -> None:
-        """Record that the file `path` is in use, unless that was recorded within half an hour."""
-        with suppress(OSError):  # another user's, or gone: who reads it sees that
+        """Record that the file `path` is used, unless that was recorded in the last half hour."""
+        with suppress(OSError):  # owned by another user, or removed: the reader will see that
             if path.stat().st_mtime < time.time() - _GRACE / 2:
                 os.utime(path)
 
@@ -119,12 +117,12 @@ class Cache:
 
 @contextmanager
 def in_use(cache: Cache) -> Iterator[None]:
-    """While this is entered, nothing that is used from now on leaves the cache.
+    """Keep everything used within the context in the cache.
 
-    What is used must be touched (`os.utime`) when it is; packages and fragments are.
+    Each use must be recorded (`os.utime`); packages and layer fragments do so.
     """
     with ExitStack() as run:
-        with cache.lock(_LOCK):  # not while somebody evicts
+        with cache.lock(_LOCK):  # not during an eviction
             path = cache.temporary(cache.directory(_RUNS) / "run")
             run.enter_context(locked(path))
         run.callback(path.unlink, missing_ok=True)
@@ -147,10 +145,10 @@ def evict(
     grace: float = _GRACE,
     now: Callable[[], float] = time.time,
 ) -> Evicted:
-    """Removes the longest unused until the `kinds` of content take at most `limit` bytes together.
+    """Remove the least recently used content until the `kinds` take at most `limit` bytes.
 
-    What was used since the oldest run that still goes on began, or within `grace` seconds, stays,
-    even if that is more than the limit.
+    Content used within `grace` seconds, or since the oldest running run began, stays even above the
+    limit.
     """
     with cache.lock(_LOCK):
         before = min(_oldest_run(cache), now() - grace)
@@ -167,11 +165,10 @@ def evict(
 
 
 def tidy(cache: Cache) -> None:
-    """`evict` at most once an hour, until all of the cache takes what MINIMIZE_CACHE_LIMIT says
-    (`20 GB`).
+    """Evict, at most once an hour, until the whole cache is within MINIMIZE_CACHE_LIMIT (`20 GB`).
 
-    Roots and the demo's distribution are counted, and bound where they are made; what goes is what
-    can be fetched again, the demo's archive too: its lists last.
+    Roots and the demo's distribution are counted but limited where they are made. Only what can be
+    fetched again is removed; apt's lists for the demo last.
     """
     stamp = cache.directory("locks") / "tidied"
     with suppress(OSError):
@@ -183,7 +180,7 @@ def tidy(cache: Cache) -> None:
     kinds = (*KINDS, *(str(path.relative_to(cache.root)) for path in more))
     others = size_on_disk(cache.root) - sum(size_on_disk(cache.root / kind) for kind in kinds)
     left = others + evict(cache, max(limit - others, 0), kinds=kinds).left
-    # What apt knows of Debian's packages, for each architecture.
+    # apt's lists of Debian's packages, for each architecture.
     for lists in cache.root.glob("debian/*/*"):
         if left > limit and lists.name != "packages" and _newest(lists) < time.time() - _GRACE:
             left -= size_on_disk(lists)
@@ -191,7 +188,7 @@ def tidy(cache: Cache) -> None:
 
 
 def _newest(path: Path) -> float:
-    """When the newest file below a path was written, in seconds since 1970."""
+    """The time of the newest file below a path, in seconds since 1970."""
     times = [path.stat().st_mtime]
     for folder, _, files in os.walk(path):
         for file in files:
@@ -201,7 +198,7 @@ def _newest(path: Path) -> float:
 
 
 def limit_wanted() -> int:
-    """The size that the cache may have, in bytes; UsageError where the variable is no size."""
+    """The size limit of the cache in bytes. Raises UsageError if the variable is not a size."""
     text = os.environ.get(LIMIT_VARIABLE)
     if not text:
         return DEFAULT_LIMIT
@@ -211,7 +208,7 @@ def limit_wanted() -> int:
         return int(text) if text.isdigit() else parse_size(text)
     except ValueError as error:
         raise UsageError(
-            f"{LIMIT_VARIABLE}={text} is no size: {error}.", "Say it as `20 GB`."
+            f"{LIMIT_VARIABLE}={text} is not a size: {error}.", "Write it like `20 GB`."
         ) from error
 
 
@@ -236,7 +233,8 @@ class _Content:
 
 
 def _oldest_run(cache: Cache) -> float:
-    """When the oldest run that still goes on began; those that were killed are forgotten."""
+    """The start of the oldest run that still runs, in seconds since 1970, or infinity. Forgets runs
+    that were killed."""
     oldest = float("inf")
     for path in cache.directory(_RUNS).iterdir():
         with suppress(OSError), free_lock(path) as ended:
@@ -248,7 +246,7 @@ def _oldest_run(cache: Cache) -> float:
 
 
 def _contents(cache: Cache, kinds: Sequence[str]) -> Iterator[_Content]:
-    """Entries that may be removed; files of one content go together, they share the checksum."""
+    """Entries that may be removed; files with one checksum go together."""
     for kind in kinds:
         together: dict[str, list[os.DirEntry[str]]] = {}
         for directory in _directories(cache.root / kind):
@@ -256,13 +254,13 @@ def _contents(cache: Cache, kinds: Sequence[str]) -> Iterator[_Content]:
                 for entry in entries:
                     if entry.is_file(follow_symlinks=False):
                         name = entry.name
-                        # A temporary file is one by itself: `.CHECKSUM....RANDOM`.
+                        # A temporary file stands alone: `.CHECKSUM....RANDOM`.
                         key = name if name.startswith(".") else name.partition("-")[0]
                         together.setdefault(key, []).append(entry)
         for group in together.values():
             with suppress(OSError):
                 states = [entry.stat(follow_symlinks=False) for entry in group]
-                # The record goes first: without it the others are nothing.
+                # The record is removed first: the other files are useless without it.
                 paths = sorted((Path(entry.path) for entry in group), key=_record_first)
                 used = max(state.st_mtime for state in states)
                 yield _Content(used, tuple(paths), sum(state.st_size for state in states))

@@ -1,4 +1,4 @@
-"""One document's text, checked: its plain data, or what is wrong, where, and what is expected."""
+"""Checks one document's text: its data, or the places at fault and what is expected there."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OURS = "minimize-objective"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about one place of a document."""
+    """A message about one place of a document."""
 
     place: Place
     line: int
@@ -57,10 +57,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckedDocument:
-    """A document and its `kind`; the document is null where it is refused: `errors` say why.
+    """A document and its `kind`; the document is null if it is refused: `errors` say why.
 
-    `unused` tells what is accepted and changes nothing. `read` are other files that it was made of:
-    the sha256 of each, by its path.
+    `unused` are messages on what is accepted and has no effect. `read` has the sha256 of other
+    files that it includes, by path.
     """
 
     kind: str | None
@@ -71,17 +71,17 @@ class CheckedDocument:
     read: Mapping[str, str] = field(default_factory=dict)
 
     def line_of(self, place: Place) -> int:
-        """The line of `place`, 1 where the text could not be read."""
+        """The line of `place`; 1 if the text could not be read."""
         return self.text.line_of(place) if self.text else 1
 
 
 def check_text(
     content: bytes, id_: str, folder: Path | None = None, *, without: Collection[str] = ()
 ) -> CheckedDocument:
-    """Reads and checks the YAML text of one document, and the `.repo` files that it names.
+    """Read and check the YAML text of one document, and the `.repo` files that it names.
 
-    Relative paths of these begin at `folder`. Of a document of a kind in `without` nothing but its
-    kind is read.
+    Relative paths of these begin at `folder`. Documents of a kind in `without` are not read beyond
+    their kind.
     """
     try:
         text = parse_yaml(content)
@@ -111,7 +111,7 @@ def check_text(
 
 
 def check_data(kind: str, id_: str, data: Any) -> Document:
-    """The document of `kind` that has `data`. Raises InvalidDataError with the places at fault."""
+    """The document of `kind` with `data`. Raises InvalidDataError with the places at fault."""
     if not isinstance(data, dict):
         raise InvalidDataError((Problem((), f"expected a mapping, not {shown(data)}"),))
     source: Any = data.get("source")
@@ -129,7 +129,7 @@ def check_data(kind: str, id_: str, data: Any) -> Document:
 
 
 def _without_source(id_: str, data: Mapping[str, Any]) -> NoReturn:
-    """Raises InvalidDataError with what is wrong in a repository document beside its `source`."""
+    """Raise InvalidDataError for what is wrong in a repository document outside `source`."""
     message = "`source` is missing, and every repository must have it"
     if "source" in data:
         message = f"expected a mapping, not {shown(data['source'])}"
@@ -141,21 +141,22 @@ def _without_source(id_: str, data: Mapping[str, Any]) -> NoReturn:
 
 
 def _from_source(data: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    """A repository document's data with what `source` has in one mapping with the rest."""
+    """A repository document's data with the keys of `source` moved up beside the rest."""
     own = {k: v for k, v in data.items() if _is_beside(k, source)}
     there = {k: source[k] for k in RepositoryDocument.in_source if k in source}
     return {"architectures": DEFAULT_ARCHITECTURES, **there, **own}
 
 
 def _is_beside(key: str, source: Mapping[str, Any]) -> bool:
-    """True for a key beside `source` that counts: one that has no place in it, or none there."""
+    """Return whether a key beside `source` counts: `source` cannot have it, or does not."""
     if key in RepositoryDocument.beside_source:
         return not source.get(key)
     return key not in RepositoryDocument.in_source
 
 
 def _in_yaml(place: Place, data: Mapping[str, Any]) -> Place:
-    """Where in a repository document's YAML a field is; others have their fields in place."""
+    """The place of a repository document's field in its YAML; in other documents the places are the
+    same."""
     if "source" not in data or not place or place[0] not in RepositoryDocument.in_source:
         return place
     if place[0] == "repos" and place[2:3] == ("access",):
@@ -169,7 +170,7 @@ def _finding(text: YamlText, place: Place, message: str) -> Finding:
 
 
 def _kind(text: YamlText) -> tuple[str | None, Finding | None]:
-    """The document's type without its prefix, and what is wrong with its head."""
+    """The document's type without its prefix, and messages on its head."""
     head = text.data
     if not isinstance(head, dict):
         return None, _finding(text, (), "expected a mapping with `document`, `version` and `data`")
@@ -206,7 +207,7 @@ def _version(kind: str) -> str:
 
 
 def _unused(kind: str, document: Document, text: YamlText) -> Iterator[Finding]:
-    """The fields of an accepted document that nothing uses."""
+    """Messages on fields of an accepted document that nothing uses."""
     data = text.data["data"]
     if text.data["version"] != _version(kind):
         version = _version(kind)
@@ -253,7 +254,7 @@ def _unknown_keys(
 
 
 def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding]:
-    """Architectures that are dropped, wherever a document lists or maps them."""
+    """Messages on unknown architectures in lists and mappings; these entries are dropped."""
     if isinstance(data, list):
         for index, item in enumerate(data):
             yield from _unknown_arches(text, (*place, index), item)
@@ -273,7 +274,7 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
             if arch not in RPM_ARCHITECTURES:
                 message = f"unknown architecture `{arch}` is dropped{hint}"
                 yield _finding(text, (*place, key, step), message)
-            elif arch == "amd64":  # rpm knows it; a repository's folder is never called so
+            elif arch == "amd64":  # rpm knows it, but no repository folder has this name
                 message = f"no repository is called `{arch}`{hint}"
                 yield _finding(text, (*place, key, step), message)
 

@@ -1,12 +1,11 @@
-"""Connections to servers, open for the next request: direct or by proxy, with certificates.
+"""Connections to servers, kept open for the next request: direct or by proxy, with certificates.
 
-Secrets are read when they are needed and go into request headers: into no value, no name, no text.
-
-A download whose URL somebody else chose may come to public servers only: the bot stands in a
-network of its own, next to metadata services and internal hosts, which what a stranger writes into
-a spec file or a repository's settings must not read. So every URL on the way is looked at, and each
-address before a connection to it is made, after each redirect too; a proxy gets no other URLs.
-The same holds for what servers on the Internet name in their turn: redirects, mirrors, other bases.
+Secrets are read when needed and only go into request headers, not into values, names or texts. A
+download whose URL a stranger chose (in a spec file or a repository's settings) may reach public
+servers only: the bot's own network has metadata services and internal hosts that it must not read.
+So each URL is checked, and each address before connecting to it, after redirects too; a proxy gets
+no other URLs. The same holds for what servers on the Internet refer to: redirects, mirrors, base
+URLs.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ from bot.outbound.proxies import proxy_for
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Limits of a download: to public addresses, and to URLs that begin with one of `places`."""
+    """Limits of a download: public addresses only, and URLs that begin with one of `places`."""
 
     public_only: bool = False
     places: tuple[str, ...] | None = None
 
     def check(self, url: str) -> None:
-        """Raises RefusedFileError for a URL that is within none of the places."""
+        """Raise RefusedFileError for a URL that is within none of the places."""
         if self.places is not None and not is_inside(url, self.places):
             raise RefusedFileError(url, "it is not within a place that packages come from")
 
@@ -55,11 +54,11 @@ ANYWHERE = Reach()
 
 
 class PrivateAddressError(SurroundingsError):
-    """A host has an address that is not public, and may have only those."""
+    """A host has an address that is not public, but only public ones are allowed."""
 
 
 def is_inside(url: str, places: Iterable[str]) -> bool:
-    """Return whether a URL that a server sent us on to is within one of the allowed `places`."""
+    """Return whether a URL to which a server redirects is within one of the allowed `places`."""
     try:
         parts = urlsplit(url)
         decoded = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\")
@@ -70,19 +69,19 @@ def is_inside(url: str, places: Iterable[str]) -> bool:
     return any(url.startswith(place) for place in places)
 
 
-# Addresses of IPv6 that lead to one of IPv4, and how many bytes come before that: NAT64 (RFC 6052),
+# IPv6 prefixes that embed an IPv4 address, and the number of bytes before it: NAT64 (RFC 6052),
 # 6to4 (RFC 3056), and IPv4-compatible ones.
 _EMBEDDING = (
     (ip_network("64:ff9b::/96"), 12),
     (ip_network("2002::/16"), 2),
     (ip_network("::/96"), 12),
 )
-# Global by Python's register, and nobody's server: local NAT64, documentation, segment routing.
+# Global by Python's register, but not of servers: local NAT64, documentation, segment routing.
 _NOT_PUBLIC = tuple(
     ip_network(text)
     for text in ("64:ff9b:1::/48", "3fff::/20", "5f00::/16", "2001::/23", "192.0.0.0/24")
 )
-# Names that are nobody's on the Internet (RFC 6761, 6762, 8375, 9476).
+# Names that do not exist on the Internet (RFC 6761, 6762, 8375, 9476).
 _OWN_NAMES = ("localhost", "local", "internal", "home.arpa", "lan", "alt", "test", "invalid")
 
 
@@ -90,9 +89,9 @@ _PRIVATE_HINT = "Put the file into the repository or its lookaside."
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether an address is a server's on the Internet.
+    """Return whether an address is public.
 
-    No private, link-local, site-local, shared or multicast one is, however it is written.
+    Private, link-local, site-local, shared and multicast addresses are not, however written.
     """
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
@@ -107,8 +106,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def public_addresses(host: str, port: int) -> tuple[str, ...]:
-    """The addresses of a host. Raises PrivateAddressError unless every one is public, and
-    socket.gaierror where it has none."""
+    """The addresses of a host. Raises PrivateAddressError unless all are public, and
+    socket.gaierror if it has none."""
     name = host.strip("[]")
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -123,10 +122,8 @@ def public_addresses(host: str, port: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def is_on_internet(url: str) -> bool:
-    """Return whether the host of a URL is public, or not known here (behind a proxy).
-
-    A folder of this machine is not.
-    """
+    """Return whether the host of a URL is public, or unknown here (behind a proxy). False for a
+    local folder."""
     parts = urlsplit(url)
     if not parts.hostname:
         return False
@@ -140,9 +137,9 @@ def is_on_internet(url: str) -> bool:
 
 
 def _refuse_private_name(url: str) -> None:
-    """Raises PrivateAddressError for what a proxy must not be asked for.
+    """Raise PrivateAddressError for hosts that a proxy must not be asked for.
 
-    A name that this machine cannot look up is the proxy's to know, but no name of a local network.
+    A name that this machine cannot look up is left to the proxy, except names of local networks.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
@@ -158,7 +155,7 @@ def _refuse_private_name(url: str) -> None:
 
 class _PublicHTTP(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """A connection to an address that was looked at before anything is sent to it."""
+        """A connection whose address is checked before anything is sent to it."""
         try:
             addresses = public_addresses(self.host, self.port)
         except socket.gaierror as error:
@@ -194,14 +191,15 @@ class _PublicHTTPSPool(HTTPSConnectionPool):
 PUBLIC_POOLS = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
 
 
-# Connections to one host, of one process: who wants one more waits until one is free.
+# The most connections of one process to one host; another request waits until one is free.
 CONNECTIONS = 6
 _BOUNDED: dict[str, Any] = {"num_pools": 32, "maxsize": CONNECTIONS, "block": True}
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """A TLS connection's PEM files; with their times, so that a renewed certificate is used."""
+    """The PEM files of a TLS connection, with their times, so that a renewed certificate is
+    used."""
 
     verify: bool
     authority: str | None
@@ -211,10 +209,11 @@ class _Files:
 
 
 def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> urllib3.PoolManager:
-    """The connections for a URL: through `access`'s proxy, else the one that the environment names.
+    """The connection pool for a URL: through the proxy of `access`, else the one of the
+    environment.
 
-    With `public_only` there are none to an address that is not public, nor is a proxy asked for one
-    (PrivateAddressError). UsageError where a file or a secret that `access` names is not there.
+    With `public_only`, connections to an address that is not public raise PrivateAddressError, also
+    by proxy. Raises UsageError if a file or secret that `access` names is missing.
     """
     parts = urlsplit(url)
     files = _files(access) if parts.scheme == "https" else None
@@ -233,15 +232,15 @@ def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> ur
 
 
 def authorization(access: RepositoryAccess) -> dict[str, str]:
-    """The header of a request with credentials; none where the repository has none."""
+    """The authorization header for a request; empty if the repository has no credentials."""
     text = _basic(access.username, access.password, "the repository")
     return {"Authorization": text} if text else {}
 
 
 def read_reference(reference: Reference, purpose: str) -> str:
-    """The value that is referred to, without spaces around it.
+    """The value of a reference, stripped.
 
-    UsageError, naming the reference and the `purpose` and never the value, where it is not there.
+    Raises UsageError, naming the reference and the `purpose` but not the value, if it is missing.
     """
     if reference.kind == "env":
         where = f"The environment variable {reference.name}"
@@ -289,7 +288,7 @@ def _path(value: str | Reference | None, purpose: str) -> str | None:
 
 
 def read_path(value: str | Reference, purpose: str = "a path") -> str:
-    """A path, or the one that is referred to; raises as `read_reference`."""
+    """A path, direct or by reference; raises as `read_reference`."""
     return read_reference(value, purpose) if isinstance(value, Reference) else value
 
 
@@ -350,7 +349,7 @@ def _new_pool(
 
 
 def close_connections() -> None:
-    """Close all of them, and forget the servers that hung."""
+    """Close all connections, and forget the servers that hung."""
     forget_avoided()
     with _GUARD:
         for manager in _POOLS.values():
@@ -363,7 +362,7 @@ def _forget() -> None:
     _POOLS.clear()
 
 
-# Two processes must not talk over one connection; nor may one of them close the other's.
+# Two processes must not use one connection; nor may one of them close the other's.
 os.register_at_fork(before=_GUARD.acquire, after_in_parent=_GUARD.release)
 os.register_at_fork(after_in_child=_forget)
 os.register_at_fork(after_in_child=_GUARD.release)

@@ -1,9 +1,9 @@
 """The configuration documents: Content Resolver's, and our `minimize-objective`.
 
 Each class is the one definition of its document: the fields below `data`, their names (Content
-Resolver's), types and defaults. `bot.distro.validation` reads YAML by it, `bot.distro.load` stores
-and finds checked documents by it. The id of a document is its file name without `.yaml`. A mapping
-here is never changed after it was made.
+Resolver's), types and defaults. `bot.distro.validation` validates YAML by it, `bot.distro.load`
+caches checked documents by it. The id of a document is its file name without `.yaml`. Mappings here
+are never changed after construction.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
 class AccessFields(TypedDict, total=False):
-    """The keys of a repository that say how its servers are spoken to, as dnf.conf(5) has them."""
+    """The keys of a repository on access to its servers, as in dnf.conf(5)."""
 
     sslverify: bool
     sslcacert: PemFile | None
@@ -70,13 +70,12 @@ class RepoSource:
 
     `baseurl`, `metalink`, `mirrorlist` and `gpgkey` are templates: `$basearch`, `$arch` and
     `$releasever` are replaced when a snapshot is opened. The lower `priority` wins. `exclude` has
-    globs of package names. An empty `limit_arches` means every architecture.
-
-    `gpgkey` verifies `repomd.xml.asc` where the repository has one; with `repo_gpgcheck` a
-    repository without one is refused. With `include`, globs like `exclude`, the repository has no
-    other packages. One that may be skipped counts as empty where it cannot be had, with a note.
-    `access` is how its servers are spoken to. `variables` are the values of dnf's, once they are
-    known: lists of mirrors name them too.
+    globs of package names; with `include`, also globs, only these packages are in the repository.
+    An empty `limit_arches` means every architecture. `gpgkey` verifies `repomd.xml.asc` if the
+    repository has one; with `repo_gpgcheck` a repository without one is refused. With
+    `skip_if_unavailable`, one that cannot be read counts as empty, with a note. `access` is how its
+    servers are accessed. `variables` are the values of dnf's variables, once known: mirror lists
+    use them too.
     """
 
     __pydantic_config__: ClassVar = TOLERANT
@@ -101,7 +100,7 @@ class RepoSource:
 
 
 def _grouped(value: Any) -> Any:
-    """A repository's keys as the fields of `RepoSource`: those of the access are one field."""
+    """A repository's keys as fields of `RepoSource`; the keys of the access become one field."""
     if not isinstance(value, dict):
         return value
     access = AccessFields.__annotations__
@@ -142,7 +141,7 @@ Sources = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The fields that nearly every document has; `id` is its file's name without `.yaml`."""
+    """Fields of nearly every document; `id` is its file's name without `.yaml`."""
 
     id: str
     name: str
@@ -169,25 +168,24 @@ class VexSource:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDocument(Described):
-    """The repositories of one distribution, and what else is needed to solve and build there.
+    """The repositories of one distribution, and what else solving and building need.
 
     `modules` are the enabled streams (`name:stream`), `module_platform` the platform that modules
     require (`platform:el9`), `dist` rpm's `%dist` (`.el9`), `lookaside` the URL template of its
-    dist-git's lookaside cache; null where it is not stated.
-    `base_buildroot_override` are the packages that every build root holds; empty where
-    the document does not say. `variables` are dnf's, beside those that it sets by itself.
-    One that is no `default` is used only where somebody names it. `vex` are the vendor's documents
-    about CVEs that have no fix.
+    dist-git's lookaside cache; null if not stated. `base_buildroot_override` are the packages of
+    every build root; empty if not stated. `variables` are dnf's, beyond those that dnf sets. A
+    document that is not `default` is used only by name. `vex` are the vendor's documents about CVEs
+    without a fix.
     """
 
     __pydantic_config__: ClassVar = TOLERANT
-    # Fields below `data.source`, and those of them (ours) that may stand beside it too.
+    # Fields below `data.source`, and those (our own) that may stand beside it too.
     beside_source: ClassVar = ("modules", "module_platform", "dist", "lookaside")
     in_source: ClassVar = (
         *("releasever", "architectures", "repos", "base_buildroot_override", "variables", "vex"),
         *beside_source,
     )
-    # `.repo` files are read into `repos` before.
+    # `.repo` files were read into `repos` before.
     more_keys: ClassVar = ("composeinfo", "repofile", "enablerepo", "disablerepo")
 
     releasever: Release
@@ -207,9 +205,10 @@ class RepositoryDocument(Described):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDocument(Described):
-    """The packages of a base image. `options` are `include-docs` and `include-weak-deps`.
+    """The packages of a base image.
 
-    `rpmdb` is `drop` where images shall not carry rpm's database, else `keep`.
+    `options` are `include-docs` and `include-weak-deps`. `rpmdb` is `drop` if images have no rpm
+    database, else `keep`.
     """
 
     __pydantic_config__: ClassVar = TOLERANT
@@ -265,10 +264,10 @@ def _named_srpms(found: list[Placeholder]) -> tuple[Placeholder, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadDocument(Described):
-    """The packages of an application, on top of an environment that shares a label with it.
+    """The packages of an application, on top of each environment that shares a label with it.
 
-    `options` are `include-docs`, `include-weak-deps` and `strict`, which changes nothing here.
-    `test` is a shell command that succeeds in the image (`nginx -t`): advice tries it.
+    `options` are `include-docs`, `include-weak-deps` and `strict`, which has no effect here. `test`
+    is a shell command that must succeed in the image (`nginx -t`): advice runs it.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -286,7 +285,7 @@ class WorkloadDocument(Described):
 
 @dataclass(frozen=True, slots=True)
 class UnwantedDocument(Described):
-    """Packages to flag wherever an image with one of the labels holds them."""
+    """Packages to flag in every image with one of the labels."""
 
     __pydantic_config__: ClassVar = EXACT
 
@@ -306,7 +305,7 @@ class LabelDocument(Described):
 
 @dataclass(frozen=True, slots=True)
 class ViewDocument(Described):
-    """Content Resolver's view, accepted as it is: nothing here is computed from it.
+    """Content Resolver's view: accepted, but nothing is computed from it.
 
     `base_view_id` is set for an add-on view only.
     """
@@ -370,7 +369,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 class Configuration:
     """All documents of a configuration directory, by id, in the order of their ids.
 
-    `requested` are images that no documents meet for: those of files such as Containerfiles.
+    `requested` are images that no workload and environment make: those of files such as
+    Containerfiles.
     """
 
     repositories: Mapping[str, RepositoryDocument] = field(default_factory=dict, hash=False)

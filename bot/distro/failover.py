@@ -1,8 +1,8 @@
-"""Which of several servers is tried next, and how long each is waited for.
+"""The order in which several servers are tried, and how long each is waited for.
 
-Where several have the same file, each is first tried briefly: one that hangs costs seconds. Those
-that failed for the moment are tried again, with more time, only if none had it. A server that did
-not answer comes last for a while, whatever is fetched.
+If several have the same file, each is first tried briefly: one that hangs costs seconds. Those with
+a temporary failure are tried again, with more time, only if none had the file. A server that did
+not answer comes last for a while, for every file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bot.model.package import origin
 _T = TypeVar("_T")
 # HTTP statuses that another try may change.
 PASSING = (429, 500, 502, 503, 504)
-# Seconds for which a server that did not answer is tried after all others.
+# Seconds for which a server that did not answer is tried last.
 _AVOIDED_FOR = 600.0
 
 
 class FetchError(SurroundingsError):
-    """A URL that could not be read; `status` is HTTP's, null where there was no answer."""
+    """A URL that could not be read; `status` is HTTP's, null without an answer."""
 
     def __init__(self, url: str, why: str, status: int | None = None, hint: str = "") -> None:
         super().__init__(f"{url} could not be read: {why}.", hint)
@@ -33,17 +33,17 @@ class FetchError(SurroundingsError):
 
     @property
     def is_absent(self) -> bool:
-        """True where the server says that there is no such file."""
+        """Return whether the server says that there is no such file."""
         return self.status in (404, 410)
 
     @property
     def is_passing(self) -> bool:
-        """True where another try may do better."""
+        """Return whether another try may succeed."""
         return self.status is None or self.status in PASSING
 
 
 class RefusedFileError(SurroundingsError):
-    """A file does not match its metadata: truncated, corrupt, too large or another one."""
+    """A file does not match its metadata: truncated, corrupt, too large or replaced."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
@@ -55,14 +55,13 @@ class RefusedFileError(SurroundingsError):
 
 
 class AbsentError(SurroundingsError):
-    """There is no such file: nobody failed."""
+    """The file does not exist on the server; not a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a place is tried, and seconds: for a connection, for each next piece of an answer,
-    for a transfer that is too slow. No try begins after `until` (monotonic seconds).
-    """
+    """The number of tries for a place, and timeouts in seconds: for connecting, for each read, and
+    for a transfer that is too slow. No try begins after `until` (monotonic seconds)."""
 
     tries: int
     connect: float
@@ -72,24 +71,24 @@ class RetryPolicy:
 
     @property
     def is_over(self) -> bool:
-        """True once `until` has passed."""
+        """Return whether `until` has passed."""
         return self.until is not None and time.monotonic() >= self.until
 
     def with_deadline(self, seconds: float) -> RetryPolicy:
-        """This policy, but no try begins later than `seconds` from now."""
+        """This policy, with no try beginning later than `seconds` from now."""
         return replace(self, until=time.monotonic() + seconds)
 
 
-# The only place that has something, one of several, and one that others can stand in for.
+# For the only place of a file; for one of several; for one that others can replace.
 MANY = RetryPolicy(tries=4, connect=10, read=30, slow=60)
 FEW = RetryPolicy(tries=2, connect=5, read=15, slow=30)
 BRIEF = RetryPolicy(tries=1, connect=3, read=5, slow=10)
-# Seconds for all mirrors of a repository whose last good state is there.
+# Seconds for all mirrors of a repository of which a good state is cached.
 BUDGET = 15.0
 
 
 def rounds(places: int, most: RetryPolicy | None = None) -> tuple[RetryPolicy, ...]:
-    """How so many places of one file are tried, one policy a round; `most` is the last one's."""
+    """The policies for so many places of one file, one per round; `most` is the last one."""
     last = most or (MANY if places == 1 else FEW)
     if places == 1 or last.tries <= BRIEF.tries:
         return (last,)
@@ -101,10 +100,10 @@ def first_of(
     request: Callable[[str, RetryPolicy], _T],
     policies: Iterable[RetryPolicy],
 ) -> _T:
-    """The first answer that `request` gets, of the URLs in their order.
+    """The first answer of `request` for the URLs, in their order.
 
-    A later round tries those alone that may do better then. Raises the worst of the errors where
-    none has an answer.
+    Later rounds try only the URLs that may succeed then. Raises the worst of the errors if none has
+    an answer.
     """
     errors: dict[str, SurroundingsError] = {}
     left = list(urls)
@@ -127,8 +126,8 @@ def first_of(
 
 
 def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
-    """The error to raise: a refusal before a failure before an absence; how many mirrors, if
-    many."""
+    """The error to raise: a refused file before a failure before a missing file; with the number of
+    places if there were several."""
     ranked = sorted(
         problems,
         key=lambda p: 2 if isinstance(p, AbsentError) else isinstance(p, RefusedFileError) ^ 1,
@@ -139,12 +138,12 @@ def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
     return first
 
 
-# Servers that did not answer: until when (monotonic seconds) the others are tried before them.
+# Servers that did not answer, with the time (monotonic seconds) until which they are tried last.
 _AVOIDED: dict[str, float] = {}
 
 
 def forget_avoided() -> None:
-    """Try every server in its turn again."""
+    """Forget which servers did not answer."""
     _AVOIDED.clear()
 
 

@@ -1,7 +1,7 @@
-"""Types of configuration fields: what they take from YAML, and the value that they become.
+"""Types of configuration fields: the YAML that they accept, and the resulting value.
 
-The markers are pydantic's validators without pydantic, which is slow to import: it is needed only
-where a document is validated (`bot.distro.validation`). Scalars come as text.
+The markers are pydantic's validators without pydantic, which is slow to import: only validation
+needs it (`bot.distro.validation`). Scalars come as text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-# Of a document's class (pydantic's `extra`): keys that it does not know are ignored, or refused.
+# The policy on unknown keys of a document's class (pydantic's `extra`): ignored, or refused.
 TOLERANT: dict[str, Any] = {"extra": "ignore"}
 EXACT: dict[str, Any] = {"extra": "forbid"}
 _BYTES = {
@@ -40,19 +40,19 @@ _DURATION = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,3})?)\s*(?P<unit>s|min|h|d)
 def parse_size(text: str) -> int:
     """Bytes in `text`; kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024.
 
-    Raises ValueError with a sentence that says what is expected.
+    Raises ValueError with a sentence on what is expected.
     """
     match = _SIZE.match(text.strip())
     factor = _BYTES.get(match["unit"].lower()) if match else None
     if match is None or factor is None:
         raise ValueError(f"expected a size such as `60 MB` or `500 KiB`, not `{text}`")
     whole, _, fraction = match["number"].partition(".")
-    # In whole numbers: 0.1 MB is 100000 bytes, whatever a float makes of it.
+    # In whole numbers: 0.1 MB is exactly 100000 bytes, without rounding of floats.
     return int(whole + fraction) * factor // int("1" + "0" * len(fraction))
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `text`. Raises ValueError with a sentence that says what is expected."""
+    """Seconds in `text`. Raises ValueError with a sentence on what is expected."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"expected a duration such as `30 min` or `2 h`, not `{text}`")
@@ -61,7 +61,7 @@ def parse_duration(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Applies `function` to the input; a ValueError of it is the field's error."""
+    """Applies `function` to the input; its ValueError is the field's error."""
 
     function: Callable[[Any], Any]
 
@@ -76,9 +76,9 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """Applies `function` to the value; a ValueError of it is the field's error.
+    """Applies `function` to the value; its ValueError is the field's error.
 
-    `read_as` is the type that the input is validated as, where it is another than the value's.
+    `read_as` is the type that the input is validated as, if it differs from the value's.
     """
 
     function: Callable[[Any], Any]
@@ -99,7 +99,7 @@ class Within:
     """A number's limits, both included."""
 
     least: int
-    most: int = 2**63 - 1  # what SQLite stores as a whole number
+    most: int = 2**63 - 1  # the largest integer of SQLite
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -113,7 +113,7 @@ class Within:
 
 
 def matching(pattern: str, expected: str) -> After:
-    """A check that all of a text matches `pattern`; `expected` is the error's beginning."""
+    """A check that the whole text matches `pattern`; `expected` begins the error."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -133,7 +133,7 @@ def _one_or_many(value: Any) -> Any:
 
 
 def no_mapping_is_empty(value: Any) -> Any:
-    """An empty mapping for null."""
+    """An empty mapping for null, else the value."""
     return {} if value is None else value
 
 
@@ -144,7 +144,7 @@ def without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _url(value: str) -> str:
     if "@" in value.partition("://")[2].partition("/")[0]:
-        # Whatever it is, it is not repeated: there may be a password in it.
+        # It is not repeated: it may contain a password.
         raise ValueError(
             "expected a URL without user name or password: give `username` and `password` by"
             " reference, {env: NAME} or {file: PATH}"
@@ -154,7 +154,7 @@ def _url(value: str) -> str:
             f"expected a URL that begins with https://, http:// or file:///: `{value}`"
         )
     try:
-        urlsplit(value).port  # noqa: B018  # read for what is wrong with it
+        urlsplit(value).port  # noqa: B018  # raises if the port is invalid
     except ValueError as error:
         raise ValueError(f"expected a URL, not `{value}`: {error}") from error
     return value
@@ -179,7 +179,7 @@ def _pem_file(value: Any) -> str | Reference:
 def _secret(value: Any) -> Reference:
     """A reference to a secret; errors never repeat the value, which may be the secret itself."""
     if not isinstance(value, dict):
-        # pydantic tells ValueErrors with their place, TypeErrors it lets through.
+        # pydantic reports ValueErrors with their place, but not TypeErrors.
         raise ValueError(  # noqa: TRY004
             "expected a reference, {env: NAME} or {file: PATH}, never the secret itself"
         )
@@ -193,7 +193,7 @@ def _secret(value: Any) -> Reference:
 
 
 def known_arches(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that rpm knows; ValueError where that is none of them."""
+    """The architectures that rpm knows; ValueError if there are none."""
     known = tuple(arch for arch in without_repeats(values) if arch in RPM_ARCHITECTURES)
     if values and not known:
         common = ", ".join(DEFAULT_ARCHITECTURES)

@@ -1,6 +1,6 @@
-"""HTTP as mirrors need it: retries with backoff, ranges, resuming, and limits on what is taken.
+"""HTTP for mirrors: retries with backoff, ranges, resuming, and limits on sizes.
 
-urllib3 does the work; it is imported with this module, which nothing imports before it must.
+It uses urllib3 and imports it at once, so this module is imported late.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from bot.outbound.authorities import CA_VARIABLE
 LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 USER_AGENT = "minimize (+rpm-md client)"
-# Seconds: the first wait between tries, which doubles each time; tests make it 0.
+# Seconds before the first retry, doubled each time; tests set it to 0.
 BACKOFF = 0.5
 _RETRY_AFTER_MAX = 30
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 18
-# A mirror that is slower than this for longer than patience has it is as good as dead.
+# Bytes per second: a mirror that stays slower for the policy's `slow` seconds has failed.
 _SLOWEST = 20_000  # bytes a second
 
 
 class _Retry(urllib3.Retry):
     def parse_retry_after(self, retry_after: str) -> float:
-        """The delay that the server asks for, but no longer than a person would wait."""
+        """The seconds of a Retry-After header, limited to what a person would wait."""
         return min(super().parse_retry_after(retry_after), _RETRY_AFTER_MAX)
 
 
@@ -63,8 +63,8 @@ def get(
     """The content at `url`. Raises FetchError, also for 404, RefusedFileError beyond `limit` bytes.
 
     With the ETag or date of an `earlier` answer the request is conditional. `access` says how its
-    server is spoken to; its credentials go to its own origins alone, whatever redirects say.
-    `reach` is as `download` has it.
+    server is accessed; its credentials go to its own origins only, also after redirects. `reach` is
+    as in `download`.
     """
     headers = {"If-None-Match": earlier.etag, "If-Modified-Since": earlier.last_modified}
     given = {name: value for name, value in headers.items() if value}
@@ -86,9 +86,9 @@ def get(
 def call(
     url: str, body: bytes, content_type: str, limit: int, *, reach: Reach, retry_policy: RetryPolicy
 ) -> bytes:
-    """The answer to a call at `url` (POST) that changes nothing there: it may be sent again.
+    """The answer to a POST to `url` that changes nothing on the server, so that it may be retried.
 
-    Raises as `download`; a redirect is an error, since whoever follows it sends no body.
+    Raises as `download`; a redirect is an error, because following it would drop the body.
     """
     LOG.debug("Calling %s", url)
     transfer = _Transfer(url, NO_ACCESS, retry_policy, reach, body)
@@ -104,7 +104,7 @@ def call(
 def get_range(
     url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, retry_policy: RetryPolicy = MANY
 ) -> bytes:
-    """The first `end` bytes at `url`, whether the server knows ranges or not. Raises FetchError."""
+    """The first `end` bytes at `url`, even if the server supports no ranges. Raises FetchError."""
     LOG.debug("Fetching the beginning of %s", url)
     transfer = _Transfer(url, access, retry_policy)
 
@@ -115,7 +115,7 @@ def get_range(
             for chunk in transfer.pieces(response):
                 content += chunk
                 if len(content) >= end:
-                    break  # a server without ranges would go on to the end of the file
+                    break  # a server without ranges would send the whole file
         return bytes(content[:end])
 
     content = transfer.attempt(once)
@@ -134,11 +134,11 @@ def download(
     reach: Reach = ANYWHERE,
     resume: bool = True,
 ) -> None:
-    """Writes the file at `url` to `target`, with `resume` going on where `target` ends.
+    """Write the file at `url` to `target`; with `resume`, continue where `target` ends.
 
-    Raises FetchError (AbsentError where there is nothing), and leaves what came so far for the
-    next try; a file that would pass `limit` bytes is refused (RefusedFileError) before it does.
-    What would leave `reach` is refused as well (RefusedFileError, PrivateAddressError).
+    Raises FetchError (AbsentError if there is no file) and leaves what was received for the next
+    try. A file above `limit` bytes raises RefusedFileError before it passes the limit; a URL
+    outside `reach` raises RefusedFileError or PrivateAddressError.
     """
     LOG.debug("Fetching %s", url)
     transfer = _Transfer(url, access, retry_policy, reach)
@@ -147,7 +147,7 @@ def download(
         start = target.stat().st_size if resume and target.exists() else 0
         with transfer.response({"Range": f"bytes={start}-"} if start else {}) as response:
             if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-                target.unlink()  # what is there is no beginning of this file
+                target.unlink()  # the present file is not the beginning of this one
                 raise ProtocolError("it is shorter than what was already there")
             transfer.expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
             resumed = response.status == HTTPStatus.PARTIAL_CONTENT and start > 0
@@ -160,8 +160,7 @@ def download(
 
 @dataclass(frozen=True, slots=True)
 class _Transfer:
-    """The transfer of one URL, over as many tries and redirects as it takes; `call` is the body of
-    a request that has one."""
+    """The transfer of one URL, with its retries and redirects; `call` is the body of a POST."""
 
     url: str
     access: RepositoryAccess
@@ -170,7 +169,7 @@ class _Transfer:
     call: bytes | None = None
 
     def attempt(self, once: Callable[[], _T]) -> _T:
-        """The result of `once`, tried again where a body breaks off; FetchError after the last."""
+        """The result of `once`, retried if a body breaks off; FetchError after the last try."""
         tries = self.retry_policy.tries
         for number in range(tries):
             if number:
@@ -186,14 +185,15 @@ class _Transfer:
 
     @contextmanager
     def response(self, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """An answer whose body is not read yet. Refused and unanswered requests are tried again."""
+        """An answer whose body is not read yet. Requests without an answer or with a temporary
+        error are retried."""
         response = self._follow(headers)
         done = False
         try:
             yield response
             done = True
         finally:
-            # Half-read connections are of no use to the next request.
+            # A half-read connection cannot be reused.
             if done and _is_small_rest(response):
                 response.drain_conn()
             else:
@@ -201,10 +201,9 @@ class _Transfer:
             response.release_conn()
 
     def _follow(self, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """The answer that is no redirect.
+        """The answer after all redirects.
 
-        Redirects are followed here and not by urllib3, which would show a client certificate to
-        whoever they lead to.
+        They are followed here because urllib3 would show the client certificate to any host.
         """
         place, allowed = self.url, self.access.at(self.url)
         for _ in range(_MOST_REDIRECTS + 1):
@@ -224,10 +223,8 @@ class _Transfer:
         raise FetchError(self.url, f"it redirects more than {_MOST_REDIRECTS} times")
 
     def _must_be_public(self, place: str) -> bool:
-        """Return whether `place` must have a public address.
-
-        A server of the Internet does not send us on into our own network; one of that may.
-        """
+        """Return whether `place` must have a public address: a server on the Internet may not
+        redirect into our own network, an internal one may."""
         named = self.access.named or {origin(self.url)}
         if self.reach.public_only or origin(place) in named:
             return self.reach.public_only
@@ -236,7 +233,7 @@ class _Transfer:
     def _ask(
         self, place: str, headers: Mapping[str, str], access: RepositoryAccess
     ) -> urllib3.BaseHTTPResponse:
-        """The answer at `place`, where the request has come to."""
+        """The answer at `place`, the current URL of the request."""
         policy = self.retry_policy
         again = policy.tries - 1
         retries = _Retry(
@@ -273,18 +270,18 @@ class _Transfer:
             )
         except HTTPError as error:
             raise FetchError(self.url, _reason(error), hint=_remedy(error)) from error
-        except ValueError as error:  # urlsplit's and ssl's, of what is no URL or no certificate
+        except ValueError as error:  # from urlsplit and ssl, for an invalid URL or certificate
             raise FetchError(self.url, str(error) or type(error).__name__) from error
 
     def expect(self, response: urllib3.BaseHTTPResponse, *statuses: int) -> None:
-        """Raises FetchError for an answer with another status."""
+        """Raise FetchError for an answer with another status."""
         status = response.status
         if status not in statuses:
             why = f"HTTP status {status} {response.reason or 'unexpected'}"
             raise FetchError(self.url, why, status, _REMEDIES.get(status, ""))
 
     def body(self, response: urllib3.BaseHTTPResponse, limit: int) -> Iterator[bytes]:
-        """The body in pieces; RefusedFileError once it has more than `limit` bytes."""
+        """The body in pieces; raises RefusedFileError above `limit` bytes."""
         length = response.headers.get("Content-Length", "")
         if length.isascii() and length.isdecimal() and int(length[:20]) > limit:
             why = f"it has {length[:20]} bytes, more than the {limit} allowed"
@@ -297,7 +294,7 @@ class _Transfer:
             yield chunk
 
     def pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-        """The body as it comes, not in whole chunks: a server that trickles is noticed in time."""
+        """The body as it is received, so that a slow server is noticed in time."""
         received, start, slow = 0, time.monotonic(), self.retry_policy.slow
         while piece := response.read1(_CHUNK, decode_content=False):
             received += len(piece)
@@ -337,7 +334,7 @@ def _cause(error: Exception) -> BaseException:
 def _reason(error: Exception) -> str:
     cause = _cause(error)
     if isinstance(cause, ProxyError):
-        # Its text is a tuple of a sentence and the error behind it.
+        # Its text is a tuple of a sentence and the cause.
         return f"its proxy does not answer: {_reason(cause.original_error)}"
     text = str(cause)
     # urllib3 puts its own objects before the sentence: "<...HTTPConnection object at 0x..>: ...".

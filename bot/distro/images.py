@@ -1,4 +1,4 @@
-"""Which images a configuration describes, and what each asks of the solver."""
+"""The images that a configuration describes, and the request of each to the solver."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ def image_keys(
 ) -> tuple[ImageKey, ...]:
     """The images of a configuration, sorted; an empty filter means all.
 
-    A workload meets an environment when they share a label, an environment a repository document
-    when it lists it, in each of that document's architectures (Content Resolver's rule). Raises
-    UsageError for an id that no document has and an architecture that there is not; a filter that
-    leaves nothing gives nothing.
+    A workload applies to an environment if they share a label, an environment to the repository
+    documents that it lists, on each of their architectures (Content Resolver's rule). Raises
+    UsageError for an unknown id or architecture; filters that match nothing give nothing.
     """
     chosen_workloads = _chosen("workload", configuration.workloads, workloads)
     chosen_environments = _chosen("environment", configuration.environments, environments)
@@ -94,8 +93,8 @@ def environment_keys(
 def image_request(configuration: Configuration, key: ImageKey) -> ImageRequest:
     """The request of the image `key`: environment and workload in one job.
 
-    Weak dependencies are taken only if either document says `include-weak-deps`. Raises UsageError
-    for an id that no document has.
+    Weak dependencies are installed if either document has `include-weak-deps`. Raises UsageError
+    for an unknown id.
     """
     if key in configuration.requested:
         return configuration.requested[key]
@@ -141,9 +140,10 @@ def _request(
 
 
 def _placeholders(workload: WorkloadDocument, arch: str) -> tuple[PlaceholderPackage, ...]:
-    """Those that exist on `arch`: source and binary limits both count (Content Resolver's rule).
+    """The placeholders on `arch`: limits of source and binary package both apply (Content
+    Resolver's rule).
 
-    Content Resolver has one binary package for a name: the last one that says it.
+    Of binary packages with one name the last counts, as in Content Resolver.
     """
     found: dict[str, PlaceholderPackage] = {}
     for srpm in workload.package_placeholders:
@@ -169,7 +169,7 @@ def _chosen(kind: str, documents: Mapping[str, _D], ids: Iterable[str]) -> list[
 
 
 def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> list[str]:
-    """`ids` without repeats; UsageError with near matches for one that is not there."""
+    """`ids` without repeats. Raises UsageError with similar names for an unknown one."""
     named = list(dict.fromkeys(ids))
     for id_ in named:
         if id_ not in documents:
@@ -185,11 +185,8 @@ def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> li
 def chosen_documents(
     configuration: Configuration, repositories: Iterable[str]
 ) -> list[RepositoryDocument]:
-    """The repository documents of these ids; without ids those that everything is about.
-
-    That is: the `default` ones and those that an objective names, ordered by id. Raises
-    UsageError for an id that no document has.
-    """
+    """The repository documents of these ids; without ids, the `default` ones and those that an
+    objective names, by id. Raises UsageError for an unknown id."""
     named = _named("repository", configuration.repositories, repositories)
     if named:
         return [configuration.repositories[id_] for id_ in named]
@@ -202,7 +199,8 @@ def chosen_documents(
 
 
 def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[str]:
-    """`arches`, which rpm must know; else UsageError with near names or those of the documents."""
+    """`arches`, all known to rpm. Raises UsageError with similar names or those of the
+    documents."""
     named = frozenset(arches)
     there = {a for document in configuration.repositories.values() for a in document.architectures}
     for arch in sorted(named):

@@ -1,4 +1,4 @@
-"""OpenPGP keys of repositories, and detached signatures of repomd.xml, checked with Sequoia."""
+"""OpenPGP keys of repositories, and detached signatures of repomd.xml, verified with Sequoia."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from bot.model.package import NO_ACCESS, RepositoryAccess
 if TYPE_CHECKING:
     import pysequoia
 
-# The binding raises anyhow's errors as plain Exception, with a stack trace of Rust below.
+# The binding raises anyhow's errors as plain Exception, with a Rust backtrace.
 _SEQUOIA_ERRORS = Exception
 
 
 def read_keys(
     urls: Sequence[str], access: RepositoryAccess = NO_ACCESS, most: RetryPolicy | None = None
 ) -> list[tuple[str, bytes]]:
-    """The keys that can be had, each with its URL; SurroundingsError where that is none of them.
+    """The keys that could be fetched, each with its URL. Raises SurroundingsError if there is none.
 
-    A server that does not answer is waited for no longer than `most` has it, and not at all where
-    others had keys.
+    A server that does not answer is waited for as `most` allows, and not at all once others had
+    keys.
     """
 
     def read(url: str, retry_policy: RetryPolicy) -> bytes:
@@ -63,7 +63,8 @@ def read_keys(
 
 
 def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str, ...]]:
-    """Where the keys of each repository of a document are; repositories without keys left out."""
+    """The URLs of the keys of each repository of a document; repositories without keys are left
+    out."""
     return {
         repo.id: expanded(repo, document, arch).gpgkey for repo in document.repos if repo.gpgkey
     }
@@ -72,10 +73,10 @@ def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str,
 def verify_detached(
     name: str, content: bytes, signature: bytes, keys: Sequence[tuple[str, bytes]]
 ) -> None:
-    """Raises RefusedFileError, naming `name`, unless one of `keys` signed `content`.
+    """Raise RefusedFileError, naming `name`, unless one of `keys` signed `content`.
 
-    `keys` are where each key file comes from and its content, armored or not, with one key or many.
-    Of several signatures one good one is enough, as rpm and gpgv have it.
+    `keys` are the URL and content of each key file, armored or not, with one or many keys. One good
+    signature of several is enough, as for rpm and gpgv.
     """
     import pysequoia
     from pysequoia.packet import PacketPile

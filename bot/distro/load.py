@@ -1,4 +1,4 @@
-"""A configuration directory: all its documents, or all that is wrong with them; and its import.
+"""Loads a configuration directory, with all its errors; imports one from Content Resolver.
 
 A content-resolver-input tree is checked first, and copied only if all of it is valid.
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.distro.check import CheckedDocument
 
-# The server's settings live in the same folder; they are no document.
+# The server's settings are in the same folder and are not a document.
 SETTINGS_FILE = "bot.yaml"
-# As much as `parse_yaml` takes, which a cold command does not import.
+# The limit of `parse_yaml`, which a cold command does not import.
 _NO_NAME = "its file name is not UTF-8, and is the document's id: rename it"
 _MISNAMED = (
     ("*.yml", "not read: a document's file name ends in `.yaml`"),
@@ -36,7 +36,7 @@ _MISNAMED = (
 
 @dataclass(frozen=True, order=True, slots=True)
 class DocumentProblem:
-    """A message about one place of a file; `line` from 1, `field` dotted or empty."""
+    """A message about one place of a file; `line` counts from 1, `field` is dotted or empty."""
 
     file: str
     line: int
@@ -49,18 +49,20 @@ class DocumentProblem:
 
 
 def _is_text(name: str) -> bool:
-    """Return whether a file's name can be written: no bytes in it that are no UTF-8."""
+    """Return whether a file's name is valid UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _printable(text: str) -> str:
-    """`text` with what no terminal should be sent as Python writes it: `\\x1b`, `\\udcff`."""
+    """`text` with characters that a terminal should not get escaped as in Python: `\\x1b`,
+    `\\udcff`."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationReport:
-    """`documents` is the number of YAML files read, refused ones too. Sorted by file and line."""
+    """The problems of a configuration, sorted by file and line. `documents` is the number of YAML
+    files read, including refused ones."""
 
     documents: int
     errors: tuple[DocumentProblem, ...]
@@ -68,7 +70,7 @@ class ConfigurationReport:
 
 
 class ConfigurationError(UsageError):
-    """Documents are refused; `problems` has every place."""
+    """The configuration has refused documents; `problems` has every place."""
 
     def __init__(self, directory: Path, problems: tuple[DocumentProblem, ...]) -> None:
         many = f"{len(problems)} problems" if len(problems) > 1 else "A problem"
@@ -78,10 +80,10 @@ class ConfigurationError(UsageError):
 
 
 def load_configuration(directory: Path, *, cache: Cache | None = None) -> Configuration:
-    """All documents of `directory` (sub-folders are not read).
+    """Load all documents of `directory` (without sub-folders).
 
-    With `cache`, a configuration that was once found good is not parsed and checked again while
-    its files' contents stay the same. Raises ConfigurationError listing every place at fault.
+    With `cache`, a configuration that was valid is not parsed and checked again while its files'
+    contents stay the same. Raises ConfigurationError listing every place at fault.
     """
     contents = documents_in(directory)
     remembered = cache.root / "configuration" / f"{_key(contents)}.json" if cache else None
@@ -96,7 +98,7 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
                     }
                 )
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there yet, or damaged: both are mended by reading the documents
+            pass  # missing or damaged: the documents are read instead
     checked, report = _check(directory, contents)
     if report.errors:
         raise ConfigurationError(directory, report.errors)
@@ -110,14 +112,14 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
 
 
 def check_configuration(directory: Path) -> ConfigurationReport:
-    """The errors of all documents, which are read anew, and what is used by nothing."""
+    """The errors of all documents, read anew, and what has no effect."""
     return _check(directory, documents_in(directory))[1]
 
 
 def check_together(directory: Path, beside: Path) -> ConfigurationReport:
-    """The same of the documents of `directory` once they stand beside those of another.
+    """As `check_configuration`, for the documents of `directory` together with those of another.
 
-    Of the other's only errors are reported; of two with one name `directory`'s counts.
+    Of the other's documents only errors are reported; of two with one name, `directory`'s counts.
     """
     new, there = documents_in(directory), documents_in(beside)
     _, both = _check(
@@ -131,7 +133,7 @@ def check_together(directory: Path, beside: Path) -> ConfigurationReport:
 
 
 def documents_in(directory: Path) -> dict[str, bytes]:
-    """The YAML files' contents by name, in order of names."""
+    """The contents of the YAML files by name, in order of names."""
     try:
         names = sorted(
             entry.name
@@ -150,14 +152,15 @@ def documents_in(directory: Path) -> dict[str, bytes]:
 
 
 def _content(path: Path) -> bytes:
-    """All of a file that may be a document; of a larger one enough to tell that it is none."""
+    """The content of a file that may be a document; of one above the limit only enough to see
+    that."""
     with path.open("rb") as file:
         return file.read(limits.YAML + 1)
 
 
 def _key(contents: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    # A configuration that this code accepted is accepted until the code changes.
+    # A configuration that this code accepted stays accepted until the code changes.
     for path in sorted(Path(__file__).parent.glob("*.py")):
         status = path.stat()
         digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -167,12 +170,12 @@ def _key(contents: Mapping[str, bytes]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON lacks: a date, or a set."""
+    """A value of YAML that JSON lacks (a date, or a set), for JSON."""
     return value.isoformat() if isinstance(value, date) else sorted(value)
 
 
 def from_json(type_: Any, data: Any) -> Any:
-    """The value of a dataclass that became `data` in JSON; without checks, and without pydantic.
+    """The value of a dataclass from its JSON `data`; without checks, and without pydantic.
 
     Raises KeyError, TypeError or ValueError for data of another class.
     """
@@ -265,7 +268,8 @@ def _check(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The result of an import: `copied` file names, `images` that can be tracked now."""
+    """The result of an import: the `copied` file names, and the `images` that can now be
+    tracked."""
 
     report: ConfigurationReport
     copied: tuple[str, ...] = ()
@@ -275,9 +279,8 @@ class Imported:
 def import_content_resolver(tree: Path, config: Path) -> Imported:
     """Copy the documents of `tree` (or of its `configs` folder) into `config`.
 
-    Nothing is copied if a document is refused, or one of `config` beside them: the report says
-    file, line and what to do. A file that is there with other contents is never overwritten:
-    UsageError names it.
+    Nothing is copied if a document is refused, or one of `config` together with them; the report
+    says where. Raises UsageError for a file that exists with other contents.
     """
     source = tree / "configs" if (tree / "configs").is_dir() else tree
     documents = documents_in(source)
@@ -303,7 +306,7 @@ def import_content_resolver(tree: Path, config: Path) -> Imported:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file atomically: half a document would break the next import."""
+    """Write a file atomically: a partial document would break the next import."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_bytes(content)
     beside.replace(path)

@@ -1,4 +1,4 @@
-"""A repository's metadata files, checked and unpacked in the cache, by their checksums."""
+"""A repository's metadata files, verified and unpacked in the cache, by checksum."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bot.distro.transfer import new_digest, obtain
 from bot.model.package import NO_ACCESS, RepositoryAccess
 from bot.telemetry.measures import looked_up
 
-# What no metadata of a distribution reaches: Fedora's filelists are below 1 GB.
+# Bytes that no metadata of a distribution reaches: Fedora's filelists are below 1 GB.
 _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 1 << 27
 _KIND = "metadata"
-# Mirrors that are tried for one file: who has repomd.xml mostly has what it names.
+# Mirrors that are tried for one file: one that has repomd.xml mostly has the files it names.
 _MIRRORS = 4
 
 
@@ -32,10 +32,10 @@ def metadata_file(
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy | None = None,
 ) -> Path:
-    """The unpacked content of `record`; fetched and checked the first time, found afterwards.
+    """The unpacked content of `record`; fetched and verified the first time, then cached.
 
-    Raises RefusedFileError naming the file that is not what repomd.xml says, SurroundingsError
-    where it cannot be had.
+    Raises RefusedFileError naming a file that does not match repomd.xml, SurroundingsError if it
+    cannot be fetched.
     """
     name = re.sub(r"[^a-z_]", "", record.type.lower()) or "data"
     place = cache.addressed(_KIND, record.checksum, f"{name}.open")
@@ -69,7 +69,7 @@ def metadata_file(
 
 
 def forget(checksum: str, cache: Cache) -> None:
-    """Deletes the unpacked content of the file `checksum`, if it is there."""
+    """Delete the unpacked content of the file `checksum`, if it exists."""
     place = cache.addressed(_KIND, checksum)
     for path in place.parent.glob(f"{checksum}-*"):
         path.unlink(missing_ok=True)
@@ -89,9 +89,9 @@ class _Readable(Protocol):
 
 
 def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
-    """Writes the content of `packed` (checked before) to `target`, and checks it on the way.
+    """Write the content of `packed` (verified before) to `target`, checking it.
 
-    Raises as `unpacked`; OSError is the caller's (the disk).
+    Raises as `unpacked`; the caller handles OSError (the disk).
     """
     with packed.open("rb") as stream, target.open("wb") as output:
         for piece in unpacked(stream, name, record):
@@ -99,14 +99,12 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
 
 
 def unpacked(stream: IO[bytes], name: str, record: Record) -> Iterator[bytes]:
-    """The content of a packed metadata file, in pieces; what is wrong with it comes at its end.
+    """The content of a packed metadata file, in pieces; errors may come only at its end.
 
-    Reads no further than the stated size, or the limit where none is stated: a file that would
-    unpack to more is refused before it fills the disk. Raises RefusedFileError.
-
-    File lists with another `open-checksum` than stated are taken with a warning: the checksum of
-    the packed file already binds their content, dnf's librepo does not look at the other one, and
-    real repositories (a CentOS Stream 9 compose) have it wrong.
+    Reads at most the stated size, or the limit if none is stated, so that a bomb cannot fill the
+    disk. Raises RefusedFileError. File lists with a wrong `open-checksum` are accepted with a
+    warning: the checksum of the packed file covers their content, dnf's librepo does not check the
+    other one, and real repositories (a CentOS Stream 9 compose) have it wrong.
     """
     limit = min(limits.METADATA, limits.METADATA if record.open_size is None else record.open_size)
     digest = None
@@ -139,7 +137,7 @@ def unpacked(stream: IO[bytes], name: str, record: Record) -> Iterator[bytes]:
 
 
 def opened(stream: IO[bytes], name: str) -> tuple[_Readable, tuple[type[Exception], ...]]:
-    """A reader of the content, by the file's first bytes, and the errors it raises."""
+    """A reader of the content, chosen by the file's first bytes, and the errors that it raises."""
     magic = stream.read(6)
     stream.seek(0)
     for start, opener in _OPENERS.items():
@@ -177,7 +175,7 @@ def _zstd(stream: IO[bytes]) -> tuple[_Readable, tuple[type[Exception], ...]]:
 
 
 class _XzReader:
-    """lzma.LZMAFile has no limit on memory, its decompressor has."""
+    """A reader of xz with a limit on memory, which lzma.LZMAFile lacks."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         from lzma import LZMADecompressor
@@ -190,7 +188,7 @@ class _XzReader:
         while True:
             if self._xz.eof:
                 rest = self._xz.unused_data or self._stream.read(_CHUNK)
-                # Streams may follow each other, with padding of null bytes between them.
+                # Streams may be concatenated, with padding of null bytes between them.
                 rest = rest.lstrip(b"\0")
                 if not rest:
                     return b""

@@ -1,4 +1,4 @@
-"""Mirrors of a repository: metalinks, with what they say of repomd.xml, and mirror lists."""
+"""Mirrors of a repository: metalinks, with their checksums of repomd.xml, and mirror lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _REPOMD = "repodata/repomd.xml"
 
 @dataclass(frozen=True, slots=True)
 class Hashes:
-    """One state of repomd.xml that a metalink vouches for: checksums by type, size or null."""
+    """The checksums (by type) and size of one repomd.xml that a metalink vouches for; size may be
+    null."""
 
     checksums: tuple[tuple[str, str], ...]
     size: int | None = None
@@ -30,10 +31,10 @@ class Hashes:
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """Base URLs, best first, each with a `/` at its end.
+    """Base URLs, best first, each ending in `/`.
 
-    `current` is what repomd.xml should be, `alternates` what it was a while ago; empty for a mirror
-    list, which says nothing of it.
+    `current` is the repomd.xml that the metalink names, `alternates` are recent older ones; both
+    empty for a mirror list.
     """
 
     base_urls: tuple[str, ...]
@@ -44,14 +45,14 @@ class Mirrors:
 def read_metalink(url: str, access: RepositoryAccess, retry_policy: RetryPolicy) -> Mirrors:
     """The mirrors and checksums of a metalink (version 3, as MirrorManager writes them).
 
-    Raises SurroundingsError where it cannot be had or has no mirror to offer.
+    Raises SurroundingsError if it cannot be fetched or has no usable mirror.
     """
     answer = read_small(url, limits.MIRRORS, access=access, retry_policy=retry_policy)
     return _parse_metalink(url, answer.content or b"")
 
 
 def read_mirrorlist(url: str, access: RepositoryAccess, retry_policy: RetryPolicy) -> Mirrors:
-    """The mirrors of a list with one URL on each line; a metalink under that name is read too."""
+    """The mirrors of a list with one URL per line; a metalink is accepted too."""
     answer = read_small(url, limits.MIRRORS, access=access, retry_policy=retry_policy)
     content = answer.content or b""
     if content.lstrip().startswith(b"<") and b"metalink" in content[:2000]:
@@ -64,10 +65,10 @@ def _parse_metalink(url: str, content: bytes) -> Mirrors:
     try:
         root = parse_xml(content)
     except RepomdError as error:
-        raise SurroundingsError(f"{url} is no metalink: {error}.") from error
+        raise SurroundingsError(f"{url} is not a metalink: {error}.") from error
     file = next((f for f in root.iter() if _is(f, "file") and f.get("name") == "repomd.xml"), None)
     if file is None:
-        raise SurroundingsError(f"{url} is no metalink of a repomd.xml.")
+        raise SurroundingsError(f"{url} is not a metalink of a repomd.xml.")
     urls = [
         (-(number_of(e.get("preference", "")) or 0), e.text or "")
         for e in file.iter()
@@ -104,9 +105,9 @@ def _hashes(children: Iterable[Element]) -> Hashes | None:
 
 
 def _bases(url: str, texts: list[str]) -> tuple[str, ...]:
-    """Repository base URLs of what mirrors offer, in order, those that we can read."""
+    """The base URLs of the listed mirrors with a supported scheme, in order."""
     bases: dict[str, None] = {}
-    # A list of somebody else's does not send us to our own disk.
+    # A remote list must not make us read local files.
     schemes = ("https://", "http://", "file:///")[: 3 if url.startswith("file://") else 2]
     for text in texts:
         if text.startswith(schemes):

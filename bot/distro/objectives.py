@@ -26,7 +26,7 @@ from bot.model.surface import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """A value for each metric that may be limited; sizes in bytes, null where not stated."""
+    """A value for each metric that can be limited; sizes in bytes, null if not stated."""
 
     __pydantic_config__: ClassVar = EXACT
 
@@ -56,9 +56,9 @@ AllowedPaths = Annotated[Names, After(_absolute), Before(_allowed)]
 
 @dataclass(frozen=True, slots=True)
 class Limits(Sizes):
-    """Limits of an image: sizes, and what alone may be of each kind of attack surface.
+    """Limits of an image: sizes, and an allow-list for each kind of attack surface.
 
-    An allow-list of paths or names, 0 for none; null is no limit. The kinds are those of
+    An allow-list has paths or names, `0` is an empty one; null is no limit. The kinds are those of
     bot/model/surface.py.
     """
 
@@ -83,15 +83,14 @@ class Limits(Sizes):
 
     @property
     def surface(self) -> dict[str, tuple[str, ...]]:
-        """The allow-list of each kind of attack surface that is limited."""
+        """The allow-list of each limited kind of attack surface."""
         lists = {kind: getattr(self, kind) for kind in KINDS}
         return {kind: allowed for kind, allowed in lists.items() if allowed is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The growth that one change may add; a change is too large when it passes all stated
-    limits."""
+    """The most that one change may add; it is exceeded if all stated limits are."""
 
     __pydantic_config__: ClassVar = EXACT
 
@@ -107,7 +106,7 @@ def _some_growth(growth: Growth) -> Growth:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an objective wants to be, and by when."""
+    """The values that an objective aims at, and the day by which."""
 
     sizes: Sizes
     by: date
@@ -115,7 +114,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TargetFields(Sizes):
-    """A target's keys."""
+    """The keys of a target."""
 
     by: date
 
@@ -135,10 +134,10 @@ def _names_to_reasons(value: Any) -> Any:
 class ObjectiveDocument:
     """A maintainer's limits and targets for images.
 
-    `environment` and `repository` null mean every one that the workload meets; an empty
-    `architectures` every architecture. `unwanted` maps package names to a reason or null. `needs`
-    and `keep` are paths and capabilities that no advice may take out of the images: what they are
-    for, and what shall stay for another reason.
+    `environment` and `repository` null mean all of the workload's; an empty `architectures` all
+    architectures. `unwanted` maps package names to a reason or null. `needs` and `keep` are paths
+    and capabilities that no advice may remove from the images: the images' purpose, and what must
+    stay for another reason.
     """
 
     __pydantic_config__: ClassVar = EXACT

@@ -1,4 +1,4 @@
-"""Asking every repository of a configuration: is it there, how old, is it signed, how large."""
+"""Asks every repository of a configuration whether it is reachable, its age, signature and size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.distro.transfer import first_bytes, local_path
 from bot.distro.variables import expanded
 from bot.errors import MinimizeError, UsageError
 
-# Enough of a primary.xml, however it is packed, to have its first element.
+# Bytes of a primary.xml, compressed or not, that contain its first element.
 _BEGINNING = 256_000
 _PACKAGES = re.compile(rb'<metadata\b[^>]*\bpackages="(\d+)"')
 _AT_ONCE = 8
@@ -27,10 +27,10 @@ _AT_ONCE = 8
 class RepositoryAnswer:
     """One repository of a document on one architecture.
 
-    `url` is where it was found, `timestamp` RFC 3339 of the newest in its repomd.xml (empty: it has
-    none) and `age` seconds since then. `signed` is true where a configured key signed repomd.xml,
-    false where it has no signature, null where the document has no key. `error` and `hint` say why
-    it could not be read, or what is wrong with it; `cause` whose fault that is.
+    `url` is where it was found, `timestamp` (RFC 3339) the newest in its repomd.xml or empty, `age`
+    the seconds since then. `signed` is true if a configured key signed repomd.xml, false if it has
+    no signature, null if the document has no key. `error` and `hint` say why it could not be read,
+    or what is wrong with it; `cause` is whose fault that is.
     """
 
     document: str
@@ -47,7 +47,7 @@ class RepositoryAnswer:
 
     @property
     def reachable(self) -> bool:
-        """True where it answered and what it has is right."""
+        """Return whether it answered and its files are valid."""
         return self.error is None
 
 
@@ -59,11 +59,11 @@ def ask_repositories(
     now: Callable[[], float] = time.time,
     progress: Callable[[RepositoryAnswer], None] | None = None,
 ) -> tuple[RepositoryAnswer, ...]:
-    """The answer of each repository on each architecture (or those of `arches`), in that order.
+    """Ask each repository on each architecture (or those of `arches`), in that order.
 
-    repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is stored. A
-    repository that cannot be had is an answer, no error. `cause` is `surroundings` or
-    `configuration`; a document that is no default and lacks its credentials is `not asked`.
+    repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is stored. An
+    unreachable repository is an answer with an error. `cause` is `surroundings` or `configuration`;
+    a document that is not default and lacks its credentials is `not asked`.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -121,7 +121,7 @@ def _with_state(
 
 
 def _packages(source: RepoSource, state: State, retry_policy: RetryPolicy) -> int | None:
-    """How many packages primary.xml says that it has; null where it does not say."""
+    """The number of packages that primary.xml states, or null."""
     record = parse_repomd(state.content).record("primary")
     if record is None:
         return None
@@ -153,7 +153,7 @@ def _beginning(
 
 
 def _unpacked(url: str, content: bytes) -> bytes:
-    """The first bytes of what `content` unpacks to, though its end may be missing."""
+    """The first bytes of the unpacked `content`, whose end may be missing."""
     reader, broken = opened(io.BytesIO(content), url)
     ending: tuple[type[Exception], ...] = (EOFError, *broken)
     text = b""

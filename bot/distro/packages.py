@@ -1,4 +1,4 @@
-"""RPM files and their headers, from where the metadata says they are, checked and cached."""
+"""RPM files and their headers, fetched from where the metadata says, verified and cached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.limits import HEADER
 from bot.model.package import Location, Package
 from bot.telemetry.measures import looked_up
 
-# The largest packages of distributions are below this, headers far below.
+# Bytes: the largest packages of distributions are below this, headers far below.
 _NAME = 150
 # rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
 _LEAD = b"\xed\xab\xee\xdb"
@@ -24,11 +24,11 @@ _HEADER = b"\x8e\xad\xe8"
 
 
 def fetch_package(package: Package, cache: Cache) -> Path:
-    """The RPM file of a published package, of the size and checksum that its metadata says.
+    """The RPM file of a published package, with the size and checksum of its metadata.
 
-    A file of a `file://` repository is used where it is; others are stored in the cache by their
-    checksum. Raises RefusedFileError naming a file that does not match it, SurroundingsError
-    where it cannot be had.
+    A file of a `file://` repository is used in place; others are stored in the cache by checksum.
+    Raises RefusedFileError naming a file that does not match, SurroundingsError if it cannot be
+    fetched.
     """
     location = _location(package)
     place = _place(package, location, cache)
@@ -44,13 +44,13 @@ def fetch_package(package: Package, cache: Cache) -> Path:
         access=location.access,
     )
     if found.is_relative_to(cache.root):
-        with suppress(OSError):  # gone this moment, or another user's: whoever opens it will see
+        with suppress(OSError):  # deleted meanwhile, or another user's: the reader will see that
             os.utime(found)
     return found
 
 
 def package_at_hand(package: Package, cache: Cache) -> Path | None:
-    """The RPM file of a package in a `file://` repository or in the cache; null elsewhere."""
+    """The RPM file of a package in a `file://` repository or in the cache, else null."""
     if package.location is None:
         return None
     path = local_path(package.location.url) or _place(package, package.location, cache)
@@ -65,7 +65,7 @@ def fetch_packages(
 ) -> tuple[Path, ...]:
     """`fetch_package` for many, `jobs` at once; the files in the order of `packages`.
 
-    Raises what the first failing package raises; what came is there for the next try.
+    Raises the error of the first failing package; files that were fetched stay for the next try.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -81,10 +81,8 @@ def fetch_packages(
 def fetch_header(
     package: Package, cache: Cache, retry_policy: RetryPolicy | None = None
 ) -> bytes | None:
-    """Lead, signature and header of a package's file, or null where they cannot be had.
-
-    `read_header` says why they cannot.
-    """
+    """Lead, signature and header of a package's file, or null if they cannot be fetched;
+    `read_header` raises why."""
     try:
         return read_header(package, cache, retry_policy)
     except SurroundingsError:
@@ -92,11 +90,11 @@ def fetch_header(
 
 
 def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None = None) -> bytes:
-    """The first bytes of a package's file: lead, signature and header, nothing after them.
+    """The first bytes of a package's file: lead, signature and header.
 
-    That is all up to the end of primary.xml's `header-range`: a fraction of the file, fetched by an
-    HTTP range. Its checksum cannot be checked without the rest; that it has rpm's form is. Raises
-    SurroundingsError where it cannot be had.
+    They end where primary.xml's `header-range` ends and are fetched by an HTTP range. The checksum
+    of the file cannot be verified by them; their format is. Raises SurroundingsError if they cannot
+    be fetched.
     """
     location = _location(package)
     end = location.header_end
@@ -129,7 +127,7 @@ def _location(package: Package) -> Location:
 
 def _place(package: Package, location: Location, cache: Cache) -> Path:
     n = package.nevra
-    # For people who look; the checksum tells files apart, and no file system takes longer names.
+    # The name is for people; the checksum identifies the file. File systems limit a name's length.
     name = n.nvra[:_NAME].replace("/", "_") + ".rpm"
     return cache.addressed("packages", location.checksum.lower(), name)
 

@@ -1,4 +1,4 @@
-"""References between the documents of a configuration."""
+"""Checks the references between the documents of a configuration."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Found = tuple[str, Finding]
 def cross_check(
     checked: Mapping[str, CheckedDocument], good: Configuration
 ) -> tuple[list[Found], list[Found]]:
-    """Errors (ids that no document has) and what nobody uses, each with its document's id.
+    """Errors (unknown ids) and messages on what is unused, each with its document's id.
 
-    A document that is refused for itself still counts as there: it is reported once.
+    A refused document counts as existing: it is reported once, by its own error.
     """
     return list(_unknown(checked, good)), list(_unused(checked, good))
 
 
 def _ids(checked: Mapping[str, CheckedDocument], *kinds: str) -> list[str]:
-    """Ids of documents of these kinds; those whose kind could not be read might be anything."""
+    """Ids of documents of these kinds, and of those whose kind could not be read."""
     return [id_ for id_, c in checked.items() if c.kind in kinds or c.kind is None]
 
 
@@ -111,7 +111,7 @@ def _near_labels(labels: Iterable[str], known: Iterable[str]) -> str:
 
 
 def _view(good: Configuration, view: ViewDocument) -> tuple[Place, str] | None:
-    """Why a view is not used, and where it says so."""
+    """The reason why a view is not used, and its place."""
     if view.repository not in good.repositories:
         return ("data", "repository"), f"no repository document `{view.repository}`: not used"
     if view.base_view_id is not None:

@@ -1,7 +1,7 @@
-"""The newest good state of one repository: found, checked, and stored as the last good one.
+"""Finds, checks and stores the newest good state of one repository.
 
-A state is taken only once its repomd.xml, that file's signature, and the metadata which solving
-needs are all there and right; until then the last good one stays.
+A state is accepted only if its repomd.xml, that file's signature, and the metadata that solving
+needs are all available and valid; until then the last good state is used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bot.errors import SurroundingsError
 from bot.model.package import RepositoryAccess, origin
 
 REPOMD = "repodata/repomd.xml"
-# Without these no state is taken. File lists come when a dependency needs them.
+# Required for a state. File lists are fetched when a dependency needs them.
 _ESSENTIAL = ("primary", "group", "modules")
 
 
@@ -43,9 +43,9 @@ _ESSENTIAL = ("primary", "group", "modules")
 class State:
     """A good state of a repository. `content` is its repomd.xml, `checked` seconds since 1970.
 
-    `base_urls` are where its files are, best first; `origin`, `etag` and `last_modified` are for
-    the next conditional request; `signed` is whether a configured key signed it; `older` has the
-    checksums of the metadata that the state before it had.
+    `base_urls` are the places of its files, best first; `origin`, `etag` and `last_modified` are
+    for the next conditional request; `signed` is whether a configured key signed it; `older` has
+    the checksums of the previous state's metadata.
     """
 
     content: bytes
@@ -59,12 +59,12 @@ class State:
 
     @property
     def checksum(self) -> str:
-        """The sha256 of repomd.xml, which names this state."""
+        """The sha256 of repomd.xml, which identifies this state."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 def rfc3339(seconds: float) -> str:
-    """A time in UTC, as everything here writes it."""
+    """A time in UTC in the format used everywhere here."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
@@ -76,10 +76,10 @@ def refresh(
     max_age: float | None = None,
     now: Callable[[], float] = time.time,
 ) -> tuple[State, str | None]:
-    """The state of `source` (its URLs expanded) to use, and why it is not today's, if it is not.
+    """The state of `source` (its URLs expanded) to use, and why it is not the current one, if so.
 
-    `offline` asks no network, `max_age` (seconds) none while the last good state is younger. Raises
-    SurroundingsError where there is no good state at all.
+    `offline` uses no network, `max_age` (seconds) none while the last good state is younger. Raises
+    SurroundingsError if there is no good state at all.
     """
     key = _key(source)
     place = cache.root / "repositories" / f"{key}.json"
@@ -112,7 +112,7 @@ def refresh(
 
 
 def _key(source: RepoSource) -> str:
-    """The values that two processes must agree in to share a last good state."""
+    """The key of a last good state; processes with equal values share it."""
     text = json.dumps(
         [
             source.id,
@@ -132,7 +132,7 @@ def _is_local(source: RepoSource) -> bool:
 
 
 def _unchanged(known: State) -> bool:
-    """Return whether a local repository's repomd.xml is the one we know: no lock, no parsing, no
+    """Return whether a local repository's repomd.xml is the known one: without lock, parsing or
     copy."""
     path = local_path(known.origin)
     try:
@@ -149,7 +149,7 @@ def _load(place: Path) -> State | None:
         lists = {name: tuple(plain[name]) for name in ("base_urls", "older")}
         return State(**{**plain, **lists, "content": content, "checked": float(plain["checked"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # never there, deleted, or damaged: as if we had never looked
+        return None  # missing or damaged: as if it was never fetched
 
 
 def _dump(state: State) -> bytes:
@@ -158,10 +158,10 @@ def _dump(state: State) -> bytes:
 
 
 def _succeed(known: State, fresh: State, cache: Cache) -> State:
-    """`fresh` in the place of `known`, whose metadata stays for those who still work with it.
+    """Replace `known` by `fresh`, and keep the metadata of `known` for processes that still use it.
 
-    What was there before `known` goes: a distribution that is composed every day would fill the
-    disk. Anybody who needs a file of it after all fetches it again.
+    Metadata older than that is deleted: a distribution composed daily would fill the disk. It is
+    fetched again if it is needed after all.
     """
     before = _checksums(known)
     for checksum in set(known.older) - set(before) - set(_checksums(fresh)):
@@ -176,12 +176,12 @@ def _checksums(state: State) -> tuple[str, ...]:
 def _newest(
     source: RepoSource, known: State | None, cache: Cache, now: Callable[[], float]
 ) -> State:
-    """The newest good state that the mirrors have; SurroundingsError where none has one.
+    """The newest good state that the mirrors have. Raises SurroundingsError if none has one.
 
-    A mirror that is behind (what the metalink calls an alternate, or older than what we know) is
-    taken only where no other is better, and never before the state that we know: who can send old
-    metadata would bring back packages whose faults are known. Beside a known state nobody is waited
-    for long.
+    An outdated mirror (with a repomd.xml that the metalink calls an alternate, or older than the
+    known state) is used only if no other is better, and never instead of the known state: an
+    attacker with old metadata could bring back vulnerable packages. If a state is known, mirrors
+    are waited for only briefly.
     """
     most = None if known is None else BRIEF.with_deadline(BUDGET)
     mirrors = _mirrors(source, most)
@@ -212,9 +212,9 @@ def _newest(
 
 
 def ask(source: RepoSource, most: RetryPolicy) -> State:
-    """The repomd.xml and signature of the first mirror that answers well; nothing is stored.
+    """The repomd.xml and signature of the first mirror with a valid answer; nothing is stored.
 
-    Nobody is waited for longer than `most` has it. Raises SurroundingsError where none does.
+    Mirrors are waited for as `most` allows. Raises SurroundingsError if there is none.
     """
     mirrors = _mirrors(source, most)
     access = access_of(source, mirrors.base_urls)
@@ -228,7 +228,7 @@ def ask(source: RepoSource, most: RetryPolicy) -> State:
 
 
 def _mirrors(source: RepoSource, most: RetryPolicy | None) -> Mirrors:
-    """Where `source` is; a metalink or mirror list that fails gives way to what else is stated."""
+    """The mirrors of `source`; if its metalink or mirror list fails, other stated URLs are used."""
     own = Mirrors(tuple(f"{url.rstrip('/')}/" for url in source.baseurl))
     lists = [url for url in (source.metalink, source.mirrorlist) if url is not None]
     access = access_of(source)
@@ -259,7 +259,7 @@ def _ask(
     access: RepositoryAccess,
     retry_policy: RetryPolicy,
 ) -> State:
-    """The state of one mirror: unchecked, except that the metalink knows its repomd.xml."""
+    """The state of one mirror, unchecked except against the metalink's checksums."""
     url = f"{base}{REPOMD}"
     mine = known if known is not None and known.origin == url else None
     answer = read_small(
@@ -288,10 +288,10 @@ def _ask(
 
 
 def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAccess:
-    """How the servers of `source` are spoken to, its mirrors among them.
+    """The access to the servers and mirrors of `source`.
 
-    They get credentials as with dnf, unless somebody on the way could have named them: a list of
-    mirrors that was read over plain HTTP speaks for nobody.
+    Mirrors get its credentials, as with dnf, unless the list of mirrors was read over plain HTTP,
+    which an attacker could have changed.
     """
     lists = [url for url in (source.metalink, source.mirrorlist) if url is not None]
     named = [*source.baseurl, *lists]
@@ -316,7 +316,7 @@ def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:
 
 
 def _refuse_older(found: State, known: State) -> None:
-    """Raises RefusedFileError for a repomd.xml from before the one that was last seen."""
+    """Raise RefusedFileError for a repomd.xml older than the last one seen."""
     then, now = _parse(found).timestamp, _parse(known).timestamp
     if then < now:
         why = f"it is of {rfc3339(then)}, and one of {rfc3339(now)} was seen before"
@@ -338,16 +338,17 @@ def _adopt(
     retry_policy: RetryPolicy,
     most: RetryPolicy | None,
 ) -> State:
-    """`state`, once all that it must have is there and right.
+    """`state`, once all its required files are there and valid.
 
-    Its mirror is waited for as `retry_policy` has it, what others have too as `most` has it.
+    Its own mirror is waited for as `retry_policy` allows, others with the same files as `most`
+    allows.
     """
     repomd = _parse(state)
     access = access_of(source, state.base_urls)
     signed = _signed(source, state, access, retry_policy, most)
     if known is not None and known.signed and not signed:
         raise RefusedFileError(state.origin, "it has no signature, and the one before it had")
-    # Nothing is begun anew once time is over, but what comes may take its time.
+    # After the deadline nothing new is begun, but a running transfer may finish.
     unlimited = None if most is None else replace(most, until=None)
     for type_ in _ESSENTIAL:
         record = repomd.record(type_)
@@ -363,8 +364,8 @@ def _signed(
     retry_policy: RetryPolicy,
     most: RetryPolicy | None,
 ) -> bool:
-    """Return whether a configured key signed repomd.xml; SurroundingsError where it must and did
-    not."""
+    """Return whether a configured key signed repomd.xml. Raises SurroundingsError if it must be
+    signed and is not."""
     if not source.gpgkey:
         return False
     url = f"{state.origin}.asc"

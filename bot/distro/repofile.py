@@ -1,7 +1,7 @@
-"""dnf's `.repo` files: their repositories, as a repository document's `repos` would say them.
+"""Reads dnf's `.repo` files as the `repos` of a repository document.
 
-Options and defaults are those of dnf.conf(5), "REPO OPTIONS". What only dnf's own work needs
-(`metadata_expire`, `cost`, `countme`, ...) is left out.
+Options and defaults are those of dnf.conf(5), "REPO OPTIONS". Options for dnf's own operation
+(`metadata_expire`, `cost`, `countme`, ...) are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from bot import limits
 
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
-# dnf's; Content Resolver's documents begin at 100.
+# dnf's default; Content Resolver's documents use 100.
 _FIELD = ("data", "source", "repofile")
 Place = tuple[str | int, ...]
 _PRIORITY = 99
@@ -35,7 +35,8 @@ _SECRETS = ("username", "password", "proxy_username", "proxy_password")
 
 
 class RepofileError(ValueError):
-    """A text that is no `.repo` file, or an option that dnf would refuse; `line` from 1."""
+    """A text that is not a `.repo` file, or an option that dnf would refuse; `line` counts from
+    1."""
 
     def __init__(self, message: str, line: int = 1) -> None:
         super().__init__(message)
@@ -49,22 +50,23 @@ RepoFields = Mapping[str, Field]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Globs of repository ids that are enabled and disabled beside what the file says."""
+    """Globs of repository ids that are enabled or disabled in addition to the file's own
+    `enabled`."""
 
     enable: Sequence[str] = ()
     disable: Sequence[str] = ()
 
     def has(self, id_: str, enabled: bool) -> bool:
-        """True where a repository takes part; `enabled` is what its file says."""
+        """Return whether a repository is enabled; `enabled` is what its file says."""
         if any(fnmatchcase(id_, pattern) for pattern in self.disable):
             return False
         return enabled or any(fnmatchcase(id_, pattern) for pattern in self.enable)
 
 
 def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, RepoFields]:
-    """The repositories that take part, by id: what a document's `source.repos` would have.
+    """The enabled repositories by id, as in a document's `source.repos`.
 
-    Secrets become references to the file `path`, so that they are nowhere else. Raises
+    Secrets become references to the file `path`, so that they are stored nowhere else. Raises
     RepofileError.
     """
     parser = _parsed(text)
@@ -82,7 +84,7 @@ def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, RepoFields]
 
 
 def option_of(text: str, section: str, option: str) -> str:
-    """One option's value, empty where it is not there. Raises configparser.Error."""
+    """One option's value, empty if it is not set. Raises configparser.Error."""
     return _parser(text).get(section, option, fallback="")
 
 
@@ -144,7 +146,7 @@ def _flag(options: Mapping[str, str], name: str, default: bool) -> bool:
 
 
 def checksum_of(path: Path) -> str:
-    """The sha256 of a file, empty where it cannot be read."""
+    """The sha256 of a file, empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.sha256(file.read(limits.REPOFILE + 1)).hexdigest()
@@ -155,10 +157,11 @@ def checksum_of(path: Path) -> str:
 def with_repofiles(
     data: Any, folder: Path
 ) -> tuple[Any, Mapping[str, str], list[tuple[Place, str]]]:
-    """A document's data with the repositories of its `source.repofile`; sums by path; what failed.
+    """A document's data with the repositories of its `source.repofile`; the files' sha256 by path;
+    and errors.
 
-    What the document itself says in `repos` goes before. Paths begin at `folder`. What is no
-    mapping where there should be one is left to the schema.
+    The document's own `repos` take precedence. Paths begin at `folder`. Wrong types are left for
+    the schema to report.
     """
     source = data.get("source") if isinstance(data, dict) else None
     named = source.get("repofile") if isinstance(source, dict) else None

@@ -1,4 +1,4 @@
-"""repomd.xml: what a repository says of itself, and of the files it is made of.
+"""repomd.xml: the files of a repository, with checksums.
 
 The format is createrepo_c's (http://linux.duke.edu/metadata/repo).
 """
@@ -15,9 +15,9 @@ from bot.temporary import temporary_directory
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-# Nobody's repomd.xml comes near.
-# Names of the same metadata in another wrapping, in the order in which they are taken. zchunk has
-# no place: whoever offers it (`primary_zck`) offers its plain sibling too.
+# Bytes, far above any real repomd.xml.
+# Names of the same metadata in other compressions, in order of preference. zchunk (`primary_zck`)
+# is left out: repositories that have it also have a sibling in another compression.
 _VARIANTS = {
     "primary": ("primary",),
     "filelists": ("filelists",),
@@ -26,20 +26,20 @@ _VARIANTS = {
 }
 # The last second of the year 9999, after which no calendar goes on.
 _LATEST = 253_402_300_799
-# md5 and sha1 say nothing about who made a file.
+# md5 and sha1 do not prove who made a file.
 CHECKSUMS = ("sha256", "sha512", "sha384", "sha224")
 
 
 class RepomdError(ValueError):
-    """Not a repomd.xml, or one that names what it must not; the text says what."""
+    """Not a repomd.xml, or one with forbidden content; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One file of a repository: sizes in bytes, null where repomd.xml does not say.
+    """One file of a repository: sizes in bytes, null if repomd.xml does not state them.
 
-    `checksum` and `size` are those of the file as it is transferred, the `open_` ones of its
-    content. `base` is the file's own base URL, where it is not the repository's.
+    `checksum` and `size` are those of the file as transferred, the `open_` ones of its content.
+    `base` is the file's own base URL, if it is not the repository's.
     """
 
     type: str
@@ -56,14 +56,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Repomd:
-    """A parsed repomd.xml; `timestamp` is the newest in it, in seconds since 1970, 0 if none."""
+    """A parsed repomd.xml; `timestamp` is its newest, in seconds since 1970, 0 if it has none."""
 
     revision: str
     timestamp: int
     records: tuple[Record, ...]
 
     def record(self, type_: str) -> Record | None:
-        """The record of `primary`, `filelists`, `group` or `modules`, in whatever wrapping."""
+        """The record of `primary`, `filelists`, `group` or `modules`, in any compression."""
         by_type = {record.type: record for record in self.records}
         for name in _VARIANTS.get(type_, (type_,)):
             if name in by_type:
@@ -73,10 +73,10 @@ class Repomd:
 
 @cache
 def createrepo() -> Any:
-    """The createrepo_c module, imported when it is needed.
+    """Import createrepo_c.
 
-    Its wheel carries an rpm of its own, which reads the macros of the host's rpm while it is
-    imported and prints an error where they are of another version: it is given empty ones.
+    Its wheel contains an rpm of its own, which reads the host's rpm macros on import and prints an
+    error if they are of another version: it gets an empty macro path.
     """
     before = os.environ.get("RPM_CONFIGDIR")
     with temporary_directory("rpm") as directory:
@@ -100,7 +100,7 @@ def parse_xml(content: bytes) -> Element:
         raise RepomdError("it declares a document type, which no such file does")
     try:
         return ElementTree.fromstring(content)  # expat limits what entities may grow to
-    # An encoding that Python does not know, or that expat cannot take, is no ParseError.
+    # An encoding unknown to Python or expat raises no ParseError.
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise RepomdError(f"it is not XML: {error}") from error
 
@@ -125,7 +125,7 @@ def parse_repomd(content: bytes) -> Repomd:
 
 
 def _fields(data: Element) -> dict[str, str]:
-    """The texts of one record by their elements, and its attributes: `checksum@type`."""
+    """The texts of one record by element, and its attributes: `checksum@type`."""
     fields = {"data": data.get("type", "")}
     for element in data:
         name = local_name(element.tag)
@@ -136,7 +136,7 @@ def _fields(data: Element) -> dict[str, str]:
 
 def _record(fields: dict[str, str]) -> Record:
     type_, href = fields["data"], fields.get("location@href", "")
-    # A file outside the repository is none of its files.
+    # A file outside the repository is not part of it.
     if not href or href.startswith("/") or ".." in href.split("/") or "://" in href:
         raise RepomdError(f"the location of {type_}, `{href}`, is not inside the repository")
     checksum, opened = _hex(fields, "checksum"), _hex(fields, "open-checksum")
@@ -159,12 +159,12 @@ def _record(fields: dict[str, str]) -> Record:
 def _hex(fields: dict[str, str], name: str) -> str:
     text = fields.get(name, "").strip().lower()
     if any(c not in "0123456789abcdef" for c in text):
-        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is no number")
+        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is not a number")
     return text
 
 
 def number_of(text: str) -> int | None:
-    """The number that ASCII digits write, null for anything else and for what no file counts to."""
+    """The number in ASCII digits; null for other texts and for numbers above any file's."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
@@ -177,5 +177,5 @@ def _number(fields: dict[str, str], name: str, most: int = 2**63 - 1) -> int | N
     except ValueError:
         number = -1
     if not 0 <= number <= most:
-        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is no number")
+        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is not a number")
     return number

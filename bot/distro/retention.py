@@ -1,4 +1,4 @@
-"""Files that leave the cache by age and size: builds, logs, metadata, roots, and remains."""
+"""Removes files from the cache by age and size: builds, logs, metadata, roots, unfinished files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from bot.distro.cache import KINDS, Cache, size_on_disk
 
-# Of what was used just now, somebody may need more.
+# What was used just now may be needed again.
 _GRACE = 3600.0
-# Where files lie by their checksums, and have a dot while they are written. Not those with whole
-# trees (buildroots, rpm's roots, macros): their dot files are packages'.
+# Folders whose files are named by checksum, with a dot while they are written. Not those with
+# whole trees (buildroots, rpm's roots, macros): their dot files belong to packages.
 _ADDRESSED = (*KINDS, "metadata", "macro-files", "accounts", "dist", "nodocs")
-# Where only unfinished work is: what a run that was killed leaves.
+# Folders for unfinished work only.
 _UNFINISHED = ("partial", "packed", "scratch")
 
 
 @dataclass(frozen=True, slots=True)
 class SweptFiles:
-    """The number of entries that were removed, and the bytes that are left."""
+    """The number of removed entries, and the bytes left."""
 
     removed: int
     bytes: int
@@ -37,10 +37,10 @@ class _Entry:
 def sweep_entries(
     folder: Path, before: float, most: int, now: float, needed: Collection[str] = ()
 ) -> SweptFiles:
-    """Remove the files and directories in `folder` that were not used since `before`, then the
-    longest unused until `most` bytes are left; times are seconds since 1970.
+    """Remove files and directories in `folder` not used since `before`, then the least recently
+    used until `most` bytes are left; times are seconds since 1970.
 
-    Never what is in `needed` (paths of files, there or below), nor what was used within an hour.
+    Entries in `needed` (paths of files, there or below) and those used in the last hour stay.
     """
     needed_paths = {path for text in needed for path in (Path(text), *Path(text).parents)}
 
@@ -53,8 +53,8 @@ def sweep_entries(
 
 
 def sweep_metadata(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
-    """Remove repositories' metadata, and what was made of it to solve with, as `sweep_entries`
-    does: by when it was last read."""
+    """Remove repositories' metadata, and the files made of it for solving, as `sweep_entries` does,
+    by when they were last read."""
     paths = [*(cache.root / "metadata").glob("*/*"), *_listed(cache.root / "solv")]
     return sweep_paths([path for path in paths if path.is_file()], before, most, now, _remove)
 
@@ -66,8 +66,8 @@ def sweep_paths(
     now: float,
     remove: Callable[[Path], bool],
 ) -> SweptFiles:
-    """Remove those of `paths` that were not used since `before`, then the longest unused until
-    `most` bytes are left, by `remove`, which returns whether it did. None of the last hour's."""
+    """Remove those of `paths` not used since `before`, then the least recently used until `most`
+    bytes are left, by `remove`, which returns whether it did. Those used in the last hour stay."""
     entries = sorted(_entry(path) for path in paths)
     size = sum(entry.size for entry in entries)
     removed = 0
@@ -82,8 +82,8 @@ def sweep_paths(
 
 
 def sweep_remains(cache: Path, before: float, most: int, now: float) -> SweptFiles:
-    """Remove what killed runs left in a cache before a time: unfinished files, half downloads,
-    their scratch directories."""
+    """Remove what killed runs left in a cache before a time: unfinished files and downloads,
+    temporary directories."""
     removed = size = 0
     for name in _UNFINISHED:
         found = sweep_entries(cache / name, before, most, now)

@@ -25,8 +25,8 @@ class SnapshotRepository:
     """One repository of a snapshot.
 
     `base_urls` end with `/`, best first; `repomd_checksum` is the sha256 of repomd.xml; `timestamp`
-    RFC 3339, the newest in it, empty if it has none; `stale` says since when and why an older state
-    than today's is used; `signed` is true when a configured key signed it.
+    is its newest (RFC 3339), empty if it has none; `stale` says since when and why an older state
+    is used; `signed` is true if a configured key signed it.
     """
 
     id: str
@@ -46,7 +46,8 @@ class SnapshotRepository:
     access: RepositoryAccess = field(default=NO_ACCESS, repr=False, compare=False)
 
     def record(self, type_: str) -> Record | None:
-        """repomd.xml's record of `primary`, `filelists`, `group` or `modules`, if it has one."""
+        """The record of `primary`, `filelists`, `group` or `modules` in repomd.xml, if it has
+        one."""
         return Repomd(self.revision, 0, self.records).record(type_)
 
     def urls(self, href: str) -> tuple[str, ...]:
@@ -58,8 +59,8 @@ class SnapshotRepository:
 class Snapshot:
     """The repositories of `document` on `arch`, in the document's order.
 
-    `id` is made of the repositories' ids and repomd.xml checksums and the architecture: the same
-    metadata has the same id anywhere, wherever it came from.
+    `id` is made of the architecture and the ids and repomd.xml checksums of the repositories: the
+    same metadata has the same id everywhere.
     """
 
     id: str
@@ -87,13 +88,12 @@ def open_snapshot(
     max_age: float | None = None,
     now: Callable[[], float] = time.time,
 ) -> Snapshot:
-    """The newest good metadata of `document` on `arch`, all of it checked.
+    """Open the newest good metadata of `document` on `arch`, all of it verified.
 
-    Repositories over HTTP are looked up for changes, unless `offline`, or unless their last
-    good state is younger than `max_age` seconds; local ones are always looked at. Where a newer
-    state cannot be had or is not what it says, the last good one is used and `stale` says so.
-    Raises SurroundingsError, naming the file, where there is none, and UsageError for an
-    architecture that the document does not have.
+    Remote repositories are asked for changes, unless `offline`, or if their last good state is
+    younger than `max_age` seconds; local ones are always read. If a newer state cannot be fetched
+    or is not valid, the last good one is used and `stale` says so. Raises SurroundingsError, naming
+    the file, if there is none, and UsageError for an architecture that the document does not have.
     """
     if arch not in document.architectures:
         raise UsageError(
@@ -127,15 +127,15 @@ def open_snapshot(
 
 
 def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
-    """The checked, unpacked file of `primary`, `filelists`, `group` or `modules` in the cache.
+    """The verified, unpacked file of `primary`, `filelists`, `group` or `modules` in the cache.
 
-    Null where the repository has none. What is not there yet is fetched now: file lists always,
-    other metadata only if somebody emptied the cache. Raises SurroundingsError naming the file.
+    Null if the repository has none. A missing file is fetched: file lists on first use, other
+    metadata only if the cache was cleaned. Raises SurroundingsError naming the file.
     """
     record = repository.record(type_)
     if record is None:
         return None
-    # Servers that just failed are not waited for long either.
+    # Servers that just failed get only a short wait here too.
     waiting = None if repository.stale is None else BRIEF
     return metadata_file(record, repository.base_urls, repository.cache, repository.access, waiting)
 
@@ -168,7 +168,7 @@ def _repository(
 
 
 def _skipped(source: RepoSource, error: SurroundingsError, cache: Cache) -> SnapshotRepository:
-    """An empty repository in the place of one that cannot be had and may be skipped."""
+    """An empty repository instead of one that is unavailable and may be skipped."""
     return SnapshotRepository(
         id=source.id,
         name=source.name,

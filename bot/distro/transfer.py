@@ -1,4 +1,4 @@
-"""Getting files from `file://` and HTTP URLs, checked before anybody uses them."""
+"""Gets files from `file://` and HTTP URLs, verified before use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class SmallFile:
-    """A small answer; `content` null where the server says that nothing changed (304)."""
+    """A small answer; `content` is null if the server says that nothing changed (304)."""
 
     content: bytes | None
     etag: str | None = None
@@ -58,7 +58,7 @@ def read_small(
 ) -> SmallFile:
     """Read the file at `url`, at most `limit` bytes (see `http.get`).
 
-    Raises AbsentError where there is nothing, other SurroundingsErrors where it cannot be had.
+    Raises AbsentError if there is none, other SurroundingsErrors if it cannot be read.
     """
     path = local_path(url)
     if path is not None:
@@ -86,7 +86,7 @@ def read_local(url: str, path: Path, limit: int) -> bytes:
 
 
 def first_bytes(path: Path, end: int) -> bytes:
-    """The first `end` bytes of a local file; SurroundingsError where it cannot be read."""
+    """The first `end` bytes of a local file. Raises SurroundingsError if it cannot be read."""
     try:
         with path.open("rb") as stream:
             return stream.read(end)
@@ -95,7 +95,7 @@ def first_bytes(path: Path, end: int) -> bytes:
 
 
 def check_file(path: Path, name: str, size: int | None, checksum_type: str, checksum: str) -> None:
-    """Raises RefusedFileError, naming `name`, unless `path` has this size and checksum."""
+    """Raise RefusedFileError, naming `name`, unless `path` has this size and checksum."""
     actual = path.stat().st_size
     if size is not None and actual != size:
         raise RefusedFileError(name, f"it has {actual} bytes instead of {size}")
@@ -108,7 +108,7 @@ def check_file(path: Path, name: str, size: int | None, checksum_type: str, chec
 
 
 def new_digest(checksum_type: str, name: str) -> hashlib._Hash:
-    """A digest of a type that is still worth something; RefusedFileError for others."""
+    """A digest of a type that is still secure; RefusedFileError for others."""
     if checksum_type not in CHECKSUMS:
         known = ", ".join(CHECKSUMS)
         raise RefusedFileError(name, f"its checksum is of type `{checksum_type}`, not {known}")
@@ -127,12 +127,12 @@ def obtain(
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy | None = None,
 ) -> Path:
-    """The file that all `urls` should have, checked: a local one where it is, else at `place`.
+    """The file that all `urls` should have, verified: a local one in place, else stored at `place`.
 
-    Each URL is tried until one has it, local ones first: what a broken transfer left is used for
-    the next one, what does not match is thrown away. Other processes that want the same file wait
-    and find it. `access` says how their servers are spoken to. Raises AbsentError where no URL has
-    it, RefusedFileError or SurroundingsError otherwise.
+    URLs are tried in turn, local ones first; a broken transfer is resumed from the next one, and a
+    file that does not match is discarded. Other processes that want the same file wait for it.
+    `access` says how their servers are accessed. Raises AbsentError if no URL has it, else
+    RefusedFileError or SurroundingsError.
     """
 
     def get(url: str, policy: RetryPolicy) -> Path:

@@ -1,4 +1,4 @@
-"""Validation of parsed YAML against the types of its fields: values, or what is wrong and where."""
+"""Validates parsed YAML against the types of its fields: values, or errors with their places."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 Place = tuple[str | int, ...]
-# Of a longer text the beginning is shown.
+# Characters of a longer text that are shown.
 _SHOWN = 200
 _EXPECTED = {
     "string_type": "expected text",
@@ -54,7 +54,7 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A wrong place of the data and a message: what is expected there, and what it is."""
+    """An invalid place of the data, and a message: what is expected, and what it is."""
 
     place: Place
     message: str
@@ -74,7 +74,7 @@ def dotted(place: Place) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """`; did you mean `x`?` where `known` has something like `word`, else nothing."""
+    """`; did you mean `x`?` if `known` has a name similar to `word`, else nothing."""
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean `{found[0]}`?" if found else ""
 
@@ -87,12 +87,12 @@ def validated(
 ) -> _T:
     """`data` as a value of the dataclass `type_`; `what` names it in messages (`workload`).
 
-    `place_of` tells where in the data a field is, where that is not at its own name. Raises
+    `place_of` gives the place of a field in the data, if it is not at its own name. Raises
     InvalidDataError.
     """
     from pydantic import ValidationError
 
-    hashable: Any = type_  # mypy doubts that types are
+    hashable: Any = type_  # mypy doubts that types are hashable
     try:
         return cast(_T, _adapter(hashable).validate_python(data))
     except ValidationError as failure:
@@ -115,7 +115,7 @@ def _adapter(type_: Any) -> Any:
 
 
 def keys_of(type_: Any) -> Mapping[str, Any]:
-    """The keys that YAML may have for a dataclass, and the type that each is read as."""
+    """The YAML keys of a dataclass, and the type that each is read as."""
     hints = get_type_hints(type_, include_extras=True)
     no_keys = getattr(type_, "no_keys", ("id",))
     found = {one.name: hints[one.name] for one in fields(type_) if one.name not in no_keys}
@@ -123,7 +123,7 @@ def keys_of(type_: Any) -> Mapping[str, Any]:
 
 
 def inner_types(annotation: Any) -> Iterator[tuple[bool, Any]]:
-    """The dataclasses that a field is read as; true with those that are values of a mapping."""
+    """The dataclasses that a field is read as; true for those that are values of a mapping."""
     if is_dataclass(annotation):
         yield False, annotation
         return
@@ -175,7 +175,7 @@ def _holder(type_: Any, place: Place) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A wrong value in a message."""
+    """An invalid value in a message."""
     if value is None:
         return "nothing"
     if isinstance(value, dict | list):

@@ -17,7 +17,7 @@ _DEEPEST = 32
 
 
 def expanded(source: RepoSource, document: RepositoryDocument, arch: str) -> RepoSource:
-    """`source` with dnf's variables replaced; each base URL with a `/` at its end."""
+    """`source` with dnf's variables replaced; each base URL ends in `/`."""
     major, _, minor = document.releasever.partition(".")
     values = {
         "basearch": basearch(arch),
@@ -55,21 +55,21 @@ def expanded(source: RepoSource, document: RepositoryDocument, arch: str) -> Rep
 def substituted(text: str, values: Mapping[str, str]) -> str:
     """`text` with `$name`, `${name}`, `${name:-default}` and `${name:+alternative}` replaced.
 
-    A variable that has no value stays as it is written, a backslash takes the next character as it
-    is (libdnf's ConfigParser::substitute_expression).
+    A variable without a value stays as written, a backslash escapes the next character (libdnf's
+    ConfigParser::substitute_expression).
     """
     return _substituted(text, 0, values, 0)[0]
 
 
 def variables_in(text: str) -> frozenset[str]:
-    """The names of the variables that must have a value for `text` to be without `$`."""
+    """The names of the variables that must have a value for all of `text` to be replaced."""
     return frozenset(re.findall(r"(?<!\\)\$(?:\{(?=\w+\}))?(\w+)", text, re.ASCII))
 
 
 def _substituted(
     text: str, position: int, values: Mapping[str, str], depth: int
 ) -> tuple[str, int]:
-    """The text from `position` on, up to its end or, within braces, to the `}` that ends them."""
+    """The text from `position` on, up to its end or, within braces, to the closing `}`."""
     if depth > _DEEPEST:
         return text[position:], len(text)
     parts: list[str] = []
@@ -90,7 +90,7 @@ def _substituted(
 
 
 def _variable(text: str, start: int, values: Mapping[str, str], depth: int) -> tuple[str, int]:
-    """The value of the variable at `start`, and where the text goes on."""
+    """The value of the variable at `start`, and the position after it."""
     braces = text.startswith("{", start + 1)
     match = _NAME.match(text, start + 1 + braces)
     assert match is not None

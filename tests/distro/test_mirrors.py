@@ -124,8 +124,8 @@ def test_a_mirror_list_without_mirrors_says_so(web, cache, document, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<metalink", "is no metalink"),
-        ("<metalink><files/></metalink>", "is no metalink of a repomd"),
+        ("<metalink", "is not a metalink"),
+        ("<metalink><files/></metalink>", "is not a metalink of a repomd"),
         ("<!DOCTYPE x [<!ENTITY a 'b'>]><metalink/>", "document type"),
     ],
 )

@@ -150,7 +150,7 @@ def test_a_repository_that_was_never_there_is_an_error(local, cache):
     [
         (lambda t: t.replace("<size>", "<size>9"), "bytes instead of 9"),
         (lambda t: t.replace('<open-checksum type="sha256">', "<open-checksum>"), "type ``"),
-        (lambda t: re.sub(r'(<open-checksum type="sha256">).', r"\1g", t), "is no number"),
+        (lambda t: re.sub(r'(<open-checksum type="sha256">).', r"\1g", t), "is not a number"),
         (lambda t: re.sub(r'(<open-checksum[^>]*>)(.{4})(.)', r"\1\3\2", t), "its content"),
         (lambda t: t.replace("<open-size>", "<open-size>1"), "it unpacks to"),
         (lambda t: t.replace('<checksum type="sha256">', '<checksum type="md5">'), "type `md5`"),
@@ -160,7 +160,7 @@ def test_a_repository_that_was_never_there_is_an_error(local, cache):
         (lambda t: t[:60], "not XML"),
         (lambda t: "<html/>", "not a repomd"),
         (lambda t: t.replace("<repomd", "<!DOCTYPE x [<!ENTITY a 'b'>]><repomd"), "document type"),
-        (lambda t: t.replace("<size>", "<size>-"), "is no number"),
+        (lambda t: t.replace("<size>", "<size>-"), "is not a number"),
     ],
 )  # fmt: skip
 def test_a_repomd_that_lies_is_refused(repo, local, cache, make_repository, change, message):
