@@ -1,1 +1,2 @@
-"""Sandboxed evaluation of spec files; predicted overlays; which line says what."""
+"""Evaluates spec files in the sandbox, predicts overlays, and finds the lines that state
+dependencies."""

@@ -1,8 +1,8 @@
-"""The answer of the evaluator inside the sandbox, which its subject could have written.
+"""The schema of the evaluator's answer, which the evaluated spec file could have forged.
 
-It is read in a process of its own (`bot.limited`), against the schema here: names, versions,
-architectures and epochs of the characters and numbers that rpm takes, texts and lists of limited
-length. A forged answer that fits is no more than another spec file would be.
+It is read in a process of its own (`bot.limited`): names, versions, architectures and epochs must
+have the characters and numbers that rpm accepts, texts and lists a limited length. A forged answer
+that fits can do no more than another spec file could.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StatedPackage(Strict):
 
 
 class Marked(Strict):
-    """The expanded text of a marked copy, and the files that its marks count."""
+    """The expanded text of a marked copy, and the files to which its marks refer by number."""
 
     files: _Words
     parsed: Text
@@ -76,7 +76,7 @@ class Parsed(Strict):
 
 
 class Refused(Strict):
-    """A spec file that rpm refused: its messages, and what could be read all the same."""
+    """A spec file that rpm refused: its messages, and the parts that could still be read."""
 
     error: Annotated[str, text(limits.SPEC_MESSAGE)]
     requested: _Words = Field(default_factory=list)
@@ -85,7 +85,7 @@ class Refused(Strict):
 
 
 class TooLong(Strict):
-    """An architecture's answer that passed its limit."""
+    """An architecture's answer that exceeded its limit."""
 
     too_long: Literal[True]
 

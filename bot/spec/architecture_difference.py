@@ -1,10 +1,10 @@
-"""The difference that a change makes to a spec file, compared between two architectures.
+"""Compares the difference that a change makes to a spec file between two architectures.
 
-A build on one architecture tells of another only where the change does the same to both: the
-same dependencies, subpackages, sources, files, commands of the build and macros of rpm's come and
-go. What was different before the change, and stays so, does not matter. Conditions that rpm knows
-(`%ifarch`, `%bcond`) are expanded in what is compared; those of the shell stand beside each word
-that depends on them, so that `x86_64)` in a `case` is another condition on another architecture.
+A build on one architecture is transferred to another only if the change is the same on both: the
+same dependencies, subpackages, sources, files, build commands and rpm macros are added and removed.
+Differences that existed before the change do not matter. Conditions that rpm evaluates (`%ifarch`,
+`%bcond`) are expanded in the compared text; those of the shell are attached to each word that
+depends on them, so that `x86_64)` in a `case` differs from another architecture's label.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import PurePosixPath
 from bot.model.architecture import isa
 from bot.model.spec import SpecEvaluation, SpecPackage
 
-# Stand for an architecture's own name and for the folder of its libraries.
+# Placeholders for an architecture's own name and its library folder.
 _ARCH, _LIB = "\x00", "\x01"
-# What Go, Debian and GNU triplets call an architecture, beside rpm's own two names.
+# An architecture's names in Go, Debian and GNU triplets, other than rpm's two names.
 _NAMES = {
     "x86_64": ("amd64",),
     "aarch64": ("arm64",),
@@ -35,7 +35,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """One thing that an evaluated spec file says: `text` of `place`, below shell conditions."""
+    """One statement of an evaluated spec file: `text` in `place`, under shell conditions."""
 
     place: str
     text: str
@@ -44,7 +44,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """The multiset of what a change adds and removes."""
+    """The statements that a change adds and removes, with their numbers."""
 
     came: Counter[_Fact]
     gone: Counter[_Fact]
@@ -54,8 +54,11 @@ def unlike(
     native: tuple[SpecEvaluation | None, SpecEvaluation | None],
     other: tuple[SpecEvaluation | None, SpecEvaluation | None],
 ) -> tuple[str, ...]:
-    """In what a change (base and head, evaluated) is not the same on two architectures; empty
-    where it is. `BuildRequires libxslt-devel only on x86_64`, the first few."""
+    """The ways in which a change (base and head, evaluated) differs between two architectures;
+    empty if none.
+
+    Such as `BuildRequires libxslt-devel only on x86_64`; the first few.
+    """
     arches = [next((side.arch for side in pair if side), "") for pair in (native, other)]
     for here, there in zip(native, other, strict=True):
         if here and there and here.excluded != there.excluded:
@@ -77,8 +80,8 @@ def unlike(
 def used_unlike(
     native: SpecEvaluation, other: SpecEvaluation, files: Iterable[str]
 ) -> tuple[str, ...]:
-    """Which of `files` (base names of changed sources and patches) a build does not use in the same
-    way on two architectures, as sentences without an end."""
+    """For those of `files` (base names of changed sources and patches) that a build uses
+    differently on two architectures, a clause each."""
     return tuple(
         f"{name} is not used in the same way on {native.arch} and {other.arch}"
         for name in sorted(files)
@@ -87,10 +90,10 @@ def used_unlike(
 
 
 def _uses(side: SpecEvaluation, name: str) -> tuple[object, ...]:
-    """The tags that name a file, and the commands that do, by its name or by its number."""
+    """The tags that name a file, and the commands that use it by name or number."""
     tags = [s.tag for s in side.sources if PurePosixPath(s.location).name == name]
     numbers = [tag.removeprefix("Patch") for tag in tags if tag.startswith("Patch")]
-    # rpm before 4.20 leaves %patch in the text that it has expanded.
+    # rpm before 4.20 does not expand %patch.
     applied = [rf"%patch(?:\s.*?-P\s*)?{number}\b" for number in numbers]
     named = re.compile("|".join([re.escape(name), *applied]))
     lines = [
@@ -103,7 +106,7 @@ def _uses(side: SpecEvaluation, name: str) -> tuple[object, ...]:
 
 
 def normalized(text: str, arch: str) -> str:
-    """`text` with the architecture's own names and library folder as signs that stand for them."""
+    """`text` with the architecture's own names and library folder replaced by placeholders."""
     names = sorted((arch, isa(arch), *_NAMES.get(arch, ())), key=len, reverse=True)
     pattern = "|".join(re.escape(name) for name in names if name)
     text = re.sub(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])", _ARCH, text)
@@ -112,7 +115,7 @@ def normalized(text: str, arch: str) -> str:
 
 
 def _order(fact: _Fact) -> tuple[int, str, str]:
-    """The order for a reader: requirements, packages, then the rest."""
+    """The sort key for readers: requirements, packages, then the rest."""
     first = ("BuildRequires", "package")
     rank = first.index(fact.place) if fact.place in first else len(first)
     return rank, fact.place, fact.text
@@ -135,7 +138,7 @@ def _difference(base: SpecEvaluation | None, head: SpecEvaluation | None) -> _Di
 
 
 def _facts(side: SpecEvaluation | None) -> Iterator[_Fact]:
-    """Everything that matters to a build, with the architecture's own names taken out."""
+    """Every statement that matters to a build, with the architecture's own names replaced."""
     if side is None:
         return
     for place, text in _lines(side):
@@ -176,16 +179,16 @@ def _words(text: str) -> Iterable[str]:
 
 
 def _joined(line: str) -> tuple[str, str, str]:
-    """A command, and what is done if it succeeds or fails: `[ x = y ] && z`."""
+    """A command with the command that runs if it succeeds or fails: `[ x = y ] && z`."""
     joint = _JOINT.search(line)
     return (line[: joint.start()], joint[0], line[joint.end() :]) if joint else ("", "", line)
 
 
 def _under_conditions(lines: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each line of a shell script, and the conditions of the `if` and `case` around it.
+    """Each line of a shell script with the conditions of the `if` and `case` around it.
 
-    By the words at which lines begin, not by parsing: what is missed is missed alike on every
-    architecture.
+    They are found by the first words of lines, not by parsing: what is missed is missed alike on
+    every architecture.
     """
     stack: list[tuple[str, str]] = []
     for line in lines:
@@ -196,7 +199,7 @@ def _under_conditions(lines: Iterable[str]) -> Iterator[tuple[tuple[str, ...], s
         elif word in ("elif", "else") and stack:
             stack[-1] = (stack[-1][0], f"{stack[-1][1]} {text}")
         elif stack and stack[-1][0].startswith("case ") and (label := _LABEL.match(text)):
-            # The command beside a label depends on it as those below do.
+            # The command beside a label depends on it like the following ones.
             stack[-1] = (stack[-1][0], label[1])
         conditions = tuple(" ".join(each).strip() for each in stack)
         condition, joint, rest = _joined(line)

@@ -1,12 +1,12 @@
-"""The difference between two spec files: which dependencies a change adds and removes.
+"""The difference between two spec files: the dependencies that a change adds and removes.
 
-A source's own version-release is a placeholder, so that a new version is no difference.
-`Requires: %{name}-libs = %{version}-%{release}` reads `= 1.26-2` on one side and `= 1.27-1` on the
-other, and means the same. A template is a capability in which such a version is a placeholder that
-names whose it is: the main package's, one's own, or that of the package of the same source that is
-required. Where it is the version alone, only in what one provides and in what one says of the
-same source (elsewhere the same digits mean another project's version). Filled in with the versions
-of an overlay, what packages of a source require of each other always is what the overlay has.
+A new version alone must be no difference: `Requires: %{name}-libs = %{version}-%{release}` expands
+to `= 1.26-2` on one side and `= 1.27-1` on the other. So capabilities are compared as templates, in
+which a version of the same source is a placeholder for the version of the main package, of the
+package itself, or of the required package. A version without release is replaced only in provides
+and in requirements of the same source (elsewhere the same digits are another project's version).
+Filled in with the versions of an overlay, the requirements between packages of a source always
+match it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Key = tuple[DependencyKind, str]
 class SpecDependencyChange:
     """A dependency of a package that a change adds or removes, and the line that states it.
 
-    `origin` is a line of head's spec if it is added, of base's if it is removed; null where no
-    line can be named. A dependency that several lines state comes once for each. `whole_line` is
-    false where the line states dependencies, too, that the other side has.
+    `origin` is a line of head's spec if added, of the base's if removed; null if no line can be
+    named. A dependency that several lines state comes once for each. `whole_line` is false if the
+    line also states dependencies that the other side has.
     """
 
     package_name: str
@@ -70,7 +70,7 @@ def stated(
 
 
 def packages_by_name(evaluation: SpecEvaluation | None) -> dict[str, SpecPackage]:
-    """The packages of an evaluation by name; none where there is no evaluation."""
+    """The packages of an evaluation by name; empty without an evaluation."""
     if evaluation is None:
         return {}
     return {package.nevra.name: package for package in evaluation.packages}
@@ -79,10 +79,8 @@ def packages_by_name(evaluation: SpecEvaluation | None) -> dict[str, SpecPackage
 def changed_lines(
     base: SpecEvaluation | None, head: SpecEvaluation | None
 ) -> tuple[SpecDependencyChange, ...]:
-    """Every dependency that head's spec states and base's does not, and the other way round.
-
-    One's own version-release is a placeholder on both sides; a null side states nothing.
-    """
+    """Every dependency that only head's spec or only the base's states, compared as templates. A
+    null side states nothing."""
     return tuple(_changes(base, head))
 
 
@@ -127,7 +125,8 @@ _CONSTRAINT = re.compile(r"([^\s(),]+(?:\([^\s()]*\))*)(\s(?:<=|>=|=|<|>)\s)([^\
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Epoch, version and release of the main package, of one package, and of all by name."""
+    """The versions (epoch, version, release) of the main package, of one package, and of all by
+    name."""
 
     main: Evr
     own: Evr
@@ -145,7 +144,7 @@ class Versions:
 
 
 def _forms(evr: Evr) -> Iterator[tuple[str, str]]:
-    """The ways to write a version: with and without epoch and release; an epoch of 0 is none."""
+    """The forms of a version (with and without epoch and release); an epoch of 0 is not written."""
     epoch, version, release = evr
     before = f"{epoch}:" if epoch else ""
     yield f"{version}-{release}", "VR"
@@ -158,7 +157,7 @@ def _forms(evr: Evr) -> Iterator[tuple[str, str]]:
 class Templates:
     """Makes templates of capabilities.
 
-    `owners` has the package of the source for each name that its packages have or provide with
+    `owners` has the package of the source for each name that its packages have, or provide with
     their own version.
     """
 
@@ -200,7 +199,7 @@ def _replace(text: str, needle: str, whose: str) -> str:
 
 
 def has_placeholder(template: str) -> bool:
-    """Return true where a version of the source's own is in the template."""
+    """Return whether a version of the source itself is in the template."""
     return _MARK.search(template) is not None
 
 

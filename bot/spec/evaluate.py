@@ -1,7 +1,7 @@
-"""Evaluating a spec file in the sandbox, for several architectures in one run.
+"""Evaluates a spec file in the sandbox, for several architectures in one run.
 
-A spec file is a program (`%(shell)`, Lua). rpm's own library runs it, inside; what comes back is
-text that its author may have written, and is read as such.
+A spec file is a program (`%(shell)`, Lua). rpm's own library runs it inside the sandbox; its answer
+is treated as text that the spec's author may have written.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ SPEC_LIMITS = Limits(
 _SHELL = Path("/bin/sh")
 _BASH = Path("/usr/bin/bash")
 _ARCH = re.compile(r"^[A-Za-z0-9_]+$")
-# What dash and bash say when the kernel grants no more processes. A bomb whose shell gives up by
-# itself is over before anybody looks, and its macro would only seem empty.
+# Messages of dash and bash if the kernel refuses a new process. A fork bomb whose shell gives up
+# ends before the limit is seen, and its macro would only seem empty.
 _CANNOT_FORK = re.compile(rb"Cannot fork|fork: .*Resource temporarily unavailable")
 
 SpecResult = SpecEvaluation | SpecFailure
@@ -76,18 +76,15 @@ def evaluate_spec(
 ) -> dict[str, SpecResult]:
     """Evaluate the spec file at `spec_path` in `checkout` for each of `arches`.
 
-    `setting` has the distribution's macros and definitions (`setting_of`); `definitions` come on
-    top of them, by name, also with parameters (`autorelease(e:s:pb:n)`, `release_definitions`).
-    All architectures together are one sandbox run within `limits`. Where the spec's BuildRequires
-    bring packages with more macros, it is evaluated again with those, in at most five rounds.
-
-    Where `setting.rpm` has a root, that rpm evaluates, seen read-only in the same sandbox; else the
-    host's does, and what the distribution's version may take is no fault of the spec file: cause
-    `surroundings`.
-
-    A spec file that rpm refuses, or that runs into a limit, is a SpecFailure, never an exception;
-    so is a sandbox that does not work (cause `surroundings`). Raises ChangeError if there is no
-    such file.
+    `setting` has the distribution's macros and definitions (`setting_of`); `definitions` are added
+    to them by name, also with parameters (`autorelease(e:s:pb:n)`, `release_definitions`). All
+    architectures together are one sandbox run within `limits`. If the spec's BuildRequires bring
+    packages with more macros, it is evaluated again with those, in at most five rounds. If
+    `setting.rpm` has a root, that rpm evaluates, with the root read-only in the same sandbox; else
+    the host's does, and a refusal that the distribution's version may not share has the cause
+    `surroundings`. A spec file that rpm refuses or that runs into a limit, and a sandbox that does
+    not work (cause `surroundings`), give a SpecFailure, not an exception. Raises ChangeError if
+    there is no such file.
     """
     relative = Path(os.path.normpath(spec_path))
     if relative.is_absolute() or relative.parts[:1] == ("..",):
@@ -139,7 +136,7 @@ def evaluate_spec(
 class _Subject:
     """A spec file whose tree was copied below `work`, and how it is evaluated.
 
-    `request` are the parts of the evaluator's request that are the same in every round.
+    `request` is the part of the evaluator's request that is the same in every round.
     """
 
     work: Path
@@ -153,13 +150,13 @@ class _Subject:
 
 @dataclass(frozen=True, slots=True)
 class _Judged(Evaluated):
-    """`only_host` is the message of a refusal that may be the host's rpm's alone."""
+    """A result; `only_host` is the message of a refusal that may be the host's rpm's alone."""
 
     only_host: str | None = None
 
 
 def _further(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> MacroSource:
-    """The macros with those that the BuildRequires bring."""
+    """The macros together with those that the BuildRequires bring."""
     assert setting.finder is not None
     return setting.finder.with_requirements(
         {arch: one.requirements for arch, one in evaluated.items()}
@@ -167,7 +164,7 @@ def _further(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> MacroSou
 
 
 def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
-    """The result; where a macro seems to be missing, with the BuildRequires that may have it."""
+    """The result; if a macro seems to be missing, with the BuildRequires that may define it."""
     result = one.result
     named = [gap for gap in gaps if gap in one.requirements][:_MOST_GAPS]
     text = (
@@ -185,7 +182,7 @@ def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
 
 
 def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Judged]:
-    """Evaluates for all architectures: those that share a tree of macros in one sandbox run."""
+    """Evaluate for all architectures; those that share a tree of macros in one sandbox run."""
     roots: dict[Path | None, list[str]] = {}
     for arch in arches:
         roots.setdefault(macros.root_of(arch), []).append(arch)
@@ -198,11 +195,9 @@ def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict
 def _without_unpacking(
     subject: _Subject, macros: MacroSource, evaluated: Mapping[str, _Judged]
 ) -> dict[str, _Judged]:
-    """The evaluation by the host's rpm without the lines that unpack and patch.
-
-    Only architectures for which it, and it alone, may refuse the spec file, and none that it
-    refuses still.
-    """
+    """The evaluation by the host's rpm without the lines that unpack and patch, for the
+    architectures on which only the host's rpm may refuse the spec file and does not refuse it
+    then."""
     refused = {arch: one.only_host for arch, one in evaluated.items() if one.only_host is not None}
     path = subject.tree.root / subject.spec
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -270,8 +265,8 @@ def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[st
 
 
 def _judged(subject: _Subject, found: Evaluated) -> _Judged:
-    """With the notes of the setting; a refusal that the host's rpm alone may be the cause of is one
-    of the surroundings."""
+    """The result with the notes of the setting; a refusal that may be the host's rpm's alone gets
+    the cause `surroundings`."""
     result = found.result
     if isinstance(result, SpecEvaluation):
         if subject.notes:
@@ -309,8 +304,8 @@ def _patches(source: Path, own: DistributionRpm) -> dict[str, str]:
 
 
 def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
-    """The script that runs inside and its request: one directory, since a root has no place for
-    files."""
+    """Write the program that runs inside and its request to one directory: a read-only root has no
+    place for files."""
     marks = directory / "bot/spec/inside"
     marks.mkdir(parents=True, exist_ok=True)
     (directory / "request.json").write_text(json.dumps(request))
@@ -329,7 +324,7 @@ def _binds(work: Path, root: Path | None, own: DistributionRpm) -> list[Bind]:
     if root is not None:
         binds.append(Bind(root / "usr/lib/rpm", "/usr/lib/rpm"))
         binds += [
-            # The tree's may be the host's: these files must suit the library that reads them.
+            # The tree's files may be the host's: these must suit the library that reads them.
             Bind(own.root / path, f"/{path}")
             for path in ("usr/lib/rpm/rpmrc", "usr/lib/rpm/macros")
             if own.root is not None and (own.root / path).is_file()
@@ -340,9 +335,9 @@ def _binds(work: Path, root: Path | None, own: DistributionRpm) -> list[Bind]:
 
 
 def _bash_as_shell() -> list[Bind]:
-    """Bash as /bin/sh, which it is on distributions of RPM packages: `%(...)` is written for it.
+    """Bind Bash as /bin/sh, for which the `%(...)` of RPM distributions is written.
 
-    On Debian it is dash, which refuses `${name,,}`. Empty where the host has no bash.
+    Debian's /bin/sh is dash, which refuses `${name,,}`. Empty if the host has no bash.
     """
     shell = _SHELL.resolve()
     if not _BASH.is_file() or shell == _BASH.resolve():
@@ -351,7 +346,7 @@ def _bash_as_shell() -> list[Bind]:
 
 
 def evaluator_path() -> Path:
-    """Where the program that runs inside is."""
+    """The path of the program that runs inside."""
     return Path(markers.__file__).with_name("evaluator.py")
 
 

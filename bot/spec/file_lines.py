@@ -1,8 +1,8 @@
 """The paths that `%files` lines give a package, as far as they are known without a build.
 
 The syntax is rpm's (docs/manual/spec.md, build/files.c): directives before the path, globs with
-braces, a directory with all below it unless `%dir` says otherwise. Paths relative to the build
-(`%doc README`) and lists that the build writes (`-f`) tell of no path.
+braces, a directory with everything below it unless `%dir` says otherwise. Paths relative to the
+build (`%doc README`) and lists that the build writes (`-f`) give no path.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from bot.model.spec import SpecPackage
 
 _DIRECTIVE = re.compile(r"%(\w+)(?:\([^)]*\))?\s*")
-# These are about the lines that follow, and name nothing that is owned.
+# These are directives about the following lines and name no path.
 _SETTINGS = frozenset(("defattr", "defverify", "docdir"))
 _GLOB = re.compile(r"[*?\[{]")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
@@ -25,7 +25,7 @@ _LONGEST = 4096  # Linux's PATH_MAX
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A path or glob of `%files`; `alone` is a directory without what is below it."""
+    """A path or glob of `%files`; `alone` is a directory without the files below it."""
 
     path: str
     excluded: bool
@@ -42,11 +42,11 @@ def owned_files(
     before: SpecPackage | None,
     after: SpecPackage,
 ) -> tuple[str, ...]:
-    """The paths of a package of head, sorted: those that are published, and what the lines change.
+    """The paths of a package at head, sorted: the published ones, and those that the lines change.
 
-    `published` are the package's own paths, `source` those of all published packages of the source:
-    among them is what a line of `after` may take from another package. A line that `before` does
-    not have also brings its path itself; one that `after` no longer has takes what no other holds.
+    `published` are the package's own paths, `source` those of all published packages of the source,
+    from which a line of `after` may take one. A line that `before` lacks also adds its own path;
+    one that `after` lacks removes the paths that no other line matches.
     """
     own = frozenset(published)
     old = () if before is None else before.files
@@ -84,7 +84,7 @@ def _read(text: str) -> Sequence[_Line]:
 
 
 class _Matcher:
-    """Which paths some lines hold, and which they exclude."""
+    """Matches paths that some lines include or exclude."""
 
     def __init__(self, lines: Iterable[_Line]) -> None:
         self._held, self._excluded = _Paths(), _Paths()
@@ -99,8 +99,10 @@ class _Matcher:
 
 
 class _Paths:
-    """Paths and globs. Each part of a path is matched by itself: the author of a spec file can make
-    no pattern that takes long."""
+    """Paths and globs.
+
+    Each part of a path is matched by itself, so that no pattern in a spec file takes long.
+    """
 
     def __init__(self) -> None:
         self._whole: set[str] = set()
@@ -132,7 +134,7 @@ def _with_parents(path: str) -> Iterator[str]:
 
 
 def _without_braces(glob: str) -> list[str]:
-    """The globs that one with `{a,b}` stands for; as it is where these are too many."""
+    """The globs that one with `{a,b}` stands for; the glob itself if these are too many."""
     found, open_ = [], [glob]
     while open_:
         text = open_.pop()

@@ -1,4 +1,4 @@
-"""Flags of dependencies in headers, and which of them an automatic generator made."""
+"""Flags of dependencies in package headers, which show those that a generator made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GeneratedFlags:
     generated: frozenset[tuple[DependencyKind, str]]
 
     def made(self, kind: DependencyKind, capability: str) -> bool:
-        """Return whether a generator made this dependency (maybe a spec line states it as well)."""
+        """Return whether a generator made this dependency (a spec line may state it as well)."""
         return (kind, capability_key(capability)) in self.generated
 
 
@@ -30,16 +30,16 @@ Headers = Callable[[Package], GeneratedFlags | None]
 
 
 def flags_in_header(header: bytes) -> GeneratedFlags | None:
-    """Read the header of an RPM file: `header` is the file's start, lead to header's end.
+    """Read the header of an RPM file: `header` is the file's start, up to the end of its header.
 
-    Null where the bytes are no header that rpm can read, or this system has no rpm module.
+    Null if rpm cannot read it, or this system has no rpm module.
     """
     try:
         import rpm
     except ImportError:
         return None
     transaction = rpm.TransactionSet()
-    # The repository's checksum vouches for the package; no key of this host does.
+    # The repository's checksum verifies the package; the host has no key for it.
     transaction.setVSFlags(rpm.RPMVSF_MASK_NOSIGNATURES | rpm.RPMVSF_MASK_NODIGESTS)
     transaction.setKeyring(rpm.keyring())
     with tempfile.TemporaryFile() as file:
@@ -68,7 +68,7 @@ def flags_in_header(header: bytes) -> GeneratedFlags | None:
 def generated_flags(
     cache: Cache,
 ) -> Headers:
-    """Generated flags by package; each header is fetched once, and only its byte range."""
+    """Generated flags by package; each header is fetched once, by its byte range."""
     from bot.distro.failover import FEW
     from bot.distro.packages import fetch_header
 
@@ -113,7 +113,7 @@ _ZERO_EPOCH = re.compile(r"(?<=[=<>] )0+:(?=\S)")
 
 
 def capability_text(name: str, flags: int, version: str) -> str:
-    """`name`, or `name op version`, as rpm prints it; rich dependencies are their name."""
+    """`name`, or `name op version`, as rpm prints it; a rich dependency is its own name."""
     operator = _OPERATORS.get(flags & (LESS | GREATER | EQUAL))
     return f"{name} {operator} {version}" if operator and version else name
 
@@ -129,10 +129,10 @@ def capability_key(capability: str) -> str:
 
 
 def known_part(capability: str) -> str | None:
-    """Return a capability without its version where that holds an undefined macro.
+    """Return a capability without its version if that has an undefined macro.
 
-    `kf5-rpm-macros >= %majmin_ver_kf5` is `kf5-rpm-macros`; null where the name has one, or a rich
-    dependency has.
+    `kf5-rpm-macros >= %majmin_ver_kf5` becomes `kf5-rpm-macros`; null if the name has a macro, or a
+    rich dependency has.
     """
     name, _, version = split_capability(capability)
     if "%" in name:

@@ -1,8 +1,8 @@
-"""Which line of a spec file states a dependency.
+"""Finds the line of a spec file that states a dependency.
 
-rpm's expanded text of a marked copy (`bot.spec.inside.markers`) says which lines became what. A
+rpm's expanded text of a marked copy (`bot.spec.inside.markers`) shows what became of each line. A
 line is named only if the expanded text, read as rpm reads it, has that dependency in that package,
-and the line itself can have brought it. Otherwise none is named.
+and the line itself can have brought it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.model.spec import SpecLine
 from bot.spec.headers import capability_key
 from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 
-# The package name under which BuildRequires are found: no package can be called so.
+# The package name for BuildRequires; no package can have it.
 SOURCE = ""
 
 DEPENDENCY_TAGS: Mapping[str, DependencyKind] = {
@@ -72,7 +72,8 @@ _BUILD = ("prep", "conf", "generate_buildrequires", "build", "install", "check")
 
 
 def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
-    """Name and text of the sections of expanded text that a build runs, in its order."""
+    """Name and text of the sections of expanded text that a build runs, in the order of the
+    text."""
     found: list[tuple[str, list[str]]] = []
     current: list[str] | None = None
     for line in parsed.split("\n"):
@@ -89,7 +90,8 @@ def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """The dependencies that one line of expanded text states, and the line it came from."""
+    """One statement of a dependency in expanded text: its qualifiers, and the raw line it came
+    from."""
 
     qualifiers: tuple[str, ...]
     origin: SpecLine | None
@@ -97,9 +99,9 @@ class _Stated:
 
 @dataclass(slots=True)
 class ExpandedSpec:
-    """The content of expanded text: dependencies by package, kind and capability; `%files`
-    sections; `%package` lines by package; package, tag and value of what turns generators on and
-    off."""
+    """The content of expanded text: dependencies by package, kind and capability; packages with
+    `%files`; `%package` lines by package; tags that turn generators on and off, as package, tag and
+    value."""
 
     stated: dict[tuple[str, DependencyKind, str], list[_Stated]] = field(default_factory=dict)
     with_files: set[str] = field(default_factory=set)
@@ -110,7 +112,7 @@ class ExpandedSpec:
     def origins(self, package: str, dependency: Dependency) -> tuple[SpecLine | None, ...]:
         """The lines that state a dependency of `package`, or one null if none can be named.
 
-        A dependency that two lines state has two: leaving one line out leaves it in place.
+        A dependency that two lines state has two: without one of them it stays.
         """
         key = (package, dependency.kind, capability_key(dependency.capability))
         stated = self.stated.get(key, [])
@@ -124,7 +126,7 @@ class ExpandedSpec:
 def read_expanded(parsed: str, main: str, files: Sequence[tuple[str, str]] = ()) -> ExpandedSpec:
     """Read expanded text as rpm reads it. `main` is the name of the main package.
 
-    `files` are the files that the marks count: path in the checkout, and raw text.
+    `files` are the files to which the marks refer by number: path in the checkout, and raw text.
     """
     reader = _Reader(main, [_File(path, text) for path, text in files])
     for line in parsed.split("\n"):
@@ -133,7 +135,7 @@ def read_expanded(parsed: str, main: str, files: Sequence[tuple[str, str]] = ())
 
 
 class _File:
-    """A raw spec file: its path, its lines, and where each logical line starts and ends."""
+    """A raw spec file: its path, its lines, and the start and end of each logical line."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -141,10 +143,9 @@ class _File:
         self.groups = dict(logical_lines(self.lines))
 
     def origin(self, first: int, tag: str, needle: str) -> SpecLine | None:
-        """The raw line within the logical line from index `first` on that brought `needle`.
+        """The raw line that brought `needle`, within the logical line that begins at index `first`.
 
-        Where macros or Lua brought it, and no line of theirs says both `tag` and `needle`, that is
-        where they begin.
+        If macros or Lua brought it, and no line has both `tag` and `needle`, it is the first line.
         """
         last = self.groups.get(first)
         if last is None:
@@ -171,7 +172,7 @@ class _File:
 
 
 def _names(line: str, name: str) -> bool:
-    """Return whether `line` says `name` as a word of its own."""
+    """Return whether `line` has `name` as a whole word."""
     return re.search(rf"(?<![\w.+/-]){re.escape(name)}(?![\w+-]|\.\w)", line) is not None
 
 
@@ -218,7 +219,7 @@ class _Reader:
         return True
 
     def _named(self, options: str) -> str | None:
-        """The package that `%package`, `%files` and scriptlets are about."""
+        """The name of the package of a `%package`, `%files` or scriptlet heading."""
         words = options.split(" -- ", maxsplit=1)[0].split()
         while words:
             word = words.pop(0)
@@ -231,7 +232,7 @@ class _Reader:
         return self._main
 
     def _scriptlet(self, word: str, options: str) -> None:
-        """A scriptlet requires its interpreter."""
+        """Record that a scriptlet requires its interpreter."""
         words = options.split()
         program = words[words.index("-p") + 1] if "-p" in words[:-1] else "/bin/sh"
         package = self._named(options)
@@ -239,7 +240,7 @@ class _Reader:
             return
         qualifier = (_SCRIPTLETS[word],) if word in _SCRIPTLETS else ()
         marks = tuple(sorted({"interp", *qualifier}))
-        # Only the heading itself can be named, and only as what it is.
+        # Only the heading itself can be named.
         origin = None
         if self._place is not None:
             file, index = self._place

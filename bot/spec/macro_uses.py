@@ -1,7 +1,7 @@
-"""The lines of a spec file that decide what another of its lines says.
+"""Finds the lines of a spec file on which another line depends.
 
-They are those that define its macros, and the conditions that it stands in. Read from the raw text,
-by names alone: each definition of a macro counts, wherever it stands.
+They are the definitions of its macros, and the conditions around it. They are read from the raw
+text, by names alone: each definition of a macro counts, wherever it stands.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ _OTHER_TAG = re.compile(r"^\s*[A-Za-z]\w*\s*(?:\([^)]*\)\s*)?:")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Condition:
-    """A line of a condition (by index), and the one around it or before it: `%else` has its `%if`.
+    """A line of a condition (by index), and the condition around or before it: `%else` has its
+    `%if`.
 
-    Lines share them, so that deep nesting costs no more than its lines.
+    Lines share them, so that deep nesting takes memory only by the number of lines.
     """
 
     index: int
@@ -43,7 +44,7 @@ class _Condition:
 
 
 class MacroUses:
-    """A spec file's logical lines, and which of them each depends on."""
+    """A spec file's logical lines, and the lines on which each depends."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
@@ -51,7 +52,7 @@ class MacroUses:
         self._texts = ["\n".join(self._lines[start : end + 1]) for start, end in self._groups]
         self._definitions: dict[str, list[int]] = {}
         self._conditions: list[_Condition | None] = []
-        # Of each open condition what is around it, and its newest line.
+        # For each open condition, the condition around it and its newest line.
         open_: list[tuple[_Condition | None, _Condition]] = []
         unnumbered = {"SOURCE": 0, "PATCH": 0}
         for index, line in enumerate(self._texts):
@@ -69,8 +70,8 @@ class MacroUses:
                 self._definitions.setdefault(name, []).append(index)
 
     def deciding(self, number: int) -> Iterator[tuple[int, ...]]:
-        """The logical lines that decide what the line `number` (from 1) says: itself first, then
-        the conditions that it stands in and the definitions of its macros, the nearest first.
+        """The logical lines on which the line `number` (from 1) depends: itself, then the
+        conditions around it and the definitions of its macros, the nearest first.
 
         Each as the numbers of its lines.
         """
@@ -85,10 +86,10 @@ class MacroUses:
 
     def first_decided_by(self, file: str) -> int | None:
         """The number of the first line on packages, their names, versions, architectures or
-        dependencies that what a spec file reads from `file` (a base name) decides.
+        dependencies that depends on what a spec file reads from `file` (a base name).
 
-        Null if there is none: what is read then goes into what a build runs, or is only shown.
-        Where no line that reads has the name, each that reads counts.
+        Null if there is none: the text goes only into a build, or is only shown. If no line that
+        reads files names it, each such line counts.
         """
         word = re.compile(rf"(?<![\w.+-]){re.escape(file)}(?![\w+-]|\.\w)")
         reading = {i for i, line in enumerate(self._texts) if _READS.search(line)}
@@ -122,7 +123,7 @@ class MacroUses:
                     queue.append(each)
 
     def _decided_by(self, sources: Iterable[int]) -> set[int]:
-        """The lines that one of `sources` decides, through whatever macros and conditions."""
+        """The lines that depend on one of `sources`, through any macros and conditions."""
         users: dict[str, list[int]] = {}
         inside: dict[_Condition, list[int]] = {}
         inner: dict[_Condition, list[_Condition]] = {}
@@ -158,7 +159,7 @@ class MacroUses:
         return decided
 
     def _decisive(self) -> Iterator[int]:
-        """The lines that say what packages there are, and all about their dependencies."""
+        """The lines that decide packages and their dependencies."""
         described = True
         for index, line in enumerate(self._texts):
             heading = SECTION.match(line)
@@ -179,7 +180,8 @@ class MacroUses:
 
 
 def _defined(line: str, unnumbered: dict[str, int]) -> Iterator[str]:
-    """The macros that a logical line defines; of sources and patches without a number the next."""
+    """The macros that a logical line defines, with SOURCE and PATCH and their number; unnumbered
+    ones get the next."""
     if (found := _DEFINITION.match(line)) is not None:
         yield found[1]
     elif (found := _BCOND.match(line)) is not None:

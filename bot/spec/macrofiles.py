@@ -1,4 +1,4 @@
-"""Packages with macros: what requests bring, and their files, verified and unpacked."""
+"""Packages with macros: those that requests bring, and their files, verified and unpacked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ KeyUrls = Mapping[str, tuple[str, ...]]
 
 DIRECTORIES = ("usr/lib/rpm/", "etc/rpm/")
 _FORMAT = 1
-# By the length of a digest in hexadecimal digits: of which algorithm it is (RPMTAG_FILEDIGESTALGO).
+# By number of hexadecimal digits: the digest's algorithm (RPMTAG_FILEDIGESTALGO).
 _ALGORITHMS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
 class VerifiedFiles:
-    """Fetches RPM files, and verifies the signatures of those whose repository has keys."""
+    """Fetches RPM files, and verifies the signatures if their repository has keys."""
 
     def __init__(self, cache: Cache, keys: KeyUrls) -> None:
         self._cache = cache
@@ -43,15 +43,13 @@ class VerifiedFiles:
         self._lock = Lock()
 
     def trust(self, package: Package) -> tuple[str, ...]:
-        """The URLs of the keys of which one must have signed a package; empty for any."""
+        """The URLs of the keys of which one must have signed a package; empty if none is
+        required."""
         return self._urls.get(package.repository, ())
 
     def fetch(self, package: Package) -> Path:
-        """The file of a package.
-
-        Raises RefusedFileError where it is not what the metadata says or none of the keys signed
-        it, SurroundingsError where it, or every key, cannot be had.
-        """
+        """The file of a package. Raises RefusedFileError if it does not match the metadata or has
+        no valid signature, SurroundingsError if it or all keys cannot be fetched."""
         from bot.distro.packages import fetch_package
         from bot.image.rpmheader import header_bytes
         from bot.image.signature import verify_header
@@ -67,7 +65,7 @@ class VerifiedFiles:
         return file
 
     def _read(self, urls: tuple[str, ...]) -> list[tuple[str, bytes]]:
-        """The keys, fetched once: where they cannot be had, not again for each package."""
+        """The keys of a repository, fetched once; failures are remembered too."""
         from bot.distro.keys import read_keys
 
         with self._lock:
@@ -84,10 +82,10 @@ class VerifiedFiles:
 
 
 def unpacked(rpm_file: Path, checksum: str, cache: Cache) -> Path:
-    """The directory of the cache with the macro files of an RPM file, unpacked once.
+    """The cache directory with the macro files of an RPM file, unpacked once.
 
-    `checksum` is that of the file. Raises SurroundingsError where the file cannot be read, or does
-    not hold what its header says.
+    `checksum` is that of the file. Raises SurroundingsError if the file cannot be read, or does not
+    match its header.
     """
     place = cache.addressed("macro-files", checksum.lower(), str(_FORMAT))
     if place.is_dir():
@@ -103,9 +101,9 @@ def unpacked(rpm_file: Path, checksum: str, cache: Cache) -> Path:
 
 
 def put(temporary: Path, place: Path) -> None:
-    """Gives a finished directory its place, with modes that the sandbox's user can read.
+    """Move a finished directory to its place, with modes that the sandbox's user can read.
 
-    Where another process was quicker its directory stays: the content is the same.
+    If another process was faster, its directory stays: the content is the same.
     """
     for directory, _, _ in os.walk(temporary):
         Path(directory).chmod(0o755)
@@ -117,12 +115,11 @@ def put(temporary: Path, place: Path) -> None:
 
 
 def unpack_macros(rpm_file: Path, target: Path) -> None:
-    """Unpacks what an RPM file has below /usr/lib/rpm and /etc/rpm into `target`.
+    """Unpack the files below /usr/lib/rpm and /etc/rpm of an RPM file into `target`.
 
-    The digests of its header and of every file that is taken are checked; whose signature it
-    bears is the caller's matter. Links that leave these directories, and paths that are not
-    plain, are left out. Raises SurroundingsError where the file cannot be read, or a digest is
-    another.
+    The digests of its header and of every unpacked file are verified; the caller verifies the
+    signature. Links that leave these directories, and paths that are not plain, are left out.
+    Raises SurroundingsError if the file cannot be read, or a digest differs.
     """
     import rpm
 
@@ -151,7 +148,7 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
     if not name.startswith(DIRECTORIES) or ".." in parts or "" in parts:
         return
     if stat.S_ISREG(entry.mode) and not archive.hascontent():
-        # Of hard links to one file, only the last comes with the content.
+        # Of hard links to one file, only the last has the content.
         linked.setdefault(entry.inode, []).append(entry)
     elif stat.S_ISREG(entry.mode) and entry.size <= limits.MACRO_FILE:
         content = archive.read(entry.size) if entry.size else b""
@@ -161,7 +158,7 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
             place.write_bytes(content)
             place.chmod(0o755 if entry.mode & 0o111 else 0o644)
     elif stat.S_ISLNK(entry.mode):
-        # A link stays only if it leads where everything here comes from, and relative: so it
+        # A link stays only if it leads into the unpacked directories, and as a relative one: so it
         # leads to the same file here as inside the sandbox.
         pointed = os.path.normpath(Path("/", *parts[:-1]) / str(entry.linkto))
         if pointed.lstrip("/").startswith(DIRECTORIES):
@@ -170,7 +167,7 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
 
 
 def _cleared(target: Path, name: str) -> Path:
-    """The place of a file below `target`, free to be written."""
+    """The path of a file below `target`, with its folder created and an old file removed."""
     place = target / name
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.parent.resolve().is_relative_to(target.resolve()):
@@ -195,7 +192,7 @@ class MacroPool(Protocol):
     """The part of a pool (`bot.closure.Pool`) that finding macro packages uses."""
 
     def selects(self, request: str) -> tuple[Nevra, ...]:
-        """The packages that a request could mean; none if it matches nothing."""
+        """The packages that match a request; empty if none does."""
         ...
 
     def solve_names(self, names: Iterable[str], *, settled: Callable[[Closure], bool]) -> Closure:
@@ -203,7 +200,7 @@ class MacroPool(Protocol):
         ...
 
     def candidates(self, request: str) -> tuple[Package, ...]:
-        """The newest package of each name that a request could mean."""
+        """The newest package of each name that matches a request."""
         ...
 
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
@@ -211,7 +208,7 @@ class MacroPool(Protocol):
         ...
 
     def group(self, name: str) -> tuple[str, ...]:
-        """The packages of a comps group; none where there is no such group."""
+        """The packages of a comps group; empty if there is no such group."""
         ...
 
 
@@ -237,7 +234,7 @@ def solve_what_can_be(
         return closure.packages, left_out
     solvable: list[str] = []
     packages: tuple[Package, ...] = ()
-    # Halves of what is left are tried until one request alone is found to be in the way.
+    # The rest is halved until a single request is found that cannot be installed.
     todo = [wanted]
     while todo:
         part = todo.pop()
@@ -254,10 +251,10 @@ def solve_what_can_be(
 
 
 def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
-    """The packages to which a request and the requirements of what it means lead.
+    """The packages that a request and its requirements lead to, recursively.
 
-    Of several that provide a capability the first by name is followed; paths and rich dependencies
-    are not, but for `(x if rpm-build)`. Nothing is solved: these packages need not go together.
+    Of several providers the first by name is followed; paths and rich dependencies are not, except
+    `(x if rpm-build)`. Nothing is solved: these packages may conflict.
     """
     found: dict[Nevra, Package] = {}
     seen = {request}
@@ -276,8 +273,8 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
 
 
 def _in_buildroots(capability: str) -> str:
-    """`x` of `(x if rpm-build)`, as Fedora's packages for developers require the macros of their
-    language; any other capability as it is."""
+    """`x` of `(x if rpm-build)`, by which Fedora's development packages require the macros of their
+    language; any other capability unchanged."""
     match parse_rich(capability) if is_rich(capability) else None:
         case Rich("if", str(wanted), "rpm-build", None):
             return wanted

@@ -1,9 +1,8 @@
-"""The distribution's macros: those of its own packages, found by the files they own.
+"""The distribution's macros, from its own packages, found by the files they own.
 
-What evaluates a spec file in the distribution is a build root: first the packages that every build
-root holds, then those that the spec's own BuildRequires bring (macros of languages, of kernel
-modules, of SELinux policies). Of both, the packages that own a file below /usr/lib/rpm or /etc/rpm
-are fetched, verified and unpacked.
+A distribution evaluates its spec files in a build root: the packages of every build root, and those
+that the spec's BuildRequires bring (macros of languages, of kernel modules, of SELinux policies).
+Those that own a file below /usr/lib/rpm or /etc/rpm are fetched, verified and unpacked.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
 
 _FORMAT = 2
-# The ids of the comps group of a build root: as mock asks for it, and as Koji names its own.
+# The ids of a build root's comps group: for mock, and in Koji's own.
 BUILD_GROUPS = ("buildsys-build", "build", "srpm-build")
-# A build root without either: the package that every one has, and what names the distribution.
+# For build roots without one: the package that every build root has, and the release package.
 _BUILD_PACKAGES = ("rpm-build", "system-release")
 _BELOW = tuple(f"/{directory}" for directory in DIRECTORIES)
 _MOST_GAPS = 5
@@ -50,9 +49,9 @@ class MacroSource:
     """Macro files for evaluating spec files.
 
     `root` is a directory with `usr/lib/rpm` (and maybe `etc/rpm`) as the distribution's packages
-    fill them, or null: rpm's built-in macros of this host. `others` are the directories of the
+    fill them; null is for the macros of the host's rpm. `others` are the directories of
     architectures that need one of their own. `packages` are the NEVRAs of the packages, `notes`
-    sentences for the report, and `gaps` what is not in there and why, by package or request.
+    sentences for the report, and `gaps` what is missing and why, by package or request.
     """
 
     root: Path | None
@@ -62,7 +61,7 @@ class MacroSource:
     gaps: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def root_of(self, arch: str) -> Path | None:
-        """The directory for an architecture, null for rpm's built-in macros of this host."""
+        """The directory for an architecture; null for the macros of the host's rpm."""
         return self.others.get(arch, self.root)
 
 
@@ -70,20 +69,21 @@ BUILT_IN = MacroSource(None)
 
 
 class PackageFiles(Protocol):
-    """Where the files of packages come from (`bot.spec.macrofiles.VerifiedFiles`)."""
+    """The source of package files (`bot.spec.macrofiles.VerifiedFiles`)."""
 
     def trust(self, package: Package) -> tuple[str, ...]:
-        """The keys of which one must have signed a package; empty for any."""
+        """The URLs of the keys of which one must have signed a package; empty if none is
+        required."""
         ...
 
     def fetch(self, package: Package) -> Path:
-        """The file of a package, verified; SurroundingsError where it cannot be had or is not."""
+        """The verified file of a package; SurroundingsError if it cannot be fetched or verified."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Macro packages of one architecture, and what was left out: requests, with the reason."""
+    """Macro packages of one architecture, and the requests that were left out, with the reason."""
 
     packages: tuple[Package, ...]
     gaps: Mapping[str, str]
@@ -93,7 +93,7 @@ class MacroFinder:
     """Finds, fetches and unpacks the macro packages of a distribution, for its architectures.
 
     `pools` are its snapshots by architecture, `buildroot` the build packages that its document
-    names, `name` stands for it in notes. What was found is remembered as long as the finder lives.
+    names, `name` is its name in notes. Results are remembered for the finder's lifetime.
     """
 
     def __init__(
@@ -116,10 +116,9 @@ class MacroFinder:
         self._sources: dict[tuple[tuple[str, tuple[Package, ...]], ...], MacroSource] = {}
 
     def build_root(self) -> MacroSource:
-        """The macros of a build root that holds nothing for a spec file of its own.
+        """The macros of a build root without the BuildRequires of a spec file.
 
-        Where no package with macros can be had, rpm's built-in macros of this host, and a note that
-        says so.
+        If no package with macros can be fetched, the macros of this host's rpm, with a note.
         """
         found = {arch: self._find(arch, ()) for arch in self._pools}
         if not any(one.packages for one in found.values()):
@@ -132,7 +131,7 @@ class MacroFinder:
         return replace(source, notes=(note,))
 
     def with_requirements(self, requirements: Mapping[str, Sequence[str]]) -> MacroSource:
-        """The macros of a build root that has a spec file's BuildRequires too, by architecture."""
+        """The macros of a build root with a spec file's BuildRequires, by architecture."""
         found = {
             arch: self._find(arch, tuple(dict.fromkeys(requirements.get(arch, ()))))
             for arch in self._pools
@@ -164,8 +163,8 @@ class MacroFinder:
         return found
 
     def _brought(self, arch: str, request: str) -> tuple[Package, ...]:
-        """The packages of a request that cannot be installed: its macros are read without
-        installing it."""
+        """The packages of a request that cannot be installed: their macros are read without
+        installing."""
         found = self._walked.get((arch, request))
         if found is None:
             found = self._walked[arch, request] = required_by(self._pools[arch], request)
@@ -176,7 +175,7 @@ class MacroFinder:
         if self._buildroot:
             return self._buildroot
         for group in BUILD_GROUPS:
-            # As dnf does, members of the group that no package has are passed over.
+            # Like dnf, skip members of the group that no package has.
             if names := tuple(name for name in pool.group(group) if pool.selects(name)):
                 return names
         return tuple(name for name in _BUILD_PACKAGES if pool.selects(name))
@@ -223,8 +222,9 @@ class MacroFinder:
     def _unpacked_files(
         self, packages: Collection[Package]
     ) -> tuple[dict[Package, Path], dict[str, str]]:
-        """The unpacked files of each package, and those that cannot be had or are refused: why."""
-        # A noarch package stands in the repository of each architecture: once is enough.
+        """The unpacked files of each package; and packages that cannot be fetched or are refused,
+        with the reason."""
+        # A noarch package is in the repository of each architecture and is unpacked once.
         same: dict[tuple[str, ...], list[Package]] = {}
         for package in sorted(packages, key=lambda p: p.nevra):
             same.setdefault((_checksum(package), *self._files.trust(package)), []).append(package)
@@ -282,8 +282,7 @@ class MacroFinder:
 
 
 def _united(found: Mapping[str, _Found]) -> dict[str, str]:
-    """The gaps on any architecture; a package that is not published counts only if it is on
-    none."""
+    """The gaps on any architecture; an unpublished package counts only if it is on none."""
     absent = set.intersection(
         *({gap for gap, why in one.gaps.items() if why == ABSENT} for one in found.values())
     )
@@ -296,7 +295,7 @@ def _united(found: Mapping[str, _Found]) -> dict[str, str]:
 
 
 def _listed(gaps: Mapping[str, str]) -> str:
-    """The gaps in brackets, the first few of them."""
+    """The first gaps, in brackets."""
     if not gaps:
         return ""
     texts = [f"{gap}: {why}" for gap, why in list(gaps.items())[:_MOST_GAPS]]
@@ -305,7 +304,7 @@ def _listed(gaps: Mapping[str, str]) -> str:
 
 
 def _host_state() -> list[object]:
-    """The state of this host's rpm that goes into an unpacked tree."""
+    """The files of this host's rpm that go into an unpacked tree, as digests."""
     found: list[object] = []
     for name in ("rpmrc", "macros"):
         path = HOST / name
@@ -314,7 +313,7 @@ def _host_state() -> list[object]:
 
 
 def _carries_macros(root: Path) -> bool:
-    """True where a tree has a macro file that is not the host's own."""
+    """Return whether a tree has a macro file that is not the host's own."""
     config = root / CONFIG
     files = [
         *config.glob("macros.d/macros.*"),

@@ -1,8 +1,8 @@
 """Trees of macro files: what the sandbox sees as /usr/lib/rpm and /etc/rpm.
 
-A tree holds the files of a set of packages and serves every architecture whose packages say the
-same. Macro files that define something else for one of them (`%_host_cpu` in rpm's own, `%_libdir`
-in /etc/rpm) do not need another tree: those definitions stand where rpm reads them for this
+A tree has the files of a set of packages and serves every architecture whose packages have the same
+files. Macro files that define other values for one of them (`%_host_cpu` in rpm's own, `%_libdir`
+in /etc/rpm) need no other tree: those definitions go into a file that rpm reads for this
 architecture alone.
 """
 
@@ -23,10 +23,11 @@ _DEFINITION = re.compile(r"^\s*%([A-Za-z_]\w*)")
 
 
 def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Trees in `target` of the unpacked packages of each architecture; the tree of each, by name.
+    """Write trees of the unpacked packages of each architecture to `target`; return the tree's name
+    for each.
 
-    Later packages of an architecture win. Architectures share a tree as long as nothing in it but
-    macro definitions would differ between them.
+    Later packages of an architecture win. Architectures share a tree if only macro definitions
+    would differ between them.
     """
     trees: list[_Tree] = []
     found: dict[str, str] = {}
@@ -45,7 +46,7 @@ def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[st
 
 
 def _files(directories: Sequence[Path]) -> dict[str, Path]:
-    """Each file and link below these directories, by its path in them."""
+    """Each file and link below these directories, by relative path."""
     found: dict[str, Path] = {}
     for directory in directories:
         for path, folders, names in os.walk(directory):
@@ -57,17 +58,17 @@ def _files(directories: Sequence[Path]) -> dict[str, Path]:
 
 
 class _Tree:
-    """A tree that is being made; `files` are those of its architectures, by path."""
+    """A tree under construction; `files` are those of its architectures, by path."""
 
     def __init__(self, root: Path, arch: str, files: Mapping[str, Path]) -> None:
         self.root = root
         self._files = dict(files)
         self._arches = [arch]
-        # Definitions of one architecture alone, by the file that rpm reads them from.
+        # Definitions for one architecture, by the file from which rpm reads them.
         self._own: dict[str, list[str]] = {}
 
     def take(self, arch: str, files: Mapping[str, Path]) -> bool:
-        """Adds the files of one more architecture, if its own and the tree's go together."""
+        """Add the files of one more architecture if they fit the tree; return whether they do."""
         platform = f"{CONFIG}/platform/{arch}-linux/"
         own: dict[str, list[str]] = {}
         for path, file in files.items():
@@ -75,7 +76,7 @@ class _Tree:
             if before is None or _same(before, file) or path.startswith(platform):
                 continue
             if path.startswith(f"{CONFIG}/platform/") or _is_program(before):
-                continue  # another architecture's, or a program that nobody can run here
+                continue  # another architecture's, or a program that cannot run here
             place = _arch_file(path, arch)
             definitions = _differing(before, file) if place is not None else None
             if place is None or definitions is None:
@@ -93,14 +94,14 @@ class _Tree:
         return True
 
     def _absent(self, files: Mapping[str, Path]) -> bool:
-        """True where nothing that defines macros is in the tree or in `files` alone."""
+        """Return whether no file with macro definitions is only in the tree or only in `files`."""
         return not any(
             _defines(path) and not path.startswith(f"{CONFIG}/platform/")
             for path in set(files) ^ set(self._files)
         )
 
     def complete(self) -> None:
-        """Writes the tree."""
+        """Write the tree."""
         for path, file in self._files.items():
             _link(file, self.root / path, self.root)
         _add_host(self.root)
@@ -114,10 +115,10 @@ class _Tree:
 
 
 def _add_host(root: Path) -> None:
-    """Adds what the host's librpm needs of its own to the distribution's files.
+    """Add files that the host's librpm needs to the distribution's.
 
-    Its rpmrc (`assemble_rpmrc`); its macros, for those that an older distribution does not define
-    and the library counts on; and the platforms that the distribution's rpm lacks.
+    These are its rpmrc (`assemble_rpmrc`), its macros (the library needs some that an older
+    distribution does not define), and the platforms that the distribution's rpm lacks.
     """
     config = root / CONFIG
     config.mkdir(parents=True, exist_ok=True)
@@ -135,10 +136,10 @@ def _add_host(root: Path) -> None:
 
 
 def _arch_file(path: str, arch: str) -> str | None:
-    """Where rpm reads, soon after the macro file `path`, definitions for `arch` alone.
+    """The file that rpm reads, soon after the macro file `path`, for `arch` alone.
 
-    The order of librpm's macro files is `macros`, `macros.d/*`, the platform's, `fileattrs/*`, the
-    vendor's, /etc/rpm (lib/rpmrc.c, setDefaults); null where `path` is none of them.
+    librpm reads `macros`, `macros.d/*`, the platform's, `fileattrs/*`, the vendor's, /etc/rpm
+    (lib/rpmrc.c, setDefaults); null if `path` is none of them.
     """
     if path == f"{CONFIG}/macros" or path.startswith(f"{CONFIG}/macros.d/macros."):
         return f"{CONFIG}/platform/{arch}-linux/macros"
@@ -167,7 +168,8 @@ def _is_program(path: Path) -> bool:
 
 
 def _differing(before: Path, after: Path) -> list[str] | None:
-    """The definitions of the macro file `after` that `before` has not; null if that is not all."""
+    """The definitions that the macro file `after` has and `before` lacks; null if the files differ
+    in more."""
     if before.is_symlink() or after.is_symlink():
         return None
     old, new = dict(_definitions(before)), dict(_definitions(after))
@@ -188,7 +190,7 @@ def _link(file: Path, place: Path, root: Path) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        return  # a link that leads nowhere stands where this package has a directory
+        return  # a broken link is where this package has a directory
     if place.is_dir() or not place.parent.resolve().is_relative_to(root.resolve()):
         return
     place.unlink(missing_ok=True)
@@ -202,8 +204,8 @@ def _link(file: Path, place: Path, root: Path) -> None:
 
 
 CONFIG = "usr/lib/rpm"
-# lib/rpmrc.c: the options of optionTable and the tables that an rpmrc may fill. rpm takes a line
-# with any other for an error of the whole file, and then reads no configuration at all.
+# lib/rpmrc.c: the options of optionTable and the tables of an rpmrc. rpm treats any other
+# line as an error of the whole file, and then reads no configuration at all.
 _DIRECTIVES = frozenset(
     {
         "optflags",
@@ -229,12 +231,12 @@ _MACRO = re.compile(r"%(?:\{(\w+)\}|(\w+))")
 
 
 def assemble_rpmrc(root: Path, host: str) -> None:
-    """Writes the rpmrc of the tree at `root`, and takes the includes out of its vendors' own.
+    """Write the rpmrc of the tree at `root`, and remove the includes from its vendors' files.
 
-    Whose is what: the tables of architectures (`arch_canon`, `arch_compat`, ...) are looked up by
-    the library that runs, which is the host's, so `host`, the text of its rpmrc, comes first. The
-    compiler flags, the architectures a build may name, and their compatibility are the
-    distribution's: its own rpmrc and its vendors' follow, and librpm takes the later line.
+    The running library, the host's, needs its own tables of architectures (`arch_canon`,
+    `arch_compat`, ...), so `host`, the text of its rpmrc, comes first. The compiler flags,
+    buildable architectures and their compatibility are the distribution's: its own rpmrc and its
+    vendors' follow, and librpm uses the later line.
     """
     config = root / CONFIG
     own = config / "rpmrc"
@@ -246,16 +248,16 @@ def assemble_rpmrc(root: Path, host: str) -> None:
         lines += texts[path]
     _replace(own, lines)
     for path in vendors:
-        # A host of this vendor reads it again, after the first one, which has it all already.
+        # A host of this vendor reads it again after the first file, which has all of it already.
         _replace(path, texts[path])
 
 
 def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
-    """The lines of an rpmrc with what it includes in their place; a file only the first time."""
+    """The lines of an rpmrc with included files in place, each file once."""
     if "\0" in str(path) or len(seen) >= _MOST_INCLUDED:
         return
     real = path.resolve()
-    # Not `Path.is_file`, which raises where a name is longer than any file's.
+    # Not `Path.is_file`, which raises if a name is too long.
     if real in seen or not real.is_relative_to(root.resolve()) or not os.path.isfile(real):  # noqa: PTH113
         return
     seen.add(real)
@@ -271,7 +273,7 @@ def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
 
 
 def _named(text: str) -> str:
-    """The path that an include names, its macros expanded and its `..` taken away."""
+    """The path that an include names, with its macros expanded and `..` resolved."""
 
     def place(match: re.Match[str]) -> str:
         return _PLACES.get(match[1] or match[2], match[0])
@@ -280,7 +282,7 @@ def _named(text: str) -> str:
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:
-    # The file may be a hard link into another tree: a new one takes its place.
+    # The file may be a hard link into another tree: it is replaced, not rewritten.
     text = "".join(f"{line}\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

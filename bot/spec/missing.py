@@ -1,15 +1,13 @@
-"""Files that a spec file reads and nobody has, and macros that it uses and nothing defines.
+"""Files that a spec file reads and that are missing, and macros that are used but not defined.
 
-`%include` and `%load` of a missing file are rpm's errors. Of each file it matters where it is
-instead: nowhere, which is the spec file's fault, or somewhere that evaluation does not fetch from,
-which is not. A shell or Lua that a macro runs says so on standard error and gives nothing, and rpm
-goes on: then it matters whether the text that is missing goes into a name, a version or a
-dependency (`MacroUses`). Where it does, packages are not known; where only a build reads it, a note
-is enough.
-
-rpm leaves an undefined macro as it stands. In a package's name, version or architecture, in a list
-of architectures or in a capability it then is text that no distribution has; where rpm refuses it
-there, its message has the macro.
+`%include` and `%load` of a missing file are rpm's errors. If the file is nowhere, the spec file is
+at fault; if it is where the evaluation does not fetch from, it is not. A shell or Lua that a macro
+runs reports a missing file on standard error and returns nothing, and rpm goes on: then it matters
+whether the missing text would be part of a name, a version or a dependency (`MacroUses`). If it is,
+the packages are not known; if only a build reads it, a note suffices. rpm leaves an undefined macro
+as it stands. In a package's name, version or architecture, in a list of architectures or in a
+capability it is then text that no distribution has; if rpm refuses it there, its message has the
+macro.
 """
 
 from __future__ import annotations
@@ -28,17 +26,17 @@ from bot.spec.tree import SpecTree
 _MOST = 5
 _ROOT = "/checkout/"
 _SIGNS = ("No such file", "failed to load macro file", "cannot open")
-# Quoted, as awk, Lua, ls, head and Python name a file.
+# Quoted, as by awk, Lua, ls, head and Python.
 _QUOTED = re.compile(r"(?<=[\s(])['\"`]([^'\"`]+)['\"]")
-# Before the reason, as rpm, bash, dash, sed and tar do. It begins where a word does: a word of
-# megabytes is gone through once.
+# Before the reason, as by rpm, bash, dash, sed and tar. It begins at a word, so that a word of
+# megabytes is scanned once.
 _BEFORE = re.compile(r"(?<![^\s:])([^\s:]+): (?:Cannot \w+: )?No such file")
 _LOADED = re.compile(r"failed to load macro file (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """Files of the checkout that were read in vain: paths, and sentences on those elsewhere."""
+    """Missing files of the checkout: paths; and sentences on those that are elsewhere."""
 
     nowhere: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
@@ -61,12 +59,12 @@ def with_missing(
     tree: SpecTree,
     downloads: Collection[str],
 ) -> SpecEvaluation | SpecFailure:
-    """The result, with the files named that the spec file read in vain.
+    """The result, naming the missing files that the spec file read.
 
-    `texts` are what rpm and the programs that macros ran wrote; `downloads` the locations of the
-    spec file's sources, as far as they are known. A refusal only because of files that are not
-    fetched to evaluate has the cause `surroundings`. An evaluation that lacks what decides packages
-    or dependencies is a failure with the cause `unread`.
+    `texts` are the messages of rpm and of the programs that macros ran; `downloads` the locations
+    of the spec file's sources, as far as they are known. A refusal only because of files that are
+    not fetched gets the cause `surroundings`. An evaluation without the text that decides packages
+    or dependencies becomes a failure with the cause `unread`.
     """
     missing = _missing(named_files(texts), Path(result.path), tree, downloads)
     sentences = tuple(missing.sentences())
@@ -138,7 +136,7 @@ def _missing(
 
 
 def _in_checkout(name: str, spec: Path) -> str | None:
-    """The path in the checkout that a message's name of a file means; null if it is outside."""
+    """The path in the checkout for a file named in a message; null if it is outside."""
     if "%" in name or not name.isprintable():
         return None
     if name.startswith(_ROOT):
@@ -150,11 +148,11 @@ def _in_checkout(name: str, spec: Path) -> str | None:
     return None if path.startswith("..") or path == "." else path
 
 
-# Names of one or two letters are none to rpm (macro.c); `%d` in a message is C's or Lua's.
+# rpm has no macro names of one or two letters (macro.c); `%d` in a message is C's or Lua's.
 _MACRO = re.compile(r"%\{[?!]*[^{}]*\}?|%[?!]*[A-Za-z_]\w{2,}")
 _PERCENT = re.compile(r"%\S*")
 _UNKNOWN_TAG = re.compile(r"Unknown tag:\s*(\S+)")
-# What a message cites of a spec file as it should be: sections, conditionals, rpm's own macros.
+# Valid parts of a spec file that messages cite: sections, conditionals, rpm's macros.
 _KNOWN = re.compile(
     r"%(?:package|description|prep|conf|generate_buildrequires|build|install|check|clean|files|"
     r"changelog|sourcelist|patchlist|sepolicy|verifyscript|pre|post|preun|postun|pretrans|"
@@ -178,9 +176,9 @@ def macros_in(text: str) -> tuple[str, ...]:
 
 
 def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
-    """The macros in the names, versions, architectures and capabilities of packages.
+    """The undefined macros in the names, versions, architectures and capabilities of packages.
 
-    Where the line writes `%%`, a percent sign is part of the capability, and no macro.
+    If the line has `%%`, the percent sign is part of the capability.
     """
     for package in packages:
         nevra = package.nevra
@@ -198,7 +196,7 @@ def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
 
 
 def in_architectures(where: str, values: Iterable[str]) -> Iterator[Unexpanded]:
-    """The macros in a list of architectures; `where` is the tag or conditional that has it."""
+    """The undefined macros in a list of architectures; `where` is its tag or conditional."""
     for value in values:
         yield from (Unexpanded(macro, where) for macro in macros_in(value))
 
@@ -206,11 +204,11 @@ def in_architectures(where: str, values: Iterable[str]) -> Iterator[Unexpanded]:
 def in_conditions(
     conditions: Iterable[tuple[str, int, str]], path: str, lines: Sequence[str], reached: str
 ) -> Iterator[Unexpanded]:
-    """The macros in conditions on the architecture (`%ifarch`) that rpm came to.
+    """The undefined macros in conditions on the architecture (`%ifarch`) that rpm evaluated.
 
-    A condition is its word, the number of its line in `path`, and its expanded value; `lines` are
-    the file's, `reached` is the expanded text of its marked copy: the mark before a line is in it
-    only where no other condition leaves the line out.
+    A condition is its word, its line number in `path`, and its expanded value; `lines` are the
+    file's, `reached` is the expanded text of its marked copy, which has the mark before a line only
+    if no outer condition leaves the line out.
     """
     for word, number, value in conditions:
         if re.search(rf"minimize-origin-0-{number}\s", reached) and 0 < number <= len(lines):
@@ -219,16 +217,16 @@ def in_conditions(
 
 
 def in_message(message: str, build_architectures: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the undefined macros for which rpm refuses a spec file, by its first message.
+    """Return the undefined macros for which rpm refuses a spec file, from its first message.
 
-    rpm names none where it finds no architecture to build for: `build_architectures` are the
-    expanded values of the BuildArch tags.
+    rpm names none if it finds no architecture to build for; `build_architectures` are the expanded
+    values of the BuildArch tags.
     """
     first = message.split("\n", maxsplit=1)[0]
     if first.startswith("No compatible architectures"):
         return tuple(m for value in build_architectures for m in macros_in(value))
     if (tag := _UNKNOWN_TAG.search(first)) is not None:
-        # The tag is what is wrong, whatever else stands on its line.
+        # The error is in the tag, whatever else is on its line.
         first = tag[1]
     elif first.startswith("Macro %"):
         return ()  # about a definition, which it cites

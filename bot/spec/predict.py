@@ -1,7 +1,7 @@
-"""Predicted overlays: the difference between two spec files, applied to the published packages.
+"""Predicts overlays: the difference between two spec files, applied to the published packages.
 
-So automatic dependencies (sonames) of the published packages stay, and all architectures are
-answered within seconds, without a build.
+So the generated dependencies (sonames) of the published packages stay, and all architectures are
+predicted within seconds, without a build.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _DROPPED = ("-debuginfo", "-debugsource")
 class Prediction:
     """Both sides' overlays on one architecture.
 
-    `origins` are the lines that state a dependency which head has and base has not, by package
-    and dependency of the head overlay. `notes` are the overlays' notes together. `base_spec` is
-    base with all that its own spec file states, published or not.
+    `origins` are the lines that state dependencies which only head has, by package and dependency
+    of the head overlay. `notes` are both overlays' notes. `base_spec` is the base as its own spec
+    file alone states it.
     """
 
     base: Overlay
@@ -59,20 +59,16 @@ def predict(
     *,
     elsewhere: frozenset[str] = frozenset(),
 ) -> Prediction:
-    """The overlays of one changed spec file on `arch`.
+    """Predict the overlays of one changed spec file on `arch`.
 
-    `published_newest` are the newest published packages of its source, by name; base is these,
-    unchanged, and of packages that are not published what its own spec file says. Head is base plus
-    the difference between the two evaluated spec files; a null side is a spec file that is not
-    there.
-    `headers` says which dependencies of a published package a generator made (null: the header
-    cannot be read); it is called only where that matters.
-
-    `elsewhere` are names that another spec file of the change makes packages of.
-
-    A published package that neither spec file makes any more (git dropped it before, or it is an
-    older version's) leaves with its source on both sides, as builds of both sides do not have it
-    either; a note says so.
+    `published_newest` are the newest published packages of its source, by name. The base is these,
+    unchanged, and unpublished packages as the base's spec file states them. Head is the base plus
+    the difference between the two evaluated spec files; a null side has no spec file. `headers`
+    says which dependencies of a published package a generator made (null: the header cannot be
+    read); it is called only if that matters. `elsewhere` are names of packages that another spec
+    file of the change makes. A published package that neither spec file makes any more (an earlier
+    commit dropped it, or it is an older version's) leaves on both sides, since builds of both would
+    not have it; a note says so.
     """
     listed = tuple(
         package
@@ -97,7 +93,7 @@ def predict(
     packages = predictor.packages()
     notes = tuple(dict.fromkeys((*notes, *predictor.notes)))
     before = tuple(dataclasses.replace(package, repository="overlay") for package in published)
-    # With no spec file before it, base's states everything anew.
+    # Without a spec file before it, the base's states everything anew.
     by_spec = _Predictor(published, None, base, arch, headers).packages()
     return Prediction(
         Overlay(arch, frozenset(sources), _sorted(before), "predicted"),
@@ -113,8 +109,8 @@ def _made(
 ) -> tuple[Package, ...]:
     """Those of the published packages that a spec file makes on either side.
 
-    All, where the architecture is left out on both: what is published there (noarch) is not made
-    there.
+    All of them if both sides exclude the architecture: its published (noarch) packages are made
+    elsewhere.
     """
     names = packages_by_name(base).keys() | packages_by_name(head).keys()
     return tuple(p for p in published if not names or p.nevra.name in names)
@@ -125,7 +121,7 @@ def _sorted(packages: Sequence[Package]) -> tuple[Package, ...]:
 
 
 class _Predictor:
-    """Head's packages, one after the other, from what is published and the two spec files."""
+    """Makes head's packages from the published ones and the two spec files."""
 
     def __init__(
         self,
@@ -151,7 +147,7 @@ class _Predictor:
         self._finals = {**self._published_evrs, **finals}
 
     def packages(self) -> list[Package]:
-        """The packages of the head side."""
+        """The packages of head."""
         if self._head is None:
             return []
         if self._base is None and self._published:
@@ -179,14 +175,14 @@ class _Predictor:
         if published is None:
             return self._new(after) if after is not None and after.built else None
         if after is None and before is None:
-            # The architecture is left out on both sides.
+            # Both sides exclude the architecture.
             return dataclasses.replace(published, repository="overlay")
         if after is None or (not after.built and (before is None or before.built)):
             return None
         return self._changed(published, before, after)
 
     def _final_main(self) -> Evr:
-        """Epoch, version and release of head's main package, as this prediction has it."""
+        """Epoch, version and release of head's main package in this prediction."""
         head = self._head
         if head is None:
             return (0, "", "")
@@ -195,7 +191,7 @@ class _Predictor:
         return _final(self._published_main, self._base.evr, head.evr)
 
     def _new(self, after: SpecPackage) -> Package:
-        """A package that is not published: what its spec file says of it, and no size."""
+        """An unpublished package as its spec file states it, without a size."""
         assert self._head is not None
         nevra = self._placed(after)
         final = Versions(self._main, evr_of(nevra), self._finals)
@@ -209,7 +205,7 @@ class _Predictor:
     def _changed(
         self, published: Package, before: SpecPackage | None, after: SpecPackage
     ) -> Package:
-        """A published package, plus the difference between the two spec files."""
+        """A published package with the difference between the two spec files."""
         assert self._head is not None
         nevra = self._placed(after)
         own = evr_of(published.nevra)
@@ -245,7 +241,7 @@ class _Predictor:
         )
 
     def _placed(self, after: SpecPackage) -> Nevra:
-        """The NEVRA of a package of head, in the place of the published one if there is one."""
+        """The NEVRA of a package of head; the published one's if there is one."""
         assert self._head is not None
         name, own = after.nevra.name, evr_of(after.nevra)
         published, before = self._published.get(name), self._before.get(name)
@@ -259,7 +255,7 @@ class _Predictor:
     def _additions(
         self, entries: Iterable[Stated], have: set[Key], final: Versions, nevra: Nevra
     ) -> list[Dependency]:
-        """The dependencies that these entries of head's spec add to what there is already."""
+        """The dependencies of these entries of head's spec that are not there already."""
         found = []
         for entry in entries:
             if not entry.origins or entry.key in have:
@@ -274,8 +270,8 @@ class _Predictor:
         return found
 
     def _generated(self, package: Package, dependency: Dependency) -> bool:
-        """Return whether a generator made this dependency, so that a line less does not remove
-        it."""
+        """Return whether a generator made this dependency too, so that it stays without its
+        line."""
         if dependency.generated is not None:
             return dependency.generated
         flags: GeneratedFlags | None = self._headers(package)
@@ -291,17 +287,18 @@ class _Predictor:
 
 
 def _looks_generated(dependency: Dependency) -> bool:
-    """Return whether generators write such capabilities: sonames, `name(...)`, interpreters'
-    paths."""
+    """Return whether generators write such capabilities: sonames, `name(...)`, paths of
+    interpreters."""
     name = split_capability(dependency.capability).name
     return name.startswith("/") or (name.endswith(")") and not name.startswith("("))
 
 
 def _final(published: Evr, base: Evr, head: Evr) -> Evr:
-    """Head's epoch if the spec files differ in it, else the published; so version-release.
+    """Head's epoch if the spec files differ in it, else the published one; likewise
+    version-release.
 
-    Where what is published is newer than either spec file makes it, that stays: what needs a
-    published version is not to miss it for a release of an old branch.
+    A published version newer than both spec files' stays, so that a requirement of it is still met
+    on an old branch.
     """
     if compare_evr(_text(base), _text(published)) < 0 > compare_evr(_text(head), _text(published)):
         return published
@@ -327,7 +324,7 @@ def _main_evr(
 
 
 def _own_provides(nevra: Nevra) -> list[Dependency]:
-    """The provides that rpm adds to every package: its name, and its name for its architecture."""
+    """The provides that rpm adds to every package: its name, and its name with the architecture."""
     evr = nevra.rpm_evr
     names = [nevra.name]
     if isa(nevra.arch):
@@ -343,7 +340,7 @@ def _moved(
     known: Versions,
     final: Versions,
 ) -> Dependency | None:
-    """A published dependency as the package `after` has it; null if it goes with the change."""
+    """A published dependency as the package `after` has it; null if the change removes it."""
     name, operator, _ = split_capability(capability_key(dependency.capability))
     for_arch = f"{before.name}({isa(before.arch)})"
     if dependency.kind == "provides" and name == for_arch and before.arch != after.arch:
@@ -351,7 +348,7 @@ def _moved(
     if not has_placeholder(template):
         return dependency
     capability = final.fill(template)
-    # rpm writes these with the whole EVR, whatever the spec file says elsewhere.
+    # rpm writes these with the full EVR, whatever the spec file says elsewhere.
     if operator == "=" and name in (before.name, for_arch, f"config({before.name})"):
         if evr_of(before) == evr_of(after):
             return dependency

@@ -1,4 +1,4 @@
-"""%autorelease and %autochangelog: what rpmautospec makes of the git history."""
+"""%autorelease and %autochangelog, computed from the git history as rpmautospec does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AUTORELEASE = (
     "%{{?-e:.%{{-e*}}}}%{{?-s:.%{{-s*}}}}%{{!?-n:%{{?dist}}}}"
 )
 _BUMP = re.compile(r"\[bump\s+release:\s*(\d+)\s*\]", re.IGNORECASE)
-# A value goes to the end of its line: `.*?\s*$` would take a square of the time of blanks.
+# Up to the end of the line: `.*?\s*$` would take quadratic time on blanks.
 _VERSION = re.compile(r"^(Version|Epoch)[^\S\n]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 _DEFINED = re.compile(r"^%(?:global|define)[^\S\n]+(\w+)[^\S\n](.*)$", re.MULTILINE)
 _MACRO = re.compile(r"%\{?\??(\w+)\}?")
@@ -29,21 +29,21 @@ _WORKING_TREE = "working tree"
 
 
 def release_definitions(repository: GitRepository, commit: str, spec_path: str) -> dict[str, str]:
-    """Definitions by which `evaluate_spec` expands %autorelease as of a commit.
+    """Definitions with which `evaluate_spec` expands %autorelease at a commit.
 
-    Empty where the spec file does not use it, or the history is cut off (a shallow clone) before
-    the version's first commit: `evaluate_spec` then uses a placeholder and notes it. `commit` may
-    be `working tree`, which counts as one commit on top of HEAD.
+    Empty if the spec file does not use it, or the history is cut off (a shallow clone) before the
+    version's first commit: `evaluate_spec` then uses a placeholder and notes it. `commit` may be
+    `working tree`, which counts as one commit on top of HEAD.
     """
     number = release_number(repository, commit, spec_path)
     return {} if number is None else autorelease_definitions(number)
 
 
 def release_number(repository: GitRepository, commit: str, spec_path: str) -> int | None:
-    """The number that %autorelease stands for: commits since the version was last changed.
+    """The number that %autorelease expands to: commits since the version last changed.
 
-    Commits of the first-parent history that touch the spec file's directory count, `[bump release:
-    N]` in a message counts N. Null where it cannot be known.
+    Commits of the first-parent history that touch the spec file's directory count; `[bump release:
+    N]` in a message counts N. Null if the number cannot be known.
     """
     content = repository.read(commit, spec_path)
     if content is None or b"autorelease" not in content:
@@ -74,28 +74,28 @@ def release_number(repository: GitRepository, commit: str, spec_path: str) -> in
 
 
 def _version(content: bytes) -> tuple[str, ...]:
-    """The values of the Version and Epoch tags, with simple macros of the same file filled in."""
+    """The values of the Version and Epoch tags, with simple macros of the same file expanded."""
     text = content.decode(errors="replace")
     defined = {name: value.strip()[:NAME] for name, value in _DEFINED.findall(text)}
     found = []
     for tag, value in _VERSION.findall(text):
         filled = value.strip()[:NAME]
         for _ in range(5):
-            # Each round could make ten of one: no version is that long.
+            # Each round could grow the text tenfold: no version is that long.
             filled = _MACRO.sub(lambda match: defined.get(match[1], match[0]), filled)[:NAME]
         found.append(f"{tag.lower()}={filled}")
     return tuple(found)
 
 
 def autorelease_definitions(number: int) -> dict[str, str]:
-    """The macro definitions by which the spec file's release is the `number`th of its version."""
+    """The macro definitions with which a spec file's release is the `number`th of its version."""
     return {AUTORELEASE_MACRO: _AUTORELEASE.format(number=number), "autochangelog": "%{nil}"}
 
 
 def placeholder_definitions(
     spec: Path, given: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Definitions and notes for a spec file that uses rpmautospec where `given` has none."""
+    """Definitions and notes for a spec file that uses rpmautospec if `given` has none."""
     features = check_specfile_features(spec, enable_caching=False)
     uses = features.has_autorelease or features.has_autochangelog
     if not uses or features.is_processed or AUTORELEASE_MACRO in given:

@@ -1,6 +1,6 @@
-"""From the evaluator's answer to values. Runs in a process of its own, with limits: `read_answers`.
+"""Reads the evaluator's answer into values, in a process of its own with limits: `read_answers`.
 
-What the evaluator wrote, its subject could have written (`bot.spec.answer` has its schema).
+The evaluated spec file could have written the answer (`bot.spec.answer` has its schema).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Evaluated:
     requirements: tuple[str, ...] = ()
 
 
-# Null: what the architectures' programs wrote is mixed up, and they are to be evaluated one by one.
+# Null if the messages of several architectures are mixed; they are then evaluated one by one.
 EVALUATED: TypeAdapter[dict[str, Evaluated] | None] = TypeAdapter(dict[str, Evaluated] | None)
 
 
@@ -82,14 +82,14 @@ def read_answers(
 ) -> bytes:
     """The evaluations of the spec file `path`, as JSON of EVALUATED.
 
-    `messages` is what its programs wrote to standard error, `answers` the descriptor that the
-    evaluator wrote to: a line for each of `arches`.
+    `messages` is the standard error of the evaluator's programs, `answers` the descriptor with its
+    output: a line for each of `arches`.
     """
     text = messages.decode(errors="replace")
-    # What several architectures' programs write at once is mixed up, and is of any of them.
+    # Messages that several architectures write at once are mixed.
     if len(arches) > 1 and reads_in_vain([text], path, tree):
         return EVALUATED.dump_json(None)
-    # What was not written has no pages: a hole, which need not be read.
+    # Unwritten parts are a hole in the file, which need not be read.
     written = os.pread(answers, os.lseek(answers, 0, os.SEEK_HOLE), 0).rstrip(b"\0")
     lines = written.split(b"\n", len(arches))
     lines += [b""] * (len(arches) - len(lines))
@@ -123,7 +123,7 @@ def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Eva
 
 
 def _silent(path: str, arch: str, messages: str) -> SpecFailure:
-    """The failure where the evaluator left nothing: it never started, or the spec ended it."""
+    """The failure if the evaluator wrote nothing: it never started, or the spec ended it."""
     lines = messages.strip().splitlines()
     if "No module named 'rpm'" in (lines[-1] if lines else ""):
         message = f"{HOST_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf)."
@@ -136,10 +136,8 @@ def _silent(path: str, arch: str, messages: str) -> SpecFailure:
 def evaluation_of(
     answer: Parsed | Refused, path: str, arch: str, read: Callable[[str], str | None]
 ) -> SpecEvaluation | SpecFailure:
-    """The evaluation that an answer tells of.
-
-    `read` gives the raw text of a file of the checkout by its path.
-    """
+    """The evaluation in an answer. `read` gives the raw text of a file of the checkout by its
+    path."""
     if isinstance(answer, Refused):
         values = [text for _, _, text in answer.buildarch]
         return _failure(answer.error, path, arch, read, values)
@@ -149,7 +147,7 @@ def evaluation_of(
 def _requirements(
     answer: Parsed | Refused, result: SpecEvaluation | SpecFailure
 ) -> tuple[str, ...]:
-    """The BuildRequires without what is not known of them; also of a spec file rpm refuses."""
+    """The BuildRequires without parts that are not known; also of a spec file that rpm refuses."""
     if isinstance(answer, Refused):
         named = (name for text in answer.requested for name in capabilities_in(text))
     elif isinstance(result, SpecEvaluation):
@@ -161,7 +159,8 @@ def _requirements(
 
 
 def _locations(answer: Parsed | Refused) -> tuple[str, ...]:
-    """The locations of sources and patches that the evaluator could read, in whatever state."""
+    """The locations of sources and patches that the evaluator could read, even from a refused
+    spec."""
     if isinstance(answer, Refused):
         return tuple(answer.locations)
     return tuple(location for location, _, _ in answer.sources)
@@ -191,7 +190,7 @@ def _failure(
 
 
 def _exact_line(number: int, message: str, text: str) -> int:
-    """The line that an error is about: of a line that goes on over several, rpm names the last."""
+    """The line of an error: for a continued line, rpm names the last one."""
     lines = text.split("\n")
     first = message.split("\n", maxsplit=1)[0]
     for start, end in logical_lines(lines):
@@ -279,7 +278,7 @@ def _dependency(
     item: StatedDependency, package: str, expanded: ExpandedSpec
 ) -> tuple[SpecDependency, ...]:
     kind, name, flags, version = item
-    # rpm's own features are no packages' matter, and repositories do not list them.
+    # rpm's own features (`rpmlib(...)`) are not met by packages, and repositories do not list them.
     if name.startswith("rpmlib("):
         return ()
     found = Dependency(kind, capability_text(name, flags, version), qualifiers(flags))
@@ -301,7 +300,7 @@ def _unexpanded(
 
 
 def _placed(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
-    """With the first line that has the macro, where rpm does not lead back to one."""
+    """The macros, each at the first line that has it if rpm names none."""
     if found.origin is None:
         for number, line in enumerate(lines, 1):
             if found.macro in line:
@@ -312,7 +311,7 @@ def _placed(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
 def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequence[str]) -> bool:
     if arch in exclude:
         return True
-    # A noarch package is built wherever it may be, and published for every architecture.
+    # A noarch package is built on any allowed architecture, and published for every one.
     noarch = main_arch == "noarch" and "noarch" in exclusive
     return bool(exclusive) and arch not in exclusive and not noarch
 

@@ -1,12 +1,10 @@
-"""The rpm that reads spec files: this host's and the distribution's, and their versions.
+"""The rpm that evaluates spec files: the host's or the distribution's, and their versions.
 
-What a spec file may say depends on rpm's major and minor version: `BuildSystem:` came with 4.20,
-`%patchN` went with it. Patch releases of one minor version read the same language.
-
-Where the distribution's own rpm cannot judge, the host's does, and a spec file that it refuses may
-be right for the distribution. The change is at fault only for a refusal that every rpm shares. Its
-messages were compared over the branches 4.14, 4.16, 4.18, 4.19, 4.20, 6.0 and 6.1 of rpm's sources
-(build/parse*, build/spec, rpmio/macro, rpmio/expression, lib/rpmds).
+The syntax of a spec file depends on rpm's major and minor version: `BuildSystem:` came with 4.20,
+`%patchN` went with it. If the distribution's own rpm cannot evaluate, the host's does, and a spec
+file that it refuses may be valid for the distribution: the change is at fault only for a refusal
+that every rpm shares. The messages were compared over the branches 4.14, 4.16, 4.18, 4.19, 4.20,
+6.0 and 6.1 of rpm's sources (build/parse*, build/spec, rpmio/macro, rpmio/expression, lib/rpmds).
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Protocol
 from bot.model.nevra import Nevra
 from bot.spec.inside.markers import logical_lines
 
-# The Python that has the host's rpm module, which the distribution of the host packages.
+# The Python with the host's rpm module, which is packaged by the host's distribution.
 HOST_PYTHON = "/usr/bin/python3"
 _VERSION = re.compile(r"^(\d+)\.(\d+)")
 _SAY_VERSION = "import rpm; print(rpm.__version__)"
@@ -43,10 +41,10 @@ class RpmVersion:
 class DistributionRpm:
     """The rpm of the distribution under test.
 
-    `version` is null where its repositories have no package `rpm`. `root` is a directory that
-    becomes / while spec files are evaluated: it holds that rpm, its Python module and `python`,
-    the interpreter inside it. Without a root the host's rpm evaluates; `problem` says why there
-    is none although the versions differ.
+    `version` is null if its repositories have no package `rpm`. `root` is a directory that becomes
+    / while spec files are evaluated: it has that rpm, its Python module and `python`, the
+    interpreter inside it. Without a root the host's rpm evaluates; `problem` says why there is none
+    although the versions differ.
     """
 
     version: RpmVersion | None = None
@@ -56,7 +54,7 @@ class DistributionRpm:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for the report: that the host's rpm stands in for another version."""
+        """Sentences for the report: the host's rpm was used instead of another version."""
         host = host_rpm()
         if self.root is not None or host is None or self.version in (None, host):
             return ()
@@ -74,7 +72,7 @@ class PublishedPackages(Protocol):
     """The part of a pool (`bot.closure.Pool`) that tells the distribution's rpm."""
 
     def selects(self, request: str) -> tuple[Nevra, ...]:
-        """The packages that a request could mean; none if it matches nothing."""
+        """The packages that match a request; empty if none does."""
         ...
 
 
@@ -89,14 +87,14 @@ def rpm_version(text: str) -> RpmVersion | None:
 
 
 def published_rpm(pool: PublishedPackages) -> RpmVersion | None:
-    """The newest version of the package `rpm`; null where there is none."""
+    """The newest version of the package `rpm`; null if there is none."""
     found = (rpm_version(nevra.version) for nevra in pool.selects("rpm") if nevra.name == "rpm")
     return max((version for version in found if version is not None), default=None)
 
 
 @functools.cache
 def host_rpm() -> RpmVersion | None:
-    """The version of the rpm module that evaluates on this host; null where it has none."""
+    """The version of the rpm module that evaluates on this host; null if it has none."""
     command = [HOST_PYTHON, "-I", "-c", _SAY_VERSION]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -105,7 +103,7 @@ def host_rpm() -> RpmVersion | None:
     return rpm_version(finished.stdout)
 
 
-# In all of these versions, and no construct that one version knows makes a difference.
+# In all of these versions, and for no construct that only some versions know.
 _SHARED = re.compile(
     r"unclosed %if|with no %if|field must be present |package has no %description|"
     r"empty tag: |malformed tag: |malformed %include|unable to open |could not open %include|"
@@ -119,7 +117,7 @@ _SHARED = re.compile(
     r"illegal char '-' \(0x2d\) in|version required: |versioned file name not permitted",
     re.IGNORECASE,
 )
-# Only a newer rpm may take these: a tag, section, option or form of dependency that it added.
+# Only a newer rpm may accept these: a new tag, section, option or form of dependency.
 _UNKNOWN = re.compile(
     r"unknown tag: |unknown option |bad option |bad \S+: qualifiers: |tag takes single token only|"
     r"dependency tokens must begin with|unterminated |macro \S+ has (unterminated|illegal name)|"
@@ -128,7 +126,7 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN_TAG = re.compile(r"unknown tag: ([a-z]\w*?)\d*[\s:(]", re.IGNORECASE)
-# Of every version (build/parsePreamble.c). What is almost one of them is one, misspelled.
+# Tags of every version (build/parsePreamble.c). A tag that is almost one of them is misspelled.
 _TAGS = (
     "name", "version", "release", "epoch", "summary", "license", "sourcelicense", "group", "url",
     "distribution", "disturl", "disttag", "vendor", "packager", "bugurl", "translationurl",
@@ -140,21 +138,21 @@ _TAGS = (
     "prefixes", "docdir", "autoreq", "autoprov", "autoreqprov", "removepathpostfixes",
 )  # fmt: skip
 _MISSPELLED = 0.84  # SequenceMatcher's ratio; `Licence` and `License` have 0.86
-# The lines of %prep that unpack and patch: each version of rpm has more of their options.
+# The lines of %prep that unpack and patch: later versions of rpm have more of their options.
 _UNPACKING = re.compile(r"^\s*%\{?\??(setup|autosetup|autopatch|patch\d*)\b")
 _PATCH_OBSOLETE = RpmVersion(4, 20)
 _PATCH = re.compile(rb"^[ \t]*(?:%\{[!?\w]+:[ \t]*)*%\{?(patch\d{1,5})\b", re.MULTILINE)
 
 
 def may_be_taken(message: str, host: RpmVersion | None, distribution: RpmVersion | None) -> bool:
-    """True where the distribution's rpm may take what the host's refuses with `message`.
+    """Return whether the distribution's rpm may accept what the host's refuses with `message`.
 
-    False where both have the same version, or where either is unknown.
+    False if both have the same version, or if either is unknown.
     """
     if host is None or distribution is None or host == distribution:
         return False
     sure = (_SHARED,) if distribution > host else (_SHARED, _UNKNOWN)
-    # Lines without a letter point at a place in the line before.
+    # Lines without a letter point at a position in the previous line.
     lines = [line for line in message.splitlines() if re.search(r"[A-Za-z]", line)]
     return not lines or not all(
         any(one.search(line) for one in sure) or _is_misspelled(line) for line in lines
@@ -175,7 +173,8 @@ def _is_misspelled(message: str) -> bool:
 
 
 def host_refuses(message: str, host: RpmVersion, distribution: RpmVersion, problem: str) -> str:
-    """The text for a refusal of the host's rpm alone; `problem` says why no other judged."""
+    """The message for a refusal of the host's rpm alone; `problem` says why the distribution's was
+    not used."""
     why = f" That rpm could not be used: {problem}." if problem else ""
     return (
         f"This host's rpm {host} refuses the spec file, which the distribution's rpm {distribution}"
@@ -186,10 +185,10 @@ def host_refuses(message: str, host: RpmVersion, distribution: RpmVersion, probl
 def patch_definitions(
     text: bytes, host: RpmVersion | None, distribution: RpmVersion | None
 ) -> dict[str, str]:
-    """Definitions by which an rpm since 4.20 reads the `%patchN` of a spec file's `text`.
+    """Definitions with which an rpm since 4.20 reads the `%patchN` of a spec file's `text`.
 
-    How a patch is applied says nothing about dependencies. Empty where the host's rpm takes
-    `%patchN` itself, or the distribution's refuses it too.
+    How a patch is applied does not affect dependencies. Empty if the host's rpm accepts `%patchN`
+    itself, or the distribution's refuses it too.
     """
     if host is None or host < _PATCH_OBSOLETE:
         return {}
@@ -200,11 +199,11 @@ def patch_definitions(
 
 
 def without_unpacking(text: str) -> str:
-    """The text of a spec file with its lines that unpack and patch sources empty.
+    """The text of a spec file with its lines that unpack and patch sources made empty.
 
-    They say nothing about packages and dependencies. Other lines of %prep, %build and the like
-    stay: they may define macros (2,340 lines in 23,184 specs of Fedora), or be a macro that ends
-    the section and describes packages (`%gopkgfiles`).
+    They do not affect packages and dependencies. Other lines of %prep, %build and the like stay:
+    they may define macros (2,340 lines in 23,184 specs of Fedora), or be a macro that ends the
+    section and describes packages (`%gopkgfiles`).
     """
     lines = text.split("\n")
     for start, end in logical_lines(lines):

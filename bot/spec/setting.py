@@ -1,4 +1,4 @@
-"""The setting in which a distribution's spec files are evaluated: macros, `dist`, definitions."""
+"""The setting for evaluating a distribution's spec files: macros, `dist`, definitions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _MAJOR = re.compile(r"(\d+)(?:\.\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class SpecSetting:
-    """`macros` and `definitions` (on top of them), the distribution's `rpm`, and `notes`: sentences
-    for the report.
+    """`macros` and `definitions` (added to them), the distribution's `rpm`, and `notes` for the
+    report.
 
-    `defaults` are definitions of macros that `macros` do not define, `versions` those that take the
-    place of macros which would ask a program of this host. `finder` finds the macros that
-    a spec file's BuildRequires bring; null where `macros` are all there is.
+    `defaults` are definitions for macros that `macros` do not define, `versions` those that replace
+    macros which would run a program of this host. `finder` finds the macros that a spec file's
+    BuildRequires bring; null if there are no others.
     """
 
     macros: MacroSource = BUILT_IN
@@ -80,12 +80,12 @@ def setting_of(
     more: Mapping[str, str] | None = None,
     rpm: DistributionRpm | None = None,
 ) -> SpecSetting:
-    """The setting in which spec files of a repository document are evaluated.
+    """The setting for spec files of a repository document.
 
-    `pools` are its loaded snapshots by architecture. `dist` is what the change's own repository
-    says (`.minimize.yaml`); else the document's, else the commonest suffix of the published
-    releases. `more` are further definitions, by name. `rpm` is the distribution's, with a root
-    where there is one; without it the host's evaluates.
+    `pools` are its loaded snapshots by architecture. `dist` is from the repository's
+    `.minimize.yaml`; else from the document, else the commonest suffix of the published releases.
+    `more` are further definitions, by name. `rpm` is the distribution's, with a root if there is
+    one; without it the host's evaluates.
     """
     pool = next(iter(pools.values()))
     finder = MacroFinder(
@@ -107,16 +107,16 @@ def setting_of(
     if rpm is None:
         rpm = DistributionRpm(published_rpm(pool))
     notes = (*macros.notes, *_without_filelists(pools), *rpm.notes)
-    # In a root of its own packages the distribution's programs answer for themselves.
+    # In a root of its own packages, the distribution's programs run.
     versions = {**python_versions(pool), **ghc_version(pool)} if rpm.root is None else {}
     return SpecSetting(macros, definitions, notes, rpm, defaults, versions, finder)
 
 
 def python_versions(pool: MacroPool) -> dict[str, str]:
-    """The version of the distribution's Python, for the macros that python-rpm-macros has for it.
+    """The distribution's Python version, as definitions of the macros of python-rpm-macros.
 
-    Those run `%{__python3}`, which here is the host's. A spec may choose another interpreter by
-    setting that to `/usr/bin/python3.12`: then it is that one's.
+    Those run `%{__python3}`, which here is the host's. If a spec sets that to another interpreter
+    (`/usr/bin/python3.12`), its version is used.
     """
     found = {
         ".".join(nevra.version.split(".")[:2])
@@ -137,10 +137,10 @@ def python_versions(pool: MacroPool) -> dict[str, str]:
 
 
 def ghc_version(pool: MacroPool) -> dict[str, str]:
-    """The version of the distribution's Haskell compiler, for the macro that ghc-rpm-macros has.
+    """The version of the distribution's Haskell compiler, as a definition of ghc-rpm-macros' macro.
 
-    That runs `ghc --numeric-version`, and rpm refuses the `Requires: ghc-compiler =` that is left
-    without a compiler. A spec chooses another one by `%ghc_name` (`ghc9.4`), or says a version by
+    That runs `ghc --numeric-version`; without a compiler `Requires: ghc-compiler =` remains, which
+    rpm refuses. A spec may choose another compiler by `%ghc_name` (`ghc9.4`), or a version by
     `%ghc_version_override`.
     """
     known = {
@@ -160,7 +160,7 @@ def ghc_version(pool: MacroPool) -> dict[str, str]:
 
 
 def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
-    """A sentence for each repository whose macro packages cannot be distinguished from others."""
+    """A sentence for each repository without file lists, whose macro packages cannot be found."""
     return tuple(
         f"Macro packages of the repository {repository} are not used: it has no filelists.xml."
         for repository in sorted(
@@ -175,7 +175,7 @@ def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
 
 
 def _keys(document: RepositoryDocument, arches: Iterable[str]) -> KeyUrls:
-    """Where the keys of each repository are; of all architectures together."""
+    """The URLs of the keys of each repository; of all architectures together."""
     from bot.distro.keys import key_urls
 
     found: dict[str, dict[str, None]] = {}
@@ -186,11 +186,11 @@ def _keys(document: RepositoryDocument, arches: Iterable[str]) -> KeyUrls:
 
 
 def distribution_macros(document: RepositoryDocument, dist: str) -> dict[str, str]:
-    """The macros by which spec files tell distributions apart, as its document lets them be known.
+    """The macros that identify the distribution in spec files, as far as its document states them.
 
-    `%fedora`, `%rhel`, `%centos`, and `%fc43` or `%el9` beside them, as the packages
-    fedora-release-common and centos-stream-release define them in macros.dist. They stand in where
-    no package of the distribution does.
+    `%fedora`, `%rhel`, `%centos`, with `%fc43` or `%el9`, as the packages fedora-release-common and
+    centos-stream-release define them in macros.dist. They are used if no package of the
+    distribution defines them.
     """
     words = f"{document.id} {document.name}".lower()
     platform = (document.module_platform or "").partition(":")[2]
@@ -208,7 +208,7 @@ def distribution_macros(document: RepositoryDocument, dist: str) -> dict[str, st
 
 
 def _numbered(tags: Iterable[str], *prefixes: str) -> str | None:
-    """The number of the first tag that is one of these prefixes and a number."""
+    """The number of the first tag made of one of these prefixes and a number."""
     for tag in tags:
         for prefix in prefixes:
             if tag.startswith(prefix) and tag[len(prefix) :].isdigit():
@@ -217,13 +217,13 @@ def _numbered(tags: Iterable[str], *prefixes: str) -> str | None:
 
 
 def _version(document: RepositoryDocument, words: str, *names: str) -> str | None:
-    """The major version of the release, where the document's id or name has one of `names`."""
+    """The major version of the release, if the document's id or name has one of `names`."""
     match = _MAJOR.fullmatch(str(document.releasever))
     return match[1] if match is not None and any(name in words for name in names) else None
 
 
 def _published_dist(pool: SettingPool, cache: Cache) -> str:
-    """The commonest `dist` of a snapshot, remembered in the cache."""
+    """The commonest `dist` of a snapshot, cached."""
     name = hashlib.sha256(pool.snapshot.id.encode()).hexdigest()
     place = cache.addressed("dist", name)
     try:

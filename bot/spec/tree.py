@@ -1,8 +1,7 @@
-"""The files of a checkout that a spec file may read while it is evaluated: a copy of them.
+"""Copies the files of a checkout that a spec file may read while it is evaluated.
 
-The copy has modes that the sandbox's user can read, whatever the checkout's are, and it has no
-`.git`, nothing huge, and no link that leads out of it. Files that a list of sources names lie in a
-lookaside cache, and are not in it.
+The copy's modes let the sandbox's user read it, whatever the checkout's are, and it has no `.git`,
+no large files, and no link that leads out of it. Files of a lookaside cache are not in it.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _READS = re.compile(r"%include\b|%load\b|%\{load:|%\(|%\{lua:")
 
 @dataclass(frozen=True, slots=True)
 class SpecTree:
-    """A copy at `root`; `sources` is the path in it where `Source:` files lie.
+    """A copy at `root`; `sources` is the path in it of the `Source:` files.
 
-    `left_out` are the paths of files that are in the checkout and not in the copy, `lookaside` the
-    names of files that a list beside the spec says are in the lookaside cache.
+    `left_out` are the paths of files of the checkout that were not copied, `lookaside` the names of
+    files that a list beside the spec says are in the lookaside cache.
     """
 
     root: Path
@@ -39,27 +38,27 @@ class SpecTree:
     lookaside: frozenset[str] = frozenset()
 
     def read(self, path: str) -> str | None:
-        """The text of a file of the copy, by its path in the checkout; None if it is not there."""
+        """The text of a file of the copy, by its path in the checkout; None if it is missing."""
         if not self.has(path):
             return None
         target = self.root / os.path.normpath(path)
         return target.read_text(encoding="utf-8", errors="surrogateescape")
 
     def has(self, path: str) -> bool:
-        """True where a path in the checkout is a file of the copy."""
+        """Return whether a path in the checkout is a file of the copy."""
         target = self.root / os.path.normpath(path)
         try:
             return target.resolve().is_relative_to(self.root.resolve()) and target.is_file()
         except OSError:
-            return False  # a spec file may name what no file can be called
+            return False  # a name in a spec file may be longer than file names can be
 
 
 def copy_spec_tree(checkout: Path, spec: Path, target: Path) -> SpecTree:
     """Copy what the spec file `spec` (relative to `checkout`) may read.
 
-    The directories of the spec and of its sources with all that is in them, and the files that the
-    spec names by a path with `..`. Files beyond 2 MiB each, 32 MiB or 5,000 files together are left
-    out: sources need not be there for a spec file to be evaluated.
+    That is the directories of the spec and of its sources, recursively, and the files that the spec
+    names by a path with `..`. Files above 2 MiB each, 32 MiB or 5,000 files together are left out:
+    evaluation does not need sources.
     """
     target.mkdir(mode=0o755)
     directory = spec.parent
@@ -102,7 +101,7 @@ def is_read(name: str, text: str) -> bool:
 
 
 def _lookaside(checkout: Path, spec: Path) -> frozenset[str]:
-    """The names of the files in the lists of sources; of lists that are none, nothing."""
+    """The names of the files in the lists of sources; invalid lists count as empty."""
     found: set[str] = set()
     for place in (source_directory(checkout, str(spec)), (checkout / spec).parent, checkout):
         try:
@@ -129,7 +128,7 @@ class _Copier:
 
     def file(self, relative: Path) -> None:
         source = self._checkout / relative
-        # A link is followed if it stays inside: the copy holds plain files only.
+        # A link is followed if it stays inside: the copy has plain files only.
         real = source.resolve()
         if not real.is_relative_to(self._checkout) or ".git" in real.parts or not real.is_file():
             return
@@ -156,12 +155,13 @@ _TYPE_OF_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha38
 
 
 class SourcesError(ChangeError):
-    """A source is not there, is not what it should be, or has a name that is refused."""
+    """A source is missing, does not match its checksum, or has a name that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file of the lookaside, and what its content must be (`algorithm` as hashlib calls it)."""
+    """A file of the lookaside cache, and the checksum of its content (`algorithm` is hashlib's
+    name)."""
 
     name: str
     algorithm: str
@@ -169,7 +169,7 @@ class Listed:
 
 
 def source_directory(checkout: Path, spec_path: str) -> Path:
-    """Where `Source:` files lie: beside the spec, or in SOURCES/ beside its SPECS/."""
+    """The directory of the `Source:` files: the spec's own, or SOURCES/ beside SPECS/."""
     directory = (checkout / spec_path).parent
     beside = directory.with_name("SOURCES")
     return beside if directory.name == "SPECS" and beside.is_dir() else directory
@@ -178,7 +178,7 @@ def source_directory(checkout: Path, spec_path: str) -> Path:
 def checkout_paths(specs: str, sources: str) -> dict[str, str]:
     """rpm's macros for the directories of a spec and of its sources in a checkout.
 
-    Evaluations and builds see it at the same place: a spec must not tell one from the other by it.
+    Evaluations and builds use the same place, so that a spec cannot tell them apart by it.
     """
     return {
         "_sourcedir": os.path.normpath(f"/checkout/{sources}"),
@@ -187,7 +187,7 @@ def checkout_paths(specs: str, sources: str) -> dict[str, str]:
 
 
 def checked_name(name: str) -> str:
-    """`name` if it can be a file name in the build's source directory, else SourcesError."""
+    """`name` if it can be a file name in the build's source directory; else raises SourcesError."""
     if not name or name in {".", ".."} or "/" in name or len(name.encode()) > 255:
         raise SourcesError(f"{name!r} is no file name for a source.")
     if any(ord(character) < 32 or ord(character) == 127 for character in name):
@@ -198,7 +198,7 @@ def checked_name(name: str) -> str:
 def read_lists(directory: Path) -> Mapping[str, Listed]:
     """The lookaside files that the lists beside a spec name, by file name.
 
-    A line that is none of the known forms is SourcesError with its place; so is a bad name.
+    Raises SourcesError with the place of a line in an unknown form or with a bad name.
     """
     listed: dict[str, Listed] = {}
     paths = [directory / "sources", *sorted(directory.glob(".*.metadata"))]
@@ -250,6 +250,6 @@ def _listed(file: str, checksum: str, place: str) -> Listed:
     algorithm = _TYPE_OF_LENGTH.get(len(checksum))
     if algorithm is None or not re.fullmatch(r"[0-9a-fA-F]+", checksum):
         raise SourcesError(f"{place}: {checksum[:80]!r} is no checksum of a known length.")
-    # CentOS writes SOURCES/file: the directory is its own, the build knows only the name.
+    # CentOS writes SOURCES/file; the build has no such directory.
     name = file.strip().removeprefix("SOURCES/")
     return Listed(checked_name(name), algorithm, checksum.lower())

@@ -1,1 +1,1 @@
-"""The programs that run inside the sandbox, and the marks they share with the outside."""
+"""The programs that run inside the sandbox, and the marks that they share with the outside."""

@@ -1,13 +1,11 @@
 """Evaluates one spec file for several architectures. Runs inside the sandbox only.
 
-The system's own Python runs this file by itself: only the standard library, the system's rpm
-module and the module of marks are there. Distributions' own Pythons run it too, down to 3.6
-(Enterprise Linux 8): annotations with brackets are quoted. It reads /minimize/request.json and
-writes one line for each architecture, a JSON object, to the descriptor for results: whatever a spec
-prints disturbs nothing. A line is empty where an architecture's process died.
-
-What a spec starts has that descriptor neither open nor in its environment, nor can it open this
-process's through /proc.
+The system's own Python runs this file alone: it can import only the standard library, the system's
+rpm module and the module of marks. Distributions' Pythons run it too, down to 3.6 (Enterprise Linux
+8): annotations with brackets are quoted. It reads /minimize/request.json and writes one line for
+each architecture, a JSON object, to the descriptor for results, so that output of the spec does not
+mix with it. A line is empty if an architecture's process died. Programs that a spec starts neither
+inherit that descriptor nor can open it through /proc.
 """
 
 import ctypes
@@ -36,21 +34,21 @@ KINDS = {
     "enhances": "ENHANCE",
 }
 CONFIG = Path("/usr/lib/rpm")
-# The host's own file of that name, put beside the distribution's: librpm of this version counts
-# on some macros that an older distribution's file does not define.
+# A copy of the host's own file beside the distribution's: the host's librpm needs some macros
+# that an older distribution's file does not define.
 FALLBACK = CONFIG / "macros.minimize"
 WORK = Path("/tmp")
 # Sections that may follow %prep, as rpm's module has them.
 AFTER_PREP = ("build", "install", "check")
 
 LOCATION = re.compile(r"^\s*(?:Source|Patch)\d*\s*:\s*(.+)", re.IGNORECASE)
-# Macros that tell a build what to do, beside the text of its sections. What has parameters
-# is no setting.
+# Macros that configure a build, beside the text of its sections. One with parameters
+# is not a setting.
 SETTING = re.compile(
     r"%(?:global|define|undefine)\s+(_\w+|optflags|build_\w+|debug_package|toolchain)(?![\w(])"
 )
 BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
-# linux/prctl.h: the files and the memory of a process that is not dumpable are root's.
+# linux/prctl.h: the files in /proc of a process that is not dumpable belong to root.
 PR_SET_DUMPABLE = 4
 TOO_LONG = b'{"too_long": true}'
 MOST_MESSAGE, MOST_LINES = 8192, 5000
@@ -75,7 +73,7 @@ def load(path: Path) -> None:
 
 
 def macros_in(path: Path) -> "list[tuple[str, str]]":
-    """The macros of a macro file: name, and the text that defines it."""
+    """The macros of a macro file: names and the texts that define them."""
     if not path.is_file():
         return []
     lines = path.read_text(errors="replace").split("\n")
@@ -88,7 +86,7 @@ def macros_in(path: Path) -> "list[tuple[str, str]]":
 
 
 def load_missing(macros: "list[tuple[str, str]]") -> None:
-    """Those of `macros` that nothing defines so far."""
+    """Load those of `macros` that are not yet defined."""
     missing = [text for name, text in macros if rpm.expandMacro("%{!?" + name + ":1}")]
     if missing:
         part = WORK / f"missing.{os.getpid()}"
@@ -97,7 +95,7 @@ def load_missing(macros: "list[tuple[str, str]]") -> None:
 
 
 def configure(arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, str]]") -> None:
-    """The macros for one architecture, and the caller's definitions on top."""
+    """Set the macros for one architecture, and the caller's definitions after them."""
     rpm.reloadConfig(f"{arch}-linux")
     if request["distribution"]:
         load_missing(fallback)
@@ -124,12 +122,12 @@ def configure(arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, s
 
 
 def decoded(value: bytes) -> str:
-    """A string of a header, as rpm's module gives it since 4.15; before, it gave bytes."""
+    """A string of a header as text; rpm's module before 4.15 gives bytes."""
     return value.decode(errors="surrogateescape")
 
 
 def set_dumpable(dumpable: bool) -> None:
-    """Let processes of this user open this one's descriptors and memory, or not."""
+    """Allow or forbid processes of this user to open this process's descriptors and memory."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
 
 
@@ -138,8 +136,8 @@ def written_by(
 ) -> "Iterator[bytes]":
     """Call `function(key, *arguments)` for each key, each in a process of its own; yield its JSON.
 
-    Macros and Lua keep state, and a parser can crash: empty where the process died, TOO_LONG where
-    it wrote more than `most` bytes.
+    Separate processes because macros and Lua keep state, and a parser can crash: empty if the
+    process died, TOO_LONG if it wrote more than `most` bytes.
     """
     running = []
     for key in keys:
@@ -168,7 +166,7 @@ def written_by(
 
 
 def in_child(most: int, function: "Callable[..., Any]", *arguments: object) -> Any:
-    """Call `function` in a process of its own; None if that process died, or wrote too much."""
+    """Call `function` in a process of its own; None if it died or wrote too much."""
     text = next(written_by(most, lambda _: function(*arguments), [""]))
     try:
         return json.loads(text.decode("utf-8", "surrogateescape"))
@@ -199,9 +197,10 @@ def package(entry: Any) -> "dict[str, object]":
 
 
 def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
-    """Of lines that match, the word, the number from 1, and the value if a macro stays in it.
+    """For each line that matches: the word, the line's number from 1, and its value if a macro
+    stays in it.
 
-    Macros are as the spec left them: what is undefined then was never defined.
+    Macros are in their final state: what is undefined then was never defined.
     """
     found = []
     for number, line in enumerate(lines, 1):
@@ -251,7 +250,7 @@ def parse(path: Path) -> "dict[str, object]":
 
 
 def own_macros(lines: "list[str]") -> "list[list[str]]":
-    """The macros of rpm's own that the spec sets or takes away, and what they are at its end."""
+    """rpm's own macros that the spec sets or removes, with their final values."""
     names = {name for line in lines for name in SETTING.findall(line)}
     found = []
     for name in sorted(names):
@@ -263,7 +262,7 @@ def own_macros(lines: "list[str]") -> "list[list[str]]":
 
 
 def stated(lines: "list[str]", pattern: "re.Pattern[str]") -> "Iterator[str]":
-    """The values of the lines that match, expanded as far as a refused spec came."""
+    """The values of the lines that match, expanded with the macros defined before a refusal."""
     for line in lines:
         match = pattern.match(line)
         if match:
@@ -274,16 +273,17 @@ def stated(lines: "list[str]", pattern: "re.Pattern[str]") -> "Iterator[str]":
 
 
 def included(path: Path, text: str) -> "list[str]":
-    """The files that `%include` names, as rpm expands the names once all is parsed."""
+    """The files that `%include` names, expanded after parsing."""
     parse(path)
     matches = (markers.INCLUDE.match(line) for line in text.split("\n"))
     return [rpm.expandMacro(match[1]) for match in matches if match]
 
 
 def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, object]":
-    """The expanded text of a marked copy, and the files that its marks count.
+    """The expanded text of a marked copy, and the files to which its marks refer.
 
-    If not `everywhere` only the preamble and `%package` have marks: where others spoil something.
+    If not `everywhere`, only the preamble and `%package` have marks, for specs that other marks
+    break.
     """
     root = Path("/checkout")
     copy = WORK / f"marked.{os.getpid()}.spec"
@@ -337,7 +337,7 @@ def evaluate(
 
 
 def evaluate_apart(arch: str, result: int, *arguments: Any) -> "dict[str, object]":
-    """`evaluate`, in a process that has the descriptor for results no more."""
+    """`evaluate` in a process that no longer has the descriptor for results."""
     os.close(result)
     set_dumpable(True)
     return evaluate(arch, *arguments)
@@ -348,11 +348,11 @@ def main() -> None:
     set_dumpable(False)
     request = json.loads(Path("/minimize/request.json").read_text())
     fallback = macros_in(FALLBACK) if request["distribution"] else []
-    # All at once: each writes to a pipe of its own, which is read to its end.
+    # All at once: each writes to its own pipe, which is read to the end.
     most, arches = request["most"], request["arches"]
     written = list(written_by(most, evaluate_apart, arches, result, request, fallback))
     with os.fdopen(result, "wb") as stream:
-        # JSON has no line feeds; text that has one is none.
+        # JSON has no line feeds; the text is one line.
         stream.write(b"".join((b"" if b"\n" in text else text) + b"\n" for text in written))
 
 

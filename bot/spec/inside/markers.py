@@ -1,8 +1,8 @@
-"""Marks in a copy of a spec file, by which the expanded text can be led back to its lines.
+"""Marks in a copy of a spec file, by which expanded text is traced back to its lines.
 
 Before each logical line stands an `OrderWithRequires` that names the line: rpm carries it through
-conditionals and macros into the expanded text, and no dependency that anybody reads changes.
-Runs inside the sandbox too, so it imports nothing of the project.
+conditionals and macros into the expanded text, and it changes no dependency that is read. Runs
+inside the sandbox too, so it imports nothing of the project.
 """
 
 import re
@@ -11,9 +11,9 @@ TAG = "OrderWithRequires"
 PREFIX = "minimize-origin"
 MARK = re.compile(rf"^\s*(?:--)?{TAG}: {PREFIX}-(\d{{1,9}})-(\d{{1,9}}|x)\s*$")
 
-# In these sections a tag is not just text: each line means something to rpm while it parses.
+# In these sections a mark is not plain text: rpm interprets each line while it parses.
 _UNMARKED = re.compile(r"^%(changelog|sourcelist|patchlist)\b", re.IGNORECASE)
-# rpm compiles the text of a Lua scriptlet while it parses: a mark there is a Lua comment.
+# rpm compiles a Lua scriptlet while it parses: a mark there is a Lua comment.
 _LUA = re.compile(r"^%\w+\b.*\s-p\s*<lua>", re.IGNORECASE)
 SECTION = re.compile(
     r"^%(package|description|prep|conf|generate_buildrequires|build|install|check|clean|files|"
@@ -23,7 +23,7 @@ SECTION = re.compile(
 )
 # An escaped character (or a backslash at the end), the start of a macro, a bracket.
 _PARTS = re.compile(r"\\.|\\$|%%|%[{(\[]|[{}()\[\]]")
-# After this line (rpm's parseEmpty) nothing but headings, comments and empty lines may stand.
+# After this line (rpm's parseEmpty) only headings, comments and empty lines may stand.
 END = re.compile(r"^%end\b", re.IGNORECASE)
 _PACKAGE = re.compile(r"^%package\b", re.IGNORECASE)
 _CLOSING = {"}": "{", ")": "(", "]": "["}
@@ -33,8 +33,8 @@ INCLUDE = re.compile(r"^\s*%include\s+(\S(?:.*\S)?)")
 def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
     """The first and last index (inclusive) of each logical line.
 
-    A line goes on while a `%{`, `%(` or `%[` is open, or it ends in a backslash; rpm's reader
-    looks at nothing else, not even whether the line is a comment.
+    A line continues while a `%{`, `%(` or `%[` is open, or if it ends in a backslash, even in a
+    comment, as in rpm's reader.
     """
     found = []
     start = 0
@@ -62,8 +62,8 @@ def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
 def mark(text: str, file: int, *, everywhere: bool = True) -> str:
     """A copy of `text`, the `file`th file of an evaluation, with a mark before each logical line.
 
-    Lines of sections that cannot bear one follow a mark that says their line is unknown (`x`); so
-    do those of all sections but the preamble and `%package`, if not `everywhere`.
+    Sections that cannot have marks inside follow a mark for an unknown line (`x`); so do all
+    sections but the preamble and `%package`, if not `everywhere`.
     """
     lines = text.split("\n")
     if lines and lines[-1] == "":
@@ -84,7 +84,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
 
 
 def _bears(heading: str) -> bool:
-    """Return whether a section can have marks; what stands after `%end` is none."""
+    """Return whether a section can have marks inside; the text after `%end` cannot."""
     return _UNMARKED.match(heading) is None and END.match(heading) is None
 
 
@@ -93,7 +93,7 @@ def _mark(prefix: str, file: int, line: str) -> str:
 
 
 def with_lost_heading(parsed: str, prep: str, sections: "list[tuple[str, str]]") -> str:
-    """rpm's expanded text with the heading behind `%prep`, which rpm 4.18 leaves out of it.
+    """rpm's expanded text with the heading after `%prep`, which rpm 4.18 omits.
 
     `prep` is the text of `%prep`; `sections` are name and text of those that may follow it.
     """
