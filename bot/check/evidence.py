@@ -315,8 +315,8 @@ def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay
 
 def raised_sources(specs: Iterable[EvaluatedSpec]) -> dict[str, str | None]:
     """The version-release of each source package of the heads, sorted by name; null if it is not
-    higher than the base's, because then a build with the change cannot be told from one without it.
-    Of several (`%dist` differs between repositories) the lowest."""
+    higher than the base's, because then a build with the change looks like one without. Of several
+    (`%dist` differs between repositories) the lowest."""
     found: dict[str, list[str | None]] = {}
     for one in specs:
         before = _heads(one.base)

@@ -1,4 +1,4 @@
-"""Loaded pools, one for each repository document and architecture, kept for the next check.
+"""Loaded pools, one for each repository document and architecture, reused by later checks.
 
 `minimize closure` imports this module when cold, so it must import nothing that evaluates or builds
 spec files.

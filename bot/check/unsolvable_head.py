@@ -64,7 +64,7 @@ def _native(closure: Closure) -> list[UnsolvableCause]:
 
 @dataclass(frozen=True, slots=True)
 class UnevaluatedPackages:
-    """What is known about the packages of a spec file that could not be evaluated.
+    """Known facts about the packages of a spec file that could not be evaluated.
 
     `published` are the names of its source's published packages, `offered` their names, provides
     and files; `patterns` match the names and paths in the spec file's text on either side, any text

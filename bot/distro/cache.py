@@ -1,6 +1,6 @@
 """The cache directory: content-addressed, shared by processes, safe to delete at any time.
 
-It is kept below a size: the least recently used content is evicted first, never what a run uses.
+Its size is limited: the least recently used content is evicted first, never what a run uses.
 """
 
 from __future__ import annotations

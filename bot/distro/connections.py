@@ -1,4 +1,4 @@
-"""Connections to servers, kept open for the next request: direct or by proxy, with certificates.
+"""Connections to servers, reused by later requests: direct or by proxy, with certificates.
 
 Secrets are read when needed and only go into request headers, not into values, names or texts. A
 download whose URL a stranger chose (in a spec file or a repository's settings) may reach public
