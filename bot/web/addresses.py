@@ -1,4 +1,4 @@
-"""Addresses of pages, every name in them quoted, and the validated parameters of a request.
+"""Addresses of pages, with quoted names, and the validated parameters of a request.
 
 A malformed parameter is a 400 with a sentence.
 """
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class PageRange:
-    """A part of a list: `limit` null is all that follows."""
+    """A part of a list, from `offset` on; `limit` null is all that follows."""
 
     offset: int
     limit: int | None
@@ -50,7 +50,7 @@ class PageRange:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of a table's rows: by a column, from the largest on where `descending`.
+    """The order of a table's rows: by a column, largest first if `descending`.
 
     `table` is empty for the first table of a page.
     """
@@ -62,7 +62,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The path's names, the query's values, and the hidden check that this request may see."""
+    """The names in the path, the values of the query, and the hidden check that this request may
+    see."""
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
@@ -81,18 +82,19 @@ class Parameters:
 
     @property
     def whole(self) -> bool:
-        """Return whether all rows are requested: a CSV has no pages."""
+        """Return whether all rows are requested: a CSV is not divided into pages."""
         return self.query.get("format") == "csv"
 
     def page(self, default: int, most: int = 5000) -> PageRange:
-        """The requested part of a list: `offset` and `limit`; all of it for a CSV without."""
+        """The requested part of a list: `offset` and `limit`; a CSV without a limit has all
+        rows."""
         if self.whole and "limit" not in self.query:
             return PageRange(0, None)
         return PageRange(self.number("offset"), self.number("limit", default, most) or default)
 
     @property
     def order(self) -> Order | None:
-        """The order of `sort`: `COLUMN`, `-COLUMN`, or `TABLE.COLUMN`; null keeps the page's."""
+        """The order in `sort`: `COLUMN`, `-COLUMN`, or `TABLE.COLUMN`; null keeps the page's."""
         text = self.text("sort")
         if not text:
             return None
@@ -100,22 +102,22 @@ class Parameters:
         return Order(table, column.removeprefix("-"), column.startswith("-"))
 
     def moment(self, name: str) -> str | None:
-        """A date or an RFC 3339 time in UTC; an empty field of a form is none."""
+        """A date or an RFC 3339 time in UTC; null for an empty form field."""
         text = self.query.get(name) or None
         if text is None:
             return None
         moment = _moment(text)
         if moment is None:
             raise web.HTTPBadRequest(
-                text=f"{name} is no date: write 2027-03-01, or 2027-03-01T12:00:00Z."
+                text=f"{name} is not a date: write 2027-03-01, or 2027-03-01T12:00:00Z."
             )
         return moment
 
     def number(self, name: str, default: int = 0, most: int = 999_999_999) -> int:
-        """A whole number, not below 0, not above `most`."""
+        """A whole number from 0 to `most`."""
         text = self.query.get(name, str(default))
         if not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise web.HTTPBadRequest(text=f"{name} is no number.")
+            raise web.HTTPBadRequest(text=f"{name} is not a number.")
         return min(int(text), most)
 
     def text(self, name: str) -> str:
@@ -127,7 +129,8 @@ WINDOWS = {"week": 7, "month": 31, "quarter": 92, "year": 366, "all": None}
 
 
 def window(parameters: Parameters, date: str | None) -> str | None:
-    """The start of the requested history: `since`, else `window` before the date; null is all."""
+    """The start of the requested history: `since`, else `window` before the date; null is no
+    start."""
     since = parameters.moment("since")
     days = WINDOWS.get(parameters.text("window") or "year", WINDOWS["year"])
     if since is not None or days is None:
@@ -137,7 +140,7 @@ def window(parameters: Parameters, date: str | None) -> str | None:
 
 
 def _moment(text: str) -> str | None:
-    """A date as it is, a time in UTC; null if it is neither. Nothing was before 1970."""
+    """A date unchanged, or a time in UTC, but not before 1970; null if it is neither."""
     try:
         found = datetime.fromisoformat(text)
         if _DATE.fullmatch(text):
@@ -156,29 +159,29 @@ def missing(what: str) -> web.HTTPNotFound:
 
 
 def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
-    """The page of an image, or a `part` of it such as `size.svg`."""
+    """The address of an image's page, or of a `part` of it such as `size.svg`."""
     names = (key.repository, key.environment, key.workload, key.arch)
     path = "/".join(quote(name, safe="") for name in names)
     return f"/images/{path}{'/' if part else ''}{part}{_query(query)}"
 
 
 def image_link(row: Any, date: str | None) -> str:
-    """The page of a row's image, as of a date."""
+    """The address of the page of a row's image, as of a date."""
     return image_url(row.key, date=date)
 
 
 def package_url(name: str, **query: str | None) -> str:
-    """The page of a package name."""
+    """The address of a package name's page."""
     return f"/packages/{quote(name, safe='')}{_query(query)}"
 
 
 def objective_url(objective: str, part: str = "", **query: str | None) -> str:
-    """The page of an objective, by its id."""
+    """The address of an objective's page, by its id; or of a `part` of it."""
     return f"/objectives/{quote(objective, safe='')}{'/' if part else ''}{part}{_query(query)}"
 
 
 def check_url(check: str) -> str:
-    """The page of a check."""
+    """The address of a check's page."""
     return f"/checks/{quote(check, safe='')}"
 
 
@@ -190,7 +193,7 @@ def with_date(url: str, date: str | None) -> str:
 
 
 def embed(origin: str, picture: str, page: str, text: str) -> str:
-    """Markdown of a picture that leads to a page, for a README or a comment."""
+    """Markdown of a picture that links to a page, for a README or a comment."""
     alternative = to_markdown(plain(visible(text)))
     return f"[![{alternative}]({origin}{picture})]({origin}{page})"
 

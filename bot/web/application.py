@@ -1,4 +1,4 @@
-"""The routes, and what holds for all of them: errors, headers, health."""
+"""The routes, and what all responses share: errors, headers, health."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def make_application(
     secure: bool = True,
     public_url: str = "",
 ) -> web.Application:
-    """The application. `forges` are by type; `logs` is the cache with the builds' logs.
+    """Make the application.
 
-    Without an engine no queue is counted. `link_keys` open checks of private repositories;
-    `secure` if clients use TLS. `public_url` is the origin of embedded pictures; without it the
-    origin of the request.
+    `forges` are by type; `logs` is the cache with the builds' logs. Without an engine no queue is
+    counted. `link_keys` open checks of private repositories; `secure` if clients use TLS.
+    `public_url` is the origin of embedded pictures; by default the origin of the request.
     """
     templates, archive = make_templates(), Archive(store, history)
     description = describe()

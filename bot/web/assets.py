@@ -1,5 +1,7 @@
-"""The files that pages are made with: stylesheet, icon and the charts' font, under names that
-change with their content, so that browsers cache them for good."""
+"""The files of all pages: stylesheet, icon and the charts' font.
+
+Their names change with their content, so that browsers cache them for good.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ FONT_FILE = Path(font_files["Roboto"])
 CHART_FONT = "chart-font.woff"
 _TYPES = {"css": "text/css", "svg": "image/svg+xml", "woff": "font/woff"}
 _FOR_GOOD = "public, max-age=31536000, immutable"
-# Latin with its extensions, punctuation, currency, arrows and signs: the characters for browsers.
+# The characters for browsers: Latin with its extensions, punctuation, currency, arrows, signs.
 _CHARACTERS = (*range(0x20, 0x250), *range(0x2000, 0x2300))
 
 
@@ -43,8 +45,8 @@ def _assets() -> Mapping[str, _Asset]:
 
 
 def _font() -> bytes:
-    """The charts' font as WOFF, with the letters that names and sizes are written in."""
-    # 11 MB: not in a server whose pages nobody reads.
+    """The charts' font as WOFF, with the characters of names and sizes only."""
+    # 11 MB of memory: not in a server whose pages are not used.
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 

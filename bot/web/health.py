@@ -1,8 +1,8 @@
-"""`/health/ready`: the parts that the bot needs, asked side by side, answered within a second.
+"""`/health/ready`: checks the parts that the bot needs, in parallel, within a second.
 
 A part that does not answer in time is a problem, and is not asked again while it is being asked.
-Forges and repositories are asked seldom, without a credential, and a short absence is no problem:
-deliveries wait on disk meanwhile, and the last good state of a repository is there.
+Forges and repositories are asked rarely, without a credential, and a short outage is no problem:
+deliveries wait on disk meanwhile, and repositories have a last good state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FEWEST_BYTES = 50_000_000
 _FORGE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 # Seconds between two questions to a forge, and to the repositories.
 _FORGE_EVERY, _REPOSITORIES_EVERY = 15.0, 600.0
-# Seconds of absence after which a forge is a problem.
+# Seconds without answer after which a forge is a problem.
 _FORGE_GRACE = 60.0
 
 
@@ -38,8 +38,8 @@ _FORGE_GRACE = 60.0
 class Probe:
     """A part of readiness: `ask` returns a sentence on what is wrong, or nothing.
 
-    It is asked again when its answer is `every` seconds old, and is a problem once it has been
-    wrong for `grace` seconds; infinity: never.
+    It is asked again once its answer is `every` seconds old, and becomes a problem after `grace`
+    seconds of wrong answers; infinity: never.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Probe:
     _wrong_since: float | None = None
 
     def begin(self, now: float) -> asyncio.Task[str] | None:
-        """Ask where it is time, and return what is being asked."""
+        """Ask if it is time, and return the pending question."""
         self._take()
         if self._asking is None and now - self._asked >= self.every:
             self._asked = now
@@ -60,7 +60,7 @@ class Probe:
         return self._asking
 
     def state(self, now: float) -> tuple[str, bool]:
-        """A sentence on what is wrong (empty: nothing), and whether it is a problem by now."""
+        """A sentence on what is wrong (empty: nothing), and whether it is a problem now."""
         self._take()
         text = self._answer
         if self._asking is not None:
@@ -73,7 +73,7 @@ class Probe:
         return text, now - self._wrong_since >= self.grace
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Cancel the pending question."""
         if self._asking is not None:
             self._asking.cancel()
 
@@ -91,7 +91,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The parts that prevent the bot from working now, and the fault of each part (empty: none)."""
+    """The parts that prevent the bot from working, and the fault of each part (empty: none)."""
 
     problems: tuple[str, ...]
     parts: dict[str, str]
@@ -99,7 +99,7 @@ class Readiness:
 
 @dataclass
 class Health:
-    """The state of the bot; `tasks` are the loops that must run for ever."""
+    """The state of the bot; `tasks` are the loops that must always run."""
 
     store: Store
     data: Path
@@ -121,7 +121,7 @@ class Health:
         return Readiness(tuple(problems), parts)
 
     def stop(self) -> None:
-        """Ask no more: the bot is being stopped."""
+        """Report from now on that the bot is being stopped, and ask no more."""
         self.stopping = True
         for probe in self.probes:
             probe.stop()
@@ -171,7 +171,7 @@ def _disk_problem(folders: Sequence[Path]) -> str:
 
 
 def _forge_question(name: str, api_url: str) -> Callable[[], Awaitable[str]]:
-    """Asks the API's address without a credential: any answer but a broken one is enough."""
+    """Ask the API's address without a credential: any answer but a server error is good."""
 
     async def ask() -> str:
         try:
@@ -191,7 +191,7 @@ def _forge_question(name: str, api_url: str) -> Callable[[], Awaitable[str]]:
 
 
 def _repositories_question(settings: Settings) -> Callable[[], Awaitable[str]]:
-    """Asks the repositories of the documents that the settings' rules name."""
+    """Ask the repositories of the documents that the settings' rules name."""
 
     def wrong() -> str:
         from bot.distro.cache import Cache

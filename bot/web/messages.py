@@ -1,8 +1,9 @@
-"""Announcements on a broker as a source of deliveries, beside webhooks.
+"""Messages of a broker as a source of deliveries, beside webhooks.
 
-aio-pika (Apache 2.0), weighed in November 2026: it is asyncio as the server is, so that a message
-is acknowledged once its delivery is on disk. fedora-messaging is well kept, but GPL and on Twisted,
-whose loop would run in a thread beside ours; what it adds is for publishers. pika blocks.
+aio-pika (Apache 2.0) was chosen in November 2026: it uses asyncio like the server, so that a
+message is acknowledged once its delivery is on disk. fedora-messaging is well maintained, but GPL
+and on Twisted, whose loop would run in a thread; its additional features are for publishers. pika
+blocks.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ LOG = logging.getLogger(__name__)
 _EXCHANGE = (
     "amq.topic"  # https://fedora-messaging.readthedocs.io/en/stable/tutorial/introduction.html
 )
-_AT_ONCE = 20  # messages that the broker sends ahead
+_AT_ONCE = 20  # messages that the broker sends before earlier ones are acknowledged
 _CONNECT_SECONDS = 30.0
-_PAUSE = 5.0  # seconds until the broker is tried again
+_PAUSE = 5.0  # seconds before connecting again
 
 
 class Messages:
-    """The messages for one forge; `run` takes them, without end."""
+    """The messages for one forge; `run` receives them, without end."""
 
     def __init__(
         self, forge: str, settings: MessageSettings, read: ReadMessage, writer: GroupWriter
     ) -> None:
-        """UsageError where the library is not installed, or the address is not there."""
+        """Raise UsageError if the library is not installed, or the address is missing."""
         try:
             import aio_pika  # noqa: F401 - of an extra
         except ImportError as error:
@@ -54,7 +55,7 @@ class Messages:
         self._writer = writer
 
     async def run(self) -> None:
-        """Take messages; where the broker is away, try again."""
+        """Receive messages; if the broker is unreachable, retry."""
         from aio_pika.exceptions import AMQPError
 
         while True:
@@ -87,9 +88,9 @@ class Messages:
                     await self._take(message)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        """Store one message, and only then acknowledge it; refuse what can be none of the forge's.
+        """Store one message, then acknowledge it; reject what cannot be a message of the forge.
 
-        One that cannot be stored at the moment goes back to the queue.
+        One that cannot be stored now goes back to the queue.
         """
         topic, identity = message.routing_key or "", message.message_id or ""
         try:
@@ -101,7 +102,7 @@ class Messages:
         try:
             await self._writer.write(partial(add_delivery, new=new, received=now()))
         except SurroundingsError:
-            # The log has it.
+            # The error is in the log.
             await asyncio.sleep(_PAUSE)
             await message.nack()
             return
@@ -109,8 +110,8 @@ class Messages:
 
 
 def _tls_context(settings: MessageSettings) -> ssl.SSLContext:
-    """Who the broker may be (`ca_file`'s authorities alone, else those of every client), and who
-    we are to it."""
+    """The TLS context: trusted authorities (those of `ca_file` alone, else the default ones), and
+    our certificate."""
     if settings.ca_file is None:
         context = new_tls_context()
     else:

@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4"
 
 
 class Metrics:
-    """The metrics of what the server alone knows, in a registry of their own."""
+    """The metrics that only the server has, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -77,10 +77,12 @@ class Metrics:
             "process",
         )
         self.outbox_waiting = self._gauge(
-            "minimize_outbox_waiting", "What a forge is to say and does not say yet.", "forge"
+            "minimize_outbox_waiting",
+            "Comments and statuses that a forge does not have yet.",
+            "forge",
         )
         self.outbox_age = self._gauge(
-            "minimize_outbox_age_seconds", "Age of the oldest of that.", "forge"
+            "minimize_outbox_age_seconds", "Age of the oldest of these.", "forge"
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -125,7 +127,7 @@ class Metrics:
                 self.first_status_seconds.observe(_between(first.created, first.first_status))
 
     def show_store(self, store: Store) -> None:
-        """Set what the store has. Blocks."""
+        """Set the metrics of the store. Blocks."""
         counts = store.delivery_counts()
         for state in ("new", "done", "ignored", "failed"):
             self.deliveries.labels(state).set(counts.get(state, 0))
@@ -134,7 +136,7 @@ class Metrics:
         self.open_checks.set(len(store.open_checks()))
 
     def show_engine(self, figures: EngineFigures) -> None:
-        """Set what the engine's database has."""
+        """Set the metrics of the engine's database."""
         for name, queue in figures.queues.items():
             self.queued.labels(name).set(queue.waiting)
             self.queue_age.labels(name).set(queue.seconds)
@@ -145,7 +147,7 @@ class Metrics:
             self.processes.labels(process).set(1)
 
     def show_outbox(self, backlog: dict[str, Backlog], forges: tuple[str, ...]) -> None:
-        """Set what waits for each of the forges."""
+        """Set the number of messages that wait for each forge, and the age of the oldest."""
         for forge in forges:
             waiting = backlog.get(forge, Backlog(0, 0.0))
             self.outbox_waiting.labels(forge).set(waiting.waiting)
@@ -178,7 +180,7 @@ async def start_metrics_listener(host: str, port: int) -> web.AppRunner:
 
 
 def record_check(check: CheckRecord) -> None:
-    """Record the span of a check that has ended, in its delivery's trace."""
+    """Record the span of a check that has ended, in the trace of its delivery."""
     begun, ended = _seconds_of(check.created), _seconds_of(check.finished or check.created)
     about: dict[str, Attribute] = {
         "run": check.id,

@@ -1,10 +1,10 @@
-"""Middlewares, and what they guard: errors, caches, checks of private repositories, build logs.
+"""Middlewares for errors, caching, checks of private repositories; and build logs.
 
 Errors become a page or JSON. A page is revalidated each time, and is not sent again while it is the
-same. A signed link opens one check of a private repository, for a while; without it the response is
-that of a check that does not exist. A link's token comes in the query; a page then takes it out of
-the address bar and stores it in a cookie that is good for this check's addresses alone, so that the
-page's JSON, logs and graph open too.
+same. A signed link opens one check of a private repository, for a limited time; without it the
+response is that of a check that does not exist. The token is in the query of the link; the page
+moves it to a cookie for this check's addresses alone, so that the page's JSON, logs and graph open
+too.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _TITLES = {
     500: "Internal error",
     503: "Temporarily not available",
 }
-_OURS = "The bot failed. Its log has the details."
-_AROUND = "Something that the bot needs failed. Its log has the details; try again later."
+_OURS = "The bot failed. Details are in its log."
+_AROUND = "Something that the bot needs failed. Details are in its log; try again later."
 
 
 def errors(templates: Environment) -> Middleware:
-    """Return error responses for handlers that raise; details go to the log alone."""
+    """Return error responses for handlers that raise; details go only to the log."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -69,7 +69,7 @@ def errors(templates: Environment) -> Middleware:
 
 
 def _sentence(error: web.HTTPException) -> str:
-    """The sentence of an error; aiohttp's own text is only its number and name."""
+    """The sentence of an error; aiohttp's default text is only its number and name."""
     if error.text and error.text != f"{error.status}: {error.reason}":
         return error.text
     if isinstance(error, web.HTTPMethodNotAllowed):
@@ -80,7 +80,7 @@ def _sentence(error: web.HTTPException) -> str:
 
 
 def _page(templates: Environment, request: web.Request, status: int, what: str) -> web.Response:
-    # Malformed parameters: the same page without its query exists, most likely.
+    # After malformed parameters, most likely the same page without query exists.
     plain = request.rel_url.raw_path if status == HTTPStatus.BAD_REQUEST else None
     text = templates.get_template("error.html.j2").render(
         status=status,
@@ -94,7 +94,7 @@ def _page(templates: Environment, request: web.Request, status: int, what: str) 
 
 _LIVE = ("/health/", "/metrics/", "/webhook/")
 _NO_STORE = "no-store"
-# Headers that a 304 leaves out (RFC 9110, 15.4.5).
+# Headers that a 304 omits (RFC 9110, 15.4.5).
 _OF_THE_BODY = (hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH)
 
 
@@ -123,14 +123,14 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _is_cached(request: web.Request, answer: web.StreamResponse) -> bool:
-    """Return whether the client has this answer; weak tags count, as proxies weaken them."""
+    """Return whether the client has this response; weak tags count, as proxies weaken them."""
     given = answer.etag
     return given is not None and any(
         tag.value in ("*", given.value) for tag in request.if_none_match or ()
     )
 
 
-# The check that a request may see although it is hidden.
+# The hidden check that the request may see.
 _OPENED = web.RequestKey("opened", str)
 _COOKIE = "minimize-check"
 _PAGE = "/checks/{id}"
@@ -149,7 +149,7 @@ def opened(request: web.Request) -> str:
 
 
 def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
-    """Open the checks whose token `keys` know; `secure` where cookies need TLS."""
+    """Open the checks whose token `keys` verify; `secure` if cookies need TLS."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -187,7 +187,7 @@ def _place(request: web.Request) -> str | None:
 def _set_cookie(
     answer: web.StreamResponse, token: str, path: str, seconds: int, *, secure: bool
 ) -> None:
-    """Set a cookie for one path; `Lax`, as the forge's page links here."""
+    """Set a cookie for one path; `Lax`, since the forge's page links here."""
     answer.headers.add(
         "Set-Cookie",
         f"{_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
@@ -199,14 +199,14 @@ _ROOMS = ("builds", "build-logs")
 
 
 class BuildLogs:
-    """The handler of logs: of files below `cache`, and no others."""
+    """The handler of build logs: files below `cache`, and no others."""
 
     def __init__(self, store: Store, cache: Path) -> None:
         self._store = store
         self._roots = tuple((cache / room).resolve() for room in _ROOMS)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """`/checks/{id}/logs/{number}`: plain text; 404 where it is not stored (any more)."""
+        """`/checks/{id}/logs/{number}`: plain text; 404 if it is not stored, or no longer."""
         number = request.match_info["number"]
         check = request.match_info["id"]
         path = await asyncio.to_thread(self._find, check, number, opened(request))

@@ -1,4 +1,4 @@
-"""The OpenAPI description of everything under `/api`, made from the types of the pages' data."""
+"""The OpenAPI description of `/api`, generated from the types of the pages' data."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Problem:
 
 
 class _Written(GenerateJsonSchema):
-    """Fields are in the JSON whether they have a default or not."""
+    """Fields are in the JSON even if they have a default."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Return whether the JSON always has a field."""
@@ -106,7 +106,7 @@ def describe() -> Json:
 
 
 def _referenced(described: Json, used: str) -> Json:
-    """The schemas that a text of JSON refers to, and those that they refer to."""
+    """The schemas that a JSON text refers to, directly or through other schemas."""
     found: Json = {}
     wanted = re.findall(_REFERENCE, used)
     while wanted:

@@ -1,4 +1,4 @@
-"""The pages of history: each answer as HTML, as JSON under `/api`, and its tables as CSV."""
+"""The pages of history: each response as HTML, as JSON under `/api`, and its tables as CSV."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IMAGE = "/images/{repository}/{environment}/{workload}/{arch}"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its path (`/api` before it gives the JSON), and what answers.
+    """A page: its path (the JSON is at `/api` + path), and the function that responds.
 
     `data` is the type of its JSON, `query` its parameters, `tables` the names of its tables.
     """
@@ -281,7 +281,7 @@ class Pages:
             def render() -> web.Response:
                 answer = sorted_response(page.respond(self._archive, parameters), parameters)
                 found = csv_response(answer, parameters)
-                # A check that has no report yet has nulls where a report has none.
+                # A check without a report has nulls in its place.
                 body = None if found else writer.dump_json(answer.data, warnings=False)
                 return found or web.Response(body=body, content_type="application/json")
 
@@ -307,7 +307,7 @@ def age_words(seconds: int | None) -> str:
 
 
 def sorted_response(answer: PageResponse, parameters: Parameters) -> PageResponse:
-    """The answer with the table that `sort` names in that order; 400 for no table of the page."""
+    """The response with the table of `sort` in that order. Raises a 400 for an unknown table."""
     order = parameters.order
     if order is None:
         return answer
@@ -318,7 +318,8 @@ def sorted_response(answer: PageResponse, parameters: Parameters) -> PageRespons
 
 
 def csv_response(answer: PageResponse, parameters: Parameters) -> web.Response | None:
-    """One of the answer's tables as CSV, null if another format is requested; 400 for no table."""
+    """One of the response's tables as CSV, null if another format is requested. Raises a 400 for an
+    unknown table."""
     wanted = parameters.query.get("table", next(iter(answer.tables), ""))
     if "table" in parameters.query and wanted not in answer.tables:
         raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
@@ -332,7 +333,7 @@ def csv_response(answer: PageResponse, parameters: Parameters) -> web.Response |
 
 
 def link_maker(path: str, query: Mapping[str, str]) -> Callable[..., str]:
-    """A function that gives the address of this page with changed values of its query."""
+    """A function that gives this page's address with changed query values."""
 
     def made(**changes: Any) -> str:
         values = {**query, **changes}

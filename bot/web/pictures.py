@@ -52,7 +52,7 @@ class Pictures:
         self._archive = archive
 
     def routes(self) -> list[web.RouteDef]:
-        """Each picture's address."""
+        """The address of each picture."""
         found = [web.get(f"{one.path}.svg", self._svg(one.draw)) for one in PICTURES]
         found += [web.get(f"{one.path}.png", self._png(one.draw)) for one in PICTURES if one.png]
         return found
@@ -73,7 +73,7 @@ class Pictures:
 
             parameters = parameters_of(request)
             look = _look(parameters)
-            # Its renderer knows no preference of a reader.
+            # The PNG renderer does not know the reader's preference.
             look = replace(look, theme="light") if look.theme == "auto" else look
 
             def render() -> bytes:
@@ -116,7 +116,7 @@ def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
 
 
 def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: str) -> str:
-    """One side of the image of a check that moves furthest: what comes, what leaves, what stays.
+    """One side of the check's image with the largest move: packages that come, leave, and stay.
 
     Both sides are drawn in one scale.
     """
@@ -155,7 +155,8 @@ def _objective_badge(archive: Archive, parameters: Parameters, _look: Look) -> s
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture at an address: what draws it, its parameters; `png` where it is there as PNG."""
+    """A picture at an address: the function that draws it, and its parameters; `png` if it exists
+    as PNG."""
 
     path: str
     draw: Draw
@@ -247,7 +248,7 @@ def _look(parameters: Parameters) -> Look:
 
 
 def _policy(text: str) -> str:
-    """The content security policy of a drawing: its own styles and our font, nothing else."""
+    """The content security policy of a drawing: its own styles and our font only."""
     styles = (hashlib.sha256(unescape(found).encode()).digest() for found in _STYLE.findall(text))
     hashes = (
         " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in styles) or "'none'"
@@ -273,7 +274,7 @@ def badge(label: str, value: str, state: str) -> str:
     texts = label[:60], value[:60]
     across = [width(text) + 14 for text in texts]
     total = f"{sum(across):.0f}"
-    # Without the charts' style: a badge is mostly shown elsewhere.
+    # Without the charts' style: a badge is mostly embedded elsewhere.
     root = Element("svg", xmlns="http://www.w3.org/2000/svg", width=total, height="20")
     words = add(root, "g", font_family=f"{FONT},sans-serif", font_size=12, fill="#fff")
     left = 0.0

@@ -1,4 +1,4 @@
-"""The processes: the server, and a further worker."""
+"""The processes: the server, and an additional worker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _GRACE = 10.0  # seconds for requests that are being answered
 
 
 class Bot:
-    """The server's parts, put together: `start` it, and `stop` it, on one event loop."""
+    """The server's parts; `start` and `stop` it on one event loop."""
 
     def __init__(self, settings: Settings, computing: Computing | None = None) -> None:
         self._settings = settings
@@ -132,21 +132,21 @@ class Bot:
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()
-        # Objects up to here live on: scanning them for garbage took longer than most pages.
+        # Objects so far stay: collecting them took longer than most pages.
         gc.collect()
         gc.freeze()
         await web.SockSite(self._runner, self._socket).start()
         LOG.info("serving on %s", self.url)
 
     async def stop(self) -> None:
-        """Finish open requests, write accepted deliveries, end; runs go on after a restart."""
+        """Finish open requests, write accepted deliveries, end; runs continue after a restart."""
         self._health.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         # The writer last: its deliveries are on disk before it ends.
         for task in reversed(self._tasks):
             task.cancel()
-            # One that had failed was logged, and must not keep the rest from its end.
+            # A failed one was logged, and must not keep the others from ending.
             await asyncio.wait([task])
         for forge in self._forges.values():
             await forge.close()
@@ -162,13 +162,13 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """Keep up the server's data and processes."""
+        """Remove old data and end idle processes, periodically."""
         server = ServerRetention(self._store, self._engine, self._outbox)
         await _keep_up(self._computing, self._settings, Retention(self._settings, server))
 
 
 async def _keep_up(computing: Computing, settings: Settings, retention: Retention) -> None:
-    """Warm up; then for ever have old data leave, and end idle processes."""
+    """Warm up; then, forever, remove old data and end idle processes."""
     await _warm_up(computing)
     while True:
         try:
@@ -181,19 +181,19 @@ async def _keep_up(computing: Computing, settings: Settings, retention: Retentio
 
 
 async def _warm_up(computing: Computing) -> None:
-    """Have a process ready; a check needs what is missing then, and reports its absence."""
+    """Start a process in advance; if that fails, the first check will report it."""
     try:
         await computing.warm_up()
     except MinimizeError as error:
         LOG.warning("warming up: %s", error)
     except Exception:
-        # Checks may do without; and this is no reason to keep old data for ever.
+        # Checks can do without it, and old data must leave all the same.
         LOG.exception("warming up")
 
 
 def _drop_unused(computing: Computing, settings: Settings) -> None:
-    """End idle processes, remove what killed ones left, evict from a cache that is too large, and
-    give back the memory that is free."""
+    """End idle processes, remove what killed ones left, evict from the cache, and give free memory
+    back."""
     from bot.distro.cache import Cache, tidy
 
     computing.drop_idle()
@@ -203,9 +203,9 @@ def _drop_unused(computing: Computing, settings: Settings) -> None:
 
 
 def give_back_memory() -> None:
-    """Give the memory that this process has freed back to the system, where the C library can.
+    """Give freed memory of this process back to the system, if the C library can.
 
-    glibc keeps it in an arena for each of some threads: 20 MB after a backlog of 300 checks.
+    glibc keeps it in arenas of several threads: 20 MB after a backlog of 300 checks.
     https://man7.org/linux/man-pages/man3/malloc_trim.3.html
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -214,7 +214,7 @@ def give_back_memory() -> None:
 
 
 def _warn_of_sandbox(settings: Settings) -> None:
-    """Log why no check or no build will succeed here, now and not at the first of them."""
+    """Log why checks or builds cannot succeed here, before the first of them."""
     engine = settings.engine
     builds = settings.build.enabled and engine.builds > 0
     if not settings.sandbox.memory_limit_required:
@@ -334,9 +334,9 @@ def _stop_event() -> asyncio.Event:
 
 
 def _exit_code() -> int:
-    """Return 0, or exit at once if a build still runs in a thread: Python would wait for its end.
+    """Return 0, or exit at once if a build still runs in a thread, which Python would wait for.
 
-    The engine runs it again after the next start; its sandbox dies with this process.
+    The engine runs it again after the next start; its sandbox ends with this process.
     """
     busy = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
     if busy:

@@ -1,4 +1,4 @@
-"""Tables of a page: columns stand at the fields of a row, and give HTML, CSV and OpenAPI."""
+"""Tables of a page: columns are annotations of a row's fields, and give HTML, CSV and OpenAPI."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Kind = Literal[
 Link = Callable[[Row, str | None], str | None]
 _FIGURES = ("size", "delta", "count", "change", "metric", "trend", "figure")
 _UNITS = {"size": "bytes", "delta": "bytes", "time": "RFC 3339, UTC"}
-# Beginnings that spreadsheets take for a formula's, full-width forms included (OWASP: CSV
+# Characters with which spreadsheets begin a formula, full-width forms included (OWASP: CSV
 # Injection), also after blanks.
 _FORMULA = tuple("=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
                  "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
@@ -38,17 +38,17 @@ _UNWANTED = "unwanted:"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its title and format; at a row's field (`Annotated`) its name is the field's.
+    """One column: its title and format; as annotation (`Annotated`) of a row's field it has the
+    field's name.
 
-    `value` computes what no field has; a lambda that uses a module's names stands outside of the
-    annotation, which is evaluated elsewhere. `link` leads somewhere, given the row and the page's
-    date; `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's
-    metric; `figure` is a number in words of its own.
-    CSV has the value itself, under `name`. `only` is where the column is, if not in both; a
-    `spare` one is on the page only where some row has something in it, a `wide` one only where
-    there is room for it. `words` gives the page's text in place of the format's. A column is
-    sorted by its value, unless it is not `sortable`. `curve` is an SVG path, 72 by 16 pixels.
-    `blank` says on the page why a cell is empty.
+    `value` computes a value that no field has; a lambda that uses a module's names must stand
+    outside of the annotation, which is evaluated elsewhere. `link` is an address, given the row and
+    the page's date; `also` gives a second, subdued line. `metric` and `trend` are in the unit of
+    the row's metric; `figure` is a number with its own text. CSV has the value itself, under
+    `name`. `only` limits the column to the page or the CSV; a `spare` one is on the page only if
+    some row has a value, a `wide` one only if there is room. `words` gives the page's text instead
+    of the format's. A column is sorted by its value, unless it is not `sortable`. `curve` is an SVG
+    path, 72 by 16 pixels. `blank` says on the page why a cell is empty.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Column:
 
     @property
     def figure(self) -> bool:
-        """Return whether it holds numbers, which stand to the right."""
+        """Return whether it has numbers, which are right-aligned."""
         return self.kind in _FIGURES
 
     def of(self, row: Row) -> Any:
@@ -82,7 +82,7 @@ class Column:
         return "" if not value else "grew" if value > 0 else "shrank"
 
     def shown(self, row: Row) -> str:
-        """The formatted value; empty where there is none."""
+        """The formatted value; empty if there is none."""
         if self.words:
             return self.words(row)
         value = self.of(row)
@@ -96,7 +96,7 @@ class Column:
         return ("yes" if value else "") if isinstance(value, bool) else str(value)
 
     def fills(self, row: Row) -> bool:
-        """Return whether it has something in a row."""
+        """Return whether it has a value in a row."""
         return bool(self.shown(row)) and (self.words is not None or self.of(row) is not None)
 
     def __get_pydantic_json_schema__(
@@ -124,7 +124,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 class Table:
     """Rows under a caption, as of `date`; the first column names a row.
 
-    Only the first `most` are listed, null lists all. `order` is how a link sorted them.
+    Only the first `most` are listed, null lists all. `order` is the requested order.
     """
 
     caption: str
@@ -136,12 +136,12 @@ class Table:
 
     @property
     def listed(self) -> Sequence[Row]:
-        """The rows that are shown."""
+        """The listed rows."""
         return self.rows if self.most is None else self.rows[: self.most]
 
     @property
     def count(self) -> int | None:
-        """The number of all rows where only the first are shown."""
+        """The number of all rows if only the first are listed, else null."""
         return len(self.rows) if len(self.listed) < len(self.rows) else None
 
     @property
@@ -154,22 +154,22 @@ class Table:
         )
 
     def first(self, most: int | None) -> Table:
-        """The table with its first `most` rows; null shows all."""
+        """The table with its first `most` rows; null lists all."""
         return replace(self, most=most)
 
     def sorted_by(self, order: Order) -> Table:
-        """The table in another order. Raises a 400 where it has no such column."""
+        """The table in another order. Raises a 404 if it has no such column."""
         return replace(self, rows=ordered(self.rows, self.columns, order), order=order)
 
     def sort(self, column: Column) -> str:
-        """The order that a click on a column's title gives: figures begin with the largest."""
+        """The order after a click on a column's title: numbers begin with the largest."""
         now = self.order if self.order and self.order.column == column.name else None
         return (
             f"{'-' if (column.figure if now is None else not now.descending) else ''}{column.name}"
         )
 
     def sorting(self, column: Column) -> str:
-        """`ascending` or `descending` where the rows are in a column's order, else empty."""
+        """`ascending` or `descending` if the rows are in a column's order, else empty."""
         if self.order is None or self.order.column != column.name:
             return ""
         return "descending" if self.order.descending else "ascending"
@@ -178,7 +178,7 @@ class Table:
 def ordered(rows: Sequence[Row], columns: Iterable[Column], order: Order) -> list[Row]:
     """Rows in the order of a column, those without a value last.
 
-    Raises a 404 that names the columns where none is called so.
+    Raises a 404 that names the columns if there is none of this name.
     """
     known = {c.name: c for c in columns if c.sortable}
     column = known.get(order.column)
@@ -197,7 +197,7 @@ def _rank(value: Any) -> tuple[float, str]:
 
 
 def columns(row: type, *order: str | Column) -> tuple[Column, ...]:
-    """Columns in an order: those of the row's fields by name, and those that are computed."""
+    """Columns in order: those of the row's fields by name, and computed ones."""
     known = _field_columns(row)
     return tuple(known[one] if isinstance(one, str) else one for one in order)
 
@@ -214,7 +214,7 @@ def _field_columns(row: type) -> dict[str, Column]:
 
 
 def image_columns(link: Link) -> tuple[Column, ...]:
-    """The columns that name the image of a row with a `key`: one on the page, four in the CSV."""
+    """The columns for a row's `key`: one on the page, four in the CSV."""
     return (
         Column(
             "Image",
@@ -233,7 +233,7 @@ def _of_key(name: str) -> Callable[[Row], str]:
 
 
 def to_csv(table: Table) -> str:
-    """`table` as RFC 4180, with the columns' names as its first line.
+    """`table` as RFC 4180, with the columns' names in its first line.
 
     Values that a spreadsheet would take for formulas are marked as text.
     """
@@ -265,7 +265,7 @@ def metric_words(metric: str) -> str:
 
 
 def measure(metric: str, value: float | tuple[str, ...] | None, *, delta: bool = False) -> str:
-    """A value, or a difference, in its metric's unit; empty where there is none."""
+    """A value, or a difference, in its metric's unit; empty if there is none."""
     if value is None:
         return ""
     if isinstance(value, tuple):

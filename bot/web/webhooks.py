@@ -1,5 +1,4 @@
-"""`POST /webhook/{type}`: 202 once the delivery is on disk, and never before; many are written at
-once."""
+"""`POST /webhook/{type}`: 202 only once the delivery is on disk; many are written at once."""
 
 from __future__ import annotations
 
@@ -28,11 +27,11 @@ from bot.store.records import NewDelivery
 from bot.store.store import now
 from bot.web.metrics import Metrics
 
-# A body may stand still for so many seconds in all, of which so many bytes give one back. The time
-# that it waits for us does not count.
+# The seconds that a body may pause in all, and the number of bytes that give one second back.
+# Time in which it waits for us does not count.
 _BODY_SECONDS = 9.0
 _BYTES_A_SECOND = 128 * 1024
-# Larger bodies go to a file while they come, some at a time; so many more wait, unread.
+# Larger bodies go to a file while they arrive, some at a time; some more wait, unread.
 _IN_MEMORY = 64 * 1024
 _FILES = 8
 _WAITING = 64
@@ -43,14 +42,14 @@ _READING = CallLimits(seconds=9.0, memory=1024 * 1024 * 1024)
 
 
 class CrowdedError(Exception):
-    """More large bodies come at once than are taken."""
+    """More large bodies arrive at once than are accepted."""
 
 
 class Webhooks:
-    """The routes of the forges that the settings name.
+    """The routes of the forges in the settings.
 
-    A body is hashed as it comes, and in memory only where it is small: who has no secret of ours
-    can make us hold none of it.
+    A body is hashed while it arrives, and in memory only if it is small: a client without our
+    secret cannot fill the memory.
     """
 
     def __init__(
@@ -61,7 +60,8 @@ class Webhooks:
         most_bytes: int,
         spool: Path | None = None,
     ) -> None:
-        """`spool` is the directory of the files, on a disk; by default that of temporary files."""
+        """`spool` is the directory of files for large bodies; by default that of temporary
+        files."""
         self._forges = forges
         self._writer = writer
         self._metrics = metrics
@@ -71,7 +71,7 @@ class Webhooks:
         self._reading = asyncio.Semaphore(1)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Verify and store a delivery; the response's body has whether it is a repeat."""
+        """Verify and store a delivery; the response says whether it is a repeat."""
         kind = request.match_info["type"]
         forges = self._forges.get(kind, ())
         if not forges:
@@ -90,7 +90,7 @@ class Webhooks:
         except CrowdedError:
             answer = _later("Too many large deliveries come at once.")
         except SurroundingsError:
-            # The log has it; the forge or an operator may send the delivery again.
+            # The error is in the log; the forge or an operator may send the delivery again.
             answer = _later("The delivery cannot be stored at the moment.")
         repeat = str(answer.status == 202 and receipt.repeat).lower()
         self._metrics.webhooks.labels(kind, str(answer.status), repeat).inc()
@@ -100,7 +100,7 @@ class Webhooks:
     async def _delivery(self, forges: Sequence[Forge], request: web.Request) -> NewDelivery:
         """The delivery as accepted by the first forge that knows its signature."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        # Before the body: who did not sign it is not listened to.
+        # Before the body: unsigned requests are refused unread.
         begun, refused = _begun(forges, headers)
         if not begun:
             raise _most_telling(refused)
@@ -119,9 +119,9 @@ class Webhooks:
     async def _body(
         self, request: web.Request, verifications: Sequence[Verification]
     ) -> AsyncIterator[IO[bytes]]:
-        """The whole body, in memory or in a file, once each of `verifications` has had it.
+        """The whole body, in memory or in a file, once each of `verifications` has read it.
 
-        TimeoutError where it does not come on.
+        Raises TimeoutError if it is too slow.
         """
         async with AsyncExitStack() as stack:
             held: IO[bytes] = BytesIO()
@@ -143,7 +143,8 @@ class Webhooks:
     async def _readable(
         self, headers: Mapping[str, str], body: IO[bytes]
     ) -> tuple[Mapping[str, str], bytes]:
-        """The headers and a body of some MiB at most; a larger one is cut, in another process."""
+        """The headers and a body of some MiB at most; a larger one is cut down in another
+        process."""
         size = body.seek(0, os.SEEK_END)
         body.seek(0)
         if size <= limits.WEBHOOK_WHOLE:
@@ -165,17 +166,17 @@ class Webhooks:
 
 
 class _Places:
-    """Places that some have at a time, while some others wait; CrowdedError for the rest."""
+    """Limited places, with a limited queue; raises CrowdedError beyond it."""
 
     def __init__(self, count: int, waiting: int, seconds: float) -> None:
-        """`seconds`: how long one may wait."""
+        """`seconds`: the longest wait for a place."""
         self._free = asyncio.Semaphore(count)
         self._may_wait = waiting
         self._seconds = seconds
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """A place, once it is there."""
+        """Wait for a place, and hold it."""
         if self._free.locked() and not self._may_wait:
             raise CrowdedError
         self._may_wait -= 1
@@ -193,7 +194,7 @@ class _Places:
 
 
 async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
-    """The parts of a body while it comes on; TimeoutError once it is slower than it may be."""
+    """The parts of a body while it arrives; TimeoutError if it is slower than allowed."""
     left = _BODY_SECONDS
     while True:
         started = time.monotonic()
@@ -209,7 +210,8 @@ async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
 def _begun(
     forges: Sequence[Forge], headers: Mapping[str, str]
 ) -> tuple[list[tuple[Forge, Verification]], list[WebhookRefusedError]]:
-    """The forges that may have sent these headers, with their checks, and the others' refusals."""
+    """The forges that may have sent these headers, with their verifications; and the refusals of
+    the others."""
     begun: list[tuple[Forge, Verification]] = []
     refused: list[WebhookRefusedError] = []
     for forge in forges:
@@ -221,8 +223,8 @@ def _begun(
 
 
 def _most_telling(refused: Sequence[WebhookRefusedError]) -> WebhookRefusedError:
-    """The refusal of the lowest status: a forge that knew the signature but rejects the body comes
-    first."""
+    """The refusal with the lowest status: a forge that knew the signature but rejects the body
+    comes first."""
     return min(refused, key=lambda error: error.status)
 
 

@@ -21,7 +21,7 @@ async def test_what_is_not_there_is_a_page_with_a_way_back(client) -> None:
 async def test_malformed_parameters_link_to_the_page_without_them(client) -> None:
     status, page, _ = await client.get("/surface?date=tomorrow")
     assert status == 400
-    assert "date is no date: write 2027-03-01" in page
+    assert "date is not a date: write 2027-03-01" in page
     assert '<a href="/surface">' in page
     status, answer, _ = await client.get("/api/surface?date=tomorrow")
     assert (status, set(answer)) == (400, {"error"})

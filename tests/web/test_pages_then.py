@@ -44,7 +44,7 @@ async def test_every_page_has_a_day_says_it_and_leads_back(get) -> None:
         for wrong in ("yesterday", "2026-02-30", "2026-1-1"):
             status, text = await get(f"{path}?date={wrong}")
             assert status == 400
-            assert "is no date: write 2027-03-01" in text
+            assert "is not a date: write 2027-03-01" in text
 
 
 async def test_a_table_as_csv_is_whole_unless_a_limit_is_given(get) -> None:

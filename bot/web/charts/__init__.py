@@ -1,1 +1,1 @@
-"""Charts and graphs as SVG: elements of their own, without a script; tooltips are titles."""
+"""Charts and graphs as SVG elements, without scripts; tooltips are titles."""

@@ -1,6 +1,5 @@
-"""Bars and tiles: architectures beside each other, images that moved, packages by their bytes; and
-an icicle of what each package holds alone, as the dominator tree of an image.
-"""
+"""Bars and tiles: architectures side by side, images that moved, packages by bytes; and an icicle
+chart of an image's dominator tree, with the bytes that each package alone brings."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from bot.web.responses.image_packages import ImagePackage
 
 _TILES, _HEIGHT = 60, 460
-_LINE = 18  # pixels that a line of text needs
+_LINE = 18  # pixels of a line of text
 _LEGEND = 24.0  # pixels above the tiles
 
 
@@ -57,13 +56,13 @@ def architectures_chart(rows: Sequence[OtherArchitecture], *, look: Look = AUTO)
 
 
 def versions_chart(rows: Sequence[Spread], *, look: Look = AUTO) -> str:
-    """The packages with most versions."""
+    """The packages with the most versions."""
     bars = [_Bar(row.name, row.versions, package_url(row.name)) for row in rows[:15]]
     return _bars(bars, count_words, 26, look)
 
 
 def movers_chart(rows: Sequence[Mover], *, look: Look = AUTO) -> str:
-    """The images that moved furthest, by bytes."""
+    """The images that moved most, by bytes."""
     bars = [
         _Bar(
             f"{row.key.workload} {row.key.arch}",
@@ -79,7 +78,7 @@ def movers_chart(rows: Sequence[Mover], *, look: Look = AUTO) -> str:
 
 
 def _bars(bars: Sequence[_Bar], words: Words, height: int, look: Look) -> str:
-    """Level bars, each with its name and its value; those below 0 lead to the left."""
+    """Horizontal bars, each with its name and value; negative ones extend to the left."""
     root = drawing(look, height * len(bars) + 12 if bars else 60)
     if not bars:
         add(root, "text", "Nothing to draw yet", class_="middle", x=look.width / 2, y=30)
@@ -109,7 +108,7 @@ def _bars(bars: Sequence[_Bar], words: Words, height: int, look: Look) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile of a treemap: its bytes, the part of the image that it is, and where it leads."""
+    """A tile of a treemap: its bytes, its part of the image, and its link."""
 
     name: str
     size: int
@@ -118,7 +117,7 @@ class Tile:
 
 
 def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
-    """A tile for each package, sized by bytes, coloured by the part of the image that it is."""
+    """A tile for each package, sized by bytes, coloured by its part of the image."""
     ordered = sorted(packages, key=lambda p: -(p.installed_size or 0))
     shown = [p for p in ordered[:_TILES] if p.installed_size]
     found = [Tile(p.name, p.installed_size or 0, p.part, package_url(p.name)) for p in shown]
@@ -130,7 +129,7 @@ def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
 
 
 def tiles(found: Sequence[Tile], *, look: Look = AUTO, share: float = 1) -> str:
-    """Tiles, those of a part together; a legend says what each colour is.
+    """Tiles, grouped by part, with a legend of the colours.
 
     They fill `share` (0 to 1) of a drawing's usual height, so that two drawings have one scale.
     """
@@ -165,10 +164,11 @@ def _tile(root: Element, tile: Tile, box: Box) -> None:
 
 
 def tiled(sizes: Sequence[int], area: Box) -> list[Box]:
-    """Tiles that fill an area, each as large as its share of `sizes`, which fall.
+    """Tiles that fill an area, each as large as its share of `sizes`, which must be sorted, largest
+    first.
 
     Squarified (M. Bruls, K. Huizing, J. van Wijk: Squarified Treemaps, 2000): rows along the
-    shorter side, each as long as its tiles become squarer with it.
+    shorter side, each extended while its tiles become squarer.
     """
     return list(_tiled(list(sizes), area))
 
@@ -213,7 +213,7 @@ def _worst(row: Sequence[int], share: float, side: float) -> float:
 
 _ROW, _TOP = 30, 26  # pixels of a row, and above the first for the legend
 _DEEPEST = 9
-_NARROWEST = 2.0  # pixels: what would be narrower is drawn as one block with its like
+_NARROWEST = 2.0  # pixels: narrower packages are drawn together as one block
 
 
 def icicle(
@@ -223,10 +223,10 @@ def icicle(
     *,
     look: Look = AUTO,
 ) -> str:
-    """Each package as wide as the bytes that would leave with it, below the one that holds it.
+    """Each package as wide as the bytes that would leave with it, below the package that holds it.
 
-    `above` has for each package the place of the one through which alone it is there, null for one
-    that is there by itself or by several; `url` has the address of each.
+    `above` has for each package the index of the one that dominates it, null for a package that is
+    there by itself or through several; `url` has the address of each.
     """
     below: dict[int | None, list[int]] = {}
     for place, holder in enumerate(above):
@@ -261,7 +261,7 @@ def _rows(
             package = packages[place]
             across = package.leaves.installed_size * scale
             if across < _NARROWEST:
-                break  # the others are no wider
+                break  # the following ones are not wider
             _block(root, package, url[place], (left, across, level))
             waiting.append((place, left, level + 1))
             left += across

@@ -1,4 +1,5 @@
-"""Figures over time, as stairs: an image's, with the cause of each step, and an objective's."""
+"""Charts of figures over time, as stairs: an image's, with the cause of each step, and an
+objective's."""
 
 from __future__ import annotations
 
@@ -30,18 +31,18 @@ from bot.web.responses.objectives import Objective, State
 from bot.web.responses.steps import Step, cause_url, in_few_words, in_words
 from bot.web.tables import measure
 
-# The steps that stand out where there are more than twice as many.
+# The number of emphasized steps, if there are more than twice as many.
 _OUTSTANDING = 30
 _DOTS = 500  # the most changes of an objective whose dots can be distinguished
 _LABELS, _LABELS_NARROW = 8, 3
-# The most pixels of a label, and of one that is truncated to fit.
+# The most pixels of a label, and of a truncated one.
 _WIDEST, _WIDEST_NARROW = (340.0, 180.0, 110.0), (180.0, 110.0)
 _LEGEND = 22  # pixels of a row of the legend
 
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A figure that a curve shows: its names in a point and in a step, and its format."""
+    """A figure that a curve shows: its name at a point and at a step, and its format."""
 
     name: str
     delta: str
@@ -58,7 +59,7 @@ def size_chart(
 ) -> str:
     """Installed size over time, as stairs; each step names its cause and links to it.
 
-    `limits` are level lines, each with its name.
+    `limits` are horizontal lines, each with its name.
     """
     figure = _Figure("installed_size", "known_delta", size_words, format_delta)
     return _curve(points, steps, limits, figure, look)
@@ -83,9 +84,9 @@ def _curve(
     figure: _Figure,
     look: Look,
 ) -> str:
-    """Points at each change, held until the next; none where the figure is not known.
+    """Points at each change, held until the next; a gap where the figure is not known.
 
-    Of many steps the largest stand out; the others keep their words and links.
+    Of many steps the largest are emphasized; the others keep their tooltips and links.
     """
     causes = {step.run: step for step in steps}
     times = [seconds(p.evaluated) for p in points]
@@ -109,7 +110,7 @@ def _curve(
         (abs(getattr(step, figure.delta) or 0) for step in causes.values()), reverse=True
     )
     large = moves[_OUTSTANDING] if len(moves) > 2 * _OUTSTANDING else 0
-    # Below the dots, which can then be reached.
+    # Below the dots, so that these can be reached.
     labels = add(plot.root, "g", class_="labels")
     moved = []
     for point, at, value in zip(points, times, values, strict=True):
@@ -137,7 +138,7 @@ def _write_labels(
     moved: Sequence[tuple[Point, Step, int]],
     figure: _Figure,
 ) -> None:
-    """Name the causes of steps beside their points, where there is room."""
+    """Write the causes of steps beside their points, where there is room."""
     widest = _WIDEST_NARROW if plot.look.narrow else _WIDEST
     forms = []
     for _, step, delta in moved:
@@ -165,7 +166,7 @@ def _write_label(parent: Element, found: Place, text: str, step: Step) -> None:
 
 
 def _cause_url(step: Step) -> str:
-    """The address of the pull request, or of the image at that time."""
+    """The address of the cause's pull request, or of the image at that time."""
     return cause_url(step) or image_url(step.key, date=step.evaluated) + "#steps"
 
 
@@ -183,7 +184,7 @@ class _Line:
 
 
 def objective_chart(objective: Objective, metric: str, *, look: Look = AUTO) -> str:
-    """The burn-down of one metric: values over time, the limit, and the way to the target."""
+    """The burn-down of one metric: values over time, the limit, and the line to the target."""
     states = [s for s in objective.history if s.metric == metric]
     now = objective.date or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     images = _image_lines(states, now)
@@ -237,7 +238,7 @@ def _image_lines(states: Sequence[State], now: str) -> list[_Line]:
 def _goal_lines(
     states: Sequence[State], images: Sequence[_Line], now: str, metric: str, *, narrow: bool
 ) -> list[_Line]:
-    """The limits and the targets that hold, and the way to a target that has a date."""
+    """The lines of the limits and targets in force, and the line to a target with a date."""
     held = [s for s in states if s.until is None]
     targets = sorted({(s.target, s.target_by) for s in held if s.target is not None})
     start, end = min((seconds(s.since or now) for s in states), default=0.0), seconds(now)

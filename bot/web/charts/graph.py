@@ -1,4 +1,4 @@
-"""Graphs of packages: who requires whom, in columns, each package to the right of those that
+"""Graphs of packages and their requirements, in columns: each package to the right of those that
 require it."""
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Needs = Mapping[tuple[str, str], Sequence[str]]
 
 
 def closure_graph(packages: Iterable[ImagePackage], wanted: str, most: int = DRAWN) -> str:
-    """The ways to the packages named `wanted`, and what requires those, as SVG.
+    """The packages that lead to those named `wanted`, as SVG.
 
-    Draws the nearest `most` packages that lead to them; without `wanted` the requested packages
-    and their requirements. A line has the number of packages that are left out.
+    Draws the nearest `most` of them; without `wanted` the requested packages and their
+    requirements. A line states the number of packages left out.
     """
     known = {str(package.nevra): package for package in packages}
     near = _nearest(known, wanted)
@@ -52,7 +52,7 @@ def drawn_of(packages: Iterable[ImagePackage], wanted: str, most: int = DRAWN) -
 def chains_graph(chains: Iterable[Iterable[Edge]], wanted: Iterable[Nevra]) -> str:
     """Chains (of one image or of several) merged into one graph by the packages' names.
 
-    `wanted` are the NEVRAs to be marked.
+    The packages of the NEVRAs `wanted` are marked.
     """
     edges = [(e.source.name, e.target.name, e.capability) for c in chains for e in c]
     marked = {nevra.name for nevra in wanted}
@@ -119,8 +119,8 @@ def _draw(classes: Mapping[str, str], needs: Needs, of: int) -> str:
 
 
 def _columns(nodes: Sequence[str], needs: Needs) -> list[list[str]]:
-    """The nodes in columns: each right of those that require it, circles apart, and in the order
-    in which few lines cross."""
+    """The nodes in columns, each to the right of those that require it, except in cycles, and in an
+    order with few crossing lines."""
     after: dict[str, list[str]] = {node: [] for node in nodes}
     before: dict[str, list[str]] = {node: [] for node in nodes}
     for source, target in needs:
@@ -150,7 +150,7 @@ def _columns(nodes: Sequence[str], needs: Needs) -> list[list[str]]:
 def _topological(
     nodes: Sequence[str], after: Mapping[str, list[str]], before: Mapping[str, list[str]]
 ) -> list[str]:
-    """The nodes in an order in which each comes before those that it requires, but for circles."""
+    """The nodes in topological order, requiring ones first, except in cycles."""
     done: dict[str, None] = {}
     seen: set[str] = set()
     for start in sorted(nodes, key=lambda node: bool(before[node])):
@@ -173,5 +173,5 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 
 def _name(nevra: str) -> str:
-    """The name in a NEVRA; a name alone is itself."""
+    """The name in a NEVRA; a plain name unchanged."""
     return parse_nevra(nevra).name if ":" in nevra else nevra

@@ -1,7 +1,7 @@
-"""The frame of a chart over time, and the places of labels in it.
+"""The frame of a chart over time, and the places of its labels.
 
-Labels stand beside their points, never on the line, a dot or a label. Pixels; the line is one of
-stairs, of level and upright pieces.
+Labels stand beside their points, never on the line, a dot or a label. Lengths are pixels; the line
+is one of stairs, of horizontal and vertical pieces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.web.charts.svg import TEXT, Look, add, drawing, width
 
 _GAP = 7.0  # between a point and its label
 _AIR = 3.0  # around everything
-_NEAR = 8.0  # nearer labels need no line that leads to them
+_NEAR = 8.0  # nearer labels need no leader line
 _SHIFTS = 9
 HEIGHT = 15.0
 
@@ -54,7 +54,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The box of a label, and the line that leads to it, if it is not beside its point.
+    """The box of a label, and the leader line to it, if it is not beside its point.
 
     `form` is the index of its width.
     """
@@ -69,21 +69,21 @@ def place(
 ) -> list[Place | None]:
     """A place for each label, null without room; of labels that overlap the first wins.
 
-    A label is a point, and the widths of its text and of its shorter forms, which are tried when it
-    has no room.
+    A label is a point, and the widths of its text and of its shorter forms, which are used if there
+    is no room.
     """
     taken = _Taken(stairs, [at for at, _ in labels], plot)
     return [taken.find(at, widths) for at, widths in labels]
 
 
 class _Taken:
-    """The shapes that are in the plot already."""
+    """The occupied shapes of the plot."""
 
     def __init__(self, stairs: Sequence[Point], dots: Sequence[Point], plot: Box) -> None:
         self._plot = plot
         self._dots = [Box(d.x - _AIR, d.y - _AIR, d.x + _AIR, d.y + _AIR) for d in dots]
         self._places: list[Place] = []
-        # What the line covers in each column of pixels is one range, as it is connected.
+        # The line is connected, so it covers one range in each column of pixels.
         self._covered: dict[int, tuple[float, float]] = {}
         for start, end in itertools.pairwise(stairs):
             low, high = sorted((start.y, end.y))
@@ -92,7 +92,7 @@ class _Taken:
                 self._covered[column] = min(low, known[0]), max(high, known[1])
 
     def find(self, at: Point, widths: Sequence[float]) -> Place | None:
-        """The nearest place where a label lies on nothing; it is taken then."""
+        """The nearest free place for a label, which is then occupied."""
         for form, room in enumerate(widths):
             for box in self._candidates(at, room):
                 found = Place(box, _leader(at, box), form)
@@ -102,7 +102,7 @@ class _Taken:
         return None
 
     def _candidates(self, at: Point, width: float) -> Iterator[Box]:
-        """Places for a label, the nearest to its point first; none begins or ends outside."""
+        """Places for a label, the nearest to its point first, all within the plot."""
         first, last = self._plot.left + _AIR, self._plot.right - width - _AIR
         beside = at.x + _GAP, at.x - _GAP - width, at.x - width / 2
         starts = dict.fromkeys(max(min(start, last), first) for start in beside)
@@ -141,7 +141,7 @@ def _leader(at: Point, box: Box) -> tuple[Point, Point] | None:
 
 
 def _through(start: Point, end: Point, box: Box) -> bool:
-    """Return whether a straight line goes through a box (Liang and Barsky's clipping)."""
+    """Return whether a straight line crosses a box (Liang and Barsky's clipping)."""
     enters, leaves = 0.0, 1.0
     for move, low, high in (
         (end.x - start.x, box.left - start.x, box.right - start.x),
@@ -163,7 +163,7 @@ _TOP, _BOTTOM, _RIGHT = 8, 26, 44  # pixels around the plot
 class Plot:
     """A frame for values at times (seconds since 1970), `height` pixels high with its labels.
 
-    `x` and `y` map a time and a value to pixels; `below` is further room, for a legend.
+    `x` and `y` map a time and a value to pixels; `below` is additional room for a legend.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Plot:
                 x=self.x(moment), y=self.bottom + TEXT + 6)  # fmt: skip
 
     def x(self, moment: float) -> float:
-        """The place of a time; one time alone is in the middle."""
+        """The position of a time; a single time is in the middle."""
         part = (moment - self._first) / self._span if self._span else 0.5
         return self.left + 16 + part * (self.right - self.left - 32)
 
@@ -214,8 +214,8 @@ class Plot:
 
 
 def _marks(low: float, high: float, most: int, *, whole: bool) -> list[float]:
-    """Round values between two others, at most `most`: multiples of 1, 2 or 5 times ten to some
-    power."""
+    """Round values between two others, at most `most`: multiples of 1, 2 or 5 times a power of
+    ten."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(power * n for n in (1, 2, 5, 10) if power * n * most >= high - low)
     step = max(step, 1.0) if whole else step

@@ -1,8 +1,8 @@
-"""SVG drawings: their elements, their look in both themes, and texts that fit.
+"""SVG drawings: elements, styles of both themes, and texts that fit.
 
 Colours follow the reader's light or dark preference (`theme` auto), or one of them. Texts are
-measured in the font that PNG is drawn in and that pages load from this server; elsewhere (in a
-README) it is only named, and a label has a fixed `textLength`, whatever font the browser has.
+measured in the font of PNGs and of pages, which load it from this server; elsewhere (in a README)
+it is only named, and a label has a fixed `textLength` for any font of the browser.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COLOURS = {
     "edge": ("#7a5800", "#ffd666"),
     **dict(zip(SERIES, _SERIES, strict=True)),
 }
-# The class of an element, and its style; a colour's name in braces stands for its value.
+# The class of an element, and its style; a colour's name in braces is replaced by its value.
 _RULES = {
     "text": "font-family:Roboto,system-ui,sans-serif;font-size:12px;fill:{ink}",
     ".figure": "text-anchor:end",
@@ -78,7 +78,7 @@ AUTO = Look()
 
 
 def drawing(look: Look, height: float, width: float | None = None) -> Element:
-    """An empty drawing; one with a `width` of its own is shown as large as it is."""
+    """An empty drawing; one with a `width` of its own is shown in its full size."""
     size = f"{width or look.width:.0f}", f"{height:.0f}"
     root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {size[0]} {size[1]}")
     if width:
@@ -91,7 +91,7 @@ def drawing(look: Look, height: float, width: float | None = None) -> Element:
 
 
 def add(parent: Element, tag: str, text: str = "", **attributes: str | float) -> Element:
-    """A new element; `class_` and `stroke_width` are `class` and `stroke-width`."""
+    """Add an element; `class_` and `stroke_width` are `class` and `stroke-width`."""
     made = SubElement(parent, tag)
     for name, value in attributes.items():
         written = value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
@@ -102,19 +102,19 @@ def add(parent: Element, tag: str, text: str = "", **attributes: str | float) ->
 
 
 def group(parent: Element, title: str, url: str | None = None) -> Element:
-    """A group with a tooltip; with a `url` a link that leaves the drawing for a page."""
+    """Add a group with a tooltip; with a `url` it is a link to a page."""
     made = add(parent, "a", href=url, target="_top") if url else add(parent, "g")
     add(made, "title", title)
     return made
 
 
 def svg(root: Element) -> str:
-    """A drawing as text."""
+    """The drawing as text."""
     return tostring(root, encoding="unicode")
 
 
 def _printable(text: str) -> str:
-    """A text without the characters that XML does not have."""
+    """A text without characters that XML cannot hold."""
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
@@ -137,7 +137,7 @@ def _style(theme: Theme) -> str:
 
 @cache
 def _widths() -> Mapping[int, float]:
-    """The width of each character that the font has, at a size of 1."""
+    """The width of each character of the font, at a size of 1."""
     from fontTools.ttLib import TTFont
 
     with TTFont(FONT_FILE, lazy=True) as font:
@@ -147,7 +147,7 @@ def _widths() -> Mapping[int, float]:
 
 
 def width(text: str, size: float = TEXT) -> float:
-    """The width of a text in pixels; a character that the font lacks counts as its widest."""
+    """The width of a text in pixels; a character that the font lacks counts as the widest."""
     widths = _widths()
     return size * sum(widths.get(ord(character), 1.0) for character in text)
 
@@ -168,12 +168,12 @@ def has_all(text: str) -> bool:
 
 
 def size_words(value: float | None) -> str:
-    """Bytes on an axis or in a tooltip."""
+    """Bytes for an axis or a tooltip."""
     return format_size(None if value is None else round(value))
 
 
 def count_words(value: float | None) -> str:
-    """A number on an axis or in a tooltip."""
+    """A number for an axis or a tooltip."""
     return "" if value is None else f"{value:,.0f}"
 
 
@@ -191,12 +191,12 @@ PARTS: tuple[Part, ...] = tuple(_LOOKS)
 
 
 def part_class(part: Part) -> str:
-    """The class that gives a part its colour."""
+    """The class with the colour of a part."""
     return _LOOKS[part][0]
 
 
 def legend(root: Element, parts: Iterable[Part]) -> None:
-    """Write the meaning of each colour along the top of a drawing, 20 pixels high."""
+    """Write a legend of the colours along the top of a drawing, 20 pixels high."""
     left = 2.0
     for part in parts:
         colour, words = _LOOKS[part]

@@ -40,15 +40,16 @@ _EVERY = 15.0  # seconds
 _T = TypeVar("_T")
 _CACHED_VALUES = 40
 _ALL = 1_000_000
-_AT_ONCE = 50  # images, of some milliseconds each
-# Points of a small curve: as many as 72 pixels show apart.
+_AT_ONCE = 50  # images, each of which takes some milliseconds
+# Points of a small curve: as many as 72 pixels can show.
 CURVE_PARTS = 24
 Bend = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PageResponse:
-    """A page: its `data`, which JSON and template get, its tables, and `extra` values."""
+    """The response of a page: its `data` for JSON and template, its tables, and `extra` values for
+    the template."""
 
     template: str
     data: Any
@@ -57,9 +58,9 @@ class PageResponse:
 
 
 class Archive:
-    """The store and its history; caches values that are expensive to compute until the next run.
+    """The store and its history; caches expensive values until the next run.
 
-    `date` is a moment as `Parameters.date` has it: null is now.
+    `date` is as in `Parameters.date`: null is now.
     """
 
     def __init__(self, store: Store, history: History) -> None:
@@ -75,7 +76,7 @@ class Archive:
         return self.history.run_at(date)
 
     def number(self, date: str | None) -> int | None:
-        """The number of `run(date)`: null if it is the last of all, 0 if there was none."""
+        """The number of `run(date)`: null if it is the newest run, 0 if there was none."""
         if date is None:
             return None
         run = self.run(date)
@@ -102,7 +103,7 @@ class Archive:
         key: ImageKey | None = None,
         objective: str | None = None,
     ) -> tuple[ObjectiveStatus, ...]:
-        """As `objective_statuses`, of one image or one objective, without computing the others."""
+        """As `objective_statuses`, for one image or one objective, without computing the others."""
         number = self.number(date)
         if number is not None:
             then = self._began(date)
@@ -132,7 +133,7 @@ class Archive:
         )
 
     def used_by_one(self, date: str | None = None) -> tuple[Usage, ...]:
-        """The packages that only one image needs."""
+        """The packages that only one image has."""
         number = self.number(date)
         return self.cached(
             ("used_by_one", number),
@@ -148,14 +149,14 @@ class Archive:
         return self.cached(("growth", until), lambda: self.history.growth(until))
 
     def contributions(self, window: str, date: str | None = None) -> tuple[Contribution, ...]:
-        """The moves of images in a window before a date."""
+        """The contributions of changes and packages to moves in a window before a date."""
         days, until = GROWTH_DAYS[window], self._until(date)
         return self.cached(
             ("contributions", window, until), lambda: self.history.contributions(days, until)
         )
 
     def movers(self, window: str, date: str | None = None) -> tuple[Mover, ...]:
-        """The images that moved in a window before a date, the furthest first."""
+        """The images that moved in a window before a date, the largest move first."""
         days = GROWTH_DAYS[window]
         until = self._until(date)
         return self.cached(
@@ -184,7 +185,7 @@ class Archive:
     def retained(self, *, at_once: bool = False) -> Mapping[str, Retained] | None:
         """The packages that would leave with each package in all images together, by name.
 
-        Null before it was computed for more images than a page can wait for, unless `at_once`.
+        Null while this is not computed for more images than a page can wait for, unless `at_once`.
         """
         every = self.evaluations()
         if not at_once and len(every) > _AT_ONCE and not self._has("retained"):
@@ -197,12 +198,12 @@ class Archive:
         return self.cached("retained", find)
 
     def _until(self, date: str | None) -> str | None:
-        """The last run's start where no date is given: what is shown stays the same until the
-        next."""
+        """The date, or else the last run's start: then the shown values stay the same until the
+        next run."""
         return run.started if date is None and (run := self.run(None)) else date
 
     def maintainers(self, date: str | None = None) -> Mapping[ImageKey, tuple[str, ...]]:
-        """Who maintains each image: its workload's maintainer, then those of its objectives."""
+        """The maintainers of each image: its workload's, then those of its objectives."""
         number = self.number(date)
         headings = self.history.objective_headings(run=number)
         of_workload: dict[str, list[Heading]] = {}
@@ -220,7 +221,7 @@ class Archive:
         return found
 
     def worst_outlooks(self, date: str | None = None) -> Mapping[ImageKey, Outlook]:
-        """The worst state of the objectives of each image that has some."""
+        """The worst state of the objectives of each image that has any."""
         found: dict[ImageKey, Outlook] = {}
         for status in self.objective_statuses(date):
             found.setdefault(status.state.key, status.outlook)
@@ -235,7 +236,7 @@ class Archive:
         )
 
     def evaluated(self, key: ImageKey, date: str | None) -> Evaluation:
-        """An image's evaluation at a time; 404 if there was none until then."""
+        """An image's evaluation at a time. Raises a 404 if there was none until then."""
         if self.history.image(key) is None:
             raise missing("No such image was ever evaluated. /images lists those there are.")
         found = self.history.evaluation(key, date)
@@ -244,7 +245,8 @@ class Archive:
         return found
 
     def cached(self, name: Hashable, find: Callable[[], _T]) -> _T:
-        """The value of `find`, computed once between two runs; the least recently used goes."""
+        """The value of `find`, computed once between two runs; the least recently used is
+        dropped."""
         state = self._last_run()
         with self._lock:
             if state != self._state:
@@ -272,7 +274,7 @@ class Archive:
         return (runs[0].id, runs[0].finished) if runs else None
 
     def changes(self, steps: Iterable[Step]) -> dict[int, MergedChange]:
-        """The pull requests that steps are attributed to, by number."""
+        """The merged pull requests that steps are attributed to, by number."""
         wanted = {cause.merged_change for step in steps for cause in step.causes}
         found = {n: self.history.merged_change(n) for n in wanted if n is not None}
         return {n: change for n, change in found.items() if change is not None}
@@ -320,8 +322,8 @@ async def _warm_after_runs(archive: Archive, over: asyncio.Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """The packages and bytes that would leave with a package, itself included, in so many images
-    together, by the images' own links."""
+    """The packages and bytes that would leave with a package, itself included, summed over a number
+    of images, by the images' own links."""
 
     packages: int = 0
     installed_size: int = 0
@@ -342,8 +344,10 @@ def retained_of_images(
     evaluations: Mapping[ImageKey, Evaluation],
     known: Mapping[ImageKey, ImageRetained],
 ) -> dict[ImageKey, ImageRetained]:
-    """The bytes that packages retain in each image, or did when it could last be installed;
-    `known` ones of the same closure are taken over. An image takes some milliseconds."""
+    """The bytes that packages retain in each image, in its last solvable state.
+
+    `known` ones of the same closure are reused. An image takes some milliseconds.
+    """
     found = {}
     for key, evaluation in evaluations.items():
         before = known.get(key)
@@ -361,7 +365,7 @@ def _retained(history: History, key: ImageKey) -> dict[str, tuple[int, int]]:
     for member, (packages, size) in zip(
         contents.members, leaving(graph_of(contents), contents.members), strict=True
     ):
-        # Both architectures of a name may be there, as a page has them in one row each.
+        # An image may have both architectures of a name; a page shows them in one row each.
         before = found.get(member.nevra.name, (0, 0))
         found[member.nevra.name] = (before[0] + packages, before[1] + size)
     return found

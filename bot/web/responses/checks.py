@@ -24,7 +24,7 @@ _ALL = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CheckAbout:
-    """The subject of a check, and its progress; `narrowed`: on some images alone."""
+    """The subject of a check, and its progress; `narrowed`: for some images only."""
 
     id: Annotated[str, Column("Check")]
     forge: Annotated[str, Column("Forge")]
@@ -60,7 +60,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """A step of the check's run; `part` is the workflow that it is of, `seconds` over all tries."""
+    """A step of the check's run; `part` is its workflow, `seconds` are over all tries."""
 
     name: Annotated[str, Column("Step")]
     part: Annotated[str, Column("Of")]
@@ -74,9 +74,9 @@ class RunStep:
 @inline("result")
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`/api/checks/{id}`: the check's report, `run`: what it was about, `steps`: how it ran.
+    """`/api/checks/{id}`: the check's report, its subject in `run`, and its `steps`.
 
-    Without a report yet `merge_base`, `verdict` and `stage` are null, and the lists empty.
+    Without a report, `merge_base`, `verdict` and `stage` are null, and the lists empty.
     """
 
     __pydantic_config__ = JSON
@@ -102,7 +102,7 @@ def checks(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def check(archive: Archive, parameters: Parameters) -> PageResponse:
-    """One check. One of a private repository is there for holders of its link."""
+    """One check. That of a private repository is only for holders of its link."""
     found = visible_check(archive.store, parameters.path["id"], parameters.opened)
     stored = None if found.result is None else check_from_json(found.result)
     # The page lists the logs in a table: a report links absolute addresses only.
@@ -123,7 +123,7 @@ def check(archive: Archive, parameters: Parameters) -> PageResponse:
 def check_data(
     record: CheckRecord, result: CheckResult | None, steps: Sequence[StepRecord] = ()
 ) -> Check:
-    """A check and its result, with the logs' addresses in place of their files' paths."""
+    """A check and its result, with the logs' addresses instead of their file paths."""
     about = about_check(record)
     names = [field.name for field in fields(RunStep)]
     shown = [RunStep(**{name: getattr(step, name) for name in names}) for step in steps]
@@ -146,7 +146,7 @@ def _log_url(log: str | None, check: str, number: int) -> str | None:
 
 
 def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
-    """The check of an id; 404 if there is none, or a hidden one that is not the `opened` one."""
+    """The check with an id. Raises a 404 if it is unknown, or hidden and not the `opened` one."""
     found = None
     if check == opened or not check_is_hidden(store.rows, check):
         found = store.check(check)
@@ -156,7 +156,7 @@ def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
 
 
 def furthest(images: Sequence[ImageResult]) -> ImageResult | None:
-    """The image whose bytes a change moves furthest, of those that both sides can install."""
+    """The image with the largest move in bytes, of those that both sides can install."""
     moved = [i for i in images if i.base.status == i.head.status == "ok" and i.changed]
     return max(moved, key=lambda image: abs(image.known_delta), default=None)
 
@@ -171,8 +171,8 @@ def _side(name: str) -> Callable[[Any], str]:
 
 @dataclass(frozen=True, slots=True)
 class MovedPackage:
-    """A package that a change moves in an image: its bytes before and after, null where it is not
-    there; `name` is empty for all that stays as it is."""
+    """A package that a change moves in an image: its bytes before and after, null if absent; `name`
+    is empty for all unchanged packages together."""
 
     name: Annotated[str, Column("Package", words=lambda row: row.name or "all others")]
     before: Annotated[int | None, Column("Before", "size", words=_side("before"))]
@@ -180,8 +180,8 @@ class MovedPackage:
 
 
 def moved_packages(image: ImageResult) -> list[MovedPackage]:
-    """The packages that a change brings and takes in an image, the furthest first, and all others,
-    resized ones among them, in one row. A package without a known size counts as 0."""
+    """The packages that a change adds and removes in an image, the largest first, and all others
+    (resized ones too) in one row. A package without a known size counts as 0."""
     went = [MovedPackage(p.nevra.name, p.installed_size or 0, None) for p in image.removed]
     came = [
         MovedPackage(a.package.nevra.name, None, a.package.installed_size or 0) for a in image.added
@@ -198,7 +198,7 @@ def about_check(check: CheckRecord) -> CheckAbout:
 
 
 def checks_table(rows: list[CheckAbout]) -> Table:
-    """The checks, newest first."""
+    """The table of checks, newest first."""
     return Table("Checks", _COLUMNS, rows)
 
 
@@ -209,7 +209,7 @@ _STEP_COLUMNS = columns(
 
 
 def result_words(check: CheckAbout) -> str:
-    """How a check stands, in a word or two: its verdict once it is over."""
+    """The state of a check in a word or two: its verdict once it is over."""
     if check.open:
         return "running" if check.stage == "waiting" else f"{check.stage}, running"
     if check.stage == "stopped":

@@ -1,5 +1,8 @@
 """`/images/.../compare` and `/images/.../architectures`: an image at two times, on all
-architectures. Packages pair by name; a package of several versions pairs as it stands."""
+architectures.
+
+Packages are paired by name; several packages of one name are compared as one list.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class Difference:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class OtherArchitecture:
-    """The same image elsewhere."""
+    """The same image on another architecture."""
 
     key: ImageKey
     status: Annotated[Status, Column("Status", "state")]
@@ -81,8 +84,8 @@ class PackageThere:
 
 @dataclass(frozen=True, slots=True)
 class PackageEverywhere:
-    """A package on each architecture, null where it is not there; `spread` are the bytes between
-    the smallest and the largest, where it is not counted as 0."""
+    """A package on each architecture, null where it is absent; `spread` is the difference in bytes
+    between the smallest and the largest, 0 where it is absent."""
 
     name: str
     differs: bool
@@ -128,8 +131,8 @@ def architectures_table(rows: Sequence[OtherArchitecture], date: str | None) -> 
 
 
 def compare(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The differences between `from` and `to` (dates, null is now), and, with `with`, an
-    architecture."""
+    """The differences between `from` and `to` (dates, null is now), and to the architecture `with`,
+    if given."""
     key = parameters.key
     other = replace(key, arch=parameters.text("with") or key.arch)
     dates = parameters.moment("from"), parameters.moment("to")
@@ -195,7 +198,7 @@ def _bytes(members: list[Member]) -> int:
 
 
 def _versions(members: Iterable[Member]) -> str:
-    """The versions of packages, with an epoch only where it is not 0."""
+    """The versions of packages, with an epoch only if it is not 0."""
     return ", ".join(member.nevra.rpm_evr for member in members)
 
 
@@ -214,8 +217,8 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
     """The packages of an image on each architecture, now or at a date; the largest differences
     first.
 
-    `on` has each architecture's version and bytes, null where the package is not there; an
-    architecture on which the image cannot be installed has none.
+    `on` has each architecture's version and bytes, null if the package is absent; an architecture
+    on which the image cannot be installed has none.
     """
     key, date = parameters.key, parameters.date
     sides = each_architecture(archive, parameters)

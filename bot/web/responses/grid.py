@@ -1,4 +1,4 @@
-"""`/grid`: workloads and architectures, with the size of each image and its curve."""
+"""`/grid`: workloads by architecture, with the size and the curve of each image."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Point = tuple[float, int]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An image on one architecture: its size now, and what it gained in the window.
+    """An image on one architecture: its size now, and its growth in the window.
 
-    `curve` are its sizes, each with the part of the window (0 to 1) from which on it held; moves
-    that are near each other are one.
+    `curve` are its sizes, each with the part of the window (0 to 1) at which it began; moves close
+    to each other are joined.
     """
 
     known_size: int | None
@@ -53,7 +53,7 @@ class Grid:
 
 
 def grid(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The workloads of a page, those whose names hold every word of `q`."""
+    """The workloads of a page whose names contain every word of `q`."""
     date, page, wanted = parameters.date, parameters.page(_PAGE), parameters.text("window")
     window = wanted if wanted in GROWTH_DAYS else "year"
     words = parameters.text("q").casefold().split()
@@ -109,7 +109,7 @@ def _key(row: GridRow, arch: str) -> ImageKey:
 
 
 def _curve(cell: Cell, moves: Sequence[Bend]) -> list[Point]:
-    """The sizes of an image from its last one and its moves, oldest first."""
+    """The sizes of an image over time, oldest first, from its current size and its moves."""
     size = cell.known_size
     if size is None:
         return []
@@ -121,7 +121,7 @@ def _curve(cell: Cell, moves: Sequence[Bend]) -> list[Point]:
 
 
 def path_of(curve: Sequence[Point]) -> str:
-    """A curve as an SVG path of stairs, from its smallest to its largest value."""
+    """A curve as an SVG path of stairs, scaled from its smallest to its largest value."""
     if not curve:
         return ""
     sizes = [size for _, size in curve]

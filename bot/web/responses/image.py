@@ -77,7 +77,8 @@ class ImageTotals:
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """The packages of a name, the ways to them, and the requirements that would take them out."""
+    """The packages of a name, the chains to them, and the requirements whose removal would remove
+    them."""
 
     name: str
     nevras: list[Nevra]
@@ -187,7 +188,7 @@ def curve(archive: Archive, parameters: Parameters) -> tuple[tuple[Point, ...], 
 
 
 def limits(archive: Archive, parameters: Parameters, metric: str) -> list[tuple[str, int]]:
-    """The limits and targets of an image's objectives on one metric, each with its name."""
+    """The limits and targets of an image's objectives for one metric, each with its name."""
     found: dict[tuple[str, int], None] = {}
     for status in archive.objective_statuses_of(parameters.date, key=parameters.key):
         state = status.state
@@ -199,9 +200,8 @@ def limits(archive: Archive, parameters: Parameters, metric: str) -> list[tuple[
 
 
 def highlight(contents: Contents, graph: Graph, name: str) -> Highlight | None:
-    """The packages of a name with one shortest chain from each request, and the requirements that
-    would remove them, by the image's own links; null if there is none.
-    """
+    """The packages of a name with a shortest chain from each request, and the requirements whose
+    removal would remove them, by the image's own links; null if there is none."""
     members = contents.members
     places = [i for i, member in enumerate(members) if member.nevra.name == name]
     if not places:
@@ -228,7 +228,7 @@ class _PointRow:
 
 
 def figure_column(part: str, name: str, title: str, kind: Kind) -> Column:
-    """A figure of a row's `part`; null where there is none."""
+    """A column for a figure of a row's `part`; empty if there is none."""
     return Column(title, kind, name=name, value=lambda r: getattr(getattr(r, part), name, None))
 
 

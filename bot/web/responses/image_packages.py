@@ -1,4 +1,4 @@
-"""The packages of one image: who requires each, what leaves with it, which part it is of."""
+"""The packages of one image: what requires each, what leaves with it, and its part of the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGE = Column("Package", link=lambda row, date: package_url(row.name, date=d
 
 @dataclass(frozen=True, slots=True)
 class RequiredBy:
-    """Who requires a package, for which capability."""
+    """A package that requires another, and the capability."""
 
     nevra: Nevra
     capability: str
@@ -40,8 +40,11 @@ class Leaves:
 
 @dataclass(frozen=True, slots=True)
 class ImagePackage:
-    """A package of an image; `environment` is true where it would be there without the workload,
-    null where no run recorded what the environment asks for."""
+    """A package of an image.
+
+    `environment` is true if it would be there without the workload, null if no run recorded the
+    environment's requests.
+    """
 
     __pydantic_config__ = JSON
     nevra: Nevra
@@ -62,14 +65,14 @@ class ImagePackage:
 
     @property
     def part(self) -> Part:
-        """The part of the image that it is: of the environment, requested, or what comes along."""
+        """Its part of the image: from the environment, requested, or required."""
         if self.environment:
             return "environment"
         return "requested" if self.requested else "comes along"
 
 
 def packages(archive: Archive, parameters: Parameters) -> list[ImagePackage]:
-    """An image's packages; none while it cannot be installed."""
+    """An image's packages; empty while it cannot be installed."""
     key, date = parameters.key, parameters.date
     if archive.evaluated(key, date).facts.status != "ok":
         return []
@@ -81,7 +84,7 @@ def packages(archive: Archive, parameters: Parameters) -> list[ImagePackage]:
 def holders(
     archive: Archive, parameters: Parameters
 ) -> tuple[list[ImagePackage], list[int | None], dict[int, str]]:
-    """An image's packages, the place of the one that alone holds each, and where each leads."""
+    """An image's packages, the index of the dominating package of each, and the address of each."""
     found = packages(archive, parameters)
     key, date = parameters.key, parameters.date
     above = graph_of(archive.history.contents(key, date)).holders() if found else {}
@@ -95,11 +98,11 @@ def holders(
 def environment_members(
     archive: Archive, key: ImageKey, contents: Contents, graph: Graph
 ) -> frozenset[int] | None:
-    """The places of the members that the environment alone brings; null where a run has not
-    recorded what it asks for.
+    """The indices of the members that the environment alone brings; null if no run recorded its
+    requests.
 
-    Those are what its requests lead to. A member that a group or a capability requests counts as
-    the environment's unless the workload asks for such things too.
+    These are the members that its requests lead to. A member requested through a group or a
+    capability counts as the environment's unless the workload has such requests too.
     """
     image = archive.history.image(key)
     if image is None or image.environment_requests is None:
@@ -120,8 +123,8 @@ def environment_members(
 def packages_of(
     contents: Contents, graph: Graph, environment: frozenset[int] | None
 ) -> list[ImagePackage]:
-    """The packages of an image; `environment` are the places of those that the environment brings,
-    null where it is not known."""
+    """The packages of an image; `environment` are the indices of those that the environment brings,
+    null if not known."""
     members = contents.members
     required_by: list[list[RequiredBy]] = [[] for _ in members]
     for link in contents.links:
@@ -158,7 +161,7 @@ def why_words(row: ImagePackage) -> str:
 
 
 def why_column(key: ImageKey) -> Column:
-    """The column of who requires a package, which leads to its place in the graph."""
+    """The column of what requires a package, with a link to its place in the graph."""
 
     def link(row: ImagePackage, date: str | None) -> str:
         return image_url(key, date=date, package=row.name) + "#closure"
@@ -182,6 +185,6 @@ PACKAGES = columns(
 
 
 def holding(found: Sequence[ImagePackage]) -> list[ImagePackage]:
-    """The packages, that nothing requested asks for by name, which hold most besides themselves."""
+    """The packages not requested by name that hold the most besides themselves."""
     several = [p for p in found if p.leaves.packages > 1 and not p.requested]
     return sorted(several, key=lambda p: (-p.leaves.installed_size, p.name))[:_HOLDING]

@@ -1,4 +1,5 @@
-"""`/images`: the images, the architectures of each in one row, with their growth and its causes."""
+"""`/images`: the images, one row for architectures that hardly differ, with growth and its
+causes."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from bot.web.tables import Column, Table, columns, image_columns, ordered
 
 _PAGE = 100
 STATES = ("ok", "unsolvable", "broken", "at risk", "met")
-# Architectures whose installed sizes are this part apart have rows of their own.
+# Relative difference of installed sizes from which architectures have rows of their own.
 _APART = 0.25
 
 
@@ -66,7 +67,7 @@ _CAUSE = Column(
 
 
 def _images_of(maintainers: tuple[str, ...], date: str | None) -> str | None:
-    """The images of the first maintainer, those that grew most in a month first."""
+    """The address of the first maintainer's images, those that grew most in a month first."""
     if not maintainers:
         return None
     return with_date(f"/images?{urlencode({'maintainer': maintainers[0], 'sort': '-month'})}", date)
@@ -84,10 +85,10 @@ _MAINTAINERS = Column(
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """An image on the architectures that do not differ: `arches`; `key` is on the first of them.
+    """An image on architectures that hardly differ: `arches`; `key` is that of the first.
 
     Sizes are the largest, `least` is the smallest installed size; the growth is that of the
-    architecture that moved furthest in each time, and `largest_step` that of `key`.
+    architecture that moved most in each period, and `largest_step` that of `key`.
     """
 
     key: ImageKey
@@ -110,8 +111,8 @@ class ImageRow:
 class Images:
     """`/api/images`: `next` is the offset of the following ones.
 
-    `images` are one for each architecture, `rows` have those that do not differ in one; offset and
-    limit count either. `largest_step` is of the last `window`.
+    `images` has one entry per architecture, `rows` join those that hardly differ; offset and limit
+    apply to each. `largest_step` is of the last `window`.
     """
 
     date: str | None
@@ -124,8 +125,8 @@ class Images:
 
 
 def images(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The images that the query selects: names that hold every word of `q`, a state, a maintainer,
-    a source of which they hold a package."""
+    """The images that the query selects: names that contain every word of `q`, a state, a
+    maintainer, a source of which they have a package."""
     date, page, window = parameters.date, parameters.page(_PAGE), _window(parameters)
     about = _About(archive.growth(date), archive.maintainers(date), archive.worst_outlooks(date))
     every = archive.evaluations(date)
@@ -161,7 +162,7 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """The columns that rows have besides evaluations, by image."""
+    """Columns in addition to the evaluations, by image."""
 
     growth: Mapping[ImageKey, Growth]
     maintainers: Mapping[ImageKey, tuple[str, ...]]
@@ -169,8 +170,7 @@ class _About:
 
 
 def _window(parameters: Parameters) -> str:
-    """The time of the causes: that of `window`, else that by which the rows are sorted, else a
-    month."""
+    """The window of the causes: `window`, else that by which the rows are sorted, else a month."""
     order = parameters.order
     wanted = parameters.text("window") or (order.column if order else "")
     return wanted if wanted in GROWTH_DAYS else "month"
@@ -201,7 +201,7 @@ def _selected(
 def _listed(
     found: Mapping[ImageKey, Evaluation], about: _About, page: PageRange, order: Order | None
 ) -> list[ListedImage]:
-    """The images of a page, one for each architecture; all are looked at only to be sorted."""
+    """The images of a page, one for each architecture; all of them are read only to be sorted."""
     if order is not None and order.table == "images":
         every = [_one(key, evaluation, about) for key, evaluation in found.items()]
         return list(page.of(ordered(every, _IMAGES, order)))
@@ -232,7 +232,7 @@ def _folded(found: Mapping[ImageKey, Evaluation], about: _About) -> list[ImageRo
 
 
 def _groups(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation]) -> list[list[ImageKey]]:
-    """The architectures of an image, those together that have one state and nearly one size."""
+    """The architectures of an image, grouped by state and similar size."""
     groups: list[list[ImageKey]] = []
     for key in keys:
         facts = found[key].facts
@@ -292,7 +292,7 @@ def _size(row: ImageRow) -> str:
 
 
 def _least(row: ImageRow) -> str | None:
-    """`from 40.2 MB` where the smallest architecture is written differently."""
+    """`from 40.2 MB` if the smallest architecture's size is written differently."""
     least = format_size(row.least)
     return None if row.least is None or least == _size(row) else f"from {least}"
 

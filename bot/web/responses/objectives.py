@@ -65,7 +65,7 @@ class StatusRow(Measured):
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class NamedStatus(StatusRow):
-    """With the objective's id and name."""
+    """The status of a metric, with the objective's id and name."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ class NamedStatus(StatusRow):
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveImages:
-    """An objective in its images."""
+    """An objective and its images."""
 
     name: str
     id: str
@@ -91,7 +91,7 @@ class Objectives:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class State(Measured):
-    """A state of a metric, and when it held."""
+    """A state of a metric, and the time that it held."""
 
     reason: str
     since: Annotated[str | None, Column("Since (UTC)", "time")]
@@ -100,7 +100,8 @@ class State(Measured):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Growth that somebody accepted, and why; in a private repository where and who are null."""
+    """Growth that somebody accepted, and the reason; in a private repository place and user are
+    null."""
 
     accepted: Annotated[str, Column("When (UTC)", "time")]
     private: bool
@@ -141,7 +142,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Outlooks:
-    """How many metrics of images are in each state."""
+    """The number of metrics of images in each state."""
 
     broken: int
     at_risk: int
@@ -211,8 +212,8 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def heading_of(archive: Archive, id_: str, date: str | None) -> Heading:
-    """The heading of an objective, by its id or by the first one of a renamed document, so that old
-    addresses stay valid."""
+    """The heading of an objective, by its id or by that of its document before a rename, so that
+    old addresses stay valid."""
     headings = archive.history.objective_headings(run=archive.number(date))
     for name in ("id", "subject"):
         for heading in headings:
@@ -228,7 +229,7 @@ def outlooks(found: Iterable[ObjectiveStatus]) -> Outlooks:
 
 
 def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
-    """The worst of the given states; `unknown` where there is none."""
+    """The worst of the given states; `unknown` if there is none."""
     there = {objective_status.outlook for objective_status in found}
     return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
 

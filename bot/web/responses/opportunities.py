@@ -21,13 +21,13 @@ from bot.web.tables import Column, Table, columns
 
 _SHOWN = 100
 STATES: tuple[OpportunityState, ...] = ("found", "proposed", "declined", "landed")
-# As many of each as a page links filters to.
+# The number of filter values that a page links.
 _FILTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class OpportunityRow:
-    """An edit: what to write, what it saves in how many images, its state and its evidence."""
+    """An edit: the text to write, its savings and images, its state and its evidence."""
 
     id: str
     edit: Annotated[
@@ -59,7 +59,8 @@ class OpportunityRow:
 
 @dataclass(frozen=True, slots=True)
 class OpportunityList:
-    """`/api/opportunities`: those that save most first; `next` is the offset of the following."""
+    """`/api/opportunities`: the largest savings first; `next` is the offset of the following
+    ones."""
 
     opportunities: list[OpportunityRow]
     next: int | None
@@ -67,7 +68,8 @@ class OpportunityList:
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image and what the edit saves in it; its sizes without and with it, once it landed."""
+    """An image and what the edit saves in it; after the merge also its sizes without and with the
+    edit."""
 
     workload: Annotated[str, Column("Workload")]
     environment: Annotated[str, Column("Environment")]
@@ -118,7 +120,7 @@ def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
-    """One edit; 404 if there is none of this id."""
+    """One edit. Raises a 404 for an unknown id."""
     wanted = parameters.path["id"]
     one = next((o for o in Stored(archive.store).all() if o.id == wanted), None)
     if one is None:
@@ -142,7 +144,7 @@ def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def _images_table(repository: str, rows: list[SavedImage]) -> Table:
-    """The images of an edit; each leads to its page on the first of its architectures."""
+    """The images of an edit; each links to its page on the first of its architectures."""
 
     def link(row: SavedImage, date: str | None) -> str:
         key = ImageKey(row.workload, row.environment, repository, row.arches[0])
@@ -161,7 +163,7 @@ def opportunities_table(rows: list[OpportunityRow]) -> Table:
 
 
 def best_of_image(archive: Archive, key: ImageKey) -> list[OpportunityRow]:
-    """The open edits that make an image smaller, those that save most in it first."""
+    """The open edits that make an image smaller, the largest saving first."""
     found = [
         (image.saves, one)
         for one in Stored(archive.store).all()
@@ -227,7 +229,7 @@ def _row(one: Opportunity) -> OpportunityRow:
     )
 
 
-# A table without an edit that landed has no such column.
+# A table without a merged edit has no such column.
 _SAVED = Column(
     "Saved when it landed",
     name="saved_words",

@@ -1,4 +1,5 @@
-"""`/`: the status of objectives, the movers of a time and who moved them, the age of the data."""
+"""`/`: the status of objectives, the images that moved in a window and the causes, the age of the
+data."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ _LARGEST = Column(
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """How far an image moved in the window, and its largest step in it."""
+    """The move of an image in the window, and its largest step in it."""
 
     key: ImageKey
     known_delta: Annotated[int, Column("Bytes", "delta")]
@@ -62,10 +63,10 @@ class Mover:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Moves that somebody, or the distribution, made to all images together in the window.
+    """The moves that a person, or the distribution, made in all images together in the window.
 
-    `what` is a pull request, a commit or a package; `by` its author, null where there is none, or
-    where the repository is private.
+    `what` is a pull request, a commit or a package; `by` is its author, null if there is none or
+    the repository is private.
     """
 
     what: str
@@ -79,7 +80,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An issue of the bot about drift, that is open."""
+    """An open issue of the bot about drift."""
 
     subject: str
     forge: str
@@ -107,7 +108,7 @@ class Overview:
 
 
 def overview(archive: Archive, parameters: Parameters) -> PageResponse:
-    """Objectives by state, what moved in a window until a date and who did it, newest checks."""
+    """Objectives by state, moves in a window until a date with their causes, newest checks."""
     history, date = archive.history, parameters.date
     wanted = parameters.text("window")
     window = wanted if wanted in GROWTH_DAYS else "week"
@@ -187,7 +188,7 @@ def _deeds(archive: Archive, window: str, date: str | None) -> list[Deed]:
 
 
 def _age(run: Run | None) -> int | None:
-    """Seconds since a run began, null if there is none."""
+    """The seconds since a run began, null if there is none."""
     if run is None:
         return None
     return max(0, round((datetime.now(UTC) - datetime.fromisoformat(run.started)).total_seconds()))
@@ -201,7 +202,7 @@ def _issue(issue: DriftIssue) -> Issue:
 
 
 def _movers(archive: Archive, date: str | None, window: str, most: int | None) -> list[Mover]:
-    """The images that moved furthest in a window, the first `most` or all, each with its largest
+    """The images that moved most in a window, the first `most` or all, each with its largest
     step."""
     movers = archive.movers(window, date)[:most]
     steps = archive.largest_steps((mover.key for mover in movers), window, date)

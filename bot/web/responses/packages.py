@@ -38,7 +38,7 @@ class Packages:
 
 @dataclass(frozen=True, slots=True)
 class VersionCount:
-    """How many images hold a version."""
+    """The number of images with a version."""
 
     version: Annotated[str | None, Column("Version", "code")]
     images: Annotated[int, Column("Images", "count")]
@@ -67,7 +67,7 @@ class PackageInImage:
 class PackagePage:
     """`/api/packages/{name}`.
 
-    Its own `leaves` are those of all images together, null until they were summed; of an earlier
+    Its own `leaves` are those of all images together, null until they are computed; of an earlier
     date those of the listed images.
     """
 
@@ -85,7 +85,7 @@ class PackagePage:
 
 @dataclass(frozen=True, slots=True)
 class UsedByOne:
-    """A package that one image alone needs, whatever its architectures."""
+    """A package that only one image has, on whatever architectures."""
 
     name: str
     source: Annotated[str, Column("Source", only="csv")]
@@ -97,10 +97,8 @@ class UsedByOne:
 
 
 def packages(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The packages of all images whose name or source holds every word of `q`, in any case.
-
-    The name itself comes first, then the largest.
-    """
+    """The packages of all images whose name or source contains every word of `q`, in any case. An
+    exact name comes first, then the largest."""
     query, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
     words = query.lower().split()
     found = [s for s in archive.spread(date) if _holds(s, words)]
@@ -119,9 +117,9 @@ def _holds(spread: Spread, words: list[str]) -> bool:
 
 
 def package(archive: Archive, parameters: Parameters) -> PageResponse:
-    """A package: why it is in each image that holds it, with its version and bytes there.
+    """A package: why it is in each image, with its version and bytes there.
 
-    What would leave is counted without a solver's replacements, which `minimize why` has.
+    What would leave is counted without a solver's replacements; `minimize why` has these.
     """
     name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
     found: Sequence[Usage] = archive.history.usage(name, date)
@@ -171,7 +169,7 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> PackageInImage:
     chains: list[tuple[Edge, ...]] = []
     drops: list[Requirement] = []
     leaves = None
-    # Where the image is unsolvable now, its packages are those of its last closure.
+    # An image that is unsolvable now has the packages of its last solvable closure.
     if usage.nevra in nevras:
         place = nevras.index(usage.nevra)
         chains = [edges_of(members, chain) for chain in shortest_chains(graph, place)]
@@ -185,7 +183,7 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> PackageInImage:
 
 
 def ways_of(shown: Iterable[PackageInImage]) -> list[tuple[str, list[PackageInImage]]]:
-    """The ways that lead to the package, each with its images, the commonest first."""
+    """The chains that lead to the package, each with its images, the commonest first."""
     found: dict[str, list[PackageInImage]] = {}
     for row in shown:
         for way in _why(row) or ["not known: the image cannot be installed now"]:
@@ -194,7 +192,7 @@ def ways_of(shown: Iterable[PackageInImage]) -> list[tuple[str, list[PackageInIm
 
 
 def _why(row: PackageInImage) -> list[str]:
-    """`requested`, and the ways by name: `nginx → perl → libperl5.36`."""
+    """`requested`, and the chains by name: `nginx → perl → libperl5.36`."""
     ways = [[chain[0].source, *(edge.target for edge in chain)] for chain in row.chains]
     arrow = " \N{RIGHTWARDS ARROW} "
     return (["requested"] if row.requested else []) + [arrow.join(n.name for n in w) for w in ways]
@@ -283,7 +281,7 @@ _USAGE = columns(
     Column("What would take it out", name="leaves_with", value=_taken_out_by),
     "since",
 )
-# Columns by which all images are sorted; the others are known of the listed ones.
+# Columns by which all images are sorted; the others are known only for the listed ones.
 _USAGE_ORDER = (
     Column("Version", name="version", value=lambda row: version(row.nevra)),
     Column("Size", "size", name="installed_size"),

@@ -11,12 +11,12 @@ from bot.web.tables import Column, Table, columns
 
 Kind = Literal["package", "image", "objective", "pull request"]
 _OF_A_KIND = 25
-_CHECKS = 2000  # the newest checks, among which pull requests are looked for
+_CHECKS = 2000  # the newest checks, whose pull requests are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A thing whose name holds every word; `about` tells it from others."""
+    """A result whose name contains every word; `about` distinguishes it from others."""
 
     kind: Annotated[Kind, Column("What")]
     name: Annotated[str, Column("Name", link=lambda row, _: row.url)]
@@ -26,7 +26,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`/api/search`: at most 25 of each kind; `counts` has how many there are."""
+    """`/api/search`: at most 25 of each kind; `counts` has the number of all."""
 
     q: str
     counts: dict[Kind, int]
@@ -34,7 +34,7 @@ class Search:
 
 
 def search(archive: Archive, parameters: Parameters) -> PageResponse:
-    """Everything whose name holds every word of `q`, in any case; names that are it come first."""
+    """Everything whose name contains every word of `q`, in any case; exact names come first."""
     query = parameters.text("q")
     words = query.casefold().split()
     found: dict[Kind, list[Hit]] = {

@@ -1,4 +1,4 @@
-"""Steps in a size, and their causes: as rows of a table, in a few words, and summed."""
+"""Steps of a size, and their causes: as rows of a table, in a few words, and summed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS: tuple[CauseKind, ...] = (
 
 
 class Origin(TypedDict):
-    """A merged pull request or a pushed commit; all of a private one is null."""
+    """A merged pull request or a pushed commit; all fields of a private one are null."""
 
     forge: str | None
     repository: str | None
@@ -55,7 +55,7 @@ class Commit(Origin):
 
 
 ChainEdge = TypedDict("ChainEdge", {"from": str, "capability": str, "to": str, "kind": str})
-# `mover` is the package whose change did it, `chain` the way to it; `from` and `to` are NEVRAs.
+# `mover` is the package whose change caused it, `chain` leads to it; `from` and `to` are NEVRAs.
 Blame = TypedDict(
     "Blame",
     {
@@ -93,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """How far something moved; `by` adds up to `known_delta`, kind of cause by kind."""
+    """The move of an image or a page; `by` adds up to `known_delta`, by kind of cause."""
 
     known_delta: int
     packages_delta: int
@@ -133,7 +133,7 @@ def step_row(step: HistoryStep, changes: Mapping[int, MergedChange]) -> Step:
 
 
 def moved(steps: Sequence[Step]) -> Movement:
-    """The sum of steps: bytes, packages, how many, and the bytes of each kind of cause."""
+    """The sum of steps: bytes, packages, their number, and the bytes of each kind of cause."""
     by = dict.fromkeys(_KINDS, 0)
     for step in steps:
         for cause in step.steps:
@@ -148,20 +148,20 @@ def moved(steps: Sequence[Step]) -> Movement:
 
 
 def largest_steps(steps: Iterable[Step]) -> list[Step]:
-    """The steps that moved most, the farthest first; those that moved nothing are left out."""
+    """The steps that moved most, the largest first, without those that moved nothing."""
     moving = [step for step in steps if step.known_delta or step.packages_delta is None]
     return sorted(moving, key=lambda s: (-abs(s.known_delta), s.evaluated))[:_LARGEST]
 
 
 def largest(step: Step) -> Any:
-    """The cause with the largest difference, or null where none is known."""
+    """The cause with the largest difference, or null if none is known."""
     return max(step.steps, key=lambda cause: abs(cause["delta"] or 0)) if step.steps else None
 
 
 def in_words(step: Step) -> str:
     """`perl came with 5 more (pull request o/r#7), 2 more changed`.
 
-    Of packages that came or went together it names the first on the way to the largest.
+    Of packages that came or went together it names the first on the chain to the largest.
     """
     cause = largest(step)
     if cause is None:
@@ -200,7 +200,7 @@ def _together(step: Step, cause: Any) -> list[Any]:
 
 
 def _head(step: Step, cause: Any) -> str:
-    """The first package on a cause's way that came, or went, in the same step."""
+    """The first package on a cause's chain that came, or went, in the same step."""
     names = {one["package"] for one in _together(step, cause)}
     way = (parse_nevra(edge["to"]).name for edge in cause["cause"]["chain"])
     return next((name for name in way if name in names), str(cause["package"]))
@@ -255,7 +255,7 @@ def cause_url(step: Step, _date: str | None = None) -> str | None:
 
 
 def origin(step: Step) -> str | None:
-    """The pull request's title and author, and the way to the package that came or went."""
+    """The pull request's title and author, and the chain to the package that came or went."""
     cause = largest(step)
     if cause is None:
         return None
@@ -270,7 +270,7 @@ def _blamed_change(about: Mapping[str, Any]) -> Any:
 
 
 def steps_table(steps: Sequence[Step], caption: str = "Steps and their causes") -> Table:
-    """An image's steps, each with its largest cause, linked to the change behind it."""
+    """An image's steps, each with its largest cause, linked to its change."""
     return Table(caption, _STEPS, steps)
 
 

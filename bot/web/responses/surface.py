@@ -1,4 +1,4 @@
-"""The attack surface: of each image and its growth (`/surface`), and of one image on its page."""
+"""The attack surface: of each image with its growth (`/surface`), and of one image on its page."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SHOWN = 25
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class SurfaceRow:
-    """Parts of an image that could be attacked, on all its architectures together: `items` by kind.
+    """The attack surface of an image, on all its architectures together: `items` by kind.
 
-    `programs` are the most that one architecture has, `advisories` too (null without updateinfo);
-    `came` and `went` are of the window, null where the surface was not known at its start.
-    `partial`: sentences on what headers cannot tell.
+    `programs` and `advisories` are the most on one architecture (advisories null without
+    updateinfo); `came` and `went` are of the window, null if the surface was unknown at its start.
+    `partial`: sentences on what headers do not show.
     """
 
     key: ImageKey
@@ -111,7 +111,8 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def _rows(archive: Archive, window: str, date: str | None) -> list[SurfaceRow]:
-    """A row for each image whose surface is known on some architecture; those that grew first."""
+    """A row for each image whose surface is known on some architecture; the largest growth
+    first."""
     end = datetime.fromisoformat(date) if date else datetime.now(UTC)
     start = (end.astimezone(UTC) if end.tzinfo else end) - timedelta(days=GROWTH_DAYS[window])
     before_run = archive.history.run_at(start.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -149,7 +150,7 @@ def _row(
 
 
 def _kind_column(kind: str) -> Column:
-    """How many items of a kind; of names the names themselves."""
+    """The column with the number of items of a kind, or with their names."""
     return Column(
         KINDS[kind][1].capitalize().replace("Pam", "PAM").replace("D-bus", "D-Bus"),
         "text" if kind in NAMED else "count",
@@ -161,7 +162,7 @@ def _kind_column(kind: str) -> Column:
 
 
 def _image_columns(window: str, images: Sequence[SurfaceRow]) -> tuple[Column, ...]:
-    """The columns of kinds that some image has; a setuid file is always looked for."""
+    """The columns of kinds that some image has; setuid files always have one."""
     there = {"setuid", *(k for row in images for k, items in row.items.items() if items)}
     shown = [kind for kind in KINDS if kind in there]
     moves = (
@@ -193,7 +194,7 @@ Items = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """A kind of attack surface in one image; `items` null where headers do not say."""
+    """A kind of attack surface in one image; `items` is null if headers do not show them."""
 
     kind: str
     items: tuple[str, ...] | None
@@ -203,7 +204,7 @@ class KindRow:
 
 @dataclass(frozen=True, slots=True)
 class SurfaceMove:
-    """A time at which the attack surface of an image moved: what came, and what went."""
+    """A change of an image's attack surface: when, and what came and went."""
 
     when: Annotated[str, Column("When (UTC)", "time")]
     came: Items = field(default_factory=dict)
@@ -220,18 +221,18 @@ def all_items(surfaces: Iterable[ImageSurface]) -> Items:
 
 
 def moved(before: Items, after: Items) -> Items:
-    """The items that `after` has and `before` has not; kinds without any are left out."""
+    """The items that `after` has and `before` lacks, without empty kinds."""
     new = {kind: beyond(items, before[kind]) for kind, items in after.items()}
     return {kind: items for kind, items in new.items() if isinstance(items, tuple) and items}
 
 
 def item_count(items: Items | None) -> int:
-    """How many items of all kinds there are."""
+    """The number of items of all kinds."""
     return sum(map(len, (items or {}).values()))
 
 
 def kind_rows(states: Sequence[SurfaceState]) -> list[KindRow]:
-    """Each kind in the last of an image's states, with what moved since the first; empty ones
+    """Each kind in the last of an image's states, with its changes since the first; empty kinds
     last."""
     if not states:
         return []
@@ -243,7 +244,7 @@ def kind_rows(states: Sequence[SurfaceState]) -> list[KindRow]:
 
 
 def surface_moves(states: Sequence[SurfaceState]) -> list[SurfaceMove]:
-    """The times at which an image's surface moved, the newest first."""
+    """The changes of an image's surface, the newest first."""
     found = []
     for before, after in pairwise(states):
         then, now = all_items([before.surface]), all_items([after.surface])
@@ -254,7 +255,7 @@ def surface_moves(states: Sequence[SurfaceState]) -> list[SurfaceMove]:
 
 
 def items_words(items: Items | None) -> str:
-    """`perl (interpreter), /usr/bin/su and 2 more (setuid files)`; empty where nothing moved."""
+    """`perl (interpreter), /usr/bin/su and 2 more (setuid files)`; empty without changes."""
     parts = []
     for kind, names in (items or {}).items():
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
@@ -263,17 +264,17 @@ def items_words(items: Items | None) -> str:
 
 
 def names_words(names: tuple[str, ...] | None) -> str:
-    """The names, all of them; `not known` where headers do not say."""
+    """All names; `not known` if headers do not show them."""
     return "not known" if names is None else ", ".join(names) or "none"
 
 
 def kinds_table(rows: Sequence[KindRow]) -> Table:
-    """The parts of an image that could be attacked."""
+    """The table of an image's attack surface, by kind."""
     return Table("What could be attacked", _KINDS, rows)
 
 
 def moves_table(rows: Sequence[SurfaceMove]) -> Table:
-    """How the attack surface of an image moved."""
+    """The table of changes of an image's attack surface."""
     return Table("How the attack surface moved", _MOVES, rows)
 
 
