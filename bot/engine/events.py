@@ -106,7 +106,7 @@ class PullEvents:
         """Stop the runs of a pull request that was closed; return their number."""
         await self._engine.publisher.closed(key, sha)
         stopped = await self._runs.stop(key, "The pull request was closed.")
-        await asyncio.to_thread(self._repositories.over, *key.parts)
+        await asyncio.to_thread(self._repositories.record_over, *key.parts)
         await asyncio.to_thread(self._proposals.settle, key.parts)
         return stopped
 
@@ -114,7 +114,7 @@ class PullEvents:
         """Record a merge. A check of its head goes on: it measures the merged change."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
-        await asyncio.to_thread(self._repositories.over, *pull.key.parts)
+        await asyncio.to_thread(self._repositories.record_over, *pull.key.parts)
         recorded = await asyncio.to_thread(self._merged_changes.merged, pull, files)
         await asyncio.to_thread(self._proposals.settle, pull.key.parts)
         if recorded:
@@ -128,7 +128,7 @@ class PullEvents:
         if not pull.open:
             stopped = await self._closed(key, pull.head_sha)
             return stopped > 0, f"{key} is closed by now."
-        await asyncio.to_thread(self._repositories.back, key.forge, key.repository)
+        await asyncio.to_thread(self._repositories.restore, key.forge, key.repository)
         check = run_id(key, pull.head_sha, delivery.delivery)
         pusher = event.pusher if event.head_sha == pull.head_sha else ""
         for other in await self._runs.of(key):

@@ -132,7 +132,7 @@ class MissedEvents:
     ) -> list[NewDelivery]:
         """The deliveries for what is new at the time `started` (seconds since 1970)."""
         place = (forge.name, repository.name)
-        looked = await asyncio.to_thread(self._repositories.looked, *place)
+        looked = await asyncio.to_thread(self._repositories.read_until, *place)
         until = utc_text(datetime.fromtimestamp(started - self._fresh, UTC))
         found: list[NewDelivery] = []
         try:
@@ -142,7 +142,7 @@ class MissedEvents:
             if isinstance(error, ForgeRefusedError) and error.wait:
                 raise
             LOG.info("events of %s cannot be read: %s", repository.name, error)
-        await asyncio.to_thread(self._repositories.look, *place, until)
+        await asyncio.to_thread(self._repositories.record_read_until, *place, until)
         return found
 
     async def _comments(

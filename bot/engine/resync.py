@@ -141,7 +141,7 @@ class Resync:
                 raise
             LOG.info("%s cannot be compared: %s", repository.name, error)
             return False
-        await asyncio.to_thread(self._repositories.found, *place)
+        await asyncio.to_thread(self._repositories.record_found, *place)
         newest = await asyncio.to_thread(self._repositories.newest_checks, *place)
         settled = [one for one in pulls if started - _seconds(one.updated) > _FRESH]
         found = [
@@ -168,7 +168,7 @@ class Resync:
         self._wake()
 
     async def _missed(self, forge: str, name: str, problem: str) -> None:
-        misses = await asyncio.to_thread(self._repositories.missed, forge, name)
+        misses = await asyncio.to_thread(self._repositories.record_missing, forge, name)
         LOG.info("%s is not there, seen on %d days: %s", name, misses, problem)
         if misses >= _MISSES:
             LOG.warning("%s is gone: %s", name, problem)

@@ -1,4 +1,4 @@
 """The store: deliveries, checks and comments, in one SQLite file on the server's machine."""
 
-# Its file in the data directory.
+# The name of its file in the data directory.
 FILE = "minimize.sqlite"

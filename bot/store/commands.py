@@ -1,4 +1,4 @@
-"""Chat commands that were handled, and decisions on head commits: who, when, why."""
+"""Chat commands that were handled, and decisions on head commits: by whom, when, why."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class HandledCommand:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's decision for one head commit, and their role. `time` is RFC 3339 UTC.
+    """A person's decision for one head commit, with their role.
 
-    `comment` is the forge's id of the comment, `url` its address.
+    `time` is RFC 3339 UTC. `comment` is the forge's id of the comment, `url` its address.
     """
 
     forge: str
@@ -55,7 +55,7 @@ class Commands:
         self._store = store
 
     def handled(self, forge: str, repository: str, comment: str) -> frozenset[str]:
-        """The ids of the commands of a comment that were answered or executed."""
+        """The ids of a comment's commands that were answered or executed."""
         rows = self._store.rows(
             "select command from commands where forge = ? and repository = ? and comment = ?",
             [forge, repository, comment],
@@ -63,12 +63,12 @@ class Commands:
         return frozenset(row["command"] for row in rows)
 
     def add(self, commands: Collection[HandledCommand]) -> None:
-        """Store commands as handled; known ones stay as they are."""
+        """Store commands as handled; known ones are not changed."""
         with self._store.writing() as db:
             db.table("commands").insert_all([asdict(one) for one in commands], ignore=True)
 
     def decide(self, decision: Decision) -> None:
-        """Store a decision; once for each comment."""
+        """Store a decision; only once for each comment."""
         with self._store.writing() as db:
             db.table("decisions").insert(asdict(decision), ignore=True)
 

@@ -1,7 +1,8 @@
-"""Writing deliveries: each change as SQL, and the one writer that many changes share.
+"""Writes deliveries: each change as SQL, and one writer that combines many changes.
 
-A write to the disk takes milliseconds whatever is in it: what is asked for while one is on its way
-is written together by the next. A delivery's outcome waits in the same line as the next delivery.
+A write to the disk takes milliseconds whatever its size: changes requested during one are written
+together by the next. Outcomes of deliveries and new deliveries are written in the order of
+requests.
 """
 
 from __future__ import annotations
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Change = Callable[[Database], T]
-# A forge gives up after ten seconds, of which the body may have taken some.
+# Seconds. A forge gives up after ten, of which receiving the body may have taken some.
 _LONGEST_WAIT = 8.0
 DAY = 86_400.0
-# Longer than any pause: one that is due later was postponed before the clock was set back.
+# Seconds, longer than any pause: a later due time was set before the clock was set back.
 LONGEST_PAUSE = 25_200.0
 
 
 def add_delivery(db: Database, new: NewDelivery, received: str) -> Receipt:
-    """Store a delivery. A repeat (same id, or same object) is not stored; one whose first try
-    failed is new again."""
+    """Store a delivery.
+
+    A repeat (same id, or same object) is not stored; but one that failed at first becomes new
+    again.
+    """
     known = next(
         db.query(
             "select id, state from deliveries where forge = ? and (delivery = ? or object = ?)"
@@ -75,8 +79,11 @@ def settle_delivery(
 def postpone_delivery(
     db: Database, delivery: int, reason: str, seconds: float, *, counted: bool, missed: bool = False
 ) -> None:
-    """Postpone a delivery to another try after `seconds`; `counted`: this one failed. `missed`: the
-    forge did not have what it is about, which counts once a day."""
+    """Postpone a delivery to another try after `seconds`.
+
+    `counted`: this try counts as failed. `missed`: the forge did not have the delivery's subject;
+    counted once a day.
+    """
     now = time.time()
     if missed:
         db.execute(
@@ -97,10 +104,10 @@ class _Waiting:
 
 
 class GroupWriter:
-    """Group commit: while one write is on its way to the disk, the next changes gather.
+    """Group commit: changes are gathered while the previous group is written to the disk.
 
-    The thread that writes takes the next group itself, so that a busy event loop keeps no group
-    from the disk. `on_written` is called after each, on the event loop.
+    The writing thread takes the next group itself, so that a busy event loop delays no write.
+    `on_written` is called after each group, on the event loop.
     """
 
     def __init__(self, store: Store) -> None:
@@ -112,8 +119,8 @@ class GroupWriter:
     async def write(self, change: Change[T]) -> T:
         """Return what `change` returns once it is on disk.
 
-        Raises what it raises, StoreError if the disk cannot keep it, SurroundingsError where that
-        takes longer than a forge waits; it may be written later then.
+        Raises what it raises, StoreError if the disk cannot store it, SurroundingsError if that
+        takes longer than a forge waits; it may still be written later.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.put(_Waiting(change, done))
@@ -121,10 +128,10 @@ class GroupWriter:
             async with asyncio.timeout(_LONGEST_WAIT):
                 return await done
         except TimeoutError as error:
-            raise SurroundingsError("The disk is too slow for what is to be written.") from error
+            raise SurroundingsError("The disk is too slow: the write took too long.") from error
 
     async def run(self) -> None:
-        """Write waiting changes for ever; when cancelled, write the rest first."""
+        """Write waiting changes forever; when cancelled, write the rest first."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "deliveries") as thread:
             writing = loop.run_in_executor(thread, self._write_all, loop)
@@ -135,7 +142,7 @@ class GroupWriter:
                 await writing
 
     def _write_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Write one group after the other, in a thread, until the last."""
+        """Write one group after the other until the last; runs in a thread."""
         last = False
         while not last:
             gathered = [self._waiting.get()]
@@ -147,20 +154,20 @@ class GroupWriter:
             loop.call_soon_threadsafe(self._answer, group, self._written(group))
 
     def _written(self, group: list[_Waiting]) -> list[Any]:
-        """The result of each change, or the error that it is answered with."""
+        """The result of each change, or its error."""
         try:
             return self._store.write_together([one.change for one in group])
         except SurroundingsError as error:
             LOG.error("%d changes could not be written: %s", len(group), error)  # noqa: TRY400 - the sentence has it all
             return [error for _ in group]
         except Exception as error:
-            # A bug that one group meets must not end the writing of the next ones.
+            # A bug in one group must not stop the writer.
             LOG.exception("%d changes could not be written", len(group))
             return [error for _ in group]
 
     def _answer(self, group: list[_Waiting], written: list[Any]) -> None:
         for one, result in zip(group, written, strict=True):
-            if one.done.done():  # who asked for it may be gone
+            if one.done.done():  # the caller may have stopped waiting
                 continue
             if isinstance(result, Exception):
                 one.done.set_exception(result)

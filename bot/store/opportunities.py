@@ -1,4 +1,4 @@
-"""Opportunities and the edits that people declined, in an open store."""
+"""Opportunities, and the edits that people declined, in an open store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bot.store.records import Row
 from bot.store.store import Store, now
 
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
-# Of a repository's results, the newest tell which sources it makes.
+# The number of newest results of a repository that tell which sources it makes.
 _RESULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class DeclinedEdit:
-    """An edit that somebody with a role in a repository does not want there, and why.
+    """An edit that somebody with a role in a repository declined, and the reason.
 
     `comment` is the forge's id of the comment, `url` its address, `time` RFC 3339 UTC.
     """
@@ -54,7 +54,7 @@ class Opportunities:
         self._store = store
 
     def all(self) -> tuple[Opportunity, ...]:
-        """Every opportunity with its images, those that save most first."""
+        """Every opportunity with its images, the largest saving first."""
         images: dict[str, list[OpportunityImage]] = {}
         for row in self._store.rows(
             "select * from opportunity_images order by saves desc, workload, environment"
@@ -78,12 +78,12 @@ class Opportunities:
     def record(
         self, place: Place, inputs: str, found: Sequence[tuple[Change, OpportunityImage]]
     ) -> None:
-        """Store the edits that make an image smaller now, in the place of those of before.
+        """Store the edits that make an image smaller now, replacing those of before.
 
-        One that landed, was published and is found again is open again.
+        A landed and published edit that is found again is open again.
         """
         with self._store.writing() as db:
-            # What landed keeps the images that it was measured in.
+            # A landed edit keeps the images in which it was measured.
             db.execute(
                 "delete from opportunity_images where repository = ? and workload = ?"
                 " and environment = ? and opportunity not in"
@@ -110,7 +110,7 @@ class Opportunities:
         )
         landed = known and known[0]["state"] == "landed"
         if landed and known[0]["unpublished"] is not None:
-            return  # it is in what is published until the merged change is built
+            return  # it is still found until the merged change is built and published
         if landed:
             db.execute("delete from opportunity_images where opportunity = ?", [one.id])
         if not known or landed:
@@ -132,8 +132,11 @@ class Opportunities:
         )
 
     def land(self, landed: Opportunity, images: Sequence[OpportunityImage]) -> None:
-        """Record that an edit has landed, as `landed` has its address and what is published, and
-        the sizes of its images that were measured; its saving is of all images or not known."""
+        """Record that an edit has landed.
+
+        `landed` has its address and whether it is published, `images` the measured sizes; the
+        saving is null unless all images were measured.
+        """
         measured = [i.before - i.after for i in images if i.before is not None is not i.after]
         whole = images and len(measured) == len(images)
         with self._store.writing() as db:
@@ -156,9 +159,9 @@ class Opportunities:
             db.execute("delete from proposed_edits where opportunity = ?", [landed.id])
 
     def wait_for(self, one: Opportunity, versions: str) -> None:
-        """Record the versions that are published while a landed edit is not in them.
+        """Record the `versions` published while a landed edit is not in them.
 
-        Where others are published since, and it is not in those either, it is open again.
+        If others were recorded before, the edit is not in newer ones either, and is open again.
         """
         with self._store.writing() as db:
             known = db.execute(
@@ -171,20 +174,20 @@ class Opportunities:
             )
 
     def propose(self, ids: Iterable[str], url: str) -> None:
-        """Record that an issue of the bot's own proposes edits."""
+        """Record that an issue of the bot proposes edits."""
         with self._store.writing() as db:
             for one in ids:
                 add_proposal(db, one, ("", "", 0), url)
 
     def decline(self, declined: DeclinedEdit) -> None:
-        """Record that an edit is not wanted; the last word on it counts."""
+        """Record that an edit was declined, replacing an earlier decision."""
         with self._store.writing() as db:
             key = ("forge", "repository", "edit")
             db.table("declined_edits").upsert(asdict(declined), pk=key)
         self.settle_declined()
 
     def declined(self, forge: str, repository: str) -> tuple[DeclinedEdit, ...]:
-        """The edits that are not wanted in a repository, by name."""
+        """The edits declined in a repository, by name."""
         rows = self._store.rows(
             "select * from declined_edits where forge = ? and repository = ? order by edit",
             [forge, repository],
@@ -192,13 +195,14 @@ class Opportunities:
         return tuple(DeclinedEdit(**row) for row in rows)
 
     def declined_edits(self, forge: str, repository: str) -> tuple[str, ...]:
-        """The names of the edits that are not wanted in a repository."""
+        """The names of the edits declined in a repository."""
         return tuple(one.edit for one in self.declined(forge, repository))
 
     def settle_declined(self) -> None:
-        """Decline the opportunities whose edits somebody declined where their source is made.
+        """Decline the open opportunities whose edit was declined in a repository that makes its
+        source.
 
-        A repository has a say about the sources that its own checks were about, and no others.
+        These are the sources of the repository's own newest checks.
         """
         places = self._store.rows("select distinct forge, repository from declined_edits")
         open_ = [one for one in self.all() if one.state in ("found", "proposed")]
@@ -220,7 +224,7 @@ class Opportunities:
                     )
 
     def _sources(self, forge: str, repository: str) -> frozenset[str]:
-        """The sources that the newest checks of a repository were about."""
+        """The sources of the newest checks of a repository."""
         rows = self._store.rows(
             "select json_extract(results.body, '$.sources') as sources from checks"
             " join results on results.id = checks.result_id"
@@ -235,14 +239,14 @@ class Opportunities:
             db.table("opportunities").update(id_, dict(values))
 
 
-# An edit that is open: nobody proposed or declined it, and it has not landed.
+# The columns of an open edit.
 _OPEN: Mapping[str, Any] = {
     "url": "", "reason": "", "user": "", "saved": None, "unpublished": None,
 }  # fmt: skip
 
 
 def add_proposal(db: Database, opportunity: str, where: tuple[str, str, int], url: str) -> None:
-    """Record that an edit that is open is proposed in a pull request: forge, repository, number."""
+    """Record that a pull request (forge, repository, number) proposes an open edit."""
     db.execute(
         "insert into proposed_edits (opportunity, forge, repository, number, url, since)"
         " select id, ?, ?, ?, ?, ? from opportunities where id = ?"
@@ -253,8 +257,8 @@ def add_proposal(db: Database, opportunity: str, where: tuple[str, str, int], ur
 
 
 def settle_proposed(db: Database, opportunity: str) -> None:
-    """An edit is proposed while a pull request or an issue is open that proposes it; the first
-    pull request is where."""
+    """Set an open edit to proposed if an open pull request or issue proposes it, else to found. Its
+    address is that of the first pull request."""
     first = db.execute(
         "select url from proposed_edits where opportunity = ?"
         " order by number = 0, since, forge, repository, number limit 1",

@@ -1,7 +1,7 @@
 """The pull requests that make the edit of an opportunity: proposed while open, landed when merged.
 
-A pull request makes it where its newest check says so, or where its text names the opportunity and
-it changes the edit's source. A repository has a say about what its own checks were about.
+A pull request makes it if its newest check says so, or if its text names the opportunity and it
+changes the edit's source, as found by the repository's own checks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Pull = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """The edits in a pull request, as its newest check found them."""
+    """The edits of a pull request, as found by its newest check."""
 
     edits: tuple[MadeEdit, ...] = ()
     named: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Proposals:
         self._opportunities = Opportunities(store)
 
     def settle(self, pull: Pull) -> None:
-        """Record what an open pull request proposes; of one that is over that it does no more."""
+        """Record the edits that an open pull request proposes; none if it is over."""
         checked = self._checked(pull)
         carried = set() if checked.over else {one.id for one in self._carried(checked)}
         with self._store.writing() as db:
@@ -83,7 +83,8 @@ class Proposals:
                     settle_proposed(db, one)
 
     def merged(self, change: MergedChange, named: Collection[str] = ()) -> None:
-        """Record the edits that came to a tracked branch, with what the change's check measured.
+        """Record the edits merged to a tracked branch, with the sizes that the change's check
+        measured.
 
         `named` are the ids in the text of the pull request, or of the commit.
         """
@@ -110,7 +111,7 @@ class Proposals:
         return [one for one in every if one.state in states and checked.carries(one)]
 
     def _checked(self, pull: Pull, head_sha: str = "") -> _Checked:
-        """The newest check that has a result, of a head where one is named."""
+        """The newest check with a result; of a head, if one is given."""
         rows = self._store.rows(
             "select checks.opportunities, checks.url, checks.private, checks.over,"
             " json_extract(results.body, '$.edits') as edits,"
@@ -137,7 +138,7 @@ class Proposals:
 
 def _measured(one: Opportunity, effects: Sequence[MergedEffect]) -> Iterator[OpportunityImage]:
     """The images of an opportunity with their sizes before and after, on all their architectures;
-    null where one of them was not measured."""
+    null if one of them was not measured."""
     by_key: Mapping[tuple[str, str, str, str], MergedEffect] = {
         (e.key.repository, e.key.workload, e.key.environment, e.key.arch): e for e in effects
     }

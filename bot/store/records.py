@@ -16,7 +16,7 @@ DeliveryState = Literal["new", "done", "ignored", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A verified delivery. `delivery` is the forge's id for it, `object` what it carries."""
+    """A verified delivery. `delivery` is the forge's id for it, `object` identifies its content."""
 
     forge: str
     event: str
@@ -26,7 +26,7 @@ class NewDelivery:
 
 
 class Receipt(NamedTuple):
-    """The receipt of a new delivery: its row, and whether it (or its object) was there before."""
+    """The receipt of a new delivery: its row, and whether it (or its object) was stored before."""
 
     id: int
     repeat: bool
@@ -34,8 +34,11 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A stored delivery. `received` is RFC 3339; `attempts` counts failed tries, `misses` those,
-    each a day apart, in which the forge did not have what it is about."""
+    """A stored delivery.
+
+    `received` is RFC 3339; `attempts` counts failed tries, `misses` those, at least a day apart, in
+    which the forge did not have its subject.
+    """
 
     id: int
     forge: str
@@ -51,13 +54,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
-    """One run. `result` is CONTRACT's `check` object, or None until there is one; `result_id` is
-    its id among the stored results. `first_status` and `first_comment` are when the forge had the
-    first of each.
+    """One run of a check.
 
-    `narrowed`: of some images alone, as requested; it is no result for the commit. `pusher` is who
-    pushed it, empty where no delivery told. `over`: we know that the pull request is not open.
-    `opportunities` are the ids that the pull request's text names, with blanks between.
+    `result` is CONTRACT's `check` object, or None until there is one; `result_id` is its id among
+    the stored results. `first_status` and `first_comment` are the times when the forge first had
+    each. `narrowed`: of some images only, as requested; not a result for the commit. `pusher` is
+    empty if no delivery named them. `over`: the pull request is known not to be open.
+    `opportunities` are the ids in the pull request's text, separated by blanks.
     """
 
     id: str
@@ -91,7 +94,7 @@ class CheckRecord:
 
 
 class CheckChanges(TypedDict, total=False):
-    """The fields of a check that a run changes, those there are; `result` is stored by itself."""
+    """The fields of a check that a run may change; `result` is stored separately."""
 
     stage: CheckStage
     verdict: str | None
@@ -106,10 +109,11 @@ class CheckChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A step of a run: `part` is its workflow, `started` RFC 3339, `tries` how often it was tried.
+    """A step of a run.
 
-    `outcome` is that of the last try, `problem` a sentence where it failed; `seconds` is from the
-    first try's beginning to the last one's end.
+    `part` is its workflow, `started` RFC 3339, `tries` the number of tries. `outcome` is that of
+    the last try, `problem` a sentence if it failed; `seconds` is from the first try's beginning to
+    the last one's end.
     """
 
     number: int
@@ -135,7 +139,7 @@ class CommentRecord:
     written: str
 
 
-# A row of SQLite's, by column, and what has the rows of a query with these values.
+# A row of SQLite by column name; a function from SQL and its values to rows.
 Row = dict[str, Any]
 Rows = Callable[[str, Sequence[Any]], list[Row]]
 
@@ -154,7 +158,7 @@ def check_is_hidden(rows: Rows, check: str) -> bool:
 
 
 def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
-    """Return whether a repository is private now; one that no check was about is not."""
+    """Return whether a repository is private now; false if it has no checks."""
     found = rows(
         "select private from checks where forge = ? and repository = ?"
         " order by created desc, rowid desc limit 1",

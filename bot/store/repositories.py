@@ -1,4 +1,4 @@
-"""The repositories that a forge serves us: since when, and which are gone."""
+"""The repositories of a forge that the bot serves: since when, and which are gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class KnownRepository:
-    """A repository that is served, RFC 3339 UTC since when; `unfinished`: a check of it is open."""
+    """A served repository, since an RFC 3339 UTC time; `unfinished`: a check of it is open."""
 
     name: str
     since: str
@@ -22,7 +22,8 @@ class KnownRepository:
 
 @dataclass(frozen=True, slots=True)
 class NewestCheck:
-    """The newest whole check of a pull request; `over`: we know that that one is not open."""
+    """The newest whole check of a pull request; `over`: the pull request is known not to be
+    open."""
 
     id: str
     number: int
@@ -45,7 +46,7 @@ class Repositories:
         self._clock = clock
 
     def known(self, forge: str) -> list[KnownRepository]:
-        """The repositories that are not gone: those of checks, and those that were added."""
+        """The repositories that are not gone: those with checks, and those that were added."""
         rows = self._store.rows(
             "select named.repository as name, min(named.since) as since,"
             " max(named.unfinished) as unfinished from ("
@@ -59,7 +60,7 @@ class Repositories:
         return [KnownRepository(r["name"], r["since"], bool(r["unfinished"])) for r in rows]
 
     def add(self, forge: str, names: Iterable[str]) -> None:
-        """Record repositories that a forge serves us, from now on where they are new or back."""
+        """Record repositories that a forge serves us, from now on if they are new or were gone."""
         with self._store.writing() as db:
             for name in names:
                 db.execute(
@@ -70,7 +71,7 @@ class Repositories:
                 )
 
     def remove(self, forge: str, name: str) -> None:
-        """Record that a repository is gone: deleted, or no longer ours to serve."""
+        """Record that a repository is gone: deleted, or no longer served."""
         with self._store.writing() as db:
             db.execute(
                 "insert into repositories (forge, repository, since, gone) values (?, ?, ?, ?)"
@@ -83,12 +84,12 @@ class Repositories:
         sql = "select 1 from repositories where forge = ? and repository = ? and gone != ''"
         return bool(self._store.rows(sql, [forge, name]))
 
-    def back(self, forge: str, name: str) -> None:
-        """Record that a repository is not gone: the forge told us of it, and has it."""
+    def restore(self, forge: str, name: str) -> None:
+        """Record that a repository is not gone: the forge reported it, and has it."""
         if self.is_gone(forge, name):
             self.add(forge, [name])
 
-    def found(self, forge: str, name: str) -> None:
+    def record_found(self, forge: str, name: str) -> None:
         """Record that the forge has the repository."""
         with self._store.writing() as db:
             db.execute(
@@ -97,8 +98,9 @@ class Repositories:
                 [forge, name],
             )
 
-    def missed(self, forge: str, name: str) -> int:
-        """Record that the forge does not have it; return how often so, each a day apart."""
+    def record_missing(self, forge: str, name: str) -> int:
+        """Record that the forge does not have it; return the number of such records, at least a day
+        apart."""
         at = self._clock()
         with self._store.writing() as db:
             db.execute(
@@ -114,14 +116,14 @@ class Repositories:
             sql = "select misses from repositories where forge = ? and repository = ?"
             return int(db.execute(sql, [forge, name]).fetchone()[0])
 
-    def looked(self, forge: str, name: str) -> str:
-        """Until when it is known what is new in a repository, RFC 3339 UTC; empty: never."""
+    def read_until(self, forge: str, name: str) -> str:
+        """The time until which news of a repository were read, RFC 3339 UTC; empty: never."""
         sql = "select looked from repositories where forge = ? and repository = ?"
         rows = self._store.rows(sql, [forge, name])
         return str(rows[0]["looked"]) if rows else ""
 
-    def look(self, forge: str, name: str, until: str) -> None:
-        """Record until when it is known what is new in a repository."""
+    def record_read_until(self, forge: str, name: str, until: str) -> None:
+        """Record the time until which news of a repository were read."""
         with self._store.writing() as db:
             db.execute(
                 "insert into repositories (forge, repository, since, looked) values (?, ?, ?, ?)"
@@ -130,7 +132,7 @@ class Repositories:
             )
 
     def branch_read(self, forge: str, name: str, branch: str) -> str:
-        """The commit at which `.minimize.yaml` of a branch was last read; empty: it never was."""
+        """The commit at which `.minimize.yaml` of a branch was last read; empty: never."""
         sql = (
             "select commit_sha from repository_files"
             " where forge = ? and repository = ? and branch = ?"
@@ -151,7 +153,7 @@ class Repositories:
             for r in rows
         }
 
-    def over(self, forge: str, name: str, number: int) -> None:
+    def record_over(self, forge: str, name: str, number: int) -> None:
         """Record that a pull request was closed or merged."""
         with self._store.writing() as db:
             db.execute(

@@ -1,6 +1,6 @@
-"""Rows that leave the store with age and size: deliveries, results, checks of closed pull requests.
+"""Deletes rows of the store by age and size: deliveries, results, checks of closed pull requests.
 
-Nothing leaves that history names, or that a pull request may still show.
+Rows that history names, or that a pull request may still show, stay.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from sqlite_utils import Database
 from bot.store.records import Row
 from bot.store.store import Store
 
-# Rows that leave in one transaction: others write in between.
+# Rows deleted in one transaction: others write in between.
 _AT_ONCE = 500
-# A check that may leave: not open, of a pull request that is over, and of no merged change.
+# A check that may be deleted: not open, of a pull request that is over, and of no merged change.
 _OVER = """checks.open = 0 and checks.id not in (
     select check_id from merged_changes where check_id is not null
 ) and (not exists (
@@ -29,15 +29,15 @@ _OVER = """checks.open = 0 and checks.id not in (
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The number of things that left, and the bytes that are left of their kind."""
+    """The number of deleted rows, and the bytes left of their kind."""
 
     removed: int
     bytes: int
 
 
 def sweep_deliveries(store: Store, before: str, most: int) -> Swept:
-    """Delete handled deliveries from before an RFC 3339 time, then the oldest until `most`
-    bytes."""
+    """Delete handled deliveries received before an RFC 3339 time, then the oldest until `most`
+    bytes are left."""
     removed = _delete_each(
         store, "deliveries", "id", "state != 'new' and received < ? order by id", [before]
     )
@@ -58,8 +58,9 @@ def sweep_deliveries(store: Store, before: str, most: int) -> Swept:
 
 
 def sweep_checks(store: Store, before: str, superseded: str, most: int) -> Swept:
-    """Delete checks, with their results and steps, that were requested before a time; then the
-    oldest until `most` bytes. Results that no check names go from before `superseded` on."""
+    """Delete checks, with their results and steps, that were requested before a time, then the
+    oldest until `most` bytes are left. Results that no check names are deleted if stored before
+    `superseded`."""
     removed = _delete_each(
         store,
         "results",
@@ -94,7 +95,7 @@ def sweep_checks(store: Store, before: str, superseded: str, most: int) -> Swept
 
 
 def shown_logs(store: Store) -> frozenset[str]:
-    """The paths of build logs that checks of pull requests name that may be open."""
+    """The paths of build logs in checks of pull requests that may be open."""
     rows = store.rows(
         "select distinct value ->> 'log' as log from checks"
         " join results on results.id = checks.result_id, json_each(results.body, '$.builds')"
@@ -104,8 +105,8 @@ def shown_logs(store: Store) -> frozenset[str]:
 
 
 def reclaim(store: Store, share: float = 0.25, least: int = 20_000_000) -> bool:
-    """Give free pages back to the file system where they are a `share` of the file and `least`
-    bytes; return whether they were. Others wait meanwhile."""
+    """Give free pages back to the file system if they are at least a `share` of the file and
+    `least` bytes; return whether that was done. Other writers wait meanwhile."""
     size, free, pages = (
         _number(store, f"select * from pragma_{name}")
         for name in ("page_size", "freelist_count", "page_count")
@@ -117,7 +118,7 @@ def reclaim(store: Store, share: float = 0.25, least: int = 20_000_000) -> bool:
 
 
 def _delete_each(store: Store, table: str, key: str, where: str, values: Sequence[str]) -> int:
-    """Delete the rows that meet a condition, some at a time; return their number."""
+    """Delete the rows that meet a condition, in portions; return their number."""
     removed = 0
     while rows := store.rows(
         f"select {key} from {table} where {where} limit ?", [*values, _AT_ONCE]

@@ -1,6 +1,6 @@
-"""The store's tables, as migrations that are applied in order, each once, each in a transaction.
+"""The store's tables, as migrations: applied in order, each once, each in a transaction.
 
-A migration that was released never changes; a new one is added below it.
+A released migration is never changed; a new one is added below it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ migrations = Migrations("minimize")
 
 
 def _columns(names: str, **types: type) -> dict[str, type]:
-    """Columns by name, in order; text where `types` has no other."""
+    """Column types by name, in order; text unless `types` has another."""
     return {name: types.get(name, str) for name in names.split()}
 
 
@@ -36,7 +36,7 @@ def m001_deliveries(db: Database) -> None:
         defaults={"attempts": 0, "due": 0.0},
     )
     table.create_index(["forge", "delivery"], unique=True)
-    # SQLite counts nulls as different, so deliveries without an object never repeat by it.
+    # SQLite counts nulls as different, so deliveries without an object are never repeats by it.
     table.create_index(["forge", "object"], unique=True)
     table.create_index(["state", "due"])
 
@@ -192,7 +192,7 @@ def m009_repositories(db: Database) -> None:
     deliveries.add_column("missed", float)
     checks = db.table("checks")
     checks.add_column("over", int, not_null_default=0)
-    # Of those of before it is not known: they were followed by their webhooks.
+    # Whether earlier ones are open is not known; their webhooks were followed.
     db.execute("update checks set over = 1 where open = 0")
 
 

@@ -46,7 +46,7 @@ _BUSY_MS = 30_000
 
 
 class Store(Transactions):
-    """The open store; `open_store` makes one."""
+    """The open store, made by `open_store`."""
 
     # Deliveries
 
@@ -62,9 +62,9 @@ class Store(Transactions):
         without: Collection[int] = (),
         without_forges: Collection[str] = (),
     ) -> list[Delivery]:
-        """Deliveries that wait to be handled and are due, oldest first; none of the ids `without`,
-        nor of the forges `without_forges`."""
-        # The rows' numbers first: sorting rows with their bodies takes long in a backlog.
+        """Deliveries that wait to be handled and are due, oldest first; without the ids `without`
+        and the forges `without_forges`."""
+        # Ids first: sorting rows with their bodies takes long in a backlog.
         rows = self.rows(
             "select id, forge, event, delivery, received, body, state, reason, attempts, misses"
             " from deliveries where id in (select id from deliveries where state = 'new'"
@@ -94,13 +94,15 @@ class Store(Transactions):
         counted: bool = True,
         missed: bool = False,
     ) -> None:
-        """Postpone a delivery to another try after `seconds`; `counted`: this one failed, `missed`:
-        because the forge does not have what it is about."""
+        """Postpone a delivery to another try after `seconds`.
+
+        `counted`: this try counts as failed; `missed`: because the forge does not have its subject.
+        """
         with self.writing() as db:
             postpone_delivery(db, delivery, reason, seconds, counted=counted, missed=missed)
 
     def has_delivery(self, forge: str, delivery: str) -> bool:
-        """Return whether a delivery with this id was stored, and did not fail."""
+        """Return whether a delivery with this id is stored and did not fail."""
         sql = "select 1 from deliveries where forge = ? and delivery = ? and state != 'failed'"
         return bool(self.rows(sql, [forge, delivery]))
 
@@ -110,14 +112,14 @@ class Store(Transactions):
         return {row["state"]: row["n"] for row in rows}
 
     def oldest_new_delivery(self) -> str | None:
-        """When the oldest delivery that waits to be handled was received."""
+        """The time when the oldest delivery that waits to be handled was received."""
         rows = self.rows("select min(received) as oldest from deliveries where state = 'new'")
         return rows[0]["oldest"]  # type: ignore[no-any-return]
 
     # Checks
 
     def add_check(self, check: CheckRecord) -> bool:
-        """Store a new check; False (and nothing changed) if its id is known."""
+        """Add a new check; False (and nothing changed) if its id is known."""
         with self.writing() as db:
             if check.result is not None:
                 result_id = _add_result(db, check.id, _json(check.result))
@@ -132,7 +134,7 @@ class Store(Transactions):
             return cursor.rowcount == 1
 
     def reopen_check(self, check: str) -> None:
-        """Open a check again that was closed because it had never been started."""
+        """Reopen a check that was closed because it had never been started."""
         with self.writing() as db:
             db.execute(
                 "update checks set open = 1, stage = 'waiting', problem = null, finished = null"
@@ -170,7 +172,7 @@ class Store(Transactions):
         return _check(rows[0]) if rows else None
 
     def open_checks(self) -> list[CheckRecord]:
-        """The checks that the engine is not done with, oldest first."""
+        """The checks that the engine has not finished, oldest first."""
         return [
             _check(row)
             for row in self.rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
@@ -179,7 +181,8 @@ class Store(Transactions):
     def written_first(
         self, check: str, what: Literal["first_status", "first_comment"]
     ) -> CheckRecord | None:
-        """Record that the forge has something of a check; return the check if it is the first."""
+        """Record that the forge has a status or comment of a check; return the check if it is the
+        first."""
         with self.writing() as db:
             changed = db.execute(
                 f"update checks set {what} = ? where id = ? and {what} is null", [now(), check]
@@ -189,7 +192,7 @@ class Store(Transactions):
         return self.check(check)
 
     def store_steps(self, check: str, steps: Sequence[StepRecord]) -> None:
-        """Store the steps of a check in the place of those that it has."""
+        """Store the steps of a check, replacing those that it has."""
         with self.writing() as db:
             db.execute("delete from run_steps where check_id = ?", [check])
             db.table("run_steps").insert_all({"check_id": check, **asdict(one)} for one in steps)
@@ -211,7 +214,8 @@ class Store(Transactions):
     def newest_check_of_commit(
         self, forge: str, repository: str | None, head_sha: str
     ) -> CheckRecord | None:
-        """The newest check of a commit, without its result; `repository` None: of any."""
+        """The newest check of a commit, without its result; `repository` None: of any
+        repository."""
         rows = self.rows(
             f"{_WITHOUT_RESULT} where forge = ? and ? in (repository, '') and head_sha = ?"
             " order by created desc, rowid desc limit 1",
@@ -227,8 +231,8 @@ class Store(Transactions):
         private: bool = False,
         until: str | None = None,
     ) -> list[CheckRecord]:
-        """Checks, newest first, without their results; with `private` also
-        hidden ones (of private repositories).
+        """Checks, newest first, without their results; with `private` also hidden ones (of private
+        repositories).
 
         `until`: those requested until the end of a day, or until an RFC 3339 time.
         """
@@ -251,7 +255,7 @@ class Store(Transactions):
     def add_result(self, check: str, body: str) -> str:
         """Store a result of a check, CONTRACT's `check` object as JSON; return its id.
 
-        The same result of the same check has the same id, and is stored once.
+        The same result of the same check is stored once, under one id.
         """
         with self.writing() as db:
             return _add_result(db, check, body)
@@ -286,12 +290,12 @@ _WITHOUT_RESULT = "select " + ", ".join(f'"{name}"' for name in _FIELDS) + " fro
 
 
 def utc_text(moment: datetime) -> str:
-    """A moment in UTC as the store has it: RFC 3339 with microseconds, so that it sorts."""
+    """A moment in UTC in the store's format: RFC 3339 with microseconds, so that it sorts."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def now() -> str:
-    """This moment as the store has it."""
+    """The present moment in the store's format."""
     return utc_text(datetime.now(UTC))
 
 
@@ -325,10 +329,11 @@ def _check(row: Row) -> CheckRecord:
 
 
 def own_file(path: Path) -> None:
-    """Make a file that its owner alone may read and write, or make it so; OSError where it fails.
+    """Make a file readable and writable by its owner only, creating it if needed; OSError if that
+    fails.
 
-    SQLite gives what it writes beside a database the database's own permissions. One that is there
-    is never opened: a process that closes a file loses all its locks on it, SQLite's too
+    SQLite gives the files beside a database the same permissions. An existing file is not opened: a
+    process that closes a file loses all its locks on it, SQLite's too
     (https://sqlite.org/howtocorrupt.html, 2.2), and two would write at once.
     """
     with contextlib.suppress(FileExistsError):
@@ -338,9 +343,9 @@ def own_file(path: Path) -> None:
 
 
 def open_store(data: Path) -> Store:
-    """The store in the folder `data`, made or brought up to date; StoreError if it cannot be.
+    """Open the store in the folder `data`; create or migrate it. Raises StoreError if that fails.
 
-    The file is `minimize.sqlite`. What a newer release wrote is refused, not guessed at.
+    The file is `minimize.sqlite`. A file that a newer release wrote is refused.
     """
     path = data / FILE
     try:
@@ -355,7 +360,7 @@ def open_store(data: Path) -> Store:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"The store {path} cannot be opened: {error}.",
-            "See that the data folder is there and may be written.",
+            "Check that the data folder exists and is writable.",
         ) from error
     store = Store(path, connection, reading)
     try:

@@ -24,10 +24,10 @@ class StoreError(SurroundingsError):
 
 
 class Transactions:
-    """An open file: reading, and writing whole or not at all. From any thread.
+    """An open file with separate reading and transactional writing. Safe for all threads.
 
-    Reading has a connection of its own: who reads waits for no write to the disk, and no webhook
-    for who reads. Within a transaction of its thread it sees what that has written so far.
+    Reading has a connection of its own, so that it does not wait for writes, nor webhooks for
+    reads. Within a transaction, its thread reads what it has written so far.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Transactions:
         self.path = path
         self._db = Database(connection)
         self._lock = threading.RLock()
-        # The thread that has a transaction.
+        # The thread with an open transaction.
         self._writer: int | None = None
         self._reader = Database(reading)
         self._reading = threading.Lock()
 
     def vacuum(self) -> None:
-        """Write the file anew without its free pages; StoreError if the disk cannot hold it."""
+        """Rewrite the file without its free pages. Raises StoreError if the disk cannot hold it."""
         with self._lock:
             try:
                 self._db.execute("vacuum")
@@ -58,9 +58,9 @@ class Transactions:
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """Open a transaction as the only writer of all threads and processes, applied whole or not.
+        """Open a transaction as the only writer of all threads and processes.
 
-        StoreError when the disk cannot keep it; then nothing of it was written.
+        Raises StoreError if the disk cannot store it; then nothing was written.
         """
         with self._lock:
             connection = self._db.conn
@@ -79,20 +79,21 @@ class Transactions:
             except sqlite3.Error as error:
                 raise StoreError(
                     f"The store {self.path} cannot be written: {error}.",
-                    "See that its disk has room and that the bot may write there.",
+                    "Check that its disk has room and that the bot may write there.",
                 ) from error
 
     def write_together(self, changes: Sequence[Change[Any]]) -> list[Any]:
         """Make changes in one transaction; return what each returns, or the error that it raises.
 
-        One that raises is undone alone. StoreError when the disk cannot keep them: then none is.
+        One that raises is undone alone. Raises StoreError if the disk cannot store them; then none
+        is made.
         """
         try:
             with self.writing() as db:
                 return [change(db) for change in changes]
         except StoreError as error:
             if isinstance(error.__cause__, sqlite3.OperationalError):
-                raise  # the disk, not one of them
+                raise  # the disk failed, not one of the changes
         except Exception as error:  # noqa: BLE001 - each is answered with its own below
             LOG.debug("%d changes are made one by one: %s", len(changes), error)
         with self.writing() as db:
@@ -103,7 +104,7 @@ class Transactions:
         try:
             result = change(db)
         except sqlite3.OperationalError:
-            raise  # the disk, not this change
+            raise  # the disk failed, not this change
         except Exception as error:  # noqa: BLE001 - it is given to who asked for this change
             db.execute("rollback to change")
             result = error
@@ -111,7 +112,7 @@ class Transactions:
         return result
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """The rows of a query; StoreError if the file cannot be read."""
+        """The rows of a query. Raises StoreError if the file cannot be read."""
         within = self._writer == threading.get_ident()
         with self._lock if within else self._reading:
             try:

@@ -125,7 +125,7 @@ async def test_one_that_was_closed_unseen_is_found_until_that_is_known(
     else:
         await world.local.close_pull(world.pull, user="jonas")
     assert len(await world.found()) == 1
-    Repositories(world.store).over("gh", NAME, world.pull.number)
+    Repositories(world.store).record_over("gh", NAME, world.pull.number)
     world.ahead += 3600
     assert await world.found() == []
 

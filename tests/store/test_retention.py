@@ -76,7 +76,7 @@ def checked(store: Store, number: int, day: int = 1, **fields: object) -> str:
 
 
 def over(store: Store, number: int) -> None:
-    Repositories(store).over("gh", "o/r", number)
+    Repositories(store).record_over("gh", "o/r", number)
 
 
 def merged(store: Store, check: str) -> None:

@@ -1,4 +1,4 @@
-"""Queries over all images: moves, steps, who holds a package, versions, and what images share."""
+"""Queries over all images: moves, steps, packages and their versions, and shared bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bot.store.store import now
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """The move of an image in some time: `known_delta` bytes, in `steps` steps."""
+    """The move of an image in a window: `known_delta` bytes, in `steps` steps."""
 
     key: ImageKey
     known_delta: int
@@ -38,7 +38,7 @@ class Mover:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A package in an image. `since` is when this version came there."""
+    """A package in an image. `since` is when this version was first there."""
 
     key: ImageKey
     nevra: str
@@ -52,9 +52,9 @@ class Usage:
 class Spread:
     """A package name over all images.
 
-    `versions` counts distinct epoch:version-release, `images` the images that hold any; `size` is
-    the largest version's bytes, `total` the bytes of it in all images together, and `shared` those
-    beyond one copy for each version and architecture: what sharing layers could save.
+    `versions` counts distinct epoch:version-release, `images` the images with any of them; `size`
+    is the bytes of the largest version, `total` the bytes in all images together, and `shared`
+    those beyond one copy for each version and architecture: what sharing layers could save.
     """
 
     name: str
@@ -68,7 +68,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All images together: their number, bytes, and the bytes that several of them hold."""
+    """All images together: `total` bytes, and `distinct` bytes with each version of a package
+    counted once."""
 
     images: int
     unsolvable: int
@@ -90,7 +91,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """The bytes by which a merged change, or a package without one, moved images together."""
+    """The bytes by which a merged change, or a package without one, moved all images together."""
 
     kind: CauseKind
     merged_change: int | None
@@ -116,14 +117,14 @@ _USAGE = (
 class FleetQueries(ImageQueries):
     """Queries over all images that some document describes.
 
-    `run` numbers the run whose state is queried; null is now. Queries with the same `presence`
-    share its computation.
+    `run` numbers the run whose state is queried; null is the present. Queries with the same
+    `presence` do not compute it again.
     """
 
     def movers(
         self, days: int = 7, *, until: str | None = None, limit: int = 20
     ) -> tuple[Mover, ...]:
-        """The images that moved furthest in the `days` before a time, furthest first."""
+        """The images that moved most in the `days` before a time, the largest move first."""
         end = moment(until) if until else now()
         rows = self.rows(
             f"select {KEY}, sum(steps.known_delta) as known_delta,"
@@ -175,8 +176,8 @@ class FleetQueries(ImageQueries):
         return {step.key: step for step in self.steps_of(rows)}
 
     def contributions(self, days: int, until: str | None = None) -> tuple[Contribution, ...]:
-        """The moves of images in the days before a time, the largest first: each merged change, and
-        of the rest each package."""
+        """The moves of images in the days before a time, by cause, the largest first: each merged
+        change, and each package without one."""
         end = moment(until) if until else now()
         rows = self.rows(
             "select causes.kind, causes.merged_change, case when causes.merged_change is null"
@@ -195,8 +196,8 @@ class FleetQueries(ImageQueries):
     def bends(
         self, days: int, until: str | None = None, *, parts: int
     ) -> dict[ImageKey, list[tuple[int, int]]]:
-        """The moves of images in the days before a time, oldest first: bytes in each of so many
-        equal parts of that time, numbered from 0, where there were any."""
+        """The moves of images in the days before a time, oldest first, as pairs: the number (from
+        0) of one of `parts` equal parts of that time, and its bytes if not 0."""
         end = moment(until) if until else now()
         start = _before(end, days)
         sums = self.tuples(
@@ -214,7 +215,7 @@ class FleetQueries(ImageQueries):
         return found
 
     def holders(self, source: str, run: int | None = None) -> frozenset[ImageKey]:
-        """The images that hold a package of a source package."""
+        """The images that have a package of a source package."""
         rows = self.rows(
             f"select distinct {KEY} from packages"
             " cross join image_packages on image_packages.package = packages.id"
@@ -230,7 +231,7 @@ class FleetQueries(ImageQueries):
         return tuple(sorted(self.steps_of(rows), key=lambda step: step.key))
 
     def first_reported_run(self, run: int) -> int:
-        """The first run whose moves a run reports: itself, or the first of the interrupted ones
+        """The first run whose moves a run reports: itself, or the first of the interrupted runs
         right before it, which reported nothing."""
         rows = self.rows(
             "select min(id) as id from runs where id > coalesce("
@@ -240,7 +241,7 @@ class FleetQueries(ImageQueries):
         return int(rows[0]["id"])
 
     def usage(self, name: str, at: str | None = None) -> tuple[Usage, ...]:
-        """The images that hold a package, with its version and since when; by image."""
+        """The images that have a package, with its version and since when; by image."""
         run = self.run_at(at) if at is not None else None
         if at is not None and run is None:
             return ()
@@ -256,9 +257,9 @@ class FleetQueries(ImageQueries):
         return tuple(sorted(map(_usage_of, rows), key=lambda usage: (usage.key, usage.nevra)))
 
     def presence(self, run: int | None = None) -> Presence:
-        """Each package that is in an image, by number, and how many images hold it."""
+        """The number of each package that is in an image, and the number of images that have it."""
         hidden = self.tuples(f"select id from images where not ({described(run)})")
-        # A condition on each of a hundred thousand rows takes as long as all the rest.
+        # A condition on each of a hundred thousand rows would double the time.
         where = "where image not in (select value ->> 0 from json_each(?))" if hidden else ""
         found = self.tuples(
             f"select package, count(*) from ({holding('image_packages', 'package, image', run)})"
@@ -287,7 +288,7 @@ class FleetQueries(ImageQueries):
     def only_one_needs(
         self, limit: int = 500, run: int | None = None, presence: Presence | None = None
     ) -> tuple[Usage, ...]:
-        """The packages that a single image holds, of any version or architecture; largest first.
+        """The packages that a single image has, of any version or architecture; largest first.
 
         The four architectures of an image count as one.
         """
@@ -313,7 +314,7 @@ class FleetQueries(ImageQueries):
         return tuple(usage for name, usage in found if len(holders[name]) == 1)[:limit]
 
     def totals(self, run: int | None = None, presence: Presence | None = None) -> Totals:
-        """All images together."""
+        """The totals of all images."""
         (row,) = self.rows(
             f"{_PRESENT} select count(distinct packages.name) as packages,"
             " count(*) as versions, sum(coalesce(packages.installed_size, 0) * images) as total,"
@@ -337,7 +338,7 @@ class FleetQueries(ImageQueries):
         )
 
     def _given(self, run: int | None, presence: Presence | None) -> str:
-        """The value of _PRESENT."""
+        """The parameter of _PRESENT."""
         return json.dumps(self.presence(run) if presence is None else presence)
 
 

@@ -1,6 +1,6 @@
-"""The open history, with the figures that trends are computed from.
+"""Opens history; its figures for trends.
 
-One connection reads, and the store's one writer writes.
+One connection reads; the store's one writer writes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _FIGURES = "closures.packages, closures.installed_size, closures.layer_size"
 
 
 class History(FleetQueries, ObjectiveQueries):
-    """Queries on history; `open_history` makes one. Safe for several threads.
+    """Queries on history, made by `open_history`. Safe for several threads.
 
-    Every query is one statement or a few, on a connection of its own: no page waits for
-    the writer, and no writer for a page. `recorder` writes.
+    Every query is one statement or a few, on a connection of its own: pages do not wait for the
+    writer, nor the writer for pages. `recorder` writes.
     """
 
     def __init__(self, store: Store) -> None:
@@ -42,17 +42,18 @@ class History(FleetQueries, ObjectiveQueries):
     def moves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
     ) -> dict[tuple[ImageKey, str], Moves]:
-        """The moves of `packages` and `installed_size` of some images since a time.
+        """The moves of `packages` and `installed_size` of some images since a time, until `run` if
+        given.
 
-        With a run nothing after it counts. A figure that was not known for a while, or whose steps
-        do not lead from what it was to what it is, is left out: `curves` has what there is of it.
+        A figure that was unknown at some time, or whose steps do not add up to its change, is left
+        out; `curves` has its known values.
         """
         places = self._places(keys, run)
         sums = ", ".join(
             f"count(*) = count({delta}), sum({delta}), sum({delta} * at), sum({delta} * at * at)"
             for delta in _DELTAS.values()
         )
-        # SQLite takes a bare column from the row that has the min().
+        # SQLite takes a bare column from the row with the min().
         rows = self.tuples(
             f"with moments as materialized (select runs.id as run, {_SECONDS} -"
             f" (julianday(?) - 2440587.5) * 86400.0 as at from runs where started >= ?"
@@ -87,10 +88,8 @@ class History(FleetQueries, ObjectiveQueries):
     def curves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
     ) -> dict[ImageKey, Curve]:
-        """The figures of some images since a time; images without history are left out.
-
-        With a run nothing after it counts.
-        """
+        """The figures of some images since a time, until `run` if given; images without history are
+        left out."""
         places = self._places(keys, run)
         now = self._figures_of(place["closure"] for place in places.values())
         runs = {
@@ -116,7 +115,8 @@ class History(FleetQueries, ObjectiveQueries):
         }
 
     def _places(self, keys: Iterable[ImageKey], run: int | None) -> dict[int, Row]:
-        """By number those images that have a history: KEY, `first` in seconds, last `closure`."""
+        """Rows of the images that have a history, by number: KEY, `first` in seconds since 1970,
+        last `closure`."""
         wanted = set(keys)
         until = _until(run, "run")
         rows = self.rows(
@@ -137,9 +137,9 @@ class History(FleetQueries, ObjectiveQueries):
 
 
 def open_history(store: Store | Path) -> History:
-    """The history in an open store, or in a data folder, made or brought up to date.
+    """Open the history in an open store, or in a data folder; create or migrate it.
 
-    StoreError if it cannot be, or if a newer release wrote it.
+    Raises StoreError if that fails, or if a newer release wrote it.
     """
     store = store if isinstance(store, Store) else open_store(store)
     try:

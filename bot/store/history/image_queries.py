@@ -83,10 +83,11 @@ def image_of(row: Row) -> HistoryImage:
 
 
 class ImageQueries(Reading):
-    """Queries on images. `at` is an RFC 3339 time or a date; null is now."""
+    """Queries on images. `at` is an RFC 3339 time or a date; null is the present."""
 
     def images(self, *, gone: bool = False) -> tuple[HistoryImage, ...]:
-        """The images in history, by key; with `gone` those that no document describes too."""
+        """The images in history, by key; with `gone` also those that no document describes any
+        more."""
         where = "" if gone else "and gone_run is null"
         rows = self.rows(f"select *, {KEY} from images where {_EVALUATED} {where}")
         return tuple(sorted(map(image_of, rows), key=lambda image: image.key))
@@ -117,7 +118,7 @@ class ImageQueries(Reading):
         return run_of(rows[0]) if rows else None
 
     def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
-        """The last evaluation of an image until a time, or null."""
+        """The last evaluation of an image at or before a time, or null."""
         found = self._placed(key, at)
         return None if found is None else self._evaluation(*found)
 
@@ -141,7 +142,7 @@ class ImageQueries(Reading):
         return evaluation_of(rows[0])
 
     def latest_evaluations(self, run: int | None = None) -> dict[ImageKey, Evaluation]:
-        """The last evaluation of every image that is described; as of a run, if one is named."""
+        """The last evaluation of every described image; as of a run, if one is given."""
         source = f"images cross join evaluations on {last_evaluation(run)}"
         rows = self.rows(f"{evaluations_sql(source)} where {described(run)}")
         return {key_of(row): evaluation_of(row) for row in rows}
@@ -156,7 +157,7 @@ class ImageQueries(Reading):
     ) -> tuple[Point, ...]:
         """An image's curve, oldest first: the points where it changed, its first and its last.
 
-        With `every` one point for each evaluation.
+        With `every`, one point for each evaluation.
         """
         rows = self.rows(
             f"select evaluations.run, runs.started as evaluated, evaluations.closure from images"
@@ -200,7 +201,7 @@ class ImageQueries(Reading):
         return self.steps_of(rows)
 
     def step(self, key: ImageKey, run: int) -> Step | None:
-        """The step of an image at a run, or null if it did not move then."""
+        """The step of an image in a run, or null if it did not move then."""
         rows = self.rows(
             f"{steps_sql()} where steps.image = {IMAGE} and steps.run = ?",
             [*key_values(key), run],
@@ -208,8 +209,7 @@ class ImageQueries(Reading):
         return self.steps_of(rows)[0] if rows else None
 
     def broken_by(self, key: ImageKey) -> Cause | None:
-        """The cause that last made an image unsolvable, or null if it never was after it had been
-        solved."""
+        """The cause that last made an image unsolvable, or null if none ever did."""
         rows = self.rows(
             f"{causes_sql()} where causes.image = {IMAGE}"
             " and causes.change = 'unsolvable' order by causes.run desc limit 1",
@@ -247,7 +247,7 @@ class ImageQueries(Reading):
         )
 
     def contents(self, key: ImageKey, at: str | None = None, *, links: bool = True) -> Contents:
-        """An image's packages at a time, and the links among them.
+        """An image's packages at a time, and the links between them.
 
         While it is unsolvable these are those of its last solvable state.
         """
@@ -304,7 +304,7 @@ class ImageQueries(Reading):
         )
 
     def surfaces(self, run: int | None = None) -> dict[ImageKey, Surface]:
-        """The attack surface of every image of which it is known, as of a run (null: the last)."""
+        """The attack surface of every image, if known, as of a run (null: the last)."""
         rows = self.rows(
             f"select {KEY}, body from ({holding('image_surfaces', 'image, body', run)}) as held"
             " join images on images.id = held.image"
@@ -314,7 +314,7 @@ class ImageQueries(Reading):
     def surface_history(
         self, key: ImageKey, since: str | None = None, until: str | None = None
     ) -> tuple[SurfaceState, ...]:
-        """The attack surfaces of an image, one for as long as it stayed, oldest first."""
+        """The attack surfaces of an image, each with the time that it lasted, oldest first."""
         rows = self.rows(
             "select first.started as since, last.started as until, body from images"
             " cross join image_surfaces on image_surfaces.image = images.id"
@@ -346,7 +346,7 @@ class ImageQueries(Reading):
         return {key_of(row): row["digest"] for row in rows}
 
     def _placed(self, key: ImageKey, at: str | None) -> tuple[int, int] | None:
-        """The numbers of an image and of its last run until a time."""
+        """The numbers of an image and of its last run at or before a time."""
         values: list[Any] = key_values(key)
         until = ""
         if at is not None:

@@ -50,9 +50,10 @@ class ObjectiveQueries(Reading):
     def objective_headings(
         self, *, gone: bool = False, run: int | None = None, private: bool = False
     ) -> tuple[Heading, ...]:
-        """Each objective, with `gone` also those that are not described any more.
+        """The headings of objectives; with `gone` also those that are no longer described.
 
-        With a run those that were described then; with `private` also those of private places.
+        With a run, those that were described then; with `private` also those of private
+        repositories.
         """
         where = "1" if gone else "gone_run is null"
         if run is not None:
@@ -79,7 +80,7 @@ class ObjectiveQueries(Reading):
     ) -> tuple[ObjectiveState, ...]:
         """The states of objectives as of a run (null: the last), by objective, image and metric.
 
-        Those of private repositories too: `objective_headings` says which.
+        Those of private repositories too: `objective_headings` leaves these out.
         """
         if objective is not None:
             return self._states(f"objective = ? and {held_at(run)}", [objective])
@@ -94,9 +95,9 @@ class ObjectiveQueries(Reading):
         since: str | None = None,
         until: str | None = None,
     ) -> tuple[ObjectiveState, ...]:
-        """The states of an objective, one for as long as it lasted, oldest first.
+        """The states of an objective, each with the time that it lasted, oldest first.
 
-        `until` is null for the states that held at the end of the requested time.
+        `until` is null for states that held at the end of the requested time.
         """
         where, values = "objective = ?", [objective]
         if key is not None:
@@ -128,7 +129,7 @@ class ObjectiveQueries(Reading):
     def acceptances(
         self, objective: str | None = None, limit: int = 200, until: str | None = None
     ) -> tuple[Acceptance, ...]:
-        """Accepted growth until a time, newest first."""
+        """Accepted growth at or before a time, newest first."""
         where, values = "where accepted <= ?", [moment(until)]
         if objective is not None:
             where, values = f"{where} and objective = ?", [*values, objective]
@@ -149,8 +150,8 @@ class ObjectiveQueries(Reading):
     def merged_changes(
         self, *, landed: bool | None = None, limit: int = 100
     ) -> tuple[MergedChange, ...]:
-        """Merged pull requests, newest first, without their effects; with `landed` those that have,
-        or have not, arrived in some image."""
+        """Merged pull requests, newest first, without their effects; `landed` selects those that
+        have, or have not, arrived in some image."""
         where = {None: "", True: "where landed_run is not null", False: "where landed_run is null"}
         rows = self.rows(
             f"select * from merged_changes {where[landed]} order by merged desc, id desc limit ?",
@@ -179,7 +180,7 @@ class ObjectiveQueries(Reading):
         return replace(merged, effects=tuple(sorted(found, key=lambda effect: effect.key)))
 
     def merged_pull(self, forge: str, repository: str, number: int) -> MergedChange | None:
-        """A pull request that was merged, without its effects, or null; private ones too."""
+        """A merged pull request, without its effects, or null; private ones too."""
         rows = self.rows(
             "select * from merged_changes where forge = ? and repository = ? and number = ?",
             [forge, repository, number],
@@ -196,8 +197,8 @@ class ObjectiveQueries(Reading):
         return tuple(BranchFile(**row) for row in rows)
 
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
-        """Pull requests merged at or after a time, oldest first, with their effects: those that a
-        step may be made of."""
+        """Pull requests merged at or after a time, oldest first, with their effects: candidates for
+        the causes of a step."""
         rows = self.rows(
             "select id from merged_changes where merged >= ? order by merged, id", [since]
         )
@@ -213,10 +214,8 @@ class ObjectiveQueries(Reading):
         return _issue(rows[0]) if rows else None
 
     def issues(self, *, state: str = "open", at: str | None = None) -> tuple[DriftIssue, ...]:
-        """Our issues that are open (or closed), by subject.
-
-        At a time: those opened until then, and not closed before; `state` does not count.
-        """
+        """The bot's issues that are open (or closed), by subject. At a time: those opened before
+        and not yet closed then; `state` is ignored."""
         where, values = "state = ?", [state]
         if at is not None:
             where = "opened <= ? and (state = 'open' or changed > ?)"
@@ -233,7 +232,7 @@ class ObjectiveQueries(Reading):
         )
 
     def _without_private(self, change: MergedChange) -> MergedChange:
-        """The change without its texts if it is private now: no page can forget to hide them."""
+        """The change without its texts if it is private now, so that no page has to hide them."""
         if not self._hides(change):
             return change
         number = None if change.number is None else 0

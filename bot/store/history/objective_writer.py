@@ -32,14 +32,14 @@ empty) where that is not for everybody.
 
 
 class ObjectiveWriter:
-    """The part of the recorder that is not about closures."""
+    """The part of the recorder that does not write closures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._forget()
 
     def _forget(self) -> None:
-        """Drop cached ids of rows that a failed transaction may not have written."""
+        """Drop cached ids of rows that a failed transaction did not write."""
         self._images: dict[ImageKey, int] = {}
         self._snapshots: dict[str, int] = {}
         self._packages: dict[tuple[Any, ...], int] = {}
@@ -65,9 +65,11 @@ class ObjectiveWriter:
         return number
 
     def record_merged(self, change: MergedChange) -> int:
-        """Store a merged pull request with its check's figures; return its id. Again is nothing
-        new: a later check of the same head replaces the figures until the change has landed, and
-        gives those of images where none had been measured after that."""
+        """Store a merged pull request with its check's figures; return its id.
+
+        For a known one, a later check of the same head replaces the figures until the change has
+        landed, and adds those of images that landed without a measurement.
+        """
         try:
             with self._store.writing() as db:
                 return self._record_merged(db, change)
@@ -96,7 +98,7 @@ class ObjectiveWriter:
             write(
                 db, "merged_effects",
                 {"change": row[0], "image": self._image(db, effect.key), **figures},
-                # Figures that a check measured before the arrival stay.
+                # Figures that a check measured before the change landed stay.
                 f"on conflict (change, image) do update set {_excluded(figures)}"
                 " where merged_effects.evidence = 'landed'",
             )  # fmt: skip
@@ -128,9 +130,9 @@ class ObjectiveWriter:
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Store the state of every objective; a row is written only for one that changed.
+        """Store the state of every objective; only changes write a row.
 
-        `renamed` has the former ids of objectives by their new ones: their past goes with them.
+        `renamed` has the former ids of objectives by their new ones: their history is kept.
         """
         with self._store.writing() as db:
             self._objectives(db, run, headings, states, renamed or {})
@@ -169,7 +171,7 @@ class ObjectiveWriter:
     def _headings(self, db: Database, run: int, headings: Mapping[str, Heading]) -> None:
         texts = ("name", "description", "maintainer", "workload")
         for id_, heading in headings.items():
-            # One that was renamed since keeps the subject of its issue.
+            # An objective renamed meanwhile keeps the subject of its issue.
             taken = db.execute(
                 "select 1 from objectives where subject = ? and id <> ?", [id_, id_]
             ).fetchone()
@@ -189,26 +191,26 @@ class ObjectiveWriter:
                 db.execute("update objectives set gone_run = ? where id = ?", [run, id_])
 
     def record_acceptance(self, acceptance: Acceptance) -> None:
-        """Store accepted growth; the same objective of the same head commit counts once, the last
-        reason stays."""
+        """Store accepted growth; it counts once for an objective and a head commit, with the last
+        reason."""
         row = {**asdict(acceptance), "private": int(acceptance.private)}
         key = row.pop("key")
         row |= {name: stored(row[name]) for name in ("before", "value", "limit")}
         row |= {**key, "image_repository": key["repository"], "repository": acceptance.repository}
         with self._store.writing() as db:
-            # A check may have known the objective by the name that its document had then.
+            # A check may have the objective's id from before a rename.
             named = db.execute(
                 "select id from objectives where id = ? or subject = ? order by id <> ? limit 1",
                 [acceptance.objective] * 3,
             ).fetchone()
             row["objective"] = named[0] if named is not None else acceptance.objective
-            # Without an id to replace: its unique columns are those of the head commit.
+            # Replaced by its other unique columns: the objective and head commit.
             write(db, "accepted_growth", row, verb=REPLACE)
 
     def record_file(self, file: BranchFile) -> None:
-        """Store a repository's `.minimize.yaml` on a branch, in place of the one before.
+        """Store a repository's `.minimize.yaml` on a branch, replacing the one before.
 
-        Files of requests that were not read stay as they were.
+        If its files of requests were not read, the stored ones stay.
         """
         row = {**asdict(file), "documents": json.dumps(list(file.documents))}
         row["private"] = int(file.private)
@@ -230,7 +232,7 @@ class ObjectiveWriter:
 def write(
     db: Database, table: str, row: Mapping[str, Any], conflict: str = "", *, verb: str = "insert"
 ) -> Cursor:
-    """Insert a row, given by its columns; `conflict` is what follows the values."""
+    """Insert a row, given by its columns; `conflict` is SQL that follows the values."""
     columns = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" * len(row))
     return db.execute(
@@ -243,7 +245,7 @@ def _excluded(columns: Iterable[str]) -> str:
 
 
 def _rename(db: Database, old: str, new: str) -> None:
-    """Give an objective a new id, unless another had it once."""
+    """Give an objective a new id, unless another ever had it."""
     if db.execute("select 1 from objectives where id = ?", [new]).fetchone() is None:
         db.execute("update objectives set id = ? where id = ?", [new, old])
         db.execute("update objective_values set objective = ? where objective = ?", [new, old])

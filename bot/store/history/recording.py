@@ -1,4 +1,4 @@
-"""Writing history: each call is one transaction under the store's lock, there or not at all."""
+"""Writes history: each call is one transaction under the store's lock."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _PACKAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """An image whose result is the last one's, as `inputs` are the same, or lead to the same
-    closure; `solved` if that took solving to know. `surface` is null where it was not read again:
-    it is the last one's, too."""
+    """An image with the result of the last run, because `inputs` are the same or lead to the same
+    closure.
+
+    `solved` is true if that had to be solved. `surface` is null if it was not read again: the last
+    one stays.
+    """
 
     key: ImageKey
     snapshot: SnapshotState
@@ -41,17 +44,17 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A changed image and the causes; none for an image's first evaluation."""
+    """A changed image and the causes; no causes for an image's first evaluation."""
 
     evaluated: Evaluated
     causes: tuple[Cause, ...] = ()
 
 
 class Recorder(ObjectiveWriter):
-    """Writer of a run's results. Row ids are cached until a transaction fails."""
+    """Writes a run's results. Row ids are cached until a transaction fails."""
 
     def begin_run(self, started: str | None = None) -> int:
-        """A new run, and its number."""
+        """Begin a run; return its number."""
         with self._store.writing() as db:
             return _number(write(db, "runs", {"started": started or now()}))
 
@@ -72,8 +75,8 @@ class Recorder(ObjectiveWriter):
         found: Iterable[Unchanged | Moved],
         landed: Collection[tuple[int, ImageKey]] = (),
     ) -> None:
-        """Store the evaluations of some images, and the merged changes that arrived with them;
-        all of it or nothing."""
+        """Store the evaluations of some images, and the merged changes that arrived with them, in
+        one transaction."""
         try:
             with self._store.writing() as db:
                 for one in found:
@@ -94,9 +97,8 @@ class Recorder(ObjectiveWriter):
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Record how documents describe images, those that no document describes any more (one that
-        came back is not gone), and the state of every objective; all of it or nothing. Arguments as
-        those of `record_objectives`."""
+        """Record in one transaction how documents describe images, which images are described no
+        more (or again), and the state of every objective. Arguments as in `record_objectives`."""
         try:
             with self._store.writing() as db:
                 self._mark_gone(db, run, described)
@@ -208,7 +210,7 @@ class Recorder(ObjectiveWriter):
         )
 
     def _surface(self, db: Database, run: int, image: int, surface: Surface | None) -> None:
-        """End the row of another surface, begin that of this one; null is not known."""
+        """End the row of another surface and begin that of this one; null is not known."""
         body = None if surface is None else SURFACE.dump_json(surface).decode()
         there = db.execute(
             "select body from image_surfaces where image = ? and until_run is null", [image]
@@ -244,7 +246,7 @@ class Recorder(ObjectiveWriter):
         }
         write(db, "steps", step, verb=REPLACE)
         for position, cause in enumerate(causes):
-            # The way to a package that stays is read from the links of that day.
+            # The chain to a package that stays is computed from the links of that time.
             chain = cause.chain if cause.change in ("came", "went") else ()
             row = {
                 **{"image": image, "run": run, "position": position},
@@ -318,7 +320,7 @@ class Recorder(ObjectiveWriter):
         return number
 
     def _known_package(self, db: Database, nevra: Nevra | None) -> int | None:
-        """The newest row of a NEVRA; causes name packages that were recorded at some time."""
+        """The newest row of a NEVRA, since causes name recorded packages."""
         if nevra is None:
             return None
         if nevra not in self._nevras:
@@ -349,6 +351,6 @@ def _one(db: Database, sql: str, values: Sequence[Any]) -> int | None:
 
 
 def _number(written: Cursor) -> int:
-    """The number of the row that was written."""
+    """The number of the written row."""
     assert written.lastrowid is not None
     return written.lastrowid

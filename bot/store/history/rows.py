@@ -1,11 +1,10 @@
 """The reading connection, its rows as values, and queries for rows that hold at a run.
 
-The connection stands beside the writer's. A query does not read all that ever held: a row holds
-from `from_run` until just before `until_run`, and its fork is the number within that time that is
-divisible by the highest power of two: one node of a binary tree over all runs. Every row that holds
-at a run has its fork on the run's way to the tree's root, so an index on forks finds them
-(H.-P. Kriegel, M. Pötke, T. Seidl: Managing Intervals Efficiently in Object-Relational Databases,
-VLDB 2000).
+A query must not read all rows that ever held: a row holds from `from_run` until just before
+`until_run`, and its fork is the number within that time that is divisible by the highest power of
+two: one node of a binary tree over all runs. Every row that holds at a run has its fork on the
+run's way to the tree's root, so an index on forks finds them (H.-P. Kriegel, M. Pötke, T. Seidl:
+Managing Intervals Efficiently in Object-Relational Databases, VLDB 2000).
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ FACTS = (
 _CAUSES = TypeAdapter(tuple[UnsolvableCause, ...])
 _CHAIN = TypeAdapter(tuple[Edge, ...])
 SURFACE = TypeAdapter(Surface)
-# libsolv's words (solver_problemruleinfo2str): all that version 0.1.0 stored of causes.
+# libsolv's texts (solver_problemruleinfo2str): all that version 0.1.0 stored of causes.
 _TEXTS = (
     re.compile(r"nothing provides (?P<capability>.+) needed by (?P<nevra>\S+-\S+-\S+\.\w+)"),
     re.compile(
@@ -64,7 +63,7 @@ NEVRA = (
 
 
 class Reading:
-    """A connection that only reads; several threads may share it, one works at a time."""
+    """A connection that only reads; several threads may share it, one at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -77,7 +76,7 @@ class Reading:
         self._lock = threading.Lock()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """The rows of one query; StoreError if the file cannot be read."""
+        """The rows of one query. Raises StoreError if the file cannot be read."""
         with self._lock:
             try:
                 return list(self._reader.query(sql, values))
@@ -85,7 +84,7 @@ class Reading:
                 raise StoreError(f"The store {self._path} cannot be read: {error}.") from error
 
     def tuples(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """As `rows`, without the columns' names: for tens of thousands of rows."""
+        """As `rows`, without column names: for tens of thousands of rows."""
         with self._lock:
             try:
                 found: list[tuple[Any, ...]] = self._reader.execute(sql, values).fetchall()
@@ -94,13 +93,13 @@ class Reading:
             return found
 
     def close(self) -> None:
-        """Closes the connection; the store stays open."""
+        """Close the connection; the store stays open."""
         with self._lock:
             self._reader.close()
 
 
 def key_of(row: Row) -> ImageKey:
-    """The image that a row with KEY's columns is about."""
+    """The image of a row with KEY's columns."""
     return ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
 
 
@@ -128,12 +127,12 @@ def facts_of(row: Row, prefix: str = "") -> ClosureFacts:
 
 
 def causes_text(causes: tuple[UnsolvableCause, ...]) -> str | None:
-    """The column of causes; null where there are none."""
+    """The text of the column of causes; null if there are none."""
     return _CAUSES.dump_json(causes).decode() if causes else None
 
 
 def _causes_in(problems: Iterable[str], missing: Iterable[str]) -> tuple[UnsolvableCause, ...]:
-    """The causes that the texts of an earlier release name."""
+    """The causes in the texts that an earlier release stored."""
     found = [UnsolvableCause("missing", request, None) for request in missing]
     for match in (m for text in problems for one in _TEXTS if (m := one.fullmatch(text))):
         needed_by = parse_nevra(match["nevra"])
@@ -190,7 +189,7 @@ def _nevra(text: str | None) -> Nevra | None:
 
 
 def chain_text(chain: tuple[Edge, ...]) -> str | None:
-    """The column of a chain; null where there is none."""
+    """The text of the column of a chain; null if there is none."""
     return _CHAIN.dump_json(chain).decode() if chain else None
 
 
@@ -220,12 +219,12 @@ def fork(table: str = "") -> str:
 
 
 def forks(run: int) -> tuple[int, ...]:
-    """The forks that rows holding at a run can have."""
+    """The possible forks of rows that hold at a run."""
     return tuple(dict.fromkeys((run >> (k + 1) << (k + 1)) | (1 << k) for k in range(_LEVELS)))
 
 
 def holding(table: str, columns: str, run: int | None) -> str:
-    """A select of the rows of a table with stays that hold at a run; null is now."""
+    """A select of the rows of a table with intervals that hold at a run; null is the present."""
     now = f"select {columns} from {table} where until_run is null"
     if run is None:
         return now
@@ -239,7 +238,7 @@ def holding(table: str, columns: str, run: int | None) -> str:
 
 
 def held_at(run: int | None) -> str:
-    """A condition on a row with stays: it holds at a run; null is now."""
+    """A condition on a row with an interval: it holds at a run; null is the present."""
     if run is None:
         return "until_run is null"
     return f"from_run <= {int(run)} and (until_run is null or until_run > {int(run)})"
@@ -253,7 +252,7 @@ def described(run: int | None) -> str:
 
 
 def moment(at: str | None) -> str:
-    """An RFC 3339 time as it is stored; a date alone is the end of that day, null is after all."""
+    """An RFC 3339 time as it is stored; a date is the end of that day, null is after all times."""
     if at is None:
         return "~"
     return f"{at}T23:59:59.999999Z" if len(at) == len("2027-03-01") else at

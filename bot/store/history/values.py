@@ -33,7 +33,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ClosureFacts:
-    """The figures of one closure; null where not known, `known_size` the sum of what is.
+    """The figures of one closure, null if not known; `known_size` sums the known sizes.
 
     Of an unsolvable one: `problems` are the solver's texts, `causes` the same as data, the root
     first, `missing` the requests that nothing provides.
@@ -53,13 +53,13 @@ class ClosureFacts:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One image as it was just solved. `inputs` names everything that the result depends on.
+    """One image as just solved.
 
-    `members` are sorted, `links` speak of their places in it; `digest` names the closure.
-    `requests` are those of environment and workload: requests, `@group`s, and `WEAK` where weak
-    dependencies are taken. `sources` are the source packages of those that the causes of an
-    unsolvable one speak of; history does not store them. `surface` is null where the headers were
-    not read.
+    `inputs` identifies everything that the result depends on. `members` are sorted, `links` refer
+    to their indices; `digest` identifies the closure. `requests` are those of environment and
+    workload: names, `@group`s, and `WEAK` if weak dependencies are installed. `sources` are the
+    source packages of those in the causes of an unsolvable one; history does not store them.
+    `surface` is null if the headers were not read.
     """
 
     key: ImageKey
@@ -77,7 +77,8 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """An image's packages and their links at some time; of the last solvable state before it."""
+    """An image's packages and their links at some time; if unsolvable, of its last solvable
+    state."""
 
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
@@ -88,8 +89,8 @@ class Contents:
 class HistoryImage:
     """An image in history; `gone` is true once no document describes it any more.
 
-    `maintainer` is its workload's, `environment_requests` what its environment asks for; null where
-    no run recorded them.
+    `maintainer` is its workload's, `environment_requests` are its environment's; null if no run
+    recorded them.
     """
 
     id: int
@@ -109,7 +110,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One evaluation of all images; `finished` null while it goes on, or if it was cut short."""
+    """One evaluation of all images; `finished` is null while it runs, or if it was interrupted."""
 
     id: int
     started: str
@@ -147,7 +148,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class SurfaceState:
-    """An image's attack surface and when it was that; `until` null is until now."""
+    """An image's attack surface and the time that it lasted; `until` null is the present."""
 
     since: str
     until: str | None
@@ -164,8 +165,11 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`first`: when the image was first evaluated, in seconds since 1970 UTC. `before`: what it was
-    until each of its steps, with the step's time, oldest first. `now`: what it is."""
+    """The figures of an image over time.
+
+    `first`: when the image was first evaluated, in seconds since 1970 UTC. `before`: the figures
+    before each of its steps, with the step's time, oldest first. `now`: the present figures.
+    """
 
     first: float
     before: tuple[tuple[float, Figures], ...]
@@ -174,9 +178,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """The steps of one figure since a time: the `total` of their deltas, that of each times its
-    seconds since then (`moment`), and times the seconds' square. `first`: when the image was first
-    evaluated, in seconds since 1970 UTC.
+    """The steps of one figure since a time, summed for a linear trend.
+
+    `total` is the sum of their deltas, `moment` that of deltas times seconds since then, `square`
+    that of deltas times the seconds' square. `first`: when the image was first evaluated, in
+    seconds since 1970 UTC.
     """
 
     first: float
@@ -189,10 +195,10 @@ class Moves:
 class Cause:
     """One package's part in a step.
 
-    `known_delta` counts a size that is not known as nothing, `delta` is null then; the known
-    deltas of a step's causes add up to the step. `mover` is the package whose change brought or
-    took this one (as after the step, as before it if it went), `chain` the way from a requested
-    package to it, before the step if it went.
+    `known_delta` counts an unknown size as 0, `delta` is null then; the known deltas of a step's
+    causes add up to the step. `mover` is the package whose change brought or took this one (as
+    after the step, or before it if it went), `chain` leads from a requested package to it, before
+    the step if it went.
     """
 
     package: str
@@ -211,7 +217,7 @@ class Cause:
 class Step:
     """One move of an image: between two solvable states, or to and from an unsolvable one.
 
-    `delta` is null where either side's size is not known.
+    `delta` is null if a size on either side is not known.
     """
 
     key: ImageKey
@@ -244,15 +250,14 @@ class MergedEffect:
 
 @dataclass(frozen=True, slots=True)
 class MergedChange:
-    """A merged pull request, or a commit that was pushed without one; `id` 0 until it is stored.
+    """A merged pull request, or a commit that was pushed without one; `id` is 0 until it is stored.
 
-    `number` is null for a pushed commit. `commit_sha` is what came to the `branch`: the merge, or
-    the pushed commit. `sources` maps its source packages to the version-release that its head has,
-    or null where it does not say or did not raise it: then any later build has it. `documents` are
+    `number` is null for a pushed commit. `commit_sha` is the commit on the `branch`: the merge, or
+    the pushed commit. `sources` maps its source packages to the version-release at its head, or to
+    null if that is unknown or was not raised: then any later build has the change. `documents` are
     the ids of the repository documents in which it can arrive; none: in all. `landed_run` is the
-    first run in which an image had its packages.
-
-    One of a private repository, read back, is `private`, its texts are empty and its number is 0.
+    first run in which an image had its packages. One of a private repository, read back, is
+    `private`, its texts are empty and its number is 0.
     """
 
     forge: str
@@ -276,9 +281,10 @@ class MergedChange:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveState:
-    """The state of one metric of one objective in one image, held `since` then.
+    """The state of one metric of one objective in one image, which held from `since` on.
 
-    Value and limit of a kind of attack surface are names: what is there, and what may be.
+    Value and limit of a kind of attack surface are lists of names: those present, and those
+    allowed.
     """
 
     objective: str
@@ -296,9 +302,9 @@ class ObjectiveState:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Growth that somebody accepted, with the reason on record, for one head commit.
+    """Growth that somebody accepted, with the recorded reason, for one head commit.
 
-    Read back from a `private` repository, who, why and where are empty.
+    Read back from a `private` repository, user, reason and place are empty.
     """
 
     accepted: str
@@ -320,10 +326,10 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class BranchFile:
-    """A repository's `.minimize.yaml` on a branch, as last read; `content` null if it has none.
+    """A repository's `.minimize.yaml` on a branch, as last read; `content` is null if it has none.
 
     `documents` are the ids of the repository documents that the settings name for the branch,
-    `requests` the texts of its files that say what images ask for, by path; null: not read.
+    `requests` the texts of its files that request packages of images, by path; null: not read.
     """
 
     forge: str
@@ -339,7 +345,7 @@ class BranchFile:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Place:
-    """Where an issue is: the forge's name in the settings, and its repository."""
+    """The place of an issue: the forge's name in the settings, and its repository."""
 
     forge: str
     repository: str
@@ -347,11 +353,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """An objective's names, as its document has them, and whose it is.
+    """An objective's names, as in its document, and its place.
 
     `subject` is that of its issue, which stays when the document is renamed. `place` is the
     repository whose `.minimize.yaml` has it (`FORGE:OWNER/NAME`), null for a document; `private` is
-    true where that repository is, or was when the file was read.
+    true if that repository is, or was when the file was read.
     """
 
     id: str
