@@ -1,1 +1,1 @@
-"""`minimize check --ci`: the change and the reports of the continuous-integration systems."""
+"""`minimize check --ci`: the changes and the reports of continuous-integration systems."""

@@ -1,10 +1,8 @@
 """The files, lines and comment in which CI systems show the result of a check.
 
-Each run with a token that may write it brings the comment up to date; where the bot itself comments
-there is none, since two comments about one change are one too many.
-
-JUnit is written by junitparser; GitHub's workflow commands, GitLab's code quality report and SARIF
-2.1.0 are a few fields each.
+Each run with a token that may write keeps one comment up to date; if the bot itself comments there
+is none, to have one comment per change. JUnit is written by junitparser; GitHub's workflow
+commands, GitLab's code quality report and SARIF 2.1.0 are a few fields each.
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
@@ -48,13 +46,13 @@ if TYPE_CHECKING:
 _COMMANDS = {"notice": "notice", "warning": "warning", "failure": "error"}
 _SEVERITIES = {"notice": "info", "warning": "minor", "failure": "major"}
 _SARIF_LEVELS = {"notice": "note", "warning": "warning", "failure": "error"}
-# What a reader of SARIF takes for an embedded link (3.11.6); a backslash makes it text.
+# Characters that SARIF readers take for an embedded link (3.11.6); a backslash escapes them.
 _SARIF_LINK = re.compile(r"[\\\[\]]")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def workflow_commands(result: CheckResult) -> Iterable[str]:
-    """The lines that make a runner of GitHub's or Forgejo's show annotations."""
+    """The lines with which a runner of GitHub or Forgejo shows annotations."""
     for remark in annotations_of(result):
         where = f"file={_property(remark.path)},line={remark.line},title={_property(remark.title)}"
         yield f"::{_COMMANDS[remark.level]} {where}::{_data(remark.message)}"
@@ -90,7 +88,7 @@ def sarif(result: CheckResult) -> str:
         "name": "minimize",
         "version": version("minimize"),
         "rules": [
-            # GitHub wants the second and the third too.
+            # GitHub also requires the second and the third.
             {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
             for rule, text in ((rule, {"text": said}) for rule, said in RULES.items())
         ],
@@ -119,8 +117,8 @@ def sarif(result: CheckResult) -> str:
 def junit(result: CheckResult) -> str:
     """A JUnit document: one test case for the change as a whole, and one for each image.
 
-    An image fails that breaks an objective, unless somebody accepted that, or can no longer be
-    installed; it is skipped where it could not be installed before either.
+    An image fails if it breaks an objective (unless that was accepted) or can no longer be
+    installed; it is skipped if it could not be installed before either.
     """
     from junitparser import JUnitXml, TestSuite
 
@@ -136,7 +134,7 @@ def junit(result: CheckResult) -> str:
 
 
 def _whole_case(result: CheckResult) -> TestCase:
-    """The case of the change: what concerns no image alone."""
+    """The test case of the whole change: what does not belong to one image."""
     from junitparser import Failure, Skipped, TestCase
 
     case = TestCase("the change", "minimize")
@@ -162,7 +160,7 @@ def _image_case(image: ImageResult, *, accepted: bool) -> TestCase:
     elif not accepted:
         violated = [objective for objective in image.objectives if objective.worse]
         texts = [f"{to_text(allows(o))}: {metric_text(o.metric, o.value)}" for o in violated]
-        # One outcome for each case: readers count cases, and many show no second one.
+        # One outcome for each case: readers count cases, and many show only one.
         if texts:
             case.result = [
                 _with_text(Failure(_xml("; ".join(texts)), "objective"), "\n".join(texts))
@@ -176,19 +174,19 @@ def _with_text(outcome: FinalResult, text: str) -> FinalResult:
 
 
 def _xml(text: str) -> str:
-    """The text without what is not seen, among it all that XML 1.0 cannot hold
+    """The text without invisible characters, which include all that XML 1.0 cannot hold
     (https://www.w3.org/TR/xml/#charsets)."""
     return printable(text)
 
 
 def append_summary(path: Path, text: str) -> None:
-    """Add Markdown to the file that the system shows as the run's summary."""
+    """Append Markdown to the file that the system shows as the run's summary."""
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
 
 
 def _fingerprint(remark: Annotation) -> str:
-    """The same for the same remark wherever its line moves to."""
+    """A digest that stays the same if the remark's line moves."""
     text = "\0".join((remark.rule, remark.path, remark.message))
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
@@ -201,12 +199,12 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-# The account of the token that GitHub gives each job; it may not ask who it is.
+# The account of the token that GitHub gives each job, which may not request its own user.
 _ACTIONS_LOGIN = "github-actions[bot]"
 
 
 class _Comments(Protocol):
-    """The comments of a forge, as both modules `comments` have them."""
+    """The functions on comments that both forges' modules `comments` have."""
 
     async def anybody_has(self, key: PullRequestKey, marker: str) -> bool: ...
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None: ...
@@ -214,10 +212,10 @@ class _Comments(Protocol):
 
 
 async def put_ci_comment(change: ChangeRequest, result: CheckResult) -> Comment | None:
-    """Write the comment about `result`, or bring the one of an earlier run up to date.
+    """Write the comment about `result`, or update that of an earlier run.
 
-    Null where none is needed: nothing changes and none stands there, or the bot comments itself.
-    Raises ForgeError and its subclasses, also where the token may not write.
+    Null if none is needed: nothing changes and none exists, or the bot comments itself. Raises
+    ForgeError and its subclasses, also if the token may not write.
     """
     key = PullRequestKey(change.forge, change.repository, change.number)
     async with _open(change) as comments:
@@ -238,7 +236,7 @@ async def _open(change: ChangeRequest) -> AsyncIterator[_Comments]:
         from bot.forge.gitlab.comments import GitLabComments
         from bot.forge.gitlab.members import GitLabPeople
 
-        # The address of python-gitlab is the instance's, to which it adds the API's path.
+        # python-gitlab takes the address of the instance and adds the API's path.
         client = GitLabClient(change.api_url.removesuffix("/api/v4"), change.token)
         try:
             yield GitLabComments(client, GitLabPeople().own_login, change.web_url)

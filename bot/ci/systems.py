@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from bot.errors import UsageError
 from bot.git.history import Commit
 
-# The branch that the remote calls its own, which no runner's clone has: of what is new, the base.
+# The remote's default branch (no runner's clone has it): the base of a new branch.
 _DEFAULT = Commit("refs/remotes/origin/HEAD", "origin", "HEAD")
 _ZUULS_ORIGIN = "file:///dev/null"
 
@@ -33,7 +33,7 @@ Variables = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A pull or merge request that can be commented on; `token` is null where there is none."""
+    """A pull or merge request that can be commented on; `token` is null if there is none."""
 
     forge: Literal["github", "forgejo", "gitlab"]
     api_url: str
@@ -45,12 +45,12 @@ class ChangeRequest:
 
 @dataclass(frozen=True, slots=True)
 class CiRun:
-    """The subject of one run: the commits, the branch that the change goes to, the change request.
+    """The subject of one run: the commits, the base branch, the change request.
 
-    `otherwise` is the base where the first one can be had from nowhere: a push that was forced may
-    leave no trace of the commit before, and a fork may not read the project that it is of.
-    `summary` is the file that the system shows as the run's summary, in Markdown; `attachments` is
-    the folder whose files it keeps with the run. Each is null where there is none.
+    `otherwise` is a second base, if the first one cannot be fetched: after a forced push the
+    previous commit may be nowhere, and a fork may not read the project that it comes from.
+    `summary` is the Markdown file that the system shows as the run's summary; `attachments` is the
+    folder whose files it stores with the run. Each is null if there is none.
     """
 
     system: System
@@ -65,22 +65,22 @@ class CiRun:
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """The branch that is checked out, and the URL of the remote origin; null where none is."""
+    """The checked-out branch, and the URL of the remote origin; null if there is none."""
 
     branch: str | None = None
     origin: str | None = None
 
 
 def find_run(name: str, variables: Variables, clone: Clone) -> CiRun:
-    """The run of the CI system `name`, or of the one that the variables are of where it is `auto`.
+    """The run of the CI system `name`; with `auto`, of the one whose variables are set.
 
-    UsageError where no system is found, or it does not say what it should.
+    Raises UsageError if no system is found, or a variable is missing.
     """
     kind = _detected(variables, clone) if name == "auto" else name
     if kind is None:
         raise UsageError(
             "No CI system was recognized by its environment variables.",
-            f"Say which one it is: --ci {'|'.join(_READERS)}.",
+            f"Name it: --ci {'|'.join(_READERS)}.",
         )
     return _READERS[kind](variables, clone)
 
@@ -97,7 +97,7 @@ def _detected(variables: Variables, clone: Clone) -> str | None:
     ):
         if variables.get(variable):
             return system
-    # Zuul sets no variables, but leaves no remote to fetch from.
+    # Zuul sets no variables; its clones have no remote to fetch from.
     return "zuul" if clone.origin == _ZUULS_ORIGIN else None
 
 
@@ -106,7 +106,7 @@ def _needed(variables: Variables, name: str, system: str) -> str:
     if not value:
         raise UsageError(
             f"The variable {name}, which {system} sets, is not in the environment.",
-            "Hand it on to this process, or say --base and --head.",
+            "Pass it to this process, or use --base and --head.",
         )
     return value
 
@@ -131,7 +131,7 @@ class _MergeGroup(BaseModel):
 
 
 class _Event(BaseModel):
-    """The part of GitHub's events that names commits; Forgejo's are alike."""
+    """The part of GitHub's events that names commits; Forgejo's are the same."""
 
     pull_request: _PullRequest | None = None
     merge_group: _MergeGroup | None = None
@@ -184,13 +184,13 @@ def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Comm
         return base, head, group.base_ref.removeprefix("refs/heads/")
     head_sha = event.after or _needed(variables, "GITHUB_SHA", "the runner")
     ref = variables.get("GITHUB_REF", "")
-    # A tag is of no branch.
+    # A tag is on no branch.
     branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else None
     return _before(event.before), Commit(head_sha, "origin", ref or None), branch
 
 
 def _before(sha: str | None) -> Commit:
-    """The commit before a push; the default branch for what is new, and for no push."""
+    """The commit before a push; the default branch for a new branch, and without a push."""
     if sha is None or not sha.strip("0"):
         return _DEFAULT
     return Commit(sha, "origin")
@@ -206,13 +206,13 @@ def _gitlab(variables: Variables, clone: Clone) -> CiRun:
         return CiRun("gitlab", before, Commit(sha, "origin"), branch, _DEFAULT)
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise UsageError(
-            f"The variable CI_MERGE_REQUEST_IID is no number: {number[:40]!r}.",
-            "Hand it on as GitLab sets it, or say --base and --head.",
+            f"The variable CI_MERGE_REQUEST_IID is not a number: {number[:40]!r}.",
+            "Pass it as GitLab sets it, or use --base and --head.",
         )
     branch = _needed(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
     project_url = _needed(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
-    # A fork's pipeline runs in the fork, whose clone has no target branch. Where the project cannot
-    # be read from there, the merge base that GitLab names is in the fork too.
+    # A fork's pipeline runs in the fork, whose clone has no target branch. If the project cannot
+    # be read from there, the fork has the merge base that GitLab names too.
     own = variables.get("CI_MERGE_REQUEST_PROJECT_ID") == variables.get("CI_PROJECT_ID")
     remote = "origin" if own else f"{project_url}.git"
     merge_base = variables.get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
@@ -242,7 +242,7 @@ def _jenkins(variables: Variables, clone: Clone) -> CiRun:
     del clone
     target = variables.get("CHANGE_TARGET")
     if target is not None:
-        # HEAD may be Jenkins' own merge of both: no remote has it.
+        # HEAD may be Jenkins' own merge of both, which no remote has.
         base = Commit(f"refs/heads/{target}", "origin", f"refs/heads/{target}")
         return CiRun("jenkins", base, Commit("HEAD"), target)
     branch = (variables.get("BRANCH_NAME") or variables.get("GIT_BRANCH", "")).removeprefix(
@@ -257,7 +257,7 @@ def _zuul(variables: Variables, clone: Clone) -> CiRun:
     if clone.branch is None:
         raise UsageError(
             "Zuul has the branch of a change checked out, and here is none.",
-            "Run it in the folder that zuul.project.src_dir names, or say --base and --head.",
+            "Run it in the folder that zuul.project.src_dir names, or use --base and --head.",
         )
     base = Commit(f"refs/remotes/origin/{clone.branch}")
     return CiRun("zuul", base, Commit("HEAD"), clone.branch)
@@ -279,7 +279,7 @@ def _packit(variables: Variables, clone: Clone) -> CiRun:
             f"refs/heads/{source}" if source else None,
         )
     else:
-        # A commit or a release: Packit says nothing of what was there before.
+        # For a commit or a release Packit does not name the previous commit.
         sha = _needed(variables, "PACKIT_COMMIT_SHA", "Packit")
         base, head = Commit(f"{sha}^"), Commit(sha, "origin")
     # https://tmt.readthedocs.io/en/stable/overview.html#test-variables

@@ -1,1 +1,1 @@
-"""Functions that read strangers' bytes, called in a process of their own that has limits."""
+"""Calls functions that read untrusted bytes in a process of its own with limits."""

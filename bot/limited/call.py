@@ -1,11 +1,10 @@
-"""Calling a function in a process of its own, with limits of memory and time.
+"""Calls a function in a process of its own, with limits of memory and time.
 
-What strangers wrote is parsed there: a file that takes all memory, or a regular expression that
-does not end, ends that process and not the server. Its answer is bytes of a limited number.
-
-One process (`bot.limited.forker`) has imported the readers and forks for each call, in some
-milliseconds. (multiprocessing's fork server would run the program's main module once more, of which
-a script without `if __name__ ...` dies.)
+Untrusted files are parsed there: one that takes all memory, or a regular expression that does not
+end, ends that process and not the server. The answer is bytes, limited in number. One process
+(`bot.limited.forker`) has imported the readers and forks for each call, in some milliseconds.
+(multiprocessing's fork server would run the program's main module again, which fails in a script
+without `if __name__ ...`.)
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from bot.errors import SurroundingsError
 from bot.limited.forker import ANSWER, MEMORY, REFUSED, UnreadableError
 
 MEBIBYTE = 1024 * 1024
-# Calls at once, of one server: each may take its limit of memory.
+# Simultaneous calls of one server: each may use its limit of memory.
 _AT_ONCE = threading.BoundedSemaphore(4)
-# Seconds that a call may wait for its process to start, on a machine that is busy.
+# Seconds that a call may wait for its process to start on a busy machine.
 _STARTING = 60.0
-# Seconds between the closing of its descriptors and the end of a process that dies.
+# Seconds between the closing of a dying process's descriptors and its end.
 _ENDING = 0.2
 _CHUNK = 1 << 16
 
@@ -47,7 +46,7 @@ class CallLimits:
 
 
 class LimitError(UnreadableError):
-    """A call ran into one of its limits; the text says into which."""
+    """A call exceeded one of its limits; the text says which."""
 
 
 def call_limited(
@@ -58,16 +57,16 @@ def call_limited(
 ) -> bytes:
     """Return `function(*arguments, *descriptors)`, called in a process of its own.
 
-    `function` is one of a module's own; `arguments` are ours, and can be pickled; `descriptors` are
-    open files. Raises UnreadableError as `function` does, LimitError where it runs into one of
-    `limits`, SurroundingsError where no process can be had.
+    `function` is at the top of its module; `arguments` are trusted and can be pickled;
+    `descriptors` are open files. Raises UnreadableError as `function` does, LimitError if it
+    exceeds one of `limits`, SurroundingsError if no process can be started.
     """
     limits = limits or CallLimits()
     with _AT_ONCE:
         found = _answer(function, arguments, limits, descriptors)
         if not found and _FORKER.has_died():
             found = _answer(function, arguments, limits, descriptors)
-    # The kind comes last: an answer without it is cut short.
+    # The kind is the last byte: an answer without it is incomplete.
     kind, text = found[-1:], found[:-1]
     if kind == ANSWER:
         return text
@@ -75,7 +74,7 @@ def call_limited(
         raise UnreadableError(text.decode(errors="replace"))
     if kind == MEMORY:
         raise LimitError(f"reading it takes more than {limits.memory // MEBIBYTE} MiB of memory")
-    # The signal of a limit ended it, or a fault of ours, whose traceback is in the log.
+    # A limit's signal ended it, or a bug of ours, whose traceback is in the log.
     raise LimitError(f"reading it takes more than {limits.seconds:g} s, or fails")
 
 
@@ -85,7 +84,7 @@ def _answer(
     limits: CallLimits,
     descriptors: Sequence[int],
 ) -> bytes:
-    """The bytes that the process of one call writes; empty where it dies before."""
+    """The bytes that the process of one call writes; empty if it died before."""
     with contextlib.ExitStack() as stack:
         given = os.memfd_create("minimize-arguments")
         stack.callback(os.close, given)
@@ -103,12 +102,12 @@ def _answer(
 
 
 def prepare() -> None:
-    """Start the process that forks, if it does not run: it then is ready once it is needed."""
+    """Start the process that forks, if it does not run, so that it is ready for the first call."""
     _FORKER.start()
 
 
 def _read(descriptor: int, limits: CallLimits) -> bytes:
-    """The bytes that come through a pipe. Raises LimitError where they are too many."""
+    """The bytes that come through a pipe. Raises LimitError above the limit."""
     deadline = time.monotonic() + limits.seconds + _STARTING
     found = bytearray()
     with selectors.DefaultSelector() as selector:
@@ -121,12 +120,12 @@ def _read(descriptor: int, limits: CallLimits) -> bytes:
             if not piece:
                 break
         else:
-            raise SurroundingsError("The process that reads what strangers wrote does not answer.")
+            raise SurroundingsError("The process that reads untrusted files does not answer.")
     return bytes(found)
 
 
 class _Forker:
-    """The process that forks; started when it is first needed, and anew where it has died."""
+    """The process that forks; started on first use, and again after it died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -161,17 +160,17 @@ class _Forker:
             try:
                 socket.send_fds(self.start(), [message], list(descriptors))
             except OSError as error:
-                # It died since: `start` sees that it is gone, and starts another.
+                # It died meanwhile: `start` will notice, and start another.
                 if last:
                     raise SurroundingsError(
-                        f"No process can be had to read what strangers wrote: {error.strerror}."
+                        f"No process can be started to read untrusted files: {error.strerror}."
                     ) from error
                 self.stop()
             else:
                 return
 
     def has_died(self) -> bool:
-        """Return whether the process is there no more, or just ends."""
+        """Return whether the process has ended, or is about to."""
         with self._lock:
             if self._process is None:
                 return True

@@ -1,4 +1,4 @@
-"""Fields of what strangers wrote, as pydantic checks them: characters, lengths, numbers."""
+"""Field types for untrusted data, validated by pydantic: characters, lengths, numbers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
 
 
 class Strict(BaseModel):
-    """An object that has the fields of its class and no others, of their types exactly."""
+    """An object with exactly the fields of its class, in their exact types."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def text(most: int, pattern: str | None = None, least: int = 0) -> StringConstraints:
-    """A text of `least` to `most` characters, which fit the pattern."""
+    """The type of a text of `least` to `most` characters that match the pattern."""
     return StringConstraints(min_length=least, max_length=most, pattern=pattern)
 
 
-# rpm's own characters (ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL of build/parsePreamble.c): a
-# percent sign and braces are of macros that nothing defined.
+# rpm's own characters (ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL of build/parsePreamble.c);
+# the percent sign and braces are for undefined macros.
 Name = Annotated[str, text(limits.NAME, r"^[A-Za-z0-9_%][A-Za-z0-9._+%{}-]*$")]
 Version = Annotated[str, text(limits.NAME, r"^[A-Za-z0-9._+%{}~^-]+$")]
 Architecture = Annotated[str, text(limits.NAME, r"^[A-Za-z0-9_%{}?!:-]+$")]
@@ -37,6 +37,6 @@ FileName = Annotated[str, text(limits.PATH)]
 
 
 def problem(error: ValidationError) -> str:
-    """The first thing that does not fit: its place, and what is wrong there; never its text."""
+    """The first error: its place and kind, without the invalid text."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(str(part)[:40] for part in first['loc'])}: {first['type']}"

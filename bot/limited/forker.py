@@ -1,7 +1,7 @@
 """The process that forks a child for each call, and the child (`bot.limited.call`).
 
-It has imported what it calls before the first call comes, runs one thread, and ends with its
-server: its socket then is closed.
+It imports the called modules before the first call, runs one thread, and ends with its server, when
+its socket is closed.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-# The last byte of what a child writes: of which kind the rest is.
+# The last byte of a child's answer: the kind of the rest.
 ANSWER, REFUSED, MEMORY = b"a", b"r", b"m"
-# The modules that have the functions which are called.
+# The modules of the called functions.
 READERS: tuple[str, ...] = ("bot.spec.results", "bot.build.headers", "bot.build.listing")
-_MOST_TEXT = 4096  # bytes of what is said of a refusal
+_MOST_TEXT = 4096  # bytes of an error's text
 _MESSAGE, _DESCRIPTORS = 4096, 16
 
 
 class UnreadableError(ValueError):
-    """Strangers' bytes are not what they should be; the text says why."""
+    """Untrusted bytes are not in the expected format; the text says why."""
 
 
 def main(descriptor: int) -> None:
     """Answer the calls that come through a socket until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Children are nobody's to wait for.
+    # The kernel reaps ended children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=descriptor)
     for name in READERS:
@@ -83,7 +83,7 @@ def _answer(limits: dict[str, float], descriptors: Sequence[int]) -> NoReturn:
 
 
 def _limit(seconds: float, memory: int) -> None:
-    """Bound this process: more memory than now, processor time, no files, no processes."""
+    """Limit this process: memory above the present, processor time, no files, no processes."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     size = pages * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
@@ -92,6 +92,6 @@ def _limit(seconds: float, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     gc.disable()
-    # Nobody catches it: it ends the process wherever it is.
+    # Not caught: it ends the process wherever it is.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)

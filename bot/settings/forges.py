@@ -1,4 +1,4 @@
-"""Field types of the settings, the forges of the settings, and the table of the kinds of forges."""
+"""Field types of the settings, the settings of forges, and the table of forge types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Strict(BaseModel):
-    """Unknown fields and wrong types are refused, and no error shows a value."""
+    """A model that refuses unknown fields and wrong types; its errors show no values."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, populate_by_name=True
@@ -35,7 +35,7 @@ class Strict(BaseModel):
 
 
 class SecretReference(Strict):
-    """Where a secret is: `{env: NAME}` or `{file: PATH}`. The secret itself is never here."""
+    """The place of a secret: `{env: NAME}` or `{file: PATH}`. The secret itself is never here."""
 
     env: str | None = None
     file: str | None = None
@@ -44,7 +44,7 @@ class SecretReference(Strict):
     @classmethod
     def _never_the_secret_itself(cls, value: Any) -> Any:
         if not isinstance(value, dict | SecretReference):
-            # pydantic tells ValueErrors with their place, TypeErrors it lets through.
+            # pydantic reports ValueErrors with their place, but not TypeErrors.
             raise ValueError(  # noqa: TRY004
                 "a secret is a reference, {env: NAME} or {file: PATH}, never itself"
             )
@@ -63,7 +63,7 @@ class SecretReference(Strict):
         return self
 
     def value(self) -> str:
-        """The secret; UsageError (naming the reference, not the secret) if it is not there."""
+        """The secret; raises UsageError (naming the reference, not the secret) if it is missing."""
         if self.env is not None:
             found = os.environ.get(self.env)
             where = f"The environment variable {self.env}"
@@ -83,15 +83,16 @@ class SecretReference(Strict):
 
 
 class WatchedSecrets:
-    """Secrets that are read again when their file changes: one is rotated without a restart.
+    """Secrets that are read again when their file changes, so that they can be rotated without a
+    restart.
 
-    Iterating gives their present values; where a file cannot be read, those before it.
+    Iterating gives their present values; if a file cannot be read, the previous ones.
     """
 
     def __init__(self, references: Iterable[SecretReference]) -> None:
-        """UsageError if a secret is not there."""
+        """Raises UsageError if a secret is missing."""
         self._references = tuple(references)
-        # Made once: each webhook looks at them.
+        # Made once: each webhook needs them.
         self._files = tuple(Path(one.file) for one in self._references if one.file is not None)
         self._seen = self._stamps()
         self._values = tuple(one.value() for one in self._references)
@@ -121,7 +122,7 @@ class WatchedSecret:
     """One secret that is read again when its file changes."""
 
     def __init__(self, reference: SecretReference) -> None:
-        """UsageError if it is not there."""
+        """Raises UsageError if the secret is missing."""
         self._secrets = WatchedSecrets((reference,))
 
     def text(self) -> str:
@@ -129,7 +130,7 @@ class WatchedSecret:
         return next(iter(self._secrets))
 
 
-# A secret that stays, or one that may be rotated.
+# A fixed secret, or one that may be rotated.
 Secret = str | WatchedSecret
 
 
@@ -158,14 +159,14 @@ PlaceOfRepositories = Annotated[str, AfterValidator(_place_of_repositories)]
 
 @dataclass(frozen=True, slots=True)
 class ForgeType:
-    """One kind of forge.
+    """One type of forge.
 
     `package` has the modules that bot/forge/protocol.py names. `api_url` and `web_url` are those of
-    the public one, `api_path` where the API of another is on its host.
-    `has_apps`: it takes an App's credential, and check runs. `guests`: its role `read` may not read
-    the code of a private repository (https://docs.gitlab.com/user/permissions/, Guest).
-    `edits_comments`: its API does, so that a check may comment before it has ended. `announces`:
-    its package has `read_message` in its module `events`, for brokers.
+    the public instance, `api_path` is the API's path on other hosts. `has_apps`: it supports App
+    credentials, and check runs. `guests`: its role `read` may not read the code of a private
+    repository (https://docs.gitlab.com/user/permissions/, Guest). `edits_comments`: its API can
+    edit comments, so that a check may comment before it has ended. `announces`: its package has
+    `read_message` in its module `events`, for brokers.
     """
 
     package: str
@@ -178,7 +179,7 @@ class ForgeType:
     announces: bool = False
 
 
-# A new forge is its package and its row here.
+# A new forge needs its package and a row here.
 FORGE_TYPES: dict[str, ForgeType] = {
     "github": ForgeType(
         "bot.forge.github",
@@ -220,11 +221,10 @@ class GitHubApp(Strict):
 
 
 class MessageSettings(Strict):
-    """Where a forge announces what happens: topics of a broker that speaks AMQP 0-9-1, as
-    fedora-messaging's do.
+    """Announcements of a forge on a broker that speaks AMQP 0-9-1, as fedora-messaging's does.
 
     `url` is a reference, as a broker's URL may have a password. A queue that is not `durable` is
-    gone with the connection. `ca_file`, `certificate` and `key` (PEM) are for amqps.
+    deleted with the connection. `ca_file`, `certificate` and `key` (PEM) are for amqps.
     """
 
     url: SecretReference
@@ -237,12 +237,12 @@ class MessageSettings(Strict):
 
 
 class ForgeSettings(Strict):
-    """One forge. `web_url` is where its pages and repositories are, if not the usual place.
+    """One forge.
 
-    `messages` are a source of events beside webhooks, or instead: then `webhook_secrets` is empty.
-
-    `app` and `check_runs` are GitHub's alone. On pull requests of bots there is no comment, only
-    the status, unless `comment_on_bots`.
+    `web_url` is where its pages and repositories are, if not the usual place. `messages` are a
+    source of events in addition to webhooks, or instead: then `webhook_secrets` is empty. `app` and
+    `check_runs` are for GitHub only. Pull requests of bots get a status but no comment, unless
+    `comment_on_bots`.
     """
 
     type: str
@@ -277,7 +277,7 @@ class ForgeSettings(Strict):
     def _some_source_of_events(
         cls, value: tuple[SecretReference, ...], info: ValidationInfo
     ) -> tuple[SecretReference, ...]:
-        # Messages that are wrong are missing here, and have an error of their own.
+        # Invalid messages are missing here, and have an error of their own.
         if not value and info.data.get("messages", ...) is None:
             raise ValueError("is empty, and there are no messages")
         return value
@@ -303,10 +303,10 @@ class ForgeSettings(Strict):
 
     @property
     def clone_url(self) -> str:
-        """Where git repositories are, without the last slash."""
+        """The URL below which git repositories are, without the last slash."""
         if self.web_url is not None:
             return self.web_url
         if self.api_url == self._kind.api_url:
             return self._kind.web_url
-        # On a host of one's own the API is below its pages.
+        # On other hosts the API is below the pages' URL.
         return self.api_url.removesuffix(self._kind.api_path)

@@ -1,6 +1,6 @@
-"""The settings of a running server: logs, metrics, traces, builds, and how long data stays.
+"""Settings of a running server: logs, metrics, traces, builds, and retention of data.
 
-Koji and Copr are build services whose builds the builder `external` takes.
+Koji and Copr are build services whose builds the builder `external` uses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Listen(Strict):
 
 
 class LogSettings(Strict):
-    """Logs on standard error: `text`, or `json` with one object a line."""
+    """Logs on standard error: `text`, or `json` with one object per line."""
 
     format: Literal["text", "json"] = "text"
 
@@ -36,10 +36,10 @@ class MetricsSettings(Strict):
 
 
 class TraceSettings(Strict):
-    """The OTLP collector that traces are sent to: the URL with its path, such as
-    https://collector.example.org/v1/traces.
+    """The OTLP collector for traces.
 
-    `authorization` is the header of that name.
+    `url` is with its path, such as https://collector.example.org/v1/traces. `authorization` is the
+    header of that name.
     """
 
     endpoint: Url
@@ -47,22 +47,22 @@ class TraceSettings(Strict):
 
 
 class Kept(Strict):
-    """An age and a size: older than `days` leaves; then the oldest, until `bytes` are enough."""
+    """Limits of age and size: what is older than `days` is deleted, then the oldest until `bytes`
+    are left."""
 
     days: Days
     bytes: Bytes
 
 
 class RetentionSettings(Strict):
-    """The age and the size of each kind of data, which one periodic job keeps to.
+    """The limits of age and size for each kind of data, which a periodic job enforces.
 
-    `deliveries`: those that were handled. `checks`: checks with their results and steps, of pull
-    requests that are over and that no merged change names. `runs`: those of the engine that ended;
-    the size is that of their steps' values. `logs`: of builds that failed, but those of pull
-    requests that are open. By their last use: `builds`, packages with their logs; `git`, objects
-    of other hosts' repositories; `metadata` of the distributions', with what was made of it;
-    `roots`, in which packages are built and specs evaluated. `remains`: what killed runs left in
-    the cache.
+    `deliveries`: handled ones. `checks`: checks with their results and steps, of pull requests that
+    are over and that no merged change names. `runs`: ended runs of the engine; the size is that of
+    their steps' values. `logs`: of builds that failed, except for open pull requests. By their last
+    use: `builds`, packages with their logs; `git`, objects of other hosts' repositories; `metadata`
+    of distributions, with files made of it; `roots`, in which packages are built and specs
+    evaluated. `remains`: files that killed runs left in the cache.
     """
 
     deliveries: Kept = Kept(days=30, bytes=1_000_000_000)
@@ -81,10 +81,11 @@ Architecture = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,15}$")]
 
 
 class BuildService(Strict):
-    """A build service. A link is one to a build of it where it begins with `web_url`.
+    """A build service.
 
-    `files_url` is where its packages are, and nowhere else. `hub_url` is Koji's alone: where its
-    hub takes calls, by default `kojihub` beside its pages, as koji's own configuration has it.
+    A link that begins with `web_url` is one to its builds. `files_url` is the only place of its
+    packages. `hub_url` is for Koji only: the URL of its hub, by default `kojihub` beside its pages,
+    as in koji's own configuration.
     """
 
     type: Literal["koji", "copr"]
@@ -103,25 +104,22 @@ class BuildService(Strict):
     @model_validator(mode="after")
     def _hubs_are_kojis(self) -> BuildService:
         if self.type == "copr" and self.hub_url is not None:
-            raise ValueError("hub_url is not copr's: its API is below web_url")
+            raise ValueError("hub_url is not for copr: its API is below web_url")
         return self
 
 
 class BuildSettings(Strict):
     """Rebuilding: whether, with which builder, and whose changes.
 
-    A change is rebuilt when its author and the pusher of its head are trusted: each has the triage
+    A change is rebuilt if its author and the pusher of its head are trusted: each has the triage
     role or above in the repository, or is one of `trusted` (user names; `*` is everybody; a name
-    with a slash is a team, `organisation/team` on GitHub, or a group's path on GitLab); or when
-    somebody with the write role allows it for the commit. All changes are predicted; what is not
-    built of others counts for nothing until somebody allows it.
-
-    `emulated` are architectures that machines of another one may build for under emulation, where
-    no machine of that architecture works.
-
-    `external` are the places, URLs, below which the repositories of the builder `external` may be:
-    what a repository's .minimize.yaml names elsewhere is not read. `services` are those whose
-    builds it may take, by the name that a .minimize.yaml has.
+    with a slash is a team, `organisation/team` on GitHub, or a group's path on GitLab); or if
+    somebody with the write role allows it for the commit. All changes are predicted; the verdict
+    on a change that is not trusted is `action_required` until somebody allows it. `emulated` are
+    architectures that machines of another one may build for under emulation, if no machine of that
+    architecture works. `external` are the URLs below which the repositories of the builder
+    `external` may be: others in a .minimize.yaml are refused. `services` are the build services
+    that may be used, by their name in .minimize.yaml.
     """
 
     enabled: bool = True
@@ -133,9 +131,8 @@ class BuildSettings(Strict):
 
 
 class SandboxSettings(Strict):
-    """Strangers' code on a machine where its memory cannot be limited as a whole: no control group
-    can be made (`minimize doctor` says so). It is refused there, unless these words are written.
-    """
+    """Policy for untrusted code on a machine where no control group can limit its memory as a whole
+    (`minimize doctor` says so): it is refused, unless these words are written."""
 
     without_memory_limit: Literal["refuse", "run strangers' code anyway"] = "refuse"
 

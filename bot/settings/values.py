@@ -1,4 +1,4 @@
-"""The server's settings as values, and reading them: every place that is wrong is named.
+"""The server's settings as values, and reading them with all errors and their places.
 
 No error shows a secret.
 """
@@ -37,13 +37,13 @@ Mode = Literal["silent", "comment", "enforce"]
 
 
 class EngineSettings(Strict):
-    """DBOS. `database` is an SQLite path, or a reference to a Postgres URL with its password.
+    """The engine, DBOS.
 
-    `keep_days` is the older name of retention.runs.days.
-    `executor_id` names this process to the engine: unique, and the same after a restart.
-    `architectures` are those that it builds for: its machine's where none is named. A build that
-    waits for so many seconds (`wait_for_worker`) while nobody builds for its architecture goes to
-    another place, or ends.
+    `database` is an SQLite path, or a reference to a Postgres URL with its password. `keep_days` is
+    the older name of retention.runs.days. `executor_id` names this process to the engine: unique,
+    and the same after a restart. `architectures` are those that it builds for; by default its
+    machine's. A build that waits `wait_for_worker` seconds without a process for its architecture
+    goes to another place, or ends.
     """
 
     database: Place | SecretReference | None = None
@@ -65,11 +65,11 @@ class EngineSettings(Strict):
 
 
 class Limits(Strict):
-    """Seconds for the parts of a check, the memory of a process that computes one (builds in their
-    sandbox have limits of their own), and what the server takes at all.
+    """Limits of the server.
 
-    `specs` are the spec files of one change; `author_checks`, `repository_checks` and
-    `user_questions` are counted within an hour.
+    Seconds for the parts of a check, bytes of memory for a process that computes one (builds have
+    limits of their own), and numbers of requests accepted. `specs` are the spec files of one
+    change; `author_checks`, `repository_checks` and `user_questions` are counted within an hour.
     """
 
     prediction_seconds: Seconds = 300.0
@@ -89,15 +89,13 @@ Owners = dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]
 
 
 class RepositoryRule(Strict):
-    """Which `repository` documents the branches of a forge's repositories stand for.
+    """The `repository` documents for branches of a forge's repositories.
 
-    `match` is a glob on owner/name, `branch` one on the base branch; the first rule that fits
-    counts, and the repository's own .minimize.yaml goes before them all.
-
-    `mode`: `silent` records checks and writes nothing on the forge, no issues either; `comment`
-    writes comments and a status that never fails; `enforce` writes all. Branches without a rule are
-    enforced.
-    Without `suggestions` no line of a pull request gets one.
+    `match` is a glob on owner/name, `branch` one on the base branch; the first matching rule
+    counts, but the repository's own .minimize.yaml takes precedence over all. `mode`: `silent`
+    records checks and writes nothing on the forge, including issues; `comment` writes comments and
+    a status that never fails; `enforce` writes all. Branches without a rule are enforced. Without
+    `suggestions` no suggestions are made for lines of a pull request.
     """
 
     match: str
@@ -109,11 +107,11 @@ class RepositoryRule(Strict):
 
 
 class BaseImageRow(Strict):
-    """A row of the table of base images: what a `FROM` that the glob `image` fits stands for.
+    """A row of the table of base images: what a `FROM` that matches the glob `image` stands for.
 
     `weak_dependencies` and `documentation`: whether its dnf.conf installs them by default. `files`
-    is a folder with the image's files, or with its OCI layout, on this machine: its rpm database
-    tells its packages, the environment those of architectures that are not there.
+    is a folder on this machine with the image's files, or with its OCI layout: its packages are
+    read from its rpm database; on architectures that it lacks they are the environment's.
     """
 
     image: str
@@ -131,9 +129,10 @@ class BaseImageRow(Strict):
 
 
 class PrivatePages(Strict):
-    """Signed links to the checks of private repositories: the comment and the status have them.
+    """Signed links to checks of private repositories, used in comments and statuses.
 
-    The first of `keys` signs, all are taken, so that one can be rotated; a link is good for `days`.
+    The first of `keys` signs, all are accepted, so that keys can be rotated; a link is valid for
+    `days`.
     """
 
     keys: Annotated[tuple[SecretReference, ...], Field(strict=False, min_length=1)]
@@ -141,12 +140,12 @@ class PrivatePages(Strict):
 
 
 class IssueSettings(Strict):
-    """Where `minimize track` writes issues; a place is `FORGE:REPOSITORY`.
+    """The places where `minimize track` writes issues, each `FORGE:REPOSITORY`.
 
-    `objectives` maps ids of objectives, or globs of them, to the place for those that drift broke;
-    the first that fits counts. Objectives of a repository's own .minimize.yaml go to that
-    repository, unless `own` is false. `weekly` maps maintainers, as documents name them, to the
-    place of their weekly summary.
+    `objectives` maps ids of objectives, or globs of them, to the place for those broken by drift;
+    the first match counts. Objectives of a repository's own .minimize.yaml go to that repository,
+    unless `own` is false. `weekly` maps maintainers, as documents name them, to the place of their
+    weekly summary.
     """
 
     objectives: dict[str, IssuePlace] = Field(default_factory=dict)
@@ -154,7 +153,7 @@ class IssueSettings(Strict):
     weekly: dict[str, IssuePlace] = Field(default_factory=dict)
 
     def place_for(self, objective: str) -> tuple[str, str] | None:
-        """Forge and repository for a document's objective, or None."""
+        """The forge and repository for a document's objective, or None."""
         for pattern, place in self.objectives.items():
             if fnmatchcase(objective, pattern):
                 forge, _, repository = place.partition(":")
@@ -163,20 +162,19 @@ class IssueSettings(Strict):
 
 
 class SnapshotSettings(Strict):
-    """How old the repositories' metadata may be before it is requested again, in seconds."""
+    """The seconds for which repositories' metadata is used before it is requested again."""
 
     max_age: Annotated[float, Field(ge=0, strict=False)] = 3600.0
 
 
 class Settings(Strict):
-    """The whole file. `data`, `config` and `cache` are absolute once loaded.
+    """The whole file.
 
-    `ca_file` has certificate authorities (PEM) that are trusted beside the system's. `maintainers`
-    are those of source packages, by names or globs, or a file of the kinds that `minimize advise
-    --maintainers` takes.
-
-    `accept`: `others` may accept that a change goes over a limit, not its author nor who pushed its
-    head; or `anyone` of the role.
+    `data`, `config` and `cache` are absolute once loaded. `ca_file` has certificate authorities
+    (PEM) that are trusted in addition to the system's. `maintainers` are those of source packages,
+    by names or globs, or a file of the kinds that `minimize advise --maintainers` reads. `accept`:
+    who may accept that a change exceeds a limit: `others` than its author and the pusher of its
+    head, or `anyone` with the role.
     """
 
     listen: Listen = Listen()
@@ -207,7 +205,7 @@ class Settings(Strict):
     def _plain_names(cls, value: dict[str, ForgeSettings]) -> dict[str, ForgeSettings]:
         for name in value:
             if not name.replace("-", "").replace("_", "").isalnum():
-                raise ValueError(f"`{name}` is no name: letters, digits, - and _")
+                raise ValueError(f"`{name}` is not a name: use letters, digits, - and _")
         return value
 
     @model_validator(mode="after")
@@ -223,9 +221,9 @@ class Settings(Strict):
     def documents_for(
         self, forge: str, repository: str, branch: str, *, default: str = ""
     ) -> tuple[str, ...]:
-        """Ids of the `repository` documents by the first rule that fits; empty if none does.
+        """Ids of the `repository` documents by the first matching rule; empty if there is none.
 
-        Where the repository's `default` branch is given, `*` as a rule's branch means that one.
+        If the repository's `default` branch is given, `*` as a rule's branch means that one.
         """
         for rule in self.repositories:
             if default and rule.branch == "*" and branch != default:
@@ -235,21 +233,21 @@ class Settings(Strict):
         return ()
 
     def has_rule_for(self, forge: str, repository: str) -> bool:
-        """Return whether some rule is for branches of a repository."""
+        """Return whether a rule is for branches of a repository."""
         return any(
             rule.forge in (None, forge) and fnmatchcase(repository, rule.match)
             for rule in self.repositories
         )
 
     def mode_for(self, forge: str, repository: str, branch: str) -> Mode:
-        """How far checks of a branch go on the forge, by the first rule that fits."""
+        """The mode for a branch, by the first matching rule."""
         rule = self.rule_for(forge, repository, branch)
         return "enforce" if rule is None else rule.mode
 
     def is_silent(self, forge: str, repository: str) -> bool:
-        """Return whether nothing is written about a repository: all rules that fit it are silent.
+        """Return whether nothing is written about a repository: all its rules are silent.
 
-        One that follows a rule for every branch fits none.
+        Rules after one for every branch are not considered.
         """
         modes: list[Mode] = []
         for rule in self.repositories:
@@ -266,7 +264,7 @@ class Settings(Strict):
 
     @property
     def runs_rule(self) -> Kept:
-        """How long runs stay in the engine."""
+        """The retention of the engine's runs."""
         days, runs = self.engine.keep_days, self.retention.runs
         return runs if days is None else runs.model_copy(update={"days": days})
 
@@ -278,7 +276,7 @@ class Settings(Strict):
         return self.data / (database or "engine.sqlite")
 
     def build_seconds(self, arch: str) -> float:
-        """The seconds that a build for `arch` may take on this machine."""
+        """The limit in seconds of a build for `arch` on this machine."""
         limits = self.limits
         native = arch == platform.machine()
         return limits.build_seconds if native else limits.emulated_build_seconds
@@ -290,7 +288,7 @@ class Settings(Strict):
         )
 
     def executor_id(self, role: Literal["server", "worker"]) -> str:
-        """The name of this process in the engine: stable over restarts on one machine."""
+        """The name of this process in the engine: the same after a restart on one machine."""
         return self.engine.executor_id or f"{role}-{socket.gethostname()}"[:64]
 
 
@@ -303,7 +301,7 @@ def _fits(rule: RepositoryRule, forge: str, repository: str, branch: str) -> boo
 
 
 class SettingsError(UsageError):
-    """The settings file is wrong; `problems` are `file:line: field: what`, one for each place."""
+    """The settings file is invalid; `problems` has `file:line: field: message` for each place."""
 
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
         super().__init__(
@@ -320,9 +318,9 @@ def load_settings(
     data: Path | None = None,
     cache: Path | None = None,
 ) -> Settings:
-    """The settings in the YAML file `path`; `config`, `data`, `cache` replace what it says.
+    """Load the settings from the YAML file `path`; `config`, `data`, `cache` replace its values.
 
-    SettingsError with every place that is wrong: unknown keys, wrong types, literal secrets.
+    Raises SettingsError with every place at fault: unknown keys, wrong types, literal secrets.
     """
     try:
         content = path.read_bytes()
@@ -365,8 +363,8 @@ _SERVICE_PLACES = {
 
 
 def _place(settings: Settings, name: str, base: Path) -> Path:
-    """A folder of the settings; where they do not say, one that the server's user may write: none
-    beside settings in /etc."""
+    """A folder of the settings; by default one beside them, or one of the system if they are in
+    /etc."""
     chosen: Path = getattr(settings, name)
     if name in settings.model_fields_set or name not in _SERVICE_PLACES:
         return chosen
@@ -382,7 +380,7 @@ _UNION_BRANCHES = {"path", "SecretReference", "function-before[_never_the_secret
 
 
 def _places(path: Path, text: YamlText, error: ValidationError) -> list[str]:
-    """One line for each problem; never the value, which may be a secret written by mistake."""
+    """One line for each problem, without the value, which may be a secret written by mistake."""
     lines: dict[str, None] = {}
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         steps = [s for s in item["loc"] if not (isinstance(s, str) and s in _UNION_BRANCHES)]

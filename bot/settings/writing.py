@@ -1,4 +1,4 @@
-"""A first settings file, written from an operator's answers; its secrets are files beside it."""
+"""A first settings file, written from an operator's answers; secrets go to files beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SERVICE_USER = "minimize"
 
 @dataclass(frozen=True, slots=True)
 class ForgeAnswers:
-    """A forge of the settings: a GitHub App by its number, or a token where `app` is null.
+    """A forge of the settings: a GitHub App by its number, or a token if `app` is null.
 
     `credential` is the App's private key or the token.
     """
@@ -30,7 +30,8 @@ class ForgeAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where browsers and the forge reach the server, and where it listens."""
+    """The address at which browsers and the forge reach the server, and the one where it
+    listens."""
 
     public_url: str
     host: str
@@ -41,7 +42,7 @@ class ServerAddress:
 class Answers:
     """The answers to `minimize setup`: paths are absolute, `document` is a repository document.
 
-    `authorities` is a file of certificate authorities that are trusted beside the system's.
+    `authorities` is a file of certificate authorities that are trusted in addition to the system's.
     """
 
     server: ServerAddress
@@ -55,7 +56,7 @@ class Answers:
 
 
 class Operator(Protocol):
-    """Somebody at a terminal."""
+    """A person at a terminal."""
 
     def prompt(
         self,
@@ -65,7 +66,7 @@ class Operator(Protocol):
         choices: Sequence[str] = (),
         secret: bool = False,
     ) -> str:
-        """The answer to a question; one of `choices`, where there are some."""
+        """The answer to a question; one of `choices`, if there are any."""
         ...
 
     def show(self, text: str) -> None:
@@ -74,10 +75,10 @@ class Operator(Protocol):
 
 
 def write_settings(path: Path, answers: Answers) -> tuple[Path, ...]:
-    """Write the settings, and the secrets that they name into files beside them.
+    """Write the settings, and the secrets that they name to files beside them.
 
-    Only the user who runs the bot may read the secrets: this one, or, where this is root and there
-    is a user `minimize`, that one's group. Returns the files, the settings last.
+    Secrets are readable only for the user who runs the bot: this user, or, if this is root and
+    there is a user `minimize`, that user's group. Returns the files, the settings last.
     """
     forge = answers.forge
     folder = path.resolve().parent
@@ -112,7 +113,7 @@ def write_settings(path: Path, answers: Answers) -> tuple[Path, ...]:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Write a secret's file anew, readable for its owner and the service's group alone."""
+    """Write a secret's file anew, readable only for its owner and the service's group."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -228,7 +228,7 @@ def test_koji_hub_is_beside_its_pages_unless_the_settings_say_where() -> None:
     found = BuildService(type="koji", web_url="https://k.org/koji/", files_url="https://f.org")
     assert found.hub_url == "https://k.org/kojihub"
     assert found.files_url == "https://f.org/"
-    with pytest.raises(ValidationError, match="hub_url is not copr's"):
+    with pytest.raises(ValidationError, match="hub_url is not for copr"):
         BuildService(type="copr", web_url="https://c", files_url="https://f", hub_url="https://h")
 
 

@@ -152,7 +152,7 @@ def test_gitlab_a_new_branch_is_compared_with_the_default_one() -> None:
 
 
 def test_gitlab_a_number_that_is_none_is_named() -> None:
-    with pytest.raises(UsageError, match="CI_MERGE_REQUEST_IID is no number: '7; x'"):
+    with pytest.raises(UsageError, match="CI_MERGE_REQUEST_IID is not a number: '7; x'"):
         find_run("auto", gitlab(CI_MERGE_REQUEST_IID="7; x"), NOWHERE)
 
 
