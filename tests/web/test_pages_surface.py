@@ -126,7 +126,7 @@ async def test_a_checks_page_shows_where_the_bytes_are_before_and_after(site) ->
         (i for i in result["images"] if i["changed"] and i["head"]["status"] == "ok"),
         key=lambda i: abs(i["head"]["known_size"] - i["base"]["known_size"]),
     )
-    assert f"In {image['workload']} on {image['arch']}, which moves furthest" in page
+    assert f"In {image['workload']} on {image['arch']}, the image with the largest change" in page
     after = await (await site.get("/checks/over/after.svg")).text()
     before = await (await site.get("/checks/over/before.svg")).text()
     for added in image["added"]:
