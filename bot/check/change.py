@@ -73,8 +73,7 @@ def open_change(
     branch: str | None = None,
     scratch: Path | None = None,
 ) -> Iterator[Change]:
-    """Open the change between the merge base of two revisions and `head`; its files are on disk
-    within the context.
+    """Open the change from the merge base of two revisions to `head`, with its files on disk.
 
     `base` defaults to the default branch, `head` to the working tree. The files are written below
     `scratch`. Raises UsageError for unknown revisions, and what git raises.

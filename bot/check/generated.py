@@ -1,5 +1,4 @@
-"""Requirements that dependency generators find during a build and that no line of the change
-states.
+"""Requirements that generators find during a build and that no line of the change states.
 
 For each, the line of `BuildRequires` that made it possible, and the image without it.
 """
@@ -24,8 +23,7 @@ _Cause = tuple[frozenset[SpecLine], Generated]
 
 
 def generated_requirements(pool: Pool, sides: Sides) -> tuple[GeneratedRequirement, ...]:
-    """The generated requirements of head's built packages that neither the base's have nor a line
-    states.
+    """The generated requirements of head's packages that the base's lack and no line states.
 
     Each has the first added line of `BuildRequires` whose packages provide the capability while
     those of the base's lines do not. Both are solved as a build root.
@@ -96,8 +94,7 @@ def with_generated(
     found: Iterable[GeneratedRequirement],
     solve: Callable[[frozenset[SpecLine], Generated], Closure],
 ) -> ImageResult:
-    """The image with the generated requirement of each added package that has no line; and the
-    sizes of the image without each cause, and without all of them.
+    """The image with generated requirements as causes, and its sizes without each and all causes.
 
     `solve(lines, generated)` solves head without these lines and requirements.
     """

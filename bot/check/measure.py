@@ -134,8 +134,7 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
 
 
 def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
-    """The images with the attack surface of both sides, if the headers of the packages are
-    available.
+    """The images with the attack surface of both sides, if all headers are available.
 
     One side of 15,000 files takes a fifth of a second. If more than `FEW` images change, only those
     with an objective on the attack surface get it.

@@ -33,8 +33,7 @@ def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[st
 def evaluate_objectives(
     objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair, today: date
 ) -> tuple[ObjectiveResult, ...]:
-    """Evaluate each metric of each objective that applies to the image, before and after the
-    change.
+    """Evaluate each metric of the objectives of an image, before and after the change.
 
     `value` and `met` are null if the metric cannot be measured (unsolvable, a size unknown, a layer
     not composed). `worse` is true if the change breaks the metric, or breaks it further. A target

@@ -61,13 +61,12 @@ def rebuild(
     provides: Callable[[str], Callable[[str], bool]],
     elsewhere: Collection[str] = (),
 ) -> Rebuilt:
-    """Build every spec that could be evaluated, base first, and transfer the difference to the
-    architectures on which the change is the same.
+    """Build every evaluated spec, base first, and transfer the difference to other architectures.
 
-    `provides(arch)` returns a function that says whether the pool of that architecture has a
-    capability. If one side does not build, the predictions stand and a note says which side, and
-    why. `elsewhere` are architectures with a build of their own: a failed transfer to them is no
-    problem.
+    The difference goes to architectures on which the change is the same. `provides(arch)` returns a
+    function that says whether the pool of that architecture has a capability. If one side does not
+    build, the predictions stand and a note says which side, and why. `elsewhere` are architectures
+    with a build of their own: a failed transfer to them is no problem.
     """
     notes: list[BuildNote] = []
     built: dict[Side, list[Built]] = {"base": [], "head": []}

@@ -65,8 +65,7 @@ def changed_request_files(
 
 
 def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
-    """The texts of a commit's files that request packages of images, and of files beside them, by
-    path.
+    """The texts, by path, of a commit's files that request packages, and of files beside them.
 
     Without documents, which the bot has in its configuration, and lock files. Empty if the files
     exceed the limits of number or size.

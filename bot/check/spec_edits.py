@@ -1,5 +1,4 @@
-"""Lines of the changed specs that could be weaker, with evidence that nothing needs the packages
-that leave.
+"""Lines of the changed specs that could be weaker, with evidence that packages are not needed.
 
 Runs after the build: only then it is known what the files of the packages use.
 """

@@ -67,8 +67,7 @@ def with_changed_lines(
     base: SpecEvaluation | None,
     texts: Mapping[Literal["base", "head"], str],
 ) -> tuple[AddedDependency, ...]:
-    """The additions; one on a line that the base's spec has too gets the changed line that decides
-    it.
+    """The additions; one on an unchanged line gets the changed line that decides it.
 
     That is the first new line among the conditions around the line and the definitions of its
     macros; its `feeds` has the unchanged lines. `texts` are the spec's on both sides.

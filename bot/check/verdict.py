@@ -85,8 +85,7 @@ _BLANKS = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Unevaluated:
-    """A spec file without packages on one architecture: the error, who is at fault, and on which
-    sides.
+    """A spec file without packages on one architecture: the error, the fault, and the sides.
 
     `failure` is head's if `sides` has head.
     """

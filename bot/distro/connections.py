@@ -209,8 +209,7 @@ class _Files:
 
 
 def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> urllib3.PoolManager:
-    """The connection pool for a URL: through the proxy of `access`, else the one of the
-    environment.
+    """The connection pool for a URL: by the proxy of `access`, else that of the environment.
 
     With `public_only`, connections to an address that is not public raise PrivateAddressError, also
     by proxy. Raises UsageError if a file or secret that `access` names is missing.

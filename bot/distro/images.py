@@ -140,10 +140,9 @@ def _request(
 
 
 def _placeholders(workload: WorkloadDocument, arch: str) -> tuple[PlaceholderPackage, ...]:
-    """The placeholders on `arch`: limits of source and binary package both apply (Content
-    Resolver's rule).
+    """The placeholders on `arch`: limits of source and binary package both apply.
 
-    Of binary packages with one name the last counts, as in Content Resolver.
+    Of binary packages with one name the last counts. Both are Content Resolver's rules.
     """
     found: dict[str, PlaceholderPackage] = {}
     for srpm in workload.package_placeholders:

@@ -157,8 +157,7 @@ def checksum_of(path: Path) -> str:
 def with_repofiles(
     data: Any, folder: Path
 ) -> tuple[Any, Mapping[str, str], list[tuple[Place, str]]]:
-    """A document's data with the repositories of its `source.repofile`; the files' sha256 by path;
-    and errors.
+    """A document's data with the repositories of its `source.repofile`; sha256 by path; errors.
 
     The document's own `repos` take precedence. Paths begin at `folder`. Wrong types are left for
     the schema to report.

@@ -37,10 +37,10 @@ class _Entry:
 def sweep_entries(
     folder: Path, before: float, most: int, now: float, needed: Collection[str] = ()
 ) -> SweptFiles:
-    """Remove files and directories in `folder` not used since `before`, then the least recently
-    used until `most` bytes are left; times are seconds since 1970.
+    """Remove what is old in `folder`, then the least recently used until `most` bytes are left.
 
-    Entries in `needed` (paths of files, there or below) and those used in the last hour stay.
+    Old is not used since `before`, in seconds since 1970. Entries in `needed` (paths of files,
+    there or below) and those used in the last hour stay.
     """
     needed_paths = {path for text in needed for path in (Path(text), *Path(text).parents)}
 

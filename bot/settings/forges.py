@@ -83,8 +83,7 @@ class SecretReference(Strict):
 
 
 class WatchedSecrets:
-    """Secrets that are read again when their file changes, so that they can be rotated without a
-    restart.
+    """Secrets that are read again when their file changes: rotation needs no restart.
 
     Iterating gives their present values; if a file cannot be read, the previous ones.
     """

@@ -54,8 +54,7 @@ def unlike(
     native: tuple[SpecEvaluation | None, SpecEvaluation | None],
     other: tuple[SpecEvaluation | None, SpecEvaluation | None],
 ) -> tuple[str, ...]:
-    """The ways in which a change (base and head, evaluated) differs between two architectures;
-    empty if none.
+    """The differences of a change (base and head, evaluated) between two architectures.
 
     Such as `BuildRequires libxslt-devel only on x86_64`; the first few.
     """

@@ -33,8 +33,7 @@ _OTHER_TAG = re.compile(r"^\s*[A-Za-z]\w*\s*(?:\([^)]*\)\s*)?:")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Condition:
-    """A line of a condition (by index), and the condition around or before it: `%else` has its
-    `%if`.
+    """A line of a condition (by index), and the one around or before it: `%else` has its `%if`.
 
     Lines share them, so that deep nesting takes memory only by the number of lines.
     """
@@ -70,9 +69,9 @@ class MacroUses:
                 self._definitions.setdefault(name, []).append(index)
 
     def deciding(self, number: int) -> Iterator[tuple[int, ...]]:
-        """The logical lines on which the line `number` (from 1) depends: itself, then the
-        conditions around it and the definitions of its macros, the nearest first.
+        """The logical lines on which the line `number` (from 1) depends, itself first.
 
+        Then come the conditions around it and the definitions of its macros, the nearest first.
         Each as the numbers of its lines.
         """
         start = next((i for i, (_, end) in enumerate(self._groups) if number <= end + 1), None)
@@ -85,11 +84,11 @@ class MacroUses:
         return self._lines[number - 1]
 
     def first_decided_by(self, file: str) -> int | None:
-        """The number of the first line on packages, their names, versions, architectures or
-        dependencies that depends on what a spec file reads from `file` (a base name).
+        """The number of the first line on packages that depends on the text of a file.
 
-        Null if there is none: the text goes only into a build, or is only shown. If no line that
-        reads files names it, each such line counts.
+        `file` is a base name. Such a line is on the packages' names, versions, architectures or
+        dependencies. Null if there is none: the text goes only into a build, or is only shown. If
+        no line that reads files names it, each such line counts.
         """
         word = re.compile(rf"(?<![\w.+-]){re.escape(file)}(?![\w+-]|\.\w)")
         reading = {i for i, line in enumerate(self._texts) if _READS.search(line)}

@@ -23,8 +23,7 @@ _DEFINITION = re.compile(r"^\s*%([A-Za-z_]\w*)")
 
 
 def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Write trees of the unpacked packages of each architecture to `target`; return the tree's name
-    for each.
+    """Write the trees of all architectures to `target`; return each one's tree, by name.
 
     Later packages of an architecture win. Architectures share a tree if only macro definitions
     would differ between them.

@@ -294,8 +294,7 @@ def _looks_generated(dependency: Dependency) -> bool:
 
 
 def _final(published: Evr, base: Evr, head: Evr) -> Evr:
-    """Head's epoch if the spec files differ in it, else the published one; likewise
-    version-release.
+    """Head's epoch if the spec files differ in it, else the published; so version-release.
 
     A published version newer than both spec files' stays, so that a requirement of it is still met
     on an old branch.

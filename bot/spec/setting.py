@@ -27,8 +27,7 @@ _MAJOR = re.compile(r"(\d+)(?:\.\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class SpecSetting:
-    """`macros` and `definitions` (added to them), the distribution's `rpm`, and `notes` for the
-    report.
+    """`macros`, `definitions` added to them, the distribution's `rpm`, `notes` for the report.
 
     `defaults` are definitions for macros that `macros` do not define, `versions` those that replace
     macros which would run a program of this host. `finder` finds the macros that a spec file's

@@ -199,8 +199,7 @@ class Opportunities:
         return tuple(one.edit for one in self.declined(forge, repository))
 
     def settle_declined(self) -> None:
-        """Decline the open opportunities whose edit was declined in a repository that makes its
-        source.
+        """Decline open opportunities whose edit was declined by the repository of its source.
 
         These are the sources of the repository's own newest checks.
         """

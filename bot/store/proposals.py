@@ -83,8 +83,7 @@ class Proposals:
                     settle_proposed(db, one)
 
     def merged(self, change: MergedChange, named: Collection[str] = ()) -> None:
-        """Record the edits merged to a tracked branch, with the sizes that the change's check
-        measured.
+        """Record the edits merged to a tracked branch, with the sizes that the check measured.
 
         `named` are the ids in the text of the pull request, or of the commit.
         """

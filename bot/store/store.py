@@ -231,8 +231,7 @@ class Store(Transactions):
         private: bool = False,
         until: str | None = None,
     ) -> list[CheckRecord]:
-        """Checks, newest first, without their results; with `private` also hidden ones (of private
-        repositories).
+        """Checks, newest first, without their results; with `private` also hidden ones.
 
         `until`: those requested until the end of a day, or until an RFC 3339 time.
         """
@@ -329,8 +328,7 @@ def _check(row: Row) -> CheckRecord:
 
 
 def own_file(path: Path) -> None:
-    """Make a file readable and writable by its owner only, creating it if needed; OSError if that
-    fails.
+    """Make a file, new or existing, readable and writable by its owner only; raises OSError.
 
     SQLite gives the files beside a database the same permissions. An existing file is not opened: a
     process that closes a file loses all its locks on it, SQLite's too

@@ -38,8 +38,7 @@ _UNWANTED = "unwanted:"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its title and format; as annotation (`Annotated`) of a row's field it has the
-    field's name.
+    """One column: its title and format. As annotation of a row's field it has the field's name.
 
     `value` computes a value that no field has; a lambda that uses a module's names must stand
     outside of the annotation, which is evaluated elsewhere. `link` is an address, given the row and

@@ -197,8 +197,7 @@ def package(entry: Any) -> "dict[str, object]":
 
 
 def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
-    """For each line that matches: the word, the line's number from 1, and its value if a macro
-    stays in it.
+    """Lines that match and keep a macro: the word, the number from 1, and the expanded value.
 
     Macros are in their final state: what is undefined then was never defined.
     """

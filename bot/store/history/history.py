@@ -42,8 +42,7 @@ class History(FleetQueries, ObjectiveQueries):
     def moves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
     ) -> dict[tuple[ImageKey, str], Moves]:
-        """The moves of `packages` and `installed_size` of some images since a time, until `run` if
-        given.
+        """The moves of `packages` and `installed_size` of images from a time until a run (or now).
 
         A figure that was unknown at some time, or whose steps do not add up to its change, is left
         out; `curves` has its known values.

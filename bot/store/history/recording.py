@@ -28,8 +28,7 @@ _PACKAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """An image with the result of the last run, because `inputs` are the same or lead to the same
-    closure.
+    """An image with the last result: its `inputs` are the same or lead to the same closure.
 
     `solved` is true if that had to be solved. `surface` is null if it was not read again: the last
     one stays.

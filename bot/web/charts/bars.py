@@ -164,8 +164,7 @@ def _tile(root: Element, tile: Tile, box: Box) -> None:
 
 
 def tiled(sizes: Sequence[int], area: Box) -> list[Box]:
-    """Tiles that fill an area, each as large as its share of `sizes`, which must be sorted, largest
-    first.
+    """Tiles that fill an area in proportion to `sizes`, which must be sorted, largest first.
 
     Squarified (M. Bruls, K. Huizing, J. van Wijk: Squarified Treemaps, 2000): rows along the
     shorter side, each extended while its tiles become squarer.

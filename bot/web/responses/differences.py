@@ -1,5 +1,4 @@
-"""`/images/.../compare` and `/images/.../architectures`: an image at two times, on all
-architectures.
+"""`/images/.../compare` and `/images/.../architectures`: two times, all architectures.
 
 Packages are paired by name; several packages of one name are compared as one list.
 """
@@ -214,8 +213,7 @@ def _differences_table(data: Comparison) -> Table:
 
 
 def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The packages of an image on each architecture, now or at a date; the largest differences
-    first.
+    """The packages of an image on each architecture; the largest differences first.
 
     `on` has each architecture's version and bytes, null if the package is absent; an architecture
     on which the image cannot be installed has none.

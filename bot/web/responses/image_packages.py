@@ -98,8 +98,7 @@ def holders(
 def environment_members(
     archive: Archive, key: ImageKey, contents: Contents, graph: Graph
 ) -> frozenset[int] | None:
-    """The indices of the members that the environment alone brings; null if no run recorded its
-    requests.
+    """The indices of the environment's members; null if no run recorded its requests.
 
     These are the members that its requests lead to. A member requested through a group or a
     capability counts as the environment's unless the workload has such requests too.
