@@ -178,7 +178,7 @@ def _changed_specs(
     changed = {path for file in files for path in (file.path, file.old_path) if path}
     refused = refused_before | refused_after
     problems = [
-        f"{_shown(path)} {refused[path]}: it was not evaluated."
+        f"{_printable(path)} {refused[path]}: it was not evaluated."
         # Others were refused before this change too.
         for path in sorted(refused.keys() & changed)
     ]
@@ -226,12 +226,12 @@ def _specs(git: GitRepository, commit: str) -> tuple[set[str], dict[str, str]]:
         links = {e.path for e in entries if e.is_link}
         specs = {e.path for e in entries} - links
     # The name could not be shown in comments, pages and JSON.
-    misnamed = {path for path in specs if _shown(path) != path}
+    misnamed = {path for path in specs if _printable(path) != path}
     refused = dict.fromkeys(links, "is a symbolic link")
     return specs - misnamed, refused | dict.fromkeys(misnamed, "has a name that is not UTF-8")
 
 
-def _shown(path: str) -> str:
+def _printable(path: str) -> str:
     """A path as text for people; bytes that are not UTF-8 are replaced."""
     return path.encode(errors="surrogateescape").decode(errors="replace")
 

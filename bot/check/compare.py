@@ -100,7 +100,7 @@ def compare(
         snapshot=head.snapshot,
         changed=bool(added or removed)
         or base.status != head.status
-        or _moved(base_side, head_side, thresholds),
+        or _exceeds(base_side, head_side, thresholds),
         evidence=pair.evidence,
         base=base_side,
         head=head_side,
@@ -111,7 +111,7 @@ def compare(
     )
 
 
-def _moved(base: Side, head: Side, thresholds: Thresholds) -> bool:
+def _exceeds(base: Side, head: Side, thresholds: Thresholds) -> bool:
     if base.known_size is None or head.known_size is None:
         return False
     delta = abs(head.known_size - base.known_size)

@@ -104,7 +104,7 @@ class Sides:
     @property
     def drop_something(self) -> bool:
         """Return whether head's packages lack a name, a provide or a file that base's have."""
-        return bool(_offered(self.base) - _offered(self.head))
+        return bool(_provided(self.base) - _provided(self.head))
 
     @property
     def new_packages(self) -> frozenset[str]:
@@ -133,7 +133,7 @@ def published_sides(arch: str) -> Sides:
     return Sides(base, head, ())
 
 
-def _offered(overlay: Overlay) -> set[str]:
+def _provided(overlay: Overlay) -> set[str]:
     """The files and capabilities that an overlay provides; its packages' own version-release as
     `VR`."""
     found = {path for package in overlay.packages for path in package.files}
@@ -245,11 +245,11 @@ def predicted_sides(
         base_build += base_needs
         if before is not None:
             removed.extend(removed_provides(changes, before, after))
-    notes.extend(_made_twice(specs, head))
+    notes.extend(_duplicate_notes(specs, head))
     before_change = _before(base)
     return Sides(
-        _joined(base, before_change), _joined(head, before_change), tuple(lines),
-        tuple(dict.fromkeys(notes)), _joined(base_spec, {}), tuple(removed), tuple(build),
+        _joined_overlay(base, before_change), _joined_overlay(head, before_change), tuple(lines),
+        tuple(dict.fromkeys(notes)), _joined_overlay(base_spec, {}), tuple(removed), tuple(build),
         tuple(base_build),
     )  # fmt: skip
 
@@ -262,11 +262,11 @@ def joined_sides(sides: Sequence[Sides]) -> Sides:
     before_change = _before([each.base for each in sides])
     specs = [each.base_spec or each.base for each in sides]
     return Sides(
-        _joined([each.base for each in sides], before_change),
-        _joined([each.head for each in sides], before_change),
+        _joined_overlay([each.base for each in sides], before_change),
+        _joined_overlay([each.head for each in sides], before_change),
         tuple(line for each in sides for line in each.lines),
         tuple(dict.fromkeys(note for each in sides for note in each.notes)),
-        _joined(specs, {}) if any(each.base_spec for each in sides) else None,
+        _joined_overlay(specs, {}) if any(each.base_spec for each in sides) else None,
         tuple(line for each in sides for line in each.removed),
         tuple(line for each in sides for line in each.build_requires),
         tuple(capability for each in sides for capability in each.base_build_requires),
@@ -284,7 +284,7 @@ def _names(one: EvaluatedSpec, arch: str) -> set[str]:
     return {package.nevra.name for packages in made for package in packages}
 
 
-def _made_twice(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Iterator[str]:
+def _duplicate_notes(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Iterator[str]:
     """A sentence for each two specs of the change that make packages of the same names."""
     for (first, own), (second, other) in combinations(zip(specs, heads, strict=True), 2):
         names = [{p.nevra.name for p in overlay.packages} for overlay in (own, other)]
@@ -296,7 +296,7 @@ def _made_twice(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Ite
             )
 
 
-def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay:
+def _joined_overlay(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay:
     """Join overlays. Of packages with the same name and architecture, one that differs from
     `before` wins."""
     packages: dict[tuple[str, str], Package] = {}

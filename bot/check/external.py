@@ -205,7 +205,7 @@ def external_check(
     for place in plan.places:
         try:
             build = _service_build(place, plan)
-            taken[place] = _take(builds, place.url, place, change.head, cached_only, build)
+            taken[place] = _fetch(builds, place.url, place, change.head, cached_only, build)
         except MinimizeError as error:
             failed.append(error)
             notes.append(f"{place.arch}: nothing was taken from {place.url}: {error.what}")
@@ -247,7 +247,7 @@ def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _take(
+def _fetch(
     builds: ExternalBuilds,
     url: str,
     place: ExternalPlace,
@@ -271,7 +271,7 @@ def _base(
     if place.base is None or not before.base.packages:
         return before.base, ()
     try:
-        built = _take(builds, place.base, place, commit, cached_only)
+        built = _fetch(builds, place.base, place, commit, cached_only)
     except MinimizeError as error:
         note = f"{place.arch}: the base's build was not taken from {place.base}: {error.what}"
         return before.base, (note,)

@@ -53,11 +53,11 @@ class _BuildLines:
 
     def __init__(self, pool: Pool, sides: Sides) -> None:
         self._pool = pool
-        base = self._names(sides.base_build_requires)
+        base = self._build_root_names(sides.base_build_requires)
         self._brought: dict[SpecLine, set[str]] = {}
         for added in sides.build_requires:
             if added.origin is not None and base is not None:
-                names = self._names([added.dependency.capability]) or set()
+                names = self._build_root_names([added.dependency.capability]) or set()
                 self._brought.setdefault(added.origin, set()).update(names - base)
 
     def of(self, capability: str) -> SpecLine | None:
@@ -67,7 +67,7 @@ class _BuildLines:
         found = (line for line, names in self._brought.items() if names & providers)
         return next(found, None)
 
-    def _names(self, capabilities: Iterable[str]) -> set[str] | None:
+    def _build_root_names(self, capabilities: Iterable[str]) -> set[str] | None:
         """The names of the packages in a build root; null if it cannot be installed."""
         closure = self._pool.solve_names(capabilities, settled=lambda _: True)
         return {p.nevra.name for p in closure.packages} if closure.status == "ok" else None
@@ -100,7 +100,7 @@ def with_generated(
     """
     known = {(one.package, one.capability): one for one in found}
     image = replace(
-        explained.image, added=tuple(_named(added, known) for added in explained.image.added)
+        explained.image, added=tuple(_with_cause(added, known) for added in explained.image.added)
     )
     causes = tuple(dict.fromkeys(_causes(image, tuple(known.values()))))
     if len(causes) > 1:
@@ -109,7 +109,7 @@ def with_generated(
     return replace(image, without=tuple(_measured(causes, explained.solved, solve)))
 
 
-def _named(added: Added, known: Mapping[tuple[str, str], GeneratedRequirement]) -> Added:
+def _with_cause(added: Added, known: Mapping[tuple[str, str], GeneratedRequirement]) -> Added:
     if added.spec is not None or not known:
         return added
     edges = (edge for chain in _shortest(added) for edge in chain)

@@ -214,7 +214,7 @@ def _checked_image(
         pair,
         # Where weak dependencies are installed, weakening a line saves nothing.
         {} if request.weak else explained.savings,
-        _held(pair, request, sides),
+        _sources_in(pair, request, sides),
     )
 
 
@@ -257,7 +257,7 @@ def _with_files(
     }
 
 
-def _held(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:
+def _sources_in(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:
     """The changed sources that an image is about (`CheckedImage.held`)."""
     packages = (*pair.base.packages, *pair.head.packages)
     found = {p.source for p in packages if p.source in sides.sources}

@@ -187,7 +187,7 @@ class _Search:
 
     def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
         """Return whether the package leaves without this line alone."""
-        there = self._there(frozenset({line}))
+        there = self._names_without(frozenset({line}))
         return self.alone[line].status == "ok" and name not in there
 
     def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
@@ -213,7 +213,7 @@ class _Search:
 
     def _is_there(self, without: frozenset[SpecLine], name: tuple[str, str]) -> bool:
         # Without no line it is head, where the package is.
-        return not without or name in self._there(without)
+        return not without or name in self._names_without(without)
 
     def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """A set from which no single line can be left out; used when there are too many sets to
@@ -234,9 +234,9 @@ class _Search:
         closure = self._without(lines)
         if closure.status != "ok":
             return set()
-        return self._names - self._there(lines)
+        return self._names - self._names_without(lines)
 
-    def _there(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
+    def _names_without(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
         if lines not in self._members:
             packages = self._without(lines).packages
             self._members[lines] = {(p.nevra.name, p.nevra.arch) for p in packages}

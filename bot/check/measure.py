@@ -129,7 +129,7 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
             )
         if base is not None and head is not None:
             result = replace(result, files=_moved_files(image, inputs))
-        found.append(_judged(image, result, inputs.rules))
+        found.append(_with_objectives(image, result, inputs.rules))
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 
@@ -157,11 +157,11 @@ def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
             base=replace(image.result.base, surface=surfaces[0]),
             head=replace(image.result.head, surface=surfaces[1]),
         )
-        found.append(_judged(image, result, inputs.rules))
+        found.append(_with_objectives(image, result, inputs.rules))
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 
-def _judged(image: CheckedImage, result: ImageResult, rules: Rules) -> CheckedImage:
+def _with_objectives(image: CheckedImage, result: ImageResult, rules: Rules) -> CheckedImage:
     held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
     return replace(image, result=replace(result, objectives=held))
 

@@ -152,7 +152,7 @@ def requests_of(
         _edited_repositories(trees),
         refused,
         (*(_sentence(each) for each in refused), *unknown, *of_files.problems, *locked.problems),
-        (*_gone([*gone, *of_files.gone]), *of_files.notes),
+        (*_removed_images_note([*gone, *of_files.gone]), *of_files.notes),
         undecided=bool(unknown or of_files.problems or locked.problems),
         places=of_files.places,
         container_images=_container_images(change),
@@ -296,7 +296,7 @@ def _edited_repositories(
     }
 
 
-def _gone(names: list[str]) -> Iterator[str]:
+def _removed_images_note(names: list[str]) -> Iterator[str]:
     """A sentence on the images that head's files no longer request."""
     if names:
         places = list(dict.fromkeys(names))

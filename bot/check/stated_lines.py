@@ -159,7 +159,7 @@ def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: Spe
                 p,
                 dependencies=(
                     *p.dependencies,
-                    *(_moved(each, p.nevra) for each in more.get(p.nevra.name, ())),
+                    *(_at_version(each, p.nevra) for each in more.get(p.nevra.name, ())),
                 ),
             )
             for p in overlay.packages
@@ -167,7 +167,7 @@ def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: Spe
     )
 
 
-def _moved(change: AddedDependency, to: Nevra) -> Dependency:
+def _at_version(change: AddedDependency, to: Nevra) -> Dependency:
     return _with_version(change.dependency, change.own, to)
 
 

@@ -49,9 +49,9 @@ def joined_targets(parts: Sequence[Part]) -> tuple[Target, ...]:
     by_document: dict[str, list[Target]] = {}
     for part in parts:
         for target in part.targets:
-            named = _named(target, part.name)
+            named = _with_name(target, part.name)
             by_document.setdefault(target.document.id, []).append(named)
-    return tuple(_joined(targets) for targets in by_document.values())
+    return tuple(_joined_target(targets) for targets in by_document.values())
 
 
 def other_change(part: Part) -> OtherChange:
@@ -79,13 +79,13 @@ def with_each_alone(
     found = {image.result.key: image for image in images}
     for place in sorted(places):
         own = [i for i in images if (i.result.key.repository, i.result.key.arch) == place]
-        heads = [_heads(part, place, own) for part in parts]
+        heads = [_alone(part, place, own) for part in parts]
         for image, *alone in zip(own, *heads, strict=True):
             found[image.result.key] = _with_alone(image, alone)
     return tuple(found[image.result.key] for image in images)
 
 
-def _heads(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -> list[Closure]:
+def _alone(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -> list[Closure]:
     """The head of each image with the packages of one change alone; the base if the change has
     none."""
     document, arch = place
@@ -146,7 +146,7 @@ def _sources(part: Part) -> frozenset[str]:
     )
 
 
-def _joined(targets: Sequence[Target]) -> Target:
+def _joined_target(targets: Sequence[Target]) -> Target:
     """Join the targets of one repository document."""
     if len(targets) == 1:
         return targets[0]
@@ -167,7 +167,7 @@ def _joined(targets: Sequence[Target]) -> Target:
     )
 
 
-def _named(target: Target, name: str) -> Target:
+def _with_name(target: Target, name: str) -> Target:
     """A target with the change's name before the paths of its files; "" adds nothing."""
     if not name:
         return target

@@ -183,13 +183,13 @@ def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
     for one in specs:
         for arch in dict.fromkeys((*one.head, *one.base)):
             evaluated.add(arch)
-            for rank, text in _texts(one, arch):
+            for rank, text in _failure_texts(one, arch):
                 shared.setdefault((rank, text), []).append(arch)
     listed = sorted(shared.items(), key=lambda item: item[0][0])
     return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in listed]
 
 
-def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
+def _failure_texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
     for each in unevaluated(one, arch):
         # A refused spec is among the problems of the change already.
         if one.spec.refused and each.sides == ("head",):

@@ -159,15 +159,15 @@ def _allows(srpm: Placeholder, arch: str) -> bool:
 
 
 def _document(kind: str, documents: Mapping[str, _D], id_: str) -> _D:
-    return documents[_named(kind, documents, [id_])[0]]
+    return documents[_existing_ids(kind, documents, [id_])[0]]
 
 
 def _chosen(kind: str, documents: Mapping[str, _D], ids: Iterable[str]) -> list[_D]:
-    named = _named(kind, documents, ids)
+    named = _existing_ids(kind, documents, ids)
     return [documents[id_] for id_ in named] if named else list(documents.values())
 
 
-def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> list[str]:
+def _existing_ids(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> list[str]:
     """`ids` without repeats. Raises UsageError with similar names for an unknown one."""
     named = list(dict.fromkeys(ids))
     for id_ in named:
@@ -176,7 +176,7 @@ def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> li
 
             near = difflib.get_close_matches(id_, list(documents), n=3)
             known = near or sorted(documents)[:10]
-            hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}."
+            hint = f"Did you mean {_either(near)}?" if near else f"There is {_either(known)}."
             raise UsageError(f"No {kind} is called `{id_}`.", hint if known else "")
     return named
 
@@ -186,7 +186,7 @@ def chosen_documents(
 ) -> list[RepositoryDocument]:
     """The repository documents of these ids; without ids, the `default` ones and those that an
     objective names, by id. Raises UsageError for an unknown id."""
-    named = _named("repository", configuration.repositories, repositories)
+    named = _existing_ids("repository", configuration.repositories, repositories)
     if named:
         return [configuration.repositories[id_] for id_ in named]
     promised = {objective.repository for objective in configuration.objectives.values()}
@@ -208,11 +208,15 @@ def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[st
             continue
         known = sorted(there, key=architecture_order)
         hint = (
-            f"Did you mean {_or([meant])}?" if meant else f"There is {_or(known)}." if known else ""
+            f"Did you mean {_either([meant])}?"
+            if meant
+            else f"There is {_either(known)}."
+            if known
+            else ""
         )
         raise UsageError(f"No architecture is called `{arch}`.", hint)
     return named
 
 
-def _or(words: Sequence[str]) -> str:
+def _either(words: Sequence[str]) -> str:
     return " or ".join(f"`{word}`" for word in words)

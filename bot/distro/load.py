@@ -102,12 +102,12 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
     checked, report = _check(directory, contents)
     if report.errors:
         raise ConfigurationError(directory, report.errors)
-    good = _good(checked)
+    good = _valid_documents(checked)
     if cache is not None and remembered is not None:
         read = {path: checksum for c in checked.values() for path, checksum in c.read.items()}
         documents = {id_: (kind, asdict(document)) for id_, (kind, document) in good.items()}
         content = {"read": read, "documents": documents}
-        cache.write(remembered, json.dumps(content, default=_plain).encode())
+        cache.write(remembered, json.dumps(content, default=_json_value).encode())
     return _configuration(good)
 
 
@@ -169,7 +169,7 @@ def _key(contents: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value of YAML that JSON lacks (a date, or a set), for JSON."""
     return value.isoformat() if isinstance(value, date) else sorted(value)
 
@@ -202,7 +202,7 @@ _hints = lru_cache(maxsize=64)(get_type_hints)
 Good = Mapping[str, tuple[str, Document]]
 
 
-def _good(checked: Mapping[str, CheckedDocument]) -> Good:
+def _valid_documents(checked: Mapping[str, CheckedDocument]) -> Good:
     """The documents that are not refused, by id, with their kinds."""
     return {
         id_: (c.kind, c.document)
@@ -213,7 +213,7 @@ def _good(checked: Mapping[str, CheckedDocument]) -> Good:
 
 def configuration_of(checked: Mapping[str, CheckedDocument]) -> Configuration:
     """The configuration of the documents, by id, that are not refused."""
-    return _configuration(_good(checked))
+    return _configuration(_valid_documents(checked))
 
 
 def _configuration(good: Good) -> Configuration:

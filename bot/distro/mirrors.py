@@ -66,17 +66,19 @@ def _parse_metalink(url: str, content: bytes) -> Mirrors:
         root = parse_xml(content)
     except RepomdError as error:
         raise SurroundingsError(f"{url} is not a metalink: {error}.") from error
-    file = next((f for f in root.iter() if _is(f, "file") and f.get("name") == "repomd.xml"), None)
+    file = next(
+        (f for f in root.iter() if _has_name(f, "file") and f.get("name") == "repomd.xml"), None
+    )
     if file is None:
         raise SurroundingsError(f"{url} is not a metalink of a repomd.xml.")
     urls = [
         (-(number_of(e.get("preference", "")) or 0), e.text or "")
         for e in file.iter()
-        if _is(e, "url")
+        if _has_name(e, "url")
     ]
     urls.sort(key=lambda pair: pair[0])
-    alternates = [e for e in file.iter() if _is(e, "alternate")]
-    own = [child for child in file if not _is(child, "alternates")]
+    alternates = [e for e in file.iter() if _has_name(e, "alternate")]
+    own = [child for child in file if not _has_name(child, "alternates")]
     return Mirrors(
         _bases(url, [text.strip() for _, text in urls]),
         _hashes(own),
@@ -84,7 +86,7 @@ def _parse_metalink(url: str, content: bytes) -> Mirrors:
     )
 
 
-def _is(element: Element, name: str) -> bool:
+def _has_name(element: Element, name: str) -> bool:
     return local_name(element.tag) == name
 
 
@@ -94,12 +96,12 @@ def _hashes(children: Iterable[Element]) -> Hashes | None:
     size: int | None = None
     for child in children:
         text = (child.text or "").strip()
-        if _is(child, "size"):
+        if _has_name(child, "size"):
             size = number_of(text)
-        if _is(child, "verification"):
+        if _has_name(child, "verification"):
             for element in child:
                 kind = element.get("type", "")
-                if _is(element, "hash") and kind in CHECKSUMS:
+                if _has_name(element, "hash") and kind in CHECKSUMS:
                     checksums.append((kind, (element.text or "").strip().lower()))
     return Hashes(tuple(checksums), size) if checksums else None
 

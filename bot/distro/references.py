@@ -27,7 +27,7 @@ def _ids(checked: Mapping[str, CheckedDocument], *kinds: str) -> list[str]:
     return [id_ for id_, c in checked.items() if c.kind in kinds or c.kind is None]
 
 
-def _at(checked: Mapping[str, CheckedDocument], id_: str, place: Place, message: str) -> Found:
+def _error(checked: Mapping[str, CheckedDocument], id_: str, place: Place, message: str) -> Found:
     return id_, Finding(place, checked[id_].line_of(place), message)
 
 
@@ -39,7 +39,7 @@ def _unknown(checked: Mapping[str, CheckedDocument], good: Configuration) -> Ite
                 raw = checked[environment.id].text
                 listed = raw.data["data"]["repositories"] if raw else []
                 place: Place = ("data", "repositories", listed.index(repository))
-                yield _at(
+                yield _error(
                     checked, environment.id, place, _no("repository", repository, repositories)
                 )
     for objective in good.objectives.values():
@@ -57,7 +57,7 @@ def _unknown_of(
     for kind, id_ in named:
         known = _ids(checked, kind)
         if id_ is not None and id_ not in known:
-            yield _at(checked, objective.id, ("data", kind), _no(kind, id_, known))
+            yield _error(checked, objective.id, ("data", kind), _no(kind, id_, known))
 
 
 def _no(kind: str, id_: str, known: list[str]) -> str:
@@ -69,17 +69,17 @@ def _unused(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iter
     listed = {id_ for e in good.environments.values() for id_ in e.repositories}
     for repository in good.repositories:
         if repository not in listed:
-            yield _at(checked, repository, (), "no environment lists this repository document")
+            yield _error(checked, repository, (), "no environment lists this repository document")
     for view in good.views.values():
         reason = _view(good, view)
         if reason is not None:
-            yield _at(checked, view.id, *reason)
+            yield _error(checked, view.id, *reason)
     for buildroot in good.buildroots:
-        yield _at(checked, buildroot, (), "build roots of Content Resolver are not used")
+        yield _error(checked, buildroot, (), "build roots of Content Resolver are not used")
     for objective in good.objectives.values():
         if _meets_nothing(good, objective):
             message = "no image is of this workload, environment, repository and architectures"
-            yield _at(checked, objective.id, ("data", "workload"), message)
+            yield _error(checked, objective.id, ("data", "workload"), message)
 
 
 def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
@@ -91,19 +91,19 @@ def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) 
         if not any(labels & set(workload.labels) for labels in places):
             message = "no environment has one of these labels: the workload is in no image"
             meant = _near_labels(workload.labels, frozenset[str]().union(*places))
-            yield _at(checked, workload.id, ("data", "labels"), message + meant)
+            yield _error(checked, workload.id, ("data", "labels"), message + meant)
     for environment in good.environments.values():
         if environment.labels and not wanted & set(environment.labels):
             message = "no workload has one of these labels: the environment is in no image"
             meant = _near_labels(environment.labels, wanted)
-            yield _at(checked, environment.id, ("data", "labels"), message + meant)
+            yield _error(checked, environment.id, ("data", "labels"), message + meant)
     for unwanted in good.unwanted.values():
         if not of_images & set(unwanted.labels):
             message = "no workload or environment has one of these labels"
-            yield _at(checked, unwanted.id, ("data", "labels"), message)
+            yield _error(checked, unwanted.id, ("data", "labels"), message)
     for label in good.labels:
         if label not in of_images and label not in of_views:
-            yield _at(checked, label, (), f"nothing has the label `{label}`")
+            yield _error(checked, label, (), f"nothing has the label `{label}`")
 
 
 def _near_labels(labels: Iterable[str], known: Iterable[str]) -> str:

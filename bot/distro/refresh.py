@@ -186,7 +186,7 @@ def _newest(
     most = None if known is None else BRIEF.with_deadline(BUDGET)
     mirrors = _mirrors(source, most)
     access = access_of(source, mirrors.base_urls)
-    if known is not None and mirrors.current and _is(known.content, mirrors.current):
+    if known is not None and mirrors.current and _matches(known.content, mirrors.current):
         return replace(known, checked=now(), base_urls=mirrors.base_urls)
     behind: list[State] = []
 
@@ -282,7 +282,7 @@ def _ask(
             last_modified=answer.last_modified,
         )
     vouched = (mirrors.current, *mirrors.alternates) if mirrors.current else ()
-    if vouched and not any(hashes and _is(found.content, hashes) for hashes in vouched):
+    if vouched and not any(hashes and _matches(found.content, hashes) for hashes in vouched):
         raise RefusedFileError(url, "it is not the repomd.xml that the metalink names")
     return found
 
@@ -301,7 +301,7 @@ def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAcce
     return replace(source.access.among(named), named=own)
 
 
-def _is(content: bytes, hashes: Hashes) -> bool:
+def _matches(content: bytes, hashes: Hashes) -> bool:
     if hashes.size is not None and len(content) != hashes.size:
         return False
     return all(
@@ -310,7 +310,7 @@ def _is(content: bytes, hashes: Hashes) -> bool:
 
 
 def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:
-    if mirrors.current is not None and not _is(found.content, mirrors.current):
+    if mirrors.current is not None and not _matches(found.content, mirrors.current):
         return True
     return known is not None and _parse(found).timestamp < _parse(known).timestamp
 

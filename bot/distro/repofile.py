@@ -118,7 +118,7 @@ def _repository(id_: str, options: Mapping[str, str], path: str) -> Iterator[tup
     yield "priority", options.get("priority", "").strip() or str(_PRIORITY)
     lists: dict[str, list[str]] = {}
     for option, field in _LISTS.items():
-        lists.setdefault(field, []).extend(_listed(options.get(option, "")))
+        lists.setdefault(field, []).extend(_list_of(options.get(option, "")))
     lists["baseurl"] = [f"file://{u}" if u.startswith("/") else u for u in lists["baseurl"]]
     if not _flag(options, "gpgcheck", True) and not _flag(options, "repo_gpgcheck", False):
         lists["gpgkey"] = []  # its keys are not to be used
@@ -132,7 +132,7 @@ def _repository(id_: str, options: Mapping[str, str], path: str) -> Iterator[tup
             yield option, {"repofile": path, "section": id_, "option": option}
 
 
-def _listed(value: str) -> list[str]:
+def _list_of(value: str) -> list[str]:
     return [part for part in re.split(r"[\s,]+", value) if part]
 
 

@@ -49,13 +49,13 @@ def sweep_entries(
             _remove(path)
         return path not in needed_paths
 
-    return sweep_paths(_listed(folder), before, most, now, remove)
+    return sweep_paths(_entries(folder), before, most, now, remove)
 
 
 def sweep_metadata(cache: Cache, before: float, most: int, now: float) -> SweptFiles:
     """Remove repositories' metadata, and the files made of it for solving, as `sweep_entries` does,
     by when they were last read."""
-    paths = [*(cache.root / "metadata").glob("*/*"), *_listed(cache.root / "solv")]
+    paths = [*(cache.root / "metadata").glob("*/*"), *_entries(cache.root / "solv")]
     return sweep_paths([path for path in paths if path.is_file()], before, most, now, _remove)
 
 
@@ -96,7 +96,7 @@ def sweep_remains(cache: Path, before: float, most: int, now: float) -> SweptFil
     return SweptFiles(removed, size)
 
 
-def _listed(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:

@@ -63,9 +63,9 @@ def call_limited(
     """
     limits = limits or CallLimits()
     with _AT_ONCE:
-        found = _answer(function, arguments, limits, descriptors)
+        found = _call_answer(function, arguments, limits, descriptors)
         if not found and _FORKER.has_died():
-            found = _answer(function, arguments, limits, descriptors)
+            found = _call_answer(function, arguments, limits, descriptors)
     # The kind is the last byte: an answer without it is incomplete.
     kind, text = found[-1:], found[:-1]
     if kind == ANSWER:
@@ -78,7 +78,7 @@ def call_limited(
     raise LimitError(f"reading it takes more than {limits.seconds:g} s, or fails")
 
 
-def _answer(
+def _call_answer(
     function: Callable[..., bytes],
     arguments: tuple[object, ...],
     limits: CallLimits,

@@ -342,7 +342,7 @@ def load_settings(
     try:
         settings = Settings.model_validate(text.data, context={"base": base})
     except ValidationError as error:
-        raise SettingsError(path, tuple(_places(path, text, error))) from None
+        raise SettingsError(path, tuple(_problem_lines(path, text, error))) from None
     places = {
         name: given.resolve() if given is not None else base / _place(settings, name, base)
         for name, given in (("config", config), ("data", data), ("cache", cache))
@@ -379,7 +379,7 @@ def _place(settings: Settings, name: str, base: Path) -> Path:
 _UNION_BRANCHES = {"path", "SecretReference", "function-before[_never_the_secret_itself()]"}
 
 
-def _places(path: Path, text: YamlText, error: ValidationError) -> list[str]:
+def _problem_lines(path: Path, text: YamlText, error: ValidationError) -> list[str]:
     """One line for each problem, without the value, which may be a secret written by mistake."""
     lines: dict[str, None] = {}
     for item in error.errors(include_input=False, include_url=False, include_context=False):

@@ -177,7 +177,7 @@ def _words(text: str) -> Iterable[str]:
     return filter(None, _WORDS.split(text))
 
 
-def _joined(line: str) -> tuple[str, str, str]:
+def _split_command(line: str) -> tuple[str, str, str]:
     """A command with the command that runs if it succeeds or fails: `[ x = y ] && z`."""
     joint = _JOINT.search(line)
     return (line[: joint.start()], joint[0], line[joint.end() :]) if joint else ("", "", line)
@@ -201,7 +201,7 @@ def _under_conditions(lines: Iterable[str]) -> Iterator[tuple[tuple[str, ...], s
             # The command beside a label depends on it like the following ones.
             stack[-1] = (stack[-1][0], label[1])
         conditions = tuple(" ".join(each).strip() for each in stack)
-        condition, joint, rest = _joined(line)
+        condition, joint, rest = _split_command(line)
         yield conditions, condition + joint
         yield (*conditions, condition.strip()) if joint else conditions, rest
         if word in ("if", "case") and not re.search(r"\b(?:fi|esac)\b;?$", text):

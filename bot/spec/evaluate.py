@@ -119,15 +119,15 @@ def evaluate_spec(
             limits,
         )
         macros = setting.macros
-        evaluated = _pass(subject, macros, arches)
+        evaluated = _round(subject, macros, arches)
         gaps: Mapping[str, str] = {}
         for _ in range(MOST_ROUNDS - 1 if setting.finder is not None else 0):
-            further = _further(setting, evaluated)
+            further = _more_macros(setting, evaluated)
             gaps = further.gaps
             if further.root is None or further.packages == macros.packages:
                 break
             macros = further
-            evaluated = _pass(subject, macros, arches)
+            evaluated = _round(subject, macros, arches)
         evaluated |= _without_unpacking(subject, macros, evaluated)
         return {arch: _with_gaps(one, gaps) for arch, one in evaluated.items()}
 
@@ -155,7 +155,7 @@ class _Judged(Evaluated):
     only_host: str | None = None
 
 
-def _further(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> MacroSource:
+def _more_macros(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> MacroSource:
     """The macros together with those that the BuildRequires bring."""
     assert setting.finder is not None
     return setting.finder.with_requirements(
@@ -181,7 +181,7 @@ def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
     return result
 
 
-def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Judged]:
+def _round(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Judged]:
     """Evaluate for all architectures; those that share a tree of macros in one sandbox run."""
     roots: dict[Path | None, list[str]] = {}
     for arch in arches:
@@ -206,7 +206,7 @@ def _without_unpacking(
         return {}
     path.write_text(shorter, encoding="utf-8", errors="surrogateescape")
     found: dict[str, _Judged] = {}
-    for arch, one in _pass(subject, macros, tuple(refused)).items():
+    for arch, one in _round(subject, macros, tuple(refused)).items():
         if isinstance(one.result, SpecEvaluation):
             note = (
                 f"{subject.spec}: evaluated without its lines that unpack and patch, which this"
@@ -261,10 +261,10 @@ def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[st
     found = EVALUATED.validate_json(text)
     if found is None:
         return {arch: _run(subject, root, [arch])[arch] for arch in arches}
-    return {arch: _judged(subject, found[arch]) for arch in arches}
+    return {arch: _with_blame(subject, found[arch]) for arch in arches}
 
 
-def _judged(subject: _Subject, found: Evaluated) -> _Judged:
+def _with_blame(subject: _Subject, found: Evaluated) -> _Judged:
     """The result with the notes of the setting; a refusal that may be the host's rpm's alone gets
     the cause `surroundings`."""
     result = found.result

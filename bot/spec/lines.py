@@ -154,7 +154,7 @@ class _File:
         naming = [
             index
             for index in group
-            if _names(self.lines[index], needle)
+            if _has_word(self.lines[index], needle)
             and tag.lower() in self.lines[index].lower()
             and not self.lines[index].lstrip().startswith(("#", "--"))
         ]
@@ -171,7 +171,7 @@ class _File:
         return SpecLine(self.path, index + 1, clean)
 
 
-def _names(line: str, name: str) -> bool:
+def _has_word(line: str, name: str) -> bool:
     """Return whether `line` has `name` as a whole word."""
     return re.search(rf"(?<![\w.+/-]){re.escape(name)}(?![\w+-]|\.\w)", line) is not None
 
@@ -200,13 +200,13 @@ class _Reader:
     def _heading(self, match: re.Match[str]) -> bool:
         word, rest = match[1].lower(), match[2]
         if word == "package":
-            self._package = self._named(rest)
+            self._package = self._package_name(rest)
             if self._package is not None and self._place is not None:
                 file, index = self._place
                 self.found.headings[self._package] = file.line(index)
         elif word == "files":
             self._package = None
-            if (name := self._named(rest)) is not None:
+            if (name := self._package_name(rest)) is not None:
                 self.found.with_files.add(name)
         elif word in PLAIN_SECTIONS:
             self._package = None
@@ -218,7 +218,7 @@ class _Reader:
             return False
         return True
 
-    def _named(self, options: str) -> str | None:
+    def _package_name(self, options: str) -> str | None:
         """The name of the package of a `%package`, `%files` or scriptlet heading."""
         words = options.split(" -- ", maxsplit=1)[0].split()
         while words:
@@ -235,7 +235,7 @@ class _Reader:
         """Record that a scriptlet requires its interpreter."""
         words = options.split()
         program = words[words.index("-p") + 1] if "-p" in words[:-1] else "/bin/sh"
-        package = self._named(options)
+        package = self._package_name(options)
         if package is None or program.startswith("<"):
             return
         qualifier = (_SCRIPTLETS[word],) if word in _SCRIPTLETS else ()

@@ -122,12 +122,12 @@ class MacroFinder:
         """
         found = {arch: self._find(arch, ()) for arch in self._pools}
         if not any(one.packages for one in found.values()):
-            gaps = _listed(_united(found))
+            gaps = _first_gaps(_all_gaps(found))
             return self._built_in(f"no macro packages were found in {self._name}{gaps}")
         source = self._source(found)
         if source.root is None or not source.gaps:
             return source
-        note = f"Not all macros of {self._name} are there{_listed(source.gaps)}."
+        note = f"Not all macros of {self._name} are there{_first_gaps(source.gaps)}."
         return replace(source, notes=(note,))
 
     def with_requirements(self, requirements: Mapping[str, Sequence[str]]) -> MacroSource:
@@ -155,14 +155,14 @@ class MacroFinder:
             packages = {p.nevra: p for p in closure if p.nevra in owners}
             names = {nevra.name for nevra in packages}
             for request in (gap for gap, why in gaps.items() if why != ABSENT):
-                for package in self._brought(arch, request):
+                for package in self._packages_behind(arch, request):
                     if package.nevra in owners and package.nevra.name not in names:
                         packages[package.nevra] = package
             ordered = tuple(packages[nevra] for nevra in sorted(packages))
             found = self._found[arch, requirements] = _Found(ordered, gaps)
         return found
 
-    def _brought(self, arch: str, request: str) -> tuple[Package, ...]:
+    def _packages_behind(self, arch: str, request: str) -> tuple[Package, ...]:
         """The packages of a request that cannot be installed: their macros are read without
         installing."""
         found = self._walked.get((arch, request))
@@ -187,7 +187,7 @@ class MacroFinder:
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = self._unpacked(dict(key))
-        return replace(source, gaps={**_united(found), **source.gaps})
+        return replace(source, gaps={**_all_gaps(found), **source.gaps})
 
     def _unpacked(self, packages: Mapping[str, tuple[Package, ...]]) -> MacroSource:
         root = self._place(packages)
@@ -208,7 +208,7 @@ class MacroFinder:
         names = sorted({str(p.nevra) for each in packages.values() for p in each})
         if not names:
             return self._built_in(
-                f"the macro packages of {self._name} could not be fetched{_listed(refused)}"
+                f"the macro packages of {self._name} could not be fetched{_first_gaps(refused)}"
             )
         roots = {
             arch: root / tree for arch, tree in json.loads((root / "trees").read_text()).items()
@@ -281,7 +281,7 @@ class MacroFinder:
         )
 
 
-def _united(found: Mapping[str, _Found]) -> dict[str, str]:
+def _all_gaps(found: Mapping[str, _Found]) -> dict[str, str]:
     """The gaps on any architecture; an unpublished package counts only if it is on none."""
     absent = set.intersection(
         *({gap for gap, why in one.gaps.items() if why == ABSENT} for one in found.values())
@@ -294,7 +294,7 @@ def _united(found: Mapping[str, _Found]) -> dict[str, str]:
     }
 
 
-def _listed(gaps: Mapping[str, str]) -> str:
+def _first_gaps(gaps: Mapping[str, str]) -> str:
     """The first gaps, in brackets."""
     if not gaps:
         return ""

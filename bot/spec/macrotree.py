@@ -242,7 +242,7 @@ def assemble_rpmrc(root: Path, host: str) -> None:
     vendors = sorted(config.glob("*/rpmrc"))
     seen: set[Path] = set()
     lines = list(host.splitlines())
-    texts = {path: list(_flat(root, path, seen)) for path in (own, *vendors)}
+    texts = {path: list(_with_includes(root, path, seen)) for path in (own, *vendors)}
     for path in (own, *vendors):
         lines += texts[path]
     _replace(own, lines)
@@ -251,7 +251,7 @@ def assemble_rpmrc(root: Path, host: str) -> None:
         _replace(path, texts[path])
 
 
-def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
+def _with_includes(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
     """The lines of an rpmrc with included files in place, each file once."""
     if "\0" in str(path) or len(seen) >= _MOST_INCLUDED:
         return
@@ -266,12 +266,14 @@ def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
             continue
         directive = match[1].lower()
         if directive == "include":
-            yield from _flat(root, root / _named(match[2].strip()).lstrip("/"), seen)
+            yield from _with_includes(
+                root, root / _included_path(match[2].strip()).lstrip("/"), seen
+            )
         elif directive in _DIRECTIVES:
             yield line
 
 
-def _named(text: str) -> str:
+def _included_path(text: str) -> str:
     """The path that an include names, with its macros expanded and `..` resolved."""
 
     def place(match: re.Match[str]) -> str:

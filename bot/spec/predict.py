@@ -77,7 +77,7 @@ def predict(
     )
     sources = {package.source for package in listed}
     sources.update(side.source for side in (base, head) if side is not None)
-    published = _made(listed, base, head)
+    published = _still_made(listed, base, head)
     notes = tuple(
         f"{package.nevra} is published, but the spec file of {package.source} makes no such"
         " package any more: it is left out on both sides."
@@ -104,7 +104,7 @@ def predict(
     )
 
 
-def _made(
+def _still_made(
     published: tuple[Package, ...], base: SpecEvaluation | None, head: SpecEvaluation | None
 ) -> tuple[Package, ...]:
     """Those of the published packages that a spec file makes on either side.
@@ -143,7 +143,7 @@ class _Predictor:
         self._published_main = _main_evr(published, base, head)
         self._published_evrs = {name: evr_of(p.nevra) for name, p in self._published.items()}
         self._main = self._final_main()
-        finals = {name: evr_of(self._placed(after)) for name, after in self._after.items()}
+        finals = {name: evr_of(self._head_nevra(after)) for name, after in self._after.items()}
         self._finals = {**self._published_evrs, **finals}
 
     def packages(self) -> list[Package]:
@@ -173,13 +173,13 @@ class _Predictor:
         published = self._published.get(name)
         before, after = self._before.get(name), self._after.get(name)
         if published is None:
-            return self._new(after) if after is not None and after.built else None
+            return self._unpublished_package(after) if after is not None and after.built else None
         if after is None and before is None:
             # Both sides exclude the architecture.
             return dataclasses.replace(published, repository="overlay")
         if after is None or (not after.built and (before is None or before.built)):
             return None
-        return self._changed(published, before, after)
+        return self._changed_package(published, before, after)
 
     def _final_main(self) -> Evr:
         """Epoch, version and release of head's main package in this prediction."""
@@ -190,10 +190,10 @@ class _Predictor:
             return head.evr
         return _final(self._published_main, self._base.evr, head.evr)
 
-    def _new(self, after: SpecPackage) -> Package:
+    def _unpublished_package(self, after: SpecPackage) -> Package:
         """An unpublished package as its spec file states it, without a size."""
         assert self._head is not None
-        nevra = self._placed(after)
+        nevra = self._head_nevra(after)
         final = Versions(self._main, evr_of(nevra), self._finals)
         dependencies = _own_provides(nevra)
         entries = stated(self._head, after, self._templates)
@@ -202,12 +202,12 @@ class _Predictor:
         files = owned_files((), self._files, None, after)
         return Package(nevra, self._head.source, "overlay", tuple(dependencies), files)
 
-    def _changed(
+    def _changed_package(
         self, published: Package, before: SpecPackage | None, after: SpecPackage
     ) -> Package:
         """A published package with the difference between the two spec files."""
         assert self._head is not None
-        nevra = self._placed(after)
+        nevra = self._head_nevra(after)
         own = evr_of(published.nevra)
         known = Versions(self._published_main or own, own, self._published_evrs)
         final = Versions(self._main, evr_of(nevra), self._finals)
@@ -219,9 +219,9 @@ class _Predictor:
         for dependency in published.dependencies:
             key = (dependency.kind, self._templates.of(dependency, known))
             gone = key in old and key not in new
-            if gone and not self._generated(published, dependency):
+            if gone and not self._is_generated(published, dependency):
                 continue
-            moved = _moved(dependency, key[1], published.nevra, nevra, known, final)
+            moved = _updated(dependency, key[1], published.nevra, nevra, known, final)
             if moved is not None:
                 have.add(key)
                 dependencies.append(moved)
@@ -240,7 +240,7 @@ class _Predictor:
             else owned_files(published.files, self._files, before, after),
         )
 
-    def _placed(self, after: SpecPackage) -> Nevra:
+    def _head_nevra(self, after: SpecPackage) -> Nevra:
         """The NEVRA of a package of head; the published one's if there is one."""
         assert self._head is not None
         name, own = after.nevra.name, evr_of(after.nevra)
@@ -269,7 +269,7 @@ class _Predictor:
                 self.origins[nevra, dependency] = named
         return found
 
-    def _generated(self, package: Package, dependency: Dependency) -> bool:
+    def _is_generated(self, package: Package, dependency: Dependency) -> bool:
         """Return whether a generator made this dependency too, so that it stays without its
         line."""
         if dependency.generated is not None:
@@ -331,7 +331,7 @@ def _own_provides(nevra: Nevra) -> list[Dependency]:
     return [Dependency("provides", f"{name} = {evr}") for name in names]
 
 
-def _moved(
+def _updated(
     dependency: Dependency,
     template: str,
     before: Nevra,

@@ -103,7 +103,7 @@ def read_answers(
 def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Evaluated:
     """One architecture's answer."""
     if not line:
-        return Evaluated(_silent(path, arch, messages))
+        return Evaluated(_without_answer(path, arch, messages))
     try:
         answer = _ANSWER.validate_json(line)
     except ValidationError as error:
@@ -122,7 +122,7 @@ def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Eva
     return Evaluated(result, _requirements(answer, result))
 
 
-def _silent(path: str, arch: str, messages: str) -> SpecFailure:
+def _without_answer(path: str, arch: str, messages: str) -> SpecFailure:
     """The failure if the evaluator wrote nothing: it never started, or the spec ended it."""
     lines = messages.strip().splitlines()
     if "No module named 'rpm'" in (lines[-1] if lines else ""):
@@ -296,10 +296,10 @@ def _unexpanded(
         *in_architectures("ExcludeArch", found.excludearch),
         *in_conditions(found.conditions, path, lines, reached),
     )
-    return tuple(dict.fromkeys(_placed(each, path, lines) for each in every))
+    return tuple(dict.fromkeys(_with_origin(each, path, lines) for each in every))
 
 
-def _placed(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
+def _with_origin(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
     """The macros, each at the first line that has it if rpm names none."""
     if found.origin is None:
         for number, line in enumerate(lines, 1):

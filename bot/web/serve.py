@@ -104,14 +104,14 @@ class Bot:
         # Before the first request: recovering runs blocks for a moment.
         await self._engine.launch()
         self._health.launched = True
-        self._begin("writer", self._writer.run())
-        self._begin("dispatcher", self._dispatcher.run())
-        self._begin("collector", self._collector.run())
-        self._begin("reconciler", self._reconciler.run())
-        self._begin("upkeep", self._upkeep())
-        self._begin("resync", self._resync.run())
+        self._start_loop("writer", self._writer.run())
+        self._start_loop("dispatcher", self._dispatcher.run())
+        self._start_loop("collector", self._collector.run())
+        self._start_loop("reconciler", self._reconciler.run())
+        self._start_loop("upkeep", self._upkeep())
+        self._start_loop("resync", self._resync.run())
         for messages in self._messages:
-            self._begin("messages", messages.run())
+            self._start_loop("messages", messages.run())
         by_type: dict[str, list[Any]] = {}
         for name, forge in self._settings.forges.items():
             by_type.setdefault(forge.type, []).append(self._forges[name])
@@ -156,7 +156,7 @@ class Bot:
         self._store.close()
         self._socket.close()
 
-    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start_loop(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_log_if_failed)
         self._tasks.append(task)

@@ -101,9 +101,9 @@ class Webhooks:
         """The delivery as accepted by the first forge that knows its signature."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         # Before the body: unsigned requests are refused unread.
-        begun, refused = _begun(forges, headers)
+        begun, refused = _begin_verifications(forges, headers)
         if not begun:
-            raise _most_telling(refused)
+            raise _lowest_status(refused)
         if (request.content_length or 0) > self._most:
             raise self._too_large()
         async with self._body(request, [verification for _, verification in begun]) as body:
@@ -113,7 +113,7 @@ class Webhooks:
                     return forge.read(*await self._readable(headers, body))
                 except WebhookRefusedError as error:
                     refused.append(error)
-        raise _most_telling(refused)
+        raise _lowest_status(refused)
 
     @asynccontextmanager
     async def _body(
@@ -207,7 +207,7 @@ async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
         yield part
 
 
-def _begun(
+def _begin_verifications(
     forges: Sequence[Forge], headers: Mapping[str, str]
 ) -> tuple[list[tuple[Forge, Verification]], list[WebhookRefusedError]]:
     """The forges that may have sent these headers, with their verifications; and the refusals of
@@ -222,7 +222,7 @@ def _begun(
     return begun, refused
 
 
-def _most_telling(refused: Sequence[WebhookRefusedError]) -> WebhookRefusedError:
+def _lowest_status(refused: Sequence[WebhookRefusedError]) -> WebhookRefusedError:
     """The refusal with the lowest status: a forge that knew the signature but rejects the body
     comes first."""
     return min(refused, key=lambda error: error.status)

@@ -73,7 +73,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
     for start, end in logical_lines(lines):
         first = lines[start]
         if SECTION.match(first) or END.match(first):
-            known = _bears(first) and (everywhere or _PACKAGE.match(first) is not None)
+            known = _can_have_marks(first) and (everywhere or _PACKAGE.match(first) is not None)
             if prefix is not None:
                 marked.append(_mark(prefix, file, str(start + 1) if known else "x"))
             prefix = None if not known else "--" if _LUA.match(first) else ""
@@ -83,7 +83,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
     return "\n".join(marked) + "\n"
 
 
-def _bears(heading: str) -> bool:
+def _can_have_marks(heading: str) -> bool:
     """Return whether a section can have marks inside; the text after `%end` cannot."""
     return _UNMARKED.match(heading) is None and END.match(heading) is None
 

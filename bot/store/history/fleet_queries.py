@@ -281,7 +281,7 @@ class FleetQueries(ImageQueries):
             " sum(coalesce(packages.installed_size, 0) * (images - 1)) as shared"
             " from present join packages on packages.id = present.package"
             " group by packages.name order by versions desc, images desc, packages.name",
-            [self._given(run, presence)],
+            [self._presence_parameter(run, presence)],
         )
         return tuple(Spread(**row) for row in rows)
 
@@ -304,7 +304,7 @@ class FleetQueries(ImageQueries):
             f" cross join images on images.id = image_packages.image and {described(run)}"
             " cross join runs on runs.id = image_packages.from_run"
             " order by packages.installed_size desc, packages.name, images.arch",
-            [self._given(run, presence)],
+            [self._presence_parameter(run, presence)],
         )
         found = [(row["name"], _usage_of(row)) for row in rows]
         holders: dict[str, set[tuple[str, str, str]]] = {}
@@ -320,7 +320,7 @@ class FleetQueries(ImageQueries):
             " count(*) as versions, sum(coalesce(packages.installed_size, 0) * images) as total,"
             " sum(coalesce(packages.installed_size, 0)) as distinct_"
             " from present join packages on packages.id = present.package",
-            [self._given(run, presence)],
+            [self._presence_parameter(run, presence)],
         )
         (counts,) = self.rows(
             "select count(*) as images, coalesce(sum(closures.status != 'ok'), 0) as unsolvable"
@@ -337,7 +337,7 @@ class FleetQueries(ImageQueries):
             row["distinct_"] or 0,
         )
 
-    def _given(self, run: int | None, presence: Presence | None) -> str:
+    def _presence_parameter(self, run: int | None, presence: Presence | None) -> str:
         """The parameter of _PRESENT."""
         return json.dumps(self.presence(run) if presence is None else presence)
 

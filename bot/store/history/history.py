@@ -47,7 +47,7 @@ class History(FleetQueries, ObjectiveQueries):
         A figure that was unknown at some time, or whose steps do not add up to its change, is left
         out; `curves` has its known values.
         """
-        places = self._places(keys, run)
+        places = self._image_rows(keys, run)
         sums = ", ".join(
             f"count(*) = count({delta}), sum({delta}), sum({delta} * at), sum({delta} * at * at)"
             for delta in _DELTAS.values()
@@ -89,7 +89,7 @@ class History(FleetQueries, ObjectiveQueries):
     ) -> dict[ImageKey, Curve]:
         """The figures of some images since a time, until `run` if given; images without history are
         left out."""
-        places = self._places(keys, run)
+        places = self._image_rows(keys, run)
         now = self._figures_of(place["closure"] for place in places.values())
         runs = {
             row["id"]: row["at"]
@@ -113,7 +113,7 @@ class History(FleetQueries, ObjectiveQueries):
             for number, row in places.items()
         }
 
-    def _places(self, keys: Iterable[ImageKey], run: int | None) -> dict[int, Row]:
+    def _image_rows(self, keys: Iterable[ImageKey], run: int | None) -> dict[int, Row]:
         """Rows of the images that have a history, by number: KEY, `first` in seconds since 1970,
         last `closure`."""
         wanted = set(keys)

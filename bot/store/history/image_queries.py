@@ -119,7 +119,7 @@ class ImageQueries(Reading):
 
     def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
         """The last evaluation of an image at or before a time, or null."""
-        found = self._placed(key, at)
+        found = self._image_and_run(key, at)
         return None if found is None else self._evaluation(*found)
 
     def last_solvable(self, key: ImageKey) -> Evaluation | None:
@@ -251,7 +251,7 @@ class ImageQueries(Reading):
 
         While it is unsolvable these are those of its last solvable state.
         """
-        found = self._placed(key, at)
+        found = self._image_and_run(key, at)
         if found is None:
             return Contents()
         image, run = found
@@ -345,7 +345,7 @@ class ImageQueries(Reading):
         )
         return {key_of(row): row["digest"] for row in rows}
 
-    def _placed(self, key: ImageKey, at: str | None) -> tuple[int, int] | None:
+    def _image_and_run(self, key: ImageKey, at: str | None) -> tuple[int, int] | None:
         """The numbers of an image and of its last run at or before a time."""
         values: list[Any] = key_values(key)
         until = ""

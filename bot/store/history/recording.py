@@ -142,7 +142,7 @@ class Recorder(ObjectiveWriter):
         evaluated = moved.evaluated
         image = self._image(db, evaluated.key)
         snapshot = self._snapshot(db, run, evaluated.key, evaluated.snapshot)
-        before = _one(
+        before = _single_value(
             db,
             "select closure from evaluations where image = ? order by run desc limit 1",
             [image],
@@ -159,13 +159,13 @@ class Recorder(ObjectiveWriter):
         self._inputs(db, image, evaluated.inputs)
         if evaluated.facts.status == "ok":
             numbers = [self._package(db, member) for member in evaluated.members]
-            self._stays(db, run, image, dict(zip(numbers, evaluated.members, strict=True)))
+            self._intervals(db, run, image, dict(zip(numbers, evaluated.members, strict=True)))
             self._links(db, numbers, evaluated)
         self._surface(db, run, image, evaluated.surface)
         if before is not None and moved.causes:
             self._step(db, run, image, (before, closure), moved)
 
-    def _stays(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
+    def _intervals(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
         """End the intervals of removed packages, begin those of added ones."""
         there = {
             row[0]: bool(row[1])
@@ -260,7 +260,7 @@ class Recorder(ObjectiveWriter):
     # -- numbers --------------------------------------------------------------------------------
 
     def _closure(self, db: Database, image: int, evaluated: Evaluated) -> int:
-        known = _one(
+        known = _single_value(
             db,
             "select id from closures where image = ? and digest = ?",
             [image, evaluated.digest],
@@ -306,7 +306,7 @@ class Recorder(ObjectiveWriter):
         )
         number = self._packages.get(values)
         if number is None:
-            number = _one(
+            number = _single_value(
                 db,
                 f"select id from packages where {' and '.join(f'{n} is ?' for n in _PACKAGE)}",
                 values,
@@ -323,7 +323,7 @@ class Recorder(ObjectiveWriter):
         if nevra is None:
             return None
         if nevra not in self._nevras:
-            found = _one(
+            found = _single_value(
                 db,
                 "select max(id) from packages where name = ? and epoch = ? and version = ?"
                 " and release = ? and arch = ?",
@@ -337,14 +337,14 @@ class Recorder(ObjectiveWriter):
     def _text(self, db: Database, text: str) -> int:
         number = self._texts.get(text)
         if number is None:
-            number = _one(db, "select id from capabilities where text = ?", [text])
+            number = _single_value(db, "select id from capabilities where text = ?", [text])
             if number is None:
                 number = _number(write(db, "capabilities", {"text": text}))
             self._texts[text] = number
         return number
 
 
-def _one(db: Database, sql: str, values: Sequence[Any]) -> int | None:
+def _single_value(db: Database, sql: str, values: Sequence[Any]) -> int | None:
     row = db.execute(sql, values).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 

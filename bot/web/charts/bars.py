@@ -178,7 +178,7 @@ def _tiled(sizes: list[int], area: Box) -> Iterator[Box]:
         share = across * down / sum(sizes)
         side = min(across, down)
         count = 1
-        while count < len(sizes) and _worst(sizes[: count + 1], share, side) <= _worst(
+        while count < len(sizes) and _worst_ratio(sizes[: count + 1], share, side) <= _worst_ratio(
             sizes[:count], share, side
         ):
             count += 1
@@ -200,7 +200,7 @@ def _tiled(sizes: list[int], area: Box) -> Iterator[Box]:
             area = Box(area.left, area.top + depth, area.right, area.bottom)
 
 
-def _worst(row: Sequence[int], share: float, side: float) -> float:
+def _worst_ratio(row: Sequence[int], share: float, side: float) -> float:
     """The largest ratio of a tile's sides in a row."""
     total = sum(row) * share
     if not total or not side:

@@ -119,11 +119,11 @@ class _Taken:
         if any(box.meets(dot) for dot in self._dots):
             return False
         for other in self._places:
-            if box.meets(other.box, _AIR) or (other.leader and _through(*other.leader, box)):
+            if box.meets(other.box, _AIR) or (other.leader and _crosses(*other.leader, box)):
                 return False
-            if leader and _through(*leader, other.box):
+            if leader and _crosses(*leader, other.box):
                 return False
-        if leader and any(_through(*leader, d) for d in self._dots if not d.has(at)):
+        if leader and any(_crosses(*leader, d) for d in self._dots if not d.has(at)):
             return False
         return not self._on_line(box)
 
@@ -140,7 +140,7 @@ def _leader(at: Point, box: Box) -> tuple[Point, Point] | None:
     return (at, near) if abs(near.x - at.x) + abs(near.y - at.y) > _NEAR else None
 
 
-def _through(start: Point, end: Point, box: Box) -> bool:
+def _crosses(start: Point, end: Point, box: Box) -> bool:
     """Return whether a straight line crosses a box (Liang and Barsky's clipping)."""
     enters, leaves = 0.0, 1.0
     for move, low, high in (

@@ -88,7 +88,7 @@ class Archive:
     def objective_statuses(self, date: str | None = None) -> tuple[ObjectiveStatus, ...]:
         """The status of every objective, the worst first."""
         number = self.number(date)
-        then = self._began(date) if number is not None else None
+        then = self._run_time(date) if number is not None else None
         found = self.cached(
             ("objective_statuses", number), lambda: objective_statuses(self.history, then, number)
         )
@@ -106,7 +106,7 @@ class Archive:
         """As `objective_statuses`, for one image or one objective, without computing the others."""
         number = self.number(date)
         if number is not None:
-            then = self._began(date)
+            then = self._run_time(date)
             return objective_statuses(self.history, then, number, key=key, objective=objective)
         return tuple(
             status
@@ -114,7 +114,7 @@ class Archive:
             if key in (None, status.state.key) and objective in (None, status.state.objective)
         )
 
-    def _began(self, date: str | None) -> datetime | None:
+    def _run_time(self, date: str | None) -> datetime | None:
         run = self.run(date)
         return datetime.fromisoformat(run.started) if run else None
 

@@ -136,7 +136,9 @@ def compare(archive: Archive, parameters: Parameters) -> PageResponse:
     other = replace(key, arch=parameters.text("with") or key.arch)
     dates = parameters.moment("from"), parameters.moment("to")
     left, right = _side(archive, key, dates[0]), _side(archive, other, dates[1])
-    rows = _differences(_held(archive, key, dates[0]), _held(archive, other, dates[1]))
+    rows = _differences(
+        _packages_by_name(archive, key, dates[0]), _packages_by_name(archive, other, dates[1])
+    )
     data = Comparison(key, left, right, rows, sum(row.known_delta for row in rows))
     known = archive.cached("images", archive.history.images)
     arches = ordered_architectures(
@@ -160,7 +162,7 @@ def _side(archive: Archive, key: ImageKey, date: str | None) -> ComparedSide:
     )  # fmt: skip
 
 
-def _held(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
+def _packages_by_name(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
     """The packages of each name; most names have one."""
     found: dict[str, list[Member]] = {}
     for member in archive.history.contents(key, date, links=False).members:
@@ -221,7 +223,7 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
     key, date = parameters.key, parameters.date
     sides = each_architecture(archive, parameters)
     held = {
-        side.key.arch: _held(archive, side.key, date) if side.status == "ok" else {}
+        side.key.arch: _packages_by_name(archive, side.key, date) if side.status == "ok" else {}
         for side in sides
     }
     rows = [_everywhere(n, held) for n in sorted({n for names in held.values() for n in names})]
@@ -240,14 +242,14 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def _everywhere(name: str, held: dict[str, dict[str, list[Member]]]) -> PackageEverywhere:
-    on = {arch: _there(names.get(name)) for arch, names in held.items()}
+    on = {arch: _package_there(names.get(name)) for arch, names in held.items()}
     sizes = [there.installed_size or 0 if there else 0 for there in on.values()]
     versions = {there.version if there else None for there in on.values()}
     spread = max(sizes) - min(sizes)
     return PackageEverywhere(name, len(versions) > 1 or spread > 0, spread, on)
 
 
-def _there(members: Sequence[Member] | None) -> PackageThere | None:
+def _package_there(members: Sequence[Member] | None) -> PackageThere | None:
     if not members:
         return None
     sizes = [member.installed_size for member in members]

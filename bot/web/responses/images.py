@@ -131,14 +131,14 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
     about = _About(archive.growth(date), archive.maintainers(date), archive.worst_outlooks(date))
     every = archive.evaluations(date)
     found = {key: every[key] for key in _selected(archive, parameters, about, every)}
-    folded = _folded(found, about)
+    folded = _rows_of(found, about)
     order = parameters.order
     if order is not None and order.table in ("", "rows"):
         folded = ordered(folded, _ROWS, order)
     shown = _with_causes(archive, page.of(folded), window, date)
     data = Images(
-        date, window, len(found), _listed(found, about, page, order), page.next(len(found)), shown,
-        page.next(len(folded)),
+        date, window, len(found), _images_in(found, about, page, order), page.next(len(found)),
+        shown, page.next(len(folded)),
     )  # fmt: skip
     cause = replace(_CAUSE, title=f"What moved it most in the {window}")
     tables = {
@@ -198,17 +198,17 @@ def _selected(
             yield key
 
 
-def _listed(
+def _images_in(
     found: Mapping[ImageKey, Evaluation], about: _About, page: PageRange, order: Order | None
 ) -> list[ListedImage]:
     """The images of a page, one for each architecture; all of them are read only to be sorted."""
     if order is not None and order.table == "images":
-        every = [_one(key, evaluation, about) for key, evaluation in found.items()]
+        every = [_listed_image(key, evaluation, about) for key, evaluation in found.items()]
         return list(page.of(ordered(every, _IMAGES, order)))
-    return [_one(key, found[key], about) for key in page.of(list(found))]
+    return [_listed_image(key, found[key], about) for key in page.of(list(found))]
 
 
-def _one(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
+def _listed_image(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
     facts = evaluation.facts
     return ListedImage(
         key, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
@@ -217,7 +217,7 @@ def _one(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
     )  # fmt: skip
 
 
-def _folded(found: Mapping[ImageKey, Evaluation], about: _About) -> list[ImageRow]:
+def _rows_of(found: Mapping[ImageKey, Evaluation], about: _About) -> list[ImageRow]:
     families: dict[ImageKey, list[ImageKey]] = {}
     for key in found:
         families.setdefault(replace(key, arch=""), []).append(key)
@@ -291,7 +291,7 @@ def _size(row: ImageRow) -> str:
     return format_size(row.installed_size)
 
 
-def _least(row: ImageRow) -> str | None:
+def _smallest_size(row: ImageRow) -> str | None:
     """`from 40.2 MB` if the smallest architecture's size is written differently."""
     least = format_size(row.least)
     return None if row.least is None or least == _size(row) else f"from {least}"
@@ -316,7 +316,7 @@ _ROWS = columns(
     Column("Repository", name="repository", value=lambda row: row.key.repository, only="csv"),
     Column("Architectures", name="arches", value=lambda row: " ".join(row.arches), only="csv"),
     Column("Installed", "size", name="installed_size", value=lambda row: row.installed_size,
-           words=_size, also=_least),
+           words=_size, also=_smallest_size),
     *map(_growth, GROWTH_DAYS),
     "largest_step",
     "objectives",

@@ -166,7 +166,7 @@ def in_words(step: Step) -> str:
     cause = largest(step)
     if cause is None:
         return "cause not known"
-    together, about = _together(step, cause), cause["cause"]
+    together, about = _causes_with(step, cause), cause["cause"]
     others = len(step.steps) - len(together)
     more = f", {others} more changed" if others else ""
     if len(together) == 1:
@@ -191,7 +191,7 @@ def in_few_words(step: Step) -> str:
     return " ".join(parts) + (f", {origin}" if origin else "")
 
 
-def _together(step: Step, cause: Any) -> list[Any]:
+def _causes_with(step: Step, cause: Any) -> list[Any]:
     """The causes of `step` that came, or went, with `cause`."""
     change = cause["cause"]["change"]
     if change not in ("came", "went"):
@@ -201,7 +201,7 @@ def _together(step: Step, cause: Any) -> list[Any]:
 
 def _head(step: Step, cause: Any) -> str:
     """The first package on a cause's chain that came, or went, in the same step."""
-    names = {one["package"] for one in _together(step, cause)}
+    names = {one["package"] for one in _causes_with(step, cause)}
     way = (parse_nevra(edge["to"]).name for edge in cause["cause"]["chain"])
     return next((name for name in way if name in names), str(cause["package"]))
 
