@@ -44,7 +44,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """The statements that a change adds and removes, with their numbers."""
+    """The statements that a change adds and removes, as multisets."""
 
     came: Counter[_Fact]
     gone: Counter[_Fact]

@@ -300,7 +300,7 @@ def _unexpanded(
 
 
 def _with_origin(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
-    """The macros, each at the first line that has it if rpm names none."""
+    """The macro, at the first line that has it if rpm names none."""
     if found.origin is None:
         for number, line in enumerate(lines, 1):
             if found.macro in line:

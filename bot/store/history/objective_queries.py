@@ -80,7 +80,7 @@ class ObjectiveQueries(Reading):
     ) -> tuple[ObjectiveState, ...]:
         """The states of objectives as of a run (null: the last), by objective, image and metric.
 
-        Those of private repositories too: `objective_headings` leaves these out.
+        Those of private repositories too: `objective_headings` says which.
         """
         if objective is not None:
             return self._states(f"objective = ? and {held_at(run)}", [objective])

@@ -93,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """The move of an image or a page; `by` adds up to `known_delta`, by kind of cause."""
+    """A sum of moves; `by` adds up to `known_delta`, by kind of cause."""
 
     known_delta: int
     packages_delta: int
