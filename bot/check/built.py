@@ -121,7 +121,7 @@ def _rebuilt(part: Part, run: _Builds) -> Part:
             emulated=native != native_arch(),
         )
         rebuilt = rebuild(context, target.specs, target.sides, _provider(target), run.elsewhere)
-        run.builds.extend(replace(one, spec=part.path(one.spec)) for one in rebuilt.builds)
+        run.builds.extend(replace(build, spec=part.path(build.spec)) for build in rebuilt.builds)
         moved.notes.extend(rebuilt.problems)
         own.interrupted |= rebuilt.interrupted
         targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))

@@ -188,10 +188,12 @@ def _names_a_file(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
     return False
 
 
-def _reads(one: EvaluatedSpec) -> bool:
+def _reads(evaluated: EvaluatedSpec) -> bool:
     """Return whether either side's text includes or loads a changed file, or runs a program on
     it."""
-    return any(is_read(name, text) for text in one.texts.values() for name in one.spec.beside)
+    return any(
+        is_read(name, text) for text in evaluated.texts.values() for name in evaluated.spec.beside
+    )
 
 
 def _texts(change: Change, spec: ChangedSpec) -> Iterator[tuple[Side, str]]:
@@ -220,8 +222,8 @@ def predicted_sides(
     notes: list[str] = []
     build: list[SpecDependency] = []
     base_build: list[str] = []
-    for one in specs:
-        before, after = one.base.get(arch), one.head.get(arch)
+    for evaluated in specs:
+        before, after = evaluated.base.get(arch), evaluated.head.get(arch)
         assert not isinstance(before, SpecFailure)
         assert not isinstance(after, SpecFailure)
         published = tuple(
@@ -229,7 +231,9 @@ def predicted_sides(
             for source in sorted({e.source for e in (before, after) if e is not None})
             for package in pool.newest_published(source)
         )
-        others = frozenset(n for other in specs if other is not one for n in _names(other, arch))
+        others = frozenset(
+            n for other in specs if other is not evaluated for n in _names(other, arch)
+        )
         prediction = predict(published, before, after, arch, headers, elsewhere=others)
         base.append(prediction.base)
         head.append(prediction.head)
@@ -238,7 +242,7 @@ def predicted_sides(
         changes = changed_lines(before, after)
         if after is not None:
             own = {p.nevra.name: p.nevra for p in after.packages}
-            lines.extend(with_changed_lines(added_changes(changes, own), before, one.texts))
+            lines.extend(with_changed_lines(added_changes(changes, own), before, evaluated.texts))
         base_needs = [d.dependency.capability for d in before.build_requires] if before else []
         head_needs = after.build_requires if after else ()
         build += [d for d in head_needs if d.dependency.capability not in base_needs]
@@ -277,9 +281,9 @@ def _before(bases: Iterable[Overlay]) -> Mapping[Nevra, Package]:
     return {package.nevra: package for overlay in bases for package in overlay.packages}
 
 
-def _names(one: EvaluatedSpec, arch: str) -> set[str]:
+def _names(evaluated: EvaluatedSpec, arch: str) -> set[str]:
     """The names of the packages that a spec makes, on either side."""
-    sides = (one.base.get(arch), one.head.get(arch))
+    sides = (evaluated.base.get(arch), evaluated.head.get(arch))
     made = (side.packages for side in sides if isinstance(side, SpecEvaluation))
     return {package.nevra.name for packages in made for package in packages}
 
@@ -318,9 +322,9 @@ def raised_sources(specs: Iterable[EvaluatedSpec]) -> dict[str, str | None]:
     higher than the base's, because then a build with the change looks like one without. Of several
     (`%dist` differs between repositories) the lowest."""
     found: dict[str, list[str | None]] = {}
-    for one in specs:
-        before = _heads(one.base)
-        for source, head in _heads(one.head).items():
+    for evaluated in specs:
+        before = _heads(evaluated.base)
+        for source, head in _heads(evaluated.head).items():
             base = before.get(source)
             raised = base is None or compare_evr(head, base) > 0
             found.setdefault(source, []).append(head if raised else None)

@@ -239,10 +239,10 @@ def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
     """The source packages that head builds for an architecture."""
     found = {
         head.source
-        for one in specs
-        if isinstance(head := one.head.get(arch), SpecEvaluation)
+        for evaluated in specs
+        if isinstance(head := evaluated.head.get(arch), SpecEvaluation)
         and not head.excluded
-        and not unevaluated(one, arch)
+        and not unevaluated(evaluated, arch)
     }
     return tuple(sorted(found))
 
@@ -294,8 +294,8 @@ def _compared(
         )
     if base.evidence == "external":
         return notes
-    for one in specs:
-        spec = one.base.get(place.arch)
+    for evaluated in specs:
+        spec = evaluated.base.get(place.arch)
         if not isinstance(spec, SpecEvaluation):
             continue
         _, version, release = spec.evr
@@ -316,11 +316,13 @@ def _versions(overlay: Overlay, source: str) -> str:
 def _build_notes(
     place: ExternalPlace, built: Built, specs: Iterable[EvaluatedSpec]
 ) -> Iterable[BuildNote]:
-    for one in specs:
-        head = one.head.get(place.arch)
+    for evaluated in specs:
+        head = evaluated.head.get(place.arch)
         if isinstance(head, SpecEvaluation) and head.source in place.sources:
             message = f"elsewhere, taken from {place.url}"
-            yield BuildNote("head", one.spec.path, place.arch, "built", message, str(built.log))
+            yield BuildNote(
+                "head", evaluated.spec.path, place.arch, "built", message, str(built.log)
+            )
 
 
 def _transferred(

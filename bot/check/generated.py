@@ -76,8 +76,8 @@ class _BuildLines:
 def overlay_without_generated(overlay: Overlay, generated: Generated) -> Overlay:
     """The overlay as it would be if the build had not generated these requirements."""
     gone: dict[str, set[str]] = {}
-    for one in generated:
-        gone.setdefault(one.package, set()).add(one.capability)
+    for requirement in generated:
+        gone.setdefault(requirement.package, set()).add(requirement.capability)
 
     def left(package: Package) -> Package:
         drop = gone.get(package.nevra.name, set())
@@ -141,5 +141,5 @@ def _measured(
         closure = closure or solve(lines, generated)
         if closure.status == "ok":
             sums = totals(closure)
-            capabilities = tuple(sorted({one.capability for one in generated}))
+            capabilities = tuple(sorted({requirement.capability for requirement in generated}))
             yield Without(tuple(sorted(lines)), capabilities, sums.packages, sums.installed_size)

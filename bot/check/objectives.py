@@ -26,7 +26,9 @@ def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
 
 def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[str, ...]:
     """The programs and capabilities that the objectives of an image need or keep."""
-    found = ((*one.needs, *one.keep) for one in objectives if applies(one, key))
+    found = (
+        (*objective.needs, *objective.keep) for objective in objectives if applies(objective, key)
+    )
     return tuple(dict.fromkeys(text for texts in found for text in texts))
 
 

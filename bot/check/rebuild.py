@@ -71,12 +71,12 @@ def rebuild(
     notes: list[BuildNote] = []
     built: dict[Side, list[Built]] = {"base": [], "head": []}
     failed: list[BuildFailed] = []
-    for one in specs:
+    for evaluated in specs:
         for side in ("base", "head"):
-            outcome = _build(context, one, side)
+            outcome = _build(context, evaluated, side)
             if outcome is None:
                 continue
-            notes.append(_note(context, one, side, outcome))
+            notes.append(_note(context, evaluated, side, outcome))
             if isinstance(outcome, Built):
                 built[side].append(outcome)
             else:
@@ -92,12 +92,12 @@ def rebuild(
     return Rebuilt(sides, tuple(notes), problems)
 
 
-def _build(context: BuildContext, one: EvaluatedSpec, side: Side) -> BuildOutcome | None:
-    evaluation = (one.base if side == "base" else one.head).get(context.native)
-    path = one.spec.base_path if side == "base" else one.spec.head_path
+def _build(context: BuildContext, evaluated: EvaluatedSpec, side: Side) -> BuildOutcome | None:
+    evaluation = (evaluated.base if side == "base" else evaluated.head).get(context.native)
+    path = evaluated.spec.base_path if side == "base" else evaluated.spec.head_path
     if path is None or not isinstance(evaluation, SpecEvaluation) or evaluation.excluded:
         return None
-    if unevaluated(one, context.native):
+    if unevaluated(evaluated, context.native):
         return None
     return context.builder.build(
         BuildRequest(
@@ -107,7 +107,7 @@ def _build(context: BuildContext, one: EvaluatedSpec, side: Side) -> BuildOutcom
             document=context.document,
             pool=context.pool,
             evaluation=evaluation,
-            definitions={**context.definitions, **one.definitions.get(side, {})},
+            definitions={**context.definitions, **evaluated.definitions.get(side, {})},
             side=side,
             lookaside=context.lookaside,
         )
@@ -166,9 +166,9 @@ def _mixed(built: Iterable[Built], predicted: Overlay, sources: frozenset[str]) 
 
 
 def _note(
-    context: BuildContext, one: EvaluatedSpec, side: Side, outcome: BuildOutcome
+    context: BuildContext, evaluated: EvaluatedSpec, side: Side, outcome: BuildOutcome
 ) -> BuildNote:
-    spec = one.spec.path
+    spec = evaluated.spec.path
     if isinstance(outcome, Built):
         return BuildNote(
             side,
@@ -208,18 +208,18 @@ def obstacles(
     the differences."""
     found: dict[str, tuple[str, ...]] = {}
     for arch in others:
-        differences = tuple(d for one in specs for d in _differences(one, native, arch))
+        differences = tuple(d for evaluated in specs for d in _differences(evaluated, native, arch))
         if differences:
             found[arch] = differences
     return found
 
 
-def _differences(one: EvaluatedSpec, native: str, other: str) -> Iterator[str]:
-    here, there = _evaluations(one, native), _evaluations(one, other)
+def _differences(evaluated: EvaluatedSpec, native: str, other: str) -> Iterator[str]:
+    here, there = _evaluations(evaluated, native), _evaluations(evaluated, other)
     yield from unlike(here, there)
     for first, second in zip(here, there, strict=True):
         if first is not None and second is not None:
-            yield from used_unlike(first, second, one.spec.beside)
+            yield from used_unlike(first, second, evaluated.spec.beside)
 
 
 def obstacle_notes(found: dict[str, tuple[str, ...]]) -> list[str]:
@@ -235,9 +235,9 @@ def obstacle_notes(found: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _evaluations(
-    one: EvaluatedSpec, arch: str
+    evaluated: EvaluatedSpec, arch: str
 ) -> tuple[SpecEvaluation | None, SpecEvaluation | None]:
-    base, head = one.base.get(arch), one.head.get(arch)
+    base, head = evaluated.base.get(arch), evaluated.head.get(arch)
     return (
         base if isinstance(base, SpecEvaluation) else None,
         head if isinstance(head, SpecEvaluation) else None,

@@ -194,9 +194,9 @@ def _container_images(change: Change) -> tuple[ContainerImage, ...]:
     files = change.requests
     return tuple(
         image
-        for one in files.changed
-        if one.kind == "containerfile" and one.head_path is not None
-        for image in read_containerfile(one.head_path, files.head[one.head_path])
+        for file in files.changed
+        if file.kind == "containerfile" and file.head_path is not None
+        for image in read_containerfile(file.head_path, files.head[file.head_path])
     )
 
 
@@ -214,7 +214,7 @@ def _document_trees(
 ) -> Iterator[tuple[DocumentTree, DocumentTree]]:
     """The documents of each folder in which a document changed, on both sides."""
     files = change.requests
-    folders = {one.path.rpartition("/")[0] for one in files.changed if one.kind == "document"}
+    folders = {file.path.rpartition("/")[0] for file in files.changed if file.kind == "document"}
     for folder in sorted(folders):
         base = read_documents(
             folder,

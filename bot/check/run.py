@@ -61,7 +61,7 @@ class Prediction:
     def worth_building(self) -> bool:
         """Return whether a build could find more: a changed spec was evaluated somewhere, and head
         has it."""
-        return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
+        return any(t.sides and any(evaluated.head for evaluated in t.specs) for t in self.targets)
 
     @property
     def read(self) -> bool:
@@ -254,7 +254,7 @@ def check_result(
 ) -> CheckResult:
     change, targets = parts[0].change, tuple(targets)
     failed = (*requests.refused, *(each for t in targets for each in t.unevaluated))
-    specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
+    specs = dict.fromkeys(evaluated.spec.path for t in targets for evaluated in t.specs)
     results = tuple(f.result for f in images)
     open_ = remarks.interrupted or remarks.undecided
     return CheckResult(
@@ -282,7 +282,7 @@ def check_result(
         incomplete=remarks.undecided
         or any(each.fault in ("base", "unexpanded", "unread") for each in failed),
         only_limits=only_limits(results, failed, open_),
-        sources=raised_sources(one for t in targets for one in t.specs),
+        sources=raised_sources(evaluated for t in targets for evaluated in t.specs),
         unverified=tuple(
             dict.fromkeys(
                 r.id for t in targets if t.setting for r in t.document.repos if not r.gpgkey

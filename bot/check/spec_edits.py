@@ -85,14 +85,14 @@ def with_edits(change: Change, found: Prediction) -> Prediction:
             if sides.head.evidence in _BUILT:
                 lines = list(_lines(target, arch))
                 trials += _trials(target, arch, lines, found, headers)
-        for one in target.specs:
-            places |= _diff_lines(change, one)
+        for evaluated in target.specs:
+            places |= _diff_lines(change, evaluated)
     return replace(found, result=_suggesting(found.result, trials, places))
 
 
 def _lines(target: Target, arch: str) -> Iterator[EditedLine]:
-    for one in target.specs:
-        head = one.head.get(arch)
+    for evaluated in target.specs:
+        head = evaluated.head.get(arch)
         if isinstance(head, SpecEvaluation):
             yield from edited_lines(head)
 
@@ -221,9 +221,9 @@ def _savings(
             yield line, left, saving
 
 
-def _diff_lines(change: Change, one: EvaluatedSpec) -> Mapping[SpecLine, DiffLine]:
+def _diff_lines(change: Change, evaluated: EvaluatedSpec) -> Mapping[SpecLine, DiffLine]:
     """The lines of head's spec that a forge shows in the diff."""
-    spec, text = one.spec, one.texts.get("head")
+    spec, text = evaluated.spec, evaluated.texts.get("head")
     if spec.head_path is None or text is None or change.head == "working tree":
         return {}
     shown = lines_of_change(

@@ -79,35 +79,39 @@ def with_changed_lines(
     uses: MacroUses | None = None
     deciding: dict[SpecLine, SpecLine] = {}
     fed: dict[SpecLine, dict[SpecLine, None]] = {}
-    for one in added:
-        line = one.origin
-        if line.text.strip() in known and not _is_moved(one, base):
+    for addition in added:
+        line = addition.origin
+        if line.text.strip() in known and not _is_moved(addition, base):
             uses = uses or MacroUses(texts["head"])
-            if (found := _deciding(one, uses, known)) is not None:
+            if (found := _deciding(addition, uses, known)) is not None:
                 deciding[line] = found
                 fed.setdefault(found, {})[line] = None
     final = {line: replace(found, feeds=tuple(fed[found])) for line, found in deciding.items()}
-    return tuple(replace(one, origin=final.get(one.origin, one.origin)) for one in added)
+    return tuple(
+        replace(addition, origin=final.get(addition.origin, addition.origin)) for addition in added
+    )
 
 
-def _is_moved(one: AddedDependency, base: SpecEvaluation) -> bool:
+def _is_moved(addition: AddedDependency, base: SpecEvaluation) -> bool:
     """Return whether the base's line states a dependency only of other packages."""
     holders = {
         package.nevra.name
         for package in base.packages
         for each in package.dependencies
-        if each.origin is not None and each.origin.text.strip() == one.origin.text.strip()
+        if each.origin is not None and each.origin.text.strip() == addition.origin.text.strip()
     }
-    return bool(holders) and one.own.name not in holders
+    return bool(holders) and addition.own.name not in holders
 
 
-def _deciding(one: AddedDependency, uses: MacroUses, known: Collection[str]) -> SpecLine | None:
-    names = names_in(one.dependency.capability)
-    for numbers in islice(uses.deciding(one.origin.line), 1, None):
+def _deciding(
+    addition: AddedDependency, uses: MacroUses, known: Collection[str]
+) -> SpecLine | None:
+    names = names_in(addition.dependency.capability)
+    for numbers in islice(uses.deciding(addition.origin.line), 1, None):
         new = [n for n in numbers if (text := uses.line(n).strip()) and text not in known]
         if new:
             number = next((n for n in new if any(x in uses.line(n) for x in names)), new[0])
-            return SpecLine(one.origin.path, number, uses.line(number).rstrip("\r"))
+            return SpecLine(addition.origin.path, number, uses.line(number).rstrip("\r"))
     return None
 
 
@@ -284,9 +288,9 @@ def _removed_line(cause: UnsolvableCause, removed: Sequence[AddedDependency]) ->
         return None
     tree = parse_rich(cause.capability) if cause.capability.startswith("(") else None
     wanted = [cause.capability] if tree is None else list(leaves(tree))
-    for one in removed:
-        if any(satisfies(one.dependency.capability, each) for each in wanted):
-            return one.origin
+    for addition in removed:
+        if any(satisfies(addition.dependency.capability, each) for each in wanted):
+            return addition.origin
     return None
 
 

@@ -56,13 +56,13 @@ def joined_targets(parts: Sequence[Part]) -> tuple[Target, ...]:
 
 def other_change(part: Part) -> OtherChange:
     """An additional change for results."""
-    specs = [one for target in part.targets for one in target.specs]
+    specs = [evaluated for target in part.targets for evaluated in target.specs]
     return OtherChange(
         part.name,
         part.change.base,
         part.change.head,
         part.change.merge_base,
-        tuple(sorted({one.spec.path for one in specs})),
+        tuple(sorted({evaluated.spec.path for evaluated in specs})),
         raised_sources(specs),
     )
 
@@ -140,9 +140,9 @@ def _sources(part: Part) -> frozenset[str]:
     return frozenset(
         source
         for target in part.targets
-        for one in target.specs
-        for arch in (*one.base, *one.head)
-        for source in one.sources(arch)
+        for evaluated in target.specs
+        for arch in (*evaluated.base, *evaluated.head)
+        for source in evaluated.sources(arch)
     )
 
 
@@ -193,10 +193,10 @@ def _with_name(target: Target, name: str) -> Target:
     )
 
 
-def _named_spec(one: EvaluatedSpec, name: str) -> EvaluatedSpec:
-    paths = (one.spec.base_path, one.spec.head_path)
+def _named_spec(evaluated: EvaluatedSpec, name: str) -> EvaluatedSpec:
+    paths = (evaluated.spec.base_path, evaluated.spec.head_path)
     base, head = (None if path is None else f"{name}:{path}" for path in paths)
-    return replace(one, spec=replace(one.spec, base_path=base, head_path=head))
+    return replace(evaluated, spec=replace(evaluated.spec, base_path=base, head_path=head))
 
 
 def _named_line(line: AddedDependency, name: str) -> AddedDependency:

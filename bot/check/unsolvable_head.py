@@ -220,7 +220,9 @@ def _wants_unevaluated(
     first: tuple[UnevaluatedPackages, UnsolvableCause] | None = None
     for _ in range(_MOST_ROUNDS):
         causes = _native(head)
-        concerned = [(one, c) for c in causes for one in unevaluated if one.concerns(c)]
+        concerned = [
+            (packages, c) for c in causes for packages in unevaluated if packages.concerns(c)
+        ]
         first = first or next(iter(concerned), None)
         found = {
             Requirement(c.needed_by, c.capability)
@@ -229,7 +231,7 @@ def _wants_unevaluated(
         }
         if found <= ignored:
             # A conflict cannot be ignored: only if there are no other causes.
-            decided = any(not any(one.concerns(c) for one in unevaluated) for c in causes)
+            decided = any(not any(packages.concerns(c) for packages in unevaluated) for c in causes)
             return "" if first is None or decided or not concerned else _sentence(*first)
         ignored |= found
         head = pool.solve(request, sides.head, drop=ignored, settled=lambda _: True)
@@ -238,14 +240,14 @@ def _wants_unevaluated(
     return "" if first is None or head.status != "ok" else _sentence(*first)
 
 
-def _sentence(one: UnevaluatedPackages, cause: UnsolvableCause) -> str:
+def _sentence(packages: UnevaluatedPackages, cause: UnsolvableCause) -> str:
     holder = cause.needed_by
     if cause.kind == "missing":
         need = f"{holder} requires {cause.capability}"
     else:
         need = f"{holder} cannot be installed beside {cause.conflicts_with}"
     return (
-        f"It is not known whether it can be installed: {need}, and {one.path} could not be"
+        f"It is not known whether it can be installed: {need}, and {packages.path} could not be"
         " evaluated."
     )
 

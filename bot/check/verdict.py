@@ -95,14 +95,14 @@ class Unevaluated:
     sides: tuple[Side, ...]
 
 
-def unevaluated(one: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
+def unevaluated(evaluated: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
     """Return why a spec cannot be compared on `arch`; faults of the change come first.
 
     Empty if both sides were evaluated. If head is invalid or runs into a limit, the change is at
     fault, unless the base fails in the same way (`alike`), or something around the base's
     evaluation failed.
     """
-    head, base = _failure(one.head.get(arch)), _failure(one.base.get(arch))
+    head, base = _failure(evaluated.head.get(arch)), _failure(evaluated.base.get(arch))
     if head is None and base is None:
         return ()
     if base is None:
@@ -167,9 +167,9 @@ def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tupl
     return tuple(
         sorted(
             {
-                RefusedLine(one.failure.path, one.failure.line or 1, one.failure.message)
-                for one in failed
-                if one.fault == "change" and one.failure.path in paths
+                RefusedLine(each.failure.path, each.failure.line or 1, each.failure.message)
+                for each in failed
+                if each.fault == "change" and each.failure.path in paths
             }
         )
     )
@@ -189,10 +189,10 @@ def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
     return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in listed]
 
 
-def _failure_texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
-    for each in unevaluated(one, arch):
+def _failure_texts(evaluated: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
+    for each in unevaluated(evaluated, arch):
         # A refused spec is among the problems of the change already.
-        if one.spec.refused and each.sides == ("head",):
+        if evaluated.spec.refused and each.sides == ("head",):
             continue
         failure = each.failure
         where = f"{failure.path}:{failure.line}" if failure.line else failure.path

@@ -153,14 +153,14 @@ def evict(
     with cache.lock(_LOCK):
         before = min(_oldest_run(cache), now() - grace)
         contents = sorted(_contents(cache, kinds))
-        total = sum(one.size for one in contents)
+        total = sum(content.size for content in contents)
         taken = 0
-        for one in contents:
-            if total - taken <= limit or one.used >= before:
+        for content in contents:
+            if total - taken <= limit or content.used >= before:
                 break
-            for path in one.paths:
+            for path in content.paths:
                 path.unlink(missing_ok=True)
-            taken += one.size
+            taken += content.size
     return Evicted(taken, total - taken)
 
 

@@ -115,7 +115,7 @@ def _missing(
 ) -> _Missing:
     nowhere: dict[str, None] = {}
     elsewhere: dict[str, str] = {}
-    urls = {one.rsplit("/", 1)[-1]: one for one in downloads if "://" in one}
+    urls = {location.rsplit("/", 1)[-1]: location for location in downloads if "://" in location}
     for name in names:
         path = _in_checkout(name, spec)
         if path is None or tree.has(path):

@@ -65,7 +65,7 @@ class Commands:
     def add(self, commands: Collection[HandledCommand]) -> None:
         """Store commands as handled; known ones are not changed."""
         with self._store.writing() as db:
-            db.table("commands").insert_all([asdict(one) for one in commands], ignore=True)
+            db.table("commands").insert_all([asdict(command) for command in commands], ignore=True)
 
     def decide(self, decision: Decision) -> None:
         """Store a decision; only once for each comment."""

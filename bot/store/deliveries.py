@@ -149,14 +149,14 @@ class GroupWriter:
             with suppress(Empty):
                 while True:
                     gathered.append(self._waiting.get_nowait())
-            group = [one for one in gathered if one is not None]
+            group = [waiting for waiting in gathered if waiting is not None]
             last = len(group) < len(gathered)
             loop.call_soon_threadsafe(self._answer, group, self._written(group))
 
     def _written(self, group: list[_Waiting]) -> list[Any]:
         """The result of each change, or its error."""
         try:
-            return self._store.write_together([one.change for one in group])
+            return self._store.write_together([waiting.change for waiting in group])
         except SurroundingsError as error:
             LOG.error("%d changes could not be written: %s", len(group), error)  # noqa: TRY400 - the sentence has it all
             return [error for _ in group]
@@ -166,11 +166,11 @@ class GroupWriter:
             return [error for _ in group]
 
     def _answer(self, group: list[_Waiting], written: list[Any]) -> None:
-        for one, result in zip(group, written, strict=True):
-            if one.done.done():  # the caller may have stopped waiting
+        for waiting, result in zip(group, written, strict=True):
+            if waiting.done.done():  # the caller may have stopped waiting
                 continue
             if isinstance(result, Exception):
-                one.done.set_exception(result)
+                waiting.done.set_exception(result)
             else:
-                one.done.set_result(result)
+                waiting.done.set_result(result)
         self.on_written()

@@ -158,26 +158,26 @@ class Opportunities:
                 )
             db.execute("delete from proposed_edits where opportunity = ?", [landed.id])
 
-    def wait_for(self, one: Opportunity, versions: str) -> None:
+    def wait_for(self, opportunity: Opportunity, versions: str) -> None:
         """Record the `versions` published while a landed edit is not in them.
 
         If others were recorded before, the edit is not in newer ones either, and is open again.
         """
         with self._store.writing() as db:
             known = db.execute(
-                "select unpublished from opportunities where id = ?", [one.id]
+                "select unpublished from opportunities where id = ?", [opportunity.id]
             ).fetchone()[0]
             undone = known not in ("", versions)
             values = {**_OPEN, "state": "found", "changed": now()}
             db.table("opportunities").update(
-                one.id, values if undone else {"unpublished": versions}
+                opportunity.id, values if undone else {"unpublished": versions}
             )
 
     def propose(self, ids: Iterable[str], url: str) -> None:
         """Record that an issue of the bot proposes edits."""
         with self._store.writing() as db:
-            for one in ids:
-                add_proposal(db, one, ("", "", 0), url)
+            for id_ in ids:
+                add_proposal(db, id_, ("", "", 0), url)
 
     def decline(self, declined: DeclinedEdit) -> None:
         """Record that an edit was declined, replacing an earlier decision."""
@@ -196,7 +196,7 @@ class Opportunities:
 
     def declined_edits(self, forge: str, repository: str) -> tuple[str, ...]:
         """The names of the edits declined in a repository."""
-        return tuple(one.edit for one in self.declined(forge, repository))
+        return tuple(declined_edit.edit for declined_edit in self.declined(forge, repository))
 
     def settle_declined(self) -> None:
         """Decline open opportunities whose edit was declined by the repository of its source.

@@ -196,7 +196,7 @@ def _causes_with(step: Step, cause: Any) -> list[Any]:
     change = cause["cause"]["change"]
     if change not in ("came", "went"):
         return [cause]
-    return [one for one in step.steps if one["cause"]["change"] == change]
+    return [part for part in step.steps if part["cause"]["change"] == change]
 
 
 def _head(step: Step, cause: Any) -> str:
