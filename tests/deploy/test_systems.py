@@ -159,7 +159,11 @@ SYSTEMS = {
     "Tumbleweed": System("ID=opensuse-tumbleweed\nVERSION_ID=20261101\nID_LIKE='opensuse suse'",
                          (3, 13), SUSE),
 }  # fmt: skip
-TOOLS = {"install": "", "demo": "WITH_DEMO_TOOLS=1;", "test": "WITH_DEMO_TOOLS=1; WITH_TEST_TOOLS=1;"}
+TOOLS = {
+    "install": "",
+    "demo": "WITH_DEMO_TOOLS=1;",
+    "test": "WITH_DEMO_TOOLS=1; WITH_TEST_TOOLS=1;",
+}
 
 
 class Walk:
