@@ -13,6 +13,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
+from bot.demo.run.setup import free_port
 from bot.errors import SurroundingsError
 from bot.forge.github.manifest import NewApp, Registration, exchange_code, register_app
 from bot.sandbox import isolation
@@ -97,17 +98,16 @@ async def github(answers: dict[str, tuple[int, object]]) -> tuple[web.AppRunner,
     return runner, f"http://127.0.0.1:{port}"
 
 
-async def test_register_app_takes_the_code_that_comes_back_with_its_state(
-    unused_tcp_port: int,
-) -> None:
+async def test_register_app_takes_the_code_that_comes_back_with_its_state() -> None:
     runner, api = await github({"good": (201, APP)})
-    here = f"http://127.0.0.1:{unused_tcp_port}"
+    port = free_port()
+    here = f"http://127.0.0.1:{port}"
     registration = Registration(here, api_url=api, organisation="acme")
     opened = asyncio.Event()
     task = asyncio.create_task(
-        register_app(registration, "127.0.0.1", unused_tcp_port, lambda url: opened.set())
+        register_app(registration, "127.0.0.1", port, lambda url: opened.set())
     )
-    await asyncio.wait_for(opened.wait(), 30)
+    await asyncio.wait_for(opened.wait(), 90)
     async with aiohttp.ClientSession() as session:
         async with session.get(registration.page_url) as response:
             page = await response.text()
@@ -120,7 +120,7 @@ async def test_register_app_takes_the_code_that_comes_back_with_its_state(
         query = {"code": "good", "state": registration.state}
         async with session.get(f"{registration.page_url}/created", params=query) as response:
             assert response.status == 200
-    app = await asyncio.wait_for(task, 30)
+    app = await asyncio.wait_for(task, 90)
     await runner.cleanup()
     assert (app.id, app.pem) == (7, APP["pem"])
     assert "0123456789abcdef" not in repr(app)

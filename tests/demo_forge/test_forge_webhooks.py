@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gidgethub.sansio import Event
 
+from bot.demo.run.setup import free_port
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.github.webhooks import signed_headers as github_headers
 from bot.forge.gitlab.webhooks import signed_headers as gitlab_headers
@@ -104,8 +105,8 @@ async def test_a_redelivery_has_the_same_id_and_the_same_bytes(world):
     assert first == second
 
 
-async def test_a_delivery_that_nobody_answers_is_kept_with_its_reason(world, unused_tcp_port):
-    world.app.hook_url = f"http://127.0.0.1:{unused_tcp_port}/"
+async def test_a_delivery_that_nobody_answers_is_kept_with_its_reason(world):
+    world.app.hook_url = f"http://127.0.0.1:{free_port()}/"
     delivery = await world.forge.ping(world.app)
     assert delivery.status is None
     assert delivery.error
@@ -158,10 +159,10 @@ async def test_what_is_wrong_and_what_may_work_later_are_two_exit_codes(
     assert shown.getvalue().startswith(f"{status} ")
 
 
-async def test_silence_is_worth_another_try(tmp_path, unused_tcp_port):
+async def test_silence_is_worth_another_try(tmp_path):
     payload = tmp_path / "payload.json"
     payload.write_text(json.dumps({}))
-    nobody = f"http://127.0.0.1:{unused_tcp_port}/"
+    nobody = f"http://127.0.0.1:{free_port()}/"
     with pytest.raises(SurroundingsError) as silent:
         await asyncio.to_thread(send_webhook, nobody, "s", "ping", payload)
     assert silent.value.exit_code == 1

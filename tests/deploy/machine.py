@@ -18,7 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.deploy.places import HOME, Here, Root, commands, free_port
+from bot.demo.run.setup import free_port
+from tests.deploy.places import HOME, Here, Root, commands
 
 # Debian's kernel, and what a server's installation has besides: a minimal one has none of it.
 PACKAGES = (

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,13 +40,6 @@ def start_command() -> str:
     """What the unit of the server runs."""
     (line,) = [line for line in UNIT.read_text().splitlines() if line.startswith("ExecStart=")]
     return line.partition("=")[2]
-
-
-def free_port() -> int:
-    """A port that nobody listens at just now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Here:

@@ -22,6 +22,7 @@ import click
 import pytest
 
 from bot.cli import cli
+from bot.demo.run.setup import free_port
 from bot.sandbox.run import sandbox_available
 from tests.deploy.following import operator
 from tests.deploy.places import (
@@ -32,7 +33,6 @@ from tests.deploy.places import (
     Image,
     Root,
     commands,
-    free_port,
     upkeep,
 )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from bot.demo.run.setup import free_port
 
 # Debian's command in /usr/sbin would change the user.
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -26,7 +27,7 @@ def rabbitmq() -> Iterator[str]:
         pytest.skip("RabbitMQ is not installed (Debian's package rabbitmq-server)")
     with tempfile.TemporaryDirectory(prefix="rabbitmq-") as name:
         folder = Path(name)
-        port, between_nodes, mapper = _free_ports(3)
+        port, between_nodes, mapper = free_port(), free_port(), free_port()
         environment = _environment(folder, port, between_nodes, mapper)
         (folder / "plugins").write_text("[].")
         with (folder / "log").open("wb") as log:
@@ -59,12 +60,6 @@ def _environment(folder: Path, port: int, between_nodes: int, mapper: int) -> di
         "RABBITMQ_CONFIG_FILE": str(folder / "none"),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in held]
 
 
 def _wait(started: subprocess.Popen[bytes], log: Path) -> None:

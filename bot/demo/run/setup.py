@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.demo.distribution.reference import RepositoryFiles
 
 BOT_LOG = "bot.log"
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 10.0
 
 
@@ -68,10 +68,17 @@ class BotPlaces:
 
 
 def free_port() -> int:
-    """A port of the loopback that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+    """A port of the loopback that the kernel gives to nobody else while this process lives.
+
+    Its socket stays bound and does not listen: a server that names the port gets it, as long as it
+    sets SO_REUSEADDR, which servers do.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    held.detach()
+    return port
 
 
 def github_settings(places: BotPlaces, forge: LocalForge, app: App) -> dict[str, Any]:
