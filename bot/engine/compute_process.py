@@ -37,7 +37,7 @@ from bot.telemetry.metrics import COMPUTE_ENDED, add_measures
 
 T = TypeVar("T")
 # Loaded once, shared by every process.
-_MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "bot.build.builders"]
+MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.built", "bot.build.builders"]
 LOG = logging.getLogger(__name__)
 _START_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds to pause after each refused start
 _LARGEST_ANSWER = 256_000_000  # bytes
@@ -96,7 +96,7 @@ class ComputeProcess:
     ) -> None:
         self.low = low
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_MODULES)
+        context.set_forkserver_preload(MODULES)
         self._connection, theirs = context.Pipe()
         signs, self._signs = context.Pipe(duplex=False)
         self._process = context.Process(

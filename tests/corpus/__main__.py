@@ -26,6 +26,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bot.check.pools import Pools
@@ -103,7 +104,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"Set {', '.join(VARIABLES)}.", file=sys.stderr)
         return 2
     given.output.mkdir(parents=True, exist_ok=True)
-    pools = Pools(Cache(given.cache or given.output / "cache"), max_age=float("inf"))
+    cache = Cache(given.cache or given.output / "cache")
+    pools = partial(Pools, cache, max_age=float("inf"))
     checker = Checker(folders.corpus, pools, given.seed, given.seconds)
     specs = corpus_specs(folders.specs)
     if given.published:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +25,7 @@ from bot.distro.documents import (
     RepoSource,
     WorkloadDocument,
 )
+from bot.engine.compute_process import MODULES
 from bot.git.repository import open_repository
 from bot.model.closure import Closure
 from bot.model.nevra import Nevra
@@ -41,6 +42,7 @@ BUILDROOT = (
     *("rpm-build", "sed", "shadow-utils", "tar", "unzip", "util-linux", "which", "xz"),
 )
 
+Predict = Callable[..., Prediction]
 Ending = Literal["answered", "hang", "crash", "error"]
 
 
@@ -140,23 +142,30 @@ def run_of(line: str) -> SpecRun:
 
 
 class Checker:
-    """Runs checks of drawn specs, each in a forked process with the pools already loaded."""
+    """Runs checks of drawn specs, each in a process of its own with pools that `make_pools` gives.
 
-    def __init__(self, corpus: Corpus, pools: Pools, seed: int, seconds: float) -> None:
+    The process comes from the fork server: this one may have threads, which a fork would leave in
+    the midst of something. `predict` is what it does with the change.
+    """
+
+    def __init__(
+        self, corpus: Corpus, make_pools: Callable[[], Pools], seed: int, seconds: float
+    ) -> None:
         self.corpus = corpus
-        self.pools = pools
+        self.make_pools = make_pools
         self.seed = seed
         self.seconds = seconds
+        self.predict: Predict = predict_check
+        self._pools = make_pools()
         for arch in corpus.arches:
-            pools.get(corpus.document, arch)
-        pool = pools.get(corpus.document, corpus.arch)
+            self._pools.get(corpus.document, arch)
+        pool = self._pools.get(corpus.document, corpus.arch)
         own = {nevra.name for nevra in pool.selects("*") if nevra.arch in (corpus.arch, "noarch")}
         self.names = sorted(own)
 
     def is_published(self, name: str) -> bool:
         """True where the repositories have the main package of a source of that name."""
-        pool = self.pools.get(self.corpus.document, self.corpus.arch)
-        return any(package.nevra.name == name for package in pool.newest_published(name))
+        return _is_published(self.corpus, self._pools, name)
 
     def run(self, drawn: Iterable[Drawn]) -> Iterator[SpecRun]:
         """The run of each spec, in their order."""
@@ -166,9 +175,11 @@ class Checker:
     def _apart(self, drawn: Drawn) -> SpecRun:
         requirement = requirement_for(drawn.name, self.names, self.seed)
         started = monotonic()
-        context = multiprocessing.get_context("fork")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(MODULES)
         reading, writing = context.Pipe(duplex=False)
-        process = context.Process(target=self._child, args=(writing, drawn, requirement))
+        asked = (self.corpus, self.make_pools, self.predict, drawn, requirement)
+        process = context.Process(target=_child, args=(writing, *asked))
         process.start()
         writing.close()
         ending: Ending = "hang"
@@ -188,28 +199,43 @@ class Checker:
             run = replace(run, ending=ending)
         return replace(run, seconds=round(monotonic() - started, 2))
 
-    def _child(self, writing: Connection, drawn: Drawn, requirement: str) -> None:
-        try:
-            run = self._check(drawn, requirement)
-        except Exception as error:  # noqa: BLE001  # every bug is a figure here
-            said = f"{type(error).__name__}: {error}"
-            run = SpecRun(drawn.name, requirement, "error", message=said)
-        writing.send(run)
-        writing.close()
 
-    def _check(self, drawn: Drawn, requirement: str) -> SpecRun:
-        corpus = self.corpus
-        published = self.is_published(drawn.name)
-        configuration = corpus.configuration((drawn.name,) if published else ())
-        options = CheckOptions(repositories=(DOCUMENT,), arches=corpus.arches)
-        with tempfile.TemporaryDirectory(prefix="minimize-corpus-") as temporary:
-            folder = Path(temporary)
-            if not write_change(folder, drawn, requirement):
-                message = "no tag of the preamble that a line could follow"
-                return SpecRun(drawn.name, requirement, "error", message=message)
-            with open_change(open_repository(folder), "HEAD~1", "HEAD", branch="main") as change:
-                found = predict_check(change, options, configuration, self.pools)
-        return _told(SpecRun(drawn.name, requirement, published=published), found, corpus.arch)
+def _is_published(corpus: Corpus, pools: Pools, name: str) -> bool:
+    pool = pools.get(corpus.document, corpus.arch)
+    return any(package.nevra.name == name for package in pool.newest_published(name))
+
+
+def _child(
+    writing: Connection,
+    corpus: Corpus,
+    make_pools: Callable[[], Pools],
+    predict: Predict,
+    drawn: Drawn,
+    requirement: str,
+) -> None:
+    try:
+        run = _check(corpus, make_pools(), predict, drawn, requirement)
+    except Exception as error:  # noqa: BLE001  # every bug is a figure here
+        said = f"{type(error).__name__}: {error}"
+        run = SpecRun(drawn.name, requirement, "error", message=said)
+    writing.send(run)
+    writing.close()
+
+
+def _check(
+    corpus: Corpus, pools: Pools, predict: Predict, drawn: Drawn, requirement: str
+) -> SpecRun:
+    published = _is_published(corpus, pools, drawn.name)
+    configuration = corpus.configuration((drawn.name,) if published else ())
+    options = CheckOptions(repositories=(DOCUMENT,), arches=corpus.arches)
+    with tempfile.TemporaryDirectory(prefix="minimize-corpus-") as temporary:
+        folder = Path(temporary)
+        if not write_change(folder, drawn, requirement):
+            message = "no tag of the preamble that a line could follow"
+            return SpecRun(drawn.name, requirement, "error", message=message)
+        with open_change(open_repository(folder), "HEAD~1", "HEAD", branch="main") as change:
+            found = predict(change, options, configuration, pools)
+    return _told(SpecRun(drawn.name, requirement, published=published), found, corpus.arch)
 
 
 def write_change(folder: Path, drawn: Drawn, requirement: str) -> bool:

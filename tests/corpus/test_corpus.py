@@ -7,15 +7,16 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bot.check.pools import Pools
+from bot.check.run import predict_check
 from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from tests.check.tiny import TOOL, make_repositories
-from tests.corpus import checking
 from tests.corpus.__main__ import VARIABLES, checked, folders_of, judged, question_of
 from tests.corpus.checking import Checker, Corpus, Image, SpecRun, run_of
 from tests.corpus.drawn import corpus_specs, draw, requirement_for, with_requirement
@@ -72,7 +73,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture
 def checker(corpus: Corpus, tmp_path: Path) -> Checker:
-    return Checker(corpus, Pools(Cache(tmp_path / "cache")), SEED, 60.0)
+    return Checker(corpus, partial(Pools, Cache(tmp_path / "cache")), SEED, 60.0)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_real_specs_evaluate_and_are_as_with_dnf(tmp_path, dnf):
     count, seed = (
         int(os.environ.get(f"MINIMIZE_CORPUS_{k}", v)) for k, v in (("COUNT", "20"), ("SEED", "1"))
     )
-    checker = Checker(folders.corpus, Pools(Cache(tmp_path / "cache")), seed, 120.0)
+    checker = Checker(folders.corpus, partial(Pools, Cache(tmp_path / "cache")), seed, 120.0)
     drawn = draw(corpus_specs(folders.specs), count, seed)
     runs = list(checked(checker, drawn, tmp_path / "runs.jsonl"))
     found = figures(judged(folders.corpus, runs), seed)
@@ -145,28 +146,30 @@ def test_another_answer_than_dnfs_is_a_difference(corpus, checker, specs, dnf):
     assert verdict.why == "head: only the check can install it"
 
 
-def test_a_hang_a_crash_and_an_error_end_one_spec_alone(
-    corpus, tmp_path, specs, monkeypatch: pytest.MonkeyPatch
-):
+def killed(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refused(*_: object) -> None:
+    raise ValueError("no")
+
+
+def test_a_hang_a_crash_and_an_error_end_one_spec_alone(checker, specs):
     (specs / "slow.spec").write_text(SLOW)
-    checker = Checker(corpus, Pools(Cache(tmp_path / "cache")), SEED, 3.0)
     by_name = {drawn.name: drawn for drawn in corpus_specs(specs)}
 
-    def run(name: str, predict: Callable[..., object] | None = None) -> SpecRun:
-        if predict is not None:
-            monkeypatch.setattr(checking, "predict_check", predict)
+    def run(name: str, predict: Callable[..., object]) -> SpecRun:
+        checker.predict = predict
         (found,) = checker.run([by_name[name]])
         return found
 
-    def refuse(*_: object) -> None:
-        raise ValueError("no")
-
-    assert run("slow").ending == "hang"
-    crashed = run("tool", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    crashed = run("tool", killed)
     assert (crashed.ending, crashed.message) == ("crash", "the process ended with -9")
-    erred = run("tool", refuse)
+    erred = run("tool", refused)
     assert (erred.ending, erred.message) == ("error", "ValueError: no")
     assert [judge(each).wrong for each in (crashed, erred)] == ["crash", "error"]
+    checker.seconds = 3.0
+    assert run("slow", predict_check).ending == "hang"
 
 
 def test_draws_and_requirements_follow_the_seed(specs):
