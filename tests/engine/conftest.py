@@ -378,6 +378,15 @@ class KilledProgram:
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
 
+    def wait_until_settled(self) -> None:
+        """Wait until the forge has all that the program has recorded, and the outbox knows."""
+        outbox = Outbox(prepared_url(settings_in(self.folder)), "reader")
+        deadline = time.monotonic() + 90
+        while not outbox.settled():
+            assert time.monotonic() < deadline, journal(self.folder)
+            time.sleep(0.02)
+        outbox.close()
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()

@@ -62,7 +62,9 @@ async def test_what_is_still_open_is_ended_and_a_late_record_changes_nothing(bot
     head = bot.push(SPEC)
     bot.checker.hold[head] = threading.Event()
     await bot.deliver()
-    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    await bot.until(
+        lambda: ("predict", head) in bot.checker.calls and bot.forge.states(head) == ["pending"]
+    )
     (check,) = bot.checks()
     bot.push(OTHER)
     await bot.deliver()

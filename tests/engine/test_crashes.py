@@ -35,21 +35,16 @@ def test_a_run_goes_on_after_kill_9_and_repeats_no_finished_step(
 ) -> None:
     first = start(tmp_path, upstream, "hang")
     first.wait_for("predict")
+    first.wait_until_settled()
     first.kill()
     start(tmp_path, upstream, "go").ended()
-    # The first status was recorded before the kill; only the step in flight ran again. The second
-    # may be replaced by the last before it is written.
+    # The first status was written before the kill; only the step in flight ran again. The second,
+    # and the predicted comment, may be replaced by the last before they are written.
     done = journal(tmp_path)
-    assert done[0] == "status pending"
-    assert [line for line in done if line != "status pending"] == [
-        "predict",
-        "predict",
-        "comment",
-        "finish",
-        "comment",
-        "status success",
-        "over",
-    ]
+    assert sorted(done[:2]) == ["predict", "status pending"]
+    steps = [line for line in done if line not in ("status pending", "comment")]
+    assert steps == ["predict", "predict", "finish", "status success", "over"]
+    assert done.count("comment") in (1, 2)
 
 
 def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
@@ -57,21 +52,15 @@ def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
 ) -> None:
     first = start(tmp_path, upstream, "wait")
     first.wait_for("look", times=3)
+    first.wait_until_settled()
     first.kill()
+    before = journal(tmp_path)
     start(tmp_path, upstream, "built").ended()
-    steps = [line for line in journal(tmp_path) if line != "look"]
-    # Predicted once; it says that it waits, then that it builds, and the status is the last word.
-    assert steps == [
-        "status pending",
-        "predict",
-        "comment",
-        "status pending",
-        "status pending",
-        "finish",
-        "comment",
-        "status success",
-        "over",
-    ]
+    # Predicted once; it says that it waits, and the status is the last word. One that the next
+    # replaces before it is written, as that it builds, is not.
+    assert "status pending" in before
+    steps = [line for line in journal(tmp_path) if line not in ("look", "status pending")]
+    assert steps == ["predict", "comment", "finish", "comment", "status success", "over"]
 
 
 async def test_two_processes_cannot_have_one_name(bot) -> None:

@@ -4,6 +4,7 @@ and the pull request is told where it can be."""
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -88,6 +89,9 @@ async def test_a_write_is_tried_until_it_succeeds(bot, caplog, write: str, kind:
     # One line for each problem of a status or comment, not for each try.
     assert len(lines(caplog, error)) <= 2
     setattr(bot.forge, write, plain)
+    if write == "react":
+        # The answer's run is no check, and may come to its end later than what is settled now.
+        await bot.until(lambda: bool(bot.forge.answers()))
     await bot.settled()
     assert bot.forge.states(head)[-1] == "success"
     found = {body.split("\n")[0] for _, body in bot.forge.comments}
@@ -109,7 +113,11 @@ async def test_a_forge_that_asks_to_wait_is_left_alone_so_long(bot) -> None:
     bot.publisher.eager = False
     bot.forge.fail["set_status"] = [ForgeError("Enough requests.", "", 123.0)]
     head = bot.push(SPEC)
+    # There is no comment yet that could be written beside the first status.
+    bot.checker.hold[head] = threading.Event()
     await bot.deliver()
+    await bot.until(lambda: not bot.forge.fail["set_status"])
+    bot.checker.hold[head].set()
     await bot.until(lambda: not bot.store.open_checks())
     assert await bot.reconciler.reconcile() == 0
     assert bot.forge.statuses == bot.forge.comments == []

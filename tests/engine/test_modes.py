@@ -52,7 +52,7 @@ async def test_comment_has_the_comment_and_a_status_that_never_fails(
         await concluded(tmp_path)
         # A stranger's change, which waits for somebody's line where it is enforced.
         await made.until(lambda: made.state(made.pull.head_sha) == "success")
-        assert "/minimize allow" in made.comment()
+        await made.until(lambda: "/minimize allow" in made.comment())
         if kind == "github":
             assert (
                 made.local.state.check_runs[-1]

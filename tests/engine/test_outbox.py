@@ -136,7 +136,7 @@ def test_a_renewed_claim_does_not_end(url) -> None:
     record(first, "fine")
     claims = first.claim(9)
     for _ in range(3):
-        shift(url, 15)
+        shift(url, 10)
         assert first.renew(claims) == {COMMIT.id}
         assert second.claim(9) == []
     for outbox in (first, second):

@@ -65,20 +65,29 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
         await asyncio.gather(*sending)
         assert len(sending) >= 2 * (PUSHES + PUSHES // EVERY)
         await quiet(local, pull)
-        written = bot_comments(local, pull)
-        *older, comment = [c for c in written if COMMENT_MARKER in c.body]
+        *older, comment = [c for c in bot_comments(local, pull) if COMMENT_MARKER in c.body]
         assert older == [] or not edits_comments(kind)
-        answers = [c.body for c in written if COMMENT_MARKER not in c.body]
+        answers = answers_of(local, pull)
         assert len(answers) == len({a.split("\n")[0] for a in answers}) == PUSHES // EVERY
         assert all("`/minimize why perl" in answer for answer in answers)
         log = (tmp_path / "log").read_text()
-        assert f"-{pull.head_sha[:10]}-" in comment.body, log
+        assert of_newest_head(local, pull), (comment.body, log)
         assert unfinished(local, pull) == [], log
         assert conclusion(local, pull) == "success", log
 
 
 def bot_comments(local: LocalForge, pull: Pull) -> list[Comment]:
     return [c for c in local.state.comments_of(pull) if c.user.login != "jonas"]
+
+
+def answers_of(local: LocalForge, pull: Pull) -> list[str]:
+    return [c.body for c in bot_comments(local, pull) if COMMENT_MARKER not in c.body]
+
+
+def of_newest_head(local: LocalForge, pull: Pull) -> bool:
+    """Return whether the newest comment is about the newest head."""
+    found = [c.body for c in bot_comments(local, pull) if COMMENT_MARKER in c.body]
+    return f"-{pull.head_sha[:10]}-" in "".join(found[-1:])
 
 
 def unfinished(local: LocalForge, pull: Pull) -> list[str]:
@@ -98,7 +107,8 @@ def conclusion(local: LocalForge, pull: Pull) -> str | None:
 
 
 async def quiet(local: LocalForge, pull: Pull) -> None:
-    """Until every head is concluded, each comment answered, and no write for two seconds.
+    """Until every head is concluded, the newest has its comment, each command its answer, and there
+    was no write for two seconds.
 
     What a slow machine wrote late, after its run was stopped, is ended a minute later.
     """
@@ -113,7 +123,8 @@ async def quiet(local: LocalForge, pull: Pull) -> None:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         still = time.monotonic() - last[0] > 2
-        answered = len(bot_comments(local, pull)) > PUSHES // EVERY
-        if still and answered and conclusion(local, pull) and not unfinished(local, pull):
+        answered = len(answers_of(local, pull)) >= PUSHES // EVERY
+        over = conclusion(local, pull) and not unfinished(local, pull)
+        if still and answered and over and of_newest_head(local, pull):
             return
         await asyncio.sleep(0.1)

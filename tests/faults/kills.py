@@ -33,6 +33,7 @@ from tests.faults.many_workers import SPEC, Fleet
 
 SECONDS = 0.3  # of a prediction, and of a build
 SETTLING = 300.0
+STAYING = 2.0  # seconds in which whatever was on its way would come
 # In the text of a run whose process was killed twice (bot/engine/outcome.py).
 GIVEN_UP = "It happened twice"
 
@@ -157,11 +158,14 @@ class Killing:
             print(f"  {line}", flush=True)
 
     async def settle(self) -> float:
-        """Wait until all is as it should be, for some minutes at most; return the seconds."""
-        since = time.monotonic()
-        while any(self.found().values()) and time.monotonic() - since < SETTLING:
+        """Wait until all is as it should be and stays so, for some minutes at most; return the
+        seconds until it was."""
+        since = right = time.monotonic()
+        while time.monotonic() < min(right + STAYING, since + SETTLING):
             await asyncio.sleep(0.2)
-        return time.monotonic() - since
+            if any(self.found().values()):
+                right = time.monotonic()
+        return right - since
 
 
 @asynccontextmanager
@@ -193,8 +197,6 @@ async def run(
             await asyncio.sleep(pause)
             await made.kill()
         settled = await made.settle()
-        # Whatever was on its way is there by now.
-        await asyncio.sleep(2)
         redelivering.cancel()
         made.report("shared" if shared else "embedded", settled)
         if any(made.found().values()):

@@ -72,8 +72,10 @@ async def stop_builds(home: Path, pushes: int) -> Stopped:
         for number in range(pushes):
             head = bot.push({"nginx/nginx.spec": SPEC.format(number)})
             await bot.deliver()
-            await bot.until((notes / head).exists)
-            builder = psutil.Process(int((notes / head).read_text()))
+            note = notes / head
+            # A file is there before what is written to it.
+            await bot.until(lambda note=note: note.exists() and bool(note.read_text()))
+            builder = psutil.Process(int(note.read_text()))
             families.append([builder, *builder.children(recursive=True)])
             most = max(most, sum(bool(_living(family)) for family in families))
         bot.forge.pull = replace(bot.forge.pull, open=False)
