@@ -17,10 +17,11 @@ from bot.check.verdict import alike, essence
 from bot.model.result import CheckResult
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.report.render import render_comment
+from bot.sandbox.values import Limits
 from bot.spec.evaluate import SPEC_LIMITS
 from tests.check.tiny import TOOL, Bench
 
-SHORT = replace(SPEC_LIMITS, seconds=4.0)
+SHORT = replace(SPEC_LIMITS, seconds=4.0)  # where a line has no end
 BUMPED = TOOL.replace("Release: 1", "Release: 2")
 
 
@@ -28,6 +29,10 @@ def edited(text: str, line: str) -> str:
     if line.startswith("%package"):
         return f"{text}{line}\n"
     return text.replace("Source0:", f"{line}\nSource0:", 1)
+
+
+def limits_of(line: str) -> Limits:
+    return SHORT if "while true" in line else SPEC_LIMITS
 
 
 def failure(message: str, cause: str = "invalid") -> SpecFailure:
@@ -81,7 +86,7 @@ def test_the_essence_is_free_of_numbers_and_keeps_words(
 )
 def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) -> None:
     bench.commit({"tool.spec": edited(TOOL, line)})
-    result = bench.check({"tool.spec": edited("# moved\n" + BUMPED, line)}, limits=SHORT)
+    result = bench.check({"tool.spec": edited("# moved\n" + BUMPED, line)}, limits=limits_of(line))
     assert result.verdict == "neutral"
     assert not result.interrupted
     assert result.incomplete
@@ -102,7 +107,7 @@ def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) 
 def test_what_base_does_not_fail_at_so_is_a_failure(bench: Bench, before: str, after: str) -> None:
     if before:
         bench.commit({"tool.spec": edited(TOOL, before)})
-    result = bench.check({"tool.spec": edited(TOOL, after)}, limits=SHORT)
+    result = bench.check({"tool.spec": edited(TOOL, after)}, limits=limits_of(after))
     assert result.verdict == "failure"
     assert "(head)" in result.problems[0]
     (refused,) = result.refused

@@ -82,7 +82,11 @@ def test_an_interruption_ends_the_processes() -> None:
     # In a process of its own: a thread of the test runner would take the signal that the main
     # thread blocks while it forks.
     found = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", INTERRUPTED],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert found.returncode == 130, found.stderr
     for pid in found.stdout.split():

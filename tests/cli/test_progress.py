@@ -73,7 +73,10 @@ def test_the_line_shows_the_last_step_once_the_first_second_is_over(
     assert "After its end" not in screen.getvalue()
 
 
-def test_a_short_command_shows_nothing(terminal: Callable[[], Terminal]) -> None:
+def test_a_short_command_shows_nothing(
+    terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SILENT_SECONDS", 600.0)
     screen = terminal()
     with shown_steps(verbose=False):
         LOG.debug("Fetching x")

@@ -1,6 +1,7 @@
 """Stand-ins for what the demo's run needs, so that it takes seconds: no distribution, a fake bot.
 
-As a program, `fake_stage.py DIRECTORY [SECONDS]` runs the demo with --keep on them.
+As a program, `fake_stage.py DIRECTORY [SECONDS]` runs the demo with --keep on them; it may wait so
+long for its bot.
 """
 
 import signal
@@ -57,6 +58,23 @@ def stand_ins(directory: Path) -> Mapping[str, Callable[..., Any]]:
     }
 
 
+def limit_the_wait(demo: Any) -> None:
+    """Have the time limit begin when the demo waits for its bot, however slow the way there is."""
+    begun: list[Callable[[], object]] = []
+    waits = demo.Watch.until_done
+
+    class Late(demo.TimeLimit):
+        def __enter__(self) -> Any:
+            begun.append(super().__enter__)
+            return self
+
+    async def until_done(*given: Any, **named: Any) -> Any:
+        begun[0]()
+        return await waits(*given, **named)
+
+    demo.TimeLimit, demo.Watch.until_done = Late, until_done
+
+
 def main() -> int:
     from bot.demo.run import demo
 
@@ -67,6 +85,8 @@ def main() -> int:
     # A shell that starts a program in the background has it ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else demo.WHOLE_SECONDS
+    if len(sys.argv) > 2:
+        limit_the_wait(demo)
     return demo.run_demo(demo.DemoOptions(keep=True, cache=directory / "cache", seconds=seconds))
 
 

@@ -169,12 +169,12 @@ def test_a_demo_that_is_ended_ends_its_bot(tmp_path: Path, number: int, moment: 
 def test_a_demo_past_its_limit_shows_where_it_stood_and_ends_its_bot(tmp_path: Path):
     given = {"result": result(), "comments": [], "hang": True}
     done = subprocess.run(
-        [sys.executable, str(HERE / "fake_stage.py"), str(tmp_path), "15"],
+        [sys.executable, str(HERE / "fake_stage.py"), str(tmp_path), "2"],
         env={**os.environ, "FAKE_BOT": json.dumps(given)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "error: the demo took more than 15 s. Where it stood:" in done.stderr
+    assert "error: the demo took more than 2 s. Where it stood:" in done.stderr
     assert "in Watch.until_done" in done.stderr
     assert "The end of the bot's log" in done.stderr
     (port,) = re.findall(r"the bot at http://127.0.0.1:(\d+)", done.stdout)

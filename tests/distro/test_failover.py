@@ -41,9 +41,9 @@ class Hanging:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    monkeypatch.setattr("bot.distro.failover.BRIEF", RetryPolicy(1, 1, 0.2, 1))
-    monkeypatch.setattr("bot.distro.failover.FEW", RetryPolicy(3, 1, 0.2, 1))
-    monkeypatch.setattr("bot.distro.failover.MANY", RetryPolicy(5, 1, 0.2, 1))
+    monkeypatch.setattr("bot.distro.failover.BRIEF", RetryPolicy(1, 30, 1.0, 30))
+    monkeypatch.setattr("bot.distro.failover.FEW", RetryPolicy(3, 30, 1.0, 30))
+    monkeypatch.setattr("bot.distro.failover.MANY", RetryPolicy(5, 30, 1.0, 30))
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         found = Hanging(f"http://127.0.0.1:{server.getsockname()[1]}")

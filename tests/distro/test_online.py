@@ -17,7 +17,8 @@ from bot.model.package import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
 pytestmark = pytest.mark.usefixtures("quick")
-QUICK = RetryPolicy(1, 1, 0.5, 1)
+ONCE = RetryPolicy(1, 30, 60, 120)
+QUICK = RetryPolicy(1, 30, 0.5, 120)
 NOW = 1_700_000_000 + 7_200
 PRIMARY = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<metadata xmlns="http://linux.duke.edu/metadata/common"'
@@ -37,8 +38,8 @@ def document(url: str, **fields) -> RepositoryDocument:
     return RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,), **fields)
 
 
-def asked(*documents: RepositoryDocument):
-    return ask_repositories(documents, retry_policy=QUICK, now=lambda: NOW)
+def asked(*documents: RepositoryDocument, retry_policy: RetryPolicy = ONCE):
+    return ask_repositories(documents, retry_policy=retry_policy, now=lambda: NOW)
 
 
 def test_a_repository_that_answers(root):
@@ -68,7 +69,7 @@ def test_each_architecture_is_asked_where_the_repository_has_it(root):
     two = replace(two, repos=(*two.repos, limited))
     found = [(a.repository, a.arch) for a in asked(two)]
     assert found == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
-    found = ask_repositories([two], arches=["riscv64"], retry_policy=QUICK)
+    found = ask_repositories([two], arches=["riscv64"], retry_policy=ONCE)
     assert [a.arch for a in found] == ["riscv64", "riscv64"]
 
 
@@ -87,7 +88,7 @@ def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
 def test_a_server_that_hangs_is_an_answer(root):
     released = threading.Event()
     with serve(Served(root=root, answer=lambda _handler: bool(released.wait(30)))) as served:
-        (answer,) = asked(document(f"{served.url}/r/"))
+        (answer,) = asked(document(f"{served.url}/r/"), retry_policy=QUICK)
         released.set()
     assert "could not be read" in answer.error
     assert answer.cause == "surroundings"

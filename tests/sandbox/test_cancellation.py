@@ -27,10 +27,12 @@ needs_sandbox = pytest.mark.skipif(
 # What a spec file's author may do to stay: another session, no parent, deaf to signals.
 HOSTILE = """
 trap '' HUP TERM INT
-for i in 1 2 3; do (setsid sh -c 'trap "" HUP TERM; sleep 86411' &) ; done
+for i in 1 2 3; do (setsid sh -c 'trap "" HUP TERM; sleep "$0"' "$0" &) ; done
 echo started > /out/started
-sleep 86411
+sleep "$0"
 """
+# Seconds of a sleep that no other process of this machine sleeps.
+OURS = f"86411.{os.getpid()}"
 
 
 @contextlib.contextmanager
@@ -67,14 +69,14 @@ def test_cancelled_work_leaves_no_process(tmp_path: Path) -> None:
     binds = [Bind(tmp_path, "/out", writable=True)]
 
     def work() -> None:
-        run_sandboxed(["bash", "-c", HOSTILE], binds=binds, limits=Limits(seconds=3600))
+        run_sandboxed(["bash", "-c", HOSTILE, OURS], binds=binds, limits=Limits(seconds=3600))
 
     with working(work) as (cancellation, future):
         wait_for(tmp_path / "started")
-        assert left("86411")
+        assert left(OURS)
         cancellation.cancel()
     assert isinstance(future.exception(), WorkCancelled)
-    assert left("86411") == []
+    assert left(OURS) == []
 
 
 @needs_sandbox
@@ -151,7 +153,7 @@ def test_an_interrupted_caller_does_not_wait_for_the_sandbox(tmp_path: Path) -> 
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "threading.Thread(target=interrupt, daemon=True).start()\n"
         "try:\n"
-        "    run_sandboxed(['sh', '-c', 'echo > /out/started; sleep 86412'],\n"
+        "    run_sandboxed(['sh', '-c', 'echo > /out/started; sleep ' + sys.argv[2]],\n"
         "        binds=[Bind(out, '/out', writable=True)], limits=Limits(seconds=3600))\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted')\n"
@@ -159,7 +161,7 @@ def test_an_interrupted_caller_does_not_wait_for_the_sandbox(tmp_path: Path) -> 
     place = Path(bot.__file__).parents[1]
     environment = dict(os.environ, PYTHONPATH=str(place))
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
+        [sys.executable, "-c", script, str(tmp_path), OURS],
         env=environment,
         capture_output=True,
         text=True,
@@ -167,4 +169,4 @@ def test_an_interrupted_caller_does_not_wait_for_the_sandbox(tmp_path: Path) -> 
         check=False,
     )
     assert done.stdout == "interrupted\n", done.stderr
-    assert left("86412") == []
+    assert left(OURS) == []

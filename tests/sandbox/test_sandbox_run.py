@@ -146,7 +146,7 @@ def test_threads_count_as_processes():
         "import threading, time\n"
         "for _ in range(60): threading.Thread(target=time.sleep, args=(30,)).start()"
     )
-    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(10, processes=32))
+    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=32))
     assert found.limit == "processes"
 
 
@@ -158,7 +158,7 @@ def test_the_kernel_itself_refuses_more_processes_than_the_limit():
         "except OSError: pass\nprint(n)"
     )
     # Zombies count, and live too shortly to be seen by a watcher only.
-    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(10, processes=40))
+    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=40))
     assert found.limit == "processes" or int(found.stdout) < 80
 
 
@@ -194,26 +194,28 @@ def test_sandboxes_run_side_by_side():
 
 @needs_sandbox
 def test_no_process_outlives_a_run_or_its_starter(tmp_path):
-    sh("setsid sleep 76543 >/dev/null 2>&1 &")
+    # Seconds that no other process of this machine sleeps.
+    one, other = f"76543.{os.getpid()}", f"76544.{os.getpid()}"
+    sh(f"setsid sleep {one} >/dev/null 2>&1 &")
     script = (
         "from bot.sandbox.run import run_sandboxed\n"
         "from bot.sandbox.values import Limits\n"
-        "run_sandboxed(['sleep', '76544'], limits=Limits(seconds=100))\n"
+        f"run_sandboxed(['sleep', '{other}'], limits=Limits(seconds=100))\n"
     )
     environment = dict(os.environ, PYTHONPATH=str(Path(bot.__file__).parents[1]))
     starter = subprocess.Popen([sys.executable, "-c", script], env=environment)
     try:
         deadline = time.monotonic() + 90
-        while not running("76544") and time.monotonic() < deadline:
+        while not running(other) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert running("76544")
+        assert running(other)
     finally:
         starter.kill()
         starter.wait()
     deadline = time.monotonic() + 90
-    while (running("76543") or running("76544")) and time.monotonic() < deadline:
+    while (running(one) or running(other)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not running("76543") and not running("76544")
+    assert not running(one) and not running(other)
 
 
 def running(argument: str) -> bool:

@@ -126,7 +126,7 @@ def test_reading_waits_for_no_writer_and_a_writer_reads_what_it_has_written(stor
         add_delivery(db, delivery(2), "2026-11-28T10:00:00Z")
         reader = threading.Thread(target=lambda: seen.append(store.delivery_counts()))
         reader.start()
-        reader.join(20)
+        reader.join(90)
         assert seen == [{"new": 1}]
         assert store.delivery_counts() == {"new": 2}
     assert store.delivery_counts() == {"new": 2}

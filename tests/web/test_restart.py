@@ -148,6 +148,6 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
 
         # Asked to stop, it ends by itself, soon, and answers nothing more.
         served.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(served.process.wait, 20) == 0
+        assert await asyncio.to_thread(served.process.wait, 90) == 0
         with pytest.raises(ClientError):
             await session.get(f"{served.url}/health/live")

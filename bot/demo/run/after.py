@@ -32,7 +32,7 @@ from bot.store.history.image_queries import ImageQueries
 from bot.web.addresses import image_url
 
 IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")
-MERGED_SECONDS = 10.0
+MERGED_SECONDS = 60.0
 TRACK_SECONDS = 5 * 60.0
 Json = Mapping[str, Any]
 

@@ -62,7 +62,7 @@ from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.settings.forges import FORGE_TYPES
 
-RESULT_SECONDS = 5.0
+RESULT_SECONDS = 60.0
 LOG_CHARACTERS = 20_000
 # Enough for a slow network and a cold cache.
 WHOLE_SECONDS = 30 * 60.0

@@ -67,7 +67,7 @@ WORKLOAD = "@self"
 _LINKED = "zlib1g"  # by the build for one architecture, and by no line
 _REQUIRED = "gawk"  # by a line
 _EDITS = 3  # predicted, built here, built there
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 def play_workers(seconds: float, cache: Path, console: Console) -> int:
