@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -58,12 +57,11 @@ from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery
 from bot.store.store import Store, now, open_store
+from tests.databases import every_database_is_closed  # noqa: F401 - of all tests here
 from tests.engine.threads import InThread
 from tests.report.conftest import broken_objective
 
 KEY = PullRequestKey("gh", "o/r", 7)
-# Seconds for the engine's threads, which end after it, to close what they had.
-_CLOSING = 10.0
 
 
 class Repository:
@@ -607,38 +605,6 @@ def settings_in(where: Path, engine: dict[str, Any] | None = None) -> Settings:
         }
     )
     return settings.model_copy(update={"data": where, "cache": where / "cache"})
-
-
-@pytest.fixture(autouse=True)
-def every_database_is_closed():
-    """Fails a test that leaves a connection of SQLite open, and shows where it was opened.
-
-    Python warns of one when it is collected, which may be in another test.
-    """
-    opened: list[tuple[sqlite3.Connection, str]] = []
-    plain = sqlite3.connect
-
-    def connect(*arguments: Any, **more: Any) -> sqlite3.Connection:
-        connection = plain(*arguments, **more)
-        opened.append((connection, "".join(traceback.format_stack(limit=20))))
-        return connection
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sqlite3, "connect", connect)
-        patched.setattr(sqlite3.dbapi2, "connect", connect)
-        yield
-    deadline = time.monotonic() + _CLOSING
-    while any(map(_is_open, [one for one, _ in opened])) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    left = [stack for connection, stack in opened if _is_open(connection)]
-    assert not left, "\n".join(["A connection is still open:", *left])
-
-
-def _is_open(connection: sqlite3.Connection) -> bool:
-    try:
-        return connection.total_changes >= 0
-    except sqlite3.ProgrammingError:
-        return False
 
 
 @pytest.fixture

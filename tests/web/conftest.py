@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient
 
 from bot.settings.values import load_settings
 from bot.web.serve import Bot
+from tests.databases import every_database_is_closed  # noqa: F401 - of all tests here
 from tests.engine.threads import InThread
 from tests.web.sites import serving
 
