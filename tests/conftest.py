@@ -45,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     write_stacks_on_sigusr1(config.stash[STANDARD_ERROR])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first: of two workers, one would wait in the end for a long one's end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_timeout_set_timer(item: pytest.Item) -> Iterator[None]:
     """A test's time limit shows where its asyncio tasks stand too, and comes again.

@@ -17,6 +17,7 @@ from tests.forges import ABILITIES, KINDS, edits_comments
 
 
 @pytest.mark.reference
+@pytest.mark.long
 @pytest.mark.timeout(1200)  # real builds, on a machine that may be busy with others
 @pytest.mark.parametrize("forge", KINDS)
 def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monkeypatch, forge):

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.many_workers import fleet, seconds_to_stop, seconds_to_take_over
+
+pytestmark = pytest.mark.long
 
 
 async def test_another_worker_ends_the_run_of_one_that_was_killed(tmp_path: Path) -> None:

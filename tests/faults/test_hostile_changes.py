@@ -9,7 +9,10 @@ import pytest
 from bot.sandbox.run import sandbox_available
 from tests.faults.hostile_changes import CHANGES, MOST_MEMORY, TOOL_WITH_PERL, world
 
-pytestmark = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
+pytestmark = [
+    pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here"),
+    pytest.mark.long,
+]
 
 
 async def test_the_server_outlives_hostile_changes_and_none_is_green(tmp_path: Path) -> None:

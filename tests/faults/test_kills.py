@@ -9,6 +9,7 @@ import pytest
 from tests.faults.kills import run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shared", [False, True])
 async def test_no_status_or_comment_is_wrong_doubled_or_missing(
     tmp_path: Path, shared: bool

@@ -19,6 +19,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 THEMES = ("light", "dark")
 WIDTHS = (360, 768, 1600)
+# The suite looks at each width and each theme, `--benchmarks` at all of both.
+SEEN = ((360, "dark"), (768, "light"), (1600, "dark"))
+UNSEEN = tuple((w, t) for w in WIDTHS for t in THEMES if (w, t) not in SEEN)
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Controls that can be reached: shown, and not taken out of the order. Charts are; their tables lead
 # to the same places.
@@ -36,7 +39,9 @@ async def browser() -> AsyncIterator[Browser]:
     """A Chromium, for as long as it is needed."""
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        started = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=arguments, timeout=180_000
+        )
         yield started
         await started.close()
 

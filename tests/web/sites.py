@@ -88,13 +88,6 @@ async def serving(folder: Path) -> AsyncIterator[TestServer]:
     history.store.close()
 
 
-@asynccontextmanager
-async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
-    """The pages of `seed`'s history, made in an empty folder, on a free port."""
-    async with serving(prepare(folder, days=days)) as server:
-        yield server
-
-
 def add_opportunity(store: Store) -> None:
     """An edit of an image, whose texts are hostile."""
     image = OpportunityImage("nginx", "minimal", ("s390x", "x86_64"), EDIT.saves)

@@ -6,13 +6,15 @@ Skipped where there is no Chromium on this machine.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 
-from tests.web.browsing import THEMES, WIDTHS, browser, look_at, needs_chromium, walk
+from tests.web.browsing import SEEN, UNSEEN, browser, look_at, needs_chromium, walk
 from tests.web.sites import NGINX, PAGES, prepare, serving
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")
@@ -20,32 +22,35 @@ def folder(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("site"))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def base(folder):
     async with serving(folder) as server:
         yield str(server.make_url("/")).rstrip("/")
 
 
-@pytest.fixture
-async def chromium():
-    async with browser() as started:
-        yield started
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started():
+    async with browser() as made:
+        yield made
 
 
-# The suite looks at each width and each theme, `--benchmarks` at all of both.
-SEEN = ((360, "dark"), (768, "light"), (1600, "dark"))
-LOOKS = [
-    pytest.param(width, theme, marks=() if (width, theme) in SEEN else pytest.mark.benchmark)
-    for width in WIDTHS
-    for theme in THEMES
-]
+@pytest_asyncio.fixture(loop_scope="module")
+async def chromium(started):
+    """The module's browser, without what other tests had in it."""
+    yield started
+    for context in started.contexts:
+        await context.close()
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [*SEEN, *(pytest.param(*one, marks=pytest.mark.benchmark) for one in UNSEEN)],
+)
 async def test_pages_are_accessible_and_fit_and_ask_no_other_host(
     base, chromium, width, theme
 ) -> None:
-    dated = {"surface-then": "/surface?date=2026-11-01", "overview-then": "/?date=2026-11-01"}
+    then = (datetime.now(UTC) - timedelta(days=9)).strftime("%Y-%m-%d")
+    dated = {"surface-then": f"/surface?date={then}", "overview-then": f"/?date={then}"}
     await look_at(chromium, base, PAGES | dated, theme, width, screenshots="history")
 
 

@@ -16,14 +16,14 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Browser
 
-from tests.web.browsing import THEMES, WIDTHS, browser, look_at, needs_chromium, walk
+from tests.web.browsing import SEEN, UNSEEN, browser, look_at, needs_chromium, walk
 
 MINIMIZE = Path(sys.executable).with_name("minimize")
 IMAGE = "/images/reference/minimal/nginx/x86_64"
 # With nothing in the cache it makes its buildroot, and builds twice.
 READY_SECONDS = 600
 STOP_SECONDS = 60
-pytestmark = [needs_chromium, pytest.mark.reference]
+pytestmark = [needs_chromium, pytest.mark.reference, pytest.mark.long]
 
 
 @contextlib.asynccontextmanager
@@ -80,14 +80,14 @@ async def pages(base: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("looks", [SEEN, pytest.param(UNSEEN, marks=pytest.mark.benchmark)])
 async def test_the_demos_pages_are_accessible_and_fit_in_both_themes_and_three_widths(
-    reference,
+    reference, looks
 ) -> None:
     async with demo() as base, browser() as chromium:
         shown = await pages(base)
-        for theme in THEMES:
-            for width in WIDTHS:
-                await look_at(chromium, base, shown, theme, width, screenshots="demo")
+        for width, theme in looks:
+            await look_at(chromium, base, shown, theme, width, screenshots="demo")
         await walk(chromium, base, shown)
         await merged_pull_request(chromium, base)
 

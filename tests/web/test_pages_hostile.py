@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.web.seeded import HOSTILE
-from tests.web.sites import LOG, NGINX, PAGES, STRANGE, served
+from tests.web.sites import LOG, NGINX, PAGES, STRANGE, prepare, serving
 
 DRAWINGS = (
     "/movers.svg", f"{NGINX}/size.svg", f"{STRANGE}/treemap.svg", f"{STRANGE}/size.svg",
@@ -41,9 +41,14 @@ class Text(HTMLParser):
         self.text += data
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("site"), days=20)
+
+
 @pytest.fixture
-async def site(tmp_path):
-    async with served(tmp_path, days=20) as server, ClientSession() as session:
+async def site(folder):
+    async with serving(folder) as server, ClientSession() as session:
 
         async def get(path: str):
             async with session.get(f"{str(server.make_url('/')).rstrip('/')}{path}") as answer:

@@ -26,7 +26,7 @@ from bot.web.pages import PAGES
 from bot.web.responses.checks import check_data
 from tests.model.test_result import RESULTS, STORED
 from tests.web.seeded import HOSTILE, NAMES
-from tests.web.sites import served
+from tests.web.sites import prepare, serving
 
 DAYS = 6
 CHECK = CheckRecord("one", "github", "rpms/nginx", 1, "a" * 40)
@@ -81,7 +81,7 @@ def description_of(of_objectives: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("names", ["any", "known", "known checks"])
 async def test_no_request_breaks_the_api_or_its_description(tmp_path, names) -> None:
-    async with served(tmp_path, days=DAYS) as server:
+    async with serving(prepare(tmp_path, days=DAYS)) as server:
         place = str(server.make_url("/api/openapi.json"))
         # Values that are generated to be wrong are accepted as unknown names.
         checks = ["--checks=all"]

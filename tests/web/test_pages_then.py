@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from bot.web.charts.graph import closure_graph, drawn_of
 from bot.web.responses.steps import moved
 from tests.web.rows import cause, package, step
-from tests.web.sites import NGINX, served
+from tests.web.sites import NGINX, prepare, serving
 
 DATED = (
     "/", "/images", NGINX, "/objectives", "/objectives/nginx-stays-small", "/packages",
@@ -20,9 +20,14 @@ DATED = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("site"), days=20)
+
+
 @pytest.fixture
-async def get(tmp_path):
-    async with served(tmp_path, days=20) as server, ClientSession() as session:
+async def get(folder):
+    async with serving(folder) as server, ClientSession() as session:
 
         async def ask(path: str, json: bool = False):
             base = str(server.make_url("/")).rstrip("/")
