@@ -94,7 +94,7 @@ WRONG = {
         1,
         "expand to too many values",
     ),
-    "ring": ("a: &a [*a]\n", 1, "something that it is in"),
+    "ring": ("a: &a [*a]\n", 1, "contains itself"),
     "unknown-type": ("document: feedback-pipeline-worklod\nversion: 1\ndata: {}\n", 1,
                      "did you mean `feedback-pipeline-workload`"),
     "no-version": ("document: feedback-pipeline-workload\ndata: {}\n", 1, "version: 1"),

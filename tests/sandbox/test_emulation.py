@@ -88,7 +88,7 @@ def missing(monkeypatch: pytest.MonkeyPatch, place: Path) -> SurroundingsError:
     arch = "s390x" if native_architecture() != "s390x" else "aarch64"
     monkeypatch.setattr(emulation, "_BINFMT", place)
     monkeypatch.setattr(emulation, "emulators", lambda: emulators(place))
-    monkeypatch.setattr(emulation, "_tried", lambda _: "Exec format error")
+    monkeypatch.setattr(emulation, "_test_failure", lambda _: "Exec format error")
     found = why_not_run(arch)
     assert found is not None
     return found
