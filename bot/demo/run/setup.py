@@ -176,7 +176,8 @@ class BotProcess:
         try:
             if process.returncode is None:
                 process.terminate()
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
         except TimeoutError:
             pass
         finally:

@@ -102,7 +102,8 @@ class Watch:
                 what = "finish the check" if seen.texts else "comment"
                 raise SurroundingsError(f"The bot did not {what} within {limit:.0f} s.", bot.tail())
             try:
-                change = await asyncio.wait_for(self._changes.get(), min(0.5, limit - elapsed))
+                async with asyncio.timeout(min(0.5, limit - elapsed)):
+                    change = await self._changes.get()
             except TimeoutError:
                 bot.check()
                 continue

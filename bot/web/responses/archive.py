@@ -317,7 +317,8 @@ async def _warm_after_runs(archive: Archive, over: asyncio.Event) -> None:
         except MinimizeError as error:
             LOG.warning("getting the pages ready: %s", error.what)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), _EVERY)
+            async with asyncio.timeout(_EVERY):
+                await over.wait()
 
 
 @dataclass(frozen=True, slots=True)
