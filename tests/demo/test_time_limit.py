@@ -122,6 +122,15 @@ def test_a_command_in_time_keeps_its_code() -> None:
     assert limited("60", "sh", "-c", "exit 3").returncode == 3
 
 
+def test_what_ends_without_a_parent_leaves_the_machine_s_processes(tmp_path: Path) -> None:
+    """A suite leaves thousands, and a container may have 2,048 processes."""
+    script = (
+        "(setsid sh -c 'echo $$ >pid; mv pid orphan' &);"
+        " until [ -e orphan ] && [ ! -e /proc/$(cat orphan) ]; do sleep 0.1; done"
+    )
+    assert limited("60", "sh", "-c", f"cd {tmp_path}; {script}").returncode == 0
+
+
 def hangs(tmp_path: Path, text: str) -> str:
     """Runs a test file with the suite's own set-up and a limit of a second; what was shown."""
     file = tmp_path / "test_it.py"
