@@ -188,6 +188,16 @@ class ComputeProcess:
         return ProcessEndedError(f"The process that computes this ended with status {code}.")
 
 
+def end_children() -> None:
+    """Kill what this process has started, and what that started; returns when they are gone.
+
+    The server that forks would end by itself, but half a second after this process: a supervisor
+    that ends whole groups, as systemd does, finds it left then.
+    """
+    for child in psutil.Process().children():
+        end_with_children(child.pid)
+
+
 def end_with_children(pid: int) -> None:
     """Kill a process and all its descendants, and wait for their end, 10 s at most.
 
@@ -211,11 +221,11 @@ def end_with_children(pid: int) -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     deadline = time.monotonic() + _SECONDS_TO_END
-    while any(map(_runs, stopped.values())) and time.monotonic() < deadline:
+    while any(map(runs, stopped.values())) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
     """Return whether a process still runs; an unreaped zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from bot.engine.collector import Collector
+from bot.engine.compute_process import end_children
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
 from bot.engine.links import LinkKeys
@@ -253,7 +254,10 @@ def _run(
     write_stacks_on_sigusr1(sys.stderr.fileno())
     _warn_of_sandbox(settings)
     sweep_temporary_directories()
-    asyncio.run(process)
+    try:
+        asyncio.run(process)
+    finally:
+        end_children()
     stop_traces()
     return _exit_code()
 

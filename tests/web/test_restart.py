@@ -12,11 +12,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from aiohttp import ClientError, ClientSession
 
 from bot.demo.forge.server import LocalForge
+from bot.engine.compute_process import runs
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n"
 
@@ -146,8 +148,11 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
                 checks = (await answer.json())["checks"]
         assert [check["summary"] for check in checks] == ["No spec file changed"]
 
-        # Asked to stop, it ends by itself, soon, and answers nothing more.
+        # Asked to stop, it ends by itself, soon, leaves no process, and answers nothing more.
+        started = psutil.Process(served.process.pid).children(recursive=True)
+        assert any("forkserver" in word for one in started for word in one.cmdline())
         served.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(served.process.wait, 90) == 0
+        assert [one for one in started if runs(one)] == []
         with pytest.raises(ClientError):
             await session.get(f"{served.url}/health/live")
