@@ -7,6 +7,7 @@ import ctypes
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -267,6 +268,7 @@ async def _serve(settings: Settings) -> None:
     bot = Bot(settings)
     try:
         await bot.start()
+        _tell_supervisor("READY=1")
         print(f"minimize serves on {bot.url}", file=sys.stderr, flush=True)
         await stop.wait()
     finally:
@@ -285,6 +287,7 @@ async def _work(settings: Settings) -> None:
     if settings.metrics is not None:
         listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
+    _tell_supervisor("READY=1")
     print(f"minimize works as {engine.executor_id}{engine.builds}", file=sys.stderr, flush=True)
     upkeep = asyncio.create_task(_keep_up(computing, settings, Retention(settings)))
     try:
@@ -298,6 +301,14 @@ async def _work(settings: Settings) -> None:
         if listener is not None:
             await listener.cleanup()
         outbox.close()
+
+
+def _tell_supervisor(state: str) -> None:
+    """Send a state to whoever started this process and waits for it, as sd_notify(3) has it."""
+    if address := os.environ.pop("NOTIFY_SOCKET", ""):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.connect(re.sub("^@", "\0", address))
+            told.send(state.encode())
 
 
 def _processes(settings: Settings) -> Processes:

@@ -33,20 +33,20 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def published(home: Path) -> Iterator[str]:
+def published(home: Path, host: str) -> Iterator[str]:
     """The address of a tiny distribution, served here."""
     make_repositories(home)
-    with served(home) as address:
+    with served(home, host) as address:
         yield address
 
 
 @contextlib.contextmanager
-def served(home: Path) -> Iterator[str]:
+def served(home: Path, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which a folder's files are."""
     handler = functools.partial(Handler, directory=str(home))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer((host, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
         server.shutdown()
 
 
@@ -76,7 +76,7 @@ class Operator:
         elif command.startswith("minimize setup "):
             await self.succeeds(command, answers=self.answers())
             (secret,) = re.findall(r"signing token (whsec_\S+)", self.output)
-            hook = f"http://127.0.0.1:{self.place.public_port}/webhook/gitlab"
+            hook = f"{self.place.public_url}/webhook/gitlab"
             self.local.gitlab.add_hook(hook, secret, events=("merge_request", "note"))
         elif command.startswith("minimize runs "):
             await self.commented()
@@ -119,11 +119,13 @@ class Operator:
 
     def answers(self) -> str:
         """The answers to `minimize setup`, one for each question."""
-        url = f"http://127.0.0.1:{self.place.public_port}"
         folders = self.place.folders()
         forge = ("gitlab", api_url(self.local, "gitlab"), self.local.token(BOT))
         return "\n".join(
-            (url, "", str(self.place.port), *folders, "", *forge, "rpms/*", "centos-stream-10", "")
+            (
+                *(self.place.public_url, self.place.listens_at, str(self.place.port)),
+                *(*folders, "", *forge, "rpms/*", "centos-stream-10", ""),
+            )
         )
 
     def edit(self) -> None:
@@ -165,8 +167,8 @@ class Operator:
 
 @contextlib.asynccontextmanager
 async def operator(place: Here, home: Path) -> AsyncIterator[Operator]:
-    with published(home / "distribution") as address:
-        async with LocalForge(home / "forge") as local:
+    with published(home / "distribution", place.address) as address:
+        async with LocalForge(home / "forge", place.address) as local:
             made = Operator(place, local, address, home)
             for url in (address, local.url):
                 place.reach(urlsplit(url).port or 80)

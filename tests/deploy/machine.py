@@ -31,6 +31,11 @@ PACKAGES = (
     "apparmor",
     "apparmor-profiles",
     "openssh-server",
+    # For the Quadlet: with what publishes a port.
+    "podman",
+    "crun",
+    "netavark",
+    "nftables",
 )
 RELEASE = "trixie"
 UPDATE = "cd /opt/minimize && git fetch -q && git reset -q --hard @{u}"

@@ -53,6 +53,9 @@ class Here:
     more: ClassVar[dict[str, object]] = {}
     systemd = False
     slowness = 1.0
+    # Where the forge and the distribution are for it, and where it listens, as `setup` is answered.
+    address = "127.0.0.1"
+    listens_at = ""
 
     def __init__(self, top: Path, port: int) -> None:
         self.top, self.port = top, port
@@ -64,6 +67,11 @@ class Here:
         program.parent.mkdir()
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m bot "$@"\n')
         program.chmod(0o755)
+
+    @property
+    def public_url(self) -> str:
+        """The address by which forges and browsers reach the server."""
+        return f"http://127.0.0.1:{self.public_port}"
 
     def words(self, command: str) -> list[str]:
         """The command with our paths; it is ours, not the user minimize's, that runs it."""

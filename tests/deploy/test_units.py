@@ -52,7 +52,7 @@ def test_systemd_finds_nothing_wrong_in_the_units(root: Path) -> None:
 @pytest.mark.parametrize("wrong", ["StateDirectry=minimize", "ExecStartPre=no-such-program"])
 def test_systemd_finds_what_is_wrong_in_a_unit(root: Path, wrong: str) -> None:
     unit = root / "etc/systemd/system/minimize.service"
-    unit.write_text(unit.read_text().replace("Type=exec", f"Type=exec\n{wrong}"))
+    unit.write_text(unit.read_text().replace("Type=notify", f"Type=notify\n{wrong}"))
     assert wrong.partition("=")[2] in verify(root) or wrong.partition("=")[0] in verify(root)
 
 

@@ -6,10 +6,12 @@ import hmac
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import psutil
@@ -46,6 +48,9 @@ class Served:
         }
         self.process: subprocess.Popen | None = None
         self.url = ""
+        # What a supervisor is told, on an abstract address.
+        self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.told.bind(f"\0minimize-{uuid.uuid4()}")
 
     async def start(self, api_url: str | None = None) -> None:
         settings = json.loads(json.dumps(self.settings))
@@ -60,7 +65,11 @@ class Served:
                 stdout=out,
                 stderr=out,
                 cwd=Path(__file__).parents[2],
-                env={**os.environ, "HOME": str(self.home)},
+                env={
+                    **os.environ,
+                    "HOME": str(self.home),
+                    "NOTIFY_SOCKET": self.told.getsockname().decode().replace("\0", "@"),
+                },
             )
         deadline = time.monotonic() + 90
         while "serves on " not in log.read_text():
@@ -68,6 +77,7 @@ class Served:
             assert time.monotonic() < deadline, log.read_text()
             await asyncio.sleep(0.05)
         self.url = log.read_text().split("serves on ")[1].split()[0]
+        assert self.told.recv(99, socket.MSG_DONTWAIT) == b"READY=1"
 
     def kill(self) -> None:
         assert self.process is not None
@@ -102,6 +112,7 @@ async def world(tmp_path: Path):
         home.mkdir()
         served = Served(home, forge, app)
         yield forge, repository, pull, served
+        served.told.close()
         if served.process is not None and served.process.poll() is None:
             served.kill()
 

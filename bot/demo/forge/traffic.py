@@ -19,6 +19,7 @@ from aiohttp import web
 
 from bot.demo.forge.access import ApiError
 from bot.demo.forge.values import Json, Repository, WebHook
+from bot.outbound.authorities import tls_context
 
 MOST_PER_PAGE = 100
 LARGEST_REQUEST = 512 * 1024 * 1024  # bytes, for pushes of source archives
@@ -135,6 +136,7 @@ class Deliverer:
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(
                     delivery.url,
+                    ssl=tls_context(),
                     data=delivery.body,
                     headers=delivery.headers,
                     allow_redirects=False,
