@@ -167,8 +167,8 @@ def evict(
 def tidy(cache: Cache) -> None:
     """Evict, at most once an hour, until the whole cache is within MINIMIZE_CACHE_LIMIT (`20 GB`).
 
-    Roots and the demo's distribution are counted but limited where they are made. Only what can be
-    fetched again is removed; apt's lists for the demo last.
+    Roots are counted but limited where they are made. What can be fetched again is removed; then
+    apt's lists for the demo, and last the demo's distribution.
     """
     stamp = cache.directory("locks") / "tidied"
     with suppress(OSError):
@@ -181,10 +181,15 @@ def tidy(cache: Cache) -> None:
     others = size_on_disk(cache.root) - sum(size_on_disk(cache.root / kind) for kind in kinds)
     left = others + evict(cache, max(limit - others, 0), kinds=kinds).left
     # apt's lists of Debian's packages, for each architecture.
-    for lists in cache.root.glob("debian/*/*"):
-        if left > limit and lists.name != "packages" and _newest(lists) < time.time() - _GRACE:
-            left -= size_on_disk(lists)
-            shutil.rmtree(lists, ignore_errors=True)
+    whole = [path for path in cache.root.glob("debian/*/*") if path.name != "packages"]
+    with cache.lock(_LOCK):  # no run begins
+        if _oldest_run(cache) == float("inf"):
+            # Of older releases too; which of its files a run needs is not known.
+            whole += sorted(filter(Path.is_dir, cache.root.glob("reference/*")), key=_newest)
+        for path in whole:
+            if left > limit and _newest(path) < time.time() - _GRACE:
+                left -= size_on_disk(path)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _newest(path: Path) -> float:

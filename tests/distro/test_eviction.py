@@ -161,3 +161,30 @@ def test_the_lists_of_the_demo_s_archive_go_last_and_not_while_they_are_written(
     (tmp_path / "locks/tidied").unlink()
     tidy(cache)
     assert [file.exists() for file in lists] == [True, False]
+
+
+def test_the_demo_s_distribution_goes_last_and_not_while_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path)
+    lists = tmp_path / "debian/bookworm/s390x/state/lists/main"
+    older, newer = (tmp_path / f"reference/format-{number}/a.rpm" for number in (3, 4))
+    for number, file in enumerate((lists, older, newer)):
+        cache.write(file, b"x" * 600)
+        for path in (file, *list(file.parents)[:3]):
+            os.utime(path, (1 + number, 1 + number))
+
+    def left_of(limit: int) -> list[bool]:
+        monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", str(limit))
+        (tmp_path / "locks/tidied").unlink(missing_ok=True)
+        tidy(cache)
+        return [file.exists() for file in (lists, older, newer)]
+
+    assert left_of(1300) == [False, True, True]
+    with in_use(cache):
+        assert left_of(100) == [False, True, True]
+    assert left_of(700) == [False, False, True]
+    os.utime(newer)
+    assert left_of(100) == [False, False, True]
+    os.utime(newer, (1, 1))
+    assert left_of(100) == [False, False, False]

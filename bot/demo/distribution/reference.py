@@ -6,6 +6,7 @@ Also the demo's git repositories: spec files and sources, before and after the p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -74,7 +75,7 @@ def place(cache: Path) -> Path:
 
 
 def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
-    """The existing distribution, or None.
+    """The existing distribution, or None; it counts as used now.
 
     Its documents are rewritten if the cache was moved, or if this version has other documents.
     """
@@ -83,6 +84,8 @@ def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
         made: dict[str, Any] = json.loads((root / "distribution.json").read_text())
     except FileNotFoundError:
         return None
+    with contextlib.suppress(OSError):  # another user's
+        os.utime(root / "distribution.json")
     suite = next(suite for suite in SUITES if suite.codename == made["suite"])
     if made["root"] != str(root) or made.get("documents") != DOCUMENTS_FORMAT:
         write_documents(root / "config", root / "repositories", suite)

@@ -59,6 +59,7 @@ from bot.demo.run.watch import (
     written,
 )
 from bot.demo.time_limit import TimeLimit
+from bot.distro.cache import Cache, in_use
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.settings.forges import FORGE_TYPES
 
@@ -100,17 +101,18 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
-    if options.workers:
-        from bot.demo.run.workers import play_workers
+    with in_use(Cache(cache)):
+        if options.workers:
+            from bot.demo.run.workers import play_workers
 
-        return play_workers(options.seconds, cache, shown)
-    with TimeLimit(options.seconds, "the demo") as limit:
-        with progress() as made:
-            distribution = build_reference_distribution(cache, made)
-        home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
-        limit.shown = lambda: show_log(home)
-        playing = _play(options, distribution, _cache(options, cache), home, shown, limit)
-        return run_and_clear(playing, home, shown)
+            return play_workers(options.seconds, cache, shown)
+        with TimeLimit(options.seconds, "the demo") as limit:
+            with progress() as made:
+                distribution = build_reference_distribution(cache, made)
+            home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
+            limit.shown = lambda: show_log(home)
+            playing = _play(options, distribution, _cache(options, cache), home, shown, limit)
+            return run_and_clear(playing, home, shown)
 
 
 def show_log(home: Path) -> None:
