@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
+from pydantic import ValidationError
 
 from bot.engine.build_places import build_id, check_of_build
 from bot.engine.database import SCHEMA, refuse_newer
 from bot.engine.job import CheckJob
+from bot.engine.results import older_job
 from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
 from bot.engine.values import Outcome
 from bot.errors import SurroundingsError, UsageError
@@ -156,8 +158,8 @@ def _grouped(found: Iterable[Any]) -> list[Run]:
 
 def _run(id_: str, workflows: list[Any]) -> Run:
     workflows = sorted(workflows, key=lambda one: (_order(one.name), one.created_at))
-    jobs = (arg for one in workflows if one.input for arg in one.input["args"])
-    job = next((arg for arg in jobs if isinstance(arg, CheckJob)), None)
+    given = (arg for one in workflows if one.input for arg in one.input["args"])
+    job = next(filter(None, map(_job, given)), None)
     parts = tuple(_part(one) for one in workflows)
     known = job or CheckJob(id_, "", "", 0, "", "", "", "")
     return Run(
@@ -171,6 +173,14 @@ def _run(id_: str, workflows: list[Any]) -> Run:
         min(part.created for part in parts),
         parts,
     )
+
+
+def _job(argument: object) -> CheckJob | None:
+    """The job that a workflow's argument is, or has, where an older release wrote it."""
+    if isinstance(argument, Mapping):
+        with suppress(ValidationError):
+            return older_job(argument)
+    return argument if isinstance(argument, CheckJob) else None
 
 
 def _order(name: str) -> int:

@@ -15,6 +15,7 @@ from bot.build.external import ExternalPlace
 from bot.build.service_builds import BuildLinks
 from bot.check.external import ExternalPlan
 from bot.engine import values
+from bot.engine.inspection import newest_runs, open_runs
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.results import (
     Results,
@@ -231,6 +232,8 @@ async def test_a_run_of_an_older_release_begins_again_and_ends(stopped_bot, clai
             *args,
         )
     client.destroy()
+    with open_runs(bot.settings.engine_database()) as runs:
+        assert {(one.repository, one.number) for one in newest_runs(runs, 9)} == {("o/r", 7)}
     if claimed != "no":
         executor = "tester" if claimed == "yes" else "another"
         with closing(sqlite3.connect(bot.settings.engine_database())) as database, database:
