@@ -310,8 +310,9 @@ _GUARD = Lock()
 def _pool(
     proxy: str, proxy_authorization: str, files: _Files | None, public_only: bool = False
 ) -> urllib3.PoolManager:
-    key = (proxy, proxy_authorization, files, public_only, tls_context())
     with _GUARD:
+        # Threads that ask for the first context side by side would each get one of its own.
+        key = (proxy, proxy_authorization, files, public_only, tls_context())
         if key not in _POOLS:
             _POOLS[key] = _new_pool(*key)
         return _POOLS[key]
