@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from bot.advice.candidates import Candidates
 from bot.closure.overlay_pool import OverlayPool
@@ -28,9 +29,14 @@ _FLAGS, _NAMES, _VERSIONS = 1048, 1049, 1050
 _PROVIDES = (1047, 1112, 1113)
 _FILE_DEPENDS, _FILE_DEPENDS_COUNT, _DEPENDS_DICTIONARY = 1143, 1144, 1145
 _REQUIRES_LETTER, _PROVIDES_LETTER = ord("R"), ord("P")
+# Texts, and what runs them where it is no plain /bin/sh.
 _SCRIPTS = {
-    1023: "pre", 1024: "post", 1025: "preun", 1026: "postun", 1151: "pretrans", 1152: "posttrans",
+    "pre": (1023, 1085), "post": (1024, 1086), "preun": (1025, 1087), "postun": (1026, 1088),
+    "pretrans": (1151, 1153), "posttrans": (1152, 1154), "preuntrans": (5103, 5105),
+    "postuntrans": (5104, 5106),
 }  # fmt: skip
+_TRIGGERS = ((1065, 1092), (5066, 5067), (5076, 5077))
+_SHELL = "/bin/sh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Facts:
     """The contents of one header.
 
     `generated` and `written` are its requirements by origin (one may be both), `scripts` the text
-    of each scriptlet by rpm's name for it, and `files` its files.
+    of each scriptlet by rpm's name for it, and `files` its files. A scriptlet begins with a line
+    of `#!` and its interpreter where that is not /bin/sh alone.
     """
 
     generated: frozenset[str]
@@ -132,13 +139,25 @@ def facts_in(name: str, content: bytes) -> Facts:
     provided = [text for text, _ in _dependencies(header, *_PROVIDES)]
     generated = {capability_key(text) for text, flags in required if flags & _GENERATED}
     written = (text for text, flags in required if not flags & _GENERATED)
-    scripts = ((name, header.text(tag)) for tag, name in _SCRIPTS.items())
     return Facts(
         frozenset(generated),
         tuple(dict.fromkeys(written)),
-        tuple((name, text) for name, text in scripts if text),
+        tuple(_scripts(header)),
         tuple(_files(name, content, header, [text for text, _ in required], provided)),
     )
+
+
+def _scripts(header: Header) -> Iterator[tuple[str, str]]:
+    for name, (tag, interpreter) in _SCRIPTS.items():
+        if text := _script(header.text(tag), " ".join(header.texts(interpreter))):
+            yield name, text
+    for texts, interpreters in _TRIGGERS:
+        columns = zip_longest(header.texts(texts), header.texts(interpreters), fillvalue="")
+        yield from (("trigger", script) for one in columns if (script := _script(*one)))
+
+
+def _script(text: str, interpreter: str) -> str:
+    return text if interpreter in ("", _SHELL) else f"#!{interpreter}\n{text}"
 
 
 def _dependencies(

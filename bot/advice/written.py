@@ -76,12 +76,16 @@ def _met_by(one: Opened, edit: Edit) -> frozenset[int]:
 def _programs_and_files(
     one: Opened, numbers: Iterable[int], headers: HeaderFacts
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the programs of packages, and all their files where their headers can be read."""
+    """Return the programs of packages, and their files where their headers can be read.
+
+    Without directories, which others may have too.
+    """
     numbers = list(numbers)
     packages = [one.today[number] for number in numbers]
     headers.read(packages)
     known = (headers.of(package.nevra) for package in packages)
-    files = frozenset(file.path for facts in known if facts is not None for file in facts.files)
+    listed = (file for facts in known if facts is not None for file in facts.files)
+    files = frozenset(file.path for file in listed if not file.is_directory)
     programs = (path for number in numbers for path in one.programs.get(number, ()))
     return frozenset(programs), files
 
