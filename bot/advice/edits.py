@@ -167,9 +167,14 @@ def _edit(
 
 
 def _of_sibling(image: Candidates, need: Need) -> bool:
-    """Return whether a requirement is `= version-release` of a package of the same source."""
-    _, relation, version = split_capability(need.capability)
-    if relation != "=" or "-" not in version:
+    """Return whether a requirement is `= version-release` of a package of the same source.
+
+    Also where that is a part of a rich dependency.
+    """
+    tree = parse_rich(need.capability) if is_rich(need.capability) else None
+    parts = [need.capability] if tree is None else leaves(tree)
+    split = (split_capability(part) for part in parts)
+    if not any(relation == "=" and "-" in version for _, relation, version in split):
         return False
     source = image.packages[need.package].source
     providers = (n for clause in need.formula for n in clause if n > 0)

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 
 from bot.advice.advise import Wish, advise
@@ -124,6 +125,22 @@ def test_a_siblings_version_release_is_never_edited(tiny):
     base.package("app-0:1-1.x86_64", source="app-1-1", requires=["app-data = 1-1"])
     base.package("app-data-0:1-1.x86_64", source="app-1-1", size=90_000)
     assert plans(tiny.pool(base), "app") == ()
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["(app-data = 1-1 if app)", "(other or app-data = 1-1)", "(app-data = 1-1 with data)"],
+)
+def test_a_siblings_version_release_in_a_rich_dependency_is_never_edited(tiny, requirement):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", source="app-1-1", requires=[requirement])
+    base.package("app-data-0:1-1.x86_64", source="app-1-1", size=90_000, provides=["data"])
+    base.package("user-0:1-1.x86_64", source="user-1-1", requires=[requirement])
+    pool = tiny.pool(base)
+    assert plans(pool, "app") == ()
+    # Of another source's package it is an edit.
+    if " if " not in requirement:
+        assert [changes(p) for p in plans(pool, "user")] == [[("weaken", "user", requirement)]]
 
 
 def test_what_looks_generated_is_no_edit_and_an_architectures_tag_is():
