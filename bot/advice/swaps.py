@@ -61,16 +61,24 @@ def files_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, tupl
 
 
 def replacements(candidates: Candidates, target: frozenset[int]) -> Mapping[int, frozenset[int]]:
-    """Return the packages that come into `target`, each with those that it replaces."""
+    """Return the packages that come into `target`, each with those that it replaces.
+
+    What a replaced package requires counts too: `curl-minimal` comes with `libcurl-minimal` instead
+    of the library of `curl`.
+    """
     now = candidates.now
     kept, leaving, entering = now & target, now - target, target - now
-    stated = [clause for job in candidates.jobs for clause in job]
-    stated += [clause for n in candidates.needs if n.package in kept for clause in n.formula]
+    of_jobs = [clause for job in candidates.jobs for clause in job]
     found: dict[int, frozenset[int]] = {}
-    for clause in stated:
-        if not clause & kept:
-            for number in clause & entering:
-                found[number] = found.get(number, frozenset()) | (clause & leaving)
+    holders, known = kept, frozenset[int]()
+    while holders != known:
+        known = holders
+        needed = (c for n in candidates.needs if n.package in holders for c in n.formula)
+        for clause in (*of_jobs, *needed):
+            if not clause & kept:
+                for number in clause & entering:
+                    found[number] = found.get(number, frozenset()) | (clause & leaving)
+        holders = kept.union(*found.values())
     return {number: others for number, others in sorted(found.items()) if others}
 
 

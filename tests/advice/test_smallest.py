@@ -147,6 +147,21 @@ def test_dnf_installs_the_smallest_with_what_is_to_be_requested(tiny):
     )  # fmt: skip
 
 
+def test_what_comes_with_another_package_is_instead_of_what_the_first_one_needed(tiny):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["tool"])
+    tool, lib = {"source": "tool-1-1", "provides": ["tool"]}, {"source": "lib-1-1"}
+    base.package("tool-0:1-1.x86_64", source="tool-1-1", size=900, requires=["lib.so"])
+    base.package("tool-minimal-0:1-1.x86_64", size=500, requires=["lib.so", "lib-any"], **tool)
+    for name, size in (("lib", 9000), ("lib-minimal", 1000)):
+        base.package(f"{name}-0:1-1.x86_64", size=size, provides=["lib.so", "lib-any"], **lib)
+    found = advice(tiny.pool(base), "app").smallest
+    assert found.request == ("lib-minimal", "tool-minimal")
+    assert [(s.of, s.take, s.saves) for s in found.instead] == [
+        (("lib",), "lib-minimal", 8000), (("tool",), "tool-minimal", 400),
+    ]  # fmt: skip
+
+
 def test_a_package_that_nothing_needs_is_excluded_where_a_request_does_not_do(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["web", "(big or small)"])
