@@ -196,7 +196,9 @@ def _smallest_advice(
         swaps = preferred(job, candidates, answer.packages[0], smallest.instead)
         smallest = replace(smallest, instead=swaps)
     now = figures(candidates, candidates.now, wish.metric)
-    return ImageAdvice(key, "ok", (), now, smallest, retained=held), opened
+    known_by = opened.purpose.known_by if opened is not None else None
+    found = ImageAdvice(key, "ok", (), now, smallest, retained=held, programs_by=known_by)
+    return found, opened
 
 
 def _smallest(

@@ -160,11 +160,16 @@ def merged(path: str) -> str:
     return _MERGED.sub("/usr/", path)
 
 
-def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str]:
-    """Return the absolute paths that a package's units start; none without its file."""
+def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str] | None:
+    """Return the absolute paths that a package's units start.
+
+    Null where it may have units, and its file is not available.
+    """
     facts, path = headers.of(package.nevra), package_at_hand(package, headers.cache)
-    if facts is None or path is None or not any(is_unit(file.path) for file in facts.files):
+    if facts is not None and not any(is_unit(file.path) for file in facts.files):
         return frozenset()
+    if facts is None or path is None:
+        return None
     entries = listing(package, headers.cache)
     found: set[str] = set()
 
@@ -177,7 +182,7 @@ def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str]:
     try:
         read_payload(str(package.nevra), path, entries, take)
     except RefusedPackageError:
-        return frozenset()
+        return None
     return frozenset(found)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MANY = 16
 _KIND = "advice"
 # To be raised with every change that makes other answers for the same images.
-_FORMAT = 2
+_FORMAT = 3
 Group = tuple[Job, ...]
 T = TypeVar("T")
 Answers = list[tuple[ImageAdvice, ...]]

@@ -25,6 +25,7 @@ from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
 from bot.closure.pool import SolvedImage
 from bot.closure.requests import dependency_id
+from bot.model.advice import KnownBy
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
@@ -33,9 +34,11 @@ _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The programs that an image is for, each with the candidates that have it."""
+    """The programs that an image is for, each with the candidates that have it, and what was read
+    to know them."""
 
     programs: Mapping[str, frozenset[int]]
+    known_by: KnownBy = "metadata"
 
     @property
     def formula(self) -> Formula:
@@ -101,10 +104,14 @@ def purpose_of(
         return Purpose(programs)
     today = {number: overlays.package(number) for number in sorted(now)}
     headers.read(today[number] for number in sorted(own & now))
-    started = (started_by_units(today[n], headers) for n in sorted(own & now))
-    return Purpose(
-        _followed(overlays, candidates, programs, today, frozenset().union(*started), headers)
-    )
+    started = [started_by_units(today[n], headers) for n in sorted(own & now)]
+    more = frozenset[str]().union(*(paths for paths in started if paths is not None))
+    known_by: KnownBy = "files"
+    if any(headers.of(today[n].nevra) is None for n in own & now):
+        known_by = "metadata"
+    elif None in started:
+        known_by = "headers"
+    return Purpose(_followed(overlays, candidates, programs, today, more, headers), known_by)
 
 
 def _followed(

@@ -15,6 +15,7 @@ from bot.model.spec import SpecLine
 
 Metric = Literal["installed", "download", "nodocs"]
 Standing = Literal["supported", "possible", "contradicted"]
+KnownBy = Literal["files", "headers", "metadata"]
 EditKind = Literal["request", "prefer", "order", "weaken", "split"]
 
 
@@ -130,13 +131,14 @@ class Swap:
     prefer: Change | None = None
 
     @property
-    def suggested(self) -> bool:
-        """Return whether it is shown by default: of the same source, and not an older version.
+    def older(self) -> bool:
+        """Return whether it is an older version of what it replaces: its request is a NEVRA."""
+        return any(self.take.startswith(f"{name}-") and ":" in self.take for name in self.of)
 
-        The request for an older version is a NEVRA.
-        """
-        older = any(self.take.startswith(f"{name}-") and ":" in self.take for name in self.of)
-        return self.class_ == "same-source" and not older
+    @property
+    def suggested(self) -> bool:
+        """Return whether it is shown by default: of the same source, and not an older version."""
+        return self.class_ == "same-source" and not self.older
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,12 @@ class Retained:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class ImageAdvice:
-    """The advice for one image; of an unsolvable image only its problems."""
+    """The advice for one image; of an unsolvable image only its problems.
+
+    `programs_by` is what was read to find the programs that no plan removes: with `headers` also the
+    targets of links among them, with `files` also what units start, with `metadata` only those in a
+    directory of programs. Null where no plans were looked for.
+    """
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]
@@ -206,6 +213,7 @@ class ImageAdvice:
     smallest: Smallest | None = None
     plans: tuple[Plan, ...] = ()
     retained: tuple[Retained, ...] = ()
+    programs_by: KnownBy | None = None
 
     def with_changes(self, changed: Callable[[ImageAdvice, Change], Change]) -> ImageAdvice:
         """Return the advice with each change of its plans and swaps replaced by `changed`."""

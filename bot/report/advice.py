@@ -12,6 +12,7 @@ from bot.model.advice import (
     Change,
     Fleet,
     ImageAdvice,
+    KnownBy,
     KnownState,
     Metric,
     Plan,
@@ -87,6 +88,15 @@ _METRICS: Mapping[Metric, str] = {
 }
 
 
+_PROGRAMS = "Each plan keeps the requested packages' programs in bin, sbin and libexec"
+_UNKNOWN: Mapping[KnownBy | None, str] = {
+    "metadata": f"{_PROGRAMS}. Not all headers could be read: targets of links, what units start"
+    " and uses of leaving packages are not known.",
+    "headers": f"{_PROGRAMS}, and the targets of links among them. Packages with units are not"
+    " available: what these start is not known.",
+}
+
+
 def _overall_lines(advice: Advice) -> Iterator[str]:
     yield "All images together, each edit alone:"
     for edit in advice.overall[:20]:
@@ -143,6 +153,8 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
     yield from _smallest_lines(image.smallest, image.now.installed_size)
     for plan in image.plans:
         yield from _plan_lines(plan, image.now.installed_size)
+    if image.plans and image.programs_by in _UNKNOWN:
+        yield f"  {_UNKNOWN[image.programs_by]}"
     if image.retained:
         yield "  What would leave with a package:"
     for held in image.retained[:10]:
@@ -174,6 +186,8 @@ def _addition_lines(found: Smallest | Plan) -> Iterator[str]:
 
 def _swap_lines(swap: Swap) -> Iterator[str]:
     source = "of the same source" if swap.class_ == "same-source" else "of another source"
+    if swap.older:
+        source = "an older version"
     saved = format_size(swap.saves)
     yield f"    {visible(swap.take)} instead of {_names(swap.of)}, {source}, saves {saved}"
     for what in ("programs", "sonames", "modules"):
@@ -193,7 +207,8 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     yield from _addition_lines(plan)
     for change in plan.changes:
         unknown = change.written is None and change.kind in ("order", "weaken")
-        yield f"    {_change(change)}{' (perhaps: no header could be read)' if unknown else ''}"
+        perhaps = " (perhaps generated: no header could be read)" if unknown else ""
+        yield f"    {_change(change)}{perhaps}"
         if change.opportunity is not None:
             yield f"      {_state(change.opportunity)}"
         yield from _evidence_lines(change)
@@ -215,6 +230,8 @@ def _evidence_lines(change: Change) -> Iterator[str]:
     elif use:
         more = f" and {len(use) - 5} more" if len(use) > 5 else ""
         yield f"      leaving packages are named in {_names(use[:5])}{more}"
+    elif change.written is not None and change.kind != "request":
+        yield "      not all headers could be read: packages that stay may use leaving packages"
     if found.integrity is False:
         yield "      files of the smaller image refer to something that is missing"
     if found.runs:

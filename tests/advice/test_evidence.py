@@ -21,6 +21,8 @@ from bot.distro.cache import Cache
 from bot.distro.images import image_keys, image_request
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
+from bot.model.advice import Advice
+from bot.report.advice import advice_text
 from tests.closure.conftest import request
 from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
 
@@ -187,10 +189,14 @@ def evidence(root, content: str, scriptlet: str = ""):
 
 
 def planned(root, content: str, scriptlet: str = ""):
+    return advised(root, content, scriptlet).plans
+
+
+def advised(root, content: str, scriptlet: str = ""):
     spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
     pool = built_pool(root, {"app": spec, "helper": HELPER, "shell": shell()})
     (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
-    return found.plans
+    return found
 
 
 @pytest.mark.parametrize("content", [UNIT, LINK, RELATIVE])
@@ -230,6 +236,35 @@ def test_headers_alone_do_not_say_that_nothing_needs_it(tmp_path, monkeypatch):
 def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkeypatch):
     monkeypatch.setattr("bot.advice.contents.package_at_hand", lambda package, cache: None)
     assert evidence(tmp_path, UNIT).evidence.integrity is None
+
+
+@pytest.mark.parametrize(
+    ("content", "lacking", "known_by", "said"),
+    [
+        (UNIT.replace("helping-hand", "app"), "", "files", ""),
+        (UNIT, "bot.advice.contents.package_at_hand", "headers", "Packages with units are not available"),
+        (PLAIN, "bot.advice.contents.package_at_hand", "files", ""),
+        (UNIT, "bot.advice.headers.fetch_header", "metadata", "Not all headers could be read"),
+    ],
+)
+def test_an_advice_says_what_was_read_to_know_the_programs(
+    tmp_path, monkeypatch, content, lacking, known_by, said
+):
+    if lacking:
+        monkeypatch.setattr(lacking, lambda *_: None)
+    found = advised(tmp_path, content)
+    assert (len(found.plans), found.programs_by) == (1, known_by)
+    text = advice_text(Advice("installed", (found,)))
+    assert said in text
+    assert ("Each plan keeps" in text) is bool(said)
+
+
+def test_where_only_some_headers_are_readable_the_text_says_that_use_is_not_known(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bot.advice.evidence.evidence_of", lambda images, _: [None for _ in images])
+    text = advice_text(Advice("installed", (advised(tmp_path, PLAIN),)))
+    assert "packages that stay may use leaving packages" in text
 
 
 def test_data_that_a_program_names_is_a_trace(tmp_path):

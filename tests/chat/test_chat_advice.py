@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.chat.answers import advice_of
-from bot.model.advice import Change, Figures, ImageAdvice, Losses, Plan, Smallest, Swap
+from bot.model.advice import Advice, Change, Figures, ImageAdvice, Losses, Plan, Smallest, Swap
 from bot.model.image import ImageKey
+from bot.report.advice import advice_text
 from bot.report.phrase import to_plain
 
 SWAP = Swap(("libcurl",), "libcurl-minimal", 7_000_000, "same-source", Losses())
@@ -44,6 +45,14 @@ def test_architectures_are_a_span_and_their_plan_is_one():
 def test_a_swap_with_another_source_is_left_out_of_a_comment():
     other = replace(SMALLEST, instead=(replace(SWAP, class_="other"),))
     assert text(advice("x86_64", other)) == "50 MB today."
+
+
+def test_an_older_version_is_called_so_and_not_said_unasked():
+    older = replace(SWAP, take="libcurl-0:7.1-1.el9")
+    assert (SWAP.suggested, older.suggested) == (True, False)
+    found = advice("x86_64", replace(SMALLEST, instead=(older,)))
+    lines = advice_text(Advice("installed", (found,))).splitlines()
+    assert "    libcurl-0:7.1-1.el9 instead of libcurl, an older version, saves 7 MB" in lines
 
 
 def test_what_is_not_proved_has_its_bound():
