@@ -7,6 +7,7 @@ import hashlib
 import random
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,14 @@ from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot
 from bot.model.advice import Change, ImageAdvice
-from tests.closure.conftest import Tiny, request
+from bot.model.nevra import parse_nevra
+from tests.closure.conftest import Tiny, TinyRepository, request
+from tests.closure.test_random_modules import document
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 BASE = ("glibc-minimal-langpack", "coreutils-single")
-ISA = "(x86-64)"
+NATIVE, FOREIGN = "(x86-64)", "(x86-32)"
+ISA = re.compile(r"\(x86-(?:64|32)\)$")
 REPOSITORIES = ("baseos", "appstream")
 
 
@@ -38,10 +42,11 @@ def edited(requests: Iterable[str], changes: Iterable[Change]) -> list[str]:
 
 
 def is_edited(change: Change, package: str, capability: str) -> bool:
+    name = ISA.sub("", capability.partition(" ")[0])
     return (
         change.kind in ("order", "weaken")
         and change.package == package
-        and change.capability in (capability, capability.partition(" ")[0].removesuffix(ISA))
+        and change.capability in (capability, name)
     )
 
 
@@ -52,55 +57,139 @@ def drawn(root: Path, chance: random.Random):
     """A repository of ten packages with two sizes of everything, some of one source."""
     base = Tiny(root).repository("base")
     for name in "abcdefghij":
-        needs = [f"{chance.choice('xyz')}{ISA}", chance.choice("abcdefghij")]
+        needs = [f"{chance.choice('xyz')}{NATIVE}", chance.choice("abcdefghij")]
         needs += ["(x if y)"] if chance.random() < 0.2 else []
         base.package(
             f"{name}-0:1-1.x86_64",
             source=f"{chance.choice('st')}-1-1",
             size=chance.choice([500, 1000, 7000]),
             requires=needs[: chance.randint(0, 3)],
-            provides=[f"{c}{ISA}" for c in chance.sample("xyz", 1)] + chance.sample("xyz", 1),
+            provides=[f"{c}{NATIVE}" for c in chance.sample("xyz", 1)] + chance.sample("xyz", 1),
             conflicts=[chance.choice("abcdefghij")] if chance.random() < 0.2 else [],
             files=[f"/usr/bin/{chance.choice('pq')}-{name}"] if chance.random() < 0.3 else [],
         )
-    base.package("app-0:1-1.x86_64", requires=["a", f"x{ISA}", "b"], files=["/usr/bin/app"])
+    base.package("app-0:1-1.x86_64", requires=["a", f"x{NATIVE}", "b"], files=["/usr/bin/app"])
     return base
 
 
-def test_dnf_installs_every_plan_and_every_smallest_image(tmp_path, dnf_answers):
+def artifact(stream: str, name: str, arch: str) -> str:
+    return f"{name}-0:{stream}-1.module{stream}.{arch}"
+
+
+def module(stream: str, chance: random.Random) -> str:
+    """A stream of the module `lang`: packages `a` and `c` of its own."""
+    artifacts = [artifact(stream, n, arch) for n in "ac" for arch in ("x86_64", "i686")]
+    data = {
+        "name": "lang", "stream": stream, "version": 1, "context": "c", "arch": "x86_64",
+        "summary": "s", "description": "d", "license": {"module": ["MIT"]},
+        "artifacts": {"rpms": artifacts},
+    }  # fmt: skip
+    found = document("modulemd", 2, data)
+    if chance.random() < 0.5:
+        found += document("modulemd-defaults", 1, {"module": "lang", "stream": stream})
+    return found
+
+
+def of_two_architectures(root: Path, chance: random.Random) -> tuple[TinyRepository, ...]:
+    """Two repositories with priorities and excludes, modular packages, and what is of i686 too."""
+    repositories = []
+    for place, version in zip(("base", "more"), chance.sample("12", 2), strict=True):
+        repository = Tiny(root).repository(
+            place,
+            priority=chance.choice([99, 99, 10]),
+            exclude=tuple(chance.sample(["b", "d*", "*.i686", "e.x86_64", "h-0:2-1.*"], 1)),
+            module_hotfixes=chance.random() < 0.2,
+        )
+        for name in "abcdefghij":
+            for arch in ("x86_64", "i686"):
+                isa = NATIVE if arch == "x86_64" else FOREIGN
+                needs = [f"{chance.choice('xyz')}{isa}", chance.choice("abcdefghij")]
+                needs.append(chance.choice(["(x if y)", "old", f"{chance.choice('bdf')}{isa}"]))
+                provides = [f"{chance.choice('xyz')}{isa}", f"{name}{isa}", chance.choice("xyz")]
+                nevras = [f"{name}-0:{version}-1.{arch}"]
+                if name in "ac" and place == "base":
+                    nevras += [artifact(stream, name, arch) for stream in "12"]
+                for nevra in nevras if arch == "x86_64" or chance.random() < 0.6 else ():
+                    repository.package(
+                        nevra,
+                        source=f"{chance.choice('st')}-1-1",
+                        size=chance.choice([500, 1000, 7000]),
+                        requires=chance.sample(needs, chance.randint(0, 2)),
+                        provides=provides if arch == "x86_64" else [*provides, "old"],
+                        files=[f"/usr/bin/{name}"] if chance.random() < 0.2 else [],
+                    )
+        repositories.append(repository)
+    repositories[0].modules = "".join(module(stream, chance) for stream in "12")
+    needs = ["a", f"x{NATIVE}", "c", chance.choice(["old", f"y{FOREIGN}"])]
+    repositories[0].package(
+        "app-0:1-1.x86_64", requires=needs[: chance.randint(2, 4)], files=["/usr/bin/app"]
+    )
+    return tuple(repositories)
+
+
+def of_one_architecture(root: Path, chance: random.Random) -> tuple[TinyRepository, ...]:
+    return (drawn(root, chance),)
+
+
+@pytest.mark.parametrize("world", [of_one_architecture, of_two_architectures])
+def test_dnf_installs_every_plan_and_every_smallest_image(tmp_path, dnf_answers, world):
     chance = random.Random(2)
     planned = swapped = 0
     for number in range(8):
-        base = drawn(tmp_path / str(number), chance)
-        found = advice(Tiny(tmp_path / str(number)).pool(base), "app", edits=1)
-        if found.status != "ok":
-            continue
-        jobs = [(found.smallest, ()), *((p, p.changes) for p in found.plans)]
-        swapped += found.smallest.request != ()
-        for place, (wanted, changes) in enumerate(jobs):
-            changed = Tiny(tmp_path / f"{number}-{place}").repository("base")
-            sizes = {}
-            for package in base.packages:
-                name = package.nevra.partition("-")[0]
-                needs = package.dependencies["requires"]
-                kept = [r for r in needs if not any(is_edited(c, name, r) for c in changes)]
-                more = {**package.dependencies, "requires": kept}
-                changed.package(
-                    package.nevra, source=package.source, size=package.size,
-                    files=package.files, **more,
-                )  # fmt: skip
-                sizes[package.nevra] = package.size
-            repository = {"id": "base", "baseurl": changed.write()}
-            (installed,) = dnf_answers(
-                repositories=[{**repository, "exclude": list(wanted.excludes)}],
-                workloads=[{"requests": [*edited(["app"], changes), *wanted.request]}],
-            )
-            assert installed is not None
-            assert sum(sizes[nevra] for nevra in installed) == wanted.installed_size
-            assert len(installed) == wanted.packages
-            planned += bool(changes)
+        root = tmp_path / str(number)
+        kinds = attacked(root, world(root, chance), dnf_answers, chance)
+        planned += sum(kind.startswith("plan") for kind in kinds)
+        swapped += "swapped" in kinds
     assert planned > 2
     assert swapped > 0
+
+
+def attacked(root: Path, repositories, dnf_answers, chance: random.Random) -> list[str]:
+    """Asks dnf for all that an image's advice says; returns the kinds of what was asked."""
+    modules = [f"lang:{chance.choice('12')}"] if chance.random() < 0.5 else []
+    known = {"modules": modules, "platform": "platform:el9"}
+    requests = ["app", *chance.sample(["b.i686", "h", "c", "d.i686"], chance.randint(0, 1))]
+    found = advice(Tiny(root).pool(*repositories, **known), *requests, edits=2)
+    if found.status != "ok":
+        return []
+    kinds = ["swapped"] if found.smallest.request or found.smallest.excludes else []
+    answers = [("smallest", found.smallest, ())]
+    answers += [(f"plan{p.edits}", p, p.changes) for p in found.plans]
+    for kind, wanted, changes in answers:
+        copies = [changed(root / kind, repository, changes) for repository in repositories]
+        (installed,) = dnf_answers(
+            repositories=[
+                {
+                    "id": copy.name,
+                    "baseurl": copy.write(),
+                    **copy.options,
+                    "exclude": [*copy.options.get("exclude", ()), *wanted.excludes],
+                }
+                for copy in copies
+            ],
+            workloads=[{"requests": [*edited(requests, changes), *wanted.request]}],
+            **known,
+        )
+        sizes = {p.nevra: p.size for copy in copies for p in copy.packages}
+        assert installed is not None
+        assert sum(sizes[nevra] for nevra in installed) == wanted.installed_size
+        assert len(installed) == wanted.packages
+        kinds.append(kind)
+    return kinds
+
+
+def changed(root: Path, repository: TinyRepository, changes: Iterable[Change]) -> TinyRepository:
+    """A copy of a repository whose packages were changed as a plan says."""
+    copy = Tiny(root).repository(repository.name, **repository.options)
+    copy.modules = repository.modules
+    for package in repository.packages:
+        name = parse_nevra(package.nevra).name
+        needs = package.dependencies["requires"]
+        kept = [r for r in needs if not any(is_edited(c, name, r) for c in changes)]
+        copy.packages.append(
+            replace(package, dependencies={**package.dependencies, "requires": kept})
+        )
+    return copy
 
 
 # -- CentOS Stream 9 ----------------------------------------------------------------------------
