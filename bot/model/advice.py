@@ -201,9 +201,9 @@ class Retained:
 class ImageAdvice:
     """The advice for one image; of an unsolvable image only its problems.
 
-    `programs_by` is what was read to find the programs that no plan removes: with `headers` also the
-    targets of links among them, with `files` also what units start, with `metadata` only those in a
-    directory of programs. Null where no plans were looked for.
+    `programs_by` is what was read to find the programs that no plan removes: with `headers` also
+    the targets of links among them, with `files` also what units start, with `metadata` only those
+    in a directory of programs. Null where no plans were looked for.
     """
 
     key: ImageKey

@@ -242,7 +242,12 @@ def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkey
     ("content", "lacking", "known_by", "said"),
     [
         (UNIT.replace("helping-hand", "app"), "", "files", ""),
-        (UNIT, "bot.advice.contents.package_at_hand", "headers", "Packages with units are not available"),
+        (
+            UNIT,
+            "bot.advice.contents.package_at_hand",
+            "headers",
+            "Packages with units are not available",
+        ),
         (PLAIN, "bot.advice.contents.package_at_hand", "files", ""),
         (UNIT, "bot.advice.headers.fetch_header", "metadata", "Not all headers could be read"),
     ],
