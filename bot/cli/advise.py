@@ -105,10 +105,9 @@ def advise(
     from bot.advice.advise import advise as advise_image
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
-    from bot.advice.known_states import with_states
     from bot.advice.maintainers import maintainers_in, maintainers_of, read_maintainers
     from bot.advice.many import advise_many, overall_of
-    from bot.advice.precedents import with_precedents
+    from bot.advice.precedents import with_precedents, with_states
     from bot.advice.requests import Job
     from bot.advice.spec_lines import SpecLines, with_places
     from bot.advice.unused import unused_requirements

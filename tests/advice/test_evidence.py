@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.advice.advise import Wish, advise
-from bot.advice.contents import Names, _is_data, _mentioned
-from bot.advice.elf import without_string_tables
+from bot.advice.contents import Names, _is_data, _mentioned, without_string_tables
 from bot.advice.evidence import evidence_of
 from bot.advice.headers import HeaderFacts, OwnedFile
 from bot.advice.precedents import with_precedents

@@ -10,8 +10,7 @@ from unittest.mock import patch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.advice.cores import cores_of
-from bot.advice.optimum import Problem
+from bot.advice.optimum import Problem, cores_of
 from bot.advice.propagation import Part
 
 PACKAGES, CHOICES = range(1, 7), (7, 8, 9, 10)
