@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -113,3 +116,11 @@ def reference() -> ReferenceDistribution:
             return build_reference_distribution(default_cache(), shown)
     except MinimizeError as error:
         pytest.fail(f"the reference distribution is not there: {error}", pytrace=False)
+
+
+def run_python(code: str, *, text: bool = True) -> subprocess.CompletedProcess[Any]:
+    """Run code in a Python of its own, which has imported nothing yet."""
+    home = Path(__file__).parents[1]
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=text, check=True, cwd=home
+    )

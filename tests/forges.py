@@ -7,17 +7,19 @@ every one can.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull, Repository, WebHook
+from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.forgejo.forge import Forgejo
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.pagure.forge import Pagure
 from bot.forge.protocol import Forge
+from bot.forge.values import CommitCheck, OpenPull, PullRequest, PullRequestKey, Role
 from bot.settings.forges import FORGE_TYPES, ForgeSettings
 
 
@@ -58,6 +60,50 @@ BOT = "minimize-bot"
 SECRET = "s3cret-of-the-hook"
 # Nobody listens at this address of hooks: a test takes the deliveries itself.
 NOWHERE = "http://127.0.0.1:9/"
+
+
+def pull_request(key: PullRequestKey, **fields: Any) -> PullRequest:
+    """An open pull request of a branch of its own repository, with other `fields`."""
+    plain = PullRequest(
+        key=key, title="t", author="ann", author_is_bot=False, open=True, draft=False,
+        private=False, base_ref="main", base_sha="b" * 40, head_sha="a" * 40,
+        head_repository=key.repository, url="u",
+    )  # fmt: skip
+    return replace(plain, **fields)
+
+
+class QuietForge:
+    """The answers of a forge on which nothing happened, for those that a test writes itself."""
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        return ()
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        return "read"
+
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        return None
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        return False
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        return False
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        return None
+
+    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
+        return ()
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        return None
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        return ()
+
+    async def close(self) -> None:
+        """Do nothing: no connection is open."""
 
 
 def edits_comments(kind: str) -> bool:

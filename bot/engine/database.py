@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -30,6 +31,16 @@ RESULTS = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("check_id", "stored", "body")),
 )
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection in a transaction; SurroundingsError if the database does not answer."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
 
 
 def lock_data(data: Path) -> ExitStack:

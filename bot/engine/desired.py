@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -129,8 +129,26 @@ def _is_open(status: DesiredStatus) -> bool:
     return status.report is None or status.report.state == "pending"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfNewestCheck:
+    """The newest check of a pull request and its phase, to which a desired state belongs."""
+
+    check: str = ""
+    phase: Phase = Phase.QUEUED
+    head_sha: str = ""
+    base_ref: str = ""
+
+    def begun(self, check: str) -> Self:
+        """The state after `check` became the newest; the old content stays until it has some."""
+        return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
+
+    def is_later(self, wanted: OfNewestCheck) -> bool:
+        """Return whether `wanted` is of a replaced check, or of an earlier phase of this one."""
+        return self.check != wanted.check or wanted.phase < self.phase
+
+
 @dataclass(frozen=True, slots=True)
-class DesiredComment:
+class DesiredComment(OfNewestCheck):
     """The text of a comment that is found by `marker`.
 
     A comment with a `check` belongs to the pull request's newest check, and is written only while
@@ -142,54 +160,35 @@ class DesiredComment:
     marker: str
     body: str | None = None
     create: bool = True
-    check: str = ""
-    phase: Phase = Phase.QUEUED
-    head_sha: str = ""
-    base_ref: str = ""
 
     @property
     def shown(self) -> DesiredComment | None:
         """The comment; null while there is no text."""
         return None if self.body is None else self
 
-    def begun(self, check: str) -> DesiredComment:
-        """The comment after `check` became the pull request's; the old text stays until it has
-        one."""
-        return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
-
     def recorded(self, comment: DesiredComment) -> DesiredComment:
         """`comment`, unless its check has been replaced or has recorded a later phase."""
-        late = self.check != comment.check or comment.phase < self.phase
-        return self if late else comment
+        return self if self.is_later(comment) else comment
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredSuggestions:
-    """The suggestions of a pull request's newest check on lines of the diff.
+class DesiredSuggestions(OfNewestCheck):
+    """The suggestions on lines of a pull request's diff, those of its newest check.
 
     They are written only while `head_sha` and `base_ref` are the pull request's own. `suggestions`
     is null until a check makes one: until then the forge is not queried.
     """
 
     suggestions: tuple[LineSuggestion, ...] | None = None
-    check: str = ""
-    phase: Phase = Phase.QUEUED
-    head_sha: str = ""
-    base_ref: str = ""
 
     @property
     def shown(self) -> DesiredSuggestions | None:
         """The suggestions; null while there was none."""
         return None if self.suggestions is None else self
 
-    def begun(self, check: str) -> DesiredSuggestions:
-        """The suggestions after `check` became the pull request's; old ones stay until it has
-        some."""
-        return self if self.check == check else replace(self, check=check, phase=Phase.QUEUED)
-
     def recorded(self, wanted: DesiredSuggestions) -> DesiredSuggestions:
         """`wanted`, unless its check has been replaced or has recorded a later phase."""
-        if self.check != wanted.check or wanted.phase < self.phase:
+        if self.is_later(wanted):
             return self
         none = self.suggestions is None and not wanted.suggestions
         return replace(wanted, suggestions=None) if none else wanted

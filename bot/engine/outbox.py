@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
-from bot.engine.database import database_engine, prepared_url, wait_for_database
+from bot.engine.database import database_engine, prepared_url, transaction, wait_for_database
 from bot.engine.desired import (
     METADATA,
     OUTBOX,
@@ -68,7 +67,7 @@ class Outbox:
             else "((julianday('now') - 2440587.5) * 86400.0)",
             sa.Double,
         )
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             if postgres:
                 # Two processes that start at once may both try to create the table.
                 connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
@@ -77,14 +76,6 @@ class Outbox:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
 
     # Recording
 
@@ -110,7 +101,7 @@ class Outbox:
 
     def _row(self, subject: Subject) -> StoredRow | None:
         columns = (OUTBOX.c.body, OUTBOX.c.revision, OUTBOX.c.version)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             found = connection.execute(
                 sa.select(*columns).where(OUTBOX.c.id == subject.id)
             ).one_or_none()
@@ -134,7 +125,7 @@ class Outbox:
             if shown:
                 values["version"] = row.version + 1
             same = (OUTBOX.c.id == subject.id) & (OUTBOX.c.revision == row.revision)
-            with self._begin() as connection:
+            with transaction(self._engine) as connection:
                 done = connection.execute(sa.update(OUTBOX).where(same).values(values))
                 return bool(done.rowcount)
         names = ("kind", "forge", "repository", "number", "name")
@@ -165,13 +156,13 @@ class Outbox:
         wanted = _unseen() & due & free & OUTBOX.c.forge.not_in(list(without))
         wanted &= OUTBOX.c.id.not_in(list(in_hand))
         query = sa.select(OUTBOX.c.id).where(wanted).order_by(OUTBOX.c.due).limit(most)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             ids = list(connection.execute(query).scalars())
         return [claim for one in ids if (claim := self._claim(one, wanted)) is not None]
 
     def _claim(self, row_id: str, wanted: sa.ColumnElement[bool]) -> Claim | None:
         mine = {"holder": self._holder, "held_until": self._now + self._lease}
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             before = connection.execute(
                 sa.select(OUTBOX.c.holder).where(OUTBOX.c.id == row_id)
             ).scalar()
@@ -192,7 +183,7 @@ class Outbox:
             LOG.exception("%s cannot be read, and is not written", row.id)
             this = OUTBOX.c.id == row.id
             unread = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
-            with self._begin() as connection:
+            with transaction(self._engine) as connection:
                 connection.execute(
                     sa.update(OUTBOX).where(this).values(**unread, holder=None, held_until=0.0)
                 )
@@ -212,7 +203,7 @@ class Outbox:
         """Renew claims; return the subjects' ids of those that this process still holds."""
         ids = [claim.subject.id for claim in claims]
         mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.holder == self._holder)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             renewed = connection.execute(
                 sa.update(OUTBOX)
                 .where(mine, OUTBOX.c.held_until >= self._now)
@@ -253,7 +244,7 @@ class Outbox:
         old."""
         day_old = sa.func.coalesce(OUTBOX.c.refused_at, 0.0) < self._now - _DAY
         mine = (OUTBOX.c.id == claim.subject.id) & (OUTBOX.c.holder == self._holder)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             connection.execute(
                 sa.update(OUTBOX)
                 .where(mine, day_old)
@@ -271,7 +262,7 @@ class Outbox:
         if "due" in values:
             newer = OUTBOX.c.version > claim.version
             values["due"] = sa.case((newer, OUTBOX.c.due), else_=values["due"])
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             done = connection.execute(
                 sa.update(OUTBOX)
                 .where(this, OUTBOX.c.holder == self._holder)
@@ -289,13 +280,13 @@ class Outbox:
         """Delete written rows that have not changed for `days`; return their number."""
         old = (OUTBOX.c.version <= OUTBOX.c.seen) & OUTBOX.c.look_at.is_(None)
         old &= OUTBOX.c.changed_at < self._now - days * _DAY
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             return int(connection.execute(sa.delete(OUTBOX).where(old)).rowcount)
 
     def forget_repository(self, forge: str, repository: str) -> int:
         """Delete the rows of a repository that was removed; return their number."""
         these = (OUTBOX.c.forge == forge) & (OUTBOX.c.repository == repository)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             return int(connection.execute(sa.delete(OUTBOX).where(these)).rowcount)
 
     def backlog(self) -> dict[str, Backlog]:
@@ -306,18 +297,18 @@ class Outbox:
             .where(OUTBOX.c.version > OUTBOX.c.seen)
             .group_by(OUTBOX.c.forge)
         )
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             return {forge: Backlog(n, age) for forge, n, age in connection.execute(query)}
 
     def settled(self) -> bool:
         """Return whether no row is unwritten or due to be compared."""
         now = (OUTBOX.c.version > OUTBOX.c.seen) | (OUTBOX.c.look_at <= self._now)
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             return connection.execute(sa.select(OUTBOX.c.id).where(now).limit(1)).first() is None
 
     def problem(self, subject: Subject) -> str:
         """The problem of the last try at `subject`; empty if there is none."""
-        with self._begin() as connection:
+        with transaction(self._engine) as connection:
             query = sa.select(OUTBOX.c.problem).where(OUTBOX.c.id == subject.id)
             return connection.execute(query).scalar() or ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from bot.chat.answers import compose, sentence
@@ -161,12 +162,9 @@ class Publisher:
         """Record the suggestions on lines of the diff; none if the settings switch them off."""
         rule = self._settings.rule_for(*job.key.parts[:2], job.base_ref)
         wanted = offered(found) if rule is None or rule.suggestions else ()
+        lines = tuple(line_suggestion(one) for one in wanted)
         made = DesiredSuggestions(
-            tuple(line_suggestion(one) for one in wanted),
-            job.id,
-            phase,
-            job.head_sha,
-            job.base_ref,
+            lines, check=job.id, phase=phase, head_sha=job.head_sha, base_ref=job.base_ref
         )
         await self._suggestions(job, lambda known: known.recorded(made))
 
@@ -250,8 +248,9 @@ class Publisher:
     async def _record(
         self, job: CheckJob, phase: Phase, marker: str, body: str, *, create: bool = True
     ) -> None:
-        head = ("", "") if job.narrowed else (job.head_sha, job.base_ref)
-        wanted = DesiredComment(marker, body, create, job.id, phase, *head)
+        wanted = DesiredComment(marker, body, create, check=job.id, phase=phase)
+        if not job.narrowed:
+            wanted = replace(wanted, head_sha=job.head_sha, base_ref=job.base_ref)
         await self._comment(job.key, marker, lambda known: known.recorded(wanted), job.id)
 
     async def _statuses(

@@ -10,18 +10,17 @@ leads to the same comment and status.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from bot.engine.database import RESULTS, database_engine
+from bot.engine.database import RESULTS, database_engine, transaction
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.values import Progress, StoredResult
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import UsageError
 from bot.model.result import CheckResult
 from bot.model.result_json import check_from_json, check_to_store
 from bot.report.render import status_line
@@ -37,23 +36,15 @@ class SharedResults:
 
     def __init__(self, url: str) -> None:
         self._engine = database_engine(url)
-        with self._connection() as connection:
+        with transaction(self._engine) as connection:
             RESULTS.create(connection, checkfirst=True)
-
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
 
     def add_result(self, check: str, body: str) -> str:
         """Store a result of a check, once; return its id, which is the same for the same result."""
         result_id = result_id_of(check, body)
         known = sa.select(RESULTS.c.id).where(RESULTS.c.id == result_id)
         row = {"id": result_id, "check_id": check, "stored": now(), "body": body}
-        with self._connection() as connection:
+        with transaction(self._engine) as connection:
             if connection.execute(known).first() is None:
                 connection.execute(sa.insert(RESULTS).values(row))
         return result_id
@@ -61,12 +52,12 @@ class SharedResults:
     def result(self, result_id: str) -> str | None:
         """The JSON of a stored result; null if it is not stored."""
         query = sa.select(RESULTS.c.body).where(RESULTS.c.id == result_id)
-        with self._connection() as connection:
+        with transaction(self._engine) as connection:
             return connection.execute(query).scalar()
 
     def forget_results(self, before: str) -> None:
         """Delete results stored before an RFC 3339 time; the server has copies in its store."""
-        with self._connection() as connection:
+        with transaction(self._engine) as connection:
             connection.execute(sa.delete(RESULTS).where(RESULTS.c.stored < before))
 
     def close(self) -> None:

@@ -92,21 +92,10 @@ class RunReports:
         await self._status(Phase.CONCLUDED, *report)
         await self._end()
 
-    async def _status(
-        self,
-        phase: Phase,
-        state: StatusState,
-        title: str,
-        summary: str = "",
-        result: str | None = None,
-    ) -> None:
-        """Record the status of the head commit."""
-        publisher, job = self._steps.publisher, self._job
-        await self._do(
-            "status",
-            "recording the status",
-            lambda: publisher.status(job, phase, state, title, summary, result),
-        )
+    async def _status(self, phase: Phase, state: StatusState, title: str, *more: str) -> None:
+        """Record the status of the head commit; `more` is its summary, and the id of a result."""
+        status = partial(self._steps.publisher.status, self._job, phase, state, title, *more)
+        await self._do("status", "recording the status", status)
 
     async def _answer(self, text: str) -> None:
         """Record a sentence as the comment of a narrowed check; others have a status for it."""

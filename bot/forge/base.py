@@ -11,19 +11,29 @@ from typing import Any, ClassVar, Protocol, Self
 
 from bot.forge.bodies import Verification
 from bot.forge.comments import Errors
-from bot.forge.events import Event, Issues
+from bot.forge.events import Event, Issues, PushEvent
 from bot.forge.rate_limit import RateLimit
-from bot.forge.rest import RepositoryApi, Sessions, errors_of
+from bot.forge.rest import ATTEMPTS, RepositoryApi, RestClient, Sessions, errors_of
 from bot.forge.values import (
     Comment,
+    CommitCheck,
     FailedDelivery,
+    ForgeGoneError,
     LineSuggestion,
+    PullRequest,
     PullRequestKey,
     Reaction,
+    Role,
     Source,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets
+from bot.settings.forges import (
+    ForgeSettings,
+    Secret,
+    WatchedSecret,
+    WatchedSecrets,
+    secret_text,
+)
 from bot.store.records import NewDelivery
 
 
@@ -144,16 +154,23 @@ class RestForge(BaseForge):
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """A type of forge with tokens: the hint on what a token must allow; functions that check and
-    read deliveries and parse their events; and constructors of issues and comments, called with the
-    API of a repository, the bot's login and the conversion of errors."""
+    """A type of forge with tokens: the hint on what a token must allow; the classes of its client
+    and of a repository's API; functions that check and read deliveries and parse their events;
+    constructors of issues and comments, called with the API of a repository, the bot's login and
+    the conversion of errors; and queries of a repository's API for commits and users."""
 
     hint: str
+    client: type[RestClient]
+    api: type[RepositoryApi]
     begin: Callable[[Sequence[str], Mapping[str, str]], Verification]
     read: Callable[[str, Mapping[str, str], bytes], NewDelivery]
     parse: Callable[[str, str, Any], Event]
     issues: Callable[[Any, Callable[[], Awaitable[str]], Errors], Issues]
     comments: Callable[[Any, Callable[[], Awaitable[str]], Errors], Comments]
+    checks_of: Callable[[Any, str], Awaitable[Iterable[CommitCheck]]]
+    role_of: Callable[[Any, str], Awaitable[Role]]
+    is_member: Callable[[Any, str, str], Awaitable[bool]]
+    is_program: Callable[[str], bool]
 
 
 class TokenForge(RestForge):
@@ -193,6 +210,51 @@ class TokenForge(RestForge):
         """The event of an accepted delivery."""
         return self.kind.parse(self.name, event, json.loads(body))
 
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The pull request as it is now."""
+        async with self._errors(f"reading {key}"):
+            return await self._pull(await self._api(key.repository), key)
+
+    @abstractmethod
+    async def _pull(self, api: Any, key: PullRequestKey) -> PullRequest:
+        """The pull request, by the API of its repository."""
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """The statuses or flags of a commit, including those of the forge's own jobs."""
+        async with self._errors(f"listing the checks of {sha[:12]} on {key}"):
+            return tuple(await self.kind.checks_of(await self._api(key.repository), sha))
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """The role of a user in the repository, by teams and groups too."""
+        async with self._errors(f"asking for the role of {user} in {key.repository}"):
+            return await self.kind.role_of(await self._api(key.repository), user)
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Return whether `user` is in a group, or in the team `organisation/team`."""
+        async with self._errors(f"asking whether {user} is in {group}"):
+            return await self.kind.is_member(await self._api(key.repository), group, user)
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        """Decide by the name alone: the API does not mark programs' accounts."""
+        del key
+        return self.kind.is_program(user)
+
+    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+        """The move of a branch from `before`, by its tip; null if there is none, or no branch."""
+        try:
+            async with self._errors(f"asking for the tip of {branch} of {repository}"):
+                return await self._push(await self._api(repository), branch, before)
+        except ForgeGoneError:
+            return None
+
+    @abstractmethod
+    async def _push(self, api: Any, branch: str, before: str) -> PushEvent | None:
+        """The move of a branch from `before`, or null."""
+
+    async def repositories(self) -> tuple[str, ...]:
+        """None: the token's user may read many others; webhooks name those that are served."""
+        return ()
+
     @abstractmethod
     async def _ask_login(self, api: RepositoryApi) -> str:
         """The name of the token's user, by the API."""
@@ -206,6 +268,15 @@ class TokenForge(RestForge):
         """The quota of our token, the same for every repository."""
         del repository
         return self._rate_limit
+
+    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> RepositoryApi:
+        client = self.kind.client(
+            self._sessions.get(),
+            api_url=self._settings.api_url,
+            attempts=attempts,
+            rate_limit=self._rate_limit,
+        )
+        return self.kind.api(client, secret_text(self._token), repository)
 
     async def _own_login(self) -> str:
         if self._login is None:

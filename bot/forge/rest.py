@@ -194,6 +194,15 @@ class RepositoryApi:
     async def delete(self, rest: str) -> None:
         await self.client.delete(self.path(rest), oauth_token=self.token)
 
+    async def found(self, path: str, *nothing: HTTPStatus) -> Any:
+        """The answer of a whole path; null where the forge says 404, or one of `nothing`."""
+        try:
+            return await self.client.getitem(path, oauth_token=self.token)
+        except gidgethub.HTTPException as error:
+            if error.status_code not in (HTTPStatus.NOT_FOUND, *nothing):
+                raise
+            return None
+
     def pages(self, rest: str, key: str = "items") -> AsyncIterator[Any]:
         """The items of a list over all pages; `key` is the field with the list, if it is in one."""
         return self.client.getiter(self.path(rest), oauth_token=self.token, iterable_key=key)

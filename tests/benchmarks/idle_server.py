@@ -19,7 +19,7 @@ import psutil
 import yaml
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.run.setup import free_port
+from bot.demo.run.setup import free_port, github_settings
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\nd\n"
 HEADER = f"{'minute':>6} {'processes':>9} {'core %':>7} {'PSS MB':>7}  {'of each, MB'}"
@@ -52,24 +52,13 @@ async def run(minutes: int) -> None:
         home = Path(folder)
         async with LocalForge(home / "forge") as forge:
             repository = forge.add_repository("rpms/nginx")
-            forge.commit(repository, "main", {"nginx/nginx.spec": SPEC}, "Start")
+            repository.git.commit("main", {"nginx/nginx.spec": SPEC}, "Start")
             port = free_port()
             app = forge.add_app("minimize", hook_url=f"http://127.0.0.1:{port}/webhook/github")
             forge.install(app, "rpms")
-            (home / "app.pem").write_text(app.private_key)
-            (home / "secret").write_text(app.secret)
             (home / "config").mkdir()
-            settings = {
-                "listen": {"port": port},
-                "forges": {
-                    "github": {
-                        "type": "github",
-                        "api_url": forge.api_url,
-                        "app": {"id": app.id, "private_key": {"file": "app.pem"}},
-                        "webhook_secrets": [{"file": "secret"}],
-                    }
-                },
-            }
+            forges = {"github": github_settings(home, forge, app)}
+            settings = {"listen": {"port": port}, "forges": forges}
             (home / "bot.yaml").write_text(yaml.safe_dump(settings))
             with (home / "log").open("wb") as log:
                 process = await asyncio.create_subprocess_exec(
@@ -82,7 +71,7 @@ async def run(minutes: int) -> None:
                     assert process.returncode is None, (home / "log").read_text()
                     await asyncio.sleep(0.1)
                 words = {"nginx/nginx.spec": f"{SPEC}# again\n"}
-                forge.commit(repository, "topic", words, "Change", start="main")
+                repository.git.commit("topic", words, "Change", start="main")
                 await forge.open_pull(repository, "topic", user="alice", title="Change")
                 head = repository.git.resolve("topic")
                 while not any(

@@ -60,7 +60,7 @@ async def test_a_change_in_a_large_repository_costs_seconds_and_tens_of_megabyte
         assert start is not None
         path = "rpms/package42/package42.spec"
         text = spec(42, 1) + "Requires: perl\n"
-        head = forge.commit(repository, "topic", {path: text}, "Change", start=start)
+        head = repository.git.commit("topic", {path: text}, "Change", start=start)
         base = repository.git.branch("main")
         assert base is not None
         credential = GitCredential("x-access-token", forge.token("bot"))

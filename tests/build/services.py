@@ -8,7 +8,6 @@ coprs/views/apiv3_ns (build, build/list, build-chroot, build-chroot/built-packag
 from __future__ import annotations
 
 import json
-import threading
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bot.settings.operation import BuildService
+from tests.distro.servers import running
 
 STATES = {"free": 0, "open": 1, "closed": 2, "canceled": 3, "assigned": 4, "failed": 5}
 
@@ -204,15 +204,8 @@ def serving(get: Callable[[str], bytes | None], post: Callable[[bytes], bytes]) 
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url
 
 
 def _file(root: Path, path: str) -> bytes | None:

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +20,7 @@ from bot.distro.failover import AbsentError, RefusedFileError
 from bot.distro.repomd import createrepo
 from bot.errors import SurroundingsError
 from bot.model.nevra import Nevra
+from tests.distro.servers import running
 
 SPEC = """
 Name: {name}
@@ -341,13 +341,8 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     Server.seen = []
-    serving = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=serving.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{serving.server_port}"
-    serving.shutdown()
-    thread.join()
-    serving.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as url:
+        yield url
 
 
 def test_a_redirect_is_followed_within_the_place_and_never_out_of_it(

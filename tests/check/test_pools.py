@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.conftest import run_python
 
 
 def test_pools_load_nothing_that_evaluates_or_builds_spec_files():
     """A cold `minimize closure` took twice as long once they stood with the targets of checks."""
     rooms = ("bot.spec", "bot.build", "bot.git", "bot.sandbox", "bot.requests", "pydantic", "yaml")
     code = f"import sys, bot.check.pools;print([m for m in sys.modules if m.startswith({rooms!r})])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert done.stdout.strip() == "[]"

@@ -103,6 +103,15 @@ data:
 }
 
 
+def write_documents(config: Path, root: Path, **documents: str) -> Path:
+    """Write the documents of this distribution, which stands at `root`, and others by their ids to
+    the new folder `config`; it is returned."""
+    config.mkdir()
+    for id_, text in {**DOCUMENTS, **documents}.items():
+        (config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(root)))
+    return config
+
+
 def workload(*packages: str) -> str:
     return f"""
 document: feedback-pipeline-workload

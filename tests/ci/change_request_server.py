@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.distro.servers import running
 
 _GITHUB = re.compile(r"^/repos/web/nginx/issues/(7/comments|comments/(?P<id>\d+))")
 _GITLAB = re.compile(
@@ -75,13 +76,5 @@ def serving(forge: ChangeRequestServer) -> Iterator[ChangeRequestServer]:
         def log_message(self, *_: object) -> None:
             """Nothing on standard error."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    forge.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as forge.url:
         yield forge
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

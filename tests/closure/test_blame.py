@@ -10,6 +10,7 @@ from bot.model.closure import Closure, Edge, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
+from tests.objectives.test_graph import reached
 
 
 def held(pool, h, *requests):
@@ -73,20 +74,11 @@ def test_what_leaves_is_what_no_sole_requirement_leads_to_without_it(edges, requ
     several = [(e.source, e.capability) for e in edges]
     sole = [e for e in edges if several.count((e.source, e.capability)) == 1]
 
-    def reached(roots, without=None):
-        found, todo = set(), [n for n in roots if n != without]
-        while todo:
-            here = todo.pop()
-            if here not in found:
-                found.add(here)
-                todo += [e.target for e in sole if e.source == here and e.target != without]
-        return found
-
     roots = {*requested, *(n for n in NEVRAS if all(e.target != n for e in sole))}
-    roots |= set(NEVRAS) - reached(roots)
+    roots |= set(NEVRAS) - reached(roots, sole)
     sizes = {package.nevra: package.installed_size for package in packages}
     for one in retained(closure):
-        gone = set(NEVRAS) - reached(roots, one.nevra)
+        gone = set(NEVRAS) - reached(roots, sole, one.nevra)
         assert (one.packages, one.installed_size) == (len(gone), sum(sizes[n] for n in gone))
 
 

@@ -15,7 +15,7 @@ import yaml
 import zstandard
 
 from bot.demo.distribution.convert import open_rpm, recipe, scan, write_rpm
-from bot.demo.distribution.debian import DEBIAN_ARCH, PackageSet
+from bot.demo.distribution.debian import DEBIAN_ARCH, PackageSet, package_evr
 from bot.demo.distribution.recipes import FILESYSTEM_DIRECTORIES
 from bot.demo.distribution.reference import (
     ReferenceDistribution,
@@ -172,7 +172,8 @@ def test_nginx_is_published_as_the_demo_s_spec_file_names_it(
     reference: ReferenceDistribution,
 ) -> None:
     pool = _pool(reference, "x86_64")
-    epoch, version, release = reference.published_evr("nginx")
+    evr = package_evr(reference.versions["nginx"], reference.dist)
+    epoch, version, release = evr.epoch, evr.version, evr.release
     published = {
         solvable.name: solvable.evr
         for solvable in pool.solvables_iter()

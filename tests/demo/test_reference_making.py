@@ -13,7 +13,7 @@ import pytest
 
 from bot.demo.distribution import build, fetch, reference
 from bot.demo.distribution.build import Lines, Progress, Silent, progress
-from bot.demo.distribution.debian import SUITES, Suite
+from bot.demo.distribution.debian import SUITES, Evr, Suite, package_evr
 from bot.demo.distribution.fetch import MirrorError
 from bot.demo.distribution.reference import write_documents
 from bot.errors import SurroundingsError
@@ -53,7 +53,8 @@ def test_a_missing_tool_is_named_with_its_package(
 def test_what_was_made_before_is_found(made: Path) -> None:
     distribution = build.build_reference_distribution(made)
     assert distribution.dist == ".deb12"
-    assert distribution.published_evr("nginx") == (0, "1.22.1", "9.deb12")
+    evr = package_evr(distribution.versions["nginx"], distribution.dist)
+    assert evr == Evr(0, "1.22.1", "9.deb12")
     assert distribution.repositories["s390x"].startswith("file:///")
 
 

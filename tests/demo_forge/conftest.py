@@ -58,11 +58,11 @@ async def hook() -> AsyncIterator[Hook]:
 async def world(tmp_path: Path, hook: Hook) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as forge:
         repository = forge.add_repository("rpms/nginx")
-        forge.commit(repository, "main", {"nginx.spec": SPEC, "notes/a.txt": "a\n"}, "Start", at=AT)
+        repository.git.commit("main", {"nginx.spec": SPEC, "notes/a.txt": "a\n"}, "Start", at=AT)
         app = forge.add_app("minimize", hook_url=hook.url)
         installation = forge.install(app, "rpms")
-        forge.commit(
-            repository, "xslt", {"nginx.spec": SPEC + "Requires: perl\n"}, "Need perl",
+        repository.git.commit(
+            "xslt", {"nginx.spec": SPEC + "Requires: perl\n"}, "Need perl",
             start="main", at=AT,
         )  # fmt: skip
         forge.set_role(repository, "maria", "write")

@@ -30,21 +30,25 @@ async def report_check_run(
     return run
 
 
+def _added(
+    forge: LocalForge, pull: Pull, name: str, word: str, url: str, user: str
+) -> CommitStatus:
+    creator, place = forge.state.user(user), (pull.repository, pull.head_sha)
+    return forge.state.add_status(*place, word, name, creator, target_url=url or None)
+
+
 async def report_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
     """Puts a commit status on the head, as GitHub has it, and delivers it to the Apps."""
-    repository, creator = pull.repository, forge.state.user(user)
-    status = forge.state.add_status(
-        repository, pull.head_sha, word, name, creator, target_url=url or None
-    )
+    repository, status = pull.repository, _added(forge, pull, name, word, url, user)
     payload = {
         **forge.github.shapes.status(status, repository),
         "sha": status.sha,
         "name": repository.full_name,
         "branches": [],
     }
-    await forge.github.send(repository, "status", creator, lambda: payload)
+    await forge.github.send(repository, "status", status.creator, lambda: payload)
     return status
 
 
@@ -52,13 +56,10 @@ async def report_forgejo_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
     """Puts a commit status on the head, and delivers it to the hooks as Gitea does."""
-    repository, creator = pull.repository, forge.state.user(user)
-    status = forge.state.add_status(
-        repository, pull.head_sha, word, name, creator, target_url=url or None
-    )
-    shape = forge.forgejo.shapes.status(status, repository)
+    status = _added(forge, pull, name, word, url, user)
+    shape = forge.forgejo.shapes.status(status, pull.repository)
     payload = {**shape, "sha": status.sha, "state": word, "commit": None}
-    await forge.forgejo.send(repository, "status", creator, payload)
+    await forge.forgejo.send(pull.repository, "status", status.creator, payload)
     return status
 
 
@@ -66,9 +67,7 @@ async def report_flag(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
     """Puts a flag on the head, and announces it as Pagure does."""
-    flag = forge.state.add_status(
-        pull.repository, pull.head_sha, word, name, forge.state.user(user), target_url=url or None
-    )
+    flag = _added(forge, pull, name, word, url, user)
     await forge.pagure.flagged(flag)
     return flag
 
@@ -77,10 +76,9 @@ async def report_gitlab_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> Pipeline:
     """Puts a commit status on the head as GitLab has it; its pipeline is delivered to the hooks."""
-    state = forge.state
-    creator, repository, status = state.user(user), pull.repository, _GITLAB[word]
-    state.add_status(repository, pull.head_sha, status, name, creator, target_url=url or None)
-    pipeline = Pipeline(next(state.ids), repository, pull.head_sha, pull.head_branch, status, url)
-    state.pipelines.append(pipeline)
-    await forge.gitlab.pipeline_moved(pipeline, creator)
+    status = _added(forge, pull, name, _GITLAB[word], url, user)
+    place = (status.repository, status.sha, pull.head_branch)
+    pipeline = Pipeline(next(forge.state.ids), *place, status.state, url)
+    forge.state.pipelines.append(pipeline)
+    await forge.gitlab.pipeline_moved(pipeline, status.creator)
     return pipeline

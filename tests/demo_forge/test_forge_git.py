@@ -54,7 +54,7 @@ async def test_a_partial_clone_leaves_the_files_on_the_forge(world, tmp_path):
 
 async def test_a_private_repository_needs_a_token(world, tmp_path):
     secret = world.forge.add_repository("rpms/secret", private=True)
-    world.forge.commit(secret, "main", {"a": "a\n"}, "Start")
+    secret.git.commit("main", {"a": "a\n"}, "Start")
     url = f"{world.forge.url}/rpms/secret.git"
     code, _ = await git("ls-remote", url)
     assert code != 0
@@ -87,7 +87,7 @@ async def test_a_push_over_http_moves_the_pull_request_and_tells_the_app(world, 
 
 async def test_a_fork_s_pull_request_is_in_the_base_repository(world):
     fork = world.forge.add_repository("bob/nginx", parent=world.repository, owner_kind="User")
-    world.forge.commit(fork, "mine", {"new.patch": "x\n"}, "Patch", start="main")
+    fork.git.commit("mine", {"new.patch": "x\n"}, "Patch", start="main")
     pull = await world.forge.open_pull(
         world.repository, "mine", user="bob", title="Patch", head_repository=fork
     )

@@ -58,7 +58,7 @@ class Operator:
         self.output = ""
         self.server: subprocess.Popen[bytes] | None = None
         repository = local.add_repository("rpms/tool")
-        local.commit(repository, "main", {"tool.spec": TOOL, "data.txt": "data\n"}, "Start")
+        repository.git.commit("main", {"tool.spec": TOOL, "data.txt": "data\n"}, "Start")
         local.set_role(repository, "maria", "write")
         local.set_role(repository, BOT, "write")
         self.repository = repository
@@ -147,7 +147,7 @@ class Operator:
     async def commented(self) -> None:
         """A merge request that adds a requirement gets its comment."""
         head = {"tool.spec": TOOL.replace("%description\n", "Requires: perl\n%description\n", 1)}
-        self.local.commit(self.repository, "topic", head, "Change", start="main")
+        self.repository.git.commit("topic", head, "Change", start="main")
         pull = await self.local.open_pull(self.repository, "topic", user="maria", title="t")
         for _ in range(int(1200 * self.place.slowness)):
             found = [one.body for one in self.local.state.comments_of(pull)]

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,10 @@ def serve(served: Served, context: ssl.SSLContext | None = None) -> Iterator[Ser
 
 
 @contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[str]:
+def running(server: HTTPServer) -> Iterator[str]:
     """Runs a server in a thread; its URL."""
-    server.daemon_threads = True
+    if isinstance(server, ThreadingHTTPServer):
+        server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

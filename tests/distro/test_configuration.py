@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from bot.distro import load
 from bot.distro.load import ConfigurationError, check_configuration, load_configuration
 from bot.errors import UsageError
+from tests.conftest import run_python
 from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
 GOOD = """\
@@ -167,12 +166,7 @@ def test_every_kind_of_document_is_found_again_as_it_was(folder, cache):
         "print({'pydantic', 'yaml'} & {m.partition('.')[0] for m in sys.modules}, file=sys.stderr);"
         "sys.stdout.buffer.write(pickle.dumps(c))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
+    run = run_python(program, text=False)
     assert pickle.loads(run.stdout) == first
     assert run.stderr.decode().strip() == "set()"
     assert first.objectives["o"].target is not None

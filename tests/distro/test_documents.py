@@ -303,36 +303,24 @@ def test_a_wrong_repository_is_refused_with_its_place(refused, old, new, place):
 
 
 def test_views_are_accepted_and_those_that_need_a_build_root_reported(folder):
-    view = """\
-document: feedback-pipeline-compose-view
+    common = """\
 version: 1
 data:
-  name: All
-  description: All
+  name: A view
+  description: A view
   maintainer: web-sig
   labels: [web]
   repository: distro
   buildroot_strategy: root_logs
-  unwanted_packages: [x]
 """
-    addon = """\
-document: feedback-pipeline-view-addon
-version: 1
-data:
-  name: More
-  description: More
-  maintainer: web-sig
-  labels: [web]
-  base_view_id: all
-  repository: distro
-  buildroot_strategy: root_logs
-"""
+    view = f"document: feedback-pipeline-compose-view\n{common}  unwanted_packages: [x]\n"
+    addon = f"document: feedback-pipeline-view-addon\n{common}  base_view_id: all\n"
     documents = {"distro": REPOSITORY, "web": WORKLOAD, "minimal": ENVIRONMENT}
     report = check_configuration(folder(all=view, more=addon, **documents))
     assert report.errors == ()
     assert [(u.file.rpartition("/")[2], u.line, u.message) for u in report.unused] == [
         ("all.yaml", 9, "a view that needs a build root is not used"),
-        ("more.yaml", 8, "`all` needs a build root: not used"),
+        ("more.yaml", 10, "`all` needs a build root: not used"),
     ]
     views = load_configuration(folder()).views
     assert views["more"].base_view_id == "all"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +11,7 @@ from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError, UsageError
+from tests.conftest import run_python
 
 
 @pytest.fixture
@@ -225,11 +223,4 @@ def test_opening_a_local_snapshot_imports_nothing_heavy(repo, local, cache, make
         "heavy = {'urllib3','pydantic','yaml','zstandard','concurrent','logging','pysequoia'};"
         "print(sorted(heavy & {m.partition('.')[0] for m in sys.modules}))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert run.stdout.strip() == "[]"
+    assert run_python(program).stdout.strip() == "[]"

@@ -35,7 +35,7 @@ from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Pauses, Reconciler, record_comment
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
-from bot.forge.events import ChecksEvent, CommentEvent, PushEvent
+from bot.forge.events import ChecksEvent, CommentEvent
 from bot.forge.values import (
     Comment,
     CommitCheck,
@@ -57,6 +57,7 @@ from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery
 from bot.store.store import Store, now, open_store
+from tests import forges
 from tests.databases import every_database_is_closed  # noqa: F401 - of all tests here
 from tests.engine.threads import InThread
 from tests.report.conftest import broken_objective
@@ -98,24 +99,12 @@ class Repository:
 
 
 def pull_request(base: str, head: str = "") -> PullRequest:
-    return PullRequest(
-        key=KEY,
-        title="Add perl",
-        author="ann",
-        author_is_bot=False,
-        open=True,
-        draft=False,
-        private=False,
-        base_ref="main",
-        base_sha=base,
-        head_sha=head,
-        head_repository="o/r",
-        url="https://forge/7",
-    )
+    found = {"base_sha": base, "head_sha": head, "url": "https://forge/7"}
+    return forges.pull_request(KEY, title="Add perl", **found)
 
 
 @dataclass
-class FakeForge:
+class FakeForge(forges.QuietForge):
     """Keeps comments and statuses; `fail` maps a method's name to the errors it raises first."""
 
     repository: Repository
@@ -175,9 +164,6 @@ class FakeForge:
             for number, body in enumerate(self.others_comments)
         )
 
-    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        return None
-
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return self.files
 
@@ -235,9 +221,6 @@ class FakeForge:
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         return 1
-
-    async def close(self) -> None:
-        pass
 
     def states(self, sha: str | None = None) -> list[str]:
         return [r.state for s, r in self.statuses if sha in (None, s)]

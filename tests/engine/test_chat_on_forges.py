@@ -18,8 +18,8 @@ from tests.forges import ABILITIES, KINDS, edits_comments
 async def world(home: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull]]:
     async with LocalForge(home / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
         write_settings(home, local, kind, hears=True)
         local.set_role(repository, "maria", "write")
         local.add_user("bob")

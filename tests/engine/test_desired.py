@@ -35,7 +35,7 @@ def status(check: str, phase: Phase, number: int = 7, state: StatusState | None 
 
 
 def comment(check: str, phase: Phase) -> DesiredComment:
-    return DesiredComment("m", f"{check} {phase.name}", True, check, phase)
+    return DesiredComment("m", f"{check} {phase.name}", check=check, phase=phase)
 
 
 @given(st.lists(st.sampled_from(list(STATES)), min_size=1, max_size=12))
@@ -114,7 +114,8 @@ LINE = LineSuggestion("e", "a.spec", 3, "t", "Recommends: perl", "a.spec")
 
 
 def suggesting(check: str, *lines: LineSuggestion, phase: Phase = Phase.CONCLUDED):
-    return DesiredSuggestions(lines, check, phase, f"head of {check}", "main")
+    head = f"head of {check}"
+    return DesiredSuggestions(lines, check=check, phase=phase, head_sha=head, base_ref="main")
 
 
 def test_a_pull_request_without_suggestions_is_none_of_the_forges_business() -> None:

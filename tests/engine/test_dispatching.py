@@ -79,11 +79,17 @@ async def test_a_slow_forge_holds_up_no_other_delivery(world: World) -> None:
     await until(lambda: world.store.delivery_counts() == {"done": 4})
 
 
-async def test_a_forge_whose_deliveries_hang_holds_up_no_other_forge(world: World) -> None:
+async def hold_many(world: World) -> list[int]:
+    """The numbers of 130 deliveries, of which as many as may be are begun and held."""
     numbers = list(range(1, 131))
     world.held = {n: asyncio.Event() for n in numbers}
     world.deliver(*numbers)
     await until(lambda: len(world.begun) == module._AT_ONCE)
+    return numbers
+
+
+async def test_a_forge_whose_deliveries_hang_holds_up_no_other_forge(world: World) -> None:
+    await hold_many(world)
     world.store.add_deliveries([NewDelivery("gl", "x", "guid-other", b"1000")])
     world.dispatcher.wake()
     await until(lambda: world.seen == [1000])
@@ -93,10 +99,7 @@ async def test_a_forge_whose_deliveries_hang_holds_up_no_other_forge(world: Worl
 
 
 async def test_many_are_begun_once_each_and_not_all_at_once(world: World) -> None:
-    numbers = list(range(1, 131))
-    world.held = {n: asyncio.Event() for n in numbers}
-    world.deliver(*numbers)
-    await until(lambda: len(world.begun) == module._AT_ONCE)
+    numbers = await hold_many(world)
     await asyncio.sleep(0.05)
     assert len(world.begun) == module._AT_ONCE
     for event in world.held.values():

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,13 +27,14 @@ from bot.demo.run.setup import (
     serve_command,
     token_settings,
 )
-from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload
+from tests.check.tiny import TOOL, make_repositories, workload, write_documents
 from tests.demo_forge.foreign_checks import (
     report_check_run,
     report_flag,
     report_forgejo_status,
     report_gitlab_status,
 )
+from tests.distro.servers import running
 from tests.forges import ABILITIES, BOT, KINDS, add_hook
 from tests.specs import build
 
@@ -56,15 +56,10 @@ class Quiet(SimpleHTTPRequestHandler):
 def served(folder: Path) -> Iterator[str]:
     """The build service's files."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(
+        ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    ) as url:
+        yield f"{url}/"
 
 
 @dataclass
@@ -141,10 +136,7 @@ class World:
 @asynccontextmanager
 async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator[World]:
     make_repositories(home / "tiny")
-    config = home / "config"
-    config.mkdir()
-    for id_, text in {**DOCUMENTS, "web": workload("tool")}.items():
-        (config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(home / "tiny")))
+    config = write_documents(home / "config", home / "tiny", web=workload("tool"))
     results = home / "service"
     places = BotPlaces(home, config, home / "cache", free_port())
     with served(results) as url:
@@ -163,15 +155,15 @@ async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator
             # A stranger's change that was not built would wait for somebody to allow it.
             local.set_role(repository, "jonas", "write")
             files = {"tool.spec": TOOL, "data.txt": "x", ".minimize.yaml": yaml.safe_dump(own)}
-            local.commit(repository, "main", files, "Start")
-            local.commit(repository, "topic", {"tool.spec": HEAVY}, "Big", start="main")
+            repository.git.commit("main", files, "Start")
+            repository.git.commit("topic", {"tool.spec": HEAVY}, "Big", start="main")
             hook = f"{places.url}/webhook/{kind}"
             packit = None
             if kind == "github":
                 app = local.add_app("minimize", hook_url=hook)
                 packit = local.add_app("packit")
                 local.install(app, "rpms")
-                forge = github_settings(places, local, app)
+                forge = github_settings(places.home, local, app)
             else:
                 local.set_role(repository, BOT, ABILITIES[kind].role)
                 events = ("merge_request", "note", "pipeline", "status")

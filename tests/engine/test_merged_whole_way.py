@@ -159,8 +159,8 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
     root = bench.repositories
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/tool")
-        local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
-        local.commit(repository, "topic", {"tool.spec": WITH_PERL}, "Perl", start="main")
+        repository.git.commit("main", {"tool.spec": TOOL}, "Start")
+        repository.git.commit("topic", {"tool.spec": WITH_PERL}, "Perl", start="main")
         pull = await local.open_pull(repository, "topic", user="ann", title="Add perl")
         settings = settings_of(tmp_path, local, kind)
         first = await track(settings)
@@ -218,7 +218,7 @@ async def test_track_killed_while_the_issue_is_written_leads_to_no_second_one(
     local.state.issues = killing = Killing()
     async with local:
         repository = local.add_repository("rpms/tool")
-        local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
+        repository.git.commit("main", {"tool.spec": TOOL}, "Start")
         settings = settings_of(tmp_path, local, "github")
         await track(settings)
         publish(bench.repositories, 2, tool=WITH_PERL)

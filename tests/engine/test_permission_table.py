@@ -21,6 +21,7 @@ from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import open_store
 from tests.chat.test_chat_permissions import LOWEST
 from tests.engine.conftest import settings_in
+from tests.forges import QuietForge, pull_request
 
 KEY = PullRequestKey("gh", "o/r", 7)
 HEAD = "a" * 40
@@ -88,7 +89,7 @@ class Recorder:
         self.replies.append(reply)
 
 
-class Forge:
+class Forge(QuietForge):
     """Answers for the one pull request and the one user."""
 
     def __init__(self, pull: PullRequest, role: str) -> None:
@@ -104,12 +105,6 @@ class Forge:
         assert user == "ann"
         return self.role
 
-    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        return None
-
-    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        return False
-
 
 def test_the_table_has_every_command() -> None:
     assert set(LOWEST) == set(LINES) == set(COMMANDS)
@@ -117,20 +112,9 @@ def test_the_table_has_every_command() -> None:
 
 @pytest.mark.parametrize(("name", "role", "whose", "source"), CELLS)
 async def test_a_cell(tmp_path, name: str, role: str, whose: str, source: str) -> None:
-    pull = PullRequest(
-        key=KEY,
-        title="t",
-        author="Ann" if whose == "own" else "zoe",
-        author_is_bot=False,
-        open=True,
-        draft=False,
-        private=False,
-        base_ref="main",
-        base_sha="b" * 40,
-        head_sha=HEAD,
-        head_repository="ann/r" if source == "fork" else "o/r",
-        url="u",
-    )
+    author = "Ann" if whose == "own" else "zoe"
+    place = "ann/r" if source == "fork" else "o/r"
+    pull = pull_request(KEY, author=author, head_sha=HEAD, head_repository=place)
     store = open_store(tmp_path)
     known = CheckRecord("c1", "gh", "o/r", 7, HEAD, base_ref="main", created="2026-11-24T00:00:00Z")
     store.add_check(replace(known, open=name == "cancel"))

@@ -51,7 +51,7 @@ class World:
         if source == "fork":
             head = self.local.add_repository(f"{author}/nginx", parent=self.repository)
         name = f"{whose}-{source}"
-        self.local.commit(head, name, {"nginx.spec": f"# {name}\n"}, name, start="main")
+        head.git.commit(name, {"nginx.spec": f"# {name}\n"}, name, start="main")
         from_fork = head if source == "fork" else None
         return await self.local.open_pull(
             self.repository, name, user=author, title=name, head_repository=from_fork
@@ -88,7 +88,7 @@ class World:
 async def world(where: Path, kind: str) -> AsyncIterator[World]:
     async with LocalForge(where / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         for user in ("ann", "zoe"):
             local.add_user(user)
         forge = forge_on(local, kind, repository, _NAMES[kind])

@@ -14,11 +14,10 @@ from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outbox import open_outbox
 from bot.engine.publishing import Publisher
 from bot.engine.results import open_results
-from bot.model.closure import SnapshotState
-from bot.model.image import ImageKey
-from bot.model.result import BuildNote, CheckResult, ImageResult, Side
+from bot.model.result import BuildNote
 from bot.settings.values import Settings
 from bot.store.store import open_store
+from tests.report.conftest import image, perl, result
 
 KEYS = LinkKeys(("k" * 40,), 30)
 URL = "https://min.example"
@@ -35,34 +34,15 @@ def settings(tmp_path: Path, *, signed: bool) -> Settings:
     return made.model_copy(update={"cache": tmp_path, "data": tmp_path})
 
 
-def result() -> CheckResult:
-    image = ImageResult(
-        key=ImageKey("nginx", "minimal", "demo", "x86_64"),
-        snapshot=SnapshotState("s", ()),
-        changed=True,
-        evidence="rebuilt",
-        base=Side("ok", (), packages=10, installed_size=1000, known_size=1000),
-        head=Side("ok", (), packages=11, installed_size=900_000, known_size=900_000),
-    )
-    builds = (BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0),)
-    return CheckResult(
-        base="b" * 40,
-        head="a" * 40,
-        merge_base="b" * 40,
-        specs=("a.spec",),
-        verdict="success",
-        images=(image,),
-        builds=builds,
-    )
-
-
 async def record(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
     job = job_of(private=private)
     own = settings(tmp_path, signed=signed)
     store, outbox = open_store(tmp_path), open_outbox(own, "server")
     results = open_results(own, store)
+    build = BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0)
+    found = result(image("x86_64", perl("x86_64"), "rebuilt"), specs=("a.spec",), builds=(build,))
     publisher = Publisher(outbox, results, own, URL)
-    await publisher.comment(job, Phase.CONCLUDED, results.add(job.id, result()).id)
+    await publisher.comment(job, Phase.CONCLUDED, results.add(job.id, found).id)
     await publisher.status(job, Phase.CONCLUDED, "success", "t")
     wanted = [claim.desired.shown for claim in outbox.claim(2)]
     outbox.close()

@@ -37,8 +37,8 @@ class Place:
 
     def commit(self, branch: str = "main", start: str | None = None, **files: str | None) -> str:
         named = {name.replace("__", "."): text for name, text in files.items()}
-        return self.local.commit(
-            self.repository, branch, named, "Bump, @all", author="Ann <a@x.org>", start=start
+        return self.repository.git.commit(
+            branch, named, "Bump, @all", author="Ann <a@x.org>", start=start
         )
 
     async def push(self, before: str, after: str, branch: str = "main") -> tuple[bool, str]:

@@ -77,12 +77,18 @@ async def limited(stopped_bot):
     return start
 
 
-async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
-    bot = limited(author_checks=1)
+async def checked(limited: Any, **limits: int) -> tuple[Any, str]:
+    """A bot with these limits, and the head of its pull request, which it has checked."""
+    bot = limited(**limits)
     await bot.engine.launch()
-    first = bot.push(SPEC)
+    head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
+    return bot, head
+
+
+async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
+    bot, first = await checked(limited, author_checks=1)
     second = bot.push({**SPEC, "more": "x"})
     await bot.deliver()
     assert [c.head_sha for c in bot.checks()] == [first]
@@ -105,11 +111,7 @@ async def test_a_check_too_many_waits_in_words_and_comes_later(limited) -> None:
 
 @pytest.mark.parametrize("end", ["push", "close"])
 async def test_what_waited_for_room_and_comes_no_more_is_pending_no_more(limited, end) -> None:
-    bot = limited(author_checks=1)
-    await bot.engine.launch()
-    bot.push(SPEC)
-    await bot.deliver()
-    await bot.settled()
+    bot, _ = await checked(limited, author_checks=1)
     waiting = bot.push({**SPEC, "more": "x"})
     await bot.deliver()
     assert bot.forge.states(waiting) == ["pending"]
@@ -125,11 +127,7 @@ async def test_what_waited_for_room_and_comes_no_more_is_pending_no_more(limited
 
 
 async def test_a_check_that_a_crash_has_begun_twice_counts_once(limited, monkeypatch) -> None:
-    bot = limited(author_checks=2)
-    await bot.engine.launch()
-    bot.push(SPEC)
-    await bot.deliver()
-    await bot.settled()
+    bot, _ = await checked(limited, author_checks=2)
     add, crashes = Commands.add, iter([True])
 
     def crashing(self: Commands, commands: Any) -> None:
@@ -149,11 +147,7 @@ async def test_a_check_that_a_crash_has_begun_twice_counts_once(limited, monkeyp
 
 
 async def test_a_question_too_many_is_answered_with_when_to_ask_again(limited) -> None:
-    bot = limited(user_questions=1)
-    await bot.engine.launch()
-    head = bot.push(SPEC)
-    await bot.deliver()
-    await bot.settled()
+    bot, head = await checked(limited, user_questions=1)
     await bot.comment("/minimize why perl", "bob")
     await bot.comment("/minimize why gcc", "bob", comment="42")
     await bot.until(lambda: len(bot.forge.answers()) == 2)

@@ -20,16 +20,15 @@ from bot.engine.outbox import Outbox
 from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Pauses, Reconciler
 from bot.engine.results import open_results
-from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.model.advice import Evidence
 from bot.model.spec import SpecLine
 from bot.model.suggestion import DiffLine, Saving, Suggestion
-from bot.settings.forges import ForgeSettings
 from bot.settings.values import RepositoryRule
 from bot.store.store import open_store
 from tests.engine.conftest import result_of, settings_in
 from tests.engine.test_outbox import shift
+from tests.forges import forge_on
 
 
 class World:
@@ -76,15 +75,10 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1", start="main")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
-        app = local.add_app("minimize")
-        local.install(app, "rpms")
-        fields = {"type": "github", "api_url": local.api_url, "webhook_secrets": [{"env": "X"}]}
-        settings = ForgeSettings.model_validate({**fields, "token": {"env": "X"}})
-        credentials = (str(app.id), app.private_key)
-        forge = GitHub("gh", settings, auth=AppAuth(), secrets=(), app=credentials)
+        forge = forge_on(local, "github", repository, "gh")
         made = World(local, pull, forge, tmp_path)
         yield made
         for outbox in made.outboxes:

@@ -19,7 +19,7 @@ from bot.demo.run.setup import (
     serve_command,
     token_settings,
 )
-from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload
+from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload, write_documents
 from tests.forges import ABILITIES, BOT, KINDS, add_hook
 
 CONTAINERFILE = "FROM example.org/tiny:1\nRUN dnf install -y tool && dnf clean all\n"
@@ -71,7 +71,7 @@ class World:
 
     async def checked(self, name: str) -> tuple[Pull, str]:
         """A new pull request with one of HEADS, and the bot's comment on it."""
-        self.local.commit(self.repository, name, HEADS[name], name, start="main")
+        self.repository.git.commit(name, HEADS[name], name, start="main")
         pull = await self.local.open_pull(self.repository, name, user="jonas", title=name)
         await self.until(lambda: bool(self.comments(pull)))
         return pull, self.comments(pull)[0]
@@ -92,20 +92,17 @@ def settings_of(places: BotPlaces, kind: str, forge: dict[str, object]) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_each_kind_of_request_gets_its_comment_and_answers(tmp_path: Path, kind: str) -> None:
     make_repositories(tmp_path / "tiny")
-    config = tmp_path / "config"
-    config.mkdir()
-    for id_, text in {**DOCUMENTS, "web": workload("tool")}.items():
-        (config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(tmp_path / "tiny")))
+    config = write_documents(tmp_path / "config", tmp_path / "tiny", web=workload("tool"))
     places = BotPlaces(tmp_path, config, tmp_path / "cache", free_port())
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("images/web")
         local.set_role(repository, "jonas", "write")
-        local.commit(repository, "main", FILES, "Start")
+        repository.git.commit("main", FILES, "Start")
         hook = f"{places.url}/webhook/{kind}"
         if kind == "github":
             app = local.add_app("minimize", hook_url=hook)
             local.install(app, "images")
-            forge = github_settings(places, local, app)
+            forge = github_settings(places.home, local, app)
         else:
             local.set_role(repository, BOT, ABILITIES[kind].role)
             made = add_hook(local, kind, hook)

@@ -77,8 +77,8 @@ class World:
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository(NAME)
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
         app = local.add_app("minimize", hook_url="http://127.0.0.1:9/webhook/github", secret=SECRET)
         local.gitlab.add_hook("http://127.0.0.1:9/webhook/gitlab", place=NAME)
         local.install(app, "rpms")

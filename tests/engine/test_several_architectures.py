@@ -47,6 +47,14 @@ def another_process(bot: Bot, *places: BuildPlace) -> Iterator[None]:
     other.stop()
 
 
+async def lose(bot: Bot, place: BuildPlace) -> None:
+    """Check what was pushed, and lose the other process at `place` once a comment is out."""
+    with another_process(bot, place):
+        await bot.deliver()
+        await bot.until(lambda: len(bot.forge.comments) == 2)
+    await bot.settled()
+
+
 def built(bot: Bot) -> list[str]:
     return [what for what, _ in bot.checker.calls if what.startswith(("build", "finish"))]
 
@@ -111,10 +119,7 @@ async def test_a_build_whose_worker_is_lost_goes_to_another(bot_with) -> None:
 async def test_a_build_that_nobody_can_do_any_more_is_transferred_in_words(bot_with) -> None:
     bot = await bot_with(X86)
     bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
-    with another_process(bot, NATIVE):
-        await bot.deliver()
-        await bot.until(lambda: len(bot.forge.comments) == 2)
-    await bot.settled()
+    await lose(bot, NATIVE)
     assert built(bot) == ["build x86_64"]
     found = result(bot)
     why = "aarch64: not built, so it is transferred from x86_64: There is no worker for aarch64"
@@ -126,10 +131,7 @@ async def test_a_build_that_nobody_can_do_any_more_is_transferred_in_words(bot_w
 async def test_the_first_that_is_lost_leaves_the_others(bot_with) -> None:
     bot = await bot_with(EMULATED)
     bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
-    with another_process(bot, X86):
-        await bot.deliver()
-        await bot.until(lambda: len(bot.forge.comments) == 2)
-    await bot.settled()
+    await lose(bot, X86)
     found = result(bot)
     assert {i["arch"]: i["evidence"] for i in found["images"]} == {
         "aarch64": "rebuilt",

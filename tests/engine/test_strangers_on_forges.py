@@ -77,9 +77,9 @@ class World:
 async def world(home: Path, kind: str, mode: str = "enforce") -> AsyncIterator[World]:
     async with LocalForge(home / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         fork = local.add_repository("jonas/nginx", parent=repository, owner_kind="User")
-        local.commit(fork, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
+        fork.git.commit("topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
         write_settings(home, local, kind, hears=True, mode=mode)
         local.set_role(repository, "maria", "write")
         with processes(home):

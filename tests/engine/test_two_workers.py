@@ -26,8 +26,8 @@ SECONDS = 120.0
 async def world(tmp_path: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull, str]]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
         url = write_settings(tmp_path, local, kind)
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         local.set_role(repository, "jonas", "write")

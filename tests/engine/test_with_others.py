@@ -32,10 +32,10 @@ async def other_pull(world: World, name: str, *, private: bool = False) -> tuple
     """A second repository with a pull request of zoe's."""
     local = world.local
     repository = local.add_repository(name, private=private)
-    local.commit(repository, "main", {"perl.spec": "Name: perl\n"}, "Start")
+    repository.git.commit("main", {"perl.spec": "Name: perl\n"}, "Start")
     if world.forge.name != "gh":
         local.set_role(repository, BOT, ABILITIES[world.kind].role)
-    local.commit(repository, "fix", {"perl.spec": "# fix\nName: perl\n"}, "fix", start="main")
+    repository.git.commit("fix", {"perl.spec": "# fix\nName: perl\n"}, "fix", start="main")
     return repository, await local.open_pull(repository, "fix", user="zoe", title="fix")
 
 

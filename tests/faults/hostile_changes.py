@@ -23,7 +23,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import yaml
 
 from bot.demo.forge.server import LocalForge
@@ -31,7 +30,7 @@ from bot.demo.forge.values import Repository
 from bot.demo.run.setup import free_port
 from tests.check.tiny import TOOL, documented, make_repositories, workload
 from tests.engine.two_processes import forge_settings
-from tests.faults.webhook_bodies import memory
+from tests.faults.webhook_bodies import answers, memory
 from tests.spec.test_hostile_specs import FORGER
 
 MEBIBYTE = 1024 * 1024
@@ -127,14 +126,14 @@ class World:
         self._opened += 1
         branch = f"topic-{self._opened}"
         if user:
-            self.local.commit(repository, branch, files, "Change", start="main")
+            repository.git.commit(branch, files, "Change", start="main")
             pull = await self.local.open_pull(repository, branch, user=user, title="t")
             return pull.head_sha
         author = f"stranger{self._opened}"
         fork = self.local.add_repository(
             f"{author}/{repository.name}", parent=repository, owner_kind="User"
         )
-        self.local.commit(fork, branch, files, "Change", start="main")
+        fork.git.commit(branch, files, "Change", start="main")
         pull = await self.local.open_pull(
             repository, branch, user=author, title="t", head_repository=fork
         )
@@ -200,7 +199,7 @@ async def world(home: Path) -> AsyncIterator[tuple[World, Repository, Repository
         repositories = []
         for name in ("tool", "quiet"):
             repository = local.add_repository(f"rpms/{name}")
-            local.commit(repository, "main", {"tool.spec": TOOL, "data.txt": "data\n"}, "Start")
+            repository.git.commit("main", {"tool.spec": TOOL, "data.txt": "data\n"}, "Start")
             local.set_role(repository, "maria", "write")
             repositories.append(repository)
         port = free_port()
@@ -223,7 +222,10 @@ async def world(home: Path) -> AsyncIterator[tuple[World, Repository, Repository
             )
         made = World(local, server.pid, url)
         try:
-            await _ready(url, home / "log")
+            try:
+                await answers(f"{url}/health/ready")
+            except TimeoutError:
+                raise AssertionError((home / "log").read_text()) from None
             # Caches, compute processes and modules are there: what follows is the changes' own.
             for _ in range(3):
                 await made.timed(repositories[1], TOOL_WITH_PERL, "maria")
@@ -234,19 +236,6 @@ async def world(home: Path) -> AsyncIterator[tuple[World, Repository, Repository
 
 
 TOOL_WITH_PERL = _spec("Requires: perl")
-
-
-async def _ready(url: str, log: Path) -> None:
-    async with aiohttp.ClientSession() as session:
-        for _ in range(600):
-            try:
-                async with session.get(f"{url}/health/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.2)
-    raise AssertionError(log.read_text())
 
 
 async def one_by_one(home: Path, names: Sequence[str]) -> bool:

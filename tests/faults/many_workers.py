@@ -49,7 +49,7 @@ class Fleet:
         self._database = database
         self._port = free_port()
         self.repository = forge.add_repository("rpms/nginx")
-        forge.commit(self.repository, "main", {"nginx.spec": SPEC.format(0)}, "Start")
+        self.repository.git.commit("main", {"nginx.spec": SPEC.format(0)}, "Start")
         hook = f"http://127.0.0.1:{self._port}/webhook/github"
         self.app = forge.add_app("minimize", hook_url=hook, secret="s")
         forge.install(self.app, "rpms")
@@ -102,7 +102,7 @@ class Fleet:
     async def open_pull(self, number: int) -> Pull:
         branch = f"topic-{number}"
         files = {"nginx.spec": SPEC.format(f"{self.home.name} {number}")}
-        self.forge.commit(self.repository, branch, files, "Change", start="main")
+        self.repository.git.commit(branch, files, "Change", start="main")
         return await self.forge.open_pull(self.repository, branch, user="jonas", title="t")
 
     def concluded(self, pulls: list[Pull]) -> int:

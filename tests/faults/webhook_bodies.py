@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -33,6 +33,17 @@ def memory(process: int, name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
+async def answers(url: str) -> None:
+    """Wait until a page of a server that was started is there; TimeoutError after two minutes."""
+    async with asyncio.timeout(120), aiohttp.ClientSession() as session:
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.2)
+
+
 @asynccontextmanager
 async def served(home: Path, most: int) -> AsyncIterator[tuple[str, int]]:
     """A server of its own process: its address and its process."""
@@ -48,14 +59,7 @@ async def served(home: Path, most: int) -> AsyncIterator[tuple[str, int]]:
         sys.executable, *arguments, env={**os.environ, "T": "t", "S": "s"}
     )
     url = f"http://127.0.0.1:{port}"
-    async with aiohttp.ClientSession() as session:
-        for _ in range(600):
-            try:
-                async with session.get(f"{url}/health/live") as answer:
-                    if answer.status == 200:
-                        break
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.2)
+    await answers(f"{url}/health/live")
     try:
         yield url, server.pid
     finally:

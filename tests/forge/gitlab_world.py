@@ -43,9 +43,9 @@ async def gitlab_world(tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
         repository.gitlab_path = PATH
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n" * 9}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n" * 9}, "Start")
         changed = {"nginx.spec": None, "web/nginx.spec": "Name: nginx\n" * 9, "a.patch": "x"}
-        local.commit(repository, "topic", changed, "Move", start="main")
+        repository.git.commit("topic", changed, "Move", start="main")
         local.set_role(repository, "minimize-bot", "write")
         pull = await local.open_pull(repository, "topic", user="jonas", title="Move")
         waits: list[float] = []

@@ -105,7 +105,7 @@ class LocalPlace(Place):
         for user in (OWNER, ANN, EVE):
             local.add_user(user)
         local.set_role(repository, OWNER, "admin")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         self.fork = local.add_repository("ann/nginx", parent=repository, owner_kind="User")
         self.forge = forge_on(local, kind, repository)
         if kind == "github":
@@ -117,7 +117,7 @@ class LocalPlace(Place):
         self.pull: Pull
 
     async def open(self) -> None:
-        self.head = self.local.commit(self.fork, "topic", FILES, "Go", start="main")
+        self.head = self.fork.git.commit("topic", FILES, "Go", start="main")
         where: dict[str, Any] = {"user": ANN, "title": "Change topic", "head_repository": self.fork}
         self.pull = await self.local.open_pull(self.repository, "topic", **where)
         self.number = self.pull.number

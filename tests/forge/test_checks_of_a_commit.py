@@ -60,9 +60,9 @@ async def test_a_commit_that_is_not_there_is_gone(forge) -> None:
 async def world(tmp_path: Path) -> AsyncIterator[tuple[LocalForge, Pull, GitLab]]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         fork = local.add_repository("jonas/nginx", parent=repository)
-        local.commit(fork, "topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1")
+        fork.git.commit("topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1")
         local.set_role(repository, "minimize-bot", "write")
         pull = await local.open_pull(
             repository, "topic", user="jonas", title="t", head_repository=fork

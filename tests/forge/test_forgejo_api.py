@@ -48,10 +48,10 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         fork = local.add_repository("ann/nginx", parent=repository, owner_kind="User")
         files = {f"f{number:02}": "x" for number in range(60)}
-        local.commit(fork, "topic", {"nginx.spec": "Name: n\n", **files}, "Go", start="main")
+        fork.git.commit("topic", {"nginx.spec": "Name: n\n", **files}, "Go", start="main")
         pull = await local.open_pull(
             repository, "topic", user="ann", title="t", head_repository=fork
         )

@@ -183,8 +183,8 @@ async def test_a_delivery_that_is_sent_again_from_its_page_carries_the_same(
 ) -> None:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
         local.forgejo.add_hook(NOWHERE, "new", place="rpms/nginx")
         local.forgejo.add_hook(NOWHERE, "old", place="rpms")
         pull = await local.open_pull(repository, "topic", user="ann", title="t")

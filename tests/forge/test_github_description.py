@@ -49,8 +49,8 @@ async def test_every_call_and_every_answer_of_the_local_forge(
     assert DESCRIPTION is not None
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: nginx2\n"}, "Go", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: nginx2\n"}, "Go", start="main")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         settings = {"type": "github", "api_url": local.api_url, "webhook_secrets": [{"env": "X"}]}
         fields = ForgeSettings.model_validate({**settings, "token": {"env": "X"}})

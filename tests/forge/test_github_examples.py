@@ -12,13 +12,12 @@ from aiohttp import ClientSession
 
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
-from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.events import Event
 from bot.forge.github.app import TokenAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.values import (
     ForgeFile,
     IgnoredEvent,
-    OpenPull,
     PullRequest,
     PullRequestKey,
     StatusReport,
@@ -28,6 +27,7 @@ from bot.store.history.history import open_history
 from bot.store.store import open_store
 from tests.engine.test_permission_table import Recorder
 from tests.forge.github_description import npm_file
+from tests.forges import QuietForge, pull_request
 
 FILE = npm_file("webhooks-examples")
 SETTINGS = """\
@@ -78,42 +78,14 @@ def test_each_is_handled_or_ignored_with_a_reason(tmp_path: Path, monkeypatch) -
     assert {"PullRequestEvent", "PushEvent"} <= kinds.keys()
 
 
-class Answering(GitHub):
+class Answering(QuietForge, GitHub):
     """Has every pull request that an example names."""
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        return PullRequest(
-            key=key,
-            title="t",
-            author="Codertocat",
-            author_is_bot=False,
-            open=True,
-            draft=False,
-            private=False,
-            base_ref="main",
-            base_sha="b" * 40,
-            head_sha="a" * 40,
-            head_repository=key.repository,
-            url="u",
-        )
+        return pull_request(key, author="Codertocat")
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return (ForgeFile("nginx.spec"),)
-
-    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        return ()
-
-    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        return None
-
-    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
-        return ()
-
-    async def role_of(self, key: PullRequestKey, user: str) -> str:
-        return "read"
-
-    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        return None
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         assert sha

@@ -13,13 +13,12 @@ from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Reconciler
 from bot.engine.results import open_results
 from bot.forge.events import MergeGroupEvent, RerunEvent
-from bot.forge.github.app import AppAuth
 from bot.forge.github.events import parse_event
 from bot.forge.github.forge import GitHub
 from bot.forge.values import IgnoredEvent, PullRequestKey, StatusReport
-from bot.settings.forges import ForgeSettings
 from bot.store.store import open_store
 from tests.engine.conftest import settings_in
+from tests.forges import forge_on
 
 KEY = PullRequestKey("gh", "rpms/nginx", 7)
 SHA = "c" * 40
@@ -31,13 +30,8 @@ GROUP = PullRequestKey("gh", "rpms/nginx", 104)
 async def world(tmp_path: Path) -> AsyncIterator[tuple[LocalForge, GitHub, str]]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        sha = local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        app = local.add_app("minimize")
-        local.install(app, "rpms")
-        settings = {"type": "github", "api_url": local.api_url, "webhook_secrets": [{"env": "X"}]}
-        fields = ForgeSettings.model_validate({**settings, "token": {"env": "X"}})
-        named = (str(app.id), app.private_key)
-        forge = GitHub("gh", fields, auth=AppAuth(), secrets=(), app=named)
+        sha = repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        forge = forge_on(local, "github", repository, "gh")
         yield local, forge, sha
         await forge.close()
 

@@ -36,7 +36,7 @@ async def test_a_merge_request_of_a_nested_group_as_it_is_now(world: World) -> N
     assert pull.head_repository == PATH
     assert not pull.private
     # The branch's tip, not where the merge request began.
-    tip = world.local.commit(world.repository, "main", {"other": "x"}, "Go on")
+    tip = world.repository.git.commit("main", {"other": "x"}, "Go on")
     assert (await world.gitlab.pull_request(world.key)).base_sha == tip
     world.repository.private = True
     assert (await world.gitlab.pull_request(world.key)).private
@@ -135,7 +135,7 @@ async def test_a_status_is_set_once_and_moves_on(world: World) -> None:
 @pytest.fixture
 async def fork(world: World) -> tuple[Repository, PullRequestKey, Pull]:
     repository = world.local.add_repository("jonas/nginx", parent=world.repository)
-    world.local.commit(repository, "mine", {"nginx.spec": "x"}, "Mine", start="main")
+    repository.git.commit("mine", {"nginx.spec": "x"}, "Mine", start="main")
     pull = await world.local.open_pull(
         world.repository, "mine", user="jonas", title="t", head_repository=repository
     )

@@ -44,8 +44,8 @@ async def test_a_path_that_means_another_project_now_is_asked_for_again(world: W
     other = world.local.add_repository("rpms/newer")
     other.gitlab_path = PATH
     world.local.set_role(other, "minimize-bot", "write")
-    world.local.commit(other, "main", {"a.spec": "Name: a\n"}, "Start")
-    world.local.commit(other, "topic", {"a.spec": "Name: b\n"}, "Go", start="main")
+    other.git.commit("main", {"a.spec": "Name: a\n"}, "Start")
+    other.git.commit("topic", {"a.spec": "Name: b\n"}, "Go", start="main")
     for _ in range(world.pull.number + 1):
         made = await world.local.open_pull(other, "topic", user="jonas", title="Another")
     # A number that the old one does not have.

@@ -62,10 +62,10 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         target = local.add_repository("rpms/nginx")
-        local.commit(target, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        target.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         local.set_role(target, "minimize-bot", "write")
         fork = local.add_repository("jonas/nginx", parent=target)
-        local.commit(fork, "mine", {"nginx.spec": "x"}, "Mine", start="main")
+        fork.git.commit("mine", {"nginx.spec": "x"}, "Mine", start="main")
         pull = await local.open_pull(target, "mine", user="jonas", title="t", head_repository=fork)
         token = local.token("minimize-bot")
         settings = ForgeSettings.model_validate(

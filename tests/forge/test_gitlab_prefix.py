@@ -74,8 +74,8 @@ async def world(request, tmp_path: Path) -> AsyncIterator[World]:
         base = str(server.make_url("")).rstrip("/")
         repository = local.add_repository("rpms/nginx")
         repository.gitlab_path = PATH
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1", start="main")
         local.set_role(repository, "minimize-bot", "write")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         url = base + request.param

@@ -24,7 +24,7 @@ async def places(request: pytest.FixtureRequest, tmp_path: Path):
     made: list[Forge] = []
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository(REPOSITORY)
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         permissions = {"issues": "write", "metadata": "read"}
         made += [
             forge_on(local, request.param, repository, permissions=permissions, role="triage")

@@ -42,9 +42,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository(NAME)
         local.set_role(repository, OWNER, "admin")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         fork = local.add_repository(f"{ANN}/nginx", parent=repository, owner_kind="User")
-        local.commit(fork, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        fork.git.commit("topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
         local.pagure.add_hook("http://127.0.0.1:9/", KEY, place="rpms")
         pull = await local.open_pull(repository, "topic", user=ANN, title="t", head_repository=fork)
         fields = {"type": "pagure", "api_url": f"{local.url}/api/0", "token": {"env": "X"}}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bot.demo.run.setup import BotPlaces, BotProcess, free_port, serve_command
-from tests.check.tiny import DOCUMENTS, TOOL, make_repositories, workload
+from tests.check.tiny import TOOL, make_repositories, workload, write_documents
 from tests.forge.pagure_server import ANN, BOT, OWNER, PagureServer
 
 pytestmark = pytest.mark.xdist_group("pagure")
@@ -36,10 +36,7 @@ async def test_a_pull_request_gets_its_flag_and_one_comment_and_a_question_its_a
     server: PagureServer, tmp_path: Path
 ) -> None:
     make_repositories(tmp_path / "tiny")
-    config = tmp_path / "config"
-    config.mkdir()
-    for id_, text in {**DOCUMENTS, "web": workload("tool")}.items():
-        (config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(tmp_path / "tiny")))
+    config = write_documents(tmp_path / "config", tmp_path / "tiny", web=workload("tool"))
     places = BotPlaces(tmp_path, config, tmp_path / "cache", free_port())
     name = server.project("tool")
     server.git(name).commit("main", {"tool.spec": TOOL, "data.txt": "x"}, "Package it")

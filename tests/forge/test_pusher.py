@@ -30,7 +30,7 @@ class World:
         return await self.forge.pusher_of(self.key(pull), pull.head_sha)
 
     async def pull(self, repository: Repository, user: str = "jonas") -> Pull:
-        self.local.commit(repository, "mine", {"nginx.spec": "x"}, "Mine", start="main")
+        repository.git.commit("mine", {"nginx.spec": "x"}, "Mine", start="main")
         head = None if repository is self.target else repository
         return await self.local.open_pull(
             self.target, "mine", user=user, title="t", head_repository=head
@@ -53,7 +53,7 @@ async def world(
 ) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         target = local.add_repository("rpms/nginx")
-        local.commit(target, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        target.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         local.set_role(target, BOT, "admin")
         fork = local.add_repository("jonas/nginx", parent=target, owner_kind="User")
         monkeypatch.setenv("X", local.token(BOT))
@@ -78,7 +78,7 @@ async def test_a_push_to_another_branch_says_nothing_of_the_head(world: World) -
 
 async def test_the_author_of_the_commit_counts_for_nothing(world: World) -> None:
     pull = await world.pull(world.fork)
-    world.local.commit(world.fork, "mine", {"a": "1"}, "1", author="Maria <m@example.org>")
+    world.fork.git.commit("mine", {"a": "1"}, "1", author="Maria <m@example.org>")
     await world.local.push(world.fork, "mine", {"a": "2"}, "2", user="eve")
     assert await world.pusher(pull) == world.known("eve")
 

@@ -76,8 +76,8 @@ async def test_a_new_token_of_github_is_sent_without_a_restart(tmp_path: Path, t
 async def test_a_new_key_of_the_app_signs_without_a_restart(tmp_path: Path) -> None:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         app, other = local.add_app("minimize"), local.add_app("other")
         local.install(app, "rpms")

@@ -44,8 +44,8 @@ class World:
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": BASE}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": HEAD}, "Perl", start="main")
+        repository.git.commit("main", {"nginx.spec": BASE}, "Start")
+        repository.git.commit("topic", {"nginx.spec": HEAD}, "Perl", start="main")
         pull = await local.open_pull(repository, "topic", user="jonas", title="Perl")
         forge: Forge
         if request.param == "github":

@@ -20,16 +20,14 @@ from aiohttp import ClientSession
 
 from bot.errors import UsageError
 from bot.forge.bodies import BodySignature
-from bot.forge.events import CommentEvent, Event, Issue, IssueText, PushEvent
+from bot.forge.events import Event, Issue, IssueText
 from bot.forge.protocol import Forge, open_forges
 from bot.forge.rate_limit import RateLimit
 from bot.forge.sender import post_delivery
 from bot.forge.values import (
     Comment,
-    CommitCheck,
     FailedDelivery,
     ForgeFile,
-    OpenPull,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
@@ -44,6 +42,7 @@ from bot.store.records import NewDelivery
 from bot.web.serve import Bot
 from tests.engine.conftest import FakeChecker, Repository
 from tests.engine.threads import InThread
+from tests.forges import QuietForge, pull_request
 
 ROW = ForgeType("toy", "https://toy.example", "https://toy.example", "/api/v1")
 SETTINGS = """\
@@ -65,7 +64,7 @@ def signed_headers(event: str, body: bytes, secret: str, *, delivery: str | None
     return {"X-Toy-Event": event, "X-Toy-Delivery": delivery or "1", "X-Toy-Signature": digest}
 
 
-class Toy:
+class Toy(QuietForge):
     """A forge in memory: one repository, its one pull request, and what was written there."""
 
     def __init__(self, name: str, settings: ForgeSettings) -> None:
@@ -91,11 +90,8 @@ class Toy:
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         assert self.repository is not None
-        return PullRequest(
-            key=key, title="Add perl", author="ann", author_is_bot=False, open=True, draft=False,
-            private=False, base_ref="main", base_sha=self.repository.base, head_sha=self.head,
-            head_repository=key.repository, url="https://toy.example/o/r/7",
-        )  # fmt: skip
+        page = "https://toy.example/o/r/7"
+        return pull_request(key, base_sha=self.repository.base, head_sha=self.head, url=page)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return (ForgeFile("nginx/nginx.spec"),)
@@ -113,20 +109,8 @@ class Toy:
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self.statuses.append((sha, report))
 
-    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        return ()
-
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         return "write"
-
-    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
-        return None
-
-    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        return False
-
-    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        return False
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         pass
@@ -137,19 +121,7 @@ class Toy:
 
     branch_source = source
 
-    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        return None
-
     async def repositories(self) -> tuple[str, ...]:
-        return ()
-
-    async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
-        return ()
-
-    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        return None
-
-    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         return ()
 
     async def failed_deliveries(
@@ -168,9 +140,6 @@ class Toy:
 
     async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
         return None
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture

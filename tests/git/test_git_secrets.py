@@ -38,8 +38,8 @@ async def test_a_private_repository_is_fetched_and_the_token_is_nowhere(
     caplog.set_level(logging.DEBUG)
     async with LocalForge(tmp_path / "forge") as forge:
         repository = forge.add_repository("rpms/secret", private=True)
-        base = forge.commit(repository, "main", {"a.spec": "Name: a\n"}, "Start")
-        head = forge.commit(repository, "topic", {"a.spec": "Name: b\n"}, "Go", start="main")
+        base = repository.git.commit("main", {"a.spec": "Name: a\n"}, "Start")
+        head = repository.git.commit("topic", {"a.spec": "Name: b\n"}, "Go", start="main")
         forge.set_role(repository, "bot", "read")
         token = forge.token("bot")
         url = f"{forge.url}/rpms/secret.git"
@@ -77,11 +77,11 @@ async def test_a_private_repository_is_fetched_and_the_token_is_nowhere(
 async def test_two_pull_requests_share_one_object_cache(tmp_path: Path) -> None:
     async with LocalForge(tmp_path / "forge") as forge:
         repository = forge.add_repository("rpms/nginx")
-        base = forge.commit(repository, "main", {"a.spec": "Name: a\n"}, "Start")
+        base = repository.git.commit("main", {"a.spec": "Name: a\n"}, "Start")
         fork = forge.add_repository("ann/nginx", parent=repository)
         heads = [
-            forge.commit(repository, "one", {"a.spec": "Name: b\n"}, "One", start="main"),
-            forge.commit(fork, "two", {"a.spec": "Name: c\n"}, "Two", start="main"),
+            repository.git.commit("one", {"a.spec": "Name: b\n"}, "One", start="main"),
+            fork.git.commit("two", {"a.spec": "Name: c\n"}, "Two", start="main"),
         ]
         await forge.open_pull(repository, "one", user="ann", title="1")
         await forge.open_pull(repository, "two", user="ann", title="2", head_repository=fork)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +19,7 @@ from bot.image.lock import ImageDescription
 from bot.image.oci import push_layout
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
+from tests.distro.servers import running
 from tests.image.crafted import File, write_rpm
 
 
@@ -86,13 +86,8 @@ def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
 @pytest.fixture
 def registry() -> Iterator[tuple[Registry, str]]:
     held = Registry()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(held))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield held, f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), _handler(held))) as url:
+        yield held, url.removeprefix("http://")
 
 
 def composed(tmp_path: Path, cache: Cache, *arches: str) -> Composed:

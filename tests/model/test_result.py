@@ -1,8 +1,6 @@
 """A check's result: its JSON and back, and what older releases stored."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from bot.model.result import (
 from bot.model.result_json import VERSION, check_from_json, check_to_json, check_to_store
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Saving, Suggestion
+from tests.conftest import run_python
 
 STORED = Path(__file__).parent / "stored"
 SIZES = st.none() | st.integers(0, 1 << 40)
@@ -190,7 +189,7 @@ def test_lists_are_sorted_where_a_value_is_made():
 
 def test_fields_that_stand_in_line_are_properties_before_any_json_is_made():
     code = "from bot.model.result import Added, ImageResult; print(Added.nevra, ImageResult.arch)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert done.stdout.count("<property") == 2
     assert not hasattr(Added, "dependencies")
 
@@ -202,5 +201,5 @@ def test_a_value_that_is_there_already_is_taken_as_it_is():
 
 def test_the_model_does_not_load_pydantic():
     code = "import sys; import bot.model.result; print('pydantic' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert done.stdout.strip() == "False"

@@ -16,7 +16,7 @@ from bot.objectives.status import headings, states
 from bot.objectives.tracking import renamed
 from bot.store.history.history import History, open_history
 from bot.store.history.recording import Moved
-from bot.store.history.values import Cause, ClosureFacts, Evaluated, Member
+from bot.store.history.values import Cause, ClosureFacts, Described, Evaluated, Member
 
 KEY = ImageKey("web", "minimal", "fedora", "x86_64")
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)
@@ -94,14 +94,15 @@ class DailyHistory:
         step = attribute(before, now, changes) if before.members and solvable else None
         causes = step.causes if step else ()
         causes = (broke,) if broke is not None else causes
-        recorder.record(run, [Moved(now, causes)])
-        if step and step.landed:
-            recorder.record_landed(run, [(change, KEY) for change in step.landed])
+        landed = [(change, KEY) for change in step.landed] if step else []
+        recorder.record(run, [Moved(now, causes)], landed)
         names = frozenset(m.nevra.name for m in members)
         found = states(self.objectives, {KEY: facts}, lambda _: names, {}, started.date())
         reported = headings(self.objectives)
         headed = {i: replace(h, **self.own.get(i, {})) for i, h in reported.items()}
         before = {heading.id: heading for heading in self.history.objective_headings(private=True)}
-        recorder.record_objectives(run, headed, found, renamed(before, headed))
+        recorder.settle_run(
+            run, {KEY: Described("web-sig", ())}, headed, found, renamed(before, headed)
+        )
         recorder.finish_run(run, images=1, solved=1, moved=int(bool(causes)))
         return run

@@ -78,14 +78,14 @@ def test_what_cannot_be_measured_for_a_day_breaks_nothing_anew(daily: DailyHisto
 
 
 @pytest.fixture(params=KINDS)
-async def placed(request: pytest.FixtureRequest, tmp_path: Path):
-    """The local forge with rpms/web, and our own connection to it."""
+async def placed(request: pytest.FixtureRequest, tmp_path: Path, daily: DailyHistory):
+    """The history, the local forge with rpms/web, and our own connection to it."""
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/web")
-        local.commit(repository, "main", {"web.spec": "Name: web\n"}, "Start")
+        repository.git.commit("main", {"web.spec": "Name: web\n"}, "Start")
         permissions = {"issues": "write", "metadata": "read"}
         forge = forge_on(local, request.param, repository, permissions=permissions, role="triage")
-        yield local, forge
+        yield daily, local, forge
         await forge.close()
 
 
@@ -97,10 +97,8 @@ async def publish(
     )
 
 
-async def test_one_issue_is_opened_edited_closed_and_opened_again(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_one_issue_is_opened_edited_closed_and_opened_again(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     assert await publish(daily, forge, 1) == await publish(daily, forge, 1)
     assert (local.state.issues, local.requests) == ([], [])
@@ -124,10 +122,8 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(
     assert len(local.state.issues) == 1
 
 
-async def test_a_silent_repository_has_its_issue_once_it_is_silent_no_more(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_a_silent_repository_has_its_issue_once_it_is_silent_no_more(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, 1)
     run = daily.day("lib", "perl", app="2")
@@ -145,10 +141,8 @@ async def test_a_silent_repository_has_its_issue_once_it_is_silent_no_more(
     assert len((await publish(daily, forge, run)).written) == 1
 
 
-async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.state.issues
@@ -161,9 +155,9 @@ async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
 
 
 async def test_killed_between_writing_and_storing_leads_to_no_second_issue(
-    daily: DailyHistory, placed: Any, monkeypatch: pytest.MonkeyPatch
+    placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     daily.day("lib")
     run = daily.day("lib", "perl")
     keep = daily.history.recorder.record_issue
@@ -184,10 +178,8 @@ async def test_killed_between_writing_and_storing_leads_to_no_second_issue(
     assert issue.state == "closed"
 
 
-async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     local.fail_next("issues", 403, times=1, message="no")
     issued = await publish(daily, forge, daily.day("lib", "perl"))
@@ -196,10 +188,8 @@ async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(
     assert len(local.state.issues) == 1
 
 
-async def test_the_merged_change_that_was_accepted_knowingly_is_named(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_the_merged_change_that_was_accepted_knowingly_is_named(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     url = f"{local.url}/rpms/web/pull/7"
     daily.history.recorder.record_merged(
@@ -218,9 +208,9 @@ async def test_the_merged_change_that_was_accepted_knowingly_is_named(
 
 
 async def test_an_objective_that_is_withdrawn_or_placed_elsewhere_closes_its_issue(
-    daily: DailyHistory, placed: Any
+    placed: Any,
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.state.issues
@@ -241,9 +231,9 @@ def lost_by(**fields: Any) -> Cause:
 
 
 async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can_be_again(
-    daily: DailyHistory, placed: Any
+    placed: Any,
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     daily.day("lib")
     run = daily.day(solvable=False, broke=lost_by())
     (sentence,) = unplaced_drift(daily.history, NOWHERE, run)
@@ -270,9 +260,9 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
 
 @pytest.mark.parametrize("kind", ["configuration", None])
 async def test_an_image_that_a_document_breaks_or_that_never_was_is_no_drift(
-    daily: DailyHistory, placed: Any, kind: Any
+    placed: Any, kind: Any
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     if kind is not None:
         daily.day("lib")
     run = daily.day(solvable=False, broke=lost_by(kind=kind) if kind is not None else None)
@@ -281,10 +271,8 @@ async def test_an_image_that_a_document_breaks_or_that_never_was_is_no_drift(
     assert local.state.issues == []
 
 
-async def test_an_objective_on_growth_alone_reports_an_image_that_is_lost(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_an_objective_on_growth_alone_reports_an_image_that_is_lost(placed: Any) -> None:
+    daily, local, forge = placed
     daily.objectives = [replace(SMALL, limits=Limits(), growth=Growth(1, 1.0))]
     daily.day("lib")
     await publish(daily, forge, daily.day(solvable=False, broke=lost_by()))
@@ -294,9 +282,9 @@ async def test_an_objective_on_growth_alone_reports_an_image_that_is_lost(
 
 
 async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
-    daily: DailyHistory, placed: Any
+    placed: Any,
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.state.issues
@@ -315,10 +303,8 @@ async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
         assert words in text
 
 
-async def test_a_date_that_passes_is_not_attributed_to_packages(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_a_date_that_passes_is_not_attributed_to_packages(placed: Any) -> None:
+    daily, local, forge = placed
     target = Target(Sizes(packages=1), date(2026, 11, 2))
     daily.objectives = [replace(SMALL, limits=Limits(), target=target)]
     daily.day("lib")
@@ -330,10 +316,8 @@ async def test_a_date_that_passes_is_not_attributed_to_packages(
     assert "minimize why" not in text
 
 
-async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(placed: Any) -> None:
+    daily, local, forge = placed
     daily.objectives = [replace(SMALL, limits=Limits(packages=2, installed_size=9_000_000))]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
@@ -341,10 +325,8 @@ async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
     assert "has 4 packages, the limit is 2 packages" in to_text(issue.body).partition(".")[0]
 
 
-async def test_an_unwanted_package_is_named_with_the_reason(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_an_unwanted_package_is_named_with_the_reason(placed: Any) -> None:
+    daily, local, forge = placed
     daily.objectives = [replace(SMALL, limits=Limits(), unwanted={"perl": "30 MB for one script"})]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "other", app="2"))
@@ -353,10 +335,8 @@ async def test_an_unwanted_package_is_named_with_the_reason(
     assert "has the unwanted perl: 30 MB for one script. perl came (+3 MB) through" in text
 
 
-async def test_a_merged_change_is_what_is_to_be_taken_back(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_a_merged_change_is_what_is_to_be_taken_back(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     daily.history.recorder.record_merged(
         MergedChange("it", "rpms/web", 7, "t", "ann", "https://f/7", "a" * 40,
@@ -374,10 +354,8 @@ def to_text(body: str) -> str:
     return plain.replace("\u200b", "").replace("\N{NO-BREAK SPACE}", " ")
 
 
-async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(placed: Any) -> None:
+    daily, local, forge = placed
     daily.objectives = [replace(SMALL, limits=Limits(installed_size=2_000_000))]
     daily.day()
     await publish(daily, forge, daily.day("lib"))
@@ -392,9 +370,9 @@ async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
 
 
 async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_met(
-    daily: DailyHistory, placed: Any
+    placed: Any,
 ) -> None:
-    local, forge = placed
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
     daily.objectives = [replace(SMALL, workload="elsewhere")]
@@ -404,8 +382,8 @@ async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_m
     assert "selects no image" in issue.body
 
 
-async def test_a_renamed_document_keeps_its_issue(daily: DailyHistory, placed: Any) -> None:
-    local, forge = placed
+async def test_a_renamed_document_keeps_its_issue(placed: Any) -> None:
+    daily, local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
     daily.objectives = [replace(SMALL, id="web-tiny", name="web stays tiny")]
@@ -419,10 +397,8 @@ async def test_a_renamed_document_keeps_its_issue(daily: DailyHistory, placed: A
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
 
 
-async def test_hostile_names_are_text_and_the_length_is_bounded(
-    daily: DailyHistory, placed: Any
-) -> None:
-    local, forge = placed
+async def test_hostile_names_are_text_and_the_length_is_bounded(placed: Any) -> None:
+    daily, local, forge = placed
     hostile = "<img src=x> @everyone #1 !2 [x](http://evil) /close `a` --> | ~x"
     daily.objectives = [replace(SMALL, name=hostile, description=hostile * 40)]
     daily.day("lib")

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,8 +37,9 @@ def graphs(draw: st.DrawFn) -> tuple[list[Member], list[Link]]:
     return members, draw(st.lists(some, max_size=20))
 
 
-def reached(roots: Iterable[int], links: list[Link], without: int | None = None) -> set[int]:
-    found: set[int] = set()
+def reached(roots: Iterable[Any], links: Iterable[Any], without: Any = None) -> set[Any]:
+    """The ends of the links that lead on from `roots`, but for those over `without`."""
+    found: set[Any] = set()
     todo = [root for root in roots if root != without]
     while todo:
         here = todo.pop()

@@ -51,7 +51,7 @@ class World:
         assert repository is not None
         before = repository.git.branch("main") or "0" * 40
         named = {name.replace("__", "."): text for name, text in files.items()}
-        after = self.local.commit(repository, "main", named, "Change")
+        after = repository.git.commit("main", named, "Change")
         event = PushEvent("it", NAME, "main", before, after, "main", private)
         await self.pushes.take(self.forge, event, "2026-11-24T00:00:00.000000Z")  # type: ignore[arg-type]
 

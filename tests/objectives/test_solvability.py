@@ -1,5 +1,6 @@
 """Images that can be installed no more, or again: by which package, and whose change it was."""
 
+from bot.model.image import ImageKey
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_text import drift_issue
 from bot.objectives.jsonform import track_to_json
@@ -24,6 +25,14 @@ def turned(world: World, history: History) -> Cause:
     return cause
 
 
+def tracked_lib(world: World, history: History) -> ImageKey:
+    """The image of the workload `app`, which is the library alone, at its first run."""
+    key = world.workload("app", "lib")
+    world.publish(LIB)
+    world.track(history)
+    return key
+
+
 def test_the_package_whose_new_version_needs_what_is_nowhere_is_named_with_its_change(
     world: World, history: History
 ) -> None:
@@ -46,9 +55,7 @@ def test_the_package_whose_new_version_needs_what_is_nowhere_is_named_with_its_c
 def test_a_change_whose_build_is_not_there_yet_is_not_blamed(
     world: World, history: History
 ) -> None:
-    world.workload("app", "lib")
-    world.publish(LIB)
-    world.track(history)
+    tracked_lib(world, history)
     merge(history, 7, lib="3-1")
     world.publish(Thing("lib", 2, requires=("extra",)))
     broke = turned(world, history)
@@ -108,9 +115,7 @@ def test_of_two_that_moved_the_one_that_a_merged_change_explains_is_named(
 def test_what_a_document_newly_requests_is_the_documents_doing(
     world: World, history: History
 ) -> None:
-    world.workload("app", "lib")
-    world.publish(LIB)
-    world.track(history)
+    tracked_lib(world, history)
     world.workload("app", "lib", "tool")
     world.publish(LIB, Thing("tool", requires=("extra",)))
     broke = turned(world, history)
@@ -118,9 +123,7 @@ def test_what_a_document_newly_requests_is_the_documents_doing(
 
 
 def test_what_provides_the_missing_part_again_mends_it(world: World, history: History) -> None:
-    world.workload("app", "lib")
-    world.publish(LIB)
-    world.track(history)
+    tracked_lib(world, history)
     grown = Thing("lib", 2, requires=("extra",))
     world.publish(grown)
     assert turned(world, history).package == "lib"
@@ -133,9 +136,7 @@ def test_what_provides_the_missing_part_again_mends_it(world: World, history: Hi
 def test_what_mends_an_image_is_found_in_the_texts_that_an_earlier_release_stored(
     world: World, history: History
 ) -> None:
-    world.workload("app", "lib")
-    world.publish(LIB)
-    world.track(history)
+    tracked_lib(world, history)
     grown = Thing("lib", 2, requires=("extra",))
     world.publish(grown)
     world.track(history)
@@ -161,9 +162,7 @@ def test_causes_are_stored_as_they_were_found(world: World, history: History) ->
 def test_the_change_that_broke_an_image_is_in_the_answer_and_stays_to_be_landed(
     world: World, history: History
 ) -> None:
-    key = world.workload("app", "lib")
-    world.publish(LIB)
-    world.track(history)
+    key = tracked_lib(world, history)
     number = merge(history, 7, lib="2-1")
     grown = Thing("lib", 2, 25, requires=("extra",))
     world.publish(grown)

@@ -16,21 +16,10 @@ from tests.check.tiny import BASE, Bench, documented, objective, workload
 from tests.specs import build
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
-BASH = """\
-%package -n bash
-Summary: s
-%description -n bash
-%files -n bash
-%attr(0755,root,root) /usr/bin/bash
-%attr(4755,root,root) /usr/bin/su
-"""
-PERL = """\
-%package -n perl
-Summary: p
-%description -n perl
-%files -n perl
-%attr(0755,root,root) /usr/bin/perl
-"""
+PACKAGE = "%package -n {0}\nSummary: s\n%description -n {0}\n%files -n {0}\n"
+PROGRAM = "%attr(0755,root,root) /usr/bin/{0}\n"
+BASH = (PACKAGE + PROGRAM).format("bash") + "%attr(4755,root,root) /usr/bin/su\n"
+PERL = (PACKAGE + PROGRAM).format("perl")
 INSTALL = """\
 %install
 mkdir -p %{buildroot}/usr/bin

@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 from bot.check.verdict import not_allowed
-from bot.model.closure import SnapshotState as State
-from bot.model.image import ImageKey
-from bot.model.result import Acceptance, CheckResult, ImageResult, Side
+from bot.model.result import Acceptance
 from bot.model.result_json import check_from_json, check_to_json
 from bot.report.render import (
     comment_needed,
@@ -13,26 +11,13 @@ from bot.report.render import (
     render_nothing_any_more,
     status_line,
 )
-from tests.report.conftest import broken_objective
+from tests.report.conftest import HEAD, broken_objective, image, perl, result
 
-OVER = CheckResult(
-    base="a" * 40,
-    head="b" * 40,
-    merge_base="a" * 40,
-    specs=("nginx.spec",),
+BROKEN = broken_objective("small", "installed_size", 50, 91_000_000, 60_000_000)
+OVER = result(
+    image("x86_64", perl("x86_64"), "rebuilt", objectives=(BROKEN,)),
     verdict="failure",
     only_limits=True,
-    images=(
-        ImageResult(
-            key=ImageKey("nginx", "minimal", "demo", "x86_64"),
-            snapshot=State("s", ()),
-            changed=True,
-            evidence="rebuilt",
-            base=Side("ok", (), packages=10, installed_size=50_000_000, known_size=50_000_000),
-            head=Side("ok", (), packages=11, installed_size=91_000_000, known_size=91_000_000),
-            objectives=(broken_objective("small", "installed_size", 50, 91_000_000, 60_000_000),),
-        ),
-    ),
 )
 ACCEPTED = replace(
     OVER,
@@ -70,7 +55,7 @@ def test_the_status_says_that_it_was_accepted() -> None:
 
 
 def test_the_line_that_accepts_it_stands_where_commands_are_read() -> None:
-    line = f"`/minimize accept {'b' * 40} REASON`"
+    line = f"`/minimize accept {HEAD} REASON`"
     assert line in render_comment(OVER, chat=True)
     assert line in status_line(OVER)[1]
     assert line not in render_comment(OVER)
@@ -81,12 +66,12 @@ def test_the_line_that_accepts_it_stands_where_commands_are_read() -> None:
 def test_a_change_that_nobody_allowed_says_so_first_and_with_which_line() -> None:
     waiting = not_allowed(OVER)
     title, summary = status_line(waiting)
-    assert title == f"Not built: /minimize allow {'b' * 40}"
+    assert title == f"Not built: /minimize allow {HEAD}"
     for text in (summary, render_comment(waiting, chat=True)):
         assert (
             "**Not built yet**: a maintainer has to look at a change of this author first." in text
         )
-        assert f"`/minimize allow {'b' * 40}`" in text
+        assert f"`/minimize allow {HEAD}`" in text
         assert "allows 60 MB" in text
     assert check_from_json(check_to_json(waiting)) == waiting
     assert comment_needed(waiting)
@@ -95,7 +80,7 @@ def test_a_change_that_nobody_allowed_says_so_first_and_with_which_line() -> Non
 def test_a_comment_taken_back_on_a_strangers_word_says_that_it_is_one() -> None:
     taken_back = not_allowed(replace(OVER, verdict="success", only_limits=False, images=()))
     text = render_nothing_any_more(taken_back, chat=True)
-    assert f"`/minimize allow {'b' * 40}`" in text
+    assert f"`/minimize allow {HEAD}`" in text
 
 
 def test_limits_that_are_broken_furthest_come_first() -> None:

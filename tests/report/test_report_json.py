@@ -1,8 +1,6 @@
 """Results as JSON: the contract's names, and back again."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -28,6 +26,7 @@ from bot.report.jsonform import (
     what_if_to_json,
     why_to_json,
 )
+from tests.conftest import run_python
 
 NAMES = (
     "predicted", "rebuilt", "one_differs", "unsolvable", "shrinks", "many_images",
@@ -323,11 +322,11 @@ def test_json_does_not_load_the_renderers():
         "import sys; from bot.report.jsonform import closures_to_json, json_text;"
         "print([m for m in ('rich', 'jinja2', 'markupsafe', 'pydantic') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert done.stdout.strip() == "[]"
 
 
 def test_plain_text_of_closures_does_not_load_rich_either():
     code = "import sys; from bot.report.answers import closures_text; print('rich' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert done.stdout.strip() == "False"

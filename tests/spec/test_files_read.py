@@ -29,6 +29,14 @@ def evaluated(checkout: Path, spec: str) -> SpecEvaluation | SpecFailure:
     return evaluate_spec(checkout, spec, ["x86_64"])["x86_64"]
 
 
+def failed(checkout: Path, spec: str, body: str, **files: str) -> SpecFailure:
+    """Why a spec of this text cannot be evaluated, beside these files."""
+    write(checkout, spec, body, **files)
+    found = evaluated(checkout, spec)
+    assert isinstance(found, SpecFailure)
+    return found
+
+
 def requires(checkout: Path, spec: str) -> list[str]:
     found = evaluated(checkout, spec)
     assert isinstance(found, SpecEvaluation), found
@@ -105,9 +113,7 @@ def test_paths_with_two_dots_stay_in_the_repository():
     ],
 )
 def test_a_file_that_is_nowhere_is_named(tmp_path, body):
-    write(tmp_path, "app.spec", body)
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(tmp_path, "app.spec", body)
     assert found.cause == "invalid"
     assert "nothere.inc is neither in the repository nor in its lookaside cache." in found.message
 
@@ -115,19 +121,17 @@ def test_a_file_that_is_nowhere_is_named(tmp_path, body):
 @needs_sandbox
 def test_a_file_that_evaluation_does_not_fetch_is_no_fault_of_the_spec(tmp_path):
     body = "Source1: far.inc\n%include %{SOURCE1}\n"
-    write(tmp_path, "SPECS/app.spec", body, **{"SPECS/sources": f"SHA256 (far.inc) = {'0' * 64}\n"})
-    found = evaluated(tmp_path, "SPECS/app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(
+        tmp_path, "SPECS/app.spec", body, **{"SPECS/sources": f"SHA256 (far.inc) = {'0' * 64}\n"}
+    )
     assert found.cause == "surroundings"
     assert "SPECS/far.inc is in the lookaside cache" in found.message
-    write(tmp_path, "app.spec", "Source1: https://example.org/far.inc\n%include %{SOURCE1}\n")
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(
+        tmp_path, "app.spec", "Source1: https://example.org/far.inc\n%include %{SOURCE1}\n"
+    )
     assert found.cause == "surroundings"
     assert "far.inc is at https://example.org/far.inc" in found.message
-    write(tmp_path, "app.spec", "%include big.inc\n", **{"big.inc": "#" * 2**22})
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(tmp_path, "app.spec", "%include big.inc\n", **{"big.inc": "#" * 2**22})
     assert found.cause == "surroundings"
     assert "big.inc is too large" in found.message
 
@@ -149,9 +153,7 @@ def test_a_file_that_evaluation_does_not_fetch_is_no_fault_of_the_spec(tmp_path)
     ],
 )
 def test_a_file_that_decides_dependencies_leaves_them_unread(tmp_path, body, line):
-    write(tmp_path, "app.spec", body)
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(tmp_path, "app.spec", body)
     assert (found.cause, found.line) == ("unread", line)
     assert found.message.startswith("nothere is neither in the repository nor in its lookaside")
 
@@ -191,9 +193,7 @@ def test_each_architecture_has_the_files_that_it_reads_in_vain(tmp_path):
 @needs_sandbox
 def test_a_file_in_the_lookaside_cache_that_decides_dependencies_is_named(tmp_path):
     body = "Source1: far.inc\nRequires: x%(cat %{SOURCE1})\n"
-    write(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecFailure)
+    found = failed(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
     assert found.cause == "unread"
     assert "far.inc is in the lookaside cache" in found.message
 

@@ -49,7 +49,7 @@ def test_a_check_that_ends_after_the_change_arrived_still_tells_what_it_measured
 ) -> None:
     number = history.recorder.record_merged(change())
     run = history.recorder.begin_run()
-    history.recorder.record_landed(run, [(number, KEY)])
+    history.recorder.record(run, (), [(number, KEY)])
     assert sizes(history, number) == {KEY: ("landed", None, True)}
     history.recorder.record_merged(change(effect(KEY, "rebuilt", 30), effect(OTHER, "rebuilt", 5)))
     assert sizes(history, number) == {
@@ -61,7 +61,7 @@ def test_a_check_that_ends_after_the_change_arrived_still_tells_what_it_measured
 def test_what_was_measured_before_the_change_arrived_is_not_measured_anew(history: History) -> None:
     number = history.recorder.record_merged(change(effect(KEY, "rebuilt", 30)))
     run = history.recorder.begin_run()
-    history.recorder.record_landed(run, [(number, KEY)])
+    history.recorder.record(run, (), [(number, KEY)])
     # The same head, checked again on what the distribution is today.
     history.recorder.record_merged(change(effect(KEY, "rebuilt", 99)))
     assert sizes(history, number) == {KEY: ("rebuilt", 30, True)}

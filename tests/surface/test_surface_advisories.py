@@ -27,6 +27,7 @@ from bot.model.surface import Advisories
 from bot.surface.advisories import count_advisories, read_advisories, unapplied_advisories
 from bot.surface.files import surface_of_headers
 from tests.check.tiny import DOCUMENTS, Bench
+from tests.conftest import run_python
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 UPDATE = """<update from="x" status="final" type="{type}" version="1"><id>{id}</id><title>t</title>
@@ -98,7 +99,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 def test_a_check_imports_no_createrepo_before_an_updateinfo_is_read():
     # Its wheel's own rpm prints errors about the macros of a host's other rpm.
     code = "import sys, bot.check.run; print('createrepo_c' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 

@@ -1,7 +1,6 @@
 """Traces: one for a delivery and all that follows, sent to a collector of this machine."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,6 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from bot.telemetry.logs import working_on
 from bot.telemetry.traces import record_root, record_span, span, start_traces, stop_traces
+from tests.distro.servers import running
 
 
 @pytest.fixture
@@ -70,19 +70,11 @@ def test_spans_arrive_at_a_collector_with_the_header() -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Collector)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        endpoint = f"http://127.0.0.1:{server.server_port}/v1/traces"
-        start_traces(endpoint, "tester", headers={"authorization": "Bearer x"})
+    with running(HTTPServer(("127.0.0.1", 0), Collector)) as url:
+        start_traces(f"{url}/v1/traces", "tester", headers={"authorization": "Bearer x"})
         with working_on(run="r"), span("build"):
             pass
         stop_traces()
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     ((path, header, body),) = taken
     assert (path, header) == ("/v1/traces", "Bearer x")
     sent = ExportTraceServiceRequest.FromString(body)

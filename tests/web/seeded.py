@@ -21,6 +21,7 @@ from bot.store.history.values import (
     Cause,
     ClosureFacts,
     Contents,
+    Described,
     DriftIssue,
     Evaluated,
     Link,
@@ -93,8 +94,9 @@ class _Seeding:
             figures = {key: self.last[key].facts for key in self.keys}
             surfaces = {k: e.surface for k, e in self.last.items() if e.surface is not None}
             names = {k: frozenset(m.nevra.name for m in e.members) for k, e in self.last.items()}
-            writer.record_objectives(
+            writer.settle_run(
                 run,
+                dict.fromkeys(self.keys, Described("", ())),
                 headings(self.objectives),
                 states(self.objectives, figures, names.__getitem__, surfaces, at.date()),
             )

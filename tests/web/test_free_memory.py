@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bot.engine.database import prepared_url
+from tests.conftest import run_python
 from tests.engine.conftest import settings_in
 
 # 40 MB in small pieces below one that stays: the C library cannot shrink its heap by itself.
@@ -31,7 +30,7 @@ print(before - psutil.Process().memory_info().rss)
     not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not this C library: no malloc_trim"
 )
 def test_what_is_free_between_what_is_used_goes_back() -> None:
-    done = subprocess.run([sys.executable, "-c", _FREE], capture_output=True, text=True, check=True)
+    done = run_python(_FREE)
     assert int(done.stdout) > 30_000_000
 
 

@@ -188,8 +188,8 @@ async def test_a_webhook_of_forgejo_that_was_passed_on(tmp_path: Path) -> None:
     async with LocalForge(tmp_path / "forge") as local:
         local.forgejo.add_hook("http://127.0.0.1:9/", "s3cret")
         repository = local.add_repository("rpms/nginx")
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
-        local.commit(repository, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        repository.git.commit("topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
         await local.open_pull(repository, "topic", user="ann", title="t")
         sent = local.deliveries[-1]
     passed_on = {"body": json.loads(sent.body), "headers": sent.headers, "agent": "ann"}

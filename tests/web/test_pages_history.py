@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import BuildNote
 from bot.model.result_json import check_to_json
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
@@ -25,6 +25,7 @@ from bot.web.application import make_application
 from bot.web.health import Health
 from bot.web.metrics import Metrics
 from bot.web.openapi import describe
+from tests.report.conftest import result
 from tests.web.seeded import HOSTILE, ODD, seed
 
 NGINX = "/images/reference/minimal/nginx/x86_64"
@@ -115,22 +116,15 @@ async def site(data, tmp_path):
         BuildNote("base", "nginx.spec", "x86_64", "built", "", str(log), 3.0),
         BuildNote("head", "nginx.spec", "x86_64", "head-failed", "no", "/etc/passwd", 3.0),
     )
-    result = CheckResult(
-        base="b" * 40,
-        head="a" * 40,
-        merge_base="b" * 40,
-        specs=("nginx.spec",),
-        verdict="success",
-        builds=builds,
-    )
+    found = check_to_json(result(builds=builds))
     for name, private in (("built", False), ("secret", True)):
         record = CheckRecord(
             id=name, forge="github", repository=f"o/{name}", number=7, head_sha="a" * 40,
             stage="final", verdict="success", open=False, private=private,
-            result=check_to_json(result),
+            result=found,
         )  # fmt: skip
         if not store.add_check(record):
-            store.update_check(name, result=check_to_json(result))
+            store.update_check(name, result=found)
     application = make_application(
         forges={}, writer=GroupWriter(store), store=store, history=history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, data), engine=None, webhook_bytes=1000,

@@ -15,11 +15,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from bot.engine.links import LinkKeys
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import BuildNote
 from bot.model.result_json import check_to_json
 from bot.settings.values import load_settings
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
+from bot.store.history.values import Described
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from bot.web.application import make_application
@@ -28,6 +29,7 @@ from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
 from bot.web.serve import Bot
 from tests.engine.threads import InThread
+from tests.report.conftest import result
 from tests.web.seeded import seed
 
 OLD, NEW = "o" * 40, "n" * 40
@@ -53,7 +55,8 @@ def data(tmp_path_factory) -> Path:
             headings["curl"], id=id_, name=f"Hush {id_}", place=place, private=private
         )
         states += tuple(replace(s, objective=id_) for s in states if s.objective == "curl")
-    history.recorder.record_objectives(run, headings, states)
+    described = dict.fromkeys(history.latest_evaluations(), Described("", ()))
+    history.recorder.settle_run(run, described, headings, states)
     history.close()
     history.store.close()
     return folder
@@ -61,18 +64,11 @@ def data(tmp_path_factory) -> Path:
 
 def add(store, name: str, repository: str, log: Path, **fields) -> None:
     build = BuildNote("head", "hidden-spec.spec", "x86_64", "built", "", str(log), 1.0)
-    result = CheckResult(
-        base="b" * 40,
-        head="a" * 40,
-        merge_base="b" * 40,
-        specs=("hidden-spec.spec",),
-        verdict="success",
-        builds=(build,),
-    )
+    found = result(specs=("hidden-spec.spec",), builds=(build,))
     record = CheckRecord(
         id=name, forge="github", repository=repository, number=7, head_sha="a" * 40,
         stage="final", verdict="success", summary="Hush: +1 package", open=False,
-        result=check_to_json(result), **fields,
+        result=check_to_json(found), **fields,
     )  # fmt: skip
     if not store.add_check(record):
         store.update_check(name, result=record.result)

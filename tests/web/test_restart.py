@@ -20,6 +20,7 @@ import yaml
 from aiohttp import ClientError, ClientSession
 
 from bot.demo.forge.server import LocalForge
+from bot.demo.run.setup import github_settings
 from bot.engine.compute_process import runs
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n"
@@ -32,18 +33,9 @@ class Served:
         self.home = home
         self.app = app
         (home / "config").mkdir()
-        (home / "app.pem").write_text(app.private_key)
-        (home / "secret").write_text(app.secret)
         self.settings = {
             "listen": {"port": 0},
-            "forges": {
-                "github": {
-                    "type": "github",
-                    "api_url": forge.api_url,
-                    "app": {"id": app.id, "private_key": {"file": "app.pem"}},
-                    "webhook_secrets": [{"file": "secret"}],
-                }
-            },
+            "forges": {"github": github_settings(home, forge, app)},
             "engine": {"executor_id": "restarted"},
         }
         self.process: subprocess.Popen | None = None
@@ -103,10 +95,10 @@ class Served:
 async def world(tmp_path: Path):
     async with LocalForge(tmp_path / "forge") as forge:
         repository = forge.add_repository("rpms/nginx")
-        forge.commit(repository, "main", {"nginx/nginx.spec": SPEC, "README": "r\n"}, "Start")
+        repository.git.commit("main", {"nginx/nginx.spec": SPEC, "README": "r\n"}, "Start")
         app = forge.add_app("minimize")
         forge.install(app, "rpms")
-        forge.commit(repository, "docs", {"README": "other\n"}, "Words", start="main")
+        repository.git.commit("docs", {"README": "other\n"}, "Words", start="main")
         pull = await forge.open_pull(repository, "docs", user="alice", title="Words")
         home = tmp_path / "bot"
         home.mkdir()

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NotRequired
 
-from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr, split_version
+from typing_extensions import TypedDict
+
+from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, split_version
 from bot.demo.distribution.fetch import BUILD_PACKAGES
 from bot.demo.distribution.recipes import MACROS_PACKAGE
 from bot.distro.repomd import createrepo
@@ -55,10 +57,14 @@ class ReferenceDistribution:
         """The directory of an architecture's repository (`repodata/`, `Packages/`)."""
         return self.root / "repositories" / arch
 
-    def published_evr(self, source: str) -> tuple[int, str, str]:
-        """The epoch, version and release (with `dist`) of a source's published packages."""
-        evr = package_evr(self.versions[source], self.dist)
-        return evr.epoch, evr.version, evr.release
+
+class _Record(TypedDict):
+    """The record `distribution.json` of what was made."""
+
+    root: str
+    suite: str
+    versions: dict[str, str]
+    documents: NotRequired[int]
 
 
 def default_cache() -> Path:
@@ -81,7 +87,7 @@ def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
     """
     root = place(cache)
     try:
-        made: dict[str, Any] = json.loads((root / "distribution.json").read_text())
+        made: _Record = json.loads((root / "distribution.json").read_text())
     except FileNotFoundError:
         return None
     with contextlib.suppress(OSError):  # another user's
@@ -114,7 +120,7 @@ def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
 
 def write_record(directory: Path, root: Path, suite: Suite, versions: Mapping[str, str]) -> None:
     """Write the record that `find_reference_distribution` reads, atomically, as the last step."""
-    record = {
+    record: _Record = {
         "suite": suite.codename,
         "root": str(root),
         "versions": dict(versions),

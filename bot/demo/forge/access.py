@@ -8,12 +8,12 @@ import binascii
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import jwt
 from aiohttp import web
 
-from bot.demo.forge.state import State
+from bot.demo.forge.state import State, StateShapes
 from bot.demo.forge.values import ROLES, App, Installation, Json, Pull, Repository, Token, User, now
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
@@ -133,6 +133,24 @@ class RepositoryCall:
         if found is None:
             raise absent
         return found
+
+
+_S = TypeVar("_S", bound=StateShapes)
+
+
+@dataclass(frozen=True, slots=True)
+class UserCall(RepositoryCall, Generic[_S]):
+    """A request with its user, null if anonymous; `shapes` make the API's objects."""
+
+    caller: User | None
+    shapes: _S
+
+    @property
+    def user(self) -> User:
+        """The calling user; ApiError 401 for anonymous callers."""
+        if self.caller is None:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
+        return self.caller
 
 
 _C = TypeVar("_C", bound=RepositoryCall)

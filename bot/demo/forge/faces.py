@@ -56,7 +56,7 @@ class Faces:
             GitHubHooks(Shapes(state, url, f"{url}{GITHUB_PREFIX}"), deliverer),
             GitLabHooks(deliverer, GitLabShapes(state, url)),
             ForgejoHooks(deliverer, ForgejoShapes(state, url)),
-            PagureHooks(PagureShapes(state, url), deliverer),
+            PagureHooks(deliverer, PagureShapes(state, url)),
         )
 
     @property

@@ -180,20 +180,6 @@ class LocalForge:
 
     # Git and pull requests
 
-    def commit(
-        self,
-        repository: Repository,
-        branch: str,
-        files: Mapping[str, bytes | str | None],
-        message: str,
-        *,
-        author: str = "Packager <packager@example.org>",
-        at: datetime | None = None,
-        start: str | None = None,
-    ) -> str:
-        """Commit without a delivery (see `push`); return the commit's id."""
-        return repository.git.commit(branch, files, message, author=author, at=at, start=start)
-
     async def push(
         self,
         repository: Repository,
@@ -206,7 +192,7 @@ class LocalForge:
     ) -> str:
         """Commit on a branch, and deliver the push and the changes of pull requests."""
         before = repository.git.branch(branch) or ZERO
-        after = self.commit(repository, branch, files, message, at=at)
+        after = repository.git.commit(branch, files, message, at=at)
         await self._branch_moved(repository, branch, before, after, self.state.user(user))
         return after
 
@@ -278,10 +264,10 @@ class LocalForge:
         files, pull = applied(comment), comment.pull
         if files is None or pull.head_repository is None:
             return False
-        where = (pull.head_repository, pull.head_branch)
-        sha = self.commit(*where, files, "Apply a suggestion")
+        where, branch = pull.head_repository, pull.head_branch
+        sha = where.git.commit(branch, files, "Apply a suggestion")
         # Delivered after the click's answer.
-        self._later(self._branch_moved(*where, pull.head_sha, sha, pull.user))
+        self._later(self._branch_moved(where, branch, pull.head_sha, sha, pull.user))
         return True
 
     async def ping(self, app: App) -> Delivery:

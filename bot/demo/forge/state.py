@@ -369,3 +369,11 @@ def applied(comment: Comment) -> dict[str, bytes] | None:
     lines = (pull.repository.git.file(pull.head_sha, line.path) or b"").split(b"\n")
     lines[line.number - 1 : line.number] = [part.encode() for part in text.split("\n")]
     return {line.path: b"\n".join(lines)}
+
+
+@dataclass(frozen=True, slots=True)
+class StateShapes:
+    """Maker of an API's JSON objects from the forge's state; `web` is the forge's address."""
+
+    state: State
+    web: str

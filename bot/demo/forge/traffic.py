@@ -153,21 +153,13 @@ DELIVERER: web.AppKey[Deliverer] = web.AppKey("deliverer", Deliverer)
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedHooks(ABC):
-    """Sender of payloads to the hooks with an event.
+class WebHooks:
+    """The hooks of a forge; `events` are the default events of a hook."""
 
-    `events` are the default events of a hook; `indent` is the payload's JSON indentation.
-    """
-
-    events: ClassVar[Sequence[str]]
-    indent: ClassVar[int | None] = None
+    events: ClassVar[Sequence[str]] = ()
 
     deliverer: Deliverer
     hooks: list[WebHook] = field(default_factory=list, kw_only=True)
-
-    @abstractmethod
-    def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
-        """The id of a delivery to a hook, and its headers."""
 
     def add_hook(
         self,
@@ -182,6 +174,17 @@ class PlacedHooks(ABC):
         hook = WebHook(url, secret or secrets.token_hex(20), place, heard)
         self.hooks.append(hook)
         return hook
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedHooks(WebHooks, ABC):
+    """Sender of payloads to the hooks with an event; `indent` is the JSON's indentation."""
+
+    indent: ClassVar[int | None] = None
+
+    @abstractmethod
+    def signed(self, event: str, body: bytes, hook: WebHook) -> tuple[str, dict[str, str]]:
+        """The id of a delivery to a hook, and its headers."""
 
     async def deliver(self, repository: Repository, event: str, payload: Json) -> list[Delivery]:
         """Deliver a payload to each hook with the event."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from rich.console import Console
@@ -24,17 +22,17 @@ from bot.demo.run.setup import (
     Updates,
     minimize_command,
 )
-from bot.demo.run.watch import Watched, objectives_table, timeline_line
+from bot.demo.run.watch import Json, Watched, objectives_table, timeline_line
 from bot.errors import SurroundingsError
 from bot.model.image import ImageKey
 from bot.report.text import print_track
 from bot.store.history.image_queries import ImageQueries
+from bot.store.records import Row
 from bot.web.addresses import image_url
 
 IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")
 MERGED_SECONDS = 60.0
 TRACK_SECONDS = 5 * 60.0
-Json = Mapping[str, Any]
 
 
 async def play_on(
@@ -131,7 +129,7 @@ def built_packages(places: BotPlaces, check: str) -> list[Path]:
     return sorted(path for log in logs if log for path in Path(log).parent.glob("*.rpm"))
 
 
-def _rows(places: BotPlaces, sql: str, values: list[object]) -> list[dict[str, Any]]:
+def _rows(places: BotPlaces, sql: str, values: list[object]) -> list[Row]:
     reader = ImageQueries(places.store)
     try:
         return reader.rows(sql, values)

@@ -36,6 +36,7 @@ from bot.demo.run.setup import (
     BotPlaces,
     BotProcess,
     DemoSetup,
+    ForgeSettings,
     begin_updates,
     free_port,
     github_settings,
@@ -45,6 +46,7 @@ from bot.demo.run.setup import (
     write_settings,
 )
 from bot.demo.run.watch import (
+    Json,
     Watch,
     Watched,
     builds_sentence,
@@ -215,12 +217,12 @@ async def _play(
             return 1 if failed else 0
 
 
-def _forge_settings(stage: DemoSetup, places: BotPlaces) -> dict[str, Any]:
+def _forge_settings(stage: DemoSetup, places: BotPlaces) -> ForgeSettings:
     if stage.hook is not None:
         token, url = stage.forge.token(BOT), stage.forge.url
         return token_settings(places, stage.kind, token, stage.hook, url)
     assert stage.app is not None
-    return github_settings(places, stage.forge, stage.app)
+    return github_settings(places.home, stage.forge, stage.app)
 
 
 def end_on_sigterm() -> None:
@@ -244,7 +246,7 @@ async def failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]
         console.print(failures_panel(failed, log or bot.tail()))
 
 
-async def check_result(url: str, seen: Watched) -> dict[str, Any]:
+async def check_result(url: str, seen: Watched) -> Json:
     """The check's final result from the bot's API, once it is there."""
     identity = seen.check
     end = time.monotonic() + RESULT_SECONDS
@@ -266,7 +268,7 @@ async def check_result(url: str, seen: Watched) -> dict[str, Any]:
             await asyncio.sleep(0.1)
 
 
-def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
+def _show_all(console: Console, seen: Watched, result: Json) -> None:
     if not seen.texts:
         return
     (first_at, first), (last_at, last) = seen.texts[0], seen.texts[-1]
@@ -282,7 +284,7 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
 
 
 async def _show_suggestions(
-    forge: LocalForge, pull: Pull, result: dict[str, Any], page: str, console: Console
+    forge: LocalForge, pull: Pull, result: Json, page: str, console: Console
 ) -> list[str]:
     """Show the suggestions on lines with their evidence; return a sentence if some are missing."""
     wanted = expected(result)

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, NotRequired, Self
 
 import aiohttp
 import yaml
+from typing_extensions import TypedDict
 
 from bot.demo.distribution.reference import ReferenceDistribution, write_repository
 from bot.demo.forge.server import LocalForge
@@ -81,10 +82,39 @@ def free_port() -> int:
     return port
 
 
-def github_settings(places: BotPlaces, forge: LocalForge, app: App) -> dict[str, Any]:
-    """The forge's part of the settings, for an App; its secrets are written beside the file."""
-    _write_secret(places.home / "app.pem", app.private_key)
-    _write_secret(places.home / "webhook-secret", app.secret)
+class SecretFile(TypedDict):
+    """A secret in the settings: the file that contains it."""
+
+    file: str
+
+
+class AppSettings(TypedDict):
+    """An App of the settings."""
+
+    id: int
+    private_key: SecretFile
+
+
+class ForgeSettings(TypedDict):
+    """A forge's part of the settings, with an App or with a token."""
+
+    type: str
+    api_url: str
+    app: NotRequired[AppSettings]
+    token: NotRequired[SecretFile]
+    webhook_secrets: list[SecretFile]
+
+
+class EngineSettings(TypedDict):
+    """The engine's part of the settings."""
+
+    database: NotRequired[SecretFile]
+
+
+def github_settings(home: Path, forge: LocalForge, app: App) -> ForgeSettings:
+    """The forge's part of the settings, for an App; its secrets are written to `home`."""
+    _write_secret(home / "app.pem", app.private_key)
+    _write_secret(home / "webhook-secret", app.secret)
     return {
         "type": "github",
         "api_url": forge.api_url,
@@ -95,7 +125,7 @@ def github_settings(places: BotPlaces, forge: LocalForge, app: App) -> dict[str,
 
 def token_settings(
     places: BotPlaces, kind: str, token: str, hook: WebHook, url: str
-) -> dict[str, Any]:
+) -> ForgeSettings:
     """The forge's part of the settings, for a token; its secrets are written beside the file.
 
     `url` is the address of the forge.
@@ -112,9 +142,9 @@ def token_settings(
 
 def write_settings(
     places: BotPlaces,
-    forge: dict[str, Any],
+    forge: ForgeSettings,
     repository: str,
-    engine: dict[str, Any] | None = None,
+    engine: EngineSettings | None = None,
 ) -> None:
     """Write the bot's settings file; `forge` is the result of one of the two functions above."""
     settings = {
@@ -277,14 +307,14 @@ def set_stage(
     forge.set_role(repository, MAINTAINER, "admin")
     # Users who may push here may have their changes built without permission.
     forge.set_role(repository, CONTRIBUTOR, "write")
-    forge.commit(
-        repository, "main", files.base, "nginx as the distribution has it\n",
+    repository.git.commit(
+        "main", files.base, "nginx as the distribution has it\n",
         author="Maria Maintainer <maria@example.org>", at=_START,
     )  # fmt: skip
     changed = {path: data for path, data in files.head.items() if files.base.get(path) != data}
     gone = dict.fromkeys(files.base.keys() - files.head.keys())
-    forge.commit(
-        repository, BRANCH, {**changed, **gone}, f"{files.title}\n",
+    repository.git.commit(
+        BRANCH, {**changed, **gone}, f"{files.title}\n",
         author="Jonas Contributor <jonas@example.org>", at=_CHANGE, start="main",
     )  # fmt: skip
     if kind == "gitlab":

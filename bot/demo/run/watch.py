@@ -32,6 +32,7 @@ STATUS = "minimize"
 SECONDS = 15.0
 
 _CONCLUSIONS = {"success": "success", "failed": "failure", "failure": "failure"}
+# An answer of the bot's own API, as its OpenAPI description has it.
 Json = Mapping[str, Any]
 Timeline = Callable[[float, str], None]
 
@@ -155,7 +156,7 @@ LINKED = "libxslt"  # no line names it: only the build finds it
 PROBLEMS = ("base-failed", "head-failed", "missing-requirement", "not-built")
 
 
-def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
+def problems_of(seen: Watched, result: Json) -> list[str]:
     """The errors, a sentence each."""
     problems = []
     if not seen.texts:

@@ -15,10 +15,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Console
@@ -42,6 +41,7 @@ from bot.demo.run.setup import (
     BotPlaces,
     BotProcess,
     DemoSetup,
+    EngineSettings,
     begin_updates,
     free_port,
     github_settings,
@@ -51,6 +51,7 @@ from bot.demo.run.setup import (
     write_settings,
 )
 from bot.demo.run.watch import (
+    Json,
     Watch,
     Watched,
     added_names,
@@ -121,7 +122,7 @@ async def running_bots(
         files = crcsum_repository_files()
         stage = set_stage(forge, files, places.url)
         assert stage.app is not None
-        settings = github_settings(places, forge, stage.app)
+        settings = github_settings(places.home, forge, stage.app)
         write_settings(places, settings, f"{OWNER}/{files.name}", engine=_engine(home, database))
         watch = Watch(forge)
         async with BotProcess(places, serve_command(places)) as bot:
@@ -133,7 +134,7 @@ async def running_bots(
                 yield stage, watch, bot
 
 
-def _engine(home: Path, database: str) -> dict[str, Any]:
+def _engine(home: Path, database: str) -> EngineSettings:
     secret = home / "database-url"
     secret.touch(mode=0o600)
     secret.write_text(database)
@@ -180,7 +181,7 @@ async def _began(worker: BotProcess) -> str:
     raise SurroundingsError("The second worker did not start.", worker.tail())
 
 
-def _show(console: Console, seen: Watched, result: Mapping[str, Any]) -> None:
+def _show(console: Console, seen: Watched, result: Json) -> None:
     for second, text in seen.texts:
         console.print(comment_panel(f"The comment after {second:.1f} s", text))
     table = Table(title="What the change adds to the image", title_justify="left")
@@ -194,7 +195,7 @@ def _show(console: Console, seen: Watched, result: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _built(result: Mapping[str, Any], arch: str) -> str:
+def _built(result: Json, arch: str) -> str:
     """A sentence on the build of an architecture's head."""
     for build in result["builds"]:
         if build["arch"] == arch and build["side"] == "head":
@@ -203,7 +204,7 @@ def _built(result: Mapping[str, Any], arch: str) -> str:
     return ""
 
 
-def _problems(seen: Watched, result: Mapping[str, Any]) -> list[str]:
+def _problems(seen: Watched, result: Json) -> list[str]:
     """The errors, a sentence each."""
     found = []
     if len(seen.texts) != _EDITS:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import gidgethub
 from yarl import URL
 
 from bot.forge.comments import RestComments, RestIssues
@@ -78,7 +77,7 @@ _ROLES: Mapping[str, Role] = {"read": "read", "write": "write", "admin": "admin"
 
 async def role(api: RepositoryApi, user: str) -> Role:
     """The role of a user, by teams too; only the repository's administrators may query it."""
-    answer = await found(api, api.path(f"/collaborators/{quoted(user)}/permission"))
+    answer = await api.found(api.path(f"/collaborators/{quoted(user)}/permission"))
     return _ROLES.get(str((answer or {}).get("permission")), "none")
 
 
@@ -90,7 +89,7 @@ async def is_member(api: RepositoryApi, group: str, user: str) -> bool:
     async for one in listed:
         if str(one["name"]).casefold() == team.casefold():
             member = f"/teams/{int(one['id'])}/members/{quoted(user)}"
-            return await found(api, member) is not None
+            return await api.found(member) is not None
     return False
 
 
@@ -98,7 +97,7 @@ async def pusher(api: RepositoryApi, repository: str, branch: str, sha: str) -> 
     """The user who pushed a commit to a branch; empty if not among the newest activities."""
     there = RepositoryApi(api.client, api.token, repository)
     # A fork may not be visible to the bot.
-    listed = await found(there, there.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN)
+    listed = await there.found(there.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN)
     for one in listed or ():  # newest first
         is_push = one.get("op_type") == "commit_repo" and one.get("ref_name") in (
             branch,
@@ -116,16 +115,6 @@ def _head_of(content: str) -> str:
         return str((data.get("HeadCommit") or data["Commits"][0])["Sha1"])
     except MISSHAPEN:
         return ""
-
-
-async def found(api: RepositoryApi, path: str, *nothing: HTTPStatus) -> Any:
-    """The answer of a path; null if the status is 404 or one of `nothing`."""
-    try:
-        return await api.client.getitem(path, oauth_token=api.token)
-    except gidgethub.HTTPException as error:
-        if error.status_code not in (HTTPStatus.NOT_FOUND, *nothing):
-            raise
-        return None
 
 
 # Accounts of the forge itself; the API does not mark programs' accounts.

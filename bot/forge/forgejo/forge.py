@@ -18,7 +18,6 @@ from bot.forge.forgejo.client import (
     ForgejoComments,
     ForgejoIssues,
     checks_of_commit,
-    found,
     head_repository,
     is_agit,
     is_member,
@@ -31,18 +30,9 @@ from bot.forge.forgejo.client import (
 )
 from bot.forge.forgejo.events import is_users_program, parse_event, push_of, read_delivery
 from bot.forge.forgejo.webhooks import begin
-from bot.forge.rest import ATTEMPTS, RepositoryApi, quoted
+from bot.forge.rest import RepositoryApi, quoted
 from bot.forge.rest_events import unedited
-from bot.forge.values import (
-    CommitCheck,
-    ForgeFile,
-    ForgeGoneError,
-    OpenPull,
-    PullRequest,
-    PullRequestKey,
-    Role,
-    StatusReport,
-)
+from bot.forge.values import ForgeFile, OpenPull, PullRequest, PullRequestKey, StatusReport
 from bot.git.mirror import GitCredential
 from bot.settings.forges import secret_text
 
@@ -53,13 +43,23 @@ _NEWEST = 5
 class Forgejo(TokenForge):
     """A Forgejo or Gitea, used with a token; neither has suggestions that a click applies."""
 
-    kind = TokenKind(HINT, begin, read_delivery, parse_event, ForgejoIssues, ForgejoComments)
+    kind = TokenKind(
+        HINT,
+        ForgejoClient,
+        RepositoryApi,
+        begin,
+        read_delivery,
+        parse_event,
+        ForgejoIssues,
+        ForgejoComments,
+        checks_of_commit,
+        role,
+        is_member,
+        is_program,
+    )
 
-    async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        """The pull request as it is now."""
-        async with self._errors(f"reading {key}"):
-            api = await self._api(key.repository)
-            return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
+    async def _pull(self, api: RepositoryApi, key: PullRequestKey) -> PullRequest:
+        return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files that it changes, over all pages."""
@@ -72,16 +72,6 @@ class Forgejo(TokenForge):
         """Set a commit status in the base repository, also for a fork's commit."""
         async with self._errors(f"setting the status of {sha[:12]} on {key}"):
             await put_status(await self._api(key.repository), sha, report)
-
-    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """The commit statuses, including those of Forgejo Actions."""
-        async with self._errors(f"listing the checks of {sha[:12]} on {key}"):
-            return tuple(await checks_of_commit(await self._api(key.repository), sha))
-
-    async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The role of a user; never triage or maintain, which Forgejo lacks."""
-        async with self._errors(f"asking for the role of {user} in {key.repository}"):
-            return await role(await self._api(key.repository), user)
 
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
         """The actor of the push, by the head repository's activities, else the repository's owner.
@@ -100,17 +90,6 @@ class Forgejo(TokenForge):
             own = repository.casefold() == key.repository.casefold()
             return owner or (None if own else repository.partition("/")[0])
 
-    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Return whether `user` is in the team `organisation/team`; the bot must be in that
-        organisation."""
-        async with self._errors(f"asking whether {user} is in {group}"):
-            return await is_member(await self._api(key.repository), group, user)
-
-    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Decide by the name alone: the API does not mark programs' accounts."""
-        del key
-        return is_program(user)
-
     async def _clone(self, repository: str) -> tuple[str, GitCredential]:
         # A token is the password for any user name.
         return repository, GitCredential("minimize", secret_text(self._token))
@@ -119,7 +98,7 @@ class Forgejo(TokenForge):
         """The pull request that was merged as a commit, or one of the newest that contains it."""
         async with self._errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
-            merged = await found(api, api.path(f"/commits/{quoted(sha)}/pull"))
+            merged = await api.found(api.path(f"/commits/{quoted(sha)}/pull"))
             if merged is not None and merged["base"]["ref"] == branch:
                 return int(merged["number"])
             newest = f"/pulls?state=all&sort=recentupdate&limit={_NEWEST}"
@@ -128,10 +107,6 @@ class Forgejo(TokenForge):
                 if came and pull["base"]["ref"] == branch and await _has(api, pull, sha):
                     return int(pull["number"])
         return None
-
-    async def repositories(self) -> tuple[str, ...]:
-        """None: the token's user may read many others; webhooks name those that are served."""
-        return ()
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         """The open pull requests, the most recently changed first."""
@@ -148,27 +123,12 @@ class Forgejo(TokenForge):
             listed = await api.get(f"/issues/{key.number}/comments?{query}")
         return unedited(key, listed, since, is_users_program, utc)[:100]
 
-    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+    async def _push(self, api: RepositoryApi, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by its current tip."""
-        try:
-            async with self._errors(f"asking for the tip of {branch} of {repository}"):
-                api = await self._api(repository)
-                found = await api.get(f"/branches/{quoted(branch)}")
-                after = str(found["commit"]["id"])
-                if after == before:
-                    return None
-                return push_of(self.name, await api.get(""), branch, before, after)
-        except ForgeGoneError:
+        after = str((await api.get(f"/branches/{quoted(branch)}"))["commit"]["id"])
+        if after == before:
             return None
-
-    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> RepositoryApi:
-        client = ForgejoClient(
-            self._sessions.get(),
-            api_url=self._settings.api_url,
-            attempts=attempts,
-            rate_limit=self._rate_limit,
-        )
-        return RepositoryApi(client, secret_text(self._token), repository)
+        return push_of(self.name, await api.get(""), branch, before, after)
 
     async def _ask_login(self, api: RepositoryApi) -> str:
         return str((await api.client.getitem("/user", oauth_token=api.token))["login"])

@@ -20,8 +20,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import gidgethub
-
 from bot.forge.rest import RepositoryApi, RestClient, quoted
 from bot.forge.values import (
     STATUS_NAME,
@@ -189,12 +187,12 @@ async def role(api: PagureApi, user: str) -> Role:
         for group in groups.get(access, ()):
             if await is_member(api, group, user):
                 return named
-    return "none" if await found(api, f"/user/{quoted(user)}?per_page=1") is None else "read"
+    return "none" if await api.found(f"/user/{quoted(user)}?per_page=1") is None else "read"
 
 
 async def is_member(api: PagureApi, group: str, user: str) -> bool:
     """Return whether a user is in a group; false if there is no such group."""
-    answer = await found(api, f"/group/{quoted(group)}")
+    answer = await api.found(f"/group/{quoted(group)}")
     return answer is not None and user in answer["members"]
 
 
@@ -210,16 +208,6 @@ def pusher(pull: Mapping[str, Any], repository: str) -> str | None:
     return None if own else name_of(source["user"])
 
 
-async def found(api: PagureApi, path: str) -> Any:
-    """The answer of a path; null if the status is 404."""
-    try:
-        return await api.client.getitem(path, oauth_token=api.token)
-    except gidgethub.HTTPException as error:
-        if error.status_code != HTTPStatus.NOT_FOUND:
-            raise
-        return None
-
-
 # The default of FLAG_STATUSES_LABELS: these, `error` and `canceled`.
 _STATUSES = {
     "pending": "pending",
@@ -230,7 +218,7 @@ _STATUSES = {
 }
 
 
-async def put_flag(api: PagureApi, sha: str, report: StatusReport, page: str) -> None:
+async def put_flag(api: RepositoryApi, sha: str, report: StatusReport, page: str) -> None:
     """Set the bot's flag of a commit; nothing is written if it is the same.
 
     A flag must have an address: `page` is used if the report has none.
@@ -253,7 +241,7 @@ def _uid(repository: str) -> str:
     return hashlib.sha256(f"{STATUS_NAME} {repository}".encode()).hexdigest()[:32]
 
 
-async def newest_flags(api: PagureApi, sha: str) -> dict[str, Mapping[str, Any]]:
+async def newest_flags(api: RepositoryApi, sha: str) -> dict[str, Mapping[str, Any]]:
     """The newest flag of each name, of a commit."""
     answer = await api.get(f"/c/{quoted(sha)}/flag")
     return {str(flag["username"]): flag for flag in answer["flags"]}  # the newest is last

@@ -26,20 +26,14 @@ from bot.forge.pagure.client import (
 from bot.forge.pagure.comments import PagureComments, PagureIssues
 from bot.forge.pagure.events import parse_event, push_of, read_delivery, unedited
 from bot.forge.pagure.webhooks import begin
-from bot.forge.rest import ATTEMPTS, RepositoryApi
+from bot.forge.rest import RepositoryApi
 from bot.forge.values import (
-    CommitCheck,
     ForgeFile,
-    ForgeGoneError,
     OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
-    Role,
     StatusReport,
-)
-from bot.settings.forges import (
-    secret_text,
 )
 
 # The number of recently changed pull requests that are searched for a commit.
@@ -50,14 +44,25 @@ _COMMENTS = 100
 class Pagure(TokenForge):
     """A Pagure, used with a token. Of the bot's comments with a marker the newest counts."""
 
-    kind = TokenKind(HINT, begin, read_delivery, parse_event, PagureIssues, PagureComments)
+    kind = TokenKind(
+        HINT,
+        PagureClient,
+        PagureApi,
+        begin,
+        read_delivery,
+        parse_event,
+        PagureIssues,
+        PagureComments,
+        checks_of_commit,
+        role,
+        is_member,
+        is_program,
+    )
 
-    async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        """The pull request as it is now, with the tip of its base branch."""
-        async with self._errors(f"reading {key}"):
-            api = await self._api(key.repository)
-            pull = await api.get(f"/pull-request/{key.number}?comments=false")
-            return pull_request_of(pull, await _branches(api), key)
+    async def _pull(self, api: PagureApi, key: PullRequestKey) -> PullRequest:
+        """The pull request, with the tip of its base branch."""
+        pull = await api.get(f"/pull-request/{key.number}?comments=false")
+        return pull_request_of(pull, await _branches(api), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files that it changes."""
@@ -72,32 +77,12 @@ class Pagure(TokenForge):
         async with self._errors(f"flagging {sha[:12]} on {key}"):
             await put_flag(await self._api(key.repository), sha, report, page)
 
-    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """The flags of the commit."""
-        async with self._errors(f"listing the flags of {sha[:12]} on {key}"):
-            return tuple(await checks_of_commit(await self._api(key.repository), sha))
-
-    async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The role of a user, by access to the project directly or by a group."""
-        async with self._errors(f"asking for the role of {user} in {key.repository}"):
-            return await role(await self._api(key.repository), user)
-
     async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
         """The owner of the fork, as Pagure does not record who pushed."""
         async with self._errors(f"asking who pushed {sha[:12]} of {key}"):
             api = await self._api(key.repository)
             pull = await api.get(f"/pull-request/{key.number}?comments=false")
             return pusher(pull, key.repository)
-
-    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Return whether `user` is in a group of the instance."""
-        async with self._errors(f"asking whether {user} is in {group}"):
-            return await is_member(await self._api(key.repository), group, user)
-
-    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Decide by the name alone."""
-        del key
-        return is_program(user)
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Do nothing: the API has no reactions."""
@@ -114,10 +99,6 @@ class Pagure(TokenForge):
                         return int(pull["id"])
         return None
 
-    async def repositories(self) -> tuple[str, ...]:
-        """None: a token may be valid for all projects; notifications name those that are served."""
-        return ()
-
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         """The open pull requests, over all pages, except those without commits."""
         async with self._errors(f"listing the pull requests of {repository}"):
@@ -132,39 +113,25 @@ class Pagure(TokenForge):
             pull = await api.get(f"/pull-request/{key.number}")
             return tuple(islice(unedited(key, pull, since), _COMMENTS))
 
-    async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
+    async def _push(self, api: PagureApi, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by its current tip."""
-        try:
-            async with self._errors(f"asking for the tip of {branch} of {repository}"):
-                api = await self._api(repository)
-                listed = await _branches(api)
-                after = listed["branches"].get(branch, before)
-                if after == before:
-                    return None
-                default, project = next(iter(listed["default"]), ""), await api.get("")
-                return push_of(self.name, project, branch, before, str(after), default)
-        except ForgeGoneError:
+        listed = await _branches(api)
+        after = listed["branches"].get(branch, before)
+        if after == before:
             return None
+        default, project = next(iter(listed["default"]), ""), await api.get("")
+        return push_of(self.name, project, branch, before, str(after), default)
 
     async def _clone(self, repository: str) -> tuple[str, None]:
         # The projects are public, so cloning needs no token.
         return repository, None
-
-    async def _api(self, repository: str, *, attempts: int = ATTEMPTS) -> PagureApi:
-        client = PagureClient(
-            self._sessions.get(),
-            api_url=self._settings.api_url,
-            attempts=attempts,
-            rate_limit=self._rate_limit,
-        )
-        return PagureApi(client, secret_text(self._token), repository)
 
     async def _ask_login(self, api: RepositoryApi) -> str:
         user = await api.client.post("/-/whoami", data=b"", oauth_token=api.token)
         return str(user["username"])
 
 
-async def _branches(api: PagureApi) -> dict[str, dict[str, str]]:
+async def _branches(api: RepositoryApi) -> dict[str, dict[str, str]]:
     """A project's branches: `branches` maps names to tips, `default` is the default branch."""
     found: dict[str, dict[str, str]] = await api.get("/git/branches?with_commits=true")
     return found

@@ -104,12 +104,8 @@ class ObjectiveWriter:
             )  # fmt: skip
         return int(row[0])
 
-    def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
-        """Record the images in which merged changes arrived with this run."""
-        with self._store.writing() as db:
-            self._landed(db, run, landed)
-
     def _landed(self, db: Database, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
+        """Record the images in which merged changes arrived with this run."""
         for change, key in landed:
             db.execute(
                 "update merged_changes set landed_run = coalesce(landed_run, ?) where id = ?",
@@ -123,20 +119,6 @@ class ObjectiveWriter:
                 [change, self._image(db, key), run],
             )
 
-    def record_objectives(
-        self,
-        run: int,
-        headings: Mapping[str, Heading],
-        states: Iterable[ObjectiveState],
-        renamed: Mapping[str, str] | None = None,
-    ) -> None:
-        """Store the state of every objective; only changes write a row.
-
-        `renamed` has the former ids of objectives by their new ones: their history is kept.
-        """
-        with self._store.writing() as db:
-            self._objectives(db, run, headings, states, renamed or {})
-
     def _objectives(
         self,
         db: Database,
@@ -145,6 +127,10 @@ class ObjectiveWriter:
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str],
     ) -> None:
+        """Store the state of every objective; a row is written only for one that changed.
+
+        `renamed` has the former ids of objectives by their new ones: their past goes with them.
+        """
         for new, old in renamed.items():
             _rename(db, old, new)
         self._headings(db, run, headings)

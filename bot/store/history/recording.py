@@ -97,7 +97,8 @@ class Recorder(ObjectiveWriter):
         renamed: Mapping[str, str] | None = None,
     ) -> None:
         """Record in one transaction how documents describe images, which images are described no
-        more (or again), and the state of every objective. Arguments as in `record_objectives`."""
+        more (or again), and the state of every objective. `renamed` has the former ids of
+        objectives by their new ones."""
         try:
             with self._store.writing() as db:
                 self._mark_gone(db, run, described)

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, RepositoryCall, caller_of, endpoint_below
+from bot.demo.forge.access import STATE, ApiError, UserCall, caller_of, endpoint_below
 from bot.demo.forge.forgejo.shapes import ForgejoShapes
 from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import ROLES, Comment, Json, Pull, Repository, User
@@ -55,20 +55,8 @@ def wrong(message: str) -> ApiError:
 
 
 @dataclass(frozen=True, slots=True)
-class Call(RepositoryCall):
+class Call(UserCall[ForgejoShapes]):
     """A request about a repository, with its caller."""
-
-    caller: User | None
-
-    @property
-    def shapes(self) -> ForgejoShapes:
-        return self.request.app[SHAPES]
-
-    @property
-    def user(self) -> User:
-        """The caller's account."""
-        assert self.caller is not None  # only signed-in users write
-        return self.caller
 
     @property
     def pull(self) -> Pull:
@@ -124,7 +112,7 @@ async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
     strange = set(request.query if reads else body) - set(known)
     if strange:
         raise wrong(f"unknown parameters: {sorted(strange)}")
-    return Call(request, repository, body, user)
+    return Call(request, repository, body, user, request.app[SHAPES])
 
 
 endpoint = endpoint_below("/repos/{owner}/{repo}", _call)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.demo.forge.gitstore import ZERO, Commit, FileChange
-from bot.demo.forge.state import State
+from bot.demo.forge.state import StateShapes
 from bot.demo.forge.values import (
     ROLES,
     Comment,
@@ -51,11 +51,8 @@ def stamp(at: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgejoShapes:
+class ForgejoShapes(StateShapes):
     """Maker of the objects; `web` is the forge's address."""
-
-    state: State
-    web: str
 
     def user(self, user: User) -> Json:
         return {

@@ -12,7 +12,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from bot.demo.forge.gitstore import FileChange
-from bot.demo.forge.state import State
+from bot.demo.forge.state import StateShapes
 from bot.demo.forge.values import (
     ROLES,
     App,
@@ -93,11 +93,9 @@ def urls(url: str, tails: str) -> Json:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountShapes:
+class AccountShapes(StateShapes):
     """Maker of the objects; `web` and `api` are the forge's base addresses."""
 
-    state: State
-    web: str
     api: str
 
     # Accounts and Apps

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, Caller, RepositoryCall, caller_of, endpoint_below
+from bot.demo.forge.access import STATE, ApiError, Caller, UserCall, caller_of, endpoint_below
 from bot.demo.forge.gitlab.shapes import LEVELS, GitLabShapes
 from bot.demo.forge.traffic import MOST_PER_PAGE, TRAFFIC, Handler, link_header, slice_of
 from bot.demo.forge.values import Comment, Json, Pull, Repository, User
@@ -88,26 +88,13 @@ def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Call(RepositoryCall):
+class Call(UserCall[GitLabShapes]):
     """A request about a repository, with its caller."""
-
-    caller: User | None
 
     @property
     def project(self) -> Repository:
         """The repository, which GitLab calls a project."""
         return self.repository
-
-    @property
-    def shapes(self) -> GitLabShapes:
-        return self.request.app[SHAPES]
-
-    @property
-    def user(self) -> User:
-        """The calling user; ApiError 401 for anonymous callers."""
-        if self.caller is None:
-            raise unauthorized()
-        return self.caller
 
     @property
     def merge(self) -> Pull:
@@ -176,7 +163,7 @@ async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
     if request.method in ("POST", "PUT"):
         body = await _body_of(request)
         refuse_unknown(body, known)
-    return Call(request, project, body, user)
+    return Call(request, project, body, user, request.app[SHAPES])
 
 
 endpoint = endpoint_below(PROJECT, _call)

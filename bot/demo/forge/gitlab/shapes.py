@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.demo.forge.gitstore import ZERO, FileChange
-from bot.demo.forge.state import State
+from bot.demo.forge.state import StateShapes
 from bot.demo.forge.values import (
     Comment,
     CommitStatus,
@@ -37,11 +37,8 @@ def stamp(at: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class GitLabShapes:
+class GitLabShapes(StateShapes):
     """Maker of the objects; `web` is the instance's URL."""
-
-    state: State
-    web: str
 
     def user(self, user: User) -> Json:
         return {

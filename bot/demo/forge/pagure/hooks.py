@@ -6,16 +6,15 @@ https://docs.pagure.org/pagure/usage/using_webhooks.html. Private projects send 
 from __future__ import annotations
 
 import json
-import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.pagure.shapes import PagureShapes, full_name
-from bot.demo.forge.traffic import Deliverer, Delivery
-from bot.demo.forge.values import Comment, CommitStatus, Json, Pull, Repository, User, WebHook
+from bot.demo.forge.traffic import Delivery, WebHooks
+from bot.demo.forge.values import Comment, CommitStatus, Json, Pull, Repository, User
 from bot.forge.pagure.webhooks import signed_headers
 
 # Actions of a pull request: GitHub's names to Pagure's topics; others are not announced.
@@ -28,18 +27,10 @@ _TOPICS = {
 
 
 @dataclass(frozen=True, slots=True)
-class PagureHooks:
+class PagureHooks(WebHooks):
     """Sender of notifications to the hooks of projects, or of all projects of a namespace."""
 
     shapes: PagureShapes
-    deliverer: Deliverer
-    hooks: list[WebHook] = field(default_factory=list)
-
-    def add_hook(self, url: str, secret: str | None = None, *, place: str = "") -> WebHook:
-        """Add a hook, whose secret is the key of its projects."""
-        hook = WebHook(url, secret or secrets.token_hex(20), place)
-        self.hooks.append(hook)
-        return hook
 
     async def pull_event(
         self, pull: Pull, action: str, user: User, before: str | None = None

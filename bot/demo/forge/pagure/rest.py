@@ -10,11 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.access import STATE, ApiError, UserCall, caller_of
 from bot.demo.forge.pagure.shapes import PagureShapes
-from bot.demo.forge.state import State
 from bot.demo.forge.traffic import TRAFFIC, Handler, slice_of
-from bot.demo.forge.values import ROLES, Json, Pull, Repository, User
+from bot.demo.forge.values import ROLES, Json, Pull, User
 
 API_PREFIX = "/api/0"
 SHAPES: web.AppKey[PagureShapes] = web.AppKey("pagure-shapes", PagureShapes)
@@ -43,36 +42,13 @@ def gone(what: str) -> ApiError:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(UserCall[PagureShapes]):
     """A request about a project; `user` is the caller, null if anonymous."""
-
-    request: web.Request
-    repository: Repository
-    user: User | None
-    body: Json
-
-    @property
-    def state(self) -> State:
-        return self.request.app[STATE]
-
-    @property
-    def shapes(self) -> PagureShapes:
-        return self.request.app[SHAPES]
-
-    @property
-    def writer(self) -> User:
-        """The caller's account."""
-        assert self.user is not None  # a POST has a token
-        return self.user
 
     @property
     def pull(self) -> Pull:
         """The pull request in the path; ApiError 404."""
-        number = int(self.request.match_info["number"])
-        found = self.state.pull(self.repository, number)
-        if found is None:
-            raise gone("Pull-Request")
-        return found
+        return self.pull_at("number", gone("Pull-Request"))
 
     def page(self, key: str, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
         """One page of a list."""
@@ -101,7 +77,8 @@ def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
             if found is None or found.private:
                 raise gone("Project")
             sent = await request.read()
-            return await function(Call(request, found, user, json.loads(sent) if sent else {}))
+            body: Json = json.loads(sent) if sent else {}
+            return await function(Call(request, found, body, user, request.app[SHAPES]))
 
         routes.route(method, "/fork/{fork}/{namespace}/{name}" + path)(handle)
         routes.route(method, "/{namespace}/{name}" + path)(handle)
@@ -194,7 +171,7 @@ async def diffstats(call: Call) -> web.Response:
 
 @endpoint("POST", "/pull-request/{number:[0-9]+}/comment")
 async def create_comment(call: Call) -> web.Response:
-    call.state.add_comment(call.pull, call.writer, _needed(call, "comment"))
+    call.state.add_comment(call.pull, call.user, _needed(call, "comment"))
     return web.json_response({"message": "Comment added"})
 
 
@@ -216,7 +193,7 @@ async def set_flag(call: Call) -> web.Response:
     if word not in _FLAGS:
         raise ApiError(HTTPStatus.BAD_REQUEST, "Invalid or incomplete input submitted")
     made = call.state.add_status(
-        call.repository, call.request.match_info["sha"], word, name, call.writer,
+        call.repository, call.request.match_info["sha"], word, name, call.user,
         description=text, target_url=url,
     )  # fmt: skip
     call.state.announce("status.created", made)
@@ -237,7 +214,7 @@ async def issues(call: Call) -> web.Response:
 @endpoint("POST", "/new_issue")
 async def create_issue(call: Call) -> web.Response:
     texts = _needed(call, "title"), _needed(call, "issue_content")
-    made = call.state.add_issue(call.repository, call.writer, *texts)
+    made = call.state.add_issue(call.repository, call.user, *texts)
     return web.json_response({"message": "Issue created", "issue": call.shapes.issue(made)})
 
 
@@ -252,7 +229,7 @@ async def change_issue(call: Call) -> web.Response:
     if what == "comment":
         issue.change(issue.title, text, issue.state)
         return web.json_response({"message": "Comment added"})
-    if ROLES.index(call.repository.role(call.user)) < ROLES.index("triage"):
+    if ROLES.index(call.repository.role(call.caller)) < ROLES.index("triage"):
         raise ApiError(HTTPStatus.FORBIDDEN, "You are not allowed to view this issue")
     issue.change(issue.title, issue.body, "open" if text == "Open" else "closed")
     return web.json_response({"message": ["Issue status updated"]})

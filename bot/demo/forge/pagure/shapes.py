@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from bot.demo.forge.state import State
+from bot.demo.forge.state import StateShapes
 from bot.demo.forge.values import Comment, CommitStatus, Issue, Json, Pull, Repository, User
 
 # The forge's roles by Pagure's names of access; users without one may read public projects.
@@ -32,11 +32,8 @@ def full_name(repository: Repository) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PagureShapes:
+class PagureShapes(StateShapes):
     """Maker of the objects; `web` is the forge's address."""
-
-    state: State
-    web: str
 
     def user(self, user: User) -> Json:
         path = f"user/{user.login}"
