@@ -273,6 +273,8 @@ def _by_label(weights: Mapping[int, int], labels: int) -> Sequence[int]:
     return found
 
 
+# A core is a set of variables of which one must be true, while no choice is taken back that is
+# among its labels. Where cores share no cost, what they cost adds up.
 # The limit of one call of the solver: calls that reach it find no core.
 _PROPAGATIONS = 100_000
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from bot.advice.contents import bare_commands, merged
+from bot.advice.contents import merged
 from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
 from bot.advice.programs import Opened
+from bot.advice.scriptlets import bare_commands
 from bot.model.package import Package
 
 Leaving = Sequence[frozenset[int]]
