@@ -10,6 +10,7 @@ saving.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -240,12 +241,8 @@ class _Reach:
         return self._overlays.providers(number) if number else ()
 
     def _is_identity(self, number: int) -> bool:
-        """Return whether a package identifies the distribution or is a kernel.
-
-        Such packages are never swapped: those built from the source of the package that provides
-        `system-release`, those of _FOUNDATIONS, and those of which several versions may be
-        installed.
-        """
+        """Return whether a package is a kernel, or of the source of `system-release` or of one of
+        _FOUNDATIONS; such packages are never swapped."""
         kernel = any(number in self._providers_of(name) for name in INSTALL_ONLY)
         return kernel or source_of(self._solvable(number)) in self._identity_sources
 
@@ -301,11 +298,8 @@ class _Reach:
                 yield unmet(tree, self._providing)
 
     def _possible(self, clause: Clause) -> bool:
-        """Return whether a clause holds in today's image.
-
-        Clauses that the plain solver's own answer breaks are no restrictions (such as versions of a
-        name for two architectures).
-        """
+        """Return whether a clause holds in today's image. One that the plain solver's own answer
+        breaks is no restriction (such as versions of a name for two architectures)."""
         return any(n in self._now if n > 0 else -n not in self._now for n in clause)
 
     def _exclusions(self, packages: Mapping[int, Candidate]) -> Iterator[Clause]:
@@ -344,14 +338,10 @@ class _Reach:
             if number not in several:
                 solvable = self._solvable(number)
                 groups.setdefault(solvable.nameid, []).append(solvable)
-        for group in groups.values():
-            for place, one in enumerate(group):
-                for other in group[:place]:
-                    beside = one.evrid == other.evrid and (
-                        self._foreign(one) != self._foreign(other)
-                    )
-                    if not beside:
-                        yield frozenset((-one.id, -other.id))
+        for first, second in (p for g in groups.values() for p in itertools.combinations(g, 2)):
+            same_version = first.evrid == second.evrid
+            if not (same_version and self._foreign(first) != self._foreign(second)):
+                yield frozenset((-first.id, -second.id))
 
     def _candidate(self, number: int) -> Candidate:
         solvable = self._solvable(number)

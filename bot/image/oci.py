@@ -88,9 +88,9 @@ class Attachment:
 class Layout:
     """A layout that is being written in a directory.
 
-    Blobs are written atomically, under their digests; `finish` replaces index.json atomically and
-    removes what no image needs any more. If the process is killed before that, the old layout
-    stands. While it is open, other processes that write the same layout wait.
+    Blobs are written atomically; `finish` replaces index.json atomically and removes the blobs of
+    no image. A process that is killed before that leaves the old layout. While it is open, other
+    processes that write the same layout wait.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -164,10 +164,7 @@ class Layout:
 
 
 def _platform(arch: str) -> Mapping[str, str]:
-    """Return the architecture fields of an image's configuration.
-
-    UsageError where Go has no name.
-    """
+    """Return an image configuration's fields of an architecture; UsageError without Go's name."""
     try:
         return PLATFORMS[arch]
     except KeyError:

@@ -107,11 +107,8 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPackage:
-    """A package on both sides whose version, size or dependencies differ.
-
-    Packages are paired by name and architecture. `delta` is bytes of installed size, null where a
-    side is unknown.
-    """
+    """A package of one name and architecture on both sides, with another version, size or
+    dependencies; `delta` is bytes of installed size, null where a side is unknown."""
 
     __pydantic_config__ = JSON
     name: str
