@@ -10,8 +10,11 @@ import faulthandler
 import gc
 import os
 import signal
+import sys
+import threading
+import traceback
 from collections.abc import Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 
@@ -24,16 +27,28 @@ def write_stacks(descriptor: int) -> None:
 def write_stacks_on_sigusr1(descriptor: int) -> None:
     """Install a handler of SIGUSR1 that writes them; to be called in the main thread.
 
-    The threads' stacks come from faulthandler, which works even when Python's own handlers do not
-    run because a call into C does not return.
+    faulthandler writes the main thread's stack at once, which works even when a call into C does
+    not return. The others are written by Python's own handler: faulthandler would read the frames
+    of threads that run meanwhile, and that ended busy processes by SIGSEGV (Python 3.13).
     """
 
-    def write_tasks(number: int, frame: FrameType | None) -> None:
+    def write_others(number: int, frame: FrameType | None) -> None:
         del number, frame
-        os.write(descriptor, task_stacks().encode(errors="replace"))
+        os.write(descriptor, (thread_stacks() + task_stacks()).encode(errors="replace"))
 
-    signal.signal(signal.SIGUSR1, write_tasks)
-    faulthandler.register(signal.SIGUSR1, descriptor, all_threads=True, chain=True)
+    signal.signal(signal.SIGUSR1, write_others)
+    faulthandler.register(signal.SIGUSR1, descriptor, all_threads=False, chain=True)
+
+
+def thread_stacks() -> str:
+    """Return the stack of every other thread, innermost call first, as text."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    lines = []
+    for ident, frame in sys._current_frames().items():
+        if ident != threading.get_ident():
+            lines.append(f"Thread {names.get(ident, ident)} (most recent call first):")
+            lines += [f"  {_place(f.f_code, line)}" for f, line in traceback.walk_stack(frame)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def task_stacks() -> str:
@@ -46,9 +61,12 @@ def task_stacks() -> str:
             continue
         lines.append(f"Task {task.get_name()} (most recent call last):")
         for frame, line in _frames(task.get_coro()):
-            code = frame.f_code
-            lines.append(f'  File "{code.co_filename}", line {line} in {code.co_qualname}')
+            lines.append(f"  {_place(frame.f_code, line)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _place(code: CodeType, line: int | None) -> str:
+    return f'File "{code.co_filename}", line {line} in {code.co_qualname}'
 
 
 def _frames(awaited: Any) -> Iterator[tuple[FrameType, int | None]]:

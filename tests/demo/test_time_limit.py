@@ -6,9 +6,12 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bot.stacks import task_stacks
+from bot.stacks import task_stacks, thread_stacks
 
 HOME = Path(__file__).parents[2]
 SPINS = """
@@ -71,6 +74,47 @@ def test_sigusr1_shows_where_a_process_is() -> None:
             assert process.poll() is None
         finally:
             process.kill()
+
+
+def test_sigusr1_ends_no_process_whose_threads_are_busy() -> None:
+    # faulthandler's way of all threads ended such a process within the first 250 signals.
+    with python(
+        "import os, threading, time\n"
+        "def deep(n): return n if n < 1 else deep(n - 1) + total(n - 1)\n"
+        "def total(n): return sum(x for x in (same(n) for _ in range(2)))\n"
+        "def same(n): return n\n"
+        "def work():\n"
+        "    while True: [deep(8) for _ in range(50)]\n"
+        "for _ in range(4): threading.Thread(target=work, name='busy', daemon=True).start()\n"
+        "write_stacks_on_sigusr1(os.open('/dev/null', os.O_WRONLY))\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(60)"
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            for _ in range(400):
+                process.send_signal(signal.SIGUSR1)
+                time.sleep(0.005)
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+def test_the_stacks_of_other_threads_are_shown() -> None:
+    def waits() -> None:
+        over.wait()
+
+    over = threading.Event()
+    with ThreadPoolExecutor(1, "other") as threads:
+        threads.submit(waits)
+        while (
+            " in test_the_stacks_of_other_threads_are_shown.<locals>.waits" not in thread_stacks()
+        ):
+            time.sleep(0.01)
+        assert "Thread other_0 (most recent call first):" in thread_stacks().splitlines()
+        assert " in test_the_stacks_of_other_threads_are_shown\n" not in thread_stacks()
+        over.set()
 
 
 def test_past_its_limit_a_program_ends_with_those_below_it() -> None:
