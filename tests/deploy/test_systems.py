@@ -2,8 +2,9 @@
 
 It knows what the packages bring that `deploy/setup.bash` may name there, and fails on any other
 name, as the real one does. Read in November 2026: Fedora's spec files, of Rawhide before 45's
-branch; RHEL 10's documentation and el10's package names, EPEL 10's; openSUSE's spec files. Those
-of Debian 12 and 13 were also run.
+branch; RHEL 10's documentation, some of el10's and of EPEL's package names; openSUSE's spec files.
+Names of RHEL and EPEL that were not found there are taken from Fedora's. Those of Debian 12 and 13
+were also run.
 """
 
 from __future__ import annotations
