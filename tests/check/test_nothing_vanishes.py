@@ -224,8 +224,8 @@ def test_a_head_that_needs_the_changes_packages_for_another_architecture_is_not_
     (problem,) = result.problems
     assert problem == (
         "web in minimal, repo x86_64: It is not known whether it can be installed: it needs"
-        " tool-libs.i686 of this change, which a check on x86_64 does not make. As they are"
-        " published, with the change's lines, it can be."
+        " tool-libs.i686 of this change, which a check on x86_64 does not make. With the"
+        " published ones and the change's added lines, it can be."
     )
 
 
