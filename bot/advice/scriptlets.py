@@ -1,8 +1,8 @@
-"""The unguarded commands of scriptlets: no test for the program before them, no `|| :` behind.
+"""The unguarded commands of scriptlets: without a test for their program, or `|| :` behind them.
 
-A scriptlet is gone through as a shell would without what is gone: a test for it fails, and what
-that decides is decided (`[ -x /usr/bin/ctl ] || exit 0` ends it well). Of other commands both
-outcomes are followed. What is not understood counts as a command that must succeed.
+A scriptlet is interpreted as a shell would run it without the missing files: a test for one fails
+(`[ -x /usr/bin/ctl ] || exit 0` then ends the scriptlet with success). For other commands both
+outcomes are followed. A scriptlet that cannot be parsed counts as one command that must succeed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from bot.advice.shell import (
 )
 
 Gone = Callable[[str], bool]
-"""Says whether a path or a program's name is one of those that would be missing."""
+"""Returns whether a path or a program's name would be missing."""
 
 _SHELL = re.compile(r"#!\s*(?:/usr)?/bin/(?:ba|da)?sh(?:\s+-\w+)*\s*$")
 _ERREXIT = re.compile(r"^#!.*\s-\w*e|\bset\b[^\n]*\s(?:-\w*e|-o\s+errexit)", re.MULTILINE)
 _FILE_TESTS = frozenset(("-x", "-e", "-f", "-s", "-r", "-L", "-h", "-d"))
 _FINDERS = frozenset((("command", "-v"), ("command", "-V"), ("type",), ("which",), ("hash",)))
-# A shell finds these without a file. (POSIX, XCU 2.14 and 2.9.1; bash and dash.)
+# Built into the shell (POSIX, XCU 2.14 and 2.9.1; bash and dash).
 _SPECIAL = re.compile(
     r":|\.|source|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset"
 )
@@ -42,7 +42,7 @@ _BUILTIN = re.compile(
     r"|mapfile|popd|printf|pushd|pwd|read|readarray|shopt|suspend|test|time|true|type|typeset"
     r"|ulimit|umask|unalias|wait"
 )
-# They change what commands behind them do.
+# Builtins that change the effect of later commands.
 _CHANGING = re.compile(
     r"\.|source|break|continue|eval|exec|export|readonly|return|set|shift|trap|unset|alias|cd"
     r"|declare|getopts|let|local|mapfile|popd|pushd|read|readarray|shopt|typeset|umask|unalias"
@@ -66,8 +66,8 @@ _Ended = bool
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a command stands: it runs only because something is `gone`; its failure is `ignored`;
-    it is the `last` of all."""
+    """The context of a command: `gone` if it runs only because a file is missing, `ignored` if its
+    failure is, `last` if it is the scriptlet's last one."""
 
     gone: bool = False
     ignored: bool = False
@@ -75,11 +75,10 @@ class _Place:
 
 
 def bare_commands(scriptlet: str, gone: Gone) -> Iterator[str]:
-    """Yield the commands that would fail, or no longer work, if they run something that is `gone`.
+    """Yield the commands that run without the files that are `gone` and whose failure counts.
 
-    Left out are those that would not run, and those whose failure is ignored. Where the scriptlet
-    would end badly for a test that fails then, the test is one of them. An interpreter that is no
-    shell is named in a first line `#!...`.
+    If a failing test would make the scriptlet itself fail, the test is one of them. An interpreter
+    other than a shell is named in a first line `#!...`.
     """
     first = scriptlet.partition("\n")[0]
     try:
@@ -98,16 +97,16 @@ def bare_commands(scriptlet: str, gone: Gone) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Run:
-    """One way through a scriptlet; `bare` is what was found."""
+    """One interpretation of a scriptlet; `bare` collects its unguarded commands."""
 
     gone: Gone
     errexit: bool
     bare: list[str] = field(default_factory=list)
     # The tests that fail, or hold, because something is gone.
     _tests: list[str] = field(default_factory=list)
-    # Variables that may have another value than today, with the commands to be blamed for it.
+    # Variables that may get another value than today, with the commands that are the reason.
     _changed: dict[str, list[str]] = field(default_factory=dict)
-    # A command that would have ended the scriptlet does not run: what is behind it does.
+    # A command that ends the scriptlet today does not run, so later ones do.
     _goes_on: bool = False
 
     def blame(self) -> None:
@@ -168,7 +167,7 @@ class _Run:
         return _Outcome.MAY_FAIL if place.gone else _Outcome.AS_EVER, False
 
     def _look_up(self, command: Command) -> None:
-        """Blames what may have changed the variables of a command."""
+        """Record the commands that may have changed the variables that a command uses."""
         if "$?" in command.text:
             self.blame()
         for name in _VARIABLE.findall(command.text):
@@ -179,7 +178,7 @@ class _Run:
             self._changed.setdefault(one or other, []).extend(blamed)
 
     def _tested(self, command: Command) -> _Outcome | None:
-        """The outcome of a test for something that is gone; none of another command."""
+        """Return the outcome of a test for a missing file; None for any other command."""
         words = list(command.words)
         if words[:1] == ["["] and words[-1] == "]":
             words = ["test", *words[1:-1]]
@@ -262,7 +261,7 @@ class _Run:
         return _Outcome.MAY_FAIL if bad else _Outcome.AS_EVER, both
 
     def _skip(self, nodes: Iterable[Node]) -> None:
-        """Takes in what is otherwise behind commands that do not run."""
+        """Record the effects that commands would have had that do not run."""
         for node in nodes:
             for command in commands_in(node):
                 self._change(command, self._tests)
@@ -272,7 +271,7 @@ class _Run:
 
 
 def _name(command: Command) -> str:
-    """The name of what a command runs, behind its assignments; empty where there is none."""
+    """Return the program of a command, after its assignments; empty if there is none."""
     return next((word for word in command.words if not re.match(r"[A-Za-z_]\w*=", word)), "")
 
 

@@ -1,9 +1,8 @@
-"""Scriptlets as trees: the grammar of POSIX (XCU 2.10), without what few of them have.
+"""A parser of shell scriptlets: the common part of the POSIX grammar (XCU 2.10).
 
-Loops, `case`, functions, here documents, arithmetic, nested substitutions and what only bash knows
-are not read: who asks gets UnreadableError, and takes the whole scriptlet for a command. (Weighed:
-bashlex is under the GPL; tree-sitter-bash has no wheels for ppc64le and s390x, and reads on after
-errors.)
+Loops, `case`, functions, here documents, arithmetic, nested substitutions and bash's extensions
+raise UnreadableError. Libraries weighed in November 2026: bashlex is under the GPL;
+tree-sitter-bash has no wheels for ppc64le and s390x, and continues after errors.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ _RESERVED = re.compile(
 
 
 class UnreadableError(ValueError):
-    """A scriptlet whose grammar is not known here."""
+    """A scriptlet uses grammar that this parser does not support."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A simple command: its words without quotes and redirections, and its text."""
+    """A simple command: its words without quotes and redirections, and its source text."""
 
     words: tuple[str, ...]
     text: str
@@ -41,7 +40,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """One or more commands, with `!` before them or not."""
+    """One or more commands joined by `|`; `negated` by a `!` before them."""
 
     parts: tuple[Node, ...]
     negated: bool
@@ -78,14 +77,14 @@ Node = Command | Pipeline | AndOr | If | Group
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Commands one after another; those of `background` are not waited for."""
+    """A list of commands; `background` has the indices of those that `&` ends."""
 
     nodes: tuple[Node, ...] = ()
     background: frozenset[int] = frozenset()
 
 
 def parse_shell(text: str) -> Body:
-    """The commands of a scriptlet. UnreadableError where it has what is not read here."""
+    """Parse a scriptlet; raises UnreadableError for unsupported grammar."""
     parser = _Parser(list(_tokens(text)))
     body = parser.body(())
     if parser.kind:
@@ -94,7 +93,7 @@ def parse_shell(text: str) -> Body:
 
 
 def commands_in(node: Node | Body) -> Iterator[Command]:
-    """All simple commands below a node, in their order."""
+    """Yield all simple commands below a node, in source order."""
     if isinstance(node, Command):
         yield node
     for each in _below(node):
@@ -128,7 +127,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _Parser:
-    """The tokens of a scriptlet, read from the first to the last."""
+    """A recursive descent parser over the tokens of a scriptlet."""
 
     def __init__(self, tokens: Sequence[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -160,7 +159,7 @@ class _Parser:
             self._at += 1
 
     def body(self, ends: Collection[str]) -> Body:
-        """Commands up to one of the words that end them, which is left."""
+        """Parse commands up to a word of `ends`, which is not consumed."""
         self._depth += 1
         if self._depth > _MOST_NESTED:
             raise UnreadableError("nested too deep")
@@ -221,7 +220,7 @@ class _Parser:
         return found
 
     def _redirections(self) -> None:
-        """Those of a compound command: only such that cannot fail."""
+        """Skip the redirections of a compound command; only those that cannot fail are supported."""
         while self.kind == "direction":
             self._at += 1
             if self.text != "/dev/null" and not self.text.isdigit():
@@ -261,5 +260,5 @@ class _Parser:
 
 
 def _unquoted(word: str) -> str:
-    """A word without quotes, where nothing in it is expanded."""
+    """Return a word without its quotes; unchanged if the shell would expand something in it."""
     return word if "$" in word or "`" in word else re.sub(r"\\\n|[\"'\\]", "", word)
