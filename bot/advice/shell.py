@@ -220,7 +220,7 @@ class _Parser:
         return found
 
     def _redirections(self) -> None:
-        """Skip the redirections of a compound command; only those that cannot fail are supported."""
+        """Skip redirections of a compound command; those that could fail are unsupported."""
         while self.kind == "direction":
             self._at += 1
             if self.text != "/dev/null" and not self.text.isdigit():
