@@ -174,7 +174,8 @@ def _smallest_advice(
     with job.pool.solved(job.request, job.overlay) as image:
         closure = image.closure
         if closure.status != "ok":
-            return ImageAdvice(key, "unsolvable", closure.problems), None
+            advice = ImageAdvice(key, "unsolvable", closure.problems, causes=closure.causes)
+            return advice, None
         candidates = candidates_of(image, key.arch, job.request.requests, siblings=bool(wish.edits))
         if wish.metric == "nodocs" and headers is not None:
             candidates = headers.sized(candidates, image.overlays)

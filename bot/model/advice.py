@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from bot.model.closure import UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.nevra import Nevra
 from bot.model.spec import SpecLine
@@ -199,7 +200,7 @@ class Retained:
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class ImageAdvice:
-    """The advice for one image; of an unsolvable image only its problems.
+    """The advice for one image; of an unsolvable image only its problems and their causes.
 
     `programs_by` is what was read to find the programs that no plan removes: with `headers` also
     the targets of links among them, with `files` also what units start, with `metadata` only those
@@ -214,6 +215,7 @@ class ImageAdvice:
     plans: tuple[Plan, ...] = ()
     retained: tuple[Retained, ...] = ()
     programs_by: KnownBy | None = None
+    causes: tuple[UnsolvableCause, ...] = ()
 
     def with_changes(self, changed: Callable[[ImageAdvice, Change], Change]) -> ImageAdvice:
         """Return the advice with each change of its plans and swaps replaced by `changed`."""

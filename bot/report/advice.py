@@ -23,7 +23,7 @@ from bot.model.advice import (
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.opportunity import Opportunity, suggestion_of
-from bot.report.answers import image_text
+from bot.report.answers import image_text, unsolvable_lines
 from bot.report.phrase import Phrase, to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.template import say
@@ -147,7 +147,7 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
     heading = image_text(image.key)
     if image.now is None or image.smallest is None:
         yield f"{heading}: cannot be installed"
-        yield from (f"  {visible(problem, 1000)}" for problem in image.problems)
+        yield from (f"  {line}" for line in unsolvable_lines(image))
         return
     yield f"{heading}: {_figures(image.now.packages, image.now.installed_size)}"
     yield from _smallest_lines(image.smallest, image.now.installed_size)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.model.closure import Closure, Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.report.causes import cause_phrase, why_unsolvable
+from bot.report.causes import UnsolvableAnswer, cause_phrase, why_unsolvable
 from bot.report.grouping import essential_causes
 from bot.report.phrase import Phrase, printable, to_plain, visible
 from bot.report.sizes import format_size
@@ -83,7 +83,7 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
         image = _image(answer.key)
         if answer.status != "ok":
             show(console, Text(_words(say.could_not_be_installed(image=image)), style="bold"))
-            for problem in _problems(answer):
+            for problem in unsolvable_lines(answer):
                 show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
@@ -155,7 +155,7 @@ def show(console: Console, renderable: RenderableType) -> None:
 
 def _closure_lines(closure: Closure) -> str:
     if closure.status != "ok":
-        problems = "".join(f"  {problem}\n" for problem in _problems(closure))
+        problems = "".join(f"  {problem}\n" for problem in unsolvable_lines(closure))
         return f"{_heading(closure)}\n{problems}"
     rows = list(_rows(closure))
     longest = max((len(name) for name, _, _ in rows), default=0)
@@ -177,7 +177,7 @@ def _heading(closure: Closure) -> str:
     )
 
 
-def _problems(answer: Closure | WhatIf) -> Iterator[str]:
+def unsolvable_lines(answer: UnsolvableAnswer) -> Iterator[str]:
     """Yield each cause with its chain, then the number of the causes left out."""
     causes = essential_causes(answer.causes)
     for cause in causes:

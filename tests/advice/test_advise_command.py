@@ -41,6 +41,7 @@ def run(tmp_path, tiny: Tiny, capsys):
     base.package("big-0:1-1.x86_64", size=2_000_000, provides=["web"], source="web-1-1")
     base.package("less-0:1-1.x86_64", size=9000, provides=["web"], source="web-1-1")
     base.package("broken-0:1-1.x86_64", requires=["nowhere"])
+    base.package("broken-0:0.9-1.x86_64", requires=["nowhere"])
     source = {
         "repos": {"base": {"name": "b", "baseurl": base.write()}},
         "releasever": "9",
@@ -120,7 +121,8 @@ def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):
         "    big-0:1-1.x86_64: 1 package, 2 MB\n"
         "\n"
         "broken on bare, repo, x86_64: cannot be installed\n"
-        "  nothing provides nowhere needed by broken-1-1.x86_64\n"
+        "  nothing provides nowhere, which broken requires\n"
+        "  and 1 more cause in packages that could have stood in for these\n"
     )
 
 
