@@ -128,6 +128,7 @@ END
 command dnf dnf dnf dnf
 module dnf python3-dnf python3-dnf python3-dnf
 command skopeo skopeo skopeo skopeo
+command curl curl curl curl
 command systemd-analyze systemd systemd systemd
 file /usr/sbin/setcap libcap2-bin libcap libcap-progs
 command npm npm nodejs-npm npm-default

@@ -39,6 +39,7 @@ ca-certificates file /etc/ssl/certs
 dnf command dnf
 python3-dnf module dnf
 skopeo command skopeo
+curl command curl
 systemd command systemd-analyze
 postgresql-server either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb
 postgresql command pg_dump
@@ -106,6 +107,7 @@ libsolv-tools command installcheck
 dnf command dnf
 python3-dnf module dnf
 skopeo command skopeo
+curl command curl
 systemd command systemd-analyze
 libcap2-bin file /usr/sbin/setcap
 npm command npm
