@@ -32,7 +32,7 @@ _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)$")
 _SONAME = re.compile(r"\.so(?:\.|$)")
 
 Written = Callable[[Nevra, str], bool | None]
-"""Whether a requirement is written by hand, by the package's header; None if that is unreadable."""
+"""Returns whether a requirement is written by hand, by the package's header; None if unreadable."""
 
 
 @dataclass(frozen=True, slots=True)

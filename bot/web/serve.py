@@ -306,9 +306,9 @@ async def _work(settings: Settings) -> None:
 def _tell_supervisor(state: str) -> None:
     """Send a state to whoever started this process and waits for it, as sd_notify(3) has it."""
     if address := os.environ.pop("NOTIFY_SOCKET", ""):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-            told.connect(re.sub("^@", "\0", address))
-            told.send(state.encode())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.connect(re.sub("^@", "\0", address))
+            supervisor.send(state.encode())
 
 
 def _processes(settings: Settings) -> Processes:
