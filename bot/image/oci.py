@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +36,7 @@ NAME = "org.opencontainers.image.ref.name"
 # images: tools refuse to choose among several (`skopeo inspect oci:DIR`).
 REFERRERS = "minimize.referrers"
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
+_UNFINISHED = ".new-"  # the prefix of files that are being written, renamed when they are whole
 # Go's names for rpm's architectures, which image configurations use.
 PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "x86_64": {"architecture": "amd64", "os": "linux"},
@@ -99,8 +101,8 @@ class Layout:
         self._written: set[str] = set()
         self._lock = contextlib.ExitStack()
         layout = directory / "oci-layout"
-        try:
-            if directory.exists() and any(directory.iterdir()) and not layout.exists():
+        with _writing(directory):
+            if not layout.exists() and _holds_others_files(directory):
                 raise UsageError(
                     f"{directory} is no OCI layout, and it is not empty.",
                     "Name another directory with --output.",
@@ -108,11 +110,9 @@ class Layout:
             self._blobs.mkdir(parents=True, exist_ok=True)
             # Its modification time is never changed later.
             self._lock.enter_context(locked(self._blobs.parent))
-            for leftover in self._blobs.glob(".new-*"):
+            for leftover in directory.rglob(f"{_UNFINISHED}*"):
                 leftover.unlink(missing_ok=True)
             _replace(layout, _json(_LAYOUT))
-        except OSError as error:
-            raise _unwritable(directory, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -123,10 +123,8 @@ class Layout:
     def add(self, media_type: str, content: bytes) -> Descriptor:
         """Add a blob of these bytes."""
         digest = hashlib.sha256(content).hexdigest()
-        try:
+        with _writing(self._directory):
             _replace(self._blobs / digest, content)
-        except OSError as error:
-            raise _unwritable(self._directory, error) from error
         self._written.add(digest)
         return Descriptor(media_type, f"sha256:{digest}", len(content))
 
@@ -136,13 +134,10 @@ class Layout:
 
     def add_layer(self, layer: Layer, compression: Compression) -> tuple[Descriptor, Blob]:
         """Add a blob of a layer, written as it is read."""
-        try:
-            with _beside(self._blobs / "layer") as new:
-                blob = write_blob(layer, compression, new)
-                digest = blob.digest.removeprefix("sha256:")
-                new.replace(self._blobs / digest)
-        except OSError as error:
-            raise _unwritable(self._directory, error) from error
+        with _writing(self._directory), _beside(self._blobs / "layer") as new:
+            blob = write_blob(layer, compression, new)
+            digest = blob.digest.removeprefix("sha256:")
+            new.replace(self._blobs / digest)
         self._written.add(digest)
         return Descriptor(LAYER[compression], blob.digest, blob.size), blob
 
@@ -154,13 +149,11 @@ class Layout:
             "manifests": [manifest.to_json()],
             "annotations": {REFERRERS: " ".join(one.digest for one in referrers)},
         }
-        try:
+        with _writing(self._directory):
             _replace(self._directory / "index.json", _json(index))
             for blob in self._blobs.iterdir():
                 if blob.name not in self._written:
                     blob.unlink(missing_ok=True)
-        except OSError as error:
-            raise _unwritable(self._directory, error) from error
 
 
 def _platform(arch: str) -> Mapping[str, str]:
@@ -243,13 +236,17 @@ def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
 
 def rfc3339(seconds: int) -> str:
     """Return a time in seconds since 1970 in OCI's format."""
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _json(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _holds_others_files(directory: Path) -> bool:
+    """Whether a directory without oci-layout has files that no killed process of ours left."""
+    names = (path.name for path in directory.rglob("*") if not path.is_dir())
+    return not all(name.startswith(_UNFINISHED) for name in names)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -260,7 +257,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
     os.fchmod(handle, 0o644)
     os.close(handle)
     try:
@@ -269,11 +266,16 @@ def _beside(path: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def _unwritable(directory: Path, error: OSError) -> SurroundingsError:
-    return SurroundingsError(
-        f"The layout cannot be written: {directory}: {error.strerror or error}.",
-        write_hint(error, "--output"),
-    )
+@contextlib.contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Raise SurroundingsError for an OSError within."""
+    try:
+        yield
+    except OSError as error:
+        raise SurroundingsError(
+            f"The layout cannot be written: {directory}: {error.strerror or error}.",
+            write_hint(error, "--output"),
+        ) from error
 
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

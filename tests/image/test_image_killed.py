@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import pytest
 
 from bot.demo.distribution.reference import ReferenceDistribution
 from bot.distro.cache import Cache
+from bot.image.oci import Layout
 from bot.image.tarformat import PartStore, PartWriter, key_of
 from tests.image.test_image_same_digest import composed, files_of
 
@@ -53,6 +55,23 @@ def test_a_killed_composition_leaves_nothing_that_the_next_one_trips_over(
     again = composed(reference, place, options=options)
     assert again["digest"] == whole["digest"]
     assert files_of(place / "image") == files_of(tmp_path / "whole" / "image")
+
+
+def test_what_a_killed_process_was_writing_in_a_layout_goes_with_the_next(tmp_path: Path) -> None:
+    place = tmp_path / "image"
+    (place / "blobs/sha256").mkdir(parents=True)
+    unfinished = [place / ".new-top", place / "blobs/sha256/.new-blob"]
+    # Before oci-layout is there, and when the image was once whole.
+    for _ in range(2):
+        for path in unfinished:
+            path.write_bytes(b"half")
+        with Layout(place) as layout:
+            layout.finish(layout.add("text/plain", b"whole"))
+        assert sorted(files_of(place)) == [
+            f"blobs/sha256/{hashlib.sha256(b'whole').hexdigest()}",
+            "index.json",
+            "oci-layout",
+        ]
 
 
 def test_a_part_whose_file_was_cut_is_made_again(cache: Cache) -> None:
