@@ -18,6 +18,8 @@ from bot.report.blocks import truncated
 from bot.report.phrase import Phrase, joined, plain
 from bot.report.template import Place, image_phrase, say, workload_name
 
+# The set of symbols that is required of a library: `libc.so.6(GLIBC_2.34)(64bit)`.
+_SYMBOLS = re.compile(r"^(\S+\.so[^\s()]*)\([^()]+\)(?=\(|$)")
 CauseKey = tuple[str, str, str, str, SpecLine | None, SpecLine | None]
 
 
@@ -168,15 +170,18 @@ def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause
     """Return the causes that a reader must know, in order.
 
     Causes in foreign architectures' packages are left out if there are others, and so are those in
-    an older version of a package whose newest fails too.
+    an older version of a package whose newest fails too, and versions of a missing library.
     """
     own = [cause for cause in causes if not cause.arch_only] or list(causes)
     versions: dict[tuple[str, str], Nevra] = {}
+    libraries = {(cause.needed_by, cause.capability) for cause in own if cause.kind == "missing"}
     essential = []
     for cause in own:
         nevra = cause.needed_by
         if nevra is None or versions.setdefault((nevra.name, nevra.arch), nevra) == nevra:
-            essential.append(cause)
+            library = _SYMBOLS.sub(r"\1()", cause.capability)
+            if library == cause.capability or (nevra, library) not in libraries:
+                essential.append(cause)
     return tuple(essential)
 
 

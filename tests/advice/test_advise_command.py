@@ -122,7 +122,7 @@ def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):
         "\n"
         "broken on bare, repo, x86_64: cannot be installed\n"
         "  nothing provides nowhere, which broken requires\n"
-        "  and 1 more cause in packages that could have stood in for these\n"
+        "  and 1 more cause, in these packages or in others that could have replaced them\n"
     )
 
 

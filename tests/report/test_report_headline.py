@@ -351,6 +351,23 @@ def test_foreign_and_older_causes_are_not_shown_beside_the_root() -> None:
 
 
 @pytest.mark.parametrize(
+    ("capability", "told"),
+    [
+        ("libldap.so.2(OPENLDAP_2.200)(64bit)", False),
+        ("libldap.so.2(OPENLDAP_2.200)", True),  # of another architecture
+        ("liblber.so.2(OPENLDAP_2.200)(64bit)", True),  # whose library is there
+        ("perl(libldap.so.2)", True),
+    ],
+)
+def test_versions_of_a_missing_library_are_not_shown_beside_it(capability: str, told: bool) -> None:
+    library, versions = (
+        UnsolvableCause("missing", text, nevra("squid", "x86_64"))
+        for text in ("libldap.so.2()(64bit)", capability)
+    )
+    assert essential_causes((library, versions)) == (library, versions)[: 1 + told]
+
+
+@pytest.mark.parametrize(
     ("cause", "clause"),
     [
         (UnsolvableCause("missing", "x", None), "nothing provides x, which the image requests"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.distro.objectives import Limits, ObjectiveDocument, Sizes, Target
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.closure import RepositoryState, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.surface import Advisories, Surface
@@ -163,7 +163,13 @@ class _Seeding:
         )
         if broken:
             problems = (f"nothing provides {HOSTILE}",)
-            facts = ClosureFacts("unsolvable", None, None, None, problems=problems, missing=("x",))
+            causes = tuple(
+                UnsolvableCause("missing", HOSTILE, Nevra("strange", 0, version, "1", key.arch))
+                for version in "21"
+            )
+            facts = ClosureFacts(
+                "unsolvable", None, None, None, problems=problems, missing=("x",), causes=causes
+            )  # fmt: skip
         digest = f"{facts.status}{[(str(m.nevra), m.installed_size) for m in members]}"
         before = self.last.get(key)
         if before is not None and before.digest == digest:

@@ -263,7 +263,8 @@ async def test_an_image_that_cannot_be_installed_says_why(site) -> None:
     assert (body["status"], body["packages"], body["totals"]) == ("unsolvable", None, None)
     page = await (await site.get(STRANGE)).text()
     assert "It cannot be installed." in page
-    assert "nothing provides &lt;script&gt;" in page
+    assert page.count("nothing provides &lt;script&gt;") == 1
+    assert "and 1 more cause, in these packages" in page
 
 
 async def test_what_is_not_there_is_404_in_words(site) -> None:

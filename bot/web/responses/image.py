@@ -16,6 +16,7 @@ from bot.objectives.attribution import (
     leaves_with,
     shortest_chains,
 )
+from bot.report.answers import unsolvable_lines
 from bot.store.history.values import ClosureFacts, Contents, Point, Status
 from bot.web.addresses import WINDOWS, Parameters, window
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
@@ -172,6 +173,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "most": MOST,
         "held": holding(found),
         "names": sorted({m.nevra.name for m in contents.members}),
+        "unsolvable": [] if ok else list(unsolvable_lines(facts)),
     }
     return PageResponse("image.html.j2", data, tables, extra)
 
