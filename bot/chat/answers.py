@@ -14,12 +14,13 @@ from typing import TypeVar
 from bot.chat.commands import COMMANDS, WORD, Name
 from bot.chat.parser import NotUnderstood, Question, say
 from bot.chat.questions import ChatFinding, wanted_workloads
-from bot.model.advice import Change, ImageAdvice, Plan, Smallest
+from bot.model.advice import ImageAdvice, Plan, Smallest
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
+from bot.report.edits import edit_phrase, evidence_phrases, programs_phrase
 from bot.report.grouping import arch_order, architectures, image_on, place_of
 from bot.report.objectives import limits_table
 from bot.report.phrase import Phrase, code, joined, listing, message, plain, to_text
@@ -274,7 +275,8 @@ def advice_of(advices: Sequence[ImageAdvice]) -> Phrase:
     parts = [_smallest(now, smallest)]
     for plans in zip(*(a.plans for a in found), strict=True):
         parts.append(_plan(plans))
-    return sentences(*parts)
+    evidence = _evidence_of(found[0].plans) if found else ()
+    return sentences(*parts, evidence, programs_phrase(found))
 
 
 def _smallest(now: str, smallest: Sequence[Smallest]) -> Phrase:
@@ -295,7 +297,7 @@ def _plan(plans: Sequence[Plan]) -> Phrase:
     return say.plan(
         edits=first.edits,
         size=size_span(plan.installed_size for plan in plans),
-        changes=joined(map(_change, first.changes), "; "),
+        changes=joined(map(edit_phrase, first.changes), "; "),
         names=listing(map(code, names)),
         bound="" if all(plan.proved for plan in plans) else _bound(plans),
     )
@@ -305,18 +307,18 @@ def _bound(found: Sequence[Smallest] | Sequence[Plan]) -> str:
     return size_span(one.bound for one in found)
 
 
-def _change(change: Change) -> Phrase:
-    if change.kind == "request":
-        return say.edit_request(package=change.package, to=change.to)
-    if change.kind == "prefer":
-        return say.edit_prefer(package=change.package, to=change.to, capability=change.capability)
-    if change.kind == "split":
-        return say.edit_split(
-            package=change.package, files=len(change.files), capability=change.capability
+def _evidence_of(plans: Sequence[Plan]) -> Phrase:
+    """Return the evidence for each edit of an image's plans, once."""
+    changes = {(c.kind, c.package, c.capability): c for plan in plans for c in plan.changes}
+    return sentences(
+        *(
+            say.edit_evidence(
+                edit=f"{change.package}:{change.capability}", evidence=sentences(*found)
+            )
+            for change in changes.values()
+            if (found := evidence_phrases(change))
         )
-    perhaps = change.kind in ("order", "weaken") and change.written is None
-    edit = say.edit_perhaps if perhaps else say.edit
-    return edit(package=change.package, to=change.to, capability=change.capability)
+    )
 
 
 # A full commit id of git, SHA-1 or SHA-256.

@@ -12,7 +12,6 @@ from bot.model.advice import (
     Change,
     Fleet,
     ImageAdvice,
-    KnownBy,
     KnownState,
     Metric,
     Plan,
@@ -24,6 +23,7 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.opportunity import Opportunity, suggestion_of
 from bot.report.answers import image_text, unsolvable_lines
+from bot.report.edits import edit_phrase, evidence_phrases, programs_phrase
 from bot.report.phrase import Phrase, to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.template import say
@@ -88,15 +88,6 @@ _METRICS: Mapping[Metric, str] = {
 }
 
 
-_PROGRAMS = "Each plan keeps the requested packages' programs in bin, sbin and libexec"
-_UNKNOWN: Mapping[KnownBy | None, str] = {
-    "metadata": f"{_PROGRAMS}. Not all headers could be read: targets of links, what units start"
-    " and uses of leaving packages are not known.",
-    "headers": f"{_PROGRAMS}, and the targets of links among them. Packages with units are not"
-    " available: what these start is not known.",
-}
-
-
 def _overall_lines(advice: Advice) -> Iterator[str]:
     yield "All images together, each edit alone:"
     for edit in advice.overall[:20]:
@@ -153,8 +144,8 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
     yield from _smallest_lines(image.smallest, image.now.installed_size)
     for plan in image.plans:
         yield from _plan_lines(plan, image.now.installed_size)
-    if image.plans and image.programs_by in _UNKNOWN:
-        yield f"  {_UNKNOWN[image.programs_by]}"
+    if kept := programs_phrase([image]):
+        yield f"  {to_plain(kept)}"
     if image.retained:
         yield "  What would leave with a package:"
     for held in image.retained[:10]:
@@ -196,7 +187,7 @@ def _swap_lines(swap: Swap) -> Iterator[str]:
             more = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
             yield f"      lacks {what}: {_names(lost[:8])}{more}"
     if swap.prefer is not None:
-        yield f"      or, for everybody: {_change(swap.prefer)}"
+        yield f"      or, for everybody: {_words(edit_phrase(swap.prefer))}"
 
 
 def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
@@ -206,12 +197,11 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     yield f"  {plural(plan.edits, 'edit')}: {figures}{less} ({_proof(plan.proved, plan.bound)})"
     yield from _addition_lines(plan)
     for change in plan.changes:
-        unknown = change.written is None and change.kind in ("order", "weaken")
-        perhaps = " (perhaps generated: no header could be read)" if unknown else ""
-        yield f"    {_change(change)}{perhaps}"
+        yield f"    {_words(edit_phrase(change))}"
         if change.opportunity is not None:
             yield f"      {_state(change.opportunity)}"
-        yield from _evidence_lines(change)
+        for phrase in evidence_phrases(change):
+            yield f"      {_words(phrase)}"
 
 
 def _state(known: KnownState) -> str:
@@ -221,36 +211,8 @@ def _state(known: KnownState) -> str:
     return f"{known.state}{saved}{where} (opportunity {visible(known.id)})"
 
 
-def _evidence_lines(change: Change) -> Iterator[str]:
-    found = change.evidence
-    use, precedents = found.use, found.precedent
-    if use == ():
-        where = "the files" if found.looked_into == "files" else "the headers"
-        yield f"      no trace of leaving packages in {where} of those that stay"
-    elif use:
-        more = f" and {len(use) - 5} more" if len(use) > 5 else ""
-        yield f"      leaving packages are named in {_names(use[:5])}{more}"
-    elif change.written is not None and change.kind != "request":
-        yield "      not all headers could be read: packages that stay may use leaving packages"
-    if found.integrity is False:
-        yield "      files of the smaller image refer to something that is missing"
-    if found.runs:
-        yield "      the workload's test succeeds in the smaller image"
-    for one in precedents:
-        yield f"      does without it: {visible(str(one.nevra))} in {visible(one.repository)}"
-
-
-def _change(change: Change) -> str:
-    package, capability = visible(change.package), visible(change.capability)
-    to = visible(change.to)
-    if change.kind == "request":
-        return f"request {to} instead of {package}"
-    if change.kind == "split":
-        files = plural(len(change.files), "file")
-        return f"{package}: {files} that need {capability} in a subpackage"
-    if change.kind == "prefer":
-        return f"{package}: {to} beside its requirement of {capability}"
-    return f"{package}: {to} instead of requiring {capability}"
+def _words(phrase: Phrase) -> str:
+    return visible(to_plain(phrase), _LONGEST)
 
 
 def _figures(packages: int, size: int | None) -> str:
@@ -265,6 +227,7 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(map(visible, names))
 
 
+_LONGEST = 1000  # characters of a line
 _NAMES = 5  # number of images that are named
 _WIDTH = 72
 
@@ -281,7 +244,9 @@ class OpportunityTexts:
 def opportunity_texts(one: Opportunity) -> OpportunityTexts:
     """Return the texts for the author of the edit, and for a person who asks for it."""
     subject = to_plain(_subject(one.change))
-    body = textwrap.fill(" ".join(map(to_plain, (*_effect(one), *evidence_phrases(one)))), _WIDTH)
+    body = textwrap.fill(
+        " ".join(map(to_plain, (*_effect(one), *evidence_phrases(one.change)))), _WIDTH
+    )
     what = to_plain(say.edit_write(to=one.change.to, package=one.change.package))
     question = to_plain(say.edit_report(subject=subject))
     # A pull request or commit with this line is recognised as making the edit.
@@ -319,23 +284,3 @@ def _effect(one: Opportunity) -> tuple[Phrase, ...]:
         say.edit_saves(size=format_size(one.saves), images=len(one.images), names=listed),
         say.edit_measured(arches=", ".join(arches)),
     )
-
-
-def evidence_phrases(one: Opportunity) -> tuple[Phrase, ...]:
-    """Return sentences on the evidence for and against an edit."""
-    found = one.change.evidence
-    if found.use is None:
-        use = say.edit_use_unknown()
-    elif found.use:
-        use = say.edit_use(traces=len(found.use), first=found.use[0])
-    elif found.looked_into == "files":
-        use = say.edit_no_use()
-    else:
-        use = say.edit_no_use_in_headers()
-    without = ", ".join(dict.fromkeys(each.repository for each in found.precedent))
-    further = (
-        (found.integrity is False, say.edit_lacks()),
-        (found.runs is True, say.edit_runs()),
-        (bool(without), say.edit_precedent(repositories=without)),
-    )
-    return (use, *(phrase for holds, phrase in further if holds))

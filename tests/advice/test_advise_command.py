@@ -189,7 +189,7 @@ def test_other_documents_that_do_without_a_requirement_are_precedents(run, tiny,
     }
     # What the cache does not have is not fetched for it.
     assert found == {"web": [{"repository": "newer", "nevra": "app-0:2-1.x86_64"}]}
-    assert "in newer\n" in run("app")[1]
+    assert "app-0:2-1.x86_64 in newer does without this requirement.\n" in run("app")[1]
 
 
 @pytest.fixture

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bot.chat.answers import advice_of
-from bot.model.advice import Advice, Change, Figures, ImageAdvice, Losses, Plan, Smallest, Swap
+from bot.model.advice import (
+    Advice,
+    Change,
+    Evidence,
+    Figures,
+    ImageAdvice,
+    Losses,
+    Plan,
+    Smallest,
+    Swap,
+)
 from bot.model.image import ImageKey
 from bot.report.advice import advice_text
 from bot.report.phrase import to_plain
@@ -37,8 +49,9 @@ def test_architectures_are_a_span_and_their_plan_is_one():
     second = replace(PLAN, installed_size=32_000_000, request=("a",))
     assert text(advice("x86_64", SMALLEST, PLAN), advice("aarch64", larger, second)) == (
         "50 MB; 43 to 44 MB serves the same request, with libcurl-minimal requested too."
-        " With 1 edit 31 to 32 MB: perhaps %{?systemd_ordering} in nginx instead of requiring"
-        " systemd (no header could be read), and a requested."
+        " With 1 edit 31 to 32 MB: nginx: %{?systemd_ordering} instead of requiring systemd"
+        " (perhaps generated: no header could be read), and a requested."
+        " nginx:systemd: Not all packages could be read: what stays may use what would leave."
     )
 
 
@@ -61,8 +74,22 @@ def test_what_is_not_proved_has_its_bound():
 
 
 def test_a_written_edit_and_another_request_are_no_perhaps():
-    written = replace(PLAN, changes=(replace(ORDER, written=True), REQUEST))
+    order = replace(ORDER, written=True, evidence=Evidence((), looked_into="files"))
+    written = replace(PLAN, changes=(order, REQUEST))
     assert text(advice("x86_64", SMALLEST, written)).endswith(
-        "31 MB: %{?systemd_ordering} in nginx instead of requiring systemd;"
-        " nginx-core requested instead of nginx."
+        "31 MB: nginx: %{?systemd_ordering} instead of requiring systemd;"
+        " request nginx-core instead of nginx."
+        " nginx:systemd: No file, scriptlet or unit of what stays names what would leave."
     )
+
+
+@pytest.mark.parametrize("known_by", ["files", "headers", "metadata"])
+def test_a_comment_tells_of_an_edit_what_the_command_tells(known_by):
+    used = replace(ORDER, evidence=Evidence(("/usr/bin/a", "/usr/bin/b"), False, True))
+    plan = replace(PLAN, changes=(used,))
+    found = replace(advice("x86_64", SMALLEST, plan), programs_by=known_by)
+    told = text(found)
+    lines = [line.strip() for line in advice_text(Advice("installed", (found,))).splitlines()]
+    first = next(n for n, line in enumerate(lines) if line.startswith("nginx: "))
+    assert [line for line in lines[first:] if line not in told] == []
+    assert len(lines) - first == (4 if known_by == "files" else 5)

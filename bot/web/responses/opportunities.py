@@ -10,7 +10,8 @@ from typing import Annotated
 from bot.model.advice import Change, Evidence
 from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
-from bot.report.advice import evidence_phrases, opportunity_texts
+from bot.report.advice import opportunity_texts
+from bot.report.edits import evidence_phrases
 from bot.report.phrase import to_plain
 from bot.report.sizes import format_size
 from bot.store.opportunities import Opportunities as Stored
@@ -129,7 +130,7 @@ def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
     data = OpportunityPage(
         _row(one),
         one.change,
-        [to_plain(phrase) for phrase in evidence_phrases(one)],
+        [to_plain(phrase) for phrase in evidence_phrases(one.change)],
         [
             SavedImage(i.workload, i.environment, i.arches, i.saves, i.before, i.after)
             for i in one.images
