@@ -244,7 +244,7 @@ def _json(document: Mapping[str, object]) -> bytes:
 
 
 def _holds_others_files(directory: Path) -> bool:
-    """Whether a directory without oci-layout has files that no killed process of ours left."""
+    """Return whether a directory has files other than those that a killed process of ours left."""
     names = (path.name for path in directory.rglob("*") if not path.is_dir())
     return not all(name.startswith(_UNFINISHED) for name in names)
 
