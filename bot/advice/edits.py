@@ -134,6 +134,11 @@ def capability_name(capability: str) -> str | None:
     return _plain_name(capability)
 
 
+def edited_name(capability: str) -> str:
+    """Return the name by which edits know a requirement, of a generated one without its version."""
+    return capability_name(capability) or split_capability(capability).name
+
+
 def _plain_name(capability: str) -> str | None:
     name = _ISA.sub("", split_capability(capability).name)
     generated = "(" in name or name.startswith("/") or _SONAME.search(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bot.advice.edits import capability_name
+from bot.advice.edits import edited_name
 from bot.check.evidence import Sides
 from bot.check.requested import Requests
 from bot.check.target import Target
@@ -54,7 +54,7 @@ def _by_package(
 def _names(overlay: Overlay, kind: DependencyKind) -> Mapping[str, Names]:
     return {
         package.nevra.name: frozenset(
-            capability_name(each.capability) or each.capability for each in package.of_kind(kind)
+            edited_name(each.capability) for each in package.of_kind(kind)
         )
         for package in overlay.packages
     }

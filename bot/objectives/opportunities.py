@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
 from bot.advice.advise import Wish, advise
-from bot.advice.edits import capability_name
+from bot.advice.edits import edited_name
 from bot.advice.headers import HeaderFacts
 from bot.advice.maintainers import Maintainers
 from bot.advice.precedents import with_precedents
@@ -191,8 +191,7 @@ def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configur
 
 
 def _requires(package: Package, capability: str) -> bool:
-    needs = package.of_kind("requires")
-    return any(capability in (capability_name(d.capability), d.capability) for d in needs)
+    return any(edited_name(d.capability) == capability for d in package.of_kind("requires"))
 
 
 def _suggests(package: Package, name: str) -> bool:

@@ -47,6 +47,14 @@ def test_a_requirement_that_is_nowhere_any_more_is_an_edit() -> None:
     assert edits(x86_64=(base["x86_64"], overlay("x86_64", *before[:2]))) == [
         MadeEdit("c9", "app", ("libz.so.1()(64bit)",))
     ]
+    # A generated requirement of another version is the same requirement.
+    versions = [
+        overlay("x86_64", f"requires config(app) = {v}", "requires ext(x) >= 1") for v in "12"
+    ]
+    assert edits(x86_64=(versions[0], versions[1])) == []
+    assert edits(x86_64=(versions[0], overlay("x86_64", "requires config(app) = 1"))) == [
+        MadeEdit("c9", "app", ("ext(x)",))
+    ]
     # Of a package that is new or gone nothing is known.
     assert edits(x86_64=(base["x86_64"], overlay("x86_64", name="other"))) == []
 
