@@ -94,7 +94,9 @@ def _of_data(data: Any, path: Path) -> Maintainers:
     try:
         found = validated(_ByName, data, str(path))
     except InvalidDataError as error:
-        places = "; ".join(f"{dotted(p.place)}: {p.message}" for p in error.problems[:5])
+        places = "; ".join(
+            f"{dotted(p.place) or 'the file'}: {p.message}" for p in error.problems[:5]
+        )
         raise UsageError(
             f"{path} does not map sources to maintainers: {places}.",
             "Write `nginx: web-sig`, or a list of several.",

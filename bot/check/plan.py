@@ -75,9 +75,12 @@ def make_plan(
         for document in chosen
     )
     if not any(own for _, own in targets):
+        there = dict.fromkeys(arch for document in chosen for arch in document.architectures)
         raise UsageError(
-            "No repository document has these architectures.",
-            "`minimize config check` lists what is wrong with the documents.",
+            f"No repository document of this check has the architecture {' or '.join(arches)}.",
+            f"There is {' or '.join(there)}."
+            if there
+            else "Their field `architectures` lists none.",
         )
     return Plan(
         targets=tuple((document, own) for document, own in targets if own),

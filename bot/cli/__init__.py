@@ -98,8 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as error:
         code = 130
+        if isinstance(error.__context__, EOFError):
+            click.echo("\nerror: The input ended before this question was answered.", err=True)
+            click.echo("       Answer in a terminal, or give a line for each question.", err=True)
+            code = 2
     except click.ClickException as error:
         error.show()
         code = 2

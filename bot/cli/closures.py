@@ -93,7 +93,8 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
 
         with_package = [answer for answer in answers if answer.nevra is not None]
         # Most of all images do not have the package.
-        print_why(answers if choice.workloads or not with_package else with_package, console())
+        shown = answers if choice.workloads or not with_package else with_package
+        print_why(package, shown, console())
     if not any(answer.nevra for answer in answers):
         names.suggest()
     return 3 if unsolvable else 0

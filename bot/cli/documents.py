@@ -11,7 +11,7 @@ import click
 
 from bot.cli.options import Places, built_in_documents, common, formats
 from bot.cli.output import console, echo, print_json
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
 
 if TYPE_CHECKING:
     from bot.distro.load import DocumentProblem
@@ -114,9 +114,15 @@ def config_init(directory: Path | None, places: Places) -> int:
             f"{target} has {existing[0]} already{more}.",
             "Nothing was written. Name a new folder: minimize config init DIRECTORY",
         )
-    target.mkdir(parents=True, exist_ok=True)
-    for path in documents:
-        (target / path.name).write_bytes(path.read_bytes())
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in documents:
+            (target / path.name).write_bytes(path.read_bytes())
+    except OSError as error:
+        raise SurroundingsError(
+            f"The documents cannot be written to {target}: {error.strerror}.",
+            "Name a folder that this user can write: minimize config init DIRECTORY",
+        ) from error
     chosen = "" if target == Path("config") else f" --config {target}"
     echo(
         f"Wrote {plural(len(documents), 'document')} to {target}. Change what is not yours, then:\n"

@@ -119,22 +119,38 @@ class Choice:
 
     def keys(self, configuration: Configuration) -> tuple[ImageKey, ...]:
         """Return the images, sorted; UsageError if there is none, or if a name is not known."""
+        keys = self._keys(configuration)
+        if not keys:
+            raise UsageError("No image matches these choices.", self._lack(configuration))
+        return keys
+
+    def _keys(self, configuration: Configuration) -> tuple[ImageKey, ...]:
         from bot.distro.images import image_keys
 
-        keys = image_keys(
+        return image_keys(
             configuration,
             workloads=self.workloads,
             environments=self.environments,
             repositories=self.repositories,
             arches=self.arches,
         )
-        if not keys:
-            raise UsageError(
-                "No image matches these choices.",
-                "A workload and an environment need a label in common, and the environment must"
-                " list the repository document.",
-            )
-        return keys
+
+    def _lack(self, configuration: Configuration) -> str:
+        """Return why no image matches, as a hint."""
+        for kind, documents in (
+            ("repository", configuration.repositories),
+            ("environment", configuration.environments),
+            ("workload", configuration.workloads),
+        ):
+            if not documents:
+                return f"The configuration has no {kind} document."
+        if others := replace(self, arches=())._keys(configuration):
+            there = dict.fromkeys(key.arch for key in others)
+            return f"Without --arch there are images on {', '.join(there)}."
+        return (
+            "A workload and an environment need a label in common, and the environment must list"
+            " the repository document."
+        )
 
     def images(self, places: Places) -> Iterator[tuple[Pool, ImageRequest]]:
         """Yield the pool of each image, and its request."""

@@ -230,8 +230,8 @@ class GitRepository:
             size += len(content)
             if size > max_bytes or files > limits.CHECKOUT_FILES:
                 raise ChangeError(
-                    f"The files of {commit} are more than {max_bytes} bytes or"
-                    f" {limits.CHECKOUT_FILES} files.",
+                    f"{'The' if commit == WORKING_TREE else 'Commit'} {commit} has more than"
+                    f" {limits.CHECKOUT_FILES} files or {max_bytes} bytes.",
                     "Nothing was evaluated: this is the limit for a checkout.",
                 )
             if not write_below(directory, path, mode, content):

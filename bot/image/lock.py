@@ -20,6 +20,7 @@ from bot.model.nevra import parse_nevra
 from bot.model.package import Location, Package
 
 _VERSION = 1
+_LOCK_HINT = "`minimize image` writes one beside each layout: DIR.lock."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,11 @@ def read_lock(path: Path) -> Lock:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UsageError(f"{path} is no lock file: {error}.") from error
+        raise UsageError(
+            f"{path} is no lock file: it is not JSON ({error}).", _LOCK_HINT
+        ) from error
     if not isinstance(document, dict) or document.get("minimize-lock") != _VERSION:
-        raise UsageError(f"{path} is no lock file of version {_VERSION}.")
+        raise UsageError(f"{path} is no lock file of version {_VERSION}.", _LOCK_HINT)
     try:
         images = tuple(_description(image) for image in document["images"])
         lock = Lock(images, str(document["digest"]), str(document["format"]), document["rpm"])

@@ -44,14 +44,17 @@ def print_closures(closures: Iterable[Closure], console: Console) -> None:
         console.print()
 
 
-def print_why(whys: Iterable[Why], console: Console) -> None:
-    """Print for each image the chains as trees, and what would remove the package."""
+def print_why(package: str, whys: Iterable[Why], console: Console) -> None:
+    """Print for each image the chains to `package` as trees, and what would remove it."""
     from rich.text import Text
 
     console = fitted(console)
     for why in sorted(whys, key=lambda w: w.key):
         if why.nevra is None:
-            show(console, Text(_words(say.is_not_in(image=_image(why.key))), style="bold"))
+            show(
+                console,
+                Text(_words(say.is_not_in(package=package, image=_image(why.key))), style="bold"),
+            )
             continue
         heading = Text(visible(str(why.nevra)), style="bold")
         show(

@@ -40,7 +40,7 @@ def not_before(row: Row) -> Phrase:
     """Return the reason why images could not be installed before the change either."""
     own = row.first.reason
     return (
-        message(own.rstrip("."))
+        message(own[0].lower() + own[1:].rstrip("."))
         if own
         else why_unsolvable(row.first.base, row.first.base.more_causes)
     )

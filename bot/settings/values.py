@@ -306,7 +306,7 @@ class SettingsError(UsageError):
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
         super().__init__(
             f"The settings in {path} are invalid:\n  " + "\n  ".join(problems),
-            "\nconfig/bot.yaml shows every field.",
+            "config/bot.yaml shows every field.",
         )
         self.problems = problems
 
@@ -387,6 +387,8 @@ def _problem_lines(path: Path, text: YamlText, error: ValidationError) -> list[s
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = "unknown field"
+        elif item["type"] == "path_type":
+            message = "expected a path"
         field = ".".join(str(s) for s in steps) or "the file"
         lines[f"{path}:{text.line_of(tuple(steps))}: {field}: {message}"] = None
     return list(lines)

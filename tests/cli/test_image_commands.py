@@ -155,7 +155,7 @@ def test_a_name_that_no_repository_knows_is_refused_with_the_one_that_is_meant(
 def test_a_name_that_only_other_images_have_is_no_mistake(run: Run) -> None:
     code, out, err = run("why", "perl", "--on", "fedora-45", "--workload", "shell")
     assert (code, err) == (0, "")
-    assert "It is not in shell on minimal" in out
+    assert "perl is not in shell on minimal" in out
     code, out, _ = run("what-if", "drop", "perl", "--on", "fedora-45", "--workload", "shell")
     assert (code, "nothing in this image requires perl" in out) == (0, True)
 
@@ -194,3 +194,26 @@ def test_config_check_online_finds_packages_that_no_repository_has(
     assert code == 2
     assert [(e["file"], e["field"]) for e in errors] == [(str(path), "data.packages.1")] * 2
     assert "fedora-45 has no `shel` for x86_64; did you mean shell?" in errors[1]["message"]
+
+
+@pytest.mark.usefixtures("documents")
+def test_where_no_image_matches_it_is_said_what_there_is(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("closure", "web", "--on", "fedora-45", "--arch", "s390x")
+    assert code == 2
+    assert "Without --arch there are images on x86_64." in err
+    (tmp_path / "config").mkdir()
+    code, _, err = run("closure", "--config", str(tmp_path / "config"))
+    assert (code, "The configuration has no repository document." in err) == (2, True)
+
+
+@pytest.mark.usefixtures("documents")
+def test_documents_that_cannot_be_written_are_an_error_with_its_remedy(run: Run) -> None:
+    Path("file").write_text("")
+    code, _, err = run("config", "init", "file/config")
+    assert (code, err.splitlines()) == (
+        1,
+        [
+            "error: The documents cannot be written to file/config: Not a directory.",
+            "       Name a folder that this user can write: minimize config init DIRECTORY",
+        ],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import stat
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from bot.cli import cli
+from bot.cli import cli, main
 from bot.demo.run.setup import free_port
 from bot.errors import SurroundingsError
 from bot.forge.github.manifest import NewApp, Registration, exchange_code, register_app
@@ -160,3 +161,13 @@ def test_an_operators_own_authorities_are_written_down(
     monkeypatch.setenv("MINIMIZE_CA_FILE", str(authorities))
     answered(*GITLAB, "http://127.0.0.1:9", "glpat-secret", "acme/*", "fedora-45")
     assert load_settings(tmp_path / "mine/bot.yaml").ca_file == authorities
+
+
+def test_questions_without_answers_are_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(SystemExit) as ended:
+        main(["setup", "bot.yaml", "--on", "fedora-45"])
+    assert ended.value.code == 2
+    assert "The input ended before this question was answered." in capsys.readouterr().err

@@ -238,7 +238,7 @@ class Archive:
     def evaluated(self, key: ImageKey, date: str | None) -> Evaluation:
         """An image's evaluation at a time. Raises a 404 if there was none until then."""
         if self.history.image(key) is None:
-            raise missing("No such image was ever evaluated. /images lists those there are.")
+            raise missing("No image of this address was ever evaluated. /images lists all.")
         found = self.history.evaluation(key, date)
         if found is None:
             raise missing(f"This image was not evaluated until {date}.")
