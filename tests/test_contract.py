@@ -8,10 +8,14 @@ from typing import Any
 
 import click
 import pytest
+from pydantic import TypeAdapter
 
 from bot import __version__
 from bot.chat.commands import commands_table
 from bot.cli import cli
+from bot.model.advice import Advice
+from bot.model.closure import Impact, WhatIf, Why
+from bot.store.history.values import ClosureFacts
 from bot.web.openapi import describe
 
 CONTRACT = (Path(__file__).parents[1] / "bot/CONTRACT.md").read_text()
@@ -93,6 +97,15 @@ def test_contract_names_every_field_of_a_check() -> None:
             assert fields_of(schemas, name) <= named, name
             left += re.findall(r"/schemas/(\w+)", str(schemas[name]))
     assert {"ImageResult", "UnsolvableCause", "ConfigurationChange"} <= found
+
+
+def test_contract_names_every_field_of_the_other_results() -> None:
+    named = {*re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", section("4")))), "key"}
+    named |= {"workload", "environment", "repository", "arch"}
+    for kind in (Why, WhatIf, Impact, Advice, ClosureFacts):
+        schema = TypeAdapter(kind).json_schema(mode="serialization", by_alias=True)
+        for one in (schema, *schema.get("$defs", {}).values()):
+            assert set(one.get("properties", {})) <= named, (kind.__name__, one["title"])
 
 
 def test_python_m_bot_is_the_command() -> None:
