@@ -102,7 +102,8 @@ def _refuse_setup_failure(status: int, output: bytes) -> None:
         return
     text = output.decode(errors="replace").strip()
     raise SandboxError(
-        f"The sandbox could not start: {text or 'no reason was given'}.", namespace_remedy(text)
+        f"The sandbox could not start: {text.rstrip('.') or 'no reason was given'}.",
+        namespace_remedy(text),
     )
 
 

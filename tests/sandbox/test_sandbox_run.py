@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import bot
+from bot.sandbox import supervise
 from bot.sandbox.run import require_sandbox, result_file, run_sandboxed, sandbox_available
 from bot.sandbox.values import Bind, Limits, SandboxError
 
@@ -98,6 +99,13 @@ def test_a_missing_bind_or_command_is_an_error_of_the_sandbox(tmp_path):
         run_sandboxed(["nothere"])
     with pytest.raises(SandboxError, match="could not start"):
         sh("true", binds=[Bind(tmp_path, "/usr/nothere")])
+
+
+def test_bubblewrap_s_own_message_ends_with_one_full_stop(monkeypatch):
+    monkeypatch.setattr(supervise.os, "pread", lambda *_: b"")
+    with pytest.raises(SandboxError) as raised:
+        supervise._refuse_setup_failure(0, b"bwrap: No permissions. See <README>.\n")
+    assert raised.value.what == "The sandbox could not start: bwrap: No permissions. See <README>."
 
 
 @needs_sandbox
