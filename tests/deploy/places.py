@@ -19,6 +19,9 @@ HOME = Path(__file__).parents[2]
 README = HOME / "deploy/README.md"
 UNIT = HOME / "deploy/systemd/minimize.service"
 CLONE = "https://github.com/OWNER/minimize"
+# An image of deploy/container, and the program that has it: podman or docker.
+IMAGE = os.environ.get("MINIMIZE_IMAGE", "")
+CONTAINERS = os.environ.get("MINIMIZE_CONTAINERS", "podman")
 # How the README has a command run as the service does.
 AS_SERVICE = "systemd-run -q --wait --pipe --uid minimize -p Delegate=yes "
 
@@ -119,8 +122,16 @@ class Here:
         """Have a commit of this checkout be the one that is cloned and pulled."""
 
 
+def container_options() -> list[str]:
+    """The options for a container that its doctor prints."""
+    printed = namespace_remedy("Operation not permitted")
+    found = re.search(r"with (--user 0 .*?); where docker .* with (--volume .*?); or", printed)
+    assert found is not None
+    return f"{found[1]} {found[2]}".split()
+
+
 class Image(Here):
-    """An image of deploy/container, run by podman with the options that its doctor prints."""
+    """An image of deploy/container, run with the options that its doctor prints."""
 
     def __init__(self, top: Path, port: int, image: str) -> None:
         super().__init__(top, port)
@@ -128,17 +139,14 @@ class Image(Here):
         for folder in ("var/lib/minimize", "var/cache/minimize"):
             (top / folder).mkdir(parents=True)
             mounts.append(f"--volume={top / folder}:/{folder}")
-        printed = namespace_remedy("Operation not permitted")
-        found = re.search(r"with (--user 0 .*?); where docker .* with (--volume .*?); or", printed)
-        assert found is not None
-        options = f"--network=host {found[1]} {found[2]}".split()
-        self.podman = ["podman", "run", "--rm", "--interactive", *options, *mounts, image]
+        options = ["--interactive", "--network=host", *container_options()]
+        self.started = [CONTAINERS, "run", "--rm", *options, *mounts, image]
 
     def words(self, command: str) -> list[str]:
         words = shlex.split(command.removeprefix(AS_SERVICE).removeprefix("exec "))
         if Path(words[0]).name != "minimize":
             return super().words(command)
-        return [*self.podman, *words[1:]]
+        return [*self.started, *words[1:]]
 
     def folders(self) -> tuple[str, str]:
         return "/var/lib/minimize", "/var/cache/minimize"

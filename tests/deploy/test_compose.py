@@ -1,8 +1,8 @@
 """The compose file, followed: settings by its commands, and a comment by a hook through its proxy.
 
-`MINIMIZE_COMPOSE` names a program that reads compose files, such as podman-compose. The images
-`minimize`, `docker.io/library/postgres:17` and `docker.io/library/caddy:2` are there, the ports 80
-and 443 free, and containers reach this machine by the address that its packets have.
+`MINIMIZE_COMPOSE` is a command that reads compose files: podman-compose, or docker compose. It has
+the images `minimize`, `docker.io/library/postgres:17` and `docker.io/library/caddy:2`, the ports 80
+and 443 are free, and containers reach this machine by the address that its packets have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 from tests.deploy.following import operator
 from tests.deploy.places import AS_SERVICE, HOME, Here, commands
 
-PROGRAM = os.environ.get("MINIMIZE_COMPOSE", "")
+PROGRAM = shlex.split(os.environ.get("MINIMIZE_COMPOSE", ""))
 FOLDER = HOME / "deploy/container"
 ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 ENVIRONMENT = "MINIMIZE_HOST=localhost\nPOSTGRES_PASSWORD=of-the-test\n"
@@ -48,15 +48,15 @@ class Composed(Here):
     def words(self, command: str) -> list[str]:
         command = command.removeprefix(AS_SERVICE)
         if command.startswith("minimize "):
-            return [PROGRAM, "run", "--rm", "-T", "server", *shlex.split(command)[1:]]
+            return [*PROGRAM, "run", "--rm", "-T", "server", *shlex.split(command)[1:]]
         if command.startswith("systemctl enable "):
-            return [PROGRAM, "up", "--detach"]
+            return [*PROGRAM, "up", "--detach"]
         if command.startswith("curl "):
             trusted = f"--cacert {self.authority}"
             asked = command.replace("http://127.0.0.1:8080", f"{trusted} {self.public_url}")
-            made = f"{PROGRAM} exec -T proxy cat {ROOT_CERTIFICATE} >{self.authority}"
+            made = f"{shlex.join(PROGRAM)} exec -T proxy cat {ROOT_CERTIFICATE} >{self.authority}"
             return ["bash", "-c", f"{made} && {asked}"]
-        return [PROGRAM, *shlex.split(command)]
+        return [*PROGRAM, *shlex.split(command)]
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ)
@@ -79,7 +79,7 @@ def own_address() -> str:
 @pytest.fixture
 def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Composed]:
     if not PROGRAM:
-        pytest.skip("MINIMIZE_COMPOSE names no program for the compose file")
+        pytest.skip("MINIMIZE_COMPOSE names no command that reads compose files")
     top = tmp_path / "compose"
     top.mkdir()
     place = Composed(top)

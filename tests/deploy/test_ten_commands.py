@@ -6,7 +6,8 @@ them; in the suite those that install nothing, in folders of the test's. What a 
 the test does: it answers `minimize setup`, edits the settings, and starts the program of the unit,
 as its user, where no systemd runs. `MINIMIZE_UPGRADE_FROM` names the commit that is installed
 before the upgrade; by default this checkout's. `MINIMIZE_IMAGE` names an image of deploy/container
-that podman has: those commands are followed in it that it can run.
+that podman has (docker, with `MINIMIZE_CONTAINERS=docker`): those commands are followed in it that
+it can run.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.deploy.following import operator
 from tests.deploy.places import (
     AS_SERVICE,
     CLONE,
+    IMAGE,
     UNIT,
     Here,
     Image,
@@ -37,7 +39,6 @@ from tests.deploy.places import (
 )
 
 BOOTSTRAP = os.environ.get("MINIMIZE_BOOTSTRAP", "")
-IMAGE = os.environ.get("MINIMIZE_IMAGE", "")
 OLDER = os.environ.get("MINIMIZE_UPGRADE_FROM", "HEAD")
 
 
@@ -58,7 +59,7 @@ async def test_from_settings_to_a_comment_on_this_machine(tmp_path: Path) -> Non
         assert (tmp_path / "var/lib/minimize.old").is_dir()
 
 
-@pytest.mark.skipif(not IMAGE, reason="MINIMIZE_IMAGE names no image for podman")
+@pytest.mark.skipif(not IMAGE, reason="MINIMIZE_IMAGE names no image")
 async def test_from_settings_to_a_comment_in_a_container(tmp_path: Path) -> None:
     async with operator(Image(tmp_path, free_port(), IMAGE), tmp_path) as made:
         for command in commands():
