@@ -22,7 +22,8 @@ from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
-from bot.advice.written import Leaving, news_of
+from bot.advice.uses import uses_of
+from bot.advice.written import Leaving, news_of, unreadable_uses
 from bot.closure.why import retained
 from bot.model.advice import (
     ImageAdvice,
@@ -102,7 +103,7 @@ def _plans(
     # File sizes are known for this metric only.
     whole = headers is not None and wish.metric == "installed"
     splits = edits_of_files(opened, headers) if headers is not None and whole else ()
-    refused: set[tuple[str, str]] = set()
+    refused = unreadable_uses(opened, headers)
     tried = 0
     while True:
         edits = [*requests, *edits_of_requirements(images, written, refused), *splits]
@@ -188,7 +189,9 @@ def _smallest_advice(
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs, headers)
             programs = programs_of(image.overlays, candidates.now)
-            opened = Opened(job, candidates, purpose, programs, packages_of(image, candidates))
+            uses = uses_of(image.overlays, candidates, purpose.sources)
+            today = packages_of(image, candidates)
+            opened = Opened(job, candidates, purpose, programs, today, uses)
         held = retained(job.pool.with_edges(image, weak=job.request.weak))
     smallest, target = _smallest(job, candidates, model, answer, has, clock, likely)
     if fleet is not None:

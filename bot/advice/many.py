@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MANY = 16
 _KIND = "advice"
 # To be raised with every change that makes other answers for the same images.
-_FORMAT = 3
+_FORMAT = 4
 Group = tuple[Job, ...]
 T = TypeVar("T")
 Answers = list[tuple[ImageAdvice, ...]]

@@ -4,7 +4,7 @@ They are the programs that the sources of the requested packages have in today's
 directory of programs, and those below libexec. Where headers and package files can be read, the
 targets of links among them and the programs that units of these sources start count too. A package
 that one of these requires by name and that has a program of the same name (`conmon`) was required
-for that program: it counts too.
+for that program: it counts too, and so does what it requires itself in this way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.advice.candidates import Candidates
 from bot.advice.contents import merged, started_by_units
@@ -21,6 +21,7 @@ from bot.advice.formula import Formula, one_of
 from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
 from bot.advice.swaps import files_of
+from bot.advice.uses import Uses
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
 from bot.closure.pool import SolvedImage
@@ -35,10 +36,14 @@ _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """The programs that an image is for, each with the candidates that have it, and what was read
-    to know them."""
+    to know them.
+
+    `sources` are those of the requested packages and of those required by name for a program.
+    """
 
     programs: Mapping[str, frozenset[int]]
     known_by: KnownBy = "metadata"
+    sources: frozenset[str] = frozenset()
 
     @property
     def formula(self) -> Formula:
@@ -59,7 +64,8 @@ class Purpose:
 class Opened:
     """One architecture of an image: its job, its candidates and its purpose.
 
-    `programs` are those of each package of today's image, and `today` are these packages.
+    `programs` are those of each package of today's image, and `today` are these packages; `uses`
+    are their requirements that metadata shows to be used.
     """
 
     job: Job
@@ -67,6 +73,7 @@ class Opened:
     purpose: Purpose
     programs: Mapping[int, frozenset[str]]
     today: Mapping[int, Package]
+    uses: Uses = field(default_factory=dict)
 
 
 def purpose_of(
@@ -87,9 +94,10 @@ def purpose_of(
     packages, now = candidates.packages, candidates.now
     sources = {packages[n].source for n in now if packages[n].nevra in requested}
     own = {n for n in packages if packages[n].source in sources}
-    named = _called(candidates, own & now) if called else set()
-    alike = {n for n in packages if packages[n].source in {packages[c].source for c in named}}
-    files = {n: _programs(paths) for n, paths in files_of(overlays, own | alike).items()}
+    named = _called(overlays, candidates, own & now) if called else set()
+    sources |= {packages[n].source for n in named}
+    alike = {n for n in packages if packages[n].source in sources}
+    files = {n: _programs(paths) for n, paths in files_of(overlays, alike).items()}
     wanted = {path for n in own & now for path in files[n]}
     for number in named:
         name = packages[number].nevra.name
@@ -101,7 +109,7 @@ def purpose_of(
     needed = {need: _meeting(overlays, need) & packages.keys() for need in needs}
     programs |= {need: n for need, n in needed.items() if n & now}
     if headers is None:
-        return Purpose(programs)
+        return Purpose(programs, sources=frozenset(sources))
     today = {number: overlays.package(number) for number in sorted(now)}
     headers.read(today[number] for number in sorted(own & now))
     started = [started_by_units(today[n], headers) for n in sorted(own & now)]
@@ -111,7 +119,8 @@ def purpose_of(
         known_by = "metadata"
     elif None in started:
         known_by = "headers"
-    return Purpose(_followed(overlays, candidates, programs, today, more, headers), known_by)
+    followed = _followed(overlays, candidates, programs, today, more, headers)
+    return Purpose(followed, known_by, frozenset(sources))
 
 
 def _followed(
@@ -177,15 +186,30 @@ def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Pack
     return {number: image.overlays.package(number) for number in sorted(candidates.now)}
 
 
-def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
-    """Return the packages of today's image that packages of `own` require by their names."""
+def _called(overlays: OverlayPool, candidates: Candidates, own: Collection[int]) -> set[int]:
+    """Return the packages of today's image that are required by name for their program of this
+    name, by packages of `own` or by one another."""
+    found: set[int] = set()
+    callers = set(own)
+    while callers:
+        named = _required_by_name(candidates, callers) - found - set(own)
+        callers = set()
+        for number, paths in files_of(overlays, named).items():
+            name = candidates.packages[number].nevra.name
+            if any(path.rpartition("/")[2] == name for path in _programs(paths)):
+                callers.add(number)
+        found |= callers
+    return found
+
+
+def _required_by_name(candidates: Candidates, own: Collection[int]) -> set[int]:
     found: set[int] = set()
     for need in candidates.needs:
         if need.package in own and not need.scriptlets:
             name = capability_name(need.capability)
             met = {n for clause in need.formula for n in clause if n in candidates.now}
             found |= {n for n in met if candidates.packages[n].nevra.name == name}
-    return found - set(own)
+    return found
 
 
 def _programs(paths: Iterable[str]) -> frozenset[str]:
