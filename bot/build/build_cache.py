@@ -69,8 +69,8 @@ class BuildCache:
             os.utime(directory)
             if "requirements" in data:
                 return MoreRequirements(tuple(data["requirements"]))
-            packages = tuple(_package(one, directory) for one in data["packages"])
-            rpms = tuple(directory / one["rpm"] for one in data["packages"])
+            packages = tuple(_package(record, directory) for record in data["packages"])
+            rpms = tuple(directory / record["rpm"] for record in data["packages"])
             if all(path.is_file() for path in rpms):
                 log = directory / "build.log"
                 return CachedBuild(packages, rpms, log, tuple(data["notes"]))
@@ -105,26 +105,26 @@ class BuildCache:
         self, key: str, data: Mapping[str, Any], files: Iterable[Path], log: Path | None
     ) -> None:
         directory = self._place(key)
-        making = directory.with_name(f".making-{key}")
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
+        draft = directory.with_name(f".making-{key}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
         for file in files:
-            shutil.move(file, making / file.name)
+            shutil.move(file, draft / file.name)
         if log is not None:
-            shutil.move(log, making / "build.log")
-        (making / _RESULT).write_text(json.dumps(data))
+            shutil.move(log, draft / "build.log")
+        (draft / _RESULT).write_text(json.dumps(data))
         shutil.rmtree(directory, ignore_errors=True)
-        making.rename(directory)
+        draft.rename(directory)
         _remove_oldest(directory.parent, self._most)
 
 
 def _remove_oldest(directory: Path, most: int) -> None:
-    found = []
+    entries = []
     for path in directory.iterdir():
         with suppress(OSError):
             if not path.name.startswith("."):
-                found.append((path.stat().st_mtime, path))
-    for _, path in sorted(found)[: max(len(found) - most, 0)]:
+                entries.append((path.stat().st_mtime, path))
+    for _, path in sorted(entries)[: max(len(entries) - most, 0)]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -61,7 +61,7 @@ def rpmbuild_command(
     `--nodeps`: the requirements are solved and installed already, and the buildroot's rpm may be
     unable to read the database that the host's wrote.
     """
-    defined = {
+    macros = {
         "_topdir": BUILD_DIRECTORY,
         "_tmppath": f"{BUILD_DIRECTORY}/tmp",
         "_buildhost": "minimize",
@@ -75,7 +75,7 @@ def rpmbuild_command(
     command = ["/usr/bin/rpmbuild", stage, "--nodeps"]
     if not check:
         command.append("--nocheck")
-    for name, value in defined.items():
+    for name, value in macros.items():
         command += ["--define", f"{name} {value}"]
     return [*command, spec]
 
@@ -189,12 +189,12 @@ def slot_memory(machine: int) -> int:
 
 def _group_limits(proc: Path = Path("/proc/self")) -> list[int]:
     """Return the limits of this process's cgroup and its parents, in bytes."""
-    found = []
+    limits_of_groups = []
     for group in groups_around("memory", proc):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with suppress(OSError, ValueError):
-                found.append(int((group / name).read_text()))
-    return found
+                limits_of_groups.append(int((group / name).read_text()))
+    return limits_of_groups
 
 
 def larger(limits: Limits, machine: int | None = None) -> Limits | None:
@@ -218,9 +218,9 @@ def with_enough_memory(
     Returns the last run's end and its limits.
     """
     finished = run(limits)
-    more = larger(limits, machine) if finished.limit == "memory" else None
-    if more is None:
+    larger_limits = larger(limits, machine) if finished.limit == "memory" else None
+    if larger_limits is None:
         return finished, limits
-    LOG.info("a build out of memory is tried with %d bytes", more.memory)
+    LOG.info("a build out of memory is tried with %d bytes", larger_limits.memory)
     with alone():
-        return run(more), more
+        return run(larger_limits), larger_limits

@@ -135,16 +135,16 @@ def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
     if closure.missing:
         what = f"nothing provides {', '.join(closure.missing)}"
     else:
-        more = len(closure.problems) - _MOST_PROBLEMS
+        surplus = len(closure.problems) - _MOST_PROBLEMS
         what = "; ".join(closure.problems[:_MOST_PROBLEMS])
-        if more > 0:
-            what += f"; and {more} more"
+        if surplus > 0:
+            what += f"; and {surplus} more"
     raise MissingRequirementError(what, closure.missing)
 
 
-def base_packages(pool: Pool, stated: Sequence[str]) -> tuple[str, ...]:
-    """Return the packages of a repository document's buildroots: `stated`, or the default ones."""
-    return tuple(stated) or tuple(name for name in DEFAULT_PACKAGES if pool.provides(name))
+def base_packages(pool: Pool, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages of a repository document's buildroots: `names`, or the default ones."""
+    return tuple(names) or tuple(name for name in DEFAULT_PACKAGES if pool.provides(name))
 
 
 def buildroot_key(packages: Iterable[Package]) -> str:
@@ -213,29 +213,29 @@ class Buildroots:
     def _make(self, packages: Sequence[Package], directory: Path) -> None:
         started = time.monotonic()
         LOG.debug("Fetching %d packages of a buildroot", len(packages))
-        files = self._fetched(packages)
+        files = self._fetch_all(packages)
         LOG.debug("Installing %d packages into a buildroot", len(packages))
-        making = directory.with_name(f".making-{directory.name}")
-        remove_tree(making)
-        root, rpms = making / "root", making / "rpms"
+        draft = directory.with_name(f".making-{directory.name}")
+        remove_tree(draft)
+        root, rpms = draft / "root", draft / "rpms"
         for path in (root / "dev", root / "proc", rpms):
             path.mkdir(parents=True)
-        listed = []
+        paths = []
         for number, file in enumerate(files):
             name = f"{number:04}.rpm"
             _link(file, rpms / name)
-            listed.append(f"/rpms/{name}")
-        (rpms / "list").write_text("\n".join(listed) + "\n")
+            paths.append(f"/rpms/{name}")
+        (rpms / "list").write_text("\n".join(paths) + "\n")
         try:
             self._install(root, rpms, len(files))
             shutil.rmtree(rpms)
             seconds = time.monotonic() - started
-            (making / "made").write_text(f"{len(files)} packages in {seconds:.1f} s\n")
-            making.rename(directory)
+            (draft / "made").write_text(f"{len(files)} packages in {seconds:.1f} s\n")
+            draft.rename(directory)
         finally:
-            remove_tree(making)
+            remove_tree(draft)
 
-    def _fetched(self, packages: Sequence[Package]) -> list[Path]:
+    def _fetch_all(self, packages: Sequence[Package]) -> list[Path]:
         """Return the files of `packages`; the first failure ends all downloads."""
         with ThreadPoolExecutor(8) as threads:
             futures = [threads.submit(self._files.fetch, package) for package in packages]
@@ -261,25 +261,25 @@ class Buildroots:
                 if finished.limit
                 else "\n".join(output.splitlines()[-10:])
             )
-            refused = SurroundingsError if finished.limit else InstallError
-            raise refused(f"A buildroot of {count} packages cannot be installed: {reason}")
+            error_class = SurroundingsError if finished.limit else InstallError
+            raise error_class(f"A buildroot of {count} packages cannot be installed: {reason}")
 
     def _remove_oldest(self, keep: Path) -> None:
         """Remove roots beyond `most` or the size limit, except those in use.
 
         Incomplete ones of killed processes are removed after a day.
         """
-        found = []
+        roots = []
         for path in keep.parent.iterdir():
             with suppress(OSError):
                 used = path.stat().st_mtime
                 if not path.name.startswith("."):
-                    found += [(used, path)] if path != keep else []
+                    roots += [(used, path)] if path != keep else []
                 elif used < time.time() - _HALF_MADE:
                     remove_tree(path)
-        excess = len(found) + 1 - self._most
-        sizes = {path: size_on_disk(path) for path in (keep, *(path for _, path in found))}
-        for _, path in sorted(found):
+        excess = len(roots) + 1 - self._most
+        sizes = {path: size_on_disk(path) for path in (keep, *(path for _, path in roots))}
+        for _, path in sorted(roots):
             if excess <= 0 and sum(sizes.values()) <= limit_wanted() * _SHARE_OF_CACHE:
                 return
             with free_lock(self._lock(path.name)) as is_free:
@@ -295,20 +295,20 @@ def sweep_roots(cache: Cache, before: float, most: int, now: float) -> SweptFile
     At most `most` bytes, or the roots' share of the cache's limit, are left. Roots in use stay.
     Times are seconds since 1970.
     """
-    found = {
+    locks = {
         path: cache.lock_file(f"{kind}-{path.name[:40]}")
         for kind in ROOT_KINDS
         for path in (cache.root / kind).glob("[!.]*")
     }
 
     def remove(path: Path) -> bool:
-        with free_lock(found[path]) as is_free:
+        with free_lock(locks[path]) as is_free:
             if is_free:
                 remove_tree(path)
         return is_free
 
     most = min(most, int(limit_wanted() * _SHARE_OF_CACHE))
-    return sweep_paths(found, before, most, now, remove)
+    return sweep_paths(locks, before, most, now, remove)
 
 
 def remove_tree(path: Path) -> None:

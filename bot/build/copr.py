@@ -37,7 +37,7 @@ _PLAIN = re.compile(r"@?[A-Za-z0-9._+~:-]{1,200}")
 # copr_common.enums.StatusEnum: the states that end a build without packages; all others except
 # `succeeded` and `forked` are pending.
 _ENDED = ("failed", "canceled", "skipped")
-_DONE = ("succeeded", "forked")
+_SUCCESSES = ("succeeded", "forked")
 # The number of a project's newest builds that are looked at.
 _MOST = 20
 
@@ -106,50 +106,50 @@ class CoprPackages:
 
 
 def find_copr_builds(
-    service: BuildService, wanted: ServiceBuild, sources: Sequence[str]
+    service: BuildService, request: ServiceBuild, sources: Sequence[str]
 ) -> tuple[CoprPackages, ...]:
     """Return the linked builds of `sources`, or else the newest ones of the project.
 
     Raises AbsentError while they are pending, BuildFailedElsewhereError where one failed in the
     chroot, UsageError where no chroot is named.
     """
-    if not wanted.chroot:
+    if not request.chroot:
         raise UsageError("Copr's builds are found by their chroots, and `chroots` has none.")
-    found: dict[str, CoprPackages] = {}
-    for build in _builds(service, wanted):
+    packages: dict[str, CoprPackages] = {}
+    for build in _builds(service, request):
         source = build.source_package.name
         page = f"{service.web_url}/coprs/build/{build.id}/"
-        state = _chroot_state(service, build, wanted.chroot)
+        state = _chroot_state(service, build, request.chroot)
         if state in _ENDED:
-            raise BuildFailedElsewhereError(f"Build {page} in {wanted.chroot}: {state}.")
-        if state not in _DONE:
-            raise AbsentError(f"Build {page} in {wanted.chroot} is {state}.")
-        if source is not None and source in sources and source not in found:
-            found[source] = _packages(service, build, source, wanted.chroot, page)
+            raise BuildFailedElsewhereError(f"Build {page} in {request.chroot}: {state}.")
+        if state not in _SUCCESSES:
+            raise AbsentError(f"Build {page} in {request.chroot} is {state}.")
+        if source is not None and source in sources and source not in packages:
+            packages[source] = _packages(service, build, source, request.chroot, page)
     for source in sources:
-        if source not in found:
+        if source not in packages:
             raise AbsentError(f"No check links to a build of {source} at {service.web_url}.")
-    return tuple(found.values())
+    return tuple(packages.values())
 
 
-def _builds(service: BuildService, wanted: ServiceBuild) -> Iterator[CoprBuild]:
+def _builds(service: BuildService, request: ServiceBuild) -> Iterator[CoprBuild]:
     """Yield the builds that checks link to, newest first, or the newest of each source."""
     numbers = {
         int(match["id"])
-        for link in wanted.links.checks
+        for link in request.links.checks
         if link.startswith(f"{service.web_url}/") and (match := _LINKED.search(link))
     }
     for number in sorted(numbers, reverse=True):
         yield _get(service, CoprBuild, f"build/{number}")
-    if numbers or not wanted.project:
+    if numbers or not request.project:
         return
-    owner, _, project = wanted.project.partition("/")
+    owner, _, project = request.project.partition("/")
     query = {"ownername": owner, "projectname": project, "limit": _MOST}
-    seen: set[str | None] = set()
+    sources: set[str | None] = set()
     builds = _get(service, _Builds, "build/list", **query, order="id", order_type="DESC").items
-    for build in sorted(builds, key=lambda one: one.id, reverse=True):
-        if build.source_package.name not in seen:
-            seen.add(build.source_package.name)
+    for build in sorted(builds, key=lambda entry: entry.id, reverse=True):
+        if build.source_package.name not in sources:
+            sources.add(build.source_package.name)
             yield build
 
 
@@ -159,7 +159,7 @@ def _chroot_state(service: BuildService, build: CoprBuild, chroot: str) -> str:
         query = {"build_id": build.id, "chrootname": chroot}
         return _get(service, _Chroot, "build-chroot/", **query).state
     except AbsentError:
-        if build.state in _DONE:
+        if build.state in _SUCCESSES:
             raise
         return build.state
 
@@ -172,8 +172,8 @@ def _packages(
     if not plain or not is_inside(url, [service.files_url]):
         raise RefusedFileError(url, f"it is not below {service.files_url}, the service's files_url")
     query = {"build_id": build.id, "chrootname": chroot}
-    made = _get(service, _Packages, "build-chroot/built-packages", **query).packages
-    nevras = frozenset(Nevra(p.name, p.epoch or 0, p.version, p.release, p.arch) for p in made)
+    packages = _get(service, _Packages, "build-chroot/built-packages", **query).packages
+    nevras = frozenset(Nevra(p.name, p.epoch or 0, p.version, p.release, p.arch) for p in packages)
     return CoprPackages(source, url, nevras, page)
 
 

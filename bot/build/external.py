@@ -68,7 +68,7 @@ class ExternalBuilds:
         self._cache = cache
         self._cached = BuildCache(cache)
         self._services = services or {}
-        self._places = (*places, *(one.files_url for one in self._services.values()))
+        self._places = (*places, *(service.files_url for service in self._services.values()))
 
     def look(
         self, url: str, arch: str, sources: Sequence[str], build: ServiceBuild | None = None
@@ -84,33 +84,35 @@ class ExternalBuilds:
         service = self._services[build.service]
         if service.type == "koji":
             return find_koji_packages(service, build, arch, sources)
-        made = find_copr_builds(service, build, sources)
-        listed: list[Listed] = []
-        for one in made:
+        builds = find_copr_builds(service, build, sources)
+        packages: list[Listed] = []
+        for copr in builds:
             # The repository may lag behind the build, and has other builds too.
-            folder = one.url.removeprefix(service.files_url)
-            found = self._of_repository(one.url, arch, [one.source], one.nevras)
-            listed += [replace(package, href=folder + package.href) for package in found]
-        return FoundPackages(service.files_url, tuple(listed), made[0].page)
+            folder = copr.url.removeprefix(service.files_url)
+            for package in self._of_repository(copr.url, arch, [copr.source], copr.nevras):
+                packages.append(replace(package, href=folder + package.href))
+        return FoundPackages(service.files_url, tuple(packages), builds[0].page)
 
     def _of_repository(
         self,
         url: str,
         arch: str,
         sources: Sequence[str],
-        among: frozenset[Nevra] = frozenset(),
+        nevras: frozenset[Nevra] = frozenset(),
     ) -> tuple[Listed, ...]:
         with scratch_directory(self._cache) as folder:
-            listed = self._listing(url, arch, sources, folder)
-        found: list[Listed] = []
+            listing = self._listing(url, arch, sources, folder)
+        packages: list[Listed] = []
         for source in sources:
             build = newest_build(
-                one for one in listed if one.source == source and (not among or one.nevra in among)
+                package
+                for package in listing
+                if package.source == source and (not nevras or package.nevra in nevras)
             )
             if not build:
                 raise AbsentError(f"{url} has no packages of {source} for {arch}.")
-            found.extend(build)
-        return tuple(found)
+            packages.extend(build)
+        return tuple(packages)
 
     def take(
         self,
@@ -126,28 +128,28 @@ class ExternalBuilds:
         `look`, and HeaderError where a file is not the package that was listed.
         """
         start = time.monotonic()
-        found = self.look(url, arch, sources, build)
-        listed, summary = found.listed, _summary(found)
-        if sum(one.size for one in listed) > limits.EXTERNAL:
+        newest = self.look(url, arch, sources, build)
+        listing, summary = newest.listed, _summary(newest)
+        if sum(package.size for package in listing) > limits.EXTERNAL:
             raise RefusedFileError(url, f"its packages have more than {limits.EXTERNAL} bytes")
         key = _key(url, arch, sources, commit)
-        known = self._cached.get(key)
-        if isinstance(known, CachedBuild) and _log_of(known) == summary:
-            return _built(known, start, from_cache=True)
+        cached = self._cached.get(key)
+        if isinstance(cached, CachedBuild) and _log_of(cached) == summary:
+            return _outcome_of(cached, start, from_cache=True)
         with scratch_directory(self._cache) as scratch:
             rpms = scratch / "rpms"
             rpms.mkdir()
-            files = [self._fetch(found.url, one, rpms, n) for n, one in enumerate(listed)]
-            packages = _checked(listed, files)
+            files = [self._fetch(newest.url, package, rpms, n) for n, package in enumerate(listing)]
+            packages = _packages_in(files, listing)
             log = scratch / "build.log"
             log.write_text(summary)
-            notes = [f"{arch}: the packages are those of {found.page}."] if found.page else []
-            return _built(self._cached.put(key, packages, log, notes), start, from_cache=False)
+            notes = [f"{arch}: the packages are those of {newest.page}."] if newest.page else []
+            return _outcome_of(self._cached.put(key, packages, log, notes), start, from_cache=False)
 
     def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
         """Return the packages already downloaded for that commit, or None. Sends no request."""
-        known = self._cached.get(_key(url, arch, sources, commit))
-        return _built(known, 0, from_cache=True) if isinstance(known, CachedBuild) else None
+        cached = self._cached.get(_key(url, arch, sources, commit))
+        return _outcome_of(cached, 0, from_cache=True) if isinstance(cached, CachedBuild) else None
 
     def _listing(
         self, url: str, arch: str, sources: Sequence[str], folder: Path
@@ -169,16 +171,16 @@ class ExternalBuilds:
         except UnreadableError as error:
             raise RefusedFileError(place, str(error)) from error
 
-    def _fetch(self, url: str, one: Listed, folder: Path, number: int) -> Path:
+    def _fetch(self, url: str, package: Listed, folder: Path, number: int) -> Path:
         # A name of our own: theirs is untrusted.
         target = folder / f"{number:04}.rpm"
-        place = url + one.href
-        download_within(place, target, one.size, self._places)
-        if one.checksum_type:
-            check_file(target, place, one.size, one.checksum_type, one.checksum)
-        elif target.stat().st_size != one.size:
+        place = url + package.href
+        download_within(place, target, package.size, self._places)
+        if package.checksum_type:
+            check_file(target, place, package.size, package.checksum_type, package.checksum)
+        elif target.stat().st_size != package.size:
             actual = target.stat().st_size
-            raise RefusedFileError(place, f"it has {actual} bytes instead of {one.size}")
+            raise RefusedFileError(place, f"it has {actual} bytes instead of {package.size}")
         return target
 
 
@@ -217,7 +219,7 @@ def _refuse_strange(url: str, record: Record) -> None:
         )
 
 
-def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
+def _packages_in(files: Sequence[Path], listing: Sequence[Listed]) -> list[Package]:
     """Return the packages in the files, which must be those that the repository lists.
 
     A different header would put another package into the pool than was requested. Files without a
@@ -225,21 +227,21 @@ def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
     the headers.
     """
     packages: list[Package] = []
-    check_digests([file for one, file in zip(listed, files, strict=True) if not one.checksum])
-    for source in dict.fromkeys(one.source for one in listed):
-        own = [pair for pair in zip(listed, files, strict=True) if pair[0].source == source]
-        made = packages_of([file for _, file in own], source, foreign=True)
-        if [_comparable(p.nevra, own[0][0]) for p in made] != sorted(
-            _comparable(one.nevra, one) for one, _ in own
+    check_digests([file for entry, file in zip(listing, files, strict=True) if not entry.checksum])
+    for source in dict.fromkeys(entry.source for entry in listing):
+        own = [pair for pair in zip(listing, files, strict=True) if pair[0].source == source]
+        contents = packages_of([file for _, file in own], source, foreign=True)
+        if [_comparable(p.nevra, own[0][0]) for p in contents] != sorted(
+            _comparable(entry.nevra, entry) for entry, _ in own
         ):
             raise HeaderError(f"The files of {source} are not the packages that are listed.")
-        packages.extend(made)
+        packages.extend(contents)
     return packages
 
 
-def _comparable(nevra: Nevra, listed: Listed) -> Nevra:
+def _comparable(nevra: Nevra, entry: Listed) -> Nevra:
     """Return a NEVRA with only the fields that its listing has."""
-    return nevra if listed.checksum else replace(nevra, epoch=0)
+    return nevra if entry.checksum else replace(nevra, epoch=0)
 
 
 def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
@@ -247,7 +249,7 @@ def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _built(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
+def _outcome_of(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
     seconds = time.monotonic() - start if start else 0.0
     return Built(cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes)
 
@@ -256,10 +258,14 @@ def _log_of(cached: CachedBuild) -> str:
     return cached.log.read_text() if cached.log.is_file() else ""
 
 
-def _summary(found: FoundPackages) -> str:
+def _summary(build: FoundPackages) -> str:
     """Return the files that were taken and their origin: the log of packages built elsewhere."""
-    lines = [f"Taken from {found.url}:", *([found.page] if found.page else []), ""]
-    for one in found.listed:
-        known_by = f"{one.checksum_type} {one.checksum}" if one.checksum else f"{one.size} bytes"
-        lines.append(f"{known_by}  {one.href}  {one.nevra}")
+    lines = [f"Taken from {build.url}:", *([build.page] if build.page else []), ""]
+    for package in build.listed:
+        known_by = (
+            f"{package.checksum_type} {package.checksum}"
+            if package.checksum
+            else f"{package.size} bytes"
+        )
+        lines.append(f"{known_by}  {package.href}  {package.nevra}")
     return "\n".join([*lines, ""])

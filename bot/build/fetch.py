@@ -92,8 +92,8 @@ class SourceStore:
         """Return whether the content is cached; cached content stays, so no lock is needed."""
         if wanted.listed is not None:
             return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
-        known = _recorded(self._record(wanted.url or ""))
-        return known is not None and self._place("sha256", known).is_file()
+        checksum = _recorded_checksum(self._record(wanted.url or ""))
+        return checksum is not None and self._place("sha256", checksum).is_file()
 
     def _record(self, url: str) -> Path:
         name = f"{hashlib.sha256(url.encode()).hexdigest()}.json"
@@ -103,11 +103,11 @@ class SourceStore:
         self, wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
     ) -> FetchedSource:
         place = self._place(listed.algorithm, listed.checksum)
-        checked = f"{listed.algorithm} {listed.checksum}, as listed"
+        check = f"{listed.algorithm} {listed.checksum}, as listed"
         with self._cache.lock(f"source-{listed.checksum[:8]}"):
             if place.is_file():
                 os.utime(place)
-                return FetchedSource(wanted.name, place, f"{wanted.name}: cached, {checked}")
+                return FetchedSource(wanted.name, place, f"{wanted.name}: cached, {check}")
             urls = list(_urls(wanted, listed, package, lookaside))
             if not urls:
                 raise SourcesError(
@@ -117,44 +117,44 @@ class SourceStore:
             problems: list[SurroundingsError | SourcesError] = []
             for url in urls:
                 try:
-                    with self._arriving(url) as arrived:
-                        _check(arrived, listed, url)
-                        _keep(arrived, place)
+                    with self._download_of(url) as file:
+                        _check(file, listed, url)
+                        _move(file, place)
                 except (SourcesError, SurroundingsError) as error:
                     problems.append(error)
                 else:
-                    return FetchedSource(wanted.name, place, f"{wanted.name}: {url}, {checked}")
+                    return FetchedSource(wanted.name, place, f"{wanted.name}: {url}, {check}")
         raise _first(problems)
 
     def _by_url(self, name: str, url: str) -> FetchedSource:
         record = self._record(url)
         with self._cache.lock(f"source-{record.name[:8]}"):
-            known = _recorded(record)
-            if known is not None and (place := self._place("sha256", known)).is_file():
+            recorded = _recorded_checksum(record)
+            if recorded is not None and (place := self._place("sha256", recorded)).is_file():
                 os.utime(place)
-                return FetchedSource(name, place, f"{name}: cached, sha256 {known}, from {url}")
-            with self._arriving(url) as arrived:
+                return FetchedSource(name, place, f"{name}: cached, sha256 {recorded}, from {url}")
+            with self._download_of(url) as arrived:
                 checksum = _digest(arrived, "sha256")
                 place = self._place("sha256", checksum)
-                _keep(arrived, place)
+                _move(arrived, place)
             self._cache.write(record, json.dumps({"url": url, "sha256": checksum}).encode())
         origin = f"{name}: {url}, sha256 {checksum}, first seen now (no list of sources has it)"
-        if known is not None and known != checksum:
-            origin = f"{name}: {url} has changed: sha256 was {known}, is {checksum}"
+        if recorded is not None and recorded != checksum:
+            origin = f"{name}: {url} has changed: sha256 was {recorded}, is {checksum}"
         return FetchedSource(name, place, origin)
 
     def _place(self, algorithm: str, checksum: str) -> Path:
         return self._cache.addressed(f"sources/{algorithm}", checksum)
 
     @contextmanager
-    def _arriving(self, url: str) -> Iterator[Path]:
+    def _download_of(self, url: str) -> Iterator[Path]:
         """Fetch the content of `url` into a temporary file, removed unless it was moved away."""
-        arrived = self._cache.temporary(self._cache.directory("sources") / "arriving")
+        file = self._cache.temporary(self._cache.directory("sources") / "arriving")
         try:
-            self._get(url, arrived)
-            yield arrived
+            self._get(url, file)
+            yield file
         finally:
-            arrived.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
 
     def _get(self, url: str, target: Path) -> None:
         parts = urlsplit(url)
@@ -201,10 +201,10 @@ def _urls(
 
 
 def _check(path: Path, listed: Listed, url: str) -> None:
-    found = _digest(path, listed.algorithm)
-    if found != listed.checksum:
+    checksum = _digest(path, listed.algorithm)
+    if checksum != listed.checksum:
         raise SourcesError(
-            f"{url} is not {listed.name}: its {listed.algorithm} is {found}, the list says"
+            f"{url} is not {listed.name}: its {listed.algorithm} is {checksum}, the list says"
             f" {listed.checksum}.",
             "Upload the right file, or correct the list of sources.",
         )
@@ -215,9 +215,9 @@ def _digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _keep(arrived: Path, place: Path) -> None:
+def _move(file: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    arrived.replace(place)
+    file.replace(place)
 
 
 def _copy(path: Path, target: Path, limit: int) -> None:
@@ -230,7 +230,7 @@ def _copy(path: Path, target: Path, limit: int) -> None:
     target.write_bytes(content)
 
 
-def _recorded(record: Path) -> str | None:
+def _recorded_checksum(record: Path) -> str | None:
     with suppress(OSError, ValueError, KeyError):
         return str(json.loads(record.read_text())["sha256"])
     return None
@@ -269,10 +269,10 @@ def wanted_sources(
     lists: dict[str, Listed] = {}
     for place in {directory: None, (checkout / spec_path).parent: None, checkout: None}:
         lists = {**read_lists(place), **lists}
-    found: dict[str, WantedSource] = {}
+    places: dict[str, WantedSource] = {}
     for source in sources:
         name = checked_name(source.location.rsplit("/", 1)[-1])
-        if name in found:
+        if name in places:
             continue
         listed = lists.get(name)
         url = source.location if "://" in source.location else None
@@ -284,14 +284,14 @@ def wanted_sources(
                 "Add the file, or upload it to the lookaside and commit `sources`.",
             )
         if local is not None:
-            found[name] = WantedSource(source.tag, name, local=local)
+            places[name] = WantedSource(source.tag, name, local=local)
         else:
-            found[name] = WantedSource(source.tag, name, listed=listed, url=url)
-    return tuple(found.values())
+            places[name] = WantedSource(source.tag, name, listed=listed, url=url)
+    return tuple(places.values())
 
 
 def inside(checkout: Path, path: Path) -> Path | None:
-    """Return `path` if it is a regular file of the checkout, links followed; None if there is none.
+    """Return the regular file that `path` leads to, links followed; None where it leads to none.
 
     SourcesError for a link that leads out of the checkout: a change must not read the server's
     files.

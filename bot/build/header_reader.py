@@ -55,31 +55,31 @@ def files_by_dependency(header: Any) -> dict[tuple[str, int], list[str]]:
     dictionary = header[rpm.RPMTAG_DEPENDSDICT] or []
     starts = header[rpm.RPMTAG_FILEDEPENDSX] or []
     counts = header[rpm.RPMTAG_FILEDEPENDSN] or []
-    found: dict[tuple[str, int], list[str]] = {}
-    for one, start, count in zip(rpm.files(header), starts, counts, strict=False):
+    files: dict[tuple[str, int], list[str]] = {}
+    for file, start, count in zip(rpm.files(header), starts, counts, strict=False):
         for number in dictionary[start : start + count]:
             kind = _LETTERS.get(chr(number >> 24 & 0xFF))
             if kind is not None:
-                paths = found.setdefault((kind, number & 0xFFFFFF), [])
+                paths = files.setdefault((kind, number & 0xFFFFFF), [])
                 if len(paths) < _MOST_FILES:
-                    paths.append(one.name)
-    return found
+                    paths.append(file.name)
+    return files
 
 
 def dependencies(header: Any) -> list[list[Any]]:
     """Return [kind, capability, qualifiers, generated, files] of all but `rpmlib(...)`."""
-    found = []
+    records = []
     files = files_by_dependency(header)
     for kind in _KINDS.split():
-        for index, one in enumerate(rpm.ds(header, kind)):
-            if one.Flags() & rpm.RPMSENSE_RPMLIB:
+        for index, dependency in enumerate(rpm.ds(header, kind)):
+            if dependency.Flags() & rpm.RPMSENSE_RPMLIB:
                 continue
-            capability = one.DNEVR()[2:]  # "R name >= evr", the letter is the kind's
-            flags = one.Flags()
+            capability = dependency.DNEVR()[2:]  # "R name >= evr", the letter is the kind's
+            flags = dependency.Flags()
             qualifiers = sorted(name for bit, name in _QUALIFIERS if flags & bit)
             generated = bool(flags & _GENERATED)
-            found.append([kind, capability, qualifiers, generated, files.get((kind, index), [])])
-    return found
+            records.append([kind, capability, qualifiers, generated, files.get((kind, index), [])])
+    return records
 
 
 def size_without_documentation(header: Any) -> int:
@@ -90,16 +90,16 @@ def size_without_documentation(header: Any) -> int:
     """
     total = 0
     inodes = set()
-    for one in rpm.files(header):
-        if one.fflags & (rpm.RPMFILE_DOC | rpm.RPMFILE_GHOST):
+    for file in rpm.files(header):
+        if file.fflags & (rpm.RPMFILE_DOC | rpm.RPMFILE_GHOST):
             continue
-        if not (stat.S_ISREG(one.mode) or stat.S_ISLNK(one.mode)):
+        if not (stat.S_ISREG(file.mode) or stat.S_ISLNK(file.mode)):
             continue
-        if one.nlink > 1:
-            if one.inode in inodes:
+        if file.nlink > 1:
+            if file.inode in inodes:
                 continue
-            inodes.add(one.inode)
-        total += one.size
+            inodes.add(file.inode)
+        total += file.size
     return total
 
 
@@ -112,7 +112,7 @@ def headers(path: str) -> Iterator[Any]:
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(-1)  # signatures are not checked here
     if database:
-        yield from (one for one in transaction.dbMatch() if one[rpm.RPMTAG_ARCH])
+        yield from (header for header in transaction.dbMatch() if header[rpm.RPMTAG_ARCH])
         return
     with Path(path).open("rb") as file:
         yield transaction.hdrFromFdno(file)
@@ -130,13 +130,13 @@ def describe(header: Any) -> dict[str, object]:
         "installed_size": header[rpm.RPMTAG_LONGSIZE],
         "installed_size_nodocs": size_without_documentation(header),
         "dependencies": dependencies(header),
-        "files": [one.name for one in rpm.files(header)],
+        "files": [file.name for file in rpm.files(header)],
     }
 
 
 if __name__ == "__main__":
     with os.fdopen(int(os.environ["MINIMIZE_RESULT"]), "wb") as result:
         for argument in sys.argv[1:]:
-            for one in headers(argument):
-                text = json.dumps(describe(one), ensure_ascii=False)
+            for package in headers(argument):
+                text = json.dumps(describe(package), ensure_ascii=False)
                 result.write(text.encode("utf-8", "surrogateescape") + b"\n")

@@ -126,11 +126,11 @@ def checked_headers(count: int | None, descriptor: int) -> bytes:
     del written
     text = f"[{','.join(filter(None, lines))}]"
     try:
-        found = len(_HEADERS.validate_json(text))
+        number = len(_HEADERS.validate_json(text))
     except ValidationError as error:
         raise UnreadableError(problem(error)) from error
-    if count is not None and found != count:
-        raise UnreadableError(f"there are {found} answers for {count} files")
+    if count is not None and number != count:
+        raise UnreadableError(f"there are {number} answers for {count} files")
     return text.encode()
 
 
@@ -173,10 +173,10 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
     headers = read_headers(files)
     if foreign:
         for header in headers:
-            stated = header.source_rpm or ""
-            if source_name(stated) != source:
+            source_rpm = header.source_rpm or ""
+            if source_name(source_rpm) != source:
                 raise HeaderError(
-                    f"A package {header.name} of {source} is one of {stated or 'no source'}."
+                    f"A package {header.name} of {source} is one of {source_rpm or 'no source'}."
                 )
     packages = [
         replace(
@@ -239,7 +239,7 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
     debug packages are left out, as CONTRACT says of overlays.
     """
     builds = (built,) if isinstance(built, Built) else tuple(built)
-    cached = sorted(
+    packages = sorted(
         (
             package
             for build in builds
@@ -249,7 +249,7 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
         key=lambda package: package.nevra,
     )
     notes = tuple(note for build in builds for note in build.notes)
-    return Overlay(arch, frozenset(sources), tuple(cached), "rebuilt", notes)
+    return Overlay(arch, frozenset(sources), tuple(packages), "rebuilt", notes)
 
 
 def is_debug(name: str) -> bool:

@@ -87,12 +87,12 @@ def installed_packages(files: Path, arch: str) -> tuple[Package, ...]:
         if folder is None:
             return ()
         headers = read_database(folder)
-    found = [
+    packages = [
         package_of(header, source_name(header.source_rpm or header.name), "installed")
         for header in headers
     ]
-    arches = {package.nevra.arch for package in found} - {"noarch"}
-    return tuple(sorted(found, key=lambda p: p.nevra)) if arch in arches else ()
+    arches = {package.nevra.arch for package in packages} - {"noarch"}
+    return tuple(sorted(packages, key=lambda p: p.nevra)) if arch in arches else ()
 
 
 @contextmanager
@@ -101,54 +101,59 @@ def _database(files: Path, arch: str) -> Iterator[Path | None]:
     with temporary_directory("rpmdb") as folder:
         folder.chmod(0o755)
         try:
-            found = _fill(files, arch, folder)
+            has_database = _fill(files, arch, folder)
         except (OSError, ValueError, UnreadableError) as error:
             raise HeaderError(f"The image in {files} cannot be read: {error}.") from error
-        if found is False:
+        if has_database is False:
             raise HeaderError(f"The image in {files} has no rpm database.")
-        yield folder if found else None
+        yield folder if has_database else None
 
 
 def _fill(files: Path, arch: str, folder: Path) -> bool | None:
     """Copy the database to `folder`; None where the layout has no image of the architecture."""
     if not (files / "oci-layout").is_file():
-        return _copied(files, folder)
+        return _copy(files, folder)
     layers = _layers(files, _document(files / "index.json"), PLATFORMS.get(arch, {}))
     # The newest layer with the database has it whole: rpm writes it as one file.
-    return None if layers is None else any(_unpacked(one, folder) for one in reversed(layers))
+    return None if layers is None else any(_unpack(layer, folder) for layer in reversed(layers))
 
 
-def _copied(files: Path, folder: Path) -> bool:
+def _copy(files: Path, folder: Path) -> bool:
     """Copy the database of a root file system; links are ignored, as they may lead out of it."""
     for place in _PLACES:
         parts = [files.joinpath(*place.split("/")[:count]) for count in range(1, 5)]
         if any(part.is_symlink() for part in parts) or not parts[-1].is_dir():
             continue
-        found = [one for one in parts[-1].iterdir() if one.is_file() and not one.is_symlink()]
-        if sum(one.stat().st_size for one in found) > IMAGE_DATABASE:
+        database = [
+            file for file in parts[-1].iterdir() if file.is_file() and not file.is_symlink()
+        ]
+        if sum(file.stat().st_size for file in database) > IMAGE_DATABASE:
             raise ValueError(f"its rpm database is larger than {IMAGE_DATABASE} bytes")
-        for one in found:
-            shutil.copyfile(one, folder / one.name)
-        if found:
+        for file in database:
+            shutil.copyfile(file, folder / file.name)
+        if database:
             return True
     return False
 
 
 def _layers(files: Path, document: _Manifest, platform: Mapping[str, str]) -> list[Path] | None:
-    """Return the layers of the image for a platform, from the first to the last."""
+    """Return the layers of the image for a platform, from the first to the last; None without one.
+
+    A manifest without a platform is for any.
+    """
     if document.layers:
-        return [_place(files, one) for one in document.layers]
-    wanted = platform.get("architecture")
-    for one in document.manifests:
-        if one.platform is None or one.platform.architecture == wanted:
-            found = _layers(files, _document(_place(files, one)), platform)
-            if found is not None:
-                return found
+        return [_place(files, layer) for layer in document.layers]
+    architecture = platform.get("architecture")
+    for manifest in document.manifests:
+        if manifest.platform is None or manifest.platform.architecture == architecture:
+            layers = _layers(files, _document(_place(files, manifest)), platform)
+            if layers is not None:
+                return layers
     return None
 
 
-def _place(files: Path, one: _Descriptor) -> Path:
-    return files / "blobs" / one.digest.replace(":", "/")
+def _place(files: Path, descriptor: _Descriptor) -> Path:
+    return files / "blobs" / descriptor.digest.replace(":", "/")
 
 
 def _document(path: Path) -> _Manifest:
@@ -156,11 +161,11 @@ def _document(path: Path) -> _Manifest:
         return _Manifest.model_validate_json(stream.read(IMAGE_DOCUMENT))
 
 
-def _unpacked(layer: Path, folder: Path) -> bool:
+def _unpack(layer: Path, folder: Path) -> bool:
     """Write a layer's files of the database; return whether it has any."""
     with layer.open("rb") as packed:
-        found = call_limited(database_of_layer, limits=_CALL, descriptors=[packed.fileno()])
-    with tarfile.open(fileobj=BytesIO(found)) as archive:
+        database = call_limited(database_of_layer, limits=_CALL, descriptors=[packed.fileno()])
+    with tarfile.open(fileobj=BytesIO(database)) as archive:
         for member in archive:
             content = archive.extractfile(member)
             if content is not None:
@@ -173,12 +178,12 @@ def database_of_layer(packed: int) -> bytes:
 
     Raises UnreadableError where the layer is no archive, or they are larger than the limit.
     """
-    found, size = BytesIO(), 0
+    database, size = BytesIO(), 0
     try:
         with (
             open(packed, "rb", closefd=False) as stream,
             tarfile.open(fileobj=_plain(stream), mode="r|") as layer,
-            tarfile.open(fileobj=found, mode="w") as archive,
+            tarfile.open(fileobj=database, mode="w") as archive,
         ):
             for member in layer:
                 folder, _, name = os.path.normpath(member.name).lstrip("/").rpartition("/")
@@ -187,16 +192,16 @@ def database_of_layer(packed: int) -> bytes:
                 size += member.size
                 if size > IMAGE_DATABASE:
                     raise UnreadableError(f"its database is larger than {IMAGE_DATABASE} bytes")
-                archive.addfile(_named(name, member.size), layer.extractfile(member))
+                archive.addfile(_member(name, member.size), layer.extractfile(member))
     except (tarfile.TarError, zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
         raise UnreadableError(f"a layer is no archive: {error}") from error
-    return found.getvalue()
+    return database.getvalue()
 
 
-def _named(name: str, size: int) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.size = size
-    return made
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member
 
 
 def _plain(stream: BinaryIO) -> IO[bytes]:

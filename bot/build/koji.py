@@ -34,7 +34,7 @@ _ENDED = {"failed": "failed", "canceled": "was canceled", "deleted": "was delete
 
 
 def find_koji_packages(
-    service: BuildService, wanted: ServiceBuild, arch: str, sources: Sequence[str]
+    service: BuildService, request: ServiceBuild, arch: str, sources: Sequence[str]
 ) -> FoundPackages:
     """Return the packages of `sources` for `arch` of the linked tasks or builds.
 
@@ -42,19 +42,19 @@ def find_koji_packages(
     SurroundingsError where the hub does not answer.
     """
     hub = KojiHub(service)
-    listed: dict[str, tuple[Listed, ...]] = {}
+    packages_by_source: dict[str, tuple[Listed, ...]] = {}
     page = ""
-    for link in _linked(service, wanted.links.checks) or _comments(hub, wanted):
+    for link in _linked(service, request.links.checks) or _comments(hub, request):
         page = page or f"{service.web_url}/{link.page}"
-        for source, packages in _packages(hub, link, wanted.commit, arch).items():
-            if source in sources and source not in listed:
-                listed[source] = packages
+        for source, packages in _packages(hub, link, request.commit, arch).items():
+            if source in sources and source not in packages_by_source:
+                packages_by_source[source] = packages
     if not page:
         raise AbsentError(f"No check links to a build of {service.web_url}.")
     for source in sources:
-        if source not in listed:
+        if source not in packages_by_source:
             raise AbsentError(f"{service.web_url} has no packages of {source} for {arch}.")
-    return FoundPackages(service.files_url, tuple(chain(*listed.values())), page)
+    return FoundPackages(service.files_url, tuple(chain(*packages_by_source.values())), page)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -72,19 +72,19 @@ class _Link:
 
 def _linked(service: BuildService, links: Iterable[str]) -> list[_Link]:
     """Return the tasks and builds in links, newest first."""
-    found = {
+    linked = {
         _Link(match["kind"], int(match["id"]))
         for link in links
         if link.startswith(f"{service.web_url}/") and (match := _LINKED.search(link))
     }
-    return sorted(found, reverse=True)
+    return sorted(linked, reverse=True)
 
 
-def _comments(hub: KojiHub, wanted: ServiceBuild) -> list[_Link]:
+def _comments(hub: KojiHub, request: ServiceBuild) -> list[_Link]:
     """Return the tasks that comments link to and that the hub says are of the head commit."""
-    found = _linked(hub.service, wanted.links.comments)
-    tasks = [(link, hub.task(link.id)) for link in found if link.kind == "taskID"]
-    return [link for link, task in tasks if task and commit_in(task.source) == wanted.commit]
+    linked = _linked(hub.service, request.links.comments)
+    tasks = [(link, hub.task(link.id)) for link in linked if link.kind == "taskID"]
+    return [link for link, task in tasks if task and commit_in(task.source) == request.commit]
 
 
 def _packages(
@@ -109,9 +109,9 @@ def _packages(
     if state != "closed":
         raise AbsentError(f"{subject} is {state}.")
     if task.method == "build" and not task.is_scratch:
-        made = hub.build_of(task)
-        if made is not None:
-            return _of_build(hub, made, commit, arch)
+        result = hub.build_of(task)
+        if result is not None:
+            return _of_build(hub, result, commit, arch)
     return _of_task(hub, task, arch)
 
 
@@ -123,13 +123,13 @@ def _refuse_another_commit(subject: str, source: str, commit: str) -> None:
 
 def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed, ...]]:
     """Return the packages of a task for an architecture: of its part for it, else of noarch's."""
-    found: dict[str, tuple[Listed, ...]] = {}
+    packages: dict[str, tuple[Listed, ...]] = {}
     parts = list(hub.parts(task))
     for label in native_arches(arch):
         for part in parts:
             source_rpm = part.source.rpartition("/")[2]
             source = source_name(source_rpm)
-            if (part.label or part.arch) != label or not source or source in found:
+            if (part.label or part.arch) != label or not source or source in packages:
                 continue
             files = _listing(hub, _task_files(hub, part), arch, source, source_rpm)
             if not files:
@@ -137,8 +137,8 @@ def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed,
                     f"{hub.service.web_url} has no packages of task {part.id}; those of scratch"
                     " builds are removed after some days."
                 )
-            found[source] = files
-    return found
+            packages[source] = files
+    return packages
 
 
 def _of_build(
@@ -152,8 +152,8 @@ def _of_build(
         raise AbsentError(f"{subject} is {state}.")
     _refuse_another_commit(subject, build.source or "", commit)
     source_rpm = f"{build.name}-{build.version}-{build.release}.src.rpm"
-    found = _listing(hub, _build_files(hub, build), arch, build.name, source_rpm)
-    return {build.name: found} if found else {}
+    packages = _listing(hub, _build_files(hub, build), arch, build.name, source_rpm)
+    return {build.name: packages} if packages else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _listing(
 
     Epochs are missing: they are not in the files' names but in their headers.
     """
-    found: list[Listed] = []
+    packages: list[Listed] = []
     for file in files:
         name = file.path.rpartition("/")[2]
         if not name.endswith(".rpm") or name.endswith((".src.rpm", ".nosrc.rpm")):
@@ -205,7 +205,9 @@ def _listing(
             # PathInfo.volumedir
             path = file.path if file.volume == "DEFAULT" else f"vol/{file.volume}/{file.path}"
             times = (file.time, file.time)
-            found.append(Listed(nevra, source, source_rpm, quote(path), "", "", file.size, *times))
-    if len(found) > BUILT_PACKAGES:
+            packages.append(
+                Listed(nevra, source, source_rpm, quote(path), "", "", file.size, *times)
+            )
+    if len(packages) > BUILT_PACKAGES:
         raise RefusedFileError(hub.service.files_url, f"more than {BUILT_PACKAGES} of {source}")
-    return tuple(sorted(found, key=lambda one: one.nevra))
+    return tuple(sorted(packages, key=lambda package: package.nevra))

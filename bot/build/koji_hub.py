@@ -146,10 +146,10 @@ class KojiHub:
 
     def parts(self, task: KojiTask) -> Iterator[KojiTask]:
         """Yield the tasks of single architectures that a task consists of; itself if it is one."""
-        found = self._call(_DESCENDENTS, "getTaskDescendents", task.id, request=True)
-        for one in chain([task], *found.values()):
-            if one.method == "buildArch":
-                yield one
+        descendants = self._call(_DESCENDENTS, "getTaskDescendents", task.id, request=True)
+        for part in chain([task], *descendants.values()):
+            if part.method == "buildArch":
+                yield part
 
     def files(self, task: KojiTask) -> Mapping[str, Mapping[str, FileStat]]:
         """Return the files of a task's output: by name, by volume."""
@@ -157,10 +157,10 @@ class KojiHub:
 
     def failure(self, task: KojiTask) -> str:
         """Return the hub's message on why a task failed."""
-        found = self._call(_ANYTHING, "getTaskResult", task.id, raise_fault=False)
-        if not isinstance(found, Mapping):
+        fault = self._call(_ANYTHING, "getTaskResult", task.id, raise_fault=False)
+        if not isinstance(fault, Mapping):
             return ""
-        return " ".join(str(found.get("faultString", "")).split())[:300]
+        return " ".join(str(fault.get("faultString", "")).split())[:300]
 
     def build(self, number: int) -> KojiBuild | None:
         """Return a build; None where there is none."""
@@ -168,8 +168,8 @@ class KojiHub:
 
     def build_of(self, task: KojiTask) -> KojiBuild | None:
         """Return the build that a task made; None where it made none."""
-        found = self._call(_BUILDS, "listBuilds", taskID=task.id)
-        return found[0] if found else None
+        builds = self._call(_BUILDS, "listBuilds", taskID=task.id)
+        return builds[0] if builds else None
 
     def rpms(self, build: KojiBuild) -> Sequence[KojiPackage]:
         """Return the packages of a build."""
@@ -183,9 +183,9 @@ class KojiHub:
         from bot.distro.connections import Reach
 
         # koji.encode_args: the last argument has the named ones.
-        given = (*arguments, {**options, "__starstar": True}) if options else arguments
+        parameters = (*arguments, {**options, "__starstar": True}) if options else arguments
         url = self.service.hub_url or ""
-        body = xmlrpc.client.dumps(cast(Any, given), method, allow_none=True).encode()
+        body = xmlrpc.client.dumps(cast(Any, parameters), method, allow_none=True).encode()
         content = http.call(
             url, body, "text/xml", HUB_ANSWER, reach=Reach(places=(url,)), retry_policy=POLICY
         )

@@ -98,10 +98,10 @@ def read_listing(
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise ListingError(f"it is not XML: {error}") from error
-    return tuple(reader.found)
+    return tuple(reader.packages)
 
 
-def newest_build(listed: Iterable[Listed]) -> tuple[Listed, ...]:
+def newest_build(listing: Iterable[Listed]) -> tuple[Listed, ...]:
     """Return the packages of one source's newest build, sorted by NEVRA.
 
     A repository keeps older builds. Packages of one source package file are one build; the newest
@@ -111,29 +111,29 @@ def newest_build(listed: Iterable[Listed]) -> tuple[Listed, ...]:
     its directory.
     """
     builds: dict[str, list[Listed]] = {}
-    for one in listed:
-        builds.setdefault(one.source_rpm, []).append(one)
+    for package in listing:
+        builds.setdefault(package.source_rpm, []).append(package)
     if not builds:
         return ()
-    last = {name: max(found, key=_age) for name, found in builds.items()}
-    best = max(last.values(), key=_age)
-    found = builds[best.source_rpm]
-    if len({one.nevra for one in found}) < len(found):
-        beside = PurePosixPath(best.href).parent
-        if len({one.built for one in found}) > 1:
-            found = [one for one in found if one.built == best.built]
+    best = max((max(packages, key=_age) for packages in builds.values()), key=_age)
+    packages = builds[best.source_rpm]
+    if len({package.nevra for package in packages}) < len(packages):
+        directory = PurePosixPath(best.href).parent
+        if len({package.built for package in packages}) > 1:
+            packages = [package for package in packages if package.built == best.built]
         else:
-            found = [one for one in found if PurePosixPath(one.href).parent == beside]
-    unique: dict[Nevra, Listed] = {}
-    for one in sorted(found, key=_age):
-        unique[one.nevra] = one
-    return tuple(sorted(unique.values(), key=lambda one: one.nevra))
+            packages = [p for p in packages if PurePosixPath(p.href).parent == directory]
+    unique = {package.nevra: package for package in sorted(packages, key=_age)}
+    return tuple(sorted(unique.values(), key=lambda package: package.nevra))
 
 
 def _compare(first: Listed, second: Listed) -> int:
-    for mine, other in ((first.published, second.published), (first.built, second.built)):
-        if mine != other:
-            return 1 if mine > other else -1
+    for first_time, second_time in (
+        (first.published, second.published),
+        (first.built, second.built),
+    ):
+        if first_time != second_time:
+            return 1 if first_time > second_time else -1
     return compare_evr(first.nevra.evr, second.nevra.evr)
 
 
@@ -144,7 +144,7 @@ class _Reader:
     """Collects one `<package>` after another and keeps the wanted ones."""
 
     def __init__(self, arch: str, sources: frozenset[str]) -> None:
-        self.found: list[Listed] = []
+        self.packages: list[Listed] = []
         self._arches = native_arches(arch)
         self._sources = sources
         self._path: list[str] = []
@@ -176,10 +176,10 @@ class _Reader:
         name = self._path[-1]
         if name not in _FIELDS or (len(self._path) != 3 and self._path[2:-1] != ["format"]):
             return
-        before = self._fields.get(name, "")
-        if len(before) + len(text) > limits.LISTING_TEXT:
+        start = self._fields.get(name, "")
+        if len(start) + len(text) > limits.LISTING_TEXT:
             raise ListingError(f"a {name} in it is longer than {limits.LISTING_TEXT} characters")
-        self._fields[name] = before + text
+        self._fields[name] = start + text
 
     def doctype(self, *_declaration: Any) -> None:
         raise ListingError("it declares a document type, which no primary.xml does")
@@ -190,17 +190,17 @@ class _Reader:
         source = source_name(source_rpm)
         if source not in self._sources or fields.get("arch") not in self._arches or is_debug(name):
             return
-        if len(self.found) == BUILT_PACKAGES:
+        if len(self.packages) == BUILT_PACKAGES:
             raise ListingError(f"it lists more than {BUILT_PACKAGES} packages of the sources")
         try:
-            self.found.append(_listed(fields, name, source, source_rpm))
+            self.packages.append(_entry(fields, name, source, source_rpm))
         except (KeyError, ValueError) as error:
             raise ListingError(
                 f"it lists {name} without what is needed: {reason_of(error)}"
             ) from error
 
 
-def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
+def _entry(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
     href = fields["location@href"]
     # A location must not lead out of the repository.
     steps = href.split("/")

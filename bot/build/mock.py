@@ -79,9 +79,9 @@ class MockBuilder(CachingBuilder):
             with scratch_directory(self._cache) as scratch:
                 return self._run(prepared, key, scratch)
 
-        found = self._cached_or(prepared, request.pool.snapshot.id, run)
-        assert not isinstance(found, MoreRequirements)  # mock resolves them itself
-        return found
+        outcome = self._cached_or(prepared, request.pool.snapshot.id, run)
+        assert not isinstance(outcome, MoreRequirements)  # mock resolves them itself
+        return outcome
 
     def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
         program = shutil.which(self._program)
@@ -118,7 +118,7 @@ class MockBuilder(CachingBuilder):
         result = scratch / "result"
         srpms = sorted(source.glob("*.src.rpm"))
         if not srpms:
-            return BuildFailed("failed", "mock made no source package.", self._keep(key, log))
+            return BuildFailed("failed", "mock made no source package.", self._keep_log(key, log))
         failed = self._mock(
             [*common, "--resultdir", str(result), "--rebuild", str(srpms[0])], result, log, key
         )
@@ -126,9 +126,9 @@ class MockBuilder(CachingBuilder):
             return failed
         rpms = [path for path in collect_rpms(result, scratch / "rpms") if is_wanted(path)]
         if not rpms:
-            return BuildFailed("failed", "The build made no package.", self._keep(key, log))
-        made = packages_of(rpms, request.evaluation.source)
-        return built_from(self._cached.put(key, made, log, (_NOTE,)), from_cache=False)
+            return BuildFailed("failed", "The build made no package.", self._keep_log(key, log))
+        packages = packages_of(rpms, request.evaluation.source)
+        return built_from(self._cached.put(key, packages, log, (_NOTE,)), from_cache=False)
 
     def _mock(
         self, command: Sequence[str], result: Path, log: Path, key: str
@@ -143,13 +143,13 @@ class MockBuilder(CachingBuilder):
             for name in ("root.log", "build.log"):
                 # Written by processes of the build: plain files only.
                 if (result / name).is_file() and not (result / name).is_symlink():
-                    with (result / name).open("rb") as written:
-                        shutil.copyfileobj(written, output)
+                    with (result / name).open("rb") as part:
+                        shutil.copyfileobj(part, output)
                     output.write(b"\n")
         if status == 0:
             return None
         text = log_tail(log)
-        cached = self._keep(key, log)
+        cached = self._keep_log(key, log)
         if status == "disk":
             message = "The build was ended: it filled the disk up to the reserve."
             return BuildFailed("limit", message, cached)
@@ -166,7 +166,7 @@ class MockBuilder(CachingBuilder):
             return BuildFailed("missing-requirement", message, cached, missing)
         return BuildFailed("surroundings", message, cached)
 
-    def _keep(self, key: str, log: Path) -> Path:
+    def _keep_log(self, key: str, log: Path) -> Path:
         return self._cached.failed_log(key, log)
 
 

@@ -89,7 +89,7 @@ class CachingBuilder(ABC):
 
     def build(self, request: BuildRequest) -> BuildOutcome:
         """Return the packages of `request`, from the cache if the same was built before."""
-        return answered(request, self._outcome)
+        return outcome_of(request, self._outcome)
 
     @abstractmethod
     def _outcome(self, request: BuildRequest) -> BuildOutcome: ...
@@ -139,22 +139,22 @@ def prepare(
     if request.arch != native and (reason := why_not_run(request.arch)) is not None:
         raise reason
     evaluation = request.evaluation
-    wanted = wanted_sources(request.checkout, request.spec_path, evaluation.sources)
+    source_places = wanted_sources(request.checkout, request.spec_path, evaluation.sources)
     fetched = [
         sources.fetch(source, evaluation.source, request.lookaside)
-        for source in wanted
+        for source in source_places
         if source.local is None
     ]
     tree = spec_tree(
         request.checkout,
         request.spec_path,
-        wanted,
+        source_places,
         {source.name: source.path for source in fetched},
         request.spec_text,
     )
     requirements = (
         *base_packages(request.pool, request.document.base_buildroot_override),
-        *(one.dependency.capability for one in evaluation.build_requires),
+        *(requirement.dependency.capability for requirement in evaluation.build_requires),
     )
     # %autorelease as in the evaluation, also where the caller had no history to count by.
     release, _ = placeholder_definitions(request.checkout / request.spec_path, request.definitions)
@@ -167,7 +167,7 @@ def prepare(
     )
 
 
-def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]) -> BuildOutcome:
+def outcome_of(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]) -> BuildOutcome:
     """Return `work(request)`, its errors as BuildFailed, with the seconds that it took."""
     started = time.monotonic()
     try:
@@ -206,13 +206,12 @@ def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, .
 
 def _with_lines(what: str, request: BuildRequest, missing: Sequence[str]) -> str:
     """Return `what` with the spec's lines that require what is missing."""
-    lines = sorted(
-        {
-            f"{one.origin.path}:{one.origin.line}: {one.origin.text.strip()}"
-            for one in request.evaluation.build_requires
-            if one.origin is not None and one.dependency.capability in missing
-        }
+    origins = (
+        requirement.origin
+        for requirement in request.evaluation.build_requires
+        if requirement.dependency.capability in missing
     )
+    lines = sorted({f"{o.path}:{o.line}: {o.text.strip()}" for o in origins if o is not None})
     return f"{what} ({'; '.join(lines)})" if lines else what
 
 
@@ -222,7 +221,7 @@ def collect_rpms(source: Path, target: Path) -> list[Path]:
     The build is untrusted: only plain files are taken, and links are not followed.
     """
     target.mkdir()
-    found = []
+    rpms = []
     if not stat.S_ISDIR(_mode(source)):
         return []
     for directory, _, names in os.walk(source):
@@ -235,8 +234,8 @@ def collect_rpms(source: Path, target: Path) -> list[Path]:
             if os.getuid() == 0:
                 os.chown(place, 0, 0)
             place.chmod(0o644)
-            found.append(place)
-    return sorted(found)
+            rpms.append(place)
+    return sorted(rpms)
 
 
 def is_wanted(rpm: Path) -> bool:

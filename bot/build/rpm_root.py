@@ -106,10 +106,10 @@ def distribution_rpm(
             files = VerifiedFiles(cache, key_urls(document, native))
             roots = _Roots(cache, files, host)
             root = stack.enter_context(roots.hold(_packages(pool)))
-            found = DistributionRpm(version, root, _python(root))
+            rpm = DistributionRpm(version, root, _python(root))
         except (SurroundingsError, MissingRequirementError) as error:
-            found = DistributionRpm(version, problem=error.what.rstrip("."))
-        yield found
+            rpm = DistributionRpm(version, problem=error.what.rstrip("."))
+        yield rpm
 
 
 class _Roots:
@@ -125,14 +125,14 @@ class _Roots:
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
         """Open the root of `packages`; it is not removed while open. Raises SurroundingsError."""
         key = f"{root_key(packages, self._files)}-{self._host}"
-        refused = self._cache.addressed("rpm-roots-refused", key)
-        if refused.exists():
-            raise InstallError(refused.read_text())
+        refusal = self._cache.addressed("rpm-roots-refused", key)
+        if refusal.exists():
+            raise InstallError(refusal.read_text())
         with ExitStack() as stack:
             try:
                 root = stack.enter_context(self._roots.hold(packages))
             except InstallError as error:
-                self._cache.write(refused, error.what.encode())
+                self._cache.write(refusal, error.what.encode())
                 raise
             yield root
 

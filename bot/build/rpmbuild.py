@@ -82,10 +82,10 @@ class RpmbuildBuilder(CachingBuilder):
         for _ in range(_MOST_ROUNDS):
             packages = solve_buildroot(request.pool, (*prepared.requirements, *extra))
             run = partial(self._run, prepared, packages, extra)
-            found = self._cached_or(prepared, buildroot_key(packages), run)
-            if not isinstance(found, MoreRequirements):
-                return found
-            extra = found.names
+            outcome = self._cached_or(prepared, buildroot_key(packages), run)
+            if not isinstance(outcome, MoreRequirements):
+                return outcome
+            extra = outcome.names
         return BuildFailed(
             "failed",
             f"%generate_buildrequires still needs more packages after {_MOST_ROUNDS} rounds.",
@@ -106,28 +106,31 @@ class RpmbuildBuilder(CachingBuilder):
             log = scratch / "build.log"
             log.write_text(preface(prepared, packages, extra))
             if prepared.request.evaluation.generates_requirements:
-                more = self._more_requirements(prepared, root, scratch, log)
-                if isinstance(more, Finished):
-                    return self._failed(more, self._limits, key, log)
-                if set(more) != set(extra) and not self._present(prepared, packages, more):
-                    self._cached.ask_for_more(key, more)
-                    return MoreRequirements(more)
+                requirements = self._more_requirements(prepared, root, scratch, log)
+                if isinstance(requirements, Finished):
+                    return self._failure(requirements, self._limits, key, log)
+                if set(requirements) != set(extra) and not self._present(
+                    prepared, packages, requirements
+                ):
+                    self._cached.ask_for_more(key, requirements)
+                    return MoreRequirements(requirements)
             top = scratch / "build"
             LOG.debug("Building %s (%s)", prepared.request.spec_path, prepared.request.side)
-            finished, limits = self._built(prepared, root, top, log)
+            finished, limits = self._build_within(prepared, root, top, log)
             if finished.returncode != 0 or finished.limit is not None:
-                return self._failed(finished, limits, key, log)
-            found = collect_rpms(top / "RPMS", scratch / "rpms")
-            rpms = [path for path in found if is_wanted(path)]
+                return self._failure(finished, limits, key, log)
+            rpms = [
+                path for path in collect_rpms(top / "RPMS", scratch / "rpms") if is_wanted(path)
+            ]
             if not rpms:
                 return BuildFailed(
                     "failed", "The build made no package.", self._cached.failed_log(key, log)
                 )
-            made = packages_of(rpms, prepared.request.evaluation.source)
+            products = packages_of(rpms, prepared.request.evaluation.source)
             notes = tuple(record for record in prepared.records if "has changed" in record)
-            return built_from(self._cached.put(key, made, log, notes), from_cache=False)
+            return built_from(self._cached.put(key, products, log, notes), from_cache=False)
 
-    def _built(
+    def _build_within(
         self, prepared: Prepared, root: Path, top: Path, log: Path
     ) -> tuple[Finished, Limits]:
         """Build, again with larger limits if out of memory; return the end and the limits."""
@@ -153,22 +156,27 @@ class RpmbuildBuilder(CachingBuilder):
         finished = self._rpmbuild("-br", prepared, root, top, log, self._limits)
         if finished.limit is not None or finished.returncode not in (0, _MORE_NEEDED):
             return finished
-        listed = collect_rpms(top / "SRPMS", scratch / "srpms")
+        source_packages = collect_rpms(top / "SRPMS", scratch / "srpms")
         remove_tree(top)
-        stated = {one.dependency.capability for one in prepared.request.evaluation.build_requires}
+        stated = {
+            requirement.dependency.capability
+            for requirement in prepared.request.evaluation.build_requires
+        }
         return tuple(
             dict.fromkeys(
                 capability
-                for header in read_headers(listed)
+                for header in read_headers(source_packages)
                 for kind, capability, *_ in header.dependencies
                 if kind == "requires" and capability not in stated
             )
         )
 
     @staticmethod
-    def _present(prepared: Prepared, packages: Sequence[Package], more: tuple[str, ...]) -> bool:
+    def _present(
+        prepared: Prepared, packages: Sequence[Package], requirements: tuple[str, ...]
+    ) -> bool:
         """Return whether the buildroot already has all generated requirements."""
-        whole = solve_buildroot(prepared.request.pool, (*prepared.requirements, *more))
+        whole = solve_buildroot(prepared.request.pool, (*prepared.requirements, *requirements))
         return buildroot_key(whole) == buildroot_key(packages)
 
     def _rpmbuild(
@@ -201,7 +209,7 @@ class RpmbuildBuilder(CachingBuilder):
             log=log,
         )
 
-    def _failed(self, finished: Finished, limits: Limits, key: str, log: Path) -> BuildFailed:
+    def _failure(self, finished: Finished, limits: Limits, key: str, log: Path) -> BuildFailed:
         cached = self._cached.failed_log(key, log)
         if finished.limit is not None:
             # Needing more memory than this machine has is no fault of the change.

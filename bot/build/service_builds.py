@@ -68,8 +68,8 @@ class FoundPackages:
 
 def links_in(texts: Iterable[str], web_url: str) -> tuple[str, ...]:
     """Return the distinct links in texts that begin with a service's address, the last first."""
-    found = [link for text in texts for link in _LINK.findall(text)]
-    own = [link.rstrip(".,;:") for link in found if link.startswith(f"{web_url}/")]
+    links = [link for text in texts for link in _LINK.findall(text)]
+    own = [link.rstrip(".,;:") for link in links if link.startswith(f"{web_url}/")]
     return tuple(dict.fromkeys(reversed(own)))[:_MOST_LINKS]
 
 

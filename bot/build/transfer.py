@@ -66,7 +66,7 @@ def transfer(
     after = {package.nevra.name: package for package in head_native}
     published = {package.nevra.name: package for package in base_other.packages}
     head: list[Package] = []
-    came: list[tuple[str, str]] = []
+    requirements: list[tuple[str, str]] = []
     notes: list[str] = []
     for predicted in head_other.packages:
         name = predicted.nevra.name
@@ -81,10 +81,10 @@ def transfer(
                 predicted, before.get(name), built, published.get(name), native, other
             )
             head.append(moved)
-            came.extend((name, capability) for capability in added)
-    nobody = _unprovided(came, head, provides)
-    if nobody:
-        texts = "; ".join(f"{capability} ({name})" for name, capability in nobody)
+            requirements.extend((name, capability) for capability in added)
+    unprovided = _unprovided(requirements, head, provides)
+    if unprovided:
+        texts = "; ".join(f"{capability} ({name})" for name, capability in unprovided)
         note = (
             f"{other}: the build on {native} found requirements that nothing provides there, "
             f"so the image is predicted: {texts}."
@@ -223,7 +223,9 @@ def _with_own(capability: str, own: Nevra) -> str:
 
 
 def _unprovided(
-    came: Iterable[tuple[str, str]], packages: Iterable[Package], provides: Callable[[str], bool]
+    requirements: Iterable[tuple[str, str]],
+    packages: Iterable[Package],
+    provides: Callable[[str], bool],
 ) -> list[tuple[str, str]]:
     """Return the (package, requirement) pairs that neither the overlay nor the pool provides."""
     provided = {path for package in packages for path in package.files}
@@ -235,7 +237,7 @@ def _unprovided(
     return sorted(
         {
             (name, capability)
-            for name, capability in came
+            for name, capability in requirements
             if split_capability(capability).name not in provided and not provides(capability)
         }
     )

@@ -64,7 +64,7 @@ class SpecTree:
 def spec_tree(
     checkout: Path,
     spec_path: str,
-    wanted: Iterable[WantedSource],
+    sources: Iterable[WantedSource],
     fetched: Mapping[str, Path],
     spec_text: str | None = None,
 ) -> SpecTree:
@@ -77,15 +77,15 @@ def spec_tree(
     if spec is None:
         raise SourcesError(f"There is no spec file {spec_path}.")
     text = spec.read_text("utf-8", "surrogateescape") if spec_text is None else spec_text
-    files = {source.name: source.local for source in wanted if source.local is not None}
+    files = {source.name: source.local for source in sources if source.local is not None}
     files |= fetched
     directory = source_directory(checkout, spec_path)
     texts = [text]
-    beside = _beside(directory, spec.name)
+    neighbours = _neighbours(directory, spec.name)
     while texts:
-        scanned = texts.pop()
-        for name in [name for name in beside if _mentions(scanned, name)]:
-            del beside[name]
+        source_text = texts.pop()
+        for name in [name for name in neighbours if _mentions(source_text, name)]:
+            del neighbours[name]
             path = inside(checkout, directory / name)
             if path is None or name in files:
                 continue
@@ -95,7 +95,7 @@ def spec_tree(
     return SpecTree(checked_name(PurePosixPath(spec_path).name), text, files)
 
 
-def _beside(directory: Path, spec_name: str) -> dict[str, None]:
+def _neighbours(directory: Path, spec_name: str) -> dict[str, None]:
     names = (entry.name for entry in os.scandir(directory) if not entry.is_dir())
     return dict.fromkeys(sorted(name for name in names if name != spec_name))
 
@@ -117,7 +117,7 @@ def scratch_directory(cache: Cache) -> Iterator[Path]:
     """Create an empty directory on the cache's disk; SurroundingsError if that is almost full."""
     place = cache.directory("scratch")
     with locked(cache.lock_file("scratch")):
-        _remove_left(place)
+        _remove_leftovers(place)
         free = shutil.disk_usage(place).free
         if free < _LEAST_FREE:
             raise SurroundingsError(
@@ -134,7 +134,7 @@ def scratch_directory(cache: Cache) -> Iterator[Path]:
             remove_tree(directory)
 
 
-def _remove_left(place: Path) -> None:
+def _remove_leftovers(place: Path) -> None:
     """Remove the directories of killed builds, which nobody locks any more."""
     for path in place.iterdir():
         with suppress(OSError), free_lock(path) as is_free:

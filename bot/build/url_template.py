@@ -97,10 +97,10 @@ def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> s
 
 
 def _value(name: str, template: str, values: Mapping[str, str]) -> str:
-    found = values[name].replace("/", "-")
-    if not _VALUE.fullmatch(found):
-        raise UsageError(f"`{found[:100]}` cannot stand for {{{name}}} in {template}.")
-    return found
+    value = values[name].replace("/", "-")
+    if not _VALUE.fullmatch(value):
+        raise UsageError(f"`{value[:100]}` cannot stand for {{{name}}} in {template}.")
+    return value
 
 
 def _has_steps(url: str) -> bool:

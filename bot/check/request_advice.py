@@ -81,7 +81,7 @@ def line_advice(
     cache: Cache,
 ) -> tuple[LineAdvice, ...]:
     """The advice on the lines of the Containerfiles of these images, sorted."""
-    by_name = {one.written.name: one for one in requests.container_images}
+    by_name = {image.request.name: image for image in requests.container_images}
     documents = {target.document.id: target for target in targets}
     found: list[LineAdvice] = []
     searched = 0
@@ -92,8 +92,8 @@ def line_advice(
         if one is None or image.pair.head.status != "ok":
             continue
         target = documents[key.repository]
-        lines = {e.text: e.line for e in one.written.entries if e.kind == "package"}
-        source = one.written.source_line
+        lines = {e.text: e.line for e in one.request.entries if e.kind == "package"}
+        source = one.request.source_line
         pool, place = target.pools[key.arch], requests.places[key.workload]
         solved = _Solved(image, pool, target, source, one.installs, lines, place, nodocs)
         found += [advice for advice in _of_lines(solved) if advice is not None]
@@ -115,7 +115,7 @@ def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
             )
         if command.documentation is None and solved.place.documentation:
             yield solved.documentation(install.line)
-        if not install.cleaned:
+        if not install.removes_caches:
             yield solved.advice("caches", install.line)
         # Packages of the image beneath are not brought by this line.
         for word in command.packages if request.beneath is None else ():

@@ -227,7 +227,7 @@ def _document_trees(
             _documents(folder, files.head),
             configuration,
             own_repositories=options.own_repositories,
-            known=base,
+            previous=base,
         )
         yield base, head
 
@@ -259,7 +259,7 @@ def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
 def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]:
     """A sentence for each changed repository document, if only the bot's own documents count."""
     changed = {one.path for one in change.requests.changed}
-    for id_, one in tree.checked.items() if not own else ():
+    for id_, one in tree.documents.items() if not own else ():
         if one.kind == "repository" and tree.path(id_) in changed:
             yield (
                 f"{tree.path(id_)}: not evaluated: a repository document counts once the bot's own"

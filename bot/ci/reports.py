@@ -52,7 +52,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def workflow_commands(result: CheckResult) -> Iterable[str]:
-    """The lines with which a runner of GitHub or Forgejo shows annotations."""
+    """Yield the lines with which a runner of GitHub or Forgejo shows annotations."""
     for remark in annotations_of(result):
         where = f"file={_property(remark.path)},line={remark.line},title={_property(remark.title)}"
         yield f"::{_COMMANDS[remark.level]} {where}::{_data(remark.message)}"
@@ -67,7 +67,7 @@ def _property(text: str) -> str:
 
 
 def code_quality(result: CheckResult) -> str:
-    """GitLab's code quality report: a list of remarks in JSON."""
+    """Return GitLab's code quality report: a list of remarks in JSON."""
     return _json(
         [
             {
@@ -83,14 +83,14 @@ def code_quality(result: CheckResult) -> str:
 
 
 def sarif(result: CheckResult) -> str:
-    """The remarks as a SARIF log of one run."""
+    """Return the remarks as a SARIF log of one run."""
     driver = {
         "name": "minimize",
         "version": version("minimize"),
         "rules": [
             # GitHub also requires the second and the third.
             {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
-            for rule, text in ((rule, {"text": said}) for rule, said in RULES.items())
+            for rule, text in ((rule, {"text": description}) for rule, description in RULES.items())
         ],
     }
     results = [
@@ -115,7 +115,7 @@ def sarif(result: CheckResult) -> str:
 
 
 def junit(result: CheckResult) -> str:
-    """A JUnit document: one test case for the change as a whole, and one for each image.
+    """Return a JUnit document: one test case for the change as a whole, and one for each image.
 
     An image fails if it breaks an objective (unless that was accepted) or can no longer be
     installed; it is skipped if it could not be installed before either.
@@ -134,7 +134,7 @@ def junit(result: CheckResult) -> str:
 
 
 def _whole_case(result: CheckResult) -> TestCase:
-    """The test case of the whole change: what does not belong to one image."""
+    """Return the test case of the whole change: of all that does not belong to one image."""
     from junitparser import Failure, Skipped, TestCase
 
     case = TestCase("the change", "minimize")
@@ -174,7 +174,7 @@ def _with_text(outcome: FinalResult, text: str) -> FinalResult:
 
 
 def _xml(text: str) -> str:
-    """The text without invisible characters, which include all that XML 1.0 cannot hold
+    """Return the text without invisible characters, among them all that XML 1.0 cannot hold
     (https://www.w3.org/TR/xml/#charsets)."""
     return printable(text)
 
@@ -186,7 +186,7 @@ def append_summary(path: Path, text: str) -> None:
 
 
 def _fingerprint(remark: Annotation) -> str:
-    """A digest that stays the same if the remark's line moves."""
+    """Return a digest that stays the same if the remark's line moves."""
     text = "\0".join((remark.rule, remark.path, remark.message))
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
@@ -214,7 +214,7 @@ class _Comments(Protocol):
 async def put_ci_comment(change: ChangeRequest, result: CheckResult) -> Comment | None:
     """Write the comment about `result`, or update that of an earlier run.
 
-    Null if none is needed: nothing changes and none exists, or the bot comments itself. Raises
+    None if none is needed: nothing changes and none exists, or the bot comments itself. Raises
     ForgeError and its subclasses, also if the token may not write.
     """
     key = PullRequestKey(change.forge, change.repository, change.number)

@@ -33,7 +33,7 @@ Variables = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A pull or merge request that can be commented on; `token` is null if there is none."""
+    """A pull or merge request that can be commented on; `token` is None if there is none."""
 
     forge: Literal["github", "forgejo", "gitlab"]
     api_url: str
@@ -47,17 +47,17 @@ class ChangeRequest:
 class CiRun:
     """The subject of one run: the commits, the base branch, the change request.
 
-    `otherwise` is a second base, if the first one cannot be fetched: after a forced push the
+    `fallback` is a second base, if the first one cannot be fetched: after a forced push the
     previous commit may be nowhere, and a fork may not read the project that it comes from.
     `summary` is the Markdown file that the system shows as the run's summary; `attachments` is the
-    folder whose files it stores with the run. Each is null if there is none.
+    folder whose files it stores with the run. Each is None if there is none.
     """
 
     system: System
     base: Commit
     head: Commit
     branch: str | None
-    otherwise: Commit | None = None
+    fallback: Commit | None = None
     change: ChangeRequest | None = None
     summary: Path | None = None
     attachments: Path | None = None
@@ -65,18 +65,18 @@ class CiRun:
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """The checked-out branch, and the URL of the remote origin; null if there is none."""
+    """The checked-out branch, and the URL of the remote origin; None if there is none."""
 
     branch: str | None = None
     origin: str | None = None
 
 
 def find_run(name: str, variables: Variables, clone: Clone) -> CiRun:
-    """The run of the CI system `name`; with `auto`, of the one whose variables are set.
+    """Return the run of the CI system `name`; with `auto`, of the one whose variables are set.
 
     Raises UsageError if no system is found, or a variable is missing.
     """
-    kind = _detected(variables, clone) if name == "auto" else name
+    kind = _detect(variables, clone) if name == "auto" else name
     if kind is None:
         raise UsageError(
             "No CI system was recognized by its environment variables.",
@@ -85,7 +85,7 @@ def find_run(name: str, variables: Variables, clone: Clone) -> CiRun:
     return _READERS[kind](variables, clone)
 
 
-def _detected(variables: Variables, clone: Clone) -> str | None:
+def _detect(variables: Variables, clone: Clone) -> str | None:
     # Forgejo and Gitea set GitHub's variables too.
     if variables.get("FORGEJO_ACTIONS") or variables.get("GITEA_ACTIONS"):
         return "forgejo"
@@ -101,7 +101,7 @@ def _detected(variables: Variables, clone: Clone) -> str | None:
     return "zuul" if clone.origin == _ZUULS_ORIGIN else None
 
 
-def _needed(variables: Variables, name: str, system: str) -> str:
+def _require(variables: Variables, name: str, system: str) -> str:
     value = variables.get(name)
     if not value:
         raise UsageError(
@@ -147,28 +147,28 @@ def _actions(system: Literal["github", "forgejo"], variables: Variables) -> CiRu
             " that anybody may have written.",
             "Run it for pull_request.",
         )
-    path = Path(_needed(variables, "GITHUB_EVENT_PATH", "the runner"))
+    path = Path(_require(variables, "GITHUB_EVENT_PATH", "the runner"))
     try:
         payload = _Event.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise UsageError(f"The event at {path} cannot be read: {error}") from error
     base, head, branch = _commits_of_event(payload, variables)
-    otherwise = None if payload.pull_request or payload.merge_group else _DEFAULT
+    fallback = None if payload.pull_request or payload.merge_group else _DEFAULT
     summary = variables.get("GITHUB_STEP_SUMMARY")
     change = None
     if payload.pull_request is not None:
-        server = _needed(variables, "GITHUB_SERVER_URL", "the runner").rstrip("/")
+        server = _require(variables, "GITHUB_SERVER_URL", "the runner").rstrip("/")
         api_url = variables.get("GITHUB_API_URL") or f"{server}/api/v1"
         own = ("FORGEJO_TOKEN", "GITEA_TOKEN") if system == "forgejo" else ()
         change = ChangeRequest(
             system,
             api_url,
             server,
-            _needed(variables, "GITHUB_REPOSITORY", "the runner"),
+            _require(variables, "GITHUB_REPOSITORY", "the runner"),
             payload.pull_request.number,
             _first(variables, "MINIMIZE_TOKEN", *own, "GITHUB_TOKEN"),
         )
-    return CiRun(system, base, head, branch, otherwise, change, Path(summary) if summary else None)
+    return CiRun(system, base, head, branch, fallback, change, Path(summary) if summary else None)
 
 
 def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Commit, str | None]:
@@ -182,7 +182,7 @@ def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Comm
         base = Commit(group.base_sha, "origin", group.base_ref)
         head = Commit(group.head_sha, "origin", variables.get("GITHUB_REF"))
         return base, head, group.base_ref.removeprefix("refs/heads/")
-    head_sha = event.after or _needed(variables, "GITHUB_SHA", "the runner")
+    head_sha = event.after or _require(variables, "GITHUB_SHA", "the runner")
     ref = variables.get("GITHUB_REF", "")
     # A tag is on no branch.
     branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else None
@@ -190,7 +190,7 @@ def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Comm
 
 
 def _before(sha: str | None) -> Commit:
-    """The commit before a push; the default branch for a new branch, and without a push."""
+    """Return the commit before a push; the default branch for a new branch, and without a push."""
     if sha is None or not sha.strip("0"):
         return _DEFAULT
     return Commit(sha, "origin")
@@ -198,7 +198,7 @@ def _before(sha: str | None) -> Commit:
 
 def _gitlab(variables: Variables, clone: Clone) -> CiRun:
     del clone
-    sha = _needed(variables, "CI_COMMIT_SHA", "GitLab")
+    sha = _require(variables, "CI_COMMIT_SHA", "GitLab")
     number = variables.get("CI_MERGE_REQUEST_IID")
     if number is None:
         before = _before(variables.get("CI_COMMIT_BEFORE_SHA"))
@@ -209,8 +209,8 @@ def _gitlab(variables: Variables, clone: Clone) -> CiRun:
             f"The variable CI_MERGE_REQUEST_IID is not a number: {number[:40]!r}.",
             "Pass it as GitLab sets it, or use --base and --head.",
         )
-    branch = _needed(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
-    project_url = _needed(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
+    branch = _require(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
+    project_url = _require(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
     # A fork's pipeline runs in the fork, whose clone has no target branch. If the project cannot
     # be read from there, the fork has the merge base that GitLab names too.
     own = variables.get("CI_MERGE_REQUEST_PROJECT_ID") == variables.get("CI_PROJECT_ID")
@@ -221,9 +221,9 @@ def _gitlab(variables: Variables, clone: Clone) -> CiRun:
     head = variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or sha
     change = ChangeRequest(
         "gitlab",
-        _needed(variables, "CI_API_V4_URL", "GitLab"),
-        _needed(variables, "CI_SERVER_URL", "GitLab"),
-        _needed(variables, "CI_MERGE_REQUEST_PROJECT_PATH", "GitLab"),
+        _require(variables, "CI_API_V4_URL", "GitLab"),
+        _require(variables, "CI_SERVER_URL", "GitLab"),
+        _require(variables, "CI_MERGE_REQUEST_PROJECT_PATH", "GitLab"),
         int(number),
         # The job's own token cannot write notes.
         _first(variables, "MINIMIZE_TOKEN", "GITLAB_TOKEN"),
@@ -270,17 +270,17 @@ def _packit(variables: Variables, clone: Clone) -> CiRun:
         source = variables.get("PACKIT_SOURCE_BRANCH")
         base = Commit(
             variables["PACKIT_TARGET_SHA"],
-            _needed(variables, "PACKIT_TARGET_URL", "Packit"),
+            _require(variables, "PACKIT_TARGET_URL", "Packit"),
             f"refs/heads/{branch}" if branch else None,
         )
         head = Commit(
-            _needed(variables, "PACKIT_SOURCE_SHA", "Packit"),
-            _needed(variables, "PACKIT_SOURCE_URL", "Packit"),
+            _require(variables, "PACKIT_SOURCE_SHA", "Packit"),
+            _require(variables, "PACKIT_SOURCE_URL", "Packit"),
             f"refs/heads/{source}" if source else None,
         )
     else:
         # For a commit or a release Packit does not name the previous commit.
-        sha = _needed(variables, "PACKIT_COMMIT_SHA", "Packit")
+        sha = _require(variables, "PACKIT_COMMIT_SHA", "Packit")
         base, head = Commit(f"{sha}^"), Commit(sha, "origin")
     # https://tmt.readthedocs.io/en/stable/overview.html#test-variables
     attachments = variables.get("TMT_TEST_DATA") or variables.get("TMT_PLAN_DATA")

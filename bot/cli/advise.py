@@ -120,7 +120,7 @@ def advise(
     configuration = places.configuration(named=bool(choice.repositories))
     file = _repository_file(git)
     objectives = (*configuration.objectives.values(), *file.objectives)
-    opened = pools_and_requests(choice.keys(configuration), configuration, places)
+    pairs = pools_and_requests(choice.keys(configuration), configuration, places)
     jobs = [
         Job(
             pool,
@@ -128,20 +128,20 @@ def advise(
             needs=needs_of(objectives, request.key),
             test=configuration.workloads[request.key.workload].test,
         )
-        for pool, request in opened
+        for pool, request in pairs
     ]
-    wanted = edits or metric == "nodocs" or unused
+    needs_headers = edits or metric == "nodocs" or unused
     cache = Cache(places.cache)
-    headers = HeaderFacts(cache) if wanted else None
+    headers = HeaderFacts(cache) if needs_headers else None
     model = FleetModel(metric) if with_fleet else None
     if model is None:
-        found = advise_many(jobs, wish, cache, in_processes)
+        answers = advise_many(jobs, wish, cache, in_processes)
     else:
-        found = []
+        answers = []
         for _, images in groupby(jobs, lambda job: job.image):
-            found += advise_image(images, wish, headers, model)
+            answers += advise_image(images, wish, headers, model)
     pools = {(j.request.key.repository, j.request.key.arch): j.pool for j in jobs}
-    ordered = sorted(found, key=lambda image: image.key)
+    ordered = sorted(answers, key=lambda image: image.key)
     lists = [read_maintainers(maintainers)] if maintainers is not None else []
     lines = None
     if git is not None:
@@ -150,15 +150,15 @@ def advise(
     others = _others(ordered, pools, configuration, places, fetch=fetch_others)
     advices = with_places(with_precedents(ordered, others), lists, lines)
     advices = with_states(advices, _opportunities(places))
-    everywhere = overall_of(advices, jobs, wish, cache)
+    overall = overall_of(advices, jobs, wish, cache)
     advice = Advice(
         metric,
         advices,
-        everywhere.edits,
+        overall.edits,
         model.fleet(max(seconds, _SECONDS_OF_FLEET)) if model is not None else None,
-        everywhere.together,
-        everywhere.by_source,
-        everywhere.by_maintainer,
+        overall.together,
+        overall.by_source,
+        overall.by_maintainer,
         unused_requirements(jobs, headers, lists) if unused and headers is not None else None,
     )
     from bot.report.advice import advice_text, advice_to_json
@@ -167,7 +167,7 @@ def advise(
         print_json(advice_to_json(advice))
     else:
         print_text(advice_text(advice))
-    return 3 if any(image.status == "unsolvable" for image in found) else 0
+    return 3 if any(image.status == "unsolvable" for image in answers) else 0
 
 
 def _opportunities(places: Places) -> Sequence[Opportunity]:
@@ -194,7 +194,7 @@ def _repository_file(checkout: Path | None) -> RepositoryFile:
 
 def _others(
     advices: Sequence[ImageAdvice],
-    opened: Mapping[tuple[str, str], Pool],
+    open_pools: Mapping[tuple[str, str], Pool],
     configuration: Configuration,
     places: Places,
     *,
@@ -210,8 +210,8 @@ def _others(
 
     for arch in sorted(needs_precedents(advices)):
         for name, document in sorted(configuration.repositories.items()):
-            if (name, arch) in opened:
-                yield opened[name, arch]
+            if (name, arch) in open_pools:
+                yield open_pools[name, arch]
             elif arch in document.architectures:
                 pools = places.pools() if fetch else Pools(Cache(places.cache), offline=True)
                 try:
@@ -228,14 +228,14 @@ def _settings(
     from bot.distro.cache import Cache
     from bot.spec.setting import SpecSetting, setting_of
 
-    made: dict[tuple[str, str], SpecSetting] = {}
+    settings: dict[tuple[str, str], SpecSetting] = {}
 
     def setting(key: ImageKey) -> SpecSetting:
         place = key.repository, key.arch
-        if place not in made:
+        if place not in settings:
             document = configuration.repositories[key.repository]
-            made[place] = setting_of(document, {key.arch: pools[place]}, Cache(places.cache))
-        return made[place]
+            settings[place] = setting_of(document, {key.arch: pools[place]}, Cache(places.cache))
+        return settings[place]
 
     return setting
 

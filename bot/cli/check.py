@@ -91,10 +91,10 @@ def check(
 
     sweep_temporary_directories()
     run_without_control_groups()  # without rules: one's own change
-    built = repositories_by_arch(elsewhere)
-    if built and no_build:
+    external = repositories_by_arch(elsewhere)
+    if external and no_build:
         raise UsageError("--no-build and --external-repository contradict each other.")
-    if built and others:
+    if external and others:
         raise UsageError(
             "--external-repository has the packages of one change, and --with adds another.",
             "Leave one of them out.",
@@ -107,23 +107,23 @@ def check(
     )
     with open_folder(repository) as opened:
         clone = opened.repository
-        found = ci_change(clone, ci, base, head) if ci is not None else None
-        if found is not None:
-            clone, base, head = found.repository, found.base, found.head
-        branch = found.branch if found is not None else None
+        ci_run = ci_change(clone, ci, base, head) if ci is not None else None
+        if ci_run is not None:
+            clone, base, head = ci_run.repository, ci_run.base, ci_run.head
+        branch = ci_run.branch if ci_run is not None else None
         with ExitStack() as stack:
             change = stack.enter_context(open_change(clone, base, head, branch=branch))
-            together = [(name, stack.enter_context(_opened_other(name))) for name in others]
+            joint_changes = [(name, stack.enter_context(_open_other(name))) for name in others]
             configuration = places.configuration(
                 named=bool(repositories) or _names_documents(change), own=has_repositories(change)
             )
-            prediction = predict_check(change, options, configuration, pools, together)
-            result = _built(change, prediction, built, no_build=no_build)
+            prediction = predict_check(change, options, configuration, pools, joint_changes)
+            result = _final_result(change, prediction, external, no_build=no_build)
             if opened.assumption is not None:
                 result = replace(result, notes=(*result.notes, opened.assumption))
-    write_files(result, found, sarif=sarif, junit=junit, code_quality=code_quality)
-    if found is not None:
-        show_result(result, found.run)
+    write_files(result, ci_run, sarif=sarif, junit=junit, code_quality=code_quality)
+    if ci_run is not None:
+        show_result(result, ci_run.run)
     _print(result, form)
     return exit_code(result)
 
@@ -142,34 +142,34 @@ def _names_documents(change: Change) -> bool:
     return bool(file.repositories_of(change.branch or ""))
 
 
-def _built(
-    change: Change, prediction: Prediction, built: Mapping[str, str], *, no_build: bool
+def _final_result(
+    change: Change, prediction: Prediction, external: Mapping[str, str], *, no_build: bool
 ) -> CheckResult:
     """Return the final answer: after a build if there is to be one, else the prediction.
 
-    `built` are the repositories of packages built elsewhere, by architecture.
+    `external` are the repositories of packages built elsewhere, by architecture.
     """
     from bot.build.builders import builder_named
     from bot.build.fetch import SourcePolicy
     from bot.check.built import build_check, native_arch
 
-    wanted = prediction.file.builder or "rpmbuild"
+    builder_name = prediction.file.builder or "rpmbuild"
     if no_build or not prediction.worth_building:
-        wanted = "none"
-    if built and prediction.worth_building:
-        return check_elsewhere(change, prediction, built).result
-    if wanted == "none":
+        builder_name = "none"
+    if external and prediction.worth_building:
+        return check_elsewhere(change, prediction, external).result
+    if builder_name == "none":
         return replace(prediction.result, stage="final")
-    if wanted == "external":
+    if builder_name == "external":
         notes = (*prediction.result.notes, NOT_WAITED_FOR)
         return replace(prediction.result, stage="final", notes=notes)
     # One's own machine and change: sources may be on a private host.
     policy = SourcePolicy(public_only=False, local_files=True)
-    builder = builder_named(wanted, prediction.cache, policy=policy)
+    builder = builder_named(builder_name, prediction.cache, policy=policy)
     return build_check(change, prediction, builder, native_arch())
 
 
-def _opened_other(text: str) -> AbstractContextManager[Change]:
+def _open_other(text: str) -> AbstractContextManager[Change]:
     """Return the change that `--with REPO:REV` names, against its repository's default branch.
 
     Raises UsageError where there is no such repository or revision.
@@ -219,21 +219,21 @@ NOT_WAITED_FOR = (
 )
 
 
-def repositories_by_arch(given: tuple[str, ...]) -> dict[str, str]:
+def repositories_by_arch(texts: tuple[str, ...]) -> dict[str, str]:
     """Return the URLs with a trailing slash by architecture; under "" the one for all others.
 
     Each is `[ARCH=]URL`, or a directory's path instead of the URL. UsageError for anything else.
     """
-    found: dict[str, str] = {}
-    for text in given:
+    urls: dict[str, str] = {}
+    for text in texts:
         arch, _, rest = text.partition("=")
         if arch not in RPM_ARCHITECTURES:
             arch, rest = "", text
-        if arch in found:
+        if arch in urls:
             scope = f"of {arch}" if arch else "of all architectures"
             raise UsageError(f"--external-repository names two repositories {scope}.")
-        found[arch] = _url(rest)
-    return found
+        urls[arch] = _url(rest)
+    return urls
 
 
 def _url(text: str) -> str:

@@ -82,11 +82,11 @@ def ci_change(
     try:
         base_id, head_id = commits_with_history(repository, first, second)
     except GitError as error:
-        if base is not None or run.otherwise in (None, first):
+        if base is not None or run.fallback in (None, first):
             raise
-        assert run.otherwise is not None
-        note(f"{error.what}. {run.otherwise.revision} is taken as the base instead.")
-        base_id, head_id = commits_with_history(repository, run.otherwise, second)
+        assert run.fallback is not None
+        note(f"{error.what}. {run.fallback.revision} is taken as the base instead.")
+        base_id, head_id = commits_with_history(repository, run.fallback, second)
     return CiChange(
         run, fetching(repository), base_id, head_id, None if base is not None else run.branch
     )

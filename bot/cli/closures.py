@@ -44,8 +44,8 @@ def closure(choice: Choice, form: str, places: Places) -> int:
 
 def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
     """Fill in the sizes without documentation; import nothing if no package file is local."""
-    located = [p.location for c in closures for p in c.packages if p.location is not None]
-    if not any(_may_be_there(location.url) for location in located):
+    locations = [p.location for c in closures for p in c.packages if p.location is not None]
+    if not any(_may_be_there(location.url) for location in locations):
         return closures
     from bot.distro.cache import Cache
     from bot.image.measure import with_nodocs
@@ -78,12 +78,12 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
     answers, unsolvable = [], False
     names = _Names(package)
     for pool, request in choice.images(places):
-        solved = pool.solve(request)
-        names.add(pool, solved)
-        if solved.status == "unsolvable":
+        solution = pool.solve(request)
+        names.add(pool, solution)
+        if solution.status == "unsolvable":
             unsolvable = True
-            echo(unsolvable_text(solved), err=True)
-        answers.append(explain(pool, request, solved, package))
+            echo(unsolvable_text(solution), err=True)
+        answers.append(explain(pool, request, solution, package))
     if form == "json":
         from bot.report.jsonform import why_to_json
 
@@ -206,34 +206,36 @@ def impact(action: str, name: str, choice: Choice, form: str, places: Places) ->
     requests: dict[Pool, list[ImageRequest]] = {}
     for pool, request in choice.images(places):
         requests.setdefault(pool, []).append(request)
-    found = _found(requests, name)
+    result = _impact_of(requests, name)
     from bot.report.impact import impact_text, impact_to_json
 
     if form == "json":
-        print_json(impact_to_json(found))
+        print_json(impact_to_json(result))
     else:
-        print_text(impact_text(found))
+        print_text(impact_text(result))
     return 0
 
 
-def _found(requests: dict[Pool, list[ImageRequest]], name: str) -> Impact:
+def _impact_of(requests: dict[Pool, list[ImageRequest]], name: str) -> Impact:
     """Return the impact in all pools; UsageError where none of them has it."""
     from bot.closure.impact import broken_without, dropped, image_impacts
     from bot.model.closure import Broken, ImageImpact, Impact
 
     images: list[ImageImpact] = []
     broken: list[Broken] = []
-    unknown: UsageError | None = None
-    known = False
-    for pool, wanted in requests.items():
+    error_of_name: UsageError | None = None
+    is_provided = False
+    for pool, image_requests in requests.items():
         try:
-            what = dropped(pool, name)
+            dropped_packages = dropped(pool, name)
         except UsageError as error:
-            unknown = unknown or error  # another repository or architecture may have the name
+            error_of_name = (
+                error_of_name or error
+            )  # another repository or architecture may have the name
             continue
-        known = True
-        images += image_impacts(pool, wanted, what)
-        broken += broken_without(pool, what)
-    if unknown is not None and not known:
-        raise unknown
+        is_provided = True
+        images += image_impacts(pool, image_requests, dropped_packages)
+        broken += broken_without(pool, dropped_packages)
+    if error_of_name is not None and not is_provided:
+        raise error_of_name
     return Impact(tuple(sorted(images, key=lambda image: image.key)), tuple(sorted(broken)))

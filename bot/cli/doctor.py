@@ -47,27 +47,32 @@ def doctor(settings: Path | None, form: str, places: Places) -> int:
     from bot.sandbox.isolation import inspect_isolation
 
     served = None if settings is None else _read(settings, places)
-    found = inspect_isolation(
+    isolation = inspect_isolation(
         places.cache if served is None else served.cache,
         memory_limit_required=served is None or served.sandbox.memory_limit_required,
     )
     if served is not None and (part := _builder(served)) is not None:
-        found = replace(found, parts=(*found.parts, part))
+        isolation = replace(isolation, parts=(*isolation.parts, part))
     architectures = _architectures(served)
     if form == "json":
-        print_json(_to_json(found) | {"architectures": [asdict(one) for one in architectures]})
+        print_json(
+            _to_json(isolation)
+            | {"architectures": [asdict(architecture) for architecture in architectures]}
+        )
     else:
-        _print(found)
+        _print(isolation)
         _print_architectures(architectures)
-    lacking = any(one.wanted and one.builds is None for one in architectures)
-    return 1 if found.missing or lacking else 0
+    lacking = any(
+        architecture.wanted and architecture.builds is None for architecture in architectures
+    )
+    return 1 if isolation.missing or lacking else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """An architecture: how this machine builds for it.
+    """An architecture: how this machine builds for it, or None and `detail` says why not.
 
-    The way is null if it does not, and `detail` says why. `wanted`: the settings name it.
+    `wanted` is true if the settings name it.
     """
 
     arch: str
@@ -85,9 +90,9 @@ def _architectures(settings: Settings | None) -> list[_Architecture]:
     native = native_architecture()
     wanted = () if settings is None else settings.engine.architectures or (native,)
     allowed = () if settings is None else settings.build.emulated
-    named = dict.fromkeys((native, *DEFAULT_ARCHITECTURES, *wanted, *allowed))
+    names = dict.fromkeys((native, *DEFAULT_ARCHITECTURES, *wanted, *allowed))
     known = (native, *known_architectures())
-    return [_architecture(arch, arch in wanted, arch in allowed) for arch in named if arch in known]
+    return [_architecture(arch, arch in wanted, arch in allowed) for arch in names if arch in known]
 
 
 def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
@@ -126,34 +131,41 @@ def _builder(settings: Settings) -> Part | None:
     )
 
 
-def _to_json(found: Isolation) -> dict[str, object]:
+def _to_json(isolation: Isolation) -> dict[str, object]:
     return {
         "user": "root" if os.geteuid() == 0 else str(os.geteuid()),
         "kernel": platform.release(),
-        "strangers": found.strangers,
-        "isolation": [asdict(part) for part in found.parts],
+        "strangers": isolation.strangers,
+        "isolation": [asdict(part) for part in isolation.parts],
     }
 
 
-def _print(found: Isolation) -> None:
-    width = max(len(part.name) for part in found.parts)
+def _print(isolation: Isolation) -> None:
+    width = max(len(part.name) for part in isolation.parts)
     remedies = {""}
-    for part in found.parts:
+    for part in isolation.parts:
         mark = (
-            click.style("ok     ", fg="green") if part.given else click.style("missing", fg="red")
+            click.style("ok     ", fg="green")
+            if part.given
+            else click.style("missing", fg="red")
         )
         click.echo(f"{mark}  {part.name:{width}}  {visible(part.detail, _LONGEST)}")
         if part.remedy not in remedies:
             remedies.add(part.remedy)
             click.echo(f"{'':{width + 11}}{visible(part.remedy, _LONGEST)}")
-    click.echo(_STRANGERS[found.strangers])
+    click.echo(_STRANGERS[isolation.strangers])
 
 
-def _print_architectures(found: list[_Architecture]) -> None:
+def _print_architectures(architectures: list[_Architecture]) -> None:
     click.echo("Builds:")
-    for one in found:
-        how = one.builds or "none"
-        mark = click.style(f"{how:8}", fg="green" if one.builds else "red" if one.wanted else None)
-        click.echo(f"{mark} {visible(one.arch):8}  {visible(one.detail, _LONGEST)}")
-        if one.remedy and one.wanted:
-            click.echo(f"{'':19}{visible(one.remedy, _LONGEST)}")
+    for architecture in architectures:
+        how = architecture.builds or "none"
+        mark = click.style(
+            f"{how:8}",
+            fg="green" if architecture.builds else "red" if architecture.wanted else None,
+        )
+        click.echo(
+            f"{mark} {visible(architecture.arch):8}  {visible(architecture.detail, _LONGEST)}"
+        )
+        if architecture.remedy and architecture.wanted:
+            click.echo(f"{'':19}{visible(architecture.remedy, _LONGEST)}")

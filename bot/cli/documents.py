@@ -52,8 +52,8 @@ def config_check(
     if form == "json":
         from bot.report.jsonform import configuration_to_json, repositories_to_json
 
-        more = {"repositories": repositories_to_json(answers)} if online else {}
-        print_json({**configuration_to_json(report), **more})
+        extra = {"repositories": repositories_to_json(answers)} if online else {}
+        print_json({**configuration_to_json(report), **extra})
     else:
         from bot.report.text import print_configuration, print_repositories
 
@@ -76,13 +76,13 @@ def _unknown_requests(
     configuration = load_configuration(folder)
     silent = {(a.document, a.arch) for a in answers if not a.reachable}
     reachable = sorted({(a.document, a.arch) for a in answers} - silent)
-    found: dict[UnknownRequest, list[str]] = {}
+    arches_by_request: dict[UnknownRequest, list[str]] = {}
     for document, arch in reachable:
         pool = places.pools().get(configuration.repositories[document], arch)
         for unknown in unknown_requests(configuration, pool):
-            found.setdefault(unknown, []).append(arch)
+            arches_by_request.setdefault(unknown, []).append(arch)
     contents = documents_in(folder)
-    for unknown, without in sorted(found.items()):
+    for unknown, arches in sorted(arches_by_request.items()):
         name = f"{unknown.document}.yaml"
         line = check_text(contents[name], unknown.document, folder).line_of(unknown.place)
         suggestion = f"; did you mean {' or '.join(unknown.near)}?" if unknown.near else ""
@@ -90,7 +90,7 @@ def _unknown_requests(
             str(folder / name),
             line,
             dotted(unknown.place),
-            f"{unknown.repository} has no `{unknown.request}` for {', '.join(without)}{suggestion}",
+            f"{unknown.repository} has no `{unknown.request}` for {', '.join(arches)}{suggestion}",
         )
 
 
@@ -109,9 +109,9 @@ def config_init(directory: Path | None, places: Places) -> int:
     documents = sorted(built_in_documents().glob("*.yaml"))
     existing = [path.name for path in documents if (target / path.name).exists()]
     if existing:
-        more = f" and {len(existing) - 1} more" if existing[1:] else ""
+        rest = f" and {len(existing) - 1} more" if existing[1:] else ""
         raise UsageError(
-            f"{target} has {existing[0]} already{more}.",
+            f"{target} has {existing[0]} already{rest}.",
             "Nothing was written. Name a new folder: minimize config init DIRECTORY",
         )
     try:
@@ -123,11 +123,11 @@ def config_init(directory: Path | None, places: Places) -> int:
             f"The documents cannot be written to {target}: {error.strerror}.",
             "Name a folder that this user can write: minimize config init DIRECTORY",
         ) from error
-    chosen = "" if target == Path("config") else f" --config {target}"
+    option = "" if target == Path("config") else f" --config {target}"
     echo(
         f"Wrote {plural(len(documents), 'document')} to {target}. Change what is not yours, then:\n"
-        f"  minimize config check{chosen}\n"
-        f"  minimize closure nginx --repository centos-stream-9{chosen}",
+        f"  minimize config check{option}\n"
+        f"  minimize closure nginx --repository centos-stream-9{option}",
         err=True,
     )
     return 0

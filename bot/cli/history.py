@@ -96,7 +96,7 @@ def track(
         failed: list[str] = []
 
         def show(tracked: Tracked) -> None:
-            """Before the run is over: what was not shown is the next run's to show."""
+            """Print the results before the run ends: the next run shows the others."""
             bar.close()
             value = track_to_json(tracked)
             if form == "json":
@@ -105,9 +105,9 @@ def track(
                 from bot.report.text import print_track
 
                 print_track(value, console())
-            found = _opportunities(configuration, history, places, edits, served)
+            sentences = _opportunities(configuration, history, places, edits, served)
             issued = _issues(history, served, tracked.run)
-            for sentence in (*tracked.notes, *found, *issued.unplaced, *issued.written):
+            for sentence in (*tracked.notes, *sentences, *issued.unplaced, *issued.written):
                 note(sentence)
             failed.extend((*tracked.failed, *issued.failed))
             for sentence in failed:
@@ -115,13 +115,13 @@ def track(
 
         text = "Evaluating images"
         with ExitStack() as bar:
-            shown = bar.enter_context(progress_bar(text))
+            advance = bar.enter_context(progress_bar(text))
             tracked = track_images(
                 configuration,
                 history,
                 Cache(places.cache),
                 measures=Measures(layers=layers, headers=headers),
-                progress=shown and (lambda done, total: shown(done, total, text)),
+                progress=advance and (lambda done, total: advance(done, total, text)),
                 report=show,
                 base_images=table,
             )
@@ -154,19 +154,19 @@ def _opportunities(
         )
     except MinimizeError as error:
         return (f"The search for opportunities did not finish: {error}",)
-    return (*(f"An edit landed: {one}." for one in settled.landed), *settled.problems)
+    return (*(f"An edit landed: {edit}." for edit in settled.landed), *settled.problems)
 
 
 def _maintainers(settings: Settings | None) -> Sequence[Maintainers]:
     """Return the maintainers of sources that the settings list, or the file that they name."""
     from bot.advice.maintainers import maintainers_of, read_maintainers
 
-    named = settings.maintainers if settings is not None else None
-    if named is None:
+    source = settings.maintainers if settings is not None else None
+    if source is None:
         return ()
-    if isinstance(named, Path):
-        return (read_maintainers(named),)
-    owners = {n: (one,) if isinstance(one, str) else one for n, one in named.items()}
+    if isinstance(source, Path):
+        return (read_maintainers(source),)
+    owners = {n: (names,) if isinstance(names, str) else names for n, names in source.items()}
     return (maintainers_of(owners),)
 
 

@@ -76,17 +76,24 @@ def image(
         keys = _one_image(choice.keys(configuration))
         document = configuration.repositories[keys[0].repository]
         signers = dict(key_urls(document, keys[0].arch))
-        images = _solved(keys, configuration, places, compression or "gzip", revision or "")
-    beside = layout.with_name(f"{layout.name}.lock")
-    done = count(1)
-    with progress_bar("packages", sum(len(one.packages) for one in images)) as bar:
+        images = _descriptions(keys, configuration, places, compression or "gzip", revision or "")
+    lock_path = layout.with_name(f"{layout.name}.lock")
+    counter = count(1)
+    with progress_bar("packages", sum(len(description.packages) for description in images)) as bar:
 
         def advance(package: Package) -> None:
             if bar is not None:
-                bar(next(done), None, package.nevra.name)
+                bar(next(counter), None, package.nevra.name)
 
         composed = compose_images(
-            images, cache, layout, beside, keys=signers, expected=lock, jobs=jobs, progress=advance
+            images,
+            cache,
+            layout,
+            lock_path,
+            keys=signers,
+            expected=lock,
+            jobs=jobs,
+            progress=advance,
         )
     if push is not None:
         from bot.image.oci import push_layout
@@ -106,8 +113,8 @@ def _layout(output: str) -> Path:
 
 
 def _refuse_beside_lock(choice: Choice, compression: str | None, revision: str | None) -> None:
-    named = (choice.workloads, choice.environments, choice.repositories, choice.arches)
-    if any(named) or compression or revision:
+    choices = (choice.workloads, choice.environments, choice.repositories, choice.arches)
+    if any(choices) or compression or revision:
         raise UsageError(
             "A lock file already determines the image.",
             "Leave out workload, --environment, --repository, --arch, --compression, --revision.",
@@ -116,18 +123,18 @@ def _refuse_beside_lock(choice: Choice, compression: str | None, revision: str |
 
 def _one_image(keys: Sequence[ImageKey]) -> tuple[ImageKey, ...]:
     """Return the keys, which differ only in their architecture; UsageError for several images."""
-    different = sorted({(key.workload, key.environment, key.repository) for key in keys})
-    if len(different) > 1:
-        listed = "; ".join(f"{w} on {e}, {r}" for w, e, r in different[:5])
-        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
+    images = sorted({(key.workload, key.environment, key.repository) for key in keys})
+    if len(images) > 1:
+        names = "; ".join(f"{w} on {e}, {r}" for w, e, r in images[:5])
+        rest = f"; and {len(images) - 5} more" if len(images) > 5 else ""
         raise UsageError(
-            f"These are {len(different)} images, and a layout holds one: {listed}{more}.",
+            f"These are {len(images)} images, and a layout holds one: {names}{rest}.",
             "Choose with WORKLOAD, --environment and --repository.",
         )
     return tuple(keys)
 
 
-def _solved(
+def _descriptions(
     keys: Sequence[ImageKey],
     configuration: Configuration,
     places: Places,
@@ -138,13 +145,13 @@ def _solved(
     from bot.image.selection import selection_of
     from bot.report.answers import unsolvable_text
 
-    found = []
+    descriptions = []
     for pool, request in pools_and_requests(keys, configuration, places):
         closure, key = pool.solve(request), request.key
         if closure.status == "unsolvable":
             raise ChangeError(unsolvable_text(closure))
         environment = configuration.environments[key.environment]
-        found.append(
+        descriptions.append(
             ImageDescription(
                 key=key,
                 snapshot=closure.snapshot,
@@ -156,7 +163,7 @@ def _solved(
                 revision=revision,
             )
         )
-    return tuple(found)
+    return tuple(descriptions)
 
 
 def _to_json(composed: Composed) -> dict[str, object]:
@@ -187,11 +194,11 @@ def _image_json(image: ComposedImage, composed: Composed) -> dict[str, object]:
 def _print(composed: Composed) -> None:
     from bot.report.sizes import format_size
 
-    for one in composed.images:
-        key, layer = one.description.key, one.layer
+    for image in composed.images:
+        key, layer = image.description.key, image.layer
         echo(
             f"{key.workload} on {key.environment}, {key.repository} {key.arch}:"
-            f" {len(one.description.packages)} packages, layer {format_size(layer.uncompressed)},"
+            f" {len(image.description.packages)} packages, layer {format_size(layer.uncompressed)},"
             f" gzip {format_size(layer.gzip)}, zstd {format_size(layer.zstd)}"
         )
     echo(f"layout {composed.layout}")
@@ -219,7 +226,7 @@ def advisories(lock_file: Path, form: str, places: Places) -> int:
     lock = read_lock(lock_file)
     repositories = places.configuration(named=True).repositories
 
-    def found(image: ImageDescription) -> PinnedFixes:
+    def fixes_of(image: ImageDescription) -> PinnedFixes:
         document = repositories.get(image.key.repository)
         if document is None:
             raise UsageError(
@@ -229,7 +236,7 @@ def advisories(lock_file: Path, form: str, places: Places) -> int:
             )
         return pinned_fixes(image.key, image.packages, document, cache)
 
-    images = [found(image) for image in lock.images]
+    images = [fixes_of(image) for image in lock.images]
     if form == "json":
         print_json({"images": [{**asdict(i.key), **i.figures} for i in images]})
     else:

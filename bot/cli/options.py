@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bot.cli.output import SHOWN, Shown
+from bot.cli.output import OUTPUT_OPTIONS, OutputOptions
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The three directories of every command; `given` names those that a person chose.
+    """The three directories of every command; `explicit` names those that a person chose.
 
     `on` is the one repository document, of those that come with minimize, that the command is
     about, or None.
@@ -37,7 +37,7 @@ class Places:
     config: Path
     data: Path
     cache: Path
-    given: frozenset[str] = frozenset()
+    explicit: frozenset[str] = frozenset()
     on: str | None = None
 
     def configuration(
@@ -78,7 +78,7 @@ class Places:
         own documents.
         """
         if self.on is not None:
-            if "config" in self.given:
+            if "config" in self.explicit:
                 raise UsageError(
                     "--on takes a document that comes with minimize, --config names others.",
                     "--repository chooses one of those.",
@@ -87,7 +87,7 @@ class Places:
         if self.config.is_dir():
             return self.config
         built_in = built_in_documents()
-        if recorded or "config" in self.given:
+        if recorded or "config" in self.explicit:
             raise UsageError(
                 f"There is no folder of configuration documents at {self.config}.",
                 "Name one with --config, or run this where config/ is."
@@ -98,7 +98,7 @@ class Places:
     def chosen(self, name: str) -> Path | None:
         """Return one of the directories if a person chose it, else None (for the settings')."""
         path: Path = getattr(self, name)
-        return path if name in self.given else None
+        return path if name in self.explicit else None
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""
@@ -173,8 +173,8 @@ def pools_and_requests(
 def built_in_documents() -> Path:
     """Return the directory of minimize's own documents: in the wheel or the checkout."""
     package = Path(str(resources.files("bot")))
-    installed = package / "config"
-    return installed if installed.is_dir() else package.parent / "config"
+    in_wheel = package / "config"
+    return in_wheel if in_wheel.is_dir() else package.parent / "config"
 
 
 def _default_cache() -> Path:
@@ -187,8 +187,8 @@ def _default_data() -> Path:
 
 def _default_folder(variable: str, below_home: str, of_service: str, of_system: str) -> Path:
     """Return a directory of the person, of a systemd unit, or of the system without a home."""
-    if given := os.environ.get(of_service, "").partition(":")[0]:
-        return Path(given)
+    if directory := os.environ.get(of_service, "").partition(":")[0]:
+        return Path(directory)
     if root := os.environ.get(variable):
         return Path(root) / "minimize"
     try:
@@ -207,17 +207,19 @@ def common(function: Command) -> Command:
     """Add the options of commands that compute an answer: `places`, and those of the output."""
 
     @wraps(function)
-    def command(color: str, quiet: bool, verbose: bool, **others: Any) -> int:  # click's own kinds
+    def command(
+        color: str, quiet: bool, verbose: bool, **arguments: Any
+    ) -> int:  # click's own kinds
         if quiet and verbose:
             raise UsageError("--quiet and --verbose contradict each other.")
-        shown = Shown(color, quiet)
-        click.get_current_context().meta[SHOWN] = shown
+        output = OutputOptions(color, quiet)
+        click.get_current_context().meta[OUTPUT_OPTIONS] = output
         if quiet or not (verbose or sys.stderr.isatty()):
-            return function(**others)
-        from bot.cli.progress import shown_steps
+            return function(**arguments)
+        from bot.cli.progress import show_steps
 
-        with shown_steps(verbose=verbose) as shown.steps:
-            return function(**others)
+        with show_steps(verbose=verbose) as output.steps:
+            return function(**arguments)
 
     return _with(
         placed(command),
@@ -241,15 +243,15 @@ def placed(function: Command) -> Command:
         data: Path,
         cache: Path,
         on: str | None,
-        **others: Any,  # click's own kinds
+        **arguments: Any,  # click's own kinds
     ) -> int:
         context = click.get_current_context()
-        given = frozenset(
+        explicit = frozenset(
             name
             for name in ("config", "data", "cache")
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT
         )
-        return function(places=Places(config, data, cache, given, on), **others)
+        return function(places=Places(config, data, cache, explicit, on), **arguments)
 
     return _with(
         command,
@@ -299,10 +301,10 @@ def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[
             environments: tuple[str, ...],
             repositories: tuple[str, ...],
             arches: tuple[str, ...],
-            **others: Any,  # click's own kinds
+            **arguments: Any,  # click's own kinds
         ) -> int:
             choice = Choice(workloads, environments, repositories, arches)
-            return function(choice=choice, **others)
+            return function(choice=choice, **arguments)
 
         workload = (
             click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")

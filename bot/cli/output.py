@@ -32,11 +32,11 @@ def echo(text: object = "", *, err: bool = False) -> None:
 
 
 # The key of the command's Shown in a click context.
-SHOWN = "minimize.shown"
+OUTPUT_OPTIONS = "minimize.shown"
 
 
 @dataclass(slots=True)
-class Shown:
+class OutputOptions:
     """The output options of a command (`--color`, `--quiet`), and its progress, if any."""
 
     color: str = "auto"
@@ -60,20 +60,20 @@ def print_text(text: str) -> None:
 
 def note(text: str) -> None:
     """Write a note to standard error, unless --quiet is given."""
-    if not _shown().quiet:
+    if not _output_options().quiet:
         _end_steps()
         echo(f"note: {text}", err=True)
 
 
-def _shown() -> Shown:
+def _output_options() -> OutputOptions:
     context = click.get_current_context(silent=True)
-    found = None if context is None else context.meta.get(SHOWN)
-    return found if isinstance(found, Shown) else Shown()
+    value = None if context is None else context.meta.get(OUTPUT_OPTIONS)
+    return value if isinstance(value, OutputOptions) else OutputOptions()
 
 
 def _end_steps() -> None:
     """Remove the progress line before other output."""
-    steps = _shown().steps
+    steps = _output_options().steps
     if steps is not None:
         steps.end()
 
@@ -86,7 +86,7 @@ def progress_bar(
 
     It is called with the number done, the total (None: as before), and the text beside it.
     """
-    if not sys.stderr.isatty() or _shown().quiet:
+    if not sys.stderr.isatty() or _output_options().quiet:
         yield None
         return
     _end_steps()
@@ -96,7 +96,9 @@ def progress_bar(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=total)
-        yield lambda done, of, now: bar.update(task, completed=done, total=of, description=now)
+        yield lambda number, of, caption: bar.update(
+            task, completed=number, total=of, description=caption
+        )
 
 
 def console() -> Console:
@@ -104,7 +106,7 @@ def console() -> Console:
     from rich.console import Console
 
     _end_steps()
-    color = _shown().color
+    color = _output_options().color
     if color == "never":
         return Console(color_system=None)
     return Console(force_terminal=True) if color == "always" else Console()

@@ -86,10 +86,10 @@ class Steps(logging.Handler):
 
 
 @contextmanager
-def shown_steps(*, verbose: bool) -> Iterator[Steps]:
+def show_steps(*, verbose: bool) -> Iterator[Steps]:
     """Show the steps of the code inside on standard error."""
     logger, steps = logging.getLogger(_LOGGER), Steps(verbose=verbose)
-    before = logger.level, logger.propagate
+    state = logger.level, logger.propagate
     logger.addHandler(steps)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
@@ -98,8 +98,8 @@ def shown_steps(*, verbose: bool) -> Iterator[Steps]:
     finally:
         steps.end()
         logger.removeHandler(steps)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.setLevel(state[0])
+        logger.propagate = state[1]
 
 
 def _line(text: str, width: int) -> str:

@@ -82,8 +82,8 @@ def worker(
     """One more worker on the server's engine database: runs checks, serves its metrics alone."""
     from bot.web.serve import run_worker
 
-    read = _read(settings, places, log_format)
-    return run_worker(read.building_for(arches) if arches else read)
+    server_settings = _read(settings, places, log_format)
+    return run_worker(server_settings.building_for(arches) if arches else server_settings)
 
 
 @click.command()
@@ -107,8 +107,8 @@ def backup(directory: Path, settings: Path | None, places: Places) -> int:
     """Writes a server's data, as of one moment, into the new directory DIR; it may run."""
     from bot.engine.backup import make_backup
 
-    made = make_backup(server_data(settings, places), directory, settings)
-    echo(f"Backed up to {directory}: {', '.join(sorted(made.files))}.")
+    manifest = make_backup(server_data(settings, places), directory, settings)
+    echo(f"Backed up to {directory}: {', '.join(sorted(manifest.files))}.")
     return 0
 
 
@@ -121,8 +121,8 @@ def restore(directory: Path, settings: Path | None, places: Places) -> int:
     from bot.engine.backup import restore_backup
 
     data = server_data(settings, places)
-    made = restore_backup(directory, data)
-    echo(f"{data.directory} has the data of {made.made}.")
+    manifest = restore_backup(directory, data)
+    echo(f"{data.directory} has the data of {manifest.made}.")
     return 0
 
 
@@ -132,8 +132,8 @@ def server_data(settings: Path | None, places: Places) -> ServerData:
 
     if settings is None:
         return ServerData(places.data, places.data / ENGINE)
-    read = _read(settings, places)
-    return ServerData(read.data, read.engine_database())
+    server_settings = _read(settings, places)
+    return ServerData(server_settings.data, server_settings.engine_database())
 
 
 @click.group()
@@ -236,16 +236,16 @@ def _logs(data: ServerData, run: str) -> tuple[BuildLog, ...]:
     return build_logs(data.directory, run)
 
 
-def _print_runs(found: list[Run], form: str) -> None:
+def _print_runs(newest: list[Run], form: str) -> None:
     from bot.engine.inspection import run_to_json
 
     if form == "json":
-        print_json({"runs": [run_to_json(run) for run in found]})
+        print_json({"runs": [run_to_json(run) for run in newest]})
         return
     from rich.table import Table
 
     table = Table("Run", "About", "State", "Created", "Process")
-    for run in found:
+    for run in newest:
         executor = next((p.executor for p in reversed(run.parts) if p.executor), None)
         table.add_row(run.id, _about(run), run.state, run.created[:19], executor or "")
     console().print(table)

@@ -25,10 +25,10 @@ _LONGEST = 1000  # characters of an answer of a forge or a machine
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A tested part and its result; `remedy` if it failed."""
+    """A tested part and its result; a `remedy` if it failed."""
 
     name: str
-    done: bool
+    passed: bool
     detail: str
     remedy: str = ""
 
@@ -54,24 +54,24 @@ def setup(file: Path | None, places: Places) -> int:
     if path.exists():
         click.confirm(f"{path} exists. Overwrite it?", abort=True)
     answers = _answers(path, places, root=root)
-    for written in write_settings(path, answers):
-        click.echo(f"Wrote {written}")
+    for path_written in write_settings(path, answers):
+        click.echo(f"Wrote {path_written}")
     settings = load_settings(path)
     trust_also(settings.ca_file)
     trials = (
         *_forge_trials(settings, answers.forge),
         *_isolation_trials(settings),
-        _delivered(answers),
+        _delivery_trial(answers),
     )
     for trial in trials:
         mark = (
-            click.style("ok     ", fg="green") if trial.done else click.style("missing", fg="red")
+            click.style("ok     ", fg="green") if trial.passed else click.style("missing", fg="red")
         )
         click.echo(f"{mark}  {trial.name}: {visible(trial.detail, _LONGEST)}")
         if trial.remedy:
             click.echo(f"         {visible(trial.remedy, _LONGEST)}")
     click.echo(f"Start it with: minimize serve --settings {path}")
-    return 0 if all(trial.done for trial in trials) else 1
+    return 0 if all(trial.passed for trial in trials) else 1
 
 
 class _Terminal:
@@ -114,14 +114,14 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
     own = path.resolve().parent / "documents"
     documents = own if own.is_dir() else places.documents_folder()
     documents = Path(operator.prompt("Folder of documents", default=str(documents)))
-    known = sorted(load_configuration(documents).repositories)
+    document_ids = sorted(load_configuration(documents).repositories)
     types = list(FORGE_TYPES)
     kind = operator.prompt("Forge", default=types[0], choices=types)
     questions = forge_module(kind, "webhooks")
     api_url = _url(operator.prompt("Its API", default=FORGE_TYPES[kind].api_url))
     forge = questions.ask_forge(operator, kind, api_url, server)
     match = operator.prompt("Repositories, as a pattern", default="*")
-    document = operator.prompt("Their packages are for", choices=known)
+    document = operator.prompt("Their packages are for", choices=document_ids)
     return Answers(
         server,
         data.resolve(),
@@ -135,15 +135,15 @@ def _answers(path: Path, places: Places, *, root: bool) -> Answers:
 
 
 def _forge_trials(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]:
-    """Test the credential and return its owner."""
+    """Return the trial of the credential: whose it is, or the forge's error."""
     from bot.forge.protocol import open_forges
 
     async def login() -> str:
-        opened = open_forges(settings)[forge.type]
+        connection = open_forges(settings)[forge.type]
         try:
-            return await opened.login()
+            return await connection.login()
         finally:
-            await opened.close()
+            await connection.close()
 
     try:
         owner = asyncio.run(login())
@@ -155,13 +155,15 @@ def _forge_trials(settings: Settings, forge: ForgeAnswers) -> tuple[_Trial, ...]
 def _isolation_trials(settings: Settings) -> tuple[_Trial, ...]:
     from bot.sandbox.isolation import inspect_isolation
 
-    found = inspect_isolation(
+    isolation = inspect_isolation(
         settings.cache, memory_limit_required=settings.sandbox.memory_limit_required
     )
-    return tuple(_Trial(part.name, part.given, part.detail, part.remedy) for part in found.parts)
+    return tuple(
+        _Trial(part.name, part.given, part.detail, part.remedy) for part in isolation.parts
+    )
 
 
-def _delivered(answers: Answers) -> _Trial:
+def _delivery_trial(answers: Answers) -> _Trial:
     """Send a signed ping to the server if it runs already."""
     from bot.forge.protocol import forge_module
     from bot.forge.sender import post_delivery
@@ -169,14 +171,14 @@ def _delivered(answers: Answers) -> _Trial:
     kind, server = answers.forge.type, answers.server
     event: str = forge_module(kind, "webhooks").TEST_EVENT
     url = f"http://{server.host}:{server.port}/webhook/{kind}"
-    again = f"After the start: minimize webhook send --url {url} --forge {kind} ..."
+    hint = f"After the start: minimize webhook send --url {url} --forge {kind} ..."
     try:
         reply = post_delivery(
             url, answers.forge.webhook_secret, event, b"{}", forge=kind, timeout=5
         )
     except MinimizeError:
-        return _Trial("delivery", True, "no server runs here yet", again)
-    return _Trial("delivery", reply.accepted, f"the server answers {reply.status}", again)
+        return _Trial("delivery", True, "no server runs here yet", hint)
+    return _Trial("delivery", reply.accepted, f"the server answers {reply.status}", hint)
 
 
 def _url(text: str) -> str:

@@ -84,8 +84,8 @@ def compose_images(
             check_signatures(image.packages, cache, keys or {})
         target = stack.enter_context(Layout(layout))
         manifests: list[Descriptor] = []
-        attached: list[Descriptor] = []
-        composed: list[ComposedImage] = []
+        attachments: list[Descriptor] = []
+        composed_images: list[ComposedImage] = []
         for image in images:
             layer = compose_layer(
                 image.packages,
@@ -97,9 +97,11 @@ def compose_images(
             )
             manifest = add_image(target, layer, image.key.arch, image.labels(), image.compression)
             bill = bill_of_materials(image, manifest.digest, cache, time=layer.time)
-            attached.append(add_attachment(target, bill, manifest))
+            attachments.append(add_attachment(target, bill, manifest))
             manifests.append(manifest)
-            composed.append(ComposedImage(image, manifest.digest, manifest.media_type, layer.size))
+            composed_images.append(
+                ComposedImage(image, manifest.digest, manifest.media_type, layer.size)
+            )
         top = manifests[0] if len(manifests) == 1 else add_index(target, manifests)
         if expected is not None and top.digest != expected.digest:
             raise SurroundingsError(
@@ -108,10 +110,10 @@ def compose_images(
                 " ".join(expected.differences()),
             )
         write_lock(lock, images, top.digest)
-        named = {**top.more, "annotations": {NAME: images[0].key.workload}}
-        target.finish(Descriptor(top.media_type, top.digest, top.size, named), attached)
+        fields = {**top.fields, "annotations": {NAME: images[0].key.workload}}
+        target.finish(Descriptor(top.media_type, top.digest, top.size, fields), attachments)
     tidy(cache)
-    return Composed(top.digest, top.media_type, tuple(composed), lock, layout)
+    return Composed(top.digest, top.media_type, tuple(composed_images), lock, layout)
 
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
@@ -164,7 +166,7 @@ def _component(package: Package, namespace: str, cache: Cache) -> Component:
     from packageurl import PackageURL
 
     nevra, location = package.nevra, package.location
-    found = listing(package, cache)
+    files = listing(package, cache)
     qualifiers = {"arch": nevra.arch}
     if nevra.epoch:
         qualifiers["epoch"] = str(nevra.epoch)
@@ -178,8 +180,8 @@ def _component(package: Package, namespace: str, cache: Cache) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=str(nevra),
         purl=PackageURL("rpm", namespace, nevra.name, nevra.version_release, qualifiers),
-        description=printable(found.summary) or None,
-        licenses=[DisjunctiveLicense(name=printable(found.license))] if found.license else [],
-        supplier=OrganizationalEntity(name=printable(found.vendor)) if found.vendor else None,
+        description=printable(files.summary) or None,
+        licenses=[DisjunctiveLicense(name=printable(files.license))] if files.license else [],
+        supplier=OrganizationalEntity(name=printable(files.vendor)) if files.vendor else None,
         hashes=hashes,
     )

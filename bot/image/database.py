@@ -66,10 +66,10 @@ def rpm_version() -> str:
 
 
 def database_key(request: DatabaseRequest) -> str:
-    """Return the key of a database: its headers in order, the file selection, rpm's version."""
+    """Return the key of a database: its headers in order, and all else that its bytes depend on."""
     return key_of(
         "database",
-        [found.header for found in request.listings],
+        [listing.header for listing in request.listings],
         request.selection.documentation,
         request.selection.languages,
         request.time,
@@ -85,7 +85,7 @@ def make_database(request: DatabaseRequest, cache: Cache, store: PartStore) -> P
     """
 
     def fill(writer: PartWriter) -> None:
-        content = _written(request, cache)
+        content = _write_database(request, cache)
         entry = TarEntry(
             f"{request.directory}/{_FILE}", 0o100644, size=len(content), mtime=request.time
         )
@@ -96,15 +96,15 @@ def make_database(request: DatabaseRequest, cache: Cache, store: PartStore) -> P
     return store.make(database_key(request), fill)
 
 
-def _written(request: DatabaseRequest, cache: Cache) -> bytes:
+def _write_database(request: DatabaseRequest, cache: Cache) -> bytes:
     with temporary_directory("rpmdb") as headers:
         headers.chmod(0o755)
-        listed = []
+        lines = []
         for number, package in enumerate(request.packages):
             file = headers / f"{number:05}.rpm"
             _readable(file, _header(package, cache))
-            listed.append(f"/headers/{file.name}\n")
-        _readable(headers / "list", "".join(listed).encode())
+            lines.append(f"/headers/{file.name}\n")
+        _readable(headers / "list", "".join(lines).encode())
         content = _run(request, headers)
     if not content.startswith(_MAGIC):
         raise SurroundingsError(
@@ -159,11 +159,11 @@ def normalized(database: bytes) -> bytes:
     if len(database) < 100:
         return database
     counter = struct.pack(">I", 1)
-    found = bytearray(database)
-    found[_COUNTER : _COUNTER + 4] = counter
-    found[_VALID_FOR : _VALID_FOR + 4] = counter
-    found[_WRITER : _WRITER + 4] = struct.pack(">I", _VERSION)
-    return bytes(found)
+    content = bytearray(database)
+    content[_COUNTER : _COUNTER + 4] = counter
+    content[_VALID_FOR : _VALID_FOR + 4] = counter
+    content[_WRITER : _WRITER + 4] = struct.pack(">I", _VERSION)
+    return bytes(content)
 
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
@@ -190,11 +190,11 @@ class Owners:
         """
         uid, gid, cleared = 0, 0, 0
         if user != "root":
-            known = self.users.get(user)
-            uid, cleared = (known, 0) if known is not None else (0, 0o4000)
+            number = self.users.get(user)
+            uid, cleared = (number, 0) if number is not None else (0, 0o4000)
         if group != "root":
-            known = self.groups.get(group)
-            gid, cleared = (known, cleared) if known is not None else (0, cleared | 0o2000)
+            number = self.groups.get(group)
+            gid, cleared = (number, cleared) if number is not None else (0, cleared | 0o2000)
         return uid, gid, cleared
 
 
@@ -205,14 +205,14 @@ def read_owners(passwd: bytes, group: bytes, sysusers: Iterable[Sysuser]) -> Own
     """
     users, groups = _numbers(passwd), _numbers(group)
     lines = sorted(set(sysusers))
-    more_users: list[str] = []
-    more_groups: list[str] = []
-    wanted = [_words(one.line) for one in lines]
-    for kind, name, number, *_ in wanted:
+    new_users: list[str] = []
+    new_groups: list[str] = []
+    entries = [_words(user.line) for user in lines]
+    for kind, name, number, *_ in entries:
         if kind == "g" and name not in groups:
             groups[name] = _number(number, groups)
-            more_groups.append(f"{name}:x:{groups[name]}:")
-    for kind, name, number, *rest in wanted:
+            new_groups.append(f"{name}:x:{groups[name]}:")
+    for kind, name, number, *rest in entries:
         if kind not in ("u", "u!") or name in users:
             continue
         ids, _, primary = number.partition(":")
@@ -223,30 +223,30 @@ def read_owners(passwd: bytes, group: bytes, sysusers: Iterable[Sysuser]) -> Own
             users[name] = _number(ids, users, groups.get(name), groups)
             if name not in groups:
                 groups[name] = users[name]
-                more_groups.append(f"{name}:x:{groups[name]}:")
+                new_groups.append(f"{name}:x:{groups[name]}:")
             gid = groups[name]
         comment, home, shell = (*rest, "", "", "")[:3]
-        more_users.append(
+        new_users.append(
             f"{name}:x:{users[name]}:{gid}:{_or(comment, '')}:{_or(home, '/')}:"
             f"{_or(shell, '/usr/sbin/nologin')}"
         )
-    members = [(name, number) for kind, name, number, *_ in wanted if kind == "m"]
-    new_group = _with_members(_grown(group, more_groups), members)
+    members = [(name, number) for kind, name, number, *_ in entries if kind == "m"]
+    new_group = _with_members(_with_lines(group, new_groups), members)
     return Owners(
         users,
         groups,
-        _grown(passwd, more_users) if more_users else None,
+        _with_lines(passwd, new_users) if new_users else None,
         new_group if new_group != group else None,
     )
 
 
 def _numbers(content: bytes) -> dict[str, int]:
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for line in content.decode("utf-8", "surrogateescape").splitlines():
         fields = line.split(":")
         if len(fields) > 2 and fields[2].isdigit():
-            found.setdefault(fields[0], int(fields[2]))
-    return found
+            numbers.setdefault(fields[0], int(fields[2]))
+    return numbers
 
 
 def _words(line: str) -> list[str]:
@@ -264,15 +264,15 @@ def _words(line: str) -> list[str]:
 
 def _number(
     text: str,
-    taken: dict[str, int],
+    numbers: dict[str, int],
     preferred: int | None = None,
-    also: dict[str, int] | None = None,
+    other_numbers: dict[str, int] | None = None,
 ) -> int:
     if text.isdigit():
         return int(text)
     if preferred is not None:
         return preferred
-    used = {*taken.values(), *(also or {}).values()}
+    used = {*numbers.values(), *(other_numbers or {}).values()}
     return next((n for n in range(_HIGHEST, _LOWEST, -1) if n not in used), 65534)
 
 
@@ -280,7 +280,7 @@ def _or(text: str, default: str) -> str:
     return default if text in ("", "-") else text
 
 
-def _grown(content: bytes, lines: list[str]) -> bytes:
+def _with_lines(content: bytes, lines: list[str]) -> bytes:
     if not lines:
         return content
     if content and not content.endswith(b"\n"):

@@ -119,14 +119,14 @@ def make_shared(
 
 def file_content(fragment: FragmentPlan, cache: Cache) -> bytes:
     """Return the content of the one selected regular file, which must be small (passwd)."""
-    found: list[bytes] = []
+    contents: list[bytes] = []
 
     def take(index: int, _: int, content: Content) -> None:
         if index in fragment.indexes:
-            found.append(b"".join(content))
+            contents.append(b"".join(content))
 
     _read(fragment, cache, take)
-    return b"".join(found)
+    return b"".join(contents)
 
 
 def _read(fragment: FragmentPlan, cache: Cache, take: Callable[[int, int, Content], None]) -> None:
@@ -148,7 +148,7 @@ class _Pieces:
     def __init__(
         self, fragment: FragmentPlan, owners: Owners, write: Callable[[bytes], None]
     ) -> None:
-        self._cut = fragment
+        self._fragment = fragment
         self._owners = owners
         self._write = write
         self._missing = set(fragment.indexes)
@@ -162,15 +162,17 @@ class _Pieces:
 
     def read(self, cache: Cache) -> None:
         """Read the payload; RefusedPackageError where a file of the header is not in it."""
-        if not self._cut.indexes:
+        if not self._fragment.indexes:
             return
-        _read(self._cut, cache, self._take)
+        _read(self._fragment, cache, self._take)
         if self._missing:
-            lacking = self._cut.listing.files[min(self._missing)].path
-            raise RefusedPackageError(str(self._cut.package.nevra), f"its payload lacks {lacking}")
+            lacking = self._fragment.listing.files[min(self._missing)].path
+            raise RefusedPackageError(
+                str(self._fragment.package.nevra), f"its payload lacks {lacking}"
+            )
 
     def _take(self, index: int, size: int, content: Content) -> None:
-        entry = self._cut.listing.files[index]
+        entry = self._fragment.listing.files[index]
         if entry.links:
             if entry.links in self._waiting and (size or not entry.size):
                 self._group(self._waiting.pop(entry.links), content)
@@ -188,14 +190,14 @@ class _Pieces:
         self._write(entry_header(first))
         self._copy(content, first.size)
         for index in indexes[1:]:
-            entry = self._cut.listing.files[index]
-            path = landing(entry, self._cut.moved)
+            entry = self._fragment.listing.files[index]
+            path = landing(entry, self._fragment.moved)
             self._write(entry_header(_hard_link(entry, path, first.path, self._owners)))
 
     def _entry(self, index: int) -> TarEntry:
-        entry = self._cut.listing.files[index]
-        path = landing(entry, self._cut.moved)
-        return tar_entry(entry, path, self._owners, str(self._cut.package.nevra))
+        entry = self._fragment.listing.files[index]
+        path = landing(entry, self._fragment.moved)
+        return tar_entry(entry, path, self._owners, str(self._fragment.package.nevra))
 
     def _copy(self, content: Content, size: int) -> None:
         for chunk in content:
@@ -205,13 +207,13 @@ class _Pieces:
 
 def _ranges(indexes: Sequence[int]) -> list[int]:
     """Return indexes as ranges: the first index of each and the one after the last."""
-    found: list[int] = []
+    ranges: list[int] = []
     for index in indexes:
-        if found and found[-1] == index:
-            found[-1] = index + 1
+        if ranges and ranges[-1] == index:
+            ranges[-1] = index + 1
         else:
-            found += [index, index + 1]
-    return found
+            ranges += [index, index + 1]
+    return ranges
 
 
 # linux/capability.h, in the order of their numbers.
@@ -243,15 +245,15 @@ def capability_attribute(text: str) -> bytes | None:
         if match is None:
             raise ValueError(f"not capabilities: {text!r}")
         names = match[1].lower()
-        chosen = _ALL if names in ("", "all") else _mask(names, text)
+        bits = _ALL if names in ("", "all") else _mask(names, text)
         for operator, letters in re.findall(r"([-+=])([eip]*)", match[2].lower()):
             if operator == "=":
-                flags = {flag: mask & ~chosen for flag, mask in flags.items()}
+                flags = {flag: mask & ~bits for flag, mask in flags.items()}
             for letter in letters:
                 if operator == "-":
-                    flags[letter] &= ~chosen
+                    flags[letter] &= ~bits
                 else:
-                    flags[letter] |= chosen
+                    flags[letter] |= bits
     permitted, inheritable = flags["p"], flags["i"]
     if not permitted | inheritable:
         return None

@@ -203,7 +203,7 @@ def _make_parts(
             ]
             if plan.shared:
                 parts.append(make_shared(plan.shared, plan.owners, cache, store))
-            if plan.grown:
+            if plan.account_files:
                 parts.append(small_part(_grown(plan)))
             if database is not None:
                 parts.append(database.result())
@@ -216,6 +216,8 @@ def _make_parts(
 
 def _grown(plan: LayerPlan) -> bytes:
     return b"".join(
-        entry_header(grown.entry) + grown.content + padding(len(grown.content))
-        for grown in plan.grown
+        entry_header(account_files.entry)
+        + account_files.content
+        + padding(len(account_files.content))
+        for account_files in plan.account_files
     )

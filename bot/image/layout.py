@@ -34,17 +34,17 @@ class Arrangement:
 
     Paths have no leading slash; the root directory is empty. `moved` has, for each member, the
     directories that links replace, with their targets. `directories` maps every directory to the
-    file entry with its mode and owner, null where no package owns it. `apart` has, for each member,
-    the indexes that are not in its fragment, because another package has the path too (or a hard
-    link of it); `shared` has, for each of those paths, the member and index that provide it, in
-    path order. `besides` are the real paths of the additional directories.
+    file entry with its mode and owner, None where no package owns it. `excluded` has, for each
+    member, the indexes that are not in its fragment, because another package has the path too (or
+    a hard link of it); `shared` has, for each of those paths, the member and index that provide it,
+    in path order. `additional` are the real paths of the additional directories.
     """
 
     moved: tuple[Mapping[str, str], ...]
     directories: Mapping[str, FileEntry | None]
-    apart: tuple[frozenset[int], ...]
+    excluded: tuple[frozenset[int], ...]
     shared: tuple[tuple[int, int], ...]
-    besides: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
 
 
 class FileConflictError(ChangeError):
@@ -54,8 +54,8 @@ class FileConflictError(ChangeError):
         super().__init__(printable(what))
 
 
-def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangement:
-    """Return the paths of the files of `members` and of the directories `besides` (absolute).
+def arrange(members: Sequence[Member], additional: Sequence[str] = ()) -> Arrangement:
+    """Return the paths of the files of `members` and of `additional` directories (absolute).
 
     Raises FileConflictError where two packages cannot be installed together, RefusedPackageError,
     naming it, for a package with a device, a socket, a file behind its own symbolic link, or a name
@@ -69,20 +69,20 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
     first_in: dict[str, int] = {}
     for number, member in enumerate(members):
         own_moves: dict[str, str] = {}
-        known: dict[str, str] = {}
+        real_paths: dict[str, str] = {}
         for index in member.installed:
             entry = member.files[index]
             directory, _, base = entry.path.rpartition("/")
-            real = known.get(directory)
+            real = real_paths.get(directory)
             if real is None:
-                real = known[directory] = resolver.directory(directory)
+                real = real_paths[directory] = resolver.directory(directory)
                 if real != directory[1:]:
                     own_moves[directory] = real
                     _refuse_own_link(member, entry, directory, resolver)
             path = f"{real}/{base}" if real else base
             if entry.is_directory:
-                other = directories.get(path)
-                if other is not None and _directory(other) != _directory(entry):
+                earlier = directories.get(path)
+                if earlier is not None and _directory(earlier) != _directory(entry):
                     raise FileConflictError(
                         f"The directory /{path} has another mode or owner in"
                         f" {members[first_in[path]].name} than in {member.name}: rpm installs only"
@@ -94,14 +94,14 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
                 _refuse_kind(member, entry, base)
                 owners.setdefault(path, []).append((number, index))
         moved.append(own_moves)
-    more = tuple(resolver.directory(path) for path in besides)
-    for path in more:
+    extra = tuple(resolver.directory(path) for path in additional)
+    for path in extra:
         directories.setdefault(path, None)
     _add_parents(directories, owners)
     _refuse_mixed(members, directories, owners)
-    apart, shared = _shared(members, owners)
+    excluded, shared = _shared(members, owners)
     ordered = {path: directories[path] for path in sorted(directories)}
-    return Arrangement(tuple(moved), ordered, apart, shared, more)
+    return Arrangement(tuple(moved), ordered, excluded, shared, extra)
 
 
 def landing(entry: FileEntry, moved: Mapping[str, str]) -> str:
@@ -127,14 +127,14 @@ class _Resolver:
 
     def __init__(self, links: Mapping[str, str]) -> None:
         self._links = links
-        self._known: dict[str, str] = {"": ""}
+        self._real_paths: dict[str, str] = {"": ""}
 
     def directory(self, path: str) -> str:
         """Return the real path of the directory `/a/b`, as `c/d`; empty for the root."""
-        found = self._known.get(path)
-        if found is None:
-            found = self._known[path] = self._follow(path)[1:]
-        return found
+        real = self._real_paths.get(path)
+        if real is None:
+            real = self._real_paths[path] = self._follow(path)[1:]
+        return real
 
     def through(self, path: str) -> Iterator[str]:
         """Yield the links, by their own paths, by which the directory `path` is reached."""
@@ -146,7 +146,7 @@ class _Resolver:
 
     def _follow(self, path: str) -> str:
         parts = list(reversed([part for part in path.split("/") if part]))
-        place, followed = "", 0
+        place, count = "", 0
         while parts:
             part = parts.pop()
             if part == ".":
@@ -158,14 +158,14 @@ class _Resolver:
             if target is None:
                 place = f"{place}/{part}"
                 continue
-            followed += 1
-            if followed > _MAX_LINKS:
+            count += 1
+            if count > _MAX_LINKS:
                 raise FileConflictError(
                     f"The symbolic links of the packages form a loop at {path}."
                 )
             if target.startswith("/"):
                 place = ""
-            parts.extend(reversed([one for one in target.split("/") if one]))
+            parts.extend(reversed([step for step in target.split("/") if step]))
         return place
 
 
@@ -214,7 +214,7 @@ def _refuse_mixed(
     for path in directories.keys() & owners.keys():
         number, _ = owners[path][0]
         prefix = f"/{path}/"
-        other = next(
+        owner = next(
             (
                 member.name
                 for member in members
@@ -227,42 +227,42 @@ def _refuse_mixed(
             "another package",
         )
         raise FileConflictError(
-            f"/{path} is a file of {members[number].name} and a directory of {other}."
+            f"/{path} is a file of {members[number].name} and a directory of {owner}."
         )
 
 
 def _shared(
     members: Sequence[Member], owners: Mapping[str, list[tuple[int, int]]]
 ) -> tuple[tuple[frozenset[int], ...], tuple[tuple[int, int], ...]]:
-    apart: list[set[int]] = [set() for _ in members]
-    chosen: list[tuple[int, int]] = []
-    for path in sorted(path for path, found in owners.items() if len(found) > 1):
-        found = owners[path]
-        chosen.append(_winner(members, path, found))
-        for number, index in found:
-            apart[number].add(index)
-    for number, indexes in enumerate(apart):
+    excluded: list[set[int]] = [set() for _ in members]
+    providers: list[tuple[int, int]] = []
+    for path in sorted(path for path, holders in owners.items() if len(holders) > 1):
+        holders = owners[path]
+        providers.append(_winner(members, path, holders))
+        for number, index in holders:
+            excluded[number].add(index)
+    for number, indexes in enumerate(excluded):
         files = members[number].files
         groups = {files[index].links for index in indexes} - {0}
         if groups:
             # A hard link must come after its file: the whole group comes after the fragments.
-            more = [
+            links = [
                 index
                 for index in members[number].installed
                 if files[index].links in groups and index not in indexes
             ]
-            indexes.update(more)
-            chosen.extend((number, index) for index in more)
-    return tuple(map(frozenset, apart)), tuple(sorted(chosen))
+            indexes.update(links)
+            providers.extend((number, index) for index in links)
+    return tuple(map(frozenset, excluded)), tuple(sorted(providers))
 
 
 def _winner(
-    members: Sequence[Member], path: str, found: Sequence[tuple[int, int]]
+    members: Sequence[Member], path: str, holders: Sequence[tuple[int, int]]
 ) -> tuple[int, int]:
     """Return which of several equal files is taken: as in rpm the last, or the 64-bit one."""
-    entries = [members[number].files[index] for number, index in found]
+    entries = [members[number].files[index] for number, index in holders]
     best = max(entry.color for entry in entries)
-    preferred = [pair for pair, entry in zip(found, entries, strict=True) if entry.color == best]
+    preferred = [pair for pair, entry in zip(holders, entries, strict=True) if entry.color == best]
     first = members[preferred[0][0]].files[preferred[0][1]]
     for number, index in preferred[1:]:
         entry = members[number].files[index]

@@ -147,9 +147,9 @@ def _listing(checksum: str, root: Path, request: _Request) -> Listing:
     if content is None:
         with fetch_package(package, cache).open("rb") as stream:
             content = header_bytes(str(package.nevra), stream)
-    found = parse_listing(str(package.nevra), content)
-    cache.write(place, json.dumps(_to_json(found), separators=(",", ":")).encode())
-    return found
+    parsed = parse_listing(str(package.nevra), content)
+    cache.write(place, json.dumps(_to_json(parsed), separators=(",", ":")).encode())
+    return parsed
 
 
 def forget_listing(package: Package, cache: Cache) -> None:
@@ -197,12 +197,12 @@ def _files(name: str, header: Header) -> tuple[FileEntry, ...]:
         return ()
 
     def numbers(tag: int) -> Sequence[int]:
-        found = header.numbers(tag)
-        return _checked(name, tag, found, count) if found else (0,) * count
+        values = header.numbers(tag)
+        return _require_count(name, tag, values, count) if values else (0,) * count
 
     def texts(tag: int) -> Sequence[str]:
-        found = header.texts(tag)
-        return _checked(name, tag, found, count) if found else ("",) * count
+        values = header.texts(tag)
+        return _require_count(name, tag, values, count) if values else ("",) * count
 
     sizes = numbers(_LONG_SIZES if _LONG_SIZES in header else _SIZES)
     modes = numbers(_MODES)
@@ -224,12 +224,12 @@ def _files(name: str, header: Header) -> tuple[FileEntry, ...]:
     return tuple(FileEntry(*row) for row in zip(*columns, strict=True))
 
 
-def _checked(name: str, tag: int, found: Sequence[Any], count: int) -> Sequence[Any]:
-    if len(found) != count:
+def _require_count(name: str, tag: int, values: Sequence[Any], count: int) -> Sequence[Any]:
+    if len(values) != count:
         raise RefusedPackageError(
-            name, f"its header has {count} files and {len(found)} values of tag {tag}"
+            name, f"its header has {count} files and {len(values)} values of tag {tag}"
         )
-    return found
+    return values
 
 
 def _paths(name: str, header: Header) -> list[str]:
@@ -239,7 +239,7 @@ def _paths(name: str, header: Header) -> list[str]:
     else:
         directories = header.texts(_DIR_NAMES)
         bases = header.texts(_BASE_NAMES)
-        indexes = _checked(name, _DIR_INDEXES, header.numbers(_DIR_INDEXES), len(bases))
+        indexes = _require_count(name, _DIR_INDEXES, header.numbers(_DIR_INDEXES), len(bases))
         if indexes and max(indexes) >= len(directories):
             raise RefusedPackageError(name, "a file of it is in a directory that is not listed")
         for directory in directories:
@@ -285,16 +285,16 @@ def _hard_links(
     modes: Sequence[int], flags: Sequence[int], inodes: Sequence[int], devices: Sequence[int]
 ) -> list[int]:
     """Return a number above 0 for each file that shares its inode with another one, else 0."""
-    seen: dict[tuple[int, int], list[int]] = {}
+    files_by_inode: dict[tuple[int, int], list[int]] = {}
     for index, (mode, flag, inode) in enumerate(zip(modes, flags, inodes, strict=True)):
         if inode and stat.S_ISREG(mode) and not flag & GHOST:
-            seen.setdefault((devices[index], inode), []).append(index)
-    found = [0] * len(modes)
-    groups = (group for group in seen.values() if len(group) > 1)
+            files_by_inode.setdefault((devices[index], inode), []).append(index)
+    numbers = [0] * len(modes)
+    groups = (group for group in files_by_inode.values() if len(group) > 1)
     for number, group in enumerate(groups, 1):
         for index in group:
-            found[index] = number
-    return found
+            numbers[index] = number
+    return numbers
 
 
 def _sysusers(header: Header) -> tuple[Sysuser, ...]:
@@ -303,23 +303,23 @@ def _sysusers(header: Header) -> tuple[Sysuser, ...]:
     import binascii
 
     names, versions = header.texts(_PROVIDES), header.texts(_PROVIDE_VERSIONS)
-    found = []
+    users = []
     for name, version in zip(names, versions, strict=False):
         if version and name.startswith(("user(", "group(", "groupmember(")):
             try:
                 line = base64.b64decode(version, validate=True).decode()
             except (binascii.Error, ValueError):
                 continue  # an ordinary version
-            found.append(Sysuser(name, line.strip("\0\n ")))
-    return tuple(found)
+            users.append(Sysuser(name, line.strip("\0\n ")))
+    return tuple(users)
 
 
-def _to_json(found: Listing) -> dict[str, object]:
+def _to_json(listing: Listing) -> dict[str, object]:
     return {
-        "columns": list(zip(*found.files, strict=True)),
-        "sysusers": found.sysusers,
-        "privileged": found.privileged,
-        **{name: getattr(found, name) for name in _SIMPLE},
+        "columns": list(zip(*listing.files, strict=True)),
+        "sysusers": listing.sysusers,
+        "privileged": listing.privileged,
+        **{name: getattr(listing, name) for name in _SIMPLE},
     }
 
 
@@ -340,7 +340,7 @@ _SIMPLE = (
 def _from_json(data: Mapping[str, Any]) -> Listing:
     return Listing(
         files=tuple(map(FileEntry._make, zip(*data["columns"], strict=True))),
-        sysusers=tuple(Sysuser(*one) for one in data["sysusers"]),
+        sysusers=tuple(Sysuser(*fields) for fields in data["sysusers"]),
         privileged=tuple(data["privileged"]),
         **{name: data[name] for name in _SIMPLE},
     )

@@ -42,7 +42,7 @@ class ImageDescription:
 
     def labels(self) -> dict[str, str]:
         """Return the image's labels: its name and its inputs."""
-        found = {
+        labels = {
             "org.opencontainers.image.title": self.key.workload,
             "minimize.workload": self.key.workload,
             "minimize.environment": self.key.environment,
@@ -52,8 +52,8 @@ class ImageDescription:
             "minimize.requests": " ".join(self.requests),
         }
         if self.revision:
-            found["org.opencontainers.image.revision"] = self.revision
-        return found
+            labels["org.opencontainers.image.revision"] = self.revision
+        return labels
 
 
 def write_lock(path: Path, images: Sequence[ImageDescription], digest: str) -> None:
@@ -86,18 +86,18 @@ class Lock:
 
     def differences(self) -> tuple[str, ...]:
         """Return sentences on why this machine may give another digest."""
-        found = []
+        sentences = []
         if self.format != FORMAT:
-            found.append(
+            sentences.append(
                 f"The lock has layer format {self.format}, and this release of minimize makes"
                 f" {FORMAT}."
             )
         if self.rpm is not None and self.rpm != rpm_version():
-            found.append(
+            sentences.append(
                 f"The lock's database was written by rpm {self.rpm}; this machine has rpm"
                 f" {rpm_version()}."
             )
-        return tuple(found)
+        return tuple(sentences)
 
 
 def read_lock(path: Path) -> Lock:

@@ -62,11 +62,11 @@ def file_changes(
     selection: Selection | None = None,
     stand_in: StandIn | None = None,
 ) -> tuple[FileChange, ...]:
-    """The files that differ in size or are on one side only, those that move most bytes first.
+    """Return the files that differ in size or are on one side only, largest difference first.
 
     Documentation and other languages are left out, as in the image. Packages on both sides are
     not looked into. Empty where a side is unsolvable. Packages without a file and without a
-    `stand_in` are left out. Raises as `layer_size`.
+    `stand_in` are left out. Raises as `closure_layer`.
     """
     if base.status != "ok" or head.status != "ok":
         return ()
@@ -90,22 +90,22 @@ def file_changes(
 
 def with_files(packages: Iterable[Package], stand_in: StandIn | None) -> tuple[Package, ...] | None:
     """Return the packages with files, by their `stand_in` if necessary; None where one has none."""
-    found = []
+    complete = []
     for package in packages:
         with_file = _with_file(package, stand_in)
         if with_file is None:
             return None
-        found.append(with_file)
-    return tuple(found)
+        complete.append(with_file)
+    return tuple(complete)
 
 
 def _with_file(package: Package, stand_in: StandIn | None) -> Package | None:
     if package.location is not None:
         return package
-    other = stand_in(package) if stand_in is not None else None
-    if other is None or other.location is None:
+    substitute = stand_in(package) if stand_in is not None else None
+    if substitute is None or substitute.location is None:
         return None
-    return replace(package, location=other.location, installed_size=other.installed_size)
+    return replace(package, location=substitute.location, installed_size=substitute.installed_size)
 
 
 def _identities(packages: Iterable[Package]) -> set[str]:
@@ -115,26 +115,28 @@ def _identities(packages: Iterable[Package]) -> set[str]:
 def _different(
     packages: Iterable[Package], common: set[str], stand_in: StandIn | None
 ) -> list[Package]:
-    found = (_with_file(package, stand_in) for package in packages)
-    return [p for p in found if p is not None and p.location and p.location.checksum not in common]
+    complete = (_with_file(package, stand_in) for package in packages)
+    return [
+        p for p in complete if p is not None and p.location and p.location.checksum not in common
+    ]
 
 
 def _files(
     packages: Iterable[Package], cache: Cache, selection: Selection
 ) -> dict[str, tuple[str, int]]:
-    """Package name and bytes of each file, hard links after the first with 0."""
-    found: dict[str, tuple[str, int]] = {}
+    """Return package name and bytes of each file by path, hard links after the first with 0."""
+    files: dict[str, tuple[str, int]] = {}
     for package in packages:
         entries = listing(package, cache).files
-        seen: set[int] = set()
+        link_groups: set[int] = set()
         for index in selected(entries, selection):
             entry = entries[index]
             if entry.is_directory:
                 continue
-            counted = stat.S_ISREG(entry.mode) and not (entry.links and entry.links in seen)
-            seen.add(entry.links)
-            found[entry.path] = (package.nevra.name, entry.size if counted else 0)
-    return found
+            counted = stat.S_ISREG(entry.mode) and not (entry.links and entry.links in link_groups)
+            link_groups.add(entry.links)
+            files[entry.path] = (package.nevra.name, entry.size if counted else 0)
+    return files
 
 
 # After this many missing headers no more are requested from a place.
@@ -157,8 +159,8 @@ class NodocsSizes:
         self._cache = cache
         self._fetch = fetch
         self._sizes: dict[str, int | None] = {}
-        self._lacking: Counter[str] = Counter()
-        self._answering: set[str] = set()
+        self._failures: Counter[str] = Counter()
+        self._reachable: set[str] = set()
 
     def of(self, package: Package) -> int | None:
         """Return a package's bytes without documentation; None where its header is unavailable."""
@@ -179,17 +181,17 @@ class NodocsSizes:
         if not (near or self._fetch):
             return None
         place = _place(url)
-        if place not in self._answering and self._lacking[place] >= _PATIENCE:
+        if place not in self._reachable and self._failures[place] >= _PATIENCE:
             return None
-        policy = FEW if place in self._answering else BRIEF
+        policy = FEW if place in self._reachable else BRIEF
         size = None
         # Without a header's byte range the whole file would be fetched for this figure.
         if near or fetch_header(package, self._cache, policy) is not None:
             size = installed_size_nodocs(package, self._cache)
         if size is None:
-            self._lacking[place] += 1
+            self._failures[place] += 1
             return None
-        self._answering.add(place)
+        self._reachable.add(place)
         self._cache.write(number, str(size).encode())
         return size
 
@@ -210,11 +212,11 @@ def with_nodocs(closures: Sequence[Closure], cache: Cache) -> tuple[Closure, ...
             for part in (members[:_PATIENCE], members[_PATIENCE:]):
                 list(pool.map(sizes.of, part))
     return tuple(
-        replace(c, packages=tuple(_filled(p, sizes.of(p)) for p in c.packages)) for c in closures
+        replace(c, packages=tuple(_with_size(p, sizes.of(p)) for p in c.packages)) for c in closures
     )
 
 
-def _filled(package: Package, size: int | None) -> Package:
+def _with_size(package: Package, size: int | None) -> Package:
     return package if size is None else replace(package, installed_size_nodocs=size)
 
 

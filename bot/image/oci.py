@@ -62,12 +62,12 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A reference to a blob; `more` are its other fields (platform, annotations)."""
+    """A reference to a blob; `fields` are its further ones (platform, annotations)."""
 
     media_type: str
     digest: str
     size: int
-    more: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return it as in manifests and indexes."""
@@ -75,7 +75,7 @@ class Descriptor:
             "mediaType": self.media_type,
             "digest": self.digest,
             "size": self.size,
-            **self.more,
+            **self.fields,
         }
 
 
@@ -147,7 +147,7 @@ class Layout:
             "schemaVersion": 2,
             "mediaType": INDEX,
             "manifests": [manifest.to_json()],
-            "annotations": {REFERRERS: " ".join(one.digest for one in referrers)},
+            "annotations": {REFERRERS: " ".join(referrer.digest for referrer in referrers)},
         }
         with _writing(self._directory):
             _replace(self._directory / "index.json", _json(index))
@@ -217,13 +217,13 @@ def add_attachment(layout: Layout, attachment: Attachment, subject: Descriptor) 
             "subject": Descriptor(subject.media_type, subject.digest, subject.size).to_json(),
         },
     )
-    more = {"artifactType": attachment.media_type}
-    return Descriptor(MANIFEST, manifest.digest, manifest.size, more)
+    fields = {"artifactType": attachment.media_type}
+    return Descriptor(MANIFEST, manifest.digest, manifest.size, fields)
 
 
 def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
     """Add an index of images for several architectures."""
-    found = layout.add_json(
+    index = layout.add_json(
         INDEX,
         {
             "schemaVersion": 2,
@@ -231,7 +231,7 @@ def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
             "manifests": [image.to_json() for image in images],
         },
     )
-    return Descriptor(INDEX, found.digest, found.size)
+    return Descriptor(INDEX, index.digest, index.size)
 
 
 def rfc3339(seconds: int) -> str:
@@ -339,15 +339,15 @@ def pushed_documents(layout: Path, reference: str) -> tuple[PushedDocument, ...]
     try:
         index = json.loads((layout / "index.json").read_bytes())
         top = index["manifests"][0]
-        found = list(_documents(layout, top["digest"], top["mediaType"], reference))
+        documents = list(_documents(layout, top["digest"], top["mediaType"], reference))
         for digest in index.get("annotations", {}).get(REFERRERS, "").split():
-            found += _documents(layout, digest, None, digest)
+            documents += _documents(layout, digest, None, digest)
     except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"{layout} is no OCI layout that can be sent: {type(error).__name__}: {error}.",
             "Make it again with minimize image.",
         ) from error
-    return tuple(found)
+    return tuple(documents)
 
 
 def _documents(
@@ -363,11 +363,11 @@ def _documents(
             yield from _documents(
                 layout, child["digest"], child["mediaType"], child["digest"], depth + 1
             )
-    described = [
+    descriptors = [
         *([document["config"]] if "config" in document else ()),
         *document.get("layers", []),
     ]
-    blobs = (Descriptor(str(b["mediaType"]), str(b["digest"]), int(b["size"])) for b in described)
+    blobs = (Descriptor(str(b["mediaType"]), str(b["digest"]), int(b["size"])) for b in descriptors)
     yield PushedDocument(content, str(media_type), str(reference), tuple(blobs))
 
 
@@ -395,6 +395,6 @@ def _blob(layout: Path, digest: str) -> Path:
     return layout / "blobs" / "sha256" / name
 
 
-def _expect(answer: Any) -> None:
-    if answer.status_code not in (200, 201, 202):
-        raise ValueError(f"HTTP status {answer.status_code}: {answer.text[:300]}")
+def _expect(response: Any) -> None:
+    if response.status_code not in (200, 201, 202):
+        raise ValueError(f"HTTP status {response.status_code}: {response.text[:300]}")

@@ -47,7 +47,7 @@ def read_payload(name: str, path: Path, listing: Listing, take: Take) -> None:
     """
     with path.open("rb") as stream:
         stream.seek(listing.header_end)
-        with _decompressed(name, stream, listing.compressor) as source:
+        with _decompress(name, stream, listing.compressor) as source:
             _Archive(name, source, listing, take).read()
 
 
@@ -63,48 +63,48 @@ class _Archive:
         self._position = 0
 
     def read(self) -> None:
-        seen: set[int] = set()
-        while (found := self._next()) is not None:
-            index, size = found
-            if index in seen:
-                raise self._refused(f"its payload has {self._files[index].path} twice")
-            seen.add(index)
+        indexes: set[int] = set()
+        while (member := self._next()) is not None:
+            index, size = member
+            if index in indexes:
+                raise self._refusal(f"its payload has {self._files[index].path} twice")
+            indexes.add(index)
             self._file(index, size)
             self._align()
         rest = 0
         while chunk := self._source.read(_CHUNK):
             rest += len(chunk)
             if rest > _MAX_REST:
-                raise self._refused("its payload is larger than its header says")
+                raise self._refusal("its payload is larger than its header says")
 
     def _next(self) -> tuple[int, int] | None:
-        """The index and size of the next file, null at the end."""
+        """Return the index and size of the next file; None at the end."""
         magic = self._bytes(6)
         if magic == _STRIPPED:
             index = self._hexadecimal(self._bytes(8))
             self._align()
             if index >= len(self._files):
-                raise self._refused("its payload has a file that its header does not list")
-            return index, self._stored(index)
+                raise self._refusal("its payload has a file that its header does not list")
+            return index, self._stored_size(index)
         if magic != _NEWC:
-            raise self._refused("its payload is no cpio archive")
+            raise self._refusal("its payload is no cpio archive")
         header = self._bytes(104)
         size = self._hexadecimal(header[48:56])
         length = self._hexadecimal(header[88:96])
         if not 0 < length <= _MAX_NAME:
-            raise self._refused("a name in its payload is too long")
+            raise self._refusal("a name in its payload is too long")
         name = self._bytes(length)[:-1].decode("utf-8", "surrogateescape")
         self._align()
         if name == _TRAILER:
             return None
         path = name.removeprefix(".")
-        found = self._by_path.get(path) if name.startswith("./") else None
-        if found is None:
-            raise self._refused(f"its payload has {name!r}, which its header does not list")
-        return found, size
+        number = self._by_path.get(path) if name.startswith("./") else None
+        if number is None:
+            raise self._refusal(f"its payload has {name!r}, which its header does not list")
+        return number, size
 
-    def _stored(self, index: int) -> int:
-        """The size of a file's data where the archive does not say it: the header's."""
+    def _stored_size(self, index: int) -> int:
+        """Return the size of a file's data where the archive does not say it: the header's."""
         entry = self._files[index]
         if stat.S_ISLNK(entry.mode):
             return entry.size
@@ -116,7 +116,7 @@ class _Archive:
         entry = self._files[index]
         if stat.S_ISREG(entry.mode):
             if size != entry.size and not (size == 0 and entry.links):
-                raise self._refused(
+                raise self._refusal(
                     f"{entry.path} has {size} bytes in its payload, {entry.size} in its header"
                 )
             content = self._content(entry, size)
@@ -127,34 +127,34 @@ class _Archive:
         if size:
             limit = len(entry.link.encode("utf-8", "surrogateescape")) + 1
             if not stat.S_ISLNK(entry.mode) or size > limit:
-                raise self._refused(f"{entry.path} has data in its payload, and should have none")
+                raise self._refusal(f"{entry.path} has data in its payload, and should have none")
             self._bytes(size)
         self._take(index, 0, iter(()))
 
     def _content(self, entry: FileEntry, size: int) -> Content:
         digest = hashlib.new(self._algorithm) if self._algorithm and size else None
-        left = size
-        while left:
-            chunk = self._source.read(min(left, _CHUNK))
+        remaining = size
+        while remaining:
+            chunk = self._source.read(min(remaining, _CHUNK))
             if not chunk:
-                raise self._refused("its payload is cut off")
-            left -= len(chunk)
+                raise self._refusal("its payload is cut off")
+            remaining -= len(chunk)
             self._position += len(chunk)
             if digest is not None:
                 digest.update(chunk)
             yield chunk
         if digest is not None and entry.digest and digest.hexdigest() != entry.digest:
-            raise self._refused(f"the content of {entry.path} differs from its header")
+            raise self._refusal(f"the content of {entry.path} differs from its header")
 
     def _bytes(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            chunk = self._source.read(size - len(found))
+        content = b""
+        while len(content) < size:
+            chunk = self._source.read(size - len(content))
             if not chunk:
-                raise self._refused("its payload is cut off")
-            found += chunk
+                raise self._refusal("its payload is cut off")
+            content += chunk
         self._position += size
-        return found
+        return content
 
     def _align(self) -> None:
         self._bytes(-self._position % 4)
@@ -163,9 +163,9 @@ class _Archive:
         try:
             return int(digits.decode("ascii"), 16)
         except ValueError as error:
-            raise self._refused("its payload is no cpio archive") from error
+            raise self._refusal("its payload is no cpio archive") from error
 
-    def _refused(self, why: str) -> RefusedPackageError:
+    def _refusal(self, why: str) -> RefusedPackageError:
         return RefusedPackageError(self._name, why)
 
 
@@ -174,7 +174,7 @@ def _last_of_groups(files: tuple[FileEntry, ...]) -> dict[int, int]:
 
 
 @contextmanager
-def _decompressed(name: str, stream: BinaryIO, compressor: str) -> Iterator[_Readable]:
+def _decompress(name: str, stream: BinaryIO, compressor: str) -> Iterator[_Readable]:
     """Return the payload's archive, decompressed; errors of the decompressor refuse the package."""
     import bz2
     import lzma
@@ -223,7 +223,7 @@ class _Lzma:
             data = self._stream.read(_CHUNK) if self._decompressor.needs_input else b""
             if not data and self._decompressor.needs_input:
                 raise EOFError("it is cut off")
-            found = self._decompressor.decompress(data, max_length=size)
-            if found:
-                return found
+            chunk = self._decompressor.decompress(data, max_length=size)
+            if chunk:
+                return chunk
         return b""

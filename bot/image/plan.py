@@ -20,7 +20,7 @@ _NEW_DATABASE, _OLD_DATABASE = "/usr/lib/sysimage/rpm", "/var/lib/rpm"
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class AccountFile:
     """A file of a package with added lines (passwd, group)."""
 
     entry: TarEntry
@@ -42,7 +42,7 @@ class LayerPlan:
     fragments: tuple[FragmentPlan, ...]
     shared: tuple[FragmentPlan, ...]
     directories: tuple[TarEntry, ...]
-    grown: tuple[Grown, ...]
+    account_files: tuple[AccountFile, ...]
     owners: Owners
     time: int
     database: DatabaseRequest | None
@@ -67,33 +67,33 @@ def plan_layer(
     ordered = tuple(sorted(packages, key=lambda package: (package.nevra.name, package.nevra.arch)))
     listings = _listings(ordered, cache)
     members = [
-        Member(str(package.nevra), found.files, selected(found.files, selection))
-        for package, found in zip(ordered, listings, strict=True)
+        Member(str(package.nevra), listing.files, selected(listing.files, selection))
+        for package, listing in zip(ordered, listings, strict=True)
     ]
     place = _database_place(listings)
     arrangement = arrange(members, [place] if database else [])
     fragments = [
-        FragmentPlan(package, found, _indexes(member, apart), moved)
-        for package, found, member, apart, moved in zip(
-            ordered, listings, members, arrangement.apart, arrangement.moved, strict=True
+        FragmentPlan(package, listing, _indexes(member, excluded), moved)
+        for package, listing, member, excluded, moved in zip(
+            ordered, listings, members, arrangement.excluded, arrangement.moved, strict=True
         )
     ]
     shared = _shared(fragments, arrangement)
-    time = max((found.built for found in listings), default=0)
+    time = max((listing.built for listing in listings), default=0)
     files = _account_files(fragments, shared)
-    contents = {path: _account_content(one, cache, payload) for path, one in files.items()}
-    owners, grown, left = _owners(files, contents, listings)
+    contents = {path: _account_content(file, cache, payload) for path, file in files.items()}
+    owners, account_files, replaced = _owners(files, contents, listings)
     return LayerPlan(
         packages=ordered,
-        fragments=tuple(_without(fragment, left) for fragment in fragments),
-        shared=tuple(_without(fragment, left) for fragment in shared),
+        fragments=tuple(_without(fragment, replaced) for fragment in fragments),
+        shared=tuple(_without(fragment, replaced) for fragment in shared),
         directories=tuple(
             _directory(path, entry, owners, time) for path, entry in arrangement.directories.items()
         ),
-        grown=grown,
+        account_files=account_files,
         owners=owners,
         time=time,
-        database=DatabaseRequest(ordered, listings, selection, time, arrangement.besides[0])
+        database=DatabaseRequest(ordered, listings, selection, time, arrangement.additional[0])
         if database
         else None,
         accounts=None not in contents.values(),
@@ -112,24 +112,24 @@ def _listings(packages: Sequence[Package], cache: Cache) -> tuple[Listing, ...]:
 def _database_place(listings: Sequence[Listing]) -> str:
     new = any(
         entry.path == _NEW_DATABASE and entry.is_directory
-        for found in listings
-        for entry in found.files
+        for listing in listings
+        for entry in listing.files
     )
     return _NEW_DATABASE if new else _OLD_DATABASE
 
 
-def _indexes(member: Member, apart: frozenset[int]) -> tuple[int, ...]:
+def _indexes(member: Member, excluded: frozenset[int]) -> tuple[int, ...]:
     return tuple(
         index
         for index in member.installed
-        if index not in apart and not member.files[index].is_directory
+        if index not in excluded and not member.files[index].is_directory
     )
 
 
 def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list[FragmentPlan]:
-    chosen: dict[int, list[int]] = {}
+    indexes_by_member: dict[int, list[int]] = {}
     for number, index in arrangement.shared:
-        chosen.setdefault(number, []).append(index)
+        indexes_by_member.setdefault(number, []).append(index)
     return [
         FragmentPlan(
             fragments[number].package,
@@ -137,7 +137,7 @@ def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list
             tuple(indexes),
             fragments[number].moved,
         )
-        for number, indexes in sorted(chosen.items())
+        for number, indexes in sorted(indexes_by_member.items())
     ]
 
 
@@ -145,37 +145,39 @@ def _account_files(
     fragments: Sequence[FragmentPlan], shared: Sequence[FragmentPlan]
 ) -> dict[str, FragmentPlan]:
     """Return the passwd and group of the image, each as a fragment of that file alone."""
-    found: dict[str, FragmentPlan] = {}
+    files: dict[str, FragmentPlan] = {}
     for fragment in (*fragments, *shared):
         for index in fragment.indexes:
             path = landing(fragment.listing.files[index], fragment.moved)
             if f"/{path}" in (PASSWD, GROUP):
-                found[f"/{path}"] = FragmentPlan(
+                files[f"/{path}"] = FragmentPlan(
                     fragment.package, fragment.listing, (index,), fragment.moved
                 )
-    return found
+    return files
 
 
 def _owners(
     files: Mapping[str, FragmentPlan],
     contents: Mapping[str, bytes | None],
     listings: Sequence[Listing],
-) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
+) -> tuple[Owners, tuple[AccountFile, ...], frozenset[tuple[str, int]]]:
     """Return the owners, the account files if they had to grow, and the indexes they replace."""
-    sysusers = [one for listing_ in listings for one in listing_.sysusers]
+    sysusers = [user for listing_ in listings for user in listing_.sysusers]
     owners = read_owners(contents.get(PASSWD) or b"", contents.get(GROUP) or b"", sysusers)
-    grown: list[Grown] = []
-    left: set[tuple[str, int]] = set()
+    account_files: list[AccountFile] = []
+    replaced: set[tuple[str, int]] = set()
     for path, content in ((PASSWD, owners.passwd), (GROUP, owners.group)):
         if content is not None and path in files:
             fragment = files[path]
             entry = fragment.listing.files[fragment.indexes[0]]
             uid, gid, _ = owners.of(entry.user, entry.group)
-            grown.append(
-                Grown(TarEntry(path[1:], entry.mode, uid, gid, len(content), entry.mtime), content)
+            account_files.append(
+                AccountFile(
+                    TarEntry(path[1:], entry.mode, uid, gid, len(content), entry.mtime), content
+                )
             )
-            left.add((fragment.listing.header, fragment.indexes[0]))
-    return owners, tuple(grown), frozenset(left)
+            replaced.add((fragment.listing.header, fragment.indexes[0]))
+    return owners, tuple(account_files), frozenset(replaced)
 
 
 def _account_content(fragment: FragmentPlan, cache: Cache, payload: bool) -> bytes | None:
@@ -197,10 +199,10 @@ def _account_content(fragment: FragmentPlan, cache: Cache, payload: bool) -> byt
         return content
 
 
-def _without(fragment: FragmentPlan, left: frozenset[tuple[str, int]]) -> FragmentPlan:
-    if not any(header == fragment.listing.header for header, _ in left):
+def _without(fragment: FragmentPlan, replaced: frozenset[tuple[str, int]]) -> FragmentPlan:
+    if not any(header == fragment.listing.header for header, _ in replaced):
         return fragment
-    indexes = tuple(i for i in fragment.indexes if (fragment.listing.header, i) not in left)
+    indexes = tuple(i for i in fragment.indexes if (fragment.listing.header, i) not in replaced)
     return FragmentPlan(fragment.package, fragment.listing, indexes, fragment.moved)
 
 

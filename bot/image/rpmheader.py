@@ -63,35 +63,35 @@ class Header:
             return ()
         kind, offset, count = self._tags[tag]
         if kind not in _INTEGERS:
-            raise self._broken(tag)
+            raise self._broken_tag(tag)
         width, letter = _INTEGERS[kind]
         self._refuse_many(tag, count)
         if not 0 <= offset <= len(self._data) - width * count:
-            raise self._broken(tag)
+            raise self._broken_tag(tag)
         return struct.unpack_from(f">{count}{letter}", self._data, offset)
 
     def number(self, tag: int) -> int | None:
-        """Return the only integer of a tag, or None."""
-        found = self.numbers(tag)
-        return found[0] if found else None
+        """Return the first integer of a tag; None if it is absent."""
+        numbers = self.numbers(tag)
+        return numbers[0] if numbers else None
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """Return the strings of a tag, none if it is absent; invalid UTF-8 is preserved.
 
         Equal ones are one object: most of 100,000 files have the same owner.
         """
-        known: dict[bytes, str] = {}
+        decoded: dict[bytes, str] = {}
         return tuple(
-            known[raw]
-            if raw in known
-            else known.setdefault(raw, raw.decode("utf-8", "surrogateescape"))
+            decoded[raw]
+            if raw in decoded
+            else decoded.setdefault(raw, raw.decode("utf-8", "surrogateescape"))
             for raw in self._strings(tag)
         )
 
     def text(self, tag: int) -> str:
         """Return the first string of a tag, or an empty one."""
-        found = self._strings(tag)
-        return found[0].decode("utf-8", "surrogateescape") if found else ""
+        strings = self._strings(tag)
+        return strings[0].decode("utf-8", "surrogateescape") if strings else ""
 
     def binary(self, tag: int) -> bytes | None:
         """Return the bytes of a binary tag, or None."""
@@ -99,7 +99,7 @@ class Header:
             return None
         kind, offset, count = self._tags[tag]
         if kind != _BINARY or not 0 <= offset <= len(self._data) - count:
-            raise self._broken(tag)
+            raise self._broken_tag(tag)
         return self._data[offset : offset + count]
 
     def _strings(self, tag: int) -> list[bytes]:
@@ -109,21 +109,21 @@ class Header:
         if kind == _STRING:
             count = 1
         elif kind not in (_STRINGS, _TRANSLATED):
-            raise self._broken(tag)
+            raise self._broken_tag(tag)
         self._refuse_many(tag, count)
         # Each string has at least its final zero byte: a larger count is false.
         if not 0 <= offset <= len(self._data) - count:
-            raise self._broken(tag)
-        found = self._data[offset:].split(b"\0", count)
-        if len(found) <= count:
-            raise self._broken(tag)
-        return found[:count]
+            raise self._broken_tag(tag)
+        strings = self._data[offset:].split(b"\0", count)
+        if len(strings) <= count:
+            raise self._broken_tag(tag)
+        return strings[:count]
 
     def _refuse_many(self, tag: int, count: int) -> None:
         if count > HEADER_VALUES:
             raise RefusedPackageError(self._name, f"the tag {tag} of its header has {count} values")
 
-    def _broken(self, tag: int) -> RefusedPackageError:
+    def _broken_tag(self, tag: int) -> RefusedPackageError:
         return RefusedPackageError(self._name, f"the tag {tag} of its header is broken")
 
 

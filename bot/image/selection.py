@@ -42,7 +42,7 @@ def selected(files: tuple[FileEntry, ...], selection: Selection) -> tuple[int, .
     """
     skipped: set[int] = set()
     ghosts: set[int] = set()
-    left: Counter[str] = Counter()
+    remaining: Counter[str] = Counter()
     emptied: list[str] = []
     directories: dict[str, int] = {}
     for index, entry in enumerate(files):
@@ -51,15 +51,15 @@ def selected(files: tuple[FileEntry, ...], selection: Selection) -> tuple[int, .
             directories[entry.path] = index
         if entry.flags & GHOST:
             ghosts.add(index)
-        left[parent] += 1
+        remaining[parent] += 1
         if _is_left_out(entry, selection):
             skipped.add(index)
             emptied.append(parent)
     while emptied:
         directory = emptied.pop()
-        left[directory] -= 1
+        remaining[directory] -= 1
         own = directories.get(directory)
-        if left[directory] == 0 and own is not None and own not in skipped:
+        if remaining[directory] == 0 and own is not None and own not in skipped:
             skipped.add(own)
             emptied.append(directory.rpartition("/")[0])
     return tuple(i for i in range(len(files)) if i not in skipped and i not in ghosts)
@@ -72,29 +72,29 @@ def _is_left_out(entry: FileEntry, selection: Selection) -> bool:
         return False
     # rpm installs a file of `en` if `en_US` is wanted.
     return not any(
-        wanted.startswith(lang)
+        language.startswith(lang)
         for lang in entry.lang.split("|")
         if lang
-        for wanted in selection.languages
+        for language in selection.languages
     )
 
 
-def size_without_documentation(found: Listing) -> int:
+def size_without_documentation(listing: Listing) -> int:
     """Return a package's bytes without %doc files; hard links once, symbolic links too.
 
     Without %doc files this is rpm-md's installed size (RPMTAG_SIZE counts the same).
     """
     total = 0
-    seen: set[int] = set()
-    for entry in found.files:
+    link_groups: set[int] = set()
+    for entry in listing.files:
         if entry.flags & (DOCUMENTATION | GHOST):
             continue
         if not (stat.S_ISREG(entry.mode) or stat.S_ISLNK(entry.mode)):
             continue
         if entry.links:
-            if entry.links in seen:
+            if entry.links in link_groups:
                 continue
-            seen.add(entry.links)
+            link_groups.add(entry.links)
         total += entry.size
     return total
 

@@ -42,9 +42,9 @@ def check_signatures(packages: Iterable[Package], cache: Cache, keys: KeyUrls) -
 
 def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
     assert package.location is not None
-    found = listing(package, cache)
-    remembered = hashlib.sha256("\n".join((found.header, *urls)).encode()).hexdigest()
-    place = cache.addressed(_KIND, package.location.checksum.lower(), remembered[:32])
+    files = listing(package, cache)
+    key = hashlib.sha256("\n".join((files.header, *urls)).encode()).hexdigest()
+    place = cache.addressed(_KIND, package.location.checksum.lower(), key[:32])
     if place.exists():
         return
     name = str(package.nevra)
@@ -52,7 +52,7 @@ def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
     if content is None:
         with fetch_package(package, cache).open("rb") as stream:
             content = header_bytes(name, stream)
-    if hashlib.sha256(content).hexdigest() != found.header:
+    if hashlib.sha256(content).hexdigest() != files.header:
         forget_listing(package, cache)
         raise RefusedFileError(package.location.url, "its header differs from the one read before")
     verify_header(package.location.url, name, content, _keys(urls, package.location.access))
@@ -75,9 +75,9 @@ def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str,
     signatures = list(_signatures(signature))
     if not signatures:
         raise RefusedFileError(url, "it is not signed, and its repository has keys")
-    for one in signatures[:-1]:
+    for detached in signatures[:-1]:
         try:
-            verify_detached(url, signed, one, keys)
+            verify_detached(url, signed, detached, keys)
         except RefusedFileError:
             continue
         return
@@ -91,6 +91,6 @@ def _signatures(signature: Header) -> Iterable[bytes]:
         except (binascii.Error, ValueError):
             continue
     for tag in (_RSA, _DSA):
-        found = signature.binary(tag)
-        if found:
-            yield found
+        content = signature.binary(tag)
+        if content:
+            yield content

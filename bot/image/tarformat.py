@@ -246,9 +246,9 @@ class PartStore:
 
         It is complete or absent: the record is written last, and a part without one does not exist.
         """
-        found = self.get(key)
-        if found is not None:
-            return found
+        part = self.get(key)
+        if part is not None:
+            return part
         record, gzip_file, zstd_file = self._places(key)
         with (
             self._cache.replacing(gzip_file) as gzip_new,

@@ -58,13 +58,13 @@ def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage,
         unread = Unread(where, f"it is not TOML: {error}")
         return (WrittenImage(path, path, "", "", where, (), (unread,)),)
     distribution = str(data.get("distro") or "")
-    beneath = f"{distribution} {IMAGE_TYPE}".strip()
+    base = f"{distribution} {IMAGE_TYPE}".strip()
     return (
         WrittenImage(
             name=path,
             path=path,
-            beneath=beneath,
-            source=beneath,
+            beneath=base,
+            source=base,
             source_line=reader.line_of("distro", distribution) if distribution else where,
             entries=tuple(reader.entries(data)),
             unread=tuple(reader.unread(data)),
@@ -92,32 +92,34 @@ class _Reader:
     def line_of(self, field: str, value: str) -> SpecLine:
         """The line where a field has a value; the first one where none has it in plain text."""
         text = self.content.decode("utf-8", "replace")
-        found = re.search(rf"\b{field}\s*=\s*[\"']{re.escape(value)}[\"']", text)
-        return self.line(text.count("\n", 0, found.start()) + 1 if found is not None else 1)
+        match = re.search(rf"\b{field}\s*=\s*[\"']{re.escape(value)}[\"']", text)
+        return self.line(text.count("\n", 0, match.start()) + 1 if match is not None else 1)
 
     def entries(self, data: Mapping[str, object]) -> Iterator[Entry]:
         """The packages and groups, each with the version that it asks for."""
         for field, kind in _LISTS:
-            for one in _maps(data.get(field)):
-                name, version = str(one.get("name") or ""), str(one.get("version") or "*")
+            for table in _maps(data.get(field)):
+                name, version = str(table.get("name") or ""), str(table.get("version") or "*")
                 text = name if version == "*" or kind == "group" else f"{name}-{version}"
                 if name:
                     yield Entry(kind, text, self.line_of("name", name))
 
     def streams(self, data: Mapping[str, object]) -> Iterator[tuple[str, SpecLine]]:
         """The module streams that it enables."""
-        for one in _maps(data.get("enabled_modules")):
-            name = str(one.get("name") or "")
-            yield f"{name}:{one.get('stream')}", self.line_of("name", name)
+        for table in _maps(data.get("enabled_modules")):
+            name = str(table.get("name") or "")
+            yield f"{name}:{table.get('stream')}", self.line_of("name", name)
 
     def unread(self, data: Mapping[str, object]) -> Iterator[Unread]:
         """The lists that are none of packages, and a blueprint without any."""
         if not any(data.get(field) for field, _ in _LISTS):
             yield Unread(self.line(1), "it adds no package")
         for field, _ in _LISTS:
-            listed = data.get(field, [])
-            wrong = not isinstance(listed, list)
-            if wrong or any(not isinstance(one, dict) or "name" not in one for one in _all(listed)):
+            entries = data.get(field, [])
+            wrong = not isinstance(entries, list)
+            if wrong or any(
+                not isinstance(entry, dict) or "name" not in entry for entry in _all(entries)
+            ):
                 yield Unread(self.line(1), f"`{field}` is no list of packages")
 
 
@@ -126,4 +128,4 @@ def _all(value: object) -> list[object]:
 
 
 def _maps(value: object) -> list[Mapping[str, object]]:
-    return [one for one in _all(value) if isinstance(one, dict)]
+    return [entry for entry in _all(value) if isinstance(entry, dict)]

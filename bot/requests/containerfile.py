@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from bot import limits
 from bot.model.spec import SpecLine
+from bot.requests.shell import Word
 from bot.requests.stages import SCRATCH, BuildStage, Install, StageReader, chain_of, is_weak
 from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
 
@@ -38,7 +39,7 @@ def is_containerfile(path: str, content: bytes) -> bool:
 class ContainerImage:
     """An image of a Containerfile, with its install lines."""
 
-    written: WrittenImage
+    request: WrittenImage
     installs: tuple[Install, ...]
 
 
@@ -49,13 +50,12 @@ def read_containerfile(path: str, content: bytes) -> tuple[ContainerImage, ...]:
         return (_without_image(path, SpecLine(path, 1, ""), why),)
     reader = StageReader(path, content)
     stages = reader.stages()
-    images = _Images(path, stages, reader.line)
-    made = [images.of(number) for number in range(len(stages))]
-    found = tuple(image for image in made if image is not None)
-    named = _MANAGER.search(content.decode("utf-8", "replace"))
-    if found or named is None:
-        return found
-    line = reader.line(content.decode("utf-8", "replace").count("\n", 0, named.end()) + 1)
+    makers = _Images(path, stages, reader.line)
+    images = tuple(filter(None, map(makers.of, range(len(stages)))))
+    manager = _MANAGER.search(content.decode("utf-8", "replace"))
+    if images or manager is None:
+        return images
+    line = reader.line(content.decode("utf-8", "replace").count("\n", 0, manager.end()) + 1)
     return (_without_image(path, line, "no command of a package manager could be read"),)
 
 
@@ -65,10 +65,10 @@ def stage_base(content: bytes, stage: str = "", number: int = 0) -> str:
     The stage is given by its name or its number from 1; empty is the last one.
     """
     stages = StageReader("", content).stages()
-    at = len(stages) - 1 if not number else number - 1
+    index = len(stages) - 1 if not number else number - 1
     if stage:
-        at = next((n for n, one in enumerate(stages) if one.name.lower() == stage.lower()), -1)
-    return chain_of(stages, at)[0].base if 0 <= at < len(stages) else ""
+        index = next((n for n, s in enumerate(stages) if s.name.lower() == stage.lower()), -1)
+    return chain_of(stages, index)[0].base if 0 <= index < len(stages) else ""
 
 
 def _without_image(path: str, line: SpecLine, why: str) -> ContainerImage:
@@ -87,12 +87,12 @@ class _Images:
         """Return the image of a stage; None if it installs no package."""
         chain = chain_of(self.stages, number)
         base = _reference(chain[0].base)
-        commands = [i for one in chain for i in one.installs]
+        commands = [i for stage in chain for i in stage.installs]
         installs = [i for i in commands if not i.command.root]
-        copied = self._copied(number, base)
+        copied = self._directory_image(number, base)
         if not installs and copied is not None:
             return copied
-        unread = [u for one in chain for u in one.unread]
+        unread = [u for stage in chain for u in stage.unread]
         if copied is not None:
             why = "packages are copied from another stage, and more are installed beside them"
             unread.append(Unread(self.stages[number].line, why))
@@ -101,40 +101,40 @@ class _Images:
             return None
         return self._image(number, base, chain, installs, unread)
 
-    def _copied(self, number: int, base: str) -> ContainerImage | None:
+    def _directory_image(self, number: int, base: str) -> ContainerImage | None:
         """Return the image of a directory into which another stage installed (`--installroot`)."""
         for from_, source, _ in self.stages[number].copies:
-            at = self._stage(from_)
-            chain = chain_of(self.stages, at) if at is not None else []
+            index = self._stage(from_)
+            chain = chain_of(self.stages, index) if index is not None else []
             folder = _folder(source)
-            own = [i for one in chain for i in one.installs if _is_into(i, folder)]
+            own = [i for stage in chain for i in stage.installs if _is_into(i, folder)]
             if not own:
                 continue
-            unread = [u for one in chain for u in one.unread]
-            beneath = self._filled(chain, folder, unread)
-            onto = base if base != beneath else ""
-            return self._image(number, beneath, chain, own, unread, onto)
+            unread = [u for stage in chain for u in stage.unread]
+            filling = self._directory_base(chain, folder, unread)
+            onto = base if base != filling else ""
+            return self._image(number, filling, chain, own, unread, onto)
         return None
 
-    def _filled(self, chain: list[BuildStage], folder: str, unread: list[Unread]) -> str:
+    def _directory_base(self, chain: list[BuildStage], folder: str, unread: list[Unread]) -> str:
         """Return the image that a directory is filled with before an installation into it."""
         for stage in chain:
             for from_, source, target in stage.copies:
                 if _folder(target) != folder or _folder(source) != "/":
                     continue
-                at = self._stage(from_)
-                filled = chain_of(self.stages, at) if at is not None else []
-                if any(one.installs or one.unread for one in filled):
+                index = self._stage(from_)
+                filled = chain_of(self.stages, index) if index is not None else []
+                if any(s.installs or s.unread for s in filled):
                     unread.append(Unread(stage.line, "its folder is filled from another stage"))
                 return _reference(filled[0].base) if filled else from_
         return ""
 
-    def _stage(self, named: str) -> int | None:
+    def _stage(self, reference: str) -> int | None:
         """Return the number of the stage that a `--from` names; None if it names an image."""
         names = [stage.name.lower() for stage in self.stages]
-        if named.lower() in names:
-            return names.index(named.lower())
-        return int(named) if named.isdecimal() and int(named) < len(names) else None
+        if reference.lower() in names:
+            return names.index(reference.lower())
+        return int(reference) if reference.isdecimal() and int(reference) < len(names) else None
 
     def _image(
         self,
@@ -148,7 +148,7 @@ class _Images:
         last = number == len(self.stages) - 1
         installs = [i for i in commands if i.command.action in ("install", "swap")]
         enabled = [i for i in commands if i.command.action == "enable"]
-        written = WrittenImage(
+        request = WrittenImage(
             name=self.path if last else f"{self.path}:{self.stages[number].name}",
             path=self.path,
             beneath=beneath,
@@ -163,7 +163,7 @@ class _Images:
             # An upgrade beside an installed directory is of the stage's own system.
             upgraded=None if commands and commands[0].command.root else _upgraded(chain),
         )
-        return ContainerImage(written, tuple(installs))
+        return ContainerImage(request, tuple(installs))
 
     def _entries(self, commands: list[Install]) -> list[Entry]:
         """Return the entries after the last command.
@@ -171,33 +171,39 @@ class _Images:
         What a command removes need not be installed by an earlier one; what a later one installs is
         there.
         """
-        found: list[Entry] = []
-        for one in commands:
-            command = one.command
-            gone = [word.text for word in command.removes]
-            found = [e for e in found if not _is_removed(e, gone)]
+        entries: list[Entry] = []
+        for install in commands:
+            command = install.command
+            removes = [word.text for word in command.removes]
+            entries = [e for e in entries if not _is_removed(e, removes)]
             if command.action == "enable":
                 continue
-            again = {word.text for word in command.packages}
-            found = [e for e in found if e.kind not in ("remove", "swap") or e.text not in again]
-            for word in command.removes:
-                kind: EntryKind = "swap" if command.action == "swap" else "remove"
-                found.append(Entry(kind, word.text, self.line(word.line)))
-            for word in command.packages:
-                found.append(Entry("package", word.text, self.line(word.line)))
-            for word in command.excludes:
-                found.append(Entry("exclude", word.text, self.line(word.line)))
-            if command.packages and is_weak(one):
-                found.append(Entry("weak", "" if command.weak else "default", one.line))
-        return found
+            packages = {word.text for word in command.packages}
+            entries = [
+                e for e in entries if e.kind not in ("remove", "swap") or e.text not in packages
+            ]
+            removal: EntryKind = "swap" if command.action == "swap" else "remove"
+            added: tuple[tuple[EntryKind, tuple[Word, ...]], ...] = (
+                (removal, command.removes),
+                ("package", command.packages),
+                ("exclude", command.excludes),
+            )
+            entries += [
+                Entry(kind, word.text, self.line(word.line))
+                for kind, words in added
+                for word in words
+            ]
+            if command.packages and is_weak(install):
+                entries.append(Entry("weak", "" if command.weak else "default", install.line))
+        return entries
 
 
 def _upgraded(chain: list[BuildStage]) -> SpecLine | None:
     return next((stage.upgraded for stage in chain if stage.upgraded is not None), None)
 
 
-def _is_removed(entry: Entry, gone: list[str]) -> bool:
-    return entry.kind == "package" and any(fnmatchcase(entry.text, name) for name in gone)
+def _is_removed(entry: Entry, globs: list[str]) -> bool:
+    return entry.kind == "package" and any(fnmatchcase(entry.text, name) for name in globs)
 
 
 def _is_into(install: Install, folder: str) -> bool:

@@ -33,8 +33,8 @@ def is_document(path: str, content: bytes) -> bool:
 
 def is_repository(content: bytes) -> bool:
     """Return whether a document is a repository's, as far as its first line tells."""
-    found = _DOCUMENT.search(content)
-    return found is not None and content[found.end() :].startswith(b"repository")
+    match = _DOCUMENT.search(content)
+    return match is not None and content[match.end() :].startswith(b"repository")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class DocumentTree:
 
     folder: str
     contents: Mapping[str, bytes]
-    checked: Mapping[str, CheckedDocument]
+    documents: Mapping[str, CheckedDocument]
     configuration: Configuration
     _entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict, repr=False)
 
@@ -68,8 +68,8 @@ class DocumentTree:
 
     def refused(self) -> Iterator[tuple[str, Finding]]:
         """Yield the path of each invalid document, with its error."""
-        for id_, one in self.checked.items():
-            for finding in one.errors:
+        for id_, document in self.documents.items():
+            for finding in document.errors:
                 yield self.path(id_), finding
 
 
@@ -79,29 +79,29 @@ def read_documents(
     shared: Configuration,
     *,
     own_repositories: bool,
-    known: DocumentTree | None = None,
+    previous: DocumentTree | None = None,
 ) -> DocumentTree:
     """Read the documents of a directory, `contents` by their ids.
 
     `shared` has the kinds that the directory lacks. A stranger's repository document could name any
     address or file of this machine: without `own_repositories` only those of `shared` count.
-    Documents that are also in `known` are not checked again.
+    Documents that are in `previous` with the same content are not checked again.
     """
     without = () if own_repositories else ("repository",)
-    checked = {
-        id_: known.checked[id_]
-        if known is not None and known.contents.get(id_) == content
+    documents = {
+        id_: previous.documents[id_]
+        if previous is not None and previous.contents.get(id_) == content
         else check_text(content, id_, without=without)
         for id_, content in contents.items()
     }
-    own = configuration_of(checked)
-    mixed = {
-        each.name: getattr(shared, each.name) or getattr(own, each.name)
-        if each.name == "repositories" and not own_repositories
-        else getattr(own, each.name) or (getattr(shared, each.name) if each.name in _SHARED else {})
-        for each in fields(own)
+    own = configuration_of(documents)
+    kinds = {
+        kind.name: getattr(shared, kind.name) or getattr(own, kind.name)
+        if kind.name == "repositories" and not own_repositories
+        else getattr(own, kind.name) or (getattr(shared, kind.name) if kind.name in _SHARED else {})
+        for kind in fields(own)
     }
-    return DocumentTree(folder, contents, checked, Configuration(**mixed))
+    return DocumentTree(folder, contents, documents, Configuration(**kinds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def changed_images(
         tree: frozenset(filter(choice.has, _keys(configuration)))
         for tree, configuration in _sides(before, after)
     }
-    found = []
+    images = []
     for key in sorted(keys["base"] | keys["head"]):
         requests: list[ImageRequest | None] = [
             image_request(configuration, key) if key in keys[side] else None
@@ -144,8 +144,8 @@ def changed_images(
                 if base.contents.get(id_) != head.contents[id_]
                 for entry in head.entries(id_)
             )
-            found.append(requested_image(key, requests[0], requests[1], entries))
-    return tuple(found)
+            images.append(requested_image(key, requests[0], requests[1], entries))
+    return tuple(images)
 
 
 def _sides(before: Configuration, after: Configuration) -> tuple[tuple[str, Configuration], ...]:
@@ -160,18 +160,18 @@ def _keys(configuration: Configuration) -> tuple[ImageKey, ...]:
 
 def _repository_changed(before: Configuration, after: Configuration, key: ImageKey) -> bool:
     """Return whether both sides have the repository document, in different versions."""
-    sides = [each.repositories.get(key.repository) for each in (before, after)]
+    sides = [configuration.repositories.get(key.repository) for configuration in (before, after)]
     return None not in sides and sides[0] != sides[1]
 
 
 def _entries(tree: DocumentTree, id_: str) -> Iterator[Entry]:
-    checked = tree.checked[id_]
-    document = checked.document
+    checked_document = tree.documents[id_]
+    document = checked_document.document
     if not isinstance(document, EnvironmentDocument | WorkloadDocument):
         return
 
     def line(*place: str) -> SpecLine:
-        return tree.line(id_, _line_of(checked, *place))
+        return tree.line(id_, _line_of(checked_document, *place))
 
     for text in document.packages:
         yield Entry("package", text, line("packages", text))
@@ -184,24 +184,24 @@ def _entries(tree: DocumentTree, id_: str) -> Iterator[Entry]:
         yield Entry("weak", "", line("options", WEAK))
 
 
-def _line_of(checked: CheckedDocument, *place: str) -> int:
+def _line_of(document: CheckedDocument, *place: str) -> int:
     """Return the line of a text in a list below `data`, from 1."""
-    assert checked.text is not None  # else it would be no document
-    listed: Any = checked.text.data["data"]
+    assert document.text is not None  # else it would be no document
+    part: Any = document.text.data["data"]
     for step in place[:-1]:
-        listed = listed[step]
-    return checked.line_of(("data", *place[:-1], listed.index(place[-1])))
+        part = part[step]
+    return document.line_of(("data", *place[:-1], part.index(place[-1])))
 
 
 def with_documents(configuration: Configuration, trees: Iterable[DocumentTree]) -> Configuration:
     """Return a configuration with the documents of trees, which override its own."""
     for tree in trees:
         own = {
-            each.name: {
-                **getattr(configuration, each.name),
-                **getattr(tree.configuration, each.name),
+            kind.name: {
+                **getattr(configuration, kind.name),
+                **getattr(tree.configuration, kind.name),
             }
-            for each in fields(configuration)
+            for kind in fields(configuration)
         }
         configuration = replace(configuration, **own)
     return configuration

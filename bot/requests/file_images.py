@@ -61,52 +61,52 @@ def images_of_files(
     base: Sequence[WrittenImage], head: Sequence[WrittenImage], choices: Choices
 ) -> FileImages:
     """Return the images whose request differs between the two sides."""
-    found = FileImages()
+    result = FileImages()
     before = {image.name: image for image in base}
     after = {image.name: image for image in head}
-    found.gone.extend(sorted(before.keys() - after.keys()))
+    result.gone.extend(sorted(before.keys() - after.keys()))
     for name, image in sorted(after.items()):
         if not choices.workloads or name in choices.workloads:
-            _add(found, before.get(name), image, choices)
-    return found
+            _add(result, before.get(name), image, choices)
+    return result
 
 
 def _add(
-    found: FileImages, before: WrittenImage | None, after: WrittenImage, choices: Choices
+    result: FileImages, before: WrittenImage | None, after: WrittenImage, choices: Choices
 ) -> None:
     if before is not None and _same(before, after):
         return
     unread = [u for side in (after, before) if side is not None for u in side.unread]
     if unread:
         sides = {u.line: u for u in reversed(unread)}
-        found.problems += [_sentence(u.line, u.why) for u in reversed(sides.values())]
+        result.problems += [_sentence(u.line, u.why) for u in reversed(sides.values())]
         return
     places = [
-        None if side is None else _known_place(side, choices, found) for side in (before, after)
+        None if side is None else _known_place(side, choices, result) for side in (before, after)
     ]
     place = places[1]
     if place is None or (before is not None and places[0] is None):
         return
     if places[0] is not None and places[0].repository != place.repository:
         why = f"base's image is of `{places[0].repository}`, and head's of `{place.repository}`"
-        found.problems.append(_sentence(after.source_line, why))
+        result.problems.append(_sentence(after.source_line, why))
         return
     upgraded = _upgraded((after, before)) if place.files else None
     if upgraded is not None:
         # Both sides have the same base: the effect of an upgrade on a real image is not known.
-        places = [one and replace(one, files="") for one in places]
+        places = [p and replace(p, files="") for p in places]
         place = replace(place, files="")
     if not after.documentation:
         place = replace(place, documentation=False)
-    found.places[after.name] = place
+    result.places[after.name] = place
     if after.onto:
-        found.notes.append(
+        result.notes.append(
             f"{after.name}: sizes are those of the folder copied onto `{after.onto}`."
         )
     document = choices.configuration.repositories[place.repository]
     arches = [a for a in document.architectures if not choices.arches or a in choices.arches]
     if after.beneath:
-        found.notes.append(_beneath_note(after, place, arches, choices, upgraded))
+        result.notes.append(_beneath_note(after, place, arches, choices, upgraded))
     for arch in arches:
         key = ImageKey(after.name, place.environment or SCRATCH, place.repository, arch)
         requests = [
@@ -114,7 +114,7 @@ def _add(
             for side, where in zip((before, after), places, strict=True)
         ]
         entries = _entries(after, place)
-        found.images.append(requested_image(key, requests[0], requests[1], entries))
+        result.images.append(requested_image(key, requests[0], requests[1], entries))
 
 
 def _upgraded(sides: Iterable[WrittenImage | None]) -> SpecLine | None:
@@ -131,10 +131,10 @@ def _beneath_note(
 ) -> str:
     """Return a sentence on how the packages of the base image are known."""
     own = f"{image.name}: sizes are those of its own layers."
-    known = [arch for arch in arches if place.files and choices.installed(place.files, arch)]
-    if known == arches:
+    known_arches = [arch for arch in arches if place.files and choices.installed(place.files, arch)]
+    if known_arches == arches:
         return f"{own} What `{image.beneath}` holds is of its rpm database, and stays as it is."
-    where = f" on {', '.join(a for a in arches if a not in known)}" if known else ""
+    where = f" on {', '.join(a for a in arches if a not in known_arches)}" if known_arches else ""
     if upgraded is not None:
         where = f", as line {upgraded.line} upgrades it"
     return (
@@ -148,15 +148,15 @@ def _same(before: WrittenImage, after: WrittenImage) -> bool:
 
     def requested(image: WrittenImage) -> object:
         contents = [(entry.content, entry.arches) for entry in image.entries]
-        why = [(one.line.text, one.why) for one in image.unread]
-        more = [text for text, _ in (*image.repositories, *image.streams)]
-        return image.beneath, image.source, contents, why, more, image.documentation
+        reasons = [(unread.line.text, unread.why) for unread in image.unread]
+        texts = [text for text, _ in (*image.repositories, *image.streams)]
+        return image.beneath, image.source, contents, reasons, texts, image.documentation
 
     return requested(before) == requested(after)
 
 
-def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Place | None:
-    """Return the place of an image whose documents all exist; else add the reason to `found`."""
+def _known_place(image: WrittenImage, choices: Choices, result: FileImages) -> Place | None:
+    """Return the place of an image whose documents all exist; else add the reason to `result`."""
     place = place_of(image, choices.files, choices.table)
     why = ""
     if place is None:
@@ -166,19 +166,19 @@ def _known_place(image: WrittenImage, choices: Choices, found: FileImages) -> Pl
     elif place.environment not in (None, *choices.configuration.environments):
         why = f"there is no environment document `{place.environment}`"
     if place is None or why:
-        found.problems.append(_sentence(image.source_line, why))
+        result.problems.append(_sentence(image.source_line, why))
         return None
-    known = {repo.id for repo in choices.configuration.repositories[place.repository].repos}
+    ids = {repo.id for repo in choices.configuration.repositories[place.repository].repos}
     for id_, line in image.repositories:
-        if id_ not in known:
+        if id_ not in ids:
             why = f"the document `{place.repository}` has no repository `{id_}`"
-            found.problems.append(_sentence(line, why))
+            result.problems.append(_sentence(line, why))
             return None
-    enabled = choices.configuration.repositories[place.repository].modules
+    modules = choices.configuration.repositories[place.repository].modules
     for stream, line in image.streams:
-        if stream not in enabled:
+        if stream not in modules:
             why = f"the document `{place.repository}` does not enable the module `{stream}`"
-            found.problems.append(_sentence(line, why))
+            result.problems.append(_sentence(line, why))
             return None
     return place
 
@@ -206,16 +206,16 @@ def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices)
     return with_entries(ImageRequest(key, (), beneath=beneath), own)
 
 
-def with_images(configuration: Configuration, found: FileImages) -> Configuration:
+def with_images(configuration: Configuration, images: FileImages) -> Configuration:
     """Return a configuration with a document for each image, which has its options.
 
     These documents go with no others: the images are those of the files.
     """
-    if not found.places:
+    if not images.places:
         return configuration
     workloads = {
         name: WorkloadDocument(name, name, "", "", (), options=_options(place))
-        for name, place in found.places.items()
+        for name, place in images.places.items()
     }
     scratch = EnvironmentDocument(SCRATCH, SCRATCH, "", "", (), (), ())
     return _with(configuration, workloads, scratch)
@@ -268,9 +268,9 @@ class FileImage:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The documents that an image is based on; `environment` is null for an image without a base.
+    """The documents that an image is based on; `environment` is None for an image without a base.
 
-    `weak_dependencies` and `documentation` are null where the base image's own are not known.
+    `weak_dependencies` and `documentation` are None where the base image's own are not known.
     """
 
     repository: str
@@ -309,4 +309,4 @@ def _is_meant(reference: str, glob: str) -> bool:
     """Return whether a glob matches a reference; one without a tag is `latest`."""
     name = reference.rpartition("@")[0] or reference
     tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-    return any(fnmatchcase(each, glob) for each in (reference, name, tagged))
+    return any(fnmatchcase(form, glob) for form in (reference, name, tagged))

@@ -30,17 +30,17 @@ Images = Callable[[str, Mapping[str, bytes]], tuple[WrittenImage, ...]]
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file: `may_be` judges a path alone, `is_one` the file's bytes too.
+    """A kind of file: `may_be` judges a path alone, `matches` the file's bytes too.
 
-    `beside` returns the paths in a tree that are read with a file of this kind, `images` its
-    requests (null where that takes more than one file). `root` is the path of the file whose images
-    a file is part of.
+    `companions` returns the paths in a tree that are read with a file of this kind, `images` its
+    requests (None for documents and locks, which are no requests by themselves), `root` the path of
+    the file whose images a file is part of.
     """
 
     name: RequestKind
     may_be: Callable[[str], bool]
-    is_one: Callable[[str, bytes], bool]
-    beside: Callable[[str, Iterable[str]], Iterable[str]]
+    matches: Callable[[str, bytes], bool]
+    companions: Callable[[str, Iterable[str]], Iterable[str]]
     images: Images | None = None
     root: Callable[[str], str] = lambda path: path
 
@@ -76,7 +76,7 @@ def _mkosis(path: str, paths: Iterable[str]) -> Iterable[str]:
 
 
 def _of_containerfile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
-    return tuple(image.written for image in read_containerfile(path, files[path]))
+    return tuple(image.request for image in read_containerfile(path, files[path]))
 
 
 def _is_yaml(path: str) -> bool:
@@ -111,18 +111,18 @@ def may_ask(path: str) -> bool:
 
 def read_with(name: RequestKind, path: str, paths: Iterable[str]) -> Iterable[str]:
     """Return the paths in a tree that a changed file of a kind is read with, its own included."""
-    return _named(name).beside(path, paths)
+    return _kind(name).companions(path, paths)
 
 
 def images_of(name: RequestKind, path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
     """Return the images that a file of a kind is part of; none if the side lacks the file."""
-    kind = _named(name)
+    kind = _kind(name)
     root = kind.root(path)
     exists = root in files or path in files
     return kind.images(root, files) if kind.images is not None and exists else ()
 
 
-def _named(name: RequestKind) -> FileKind:
+def _kind(name: RequestKind) -> FileKind:
     return next(kind for kind in KINDS if kind.name == name)
 
 
@@ -132,6 +132,6 @@ def kind_of(path: str, sides: Iterable[Mapping[str, bytes]]) -> FileKind | None:
         content = files.get(path)
         for kind in KINDS if content is not None else ():
             assert content is not None
-            if kind.may_be(path) and kind.is_one(path, content):
+            if kind.may_be(path) and kind.matches(path, content):
                 return kind
     return None

@@ -40,7 +40,7 @@ class _Section:
 
 @dataclass(slots=True)
 class _Description:
-    """A description as far as it is read; `entries` have their profiles."""
+    """A description as far as it is read; `entries` have their profiles, `read` are paths."""
 
     files: Mapping[str, bytes]
     entries: list[tuple[Entry, tuple[str, ...]]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class _Description:
     beneath: str = ""
     source: SpecLine | None = None
     documentation: bool = True
-    seen: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
 
 def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
@@ -60,33 +60,39 @@ def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]
 
     `files` has the bytes of it and of the files that it may include.
     """
-    found = _Description(files)
-    _FileReader(found, path).read()
-    where = found.source or SpecLine(path, 1, "")
-    if not found.manager:
-        found.unread.append(Unread(where, "no `packagemanager` installs its packages"))
-    elif found.manager not in _MANAGERS:
-        found.unread.append(Unread(where, f"`{found.manager}` installs no RPM packages"))
-    own = [name for name in found.profiles if not _is_required(name, found.profiles)]
-    images = [(f"{path}:{name}", _with_required(name, found.profiles)) for name in own]
-    if found.imported or not images:
-        images.insert(0, (path, frozenset(found.imported)))
-    return tuple(_written(found, path, name, chosen, where) for name, chosen in images)
+    description = _Description(files)
+    _FileReader(description, path).read()
+    where = description.source or SpecLine(path, 1, "")
+    if not description.manager:
+        description.unread.append(Unread(where, "no `packagemanager` installs its packages"))
+    elif description.manager not in _MANAGERS:
+        description.unread.append(
+            Unread(where, f"`{description.manager}` installs no RPM packages")
+        )
+    own = [name for name in description.profiles if not _is_required(name, description.profiles)]
+    images = [(f"{path}:{name}", _with_required(name, description.profiles)) for name in own]
+    if description.imported or not images:
+        images.insert(0, (path, frozenset(description.imported)))
+    return tuple(_image(description, path, name, selection, where) for name, selection in images)
 
 
-def _written(
-    found: _Description, path: str, name: str, chosen: frozenset[str], where: SpecLine
+def _image(
+    description: _Description, path: str, name: str, selection: frozenset[str], where: SpecLine
 ) -> WrittenImage:
-    own = [e for e, profiles in found.entries if not profiles or not chosen.isdisjoint(profiles)]
+    own = [
+        e
+        for e, profiles in description.entries
+        if not profiles or not selection.isdisjoint(profiles)
+    ]
     return WrittenImage(
         name=name,
         path=path,
-        beneath=found.beneath,
-        source=found.beneath,
+        beneath=description.beneath,
+        source=description.beneath,
         source_line=where,
-        entries=tuple(e for e in own if e.text not in found.ignored),
-        unread=tuple(dict.fromkeys(found.unread)),
-        documentation=found.documentation,
+        entries=tuple(e for e in own if e.text not in description.ignored),
+        unread=tuple(dict.fromkeys(description.unread)),
+        documentation=description.documentation,
     )
 
 
@@ -95,23 +101,22 @@ def _is_required(name: str, profiles: Mapping[str, tuple[str, ...]]) -> bool:
 
 
 def _with_required(name: str, profiles: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    found: set[str] = set()
-    left = [name]
-    while left:
-        one = left.pop()
-        if one not in found:
-            found.add(one)
-            left += profiles.get(one, ())
-    return frozenset(found)
+    required: set[str] = set()
+    names = [name]
+    while names:
+        if (current := names.pop()) not in required:
+            required.add(current)
+            names += profiles.get(current, ())
+    return frozenset(required)
 
 
 class _FileReader:
     """Reads the elements of one file into a description."""
 
-    def __init__(self, found: _Description, path: str) -> None:
-        self._found = found
+    def __init__(self, description: _Description, path: str) -> None:
+        self._description = description
         self._path = path
-        content = found.files[path]
+        content = description.files[path]
         self._content = content
         self._lines = content.decode("utf-8", "replace").split("\n")
         self._parser = expat.ParserCreate()
@@ -121,7 +126,7 @@ class _FileReader:
 
     def read(self) -> None:
         """Read the file; errors are recorded in the description."""
-        self._found.seen.add(self._path)
+        self._description.read.add(self._path)
         if len(self._content) > limits.REQUEST_FILE:
             self._unread(f"the file is larger than {limits.REQUEST_FILE} bytes", 1)
             return
@@ -136,12 +141,12 @@ class _FileReader:
             self._unread(f"it is not XML: {error}", self._parser.CurrentLineNumber)
 
     def _line(self, number: int | None = None) -> SpecLine:
-        at = self._parser.CurrentLineNumber if number is None else number
-        text = self._lines[at - 1].strip() if 0 < at <= len(self._lines) else ""
-        return SpecLine(self._path, max(at, 1), text)
+        position = self._parser.CurrentLineNumber if number is None else number
+        text = self._lines[position - 1].strip() if 0 < position <= len(self._lines) else ""
+        return SpecLine(self._path, max(position, 1), text)
 
     def _unread(self, why: str, number: int | None = None) -> None:
-        self._found.unread.append(Unread(self._line(number), why))
+        self._description.unread.append(Unread(self._line(number), why))
 
     def _entity(self, *_: object) -> None:
         raise ValueError("it declares an entity")
@@ -157,17 +162,17 @@ class _FileReader:
                 self._add("weak", "", "")
         elif tag == "profile":
             self._profile = name
-            self._found.profiles.setdefault(name, ())
+            self._description.profiles.setdefault(name, ())
             if attributes.get("import") == "true":
-                self._found.imported.append(name)
+                self._description.imported.append(name)
         elif tag == "requires" and self._profile:
-            known = self._found.profiles[self._profile]
-            self._found.profiles[self._profile] = (*known, attributes.get("profile", ""))
+            required = self._description.profiles[self._profile]
+            self._description.profiles[self._profile] = (*required, attributes.get("profile", ""))
         elif tag == "include":
             self._include(attributes.get("from", ""))
         elif tag == "type" and "derived_from" in attributes:
-            self._found.beneath = attributes["derived_from"]
-            self._found.source = self._line()
+            self._description.beneath = attributes["derived_from"]
+            self._description.source = self._line()
         elif self._section is not None:
             self._in_section(tag, name, attributes.get("arch", ""))
 
@@ -175,11 +180,11 @@ class _FileReader:
         assert self._section is not None
         leaves = self._section.type in _LEFT
         if tag == "ignore":
-            self._found.ignored.add(name)
+            self._description.ignored.add(name)
         elif tag == "package":
             self._add("remove" if leaves else "package", name, arches)
         elif tag in ("namedCollection", "opensusePattern") and not leaves:
-            if self._found.manager == "zypper":
+            if self._description.manager == "zypper":
                 self._unread(f"the pattern `{name}` is not evaluated")
             else:
                 self._add("group", name, arches)
@@ -193,21 +198,23 @@ class _FileReader:
         elif tag == "profile":
             self._profile = ""
         elif tag == "packagemanager":
-            self._found.manager = text
-            self._found.source = self._found.source or self._line()
+            self._description.manager = text
+            self._description.source = self._description.source or self._line()
         elif tag == "rpm-excludedocs":
-            self._found.documentation = text != "true"
+            self._description.documentation = text != "true"
         self._text.clear()
 
     def _add(self, kind: EntryKind, text: str, arches: str) -> None:
         assert self._section is not None
         names = tuple(filter(None, arches.split(",")))
-        self._found.entries.append((Entry(kind, text, self._line(), names), self._section.profiles))
+        self._description.entries.append(
+            (Entry(kind, text, self._line(), names), self._section.profiles)
+        )
 
     def _include(self, place: str) -> None:
         """Read a file that `this://` names, beside the description."""
         path = joined_path(self._path.rpartition("/")[0], place.removeprefix("this://").lstrip("/"))
-        if not place.startswith("this://") or path not in self._found.files:
+        if not place.startswith("this://") or path not in self._description.files:
             self._unread(f"it includes `{place}`, which is not there")
-        elif path not in self._found.seen and len(self._found.seen) < _MOST_INCLUDED:
-            _FileReader(self._found, path).read()
+        elif path not in self._description.read and len(self._description.read) < _MOST_INCLUDED:
+            _FileReader(self._description, path).read()

@@ -39,9 +39,9 @@ def is_mkosi(path: str, content: bytes) -> bool:
 
 
 def root_of(path: str) -> str:
-    """Return the `mkosi.conf` that a file of `mkosi.conf.d` is part of; of another file itself."""
-    folder, found, _ = f"/{path}".partition("/mkosi.conf.d/")
-    return f"{folder}/{MAIN}".lstrip("/") if found else path if path.endswith(MAIN) else ""
+    """Return the `mkosi.conf` that a file is or, in its `mkosi.conf.d`, is part of; else empty."""
+    folder, separator, _ = f"/{path}".partition("/mkosi.conf.d/")
+    return f"{folder}/{MAIN}".lstrip("/") if separator else path if path.endswith(MAIN) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Setting:
 
 @dataclass(slots=True)
 class _Image:
-    """One image as far as its files are read; `release` is empty if none is named."""
+    """One image as far as its files (`read`) are; `release` is empty if none is named."""
 
     files: Mapping[str, bytes]
     distribution: str
@@ -73,7 +73,7 @@ class _Image:
     unread: list[Unread] = field(default_factory=list)
     weak: list[Entry] = field(default_factory=list)
     documentation: bool = True
-    seen: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
 
 def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
@@ -84,28 +84,29 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
     """
     files = {path: b"", **files}
     settings = _settings(path, files[path])
-    above = _of_distribution(settings)
-    upper, found, _ = f"/{path}".partition("/mkosi.images/")
-    main = f"{upper}/{MAIN}".lstrip("/")
-    if found and main in files:
-        above = {**_of_distribution(_settings(main, files[main])), **above}
-    release = above["Release"].value if "Release" in above else ""
+    inherited = _of_distribution(settings)
+    folder, separator, _ = f"/{path}".partition("/mkosi.images/")
+    main = f"{folder}/{MAIN}".lstrip("/")
+    if separator and main in files:
+        inherited = {**_of_distribution(_settings(main, files[main])), **inherited}
+    release = inherited["Release"].value if "Release" in inherited else ""
     where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
-    if (named := above.get("Distribution")) is not None:
-        if named.value not in _DISTRIBUTIONS:
-            why = f"`{named.value}` is no distribution of RPM packages"
-            return (WrittenImage(path, path, "", "", named.line, (), (Unread(named.line, why),)),)
-        image = _Image(files, named.value, release)
-        return (_written(image, path, path, named.line),)
-    matched = sorted(set(_matched(path, files)) & _DISTRIBUTIONS)
-    if not matched:
+    if (setting := inherited.get("Distribution")) is not None:
+        if setting.value not in _DISTRIBUTIONS:
+            why = f"`{setting.value}` is no distribution of RPM packages"
+            return (
+                WrittenImage(path, path, "", "", setting.line, (), (Unread(setting.line, why),)),
+            )
+        return (_image_of(_Image(files, setting.value, release), path, path, setting.line),)
+    distributions = sorted(set(_distributions(path, files)) & _DISTRIBUTIONS)
+    if not distributions:
         why = "no `Distribution=` names its distribution"
         return (WrittenImage(path, path, "", "", where, (), (Unread(where, why),)),)
-    images = (_Image(files, name, release) for name in matched)
-    return tuple(_written(one, path, f"{path}:{one.distribution}", where) for one in images)
+    images = [_Image(files, name, release) for name in distributions]
+    return tuple(_image_of(image, path, f"{path}:{image.distribution}", where) for image in images)
 
 
-def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenImage:
+def _image_of(image: _Image, path: str, name: str, where: SpecLine) -> WrittenImage:
     _read(image, path, ())
     entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
     if not (image.lists["package"] or image.unread):
@@ -124,9 +125,13 @@ def _written(image: _Image, path: str, name: str, where: SpecLine) -> WrittenIma
 
 def _read(image: _Image, path: str, arches: tuple[str, ...]) -> None:
     """Read one file and the files below it, if it matches the image."""
-    if path in image.seen or len(image.seen) == _MOST_FILES:
+    if path in image.read or len(image.read) == _MOST_FILES:
         return
-    image.seen.add(path)
+    image.read.add(path)
+    if len(image.files[path]) > limits.REQUEST_FILE:
+        why = f"the file is larger than {limits.REQUEST_FILE} bytes"
+        image.unread.append(Unread(SpecLine(path, 1, ""), why))
+        return
     settings = _settings(path, image.files[path])
     if not _matches(image, settings, arches):
         return
@@ -158,12 +163,12 @@ def _take(image: _Image, setting: _Setting, arches: tuple[str, ...]) -> None:
 
 
 def _include(image: _Image, path: str, text: str, line: SpecLine, arches: tuple[str, ...]) -> None:
-    named = joined_path(path.rpartition("/")[0], text)
-    found = next((p for p in (named, f"{named}/{MAIN}") if p in image.files), None)
-    if found is None:
+    place = joined_path(path.rpartition("/")[0], text)
+    file = next((p for p in (place, f"{place}/{MAIN}") if p in image.files), None)
+    if file is None:
         image.unread.append(Unread(line, f"it includes `{text}`, which is not there"))
     else:
-        _read(image, found, arches)
+        _read(image, file, arches)
 
 
 def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...]) -> bool:
@@ -177,27 +182,27 @@ def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...
     for setting in settings:
         if setting.section not in ("Match", "TriggerMatch"):
             continue
-        known = {"Distribution": image.distribution, "Release": image.release}.get(setting.name)
+        stated = {"Distribution": image.distribution, "Release": image.release}.get(setting.name)
         triggering = setting.section == "TriggerMatch" or setting.value.startswith("|")
         value = setting.value.removeprefix("|")
         if setting.name == "Architecture" and not (triggering or arches):
             continue
-        held = _holds(value, known) if known else None
+        holds = _holds(value, stated) if stated else None
         if triggering:
-            triggers.append((setting, held))
-        elif held is None:
+            triggers.append((setting, holds))
+        elif holds is None:
             unknown.append(setting)
-        elif not held:
+        elif not holds:
             return False
-    if triggers and not any(held for _, held in triggers):
-        undecided = [setting for setting, held in triggers if held is None]
+    if triggers and not any(holds for _, holds in triggers):
+        undecided = [setting for setting, holds in triggers if holds is None]
         if not undecided:
             return False
         unknown += undecided
     if unknown and any(s.name in ("Packages", "RemovePackages", "Include") for s in settings):
-        one = unknown[0]
-        why = f"whether it counts depends on `{one.name}={one.value}`"
-        image.unread.append(Unread(one.line, why))
+        condition = unknown[0]
+        why = f"whether it counts depends on `{condition.name}={condition.value}`"
+        image.unread.append(Unread(condition.line, why))
     return not unknown
 
 
@@ -207,10 +212,14 @@ def _holds(condition: str, value: str) -> bool:
 
 def _arches(settings: Iterable[_Setting]) -> tuple[str, ...]:
     """Return the architectures that a file's `[Match]` is for; empty for all."""
-    stated = [s.value for s in settings if (s.section, s.name) == ("Match", "Architecture")]
-    if not stated:
+    conditions = [s.value for s in settings if (s.section, s.name) == ("Match", "Architecture")]
+    if not conditions:
         return ()
-    return tuple(rpm for name, rpm in _ARCHES.items() if all(_holds(one, name) for one in stated))
+    return tuple(
+        rpm
+        for name, rpm in _ARCHES.items()
+        if all(_holds(condition, name) for condition in conditions)
+    )
 
 
 def _below(path: str, files: Mapping[str, bytes]) -> list[str]:
@@ -218,16 +227,16 @@ def _below(path: str, files: Mapping[str, bytes]) -> list[str]:
     if path.rpartition("/")[2] != MAIN:
         return []
     start = f"{path.removesuffix(MAIN)}mkosi.conf.d/"
-    found = []
-    for one in files:
-        rest = one.removeprefix(start) if one.startswith(start) else ""
+    paths = []
+    for file in files:
+        rest = file.removeprefix(start) if file.startswith(start) else ""
         folder, _, name = rest.partition("/")
         if rest and ((not name and rest.endswith(".conf")) or name == MAIN):
-            found.append((folder, one))
-    return [one for _, one in sorted(found)]
+            paths.append((folder, file))
+    return [file for _, file in sorted(paths)]
 
 
-def _matched(path: str, files: Mapping[str, bytes]) -> Iterator[str]:
+def _distributions(path: str, files: Mapping[str, bytes]) -> Iterator[str]:
     """Yield the distributions that the files below a `mkosi.conf` match."""
     for below in _below(path, files):
         for setting in _settings(below, files[below]):
@@ -240,8 +249,8 @@ def _of_distribution(settings: Iterable[_Setting]) -> dict[str, _Setting]:
 
 
 def _settings(path: str, content: bytes) -> list[_Setting]:
-    """Return the settings of one file, in order; none if it is too large."""
-    found: list[tuple[_Setting, list[tuple[str, SpecLine]]]] = []
+    """Return the settings in the first REQUEST_FILE bytes of a file, in order."""
+    settings: list[tuple[_Setting, list[tuple[str, SpecLine]]]] = []
     section = ""
     lines = content[: limits.REQUEST_FILE].decode("utf-8", "replace").split("\n")
     for number, text in enumerate(lines, 1):
@@ -249,13 +258,13 @@ def _settings(path: str, content: bytes) -> list[_Setting]:
         line = SpecLine(path, number, text.strip())
         if not stripped:
             continue
-        if text[0] in " \t" and found:
-            found[-1][1].extend(_words(stripped, line))
+        if text[0] in " \t" and settings:
+            settings[-1][1].extend(_words(stripped, line))
         elif stripped.startswith("["):
             section = stripped.strip("[]")
         elif (match := _SETTING.match(stripped)) is not None:
-            found.append((_Setting(section, match[1], line, ()), list(_words(match[2], line))))
-    return [replace(setting, words=tuple(words)) for setting, words in found]
+            settings.append((_Setting(section, match[1], line, ()), list(_words(match[2], line))))
+    return [replace(setting, words=tuple(words)) for setting, words in settings]
 
 
 def _words(text: str, line: SpecLine) -> Iterator[tuple[str, SpecLine]]:

@@ -71,7 +71,7 @@ class ManagerLine:
 
     `packages` are those that it installs, `removes` those that it removes, each with its line;
     `enable` has module streams as `packages`. `root` is the directory into which it installs, empty
-    for the system itself; `weak` and `documentation` are null if the line does not set them;
+    for the system itself; `weak` and `documentation` are None if the line does not set them;
     `repositories` are ids that it enables. With `unread`, `why` says what is not known, at `line`.
     """
 
@@ -92,12 +92,12 @@ def manager_line(command: Command) -> ManagerLine | None:
     """Return a command as a package manager's; None if it is none and runs none."""
     if command.name not in MANAGERS:
         return _hidden(command)
-    found = _read(command)
-    if found.action in CHANGING and command.conditional:
+    line = _read(command)
+    if line.action in CHANGING and command.conditional:
         return _unread(command, "runs only under a condition")
-    if found.action in CHANGING and not (found.packages or found.removes):
+    if line.action in CHANGING and not (line.packages or line.removes):
         return _unread(command, "names no package")
-    return found
+    return line
 
 
 def _unread(command: Command, why: str, line: int | None = None) -> ManagerLine:
@@ -112,8 +112,8 @@ def _hidden(command: Command) -> ManagerLine | None:
     texts = [re.split(r"\s+", word.text) for word in command.words[1:]]
     words = [part.rpartition("/")[2] for parts in texts for part in parts]
     if any(
-        one in MANAGERS and not _INSTALL.isdisjoint(words[at + 1 : at + 6])
-        for at, one in enumerate(words)
+        program in MANAGERS and not _INSTALL.isdisjoint(words[index + 1 : index + 6])
+        for index, program in enumerate(words)
     ):
         return _unread(command, f"`{command.name}` runs a package manager")
     if command.name == "rpm" and any(
@@ -192,7 +192,7 @@ def _obstacle(
     packages: Sequence[Word],
     options: Sequence[tuple[str, Word]],
 ) -> ManagerLine | None:
-    """Return why a line cannot be read with certainty, or None."""
+    """Return the unread line for what cannot be read with certainty; None if there is nothing."""
     # The mapped repositories are used, whatever the release.
     values = (value for name, value in options if name != "--releasever")
     unknown = [w for w in (verb, *packages, *values) if not w.known]
@@ -202,21 +202,15 @@ def _obstacle(
         return _unread(command, f"`{command.name} {verb.text}` is not evaluated", verb.line)
     if action == "swap" and len(packages) != 2:
         return _unread(command, "`swap` takes two packages", verb.line)
-    gone = packages if action == "remove" else packages[:1] if action == "swap" else ()
+    removes = packages if action == "remove" else packages[:1] if action == "swap" else ()
     for word in packages:
-        if word in gone and word.text.startswith("@"):
+        if word in removes and word.text.startswith("@"):
             return _unread(command, f"removing the group `{word.text}` is not evaluated", word.line)
         if "://" in word.text or word.text.endswith(".rpm") or word.text.startswith("./"):
             return _unread(command, f"the package `{word.text}` is from no repository", word.line)
-    return _strange_repository(command, options)
-
-
-def _strange_repository(
-    command: Command, options: Sequence[tuple[str, Word]]
-) -> ManagerLine | None:
-    if any(name == "--repofrompath" for name, _ in options):
-        return _unread(command, "`--repofrompath` brings a repository of its own")
-    return None
+    own_repository = any(name == "--repofrompath" for name, _ in options)
+    why = "`--repofrompath` brings a repository of its own"
+    return _unread(command, why) if own_repository else None
 
 
 def _unknown(word: Word) -> str:
@@ -237,16 +231,16 @@ def _split(options: Iterable[tuple[str, Word]], names: set[str]) -> Iterator[Wor
 
 
 def _weak(options: Iterable[tuple[str, Word]]) -> bool | None:
-    found = None
+    weak = None
     for name, word in options:
         key, _, value = word.text.partition("=")
         if name == "--setopt" and key.strip() in ("install_weak_deps", "main.install_weak_deps"):
-            found = value.strip().lower() not in _FALSE
+            weak = value.strip().lower() not in _FALSE
         elif name in ("--no-recommends", "--exclude-weakdeps"):
-            found = False
+            weak = False
         elif name == "--recommends":
-            found = True
-    return found
+            weak = True
+    return weak
 
 
 def _documentation(options: Iterable[tuple[str, Word]]) -> bool | None:

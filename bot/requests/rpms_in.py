@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,10 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
         return (_unreadable(path, line(1), "it is not a mapping"),)
     reader = _Reader(text, text.data, line, path.rpartition("/")[0], files)
     beneath, source, where, unread = reader.context()
-    found = tuple(dict.fromkeys((*unread, *reader.unread())))
+    problems = tuple(dict.fromkeys((*unread, *reader.unread())))
     return (
         WrittenImage(
-            path, path, beneath, source, where, tuple(reader.entries()), found,
+            path, path, beneath, source, where, tuple(reader.entries()), problems,
         ),
     )  # fmt: skip
 
@@ -67,21 +67,20 @@ class _Reader:
 
     text: YamlText
     data: Mapping[str, Any]
-    line: Any
+    line: Callable[[int], SpecLine]
     folder: str
     files: Mapping[str, bytes]
 
     def at(self, *place: str | int) -> SpecLine:
         """Return the line of a place."""
-        found: SpecLine = self.line(self.text.line_of(place))
-        return found
+        return self.line(self.text.line_of(place))
 
     def entries(self) -> Iterator[Entry]:
         """Yield the packages and groups, and whether weak dependencies are installed."""
         for field in ("packages", "reinstallPackages"):
-            listed = self.data.get(field)
-            for number, one in enumerate(listed if isinstance(listed, list) else ()):
-                name, arches = _named(one)
+            entries = self.data.get(field)
+            for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+                name, arches = _name_and_arches(entry)
                 if name:
                     yield Entry("package", name, self.at(field, number), arches)
         if str(self.data.get("installWeakDeps", "false")).lower() == "true":
@@ -101,18 +100,18 @@ class _Reader:
         packages = self.data.get("packages", [])
         if packages is not None and not isinstance(packages, list):
             yield Unread(self.at("packages"), "`packages` is not a list")
-        for number, one in enumerate(packages if isinstance(packages, list) else ()):
-            package, arches = _named(one)
+        for number, entry in enumerate(packages if isinstance(packages, list) else ()):
+            package, arches = _name_and_arches(entry)
             place = self.at("packages", number)
             if package is None:
                 yield Unread(place, "this is no package")
             elif package.startswith("@") and ":" in package:
                 yield Unread(place, "module streams are not evaluated")
-            elif isinstance(one, dict) and "not" in str(one.get("arches")) and not arches:
+            elif isinstance(entry, dict) and "not" in str(entry.get("arches")) and not arches:
                 yield Unread(place, "no architecture is left")
 
     def context(self) -> tuple[str, str, SpecLine, list[Unread]]:
-        """Return the base image, the one with the repositories, and the line of the context."""
+        """Return base image, image with the repositories, the context's line, and problems."""
         context = self.data.get("context")
         where = self.at("context") if context is not None else self.line(1)
         if not isinstance(context, dict):
@@ -127,18 +126,18 @@ class _Reader:
         kind = next(iter(context), "")
         return "", "", where, [Unread(where, f"the context `{kind}` is not evaluated")]
 
-    def _of_containerfile(self, named: Any) -> tuple[str, str, SpecLine, list[Unread]]:
+    def _of_containerfile(self, value: Any) -> tuple[str, str, SpecLine, list[Unread]]:
         """Return the context of a stage of a Containerfile: the image that it is built on."""
         where = self.at("context", "containerfile")
-        stated = named if isinstance(named, dict) else {"file": named}
-        if "imagePattern" in stated:
+        fields = value if isinstance(value, dict) else {"file": value}
+        if "imagePattern" in fields:
             return "", "", where, [Unread(where, "`imagePattern` is not evaluated")]
-        path = joined_path(self.folder, str(stated.get("file") or "Containerfile"))
-        number = str(stated.get("stageNum") or "0")
+        path = joined_path(self.folder, str(fields.get("file") or "Containerfile"))
+        number = str(fields.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():
             return "", "", where, [Unread(where, f"`{path}` does not exist")]
-        base = stage_base(content, str(stated.get("stageName") or ""), int(number))
+        base = stage_base(content, str(fields.get("stageName") or ""), int(number))
         if not base:
             return "", "", where, [Unread(where, f"the base image in `{path}` is not known")]
         return base, base, where, []
@@ -147,25 +146,25 @@ class _Reader:
 _ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 
 
-def _named(one: object) -> tuple[str | None, tuple[str, ...]]:
+def _name_and_arches(entry: object) -> tuple[str | None, tuple[str, ...]]:
     """Return a package's name, and the architectures that it is for; empty for all."""
-    if isinstance(one, str):
-        return one, ()
-    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+    if isinstance(entry, str):
+        return entry, ()
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         return None, ()
-    arches = one.get("arches")
+    arches = entry.get("arches")
     if not isinstance(arches, dict):
-        return str(one["name"]), ()
+        return str(entry["name"]), ()
     only, others = _list(arches.get("only")), _list(arches.get("not"))
     if only:
-        return str(one["name"]), tuple(a for a in only if a not in others)
-    return str(one["name"]), tuple(a for a in _ARCHES if a not in others) if others else ()
+        return str(entry["name"]), tuple(a for a in only if a not in others)
+    return str(entry["name"]), tuple(a for a in _ARCHES if a not in others) if others else ()
 
 
 def _list(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
-    return [str(each) for each in value] if isinstance(value, list) else []
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 _FILE = re.compile(r"\.([A-Za-z0-9_]+)\.rpm(?:[?#].*)?$")
@@ -196,32 +195,32 @@ def read_rpms_lock(path: str, content: bytes) -> RpmsLock:
         text = parse_yaml(content, most=limits.RPMS_LOCK)
     except YamlError as error:
         raise ChangeError(f"{path}:{error.line}: it is not YAML: {error}") from error
-    listed = text.data.get("arches") if isinstance(text.data, dict) else None
-    if not isinstance(listed, list):
+    parts = text.data.get("arches") if isinstance(text.data, dict) else None
+    if not isinstance(parts, list):
         raise ChangeError(f"{path}:1: it has no list `arches`")
-    found: dict[str, tuple[Package, ...]] = {}
-    for number, one in enumerate(listed):
+    packages_by_arch: dict[str, tuple[Package, ...]] = {}
+    for number, part in enumerate(parts):
         line = text.line_of(("arches", number))
-        if not isinstance(one, dict) or not isinstance(one.get("arch"), str):
+        if not isinstance(part, dict) or not isinstance(part.get("arch"), str):
             raise ChangeError(f"{path}:{line}: this names no architecture")
-        arch, packages = one["arch"], one.get("packages")
+        arch, packages = part["arch"], part.get("packages")
         entries = packages if isinstance(packages, list) else []
         if not all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries):
             raise ChangeError(f"{path}:{line}: a package of {arch} has no name")
-        found[arch] = tuple(sorted(_packages(entries, arch), key=lambda p: p.nevra))
-    return RpmsLock(found)
+        packages_by_arch[arch] = tuple(sorted(_packages(entries, arch), key=lambda p: p.nevra))
+    return RpmsLock(packages_by_arch)
 
 
-def _packages(listed: Iterable[Mapping[str, object]], arch: str) -> Iterator[Package]:
-    for one in listed:
-        name, size = str(one["name"]), str(one.get("size"))
-        epoch, version, release = parse_evr(str(one.get("evr")))
-        file = _FILE.search(str(one.get("url")))
+def _packages(entries: Iterable[Mapping[str, object]], arch: str) -> Iterator[Package]:
+    for entry in entries:
+        name, size = str(entry["name"]), str(entry.get("size"))
+        epoch, version, release = parse_evr(str(entry.get("evr")))
+        file = _FILE.search(str(entry.get("url")))
         nevra = Nevra(name, epoch, version, release, file[1] if file is not None else arch)
         yield Package(
             nevra,
-            source_name(str(one.get("sourcerpm"))) or name,
-            str(one.get("repoid") or ""),
+            source_name(str(entry.get("sourcerpm"))) or name,
+            str(entry.get("repoid") or ""),
             download_size=int(size)
             if size.isascii() and size.isdecimal() and len(size) < 16
             else None,

@@ -68,9 +68,9 @@ def read_commands(text: str, values: Mapping[str, str], first_line: int = 1) -> 
     words.
     """
     variables = dict(values)
-    found: list[Command] = []
+    commands: list[Command] = []
     depth = 0
-    behind = ""
+    previous = ""
     for tokens, operator in _simple_commands(_tokens(text, first_line)):
         words = [word for token in tokens for word in _words(token, variables)]
         bare = [token.bare for token in tokens for _ in _words(token, variables)]
@@ -86,16 +86,16 @@ def read_commands(text: str, values: Mapping[str, str], first_line: int = 1) -> 
             words, bare = words[1:], bare[1:]
         while words and (_ASSIGNMENT.match(words[0].text) or words[0].text in _PREFIXES):
             name, is_set, value = words[0].text.partition("=")
-            if is_set and len(words) == 1 and words[0].known and not depth and behind != "||":
+            if is_set and len(words) == 1 and words[0].known and not depth and previous != "||":
                 variables[name] = value
             elif is_set and len(words) == 1:
                 variables.pop(name, None)
             words = words[1:]
         if words:
-            tested = behind == "&&" and bool(found) and found[-1].name in _TESTS
-            found.append(Command(tuple(words), depth > 0 or behind == "||" or tested))
-        behind = operator
-    return found
+            is_tested = previous == "&&" and bool(commands) and commands[-1].name in _TESTS
+            commands.append(Command(tuple(words), depth > 0 or previous == "||" or is_tested))
+        previous = operator
+    return commands
 
 
 def _simple_commands(tokens: Iterator[_Token]) -> Iterator[tuple[list[_Token], str]]:
@@ -124,7 +124,7 @@ def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
     known = token.known
     solid = False
     for text, quoted in token.pieces:
-        expanded, sure = _expanded(text, variables) if text != "\0" else ("", False)
+        expanded, sure = _expand(text, variables) if text != "\0" else ("", False)
         known = known and sure
         solid = solid or quoted or not text.startswith("$")
         if quoted or "$" not in text:
@@ -138,42 +138,42 @@ def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
             yield Word(part, token.line, known)
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
+def _expand(text: str, variables: Mapping[str, str]) -> tuple[str, bool]:
     """Return a piece with its variables' values, and whether all are known; `\\$` is a dollar."""
-    sure = True
+    known = True
     length = 0
 
     def value(match: re.Match[str]) -> str:
-        nonlocal sure, length
-        found = known_value(match) if length <= limits.REQUEST_VALUE else None
-        sure = sure and found is not None
-        length += len(found or "")
-        return found or ""
+        nonlocal known, length
+        content = known_value(match) if length <= limits.REQUEST_VALUE else None
+        known = known and content is not None
+        length += len(content or "")
+        return content or ""
 
     def known_value(match: re.Match[str]) -> str | None:
         name = match["plain"] or match["name"]
-        operator, other = match["operator"], match["other"]
+        operator, alternative = match["operator"], match["other"]
         if operator == "+":
-            return (other or "") if variables.get(name) else ""
+            return (alternative or "") if variables.get(name) else ""
         if name in variables and (variables[name] or operator is None):
             return variables[name]
-        return (other or "") if operator == "-" else None
+        return (alternative or "") if operator == "-" else None
 
-    found = _VARIABLE.sub(value, text)
+    expansion = _VARIABLE.sub(value, text)
     # Values in values could grow without limit.
     if length > limits.REQUEST_VALUE:
         return "", False
-    return found.replace("\1", "$"), sure and "$" not in found
+    return expansion.replace("\1", "$"), known and "$" not in expansion
 
 
 def _tokens(text: str, line: int) -> Iterator[_Token]:
     """Yield the operators and words of a text; `\\1` stands for a dollar without a variable."""
-    at, word = 0, None
-    while at < len(text):
-        char = text[at]
-        operator = _OPERATOR.match(text, at)
-        if text.startswith("\\\n", at):
-            line, at = line + 1, at + 2
+    position, word = 0, None
+    while position < len(text):
+        char = text[position]
+        operator = _OPERATOR.match(text, position)
+        if text.startswith("\\\n", position):
+            line, position = line + 1, position + 2
             continue
         if operator is not None or char.isspace():
             if word is not None:
@@ -182,90 +182,90 @@ def _tokens(text: str, line: int) -> Iterator[_Token]:
             if operator is not None:
                 yield _Token(line, ";" if char == "\n" else operator[0])
             line += char == "\n"
-            at += len(operator[0]) if operator is not None else 1
+            position += len(operator[0]) if operator is not None else 1
             continue
         if char == "#" and word is None:
-            end = text.find("\n", at)
-            at = len(text) if end < 0 else end
+            end = text.find("\n", position)
+            position = len(text) if end < 0 else end
             continue
         word = word or _Token(line)
-        at, line = _piece(text, at, line, word)
+        position, line = _piece(text, position, line, word)
     if word is not None:
         yield word
 
 
-def _piece(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
+def _piece(text: str, position: int, line: int, word: _Token) -> tuple[int, int]:
     """Read one piece of a word; return where the next one begins, and its line."""
-    char = text[at]
+    char = text[position]
     if char == "'":
-        end = text.find("'", at + 1)
+        end = text.find("'", position + 1)
         word.known &= end >= 0
         end = len(text) if end < 0 else end
-        word.pieces.append((text[at + 1 : end].replace("$", "\1"), True))
+        word.pieces.append((text[position + 1 : end].replace("$", "\1"), True))
         word.bare = False
-        return end + 1, line + text.count("\n", at, end)
+        return end + 1, line + text.count("\n", position, end)
     if char == '"':
-        return _quoted(text, at + 1, line, word)
+        return _quoted(text, position + 1, line, word)
     if char == "\\":
-        word.pieces.append((text[at + 1 : at + 2].replace("$", "\1"), True))
+        word.pieces.append((text[position + 1 : position + 2].replace("$", "\1"), True))
         word.bare = False
-        return at + 2, line
-    if char == "`" or text.startswith("$(", at):
-        end = _substitution_end(text, at)
+        return position + 2, line
+    if char == "`" or text.startswith("$(", position):
+        end = _substitution_end(text, position)
         word.pieces.append(("\0", False))
         word.known = False
-        return end, line + text.count("\n", at, end)
+        return end, line + text.count("\n", position, end)
     if char == "$":
-        match = _VARIABLE.match(text, at)
-        end = match.end() if match is not None else at + 1
+        match = _VARIABLE.match(text, position)
+        end = match.end() if match is not None else position + 1
         word.known &= match is not None
-        word.pieces.append((text[at:end], False))
+        word.pieces.append((text[position:end], False))
         word.bare = False
         return end, line
-    end = at + 1
+    end = position + 1
     while end < len(text) and text[end] not in "'\"\\`$;&|()<> \t\r\n":
         end += 1
     # `{a,b}` would be two words in a shell.
-    if "{" in text[at:end] and "," in text[at:end]:
+    if "{" in text[position:end] and "," in text[position:end]:
         word.known = False
-    word.pieces.append((text[at:end], False))
+    word.pieces.append((text[position:end], False))
     return end, line
 
 
-def _quoted(text: str, at: int, line: int, word: _Token) -> tuple[int, int]:
+def _quoted(text: str, position: int, line: int, word: _Token) -> tuple[int, int]:
     """Read to the end of double quotes."""
     piece = ""
     word.bare = False
-    while at < len(text) and text[at] != '"':
-        if text.startswith("\\\n", at):
-            line, at = line + 1, at + 2
-        elif text[at] == "\\" and at + 1 < len(text):
-            escaped = text[at + 1]
+    while position < len(text) and text[position] != '"':
+        if text.startswith("\\\n", position):
+            line, position = line + 1, position + 2
+        elif text[position] == "\\" and position + 1 < len(text):
+            escaped = text[position + 1]
             piece += escaped.replace("$", "\1") if escaped in '$`"\\' else f"\\{escaped}"
-            at += 2
-        elif text[at] == "`" or text.startswith("$(", at):
-            end = _substitution_end(text, at)
+            position += 2
+        elif text[position] == "`" or text.startswith("$(", position):
+            end = _substitution_end(text, position)
             word.known = False
-            line += text.count("\n", at, end)
-            at = end
+            line += text.count("\n", position, end)
+            position = end
         else:
-            line += text[at] == "\n"
-            piece += text[at]
-            at += 1
-    word.known &= at < len(text)
+            line += text[position] == "\n"
+            piece += text[position]
+            position += 1
+    word.known &= position < len(text)
     word.pieces.append((piece, True))
-    return at + 1, line
+    return position + 1, line
 
 
-def _substitution_end(text: str, at: int) -> int:
-    """Return the end of a command substitution that begins at `at`."""
-    if text[at] == "`":
-        end = text.find("`", at + 1)
+def _substitution_end(text: str, position: int) -> int:
+    """Return the end of a command substitution that begins at `position`."""
+    if text[position] == "`":
+        end = text.find("`", position + 1)
         return len(text) if end < 0 else end + 1
-    depth, at = 0, at + 1
-    while at < len(text):
-        depth += (text[at] == "(") - (text[at] == ")")
-        at += 1
+    depth, position = 0, position + 1
+    while position < len(text):
+        depth += (text[position] == "(") - (text[position] == ")")
+        position += 1
         if depth == 0:
             break
-    return at
+    return position

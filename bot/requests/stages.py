@@ -28,16 +28,18 @@ SCRATCH = "scratch"
 class Install:
     """A command of a stage that changes packages.
 
-    `line` is the command's first line; `cleaned` says that the same instruction removes the caches.
+    `line` is the command's first; `removes_caches` is true if the same instruction removes them.
     """
 
     line: SpecLine
     command: ManagerLine
-    cleaned: bool
+    removes_caches: bool
 
 
 @dataclass(slots=True)
 class BuildStage:
+    """A stage as far as it is read; `configured` is the first line that changes repositories."""
+
     name: str
     base: str
     line: SpecLine
@@ -64,89 +66,97 @@ class StageReader:
 
     def stages(self) -> list[BuildStage]:
         """Return the stages, in the order of the file."""
-        given: dict[str, str] = {}
-        found: list[BuildStage] = []
-        for one in self._instructions:
-            if one.name == "FROM":
-                found.append(self._stage(one, given, found))
-            elif one.name == "ARG" and not found:
-                given.update(_values(one.text, given))
-            elif found:
-                self._instruct(found[-1], one, given)
-        return found
+        arguments: dict[str, str] = {}
+        stages: list[BuildStage] = []
+        for instruction in self._instructions:
+            if instruction.name == "FROM":
+                stages.append(self._stage(instruction, arguments, stages))
+            elif instruction.name == "ARG" and not stages:
+                arguments.update(_values(instruction.text, arguments))
+            elif stages:
+                self._instruct(stages[-1], instruction, arguments)
+        return stages
 
     def _stage(
-        self, one: Instruction, given: Mapping[str, str], before: list[BuildStage]
+        self, instruction: Instruction, arguments: Mapping[str, str], stages: list[BuildStage]
     ) -> BuildStage:
-        words = one.words
+        words = instruction.words
         text = words[0] if words else ""
-        base = _expanded(text, given)
-        name = words[2] if len(words) > 2 and words[1].lower() == "as" else str(len(before))
-        stage = BuildStage(name, base or "", self.line(one.line), {})
-        earlier = next((s for s in reversed(before) if s.name.lower() == stage.base.lower()), None)
+        base = _expand(text, arguments)
+        name = words[2] if len(words) > 2 and words[1].lower() == "as" else str(len(stages))
+        stage = BuildStage(name, base or "", self.line(instruction.line), {})
+        earlier = next((s for s in reversed(stages) if s.name.lower() == stage.base.lower()), None)
         if earlier is not None:
             stage.values = dict(earlier.values)
         if base is None:
             stage.unread.append(Unread(stage.line, "the image has a variable without a value"))
         return stage
 
-    def _instruct(self, stage: BuildStage, one: Instruction, given: Mapping[str, str]) -> None:
-        if one.name == "ENV":
-            stage.values.update(_values(one.text, stage.values))
-        elif one.name == "ARG":
-            for name in one.words:
-                if "=" not in name and name in given:
-                    stage.values[name] = given[name]
+    def _instruct(
+        self, stage: BuildStage, instruction: Instruction, arguments: Mapping[str, str]
+    ) -> None:
+        if instruction.name == "ENV":
+            stage.values.update(_values(instruction.text, stage.values))
+        elif instruction.name == "ARG":
+            for name in instruction.words:
+                if "=" not in name and name in arguments:
+                    stage.values[name] = arguments[name]
             stage.values.update(
-                {n: v for n, v in _values(one.text, stage.values).items() if n in one.text}
+                {
+                    n: v
+                    for n, v in _values(instruction.text, stage.values).items()
+                    if n in instruction.text
+                }
             )
-        elif one.name in ("COPY", "ADD"):
-            self._copy(stage, one)
-        elif one.name == "RUN":
-            self._run(stage, one)
+        elif instruction.name in ("COPY", "ADD"):
+            self._copy(stage, instruction)
+        elif instruction.name == "RUN":
+            self._run(stage, instruction)
 
-    def _copy(self, stage: BuildStage, one: Instruction) -> None:
-        *sources, target = one.words or [""]
+    def _copy(self, stage: BuildStage, instruction: Instruction) -> None:
+        *sources, target = instruction.words or [""]
         if _CONFIGURED.search(target) and stage.configured is None:
-            stage.configured = self.line(one.line)
-        if from_ := one.option("from"):
+            stage.configured = self.line(instruction.line)
+        if from_ := instruction.option("from"):
             stage.copies += [(from_, source, target) for source in sources]
 
-    def _run(self, stage: BuildStage, one: Instruction) -> None:
-        text, options = _without_options(one.text)
+    def _run(self, stage: BuildStage, instruction: Instruction) -> None:
+        text, options = _without_options(instruction.text)
         if _CONFIGURED.search(options) and stage.configured is None:
-            stage.configured = self.line(one.line)
+            stage.configured = self.line(instruction.line)
         cached = "type=cache" in options and "/var/cache" in options
-        scripts = [(text, one.line)] if not one.documents else []
-        scripts += [(document.text, document.line) for document in one.documents]
+        scripts = [(text, instruction.line)] if not instruction.documents else []
+        scripts += [(document.text, document.line) for document in instruction.documents]
         for script, line in scripts:
             self._script(stage, _shell_of(script), line, cached=cached)
 
     def _script(self, stage: BuildStage, script: str, line: int, *, cached: bool) -> None:
         commands = read_commands(script, stage.values, line)
-        read = [manager_line(command) for command in commands]
-        cleaned = cached or _CACHES.search(script) is not None
-        cleaned = cleaned or any(one is not None and one.action == "clean" for one in read)
-        for command, one in zip(commands, read, strict=True):
-            touched = [w for w in command.words if _CONFIGURED.search(w.text)]
-            if touched and stage.configured is None:
-                stage.configured = self.line(touched[0].line)
-            if one is None:
+        manager_lines = [manager_line(command) for command in commands]
+        removes_caches = cached or _CACHES.search(script) is not None
+        removes_caches = removes_caches or any(
+            manager is not None and manager.action == "clean" for manager in manager_lines
+        )
+        for command, manager in zip(commands, manager_lines, strict=True):
+            changed_words = [w for w in command.words if _CONFIGURED.search(w.text)]
+            if changed_words and stage.configured is None:
+                stage.configured = self.line(changed_words[0].line)
+            if manager is None:
                 continue
-            where = self.line(one.line)
-            if one.action in CHANGING:
-                begins = self.line(command.words[0].line)
-                stage.installs.append(Install(begins, one, cleaned))
+            where = self.line(manager.line)
+            if manager.action in CHANGING:
+                first_line = self.line(command.words[0].line)
+                stage.installs.append(Install(first_line, manager, removes_caches))
                 if stage.configured is not None:
                     why = "its repositories were changed by an earlier command"
                     stage.unread.append(Unread(stage.configured, why))
-            elif one.action == "upgrade":
+            elif manager.action == "upgrade":
                 stage.upgraded = stage.upgraded or where
-            elif one.action == "unread":
-                stage.unread.append(Unread(where, one.why))
+            elif manager.action == "unread":
+                stage.unread.append(Unread(where, manager.why))
 
 
-def _values(text: str, known: Mapping[str, str]) -> dict[str, str]:
+def _values(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the known values that an ENV or ARG sets; `ENV NAME value` too."""
     text = text.replace("\\\n", " ").strip()
     first = text.split(maxsplit=1)
@@ -154,18 +164,20 @@ def _values(text: str, known: Mapping[str, str]) -> dict[str, str]:
         pairs = [(first[0], first[1])]
     else:
         pairs = [(m[1], m[2]) for m in _VALUE.finditer(text)]
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in pairs:
         quoted = value[:1] == value[-1:] and value[:1] in "\"'" and len(value) > 1
-        plain = _expanded(value[1:-1] if quoted else value.replace("\\ ", " "), {**known, **found})
+        plain = _expand(
+            value[1:-1] if quoted else value.replace("\\ ", " "), {**variables, **values}
+        )
         if plain is not None:
-            found[name] = plain
-    return found
+            values[name] = plain
+    return values
 
 
-def _expanded(text: str, known: Mapping[str, str]) -> str | None:
+def _expand(text: str, variables: Mapping[str, str]) -> str | None:
     """Return a text with the values of its variables; None if one is unknown."""
-    commands = read_commands(f': "{text}"' if '"' not in text else f": {text}", known)
+    commands = read_commands(f': "{text}"' if '"' not in text else f": {text}", variables)
     words = commands[0].words[1:] if commands else ()
     return " ".join(w.text for w in words) if all(w.known for w in words) else None
 
@@ -194,12 +206,12 @@ def _shell_of(text: str) -> str:
 
 def chain_of(stages: list[BuildStage], number: int) -> list[BuildStage]:
     """Return a stage and those that it is built on, the first one first."""
-    found = [stages[number]]
+    chain = [stages[number]]
     names = [stage.name.lower() for stage in stages]
-    while (base := found[0].base.lower()) in names[:number]:
-        number = max(at for at, name in enumerate(names[:number]) if name == base)
-        found.insert(0, stages[number])
-    return found
+    while (base := chain[0].base.lower()) in names[:number]:
+        number = max(index for index, name in enumerate(names[:number]) if name == base)
+        chain.insert(0, stages[number])
+    return chain
 
 
 def is_weak(install: Install) -> bool:
@@ -254,22 +266,20 @@ def read_instructions(content: bytes) -> tuple[Instruction, ...]:
 
 def _instructions(lines: list[str]) -> Iterator[Instruction]:
     escape = _escape(lines)
-    at = 0
-    while at < len(lines):
-        line = lines[at].strip()
+    index = 0
+    while index < len(lines):
+        line = lines[index].strip()
         if not line or line.startswith("#"):
-            at += 1
+            index += 1
             continue
-        first = at + 1
-        joined, at = _joined(lines, at, escape)
-        name, _, rest = (
-            joined.lstrip().partition(" ") if " " in joined.lstrip() else (joined, "", "")
-        )
+        first = index + 1
+        text, index = _join(lines, index, escape)
+        name, _, rest = text.lstrip().partition(" ") if " " in text.lstrip() else (text, "", "")
         name = name.strip()
         documents: list[HereDocument] = []
         if name.upper() in ("RUN", "COPY", "ADD"):
             for dash, _, word in _HEREDOC.findall(rest):
-                document, at = _document(lines, at, word, tabs=bool(dash))
+                document, index = _document(lines, index, word, tabs=bool(dash))
                 documents.append(document)
         yield Instruction(name.upper(), rest, first, tuple(documents))
 
@@ -283,22 +293,24 @@ def _escape(lines: list[str]) -> str:
     return "\\"
 
 
-def _joined(lines: list[str], at: int, escape: str) -> tuple[str, int]:
+def _join(lines: list[str], index: int, escape: str) -> tuple[str, int]:
     """Return an instruction with its continuation lines, and where the next one begins."""
-    text = lines[at]
-    at += 1
+    text = lines[index]
+    index += 1
     while text.rstrip().endswith(escape):
         text = f"{text.rstrip()[:-1]}\\\n"
-        while at < len(lines) and (not lines[at].strip() or lines[at].strip().startswith("#")):
-            text, at = f"{text}\\\n", at + 1
-        if at == len(lines):
+        while index < len(lines) and (
+            not lines[index].strip() or lines[index].strip().startswith("#")
+        ):
+            text, index = f"{text}\\\n", index + 1
+        if index == len(lines):
             break
-        text, at = text + lines[at], at + 1
-    return text.rstrip("\\\n") if text.endswith("\\\n") else text, at
+        text, index = text + lines[index], index + 1
+    return text.rstrip("\\\n") if text.endswith("\\\n") else text, index
 
 
-def _document(lines: list[str], at: int, word: str, *, tabs: bool) -> tuple[HereDocument, int]:
-    first = at
-    while at < len(lines) and (lines[at].lstrip("\t") if tabs else lines[at]) != word:
-        at += 1
-    return HereDocument("\n".join(lines[first:at]), first + 1), at + 1
+def _document(lines: list[str], index: int, word: str, *, tabs: bool) -> tuple[HereDocument, int]:
+    first = index
+    while index < len(lines) and (lines[index].lstrip("\t") if tabs else lines[index]) != word:
+        index += 1
+    return HereDocument("\n".join(lines[first:index]), first + 1), index + 1

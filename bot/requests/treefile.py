@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,13 @@ def is_treefile(path: str, content: bytes) -> bool:
 
 @dataclass(slots=True)
 class _Tree:
-    """The entries of a treefile and of those that it includes."""
+    """The entries of a treefile and of those that it includes; `read` are their paths."""
 
     files: Mapping[str, bytes]
     entries: list[Entry] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     weak: tuple[bool, SpecLine] | None = None
-    seen: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
 
 def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]:
@@ -62,9 +62,9 @@ def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, 
 
 
 def _read(tree: _Tree, path: str) -> None:
-    if path in tree.seen:
+    if path in tree.read:
         return
-    tree.seen.add(path)
+    tree.read.add(path)
     lines = tree.files[path].decode("utf-8", "replace").split("\n")
 
     def line(number: int) -> SpecLine:
@@ -86,9 +86,9 @@ def _read(tree: _Tree, path: str) -> None:
     tree.entries += reader.entries()
     tree.unread += reader.unread()
     for included, where in reader.includes():
-        if included in tree.files and len(tree.seen) < _MOST_INCLUDED:
+        if included in tree.files and len(tree.read) < _MOST_INCLUDED:
             _read(tree, included)
-        elif included not in tree.seen:
+        elif included not in tree.read:
             tree.unread.append(Unread(where, f"it includes `{included}`, which is not there"))
 
 
@@ -99,25 +99,24 @@ class _File:
     path: str
     text: YamlText
     data: Mapping[str, Any]
-    line: Any
+    line: Callable[[int], SpecLine]
 
     def at(self, *place: str | int) -> SpecLine:
         """Return the line of a place."""
-        found: SpecLine = self.line(self.text.line_of(place))
-        return found
+        return self.line(self.text.line_of(place))
 
     def entries(self) -> Iterator[Entry]:
         """Yield the packages, also those of single architectures, and the excluded ones."""
-        for key, listed in self.data.items():
+        for key, value in self.data.items():
             name = str(key)
             arches = (name.removeprefix(_ARCH),) if name.startswith(_ARCH) else ()
             if name == "packages" or arches:
-                for number, one in enumerate(_texts(listed)):
-                    for package in _split(one):
+                for number, text in enumerate(_texts(value)):
+                    for package in _split(text):
                         yield Entry("package", package, self.at(name, number), arches)
             elif name == "exclude-packages":
-                for number, one in enumerate(_texts(listed)):
-                    yield Entry("exclude", one, self.at(name, number))
+                for number, text in enumerate(_texts(value)):
+                    yield Entry("exclude", text, self.at(name, number))
         for number, own in enumerate(_maps(self.data.get("repo-packages"))):
             for text in _texts(own.get("packages")):
                 for package in _split(text):
@@ -135,18 +134,18 @@ class _File:
             if self.data.get(name):
                 yield Unread(self.at(name), f"`{name}` is not evaluated")
         for key, value in self.data.items():
-            listed = str(key).startswith("packages")
-            if listed and value is not None and not isinstance(value, list):
+            selects_packages = str(key).startswith("packages")
+            if selects_packages and value is not None and not isinstance(value, list):
                 yield Unread(self.at(str(key)), f"`{key}` is not a list")
 
     def includes(self) -> Iterator[tuple[str, SpecLine]]:
         """Yield the paths that it includes, with the line of each."""
-        found = self.data.get("include")
-        listed = [found] if isinstance(found, str) else _texts(found)
+        include = self.data.get("include")
+        places = [include] if isinstance(include, str) else _texts(include)
         folder = self.path.rpartition("/")[0]
-        for number, one in enumerate(listed):
-            place = ("include",) if isinstance(found, str) else ("include", number)
-            yield joined_path(folder, one), self.at(*place)
+        for number, text in enumerate(places):
+            place = ("include",) if isinstance(include, str) else ("include", number)
+            yield joined_path(folder, text), self.at(*place)
 
 
 def _split(text: str) -> list[str]:
@@ -158,8 +157,8 @@ def _split(text: str) -> list[str]:
 
 
 def _texts(value: object) -> list[str]:
-    return [str(each) for each in value if each is not None] if isinstance(value, list) else []
+    return [str(item) for item in value if item is not None] if isinstance(value, list) else []
 
 
 def _maps(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

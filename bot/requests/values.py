@@ -81,7 +81,7 @@ class WrittenImage:
 
 @dataclass(frozen=True, slots=True)
 class RequestedImage:
-    """An image whose request a change edits; a side without such an image is null.
+    """An image whose request a change edits; a side without such an image is None.
 
     `entries` are those of head's file that base's request does not have.
     """
@@ -98,9 +98,9 @@ class RequestedImage:
 
     def without(self, lines: frozenset[SpecLine]) -> ImageRequest:
         """Return head's request without these lines, except what other lines also add."""
-        gone = [entry for entry in self.entries if entry.line in lines]
+        dropped = [entry for entry in self.entries if entry.line in lines]
         staying = {entry.content for entry in self.entries if entry.line not in lines}
-        return _without(_known(self.head), [e for e in gone if e.content not in staying])
+        return _without(_present(self.head), [e for e in dropped if e.content not in staying])
 
     def only(self, line: SpecLine) -> ImageRequest:
         """Return base's request with one line of the change added."""
@@ -122,7 +122,7 @@ def requested_image(
     return RequestedImage(key, base, head, new)
 
 
-def _known(request: ImageRequest | None) -> ImageRequest:
+def _present(request: ImageRequest | None) -> ImageRequest:
     assert request is not None  # a missing side has no lines
     return request
 
@@ -132,32 +132,32 @@ def _states(request: ImageRequest, entry: Entry) -> bool:
 
 
 def _texts(request: ImageRequest, kind: EntryKind) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(request, _FIELDS[kind])
-    return found
+    texts: tuple[str, ...] = getattr(request, _FIELDS[kind])
+    return texts
 
 
 def _without(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
     gone = {entry.content for entry in entries}
 
-    def left(kind: EntryKind) -> tuple[str, ...]:
+    def remaining(kind: EntryKind) -> tuple[str, ...]:
         return tuple(text for text in _texts(request, kind) if (kind, text) not in gone)
 
-    return _filled(request, left, weak=request.weak and ("weak", "") not in gone)
+    return _with_texts(request, remaining, weak=request.weak and ("weak", "") not in gone)
 
 
 def with_entries(request: ImageRequest, entries: Iterable[Entry]) -> ImageRequest:
     """Return a request with entries added after its own."""
     own = tuple(entries)
 
-    def joined(kind: EntryKind) -> tuple[str, ...]:
-        more = (entry.text for entry in own if entry.kind == kind)
-        return tuple(dict.fromkeys((*_texts(request, kind), *more)))
+    def union(kind: EntryKind) -> tuple[str, ...]:
+        texts = (entry.text for entry in own if entry.kind == kind)
+        return tuple(dict.fromkeys((*_texts(request, kind), *texts)))
 
     weak = request.weak or any(entry.kind == "weak" for entry in own)
-    return _filled(request, joined, weak=weak)
+    return _with_texts(request, union, weak=weak)
 
 
-def _filled(
+def _with_texts(
     request: ImageRequest, texts: Callable[[EntryKind], tuple[str, ...]], *, weak: bool
 ) -> ImageRequest:
     return replace(

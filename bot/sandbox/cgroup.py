@@ -37,7 +37,9 @@ class ControlGroup:
     @property
     def entrances(self) -> tuple[Path, ...]:
         """The files to which a process writes `0` to enter the group."""
-        return tuple(dict.fromkeys(one / "cgroup.procs" for one in self._directories.values()))
+        return tuple(
+            dict.fromkeys(directory / "cgroup.procs" for directory in self._directories.values())
+        )
 
     def usage(self) -> Usage | None:
         """Return the tasks and processes of the group, or None without one.
@@ -111,7 +113,9 @@ def control_group(limits: Limits, where: Hierarchy | None) -> Iterator[ControlGr
             for parent in dict.fromkeys(where.parents.values()):
                 _sweep(parent)
                 stack.enter_context(_directory(parent / name))
-            directories = {each: parent / name for each, parent in where.parents.items()}
+            directories = {
+                controller: parent / name for controller, parent in where.parents.items()
+            }
             try:
                 _limit(directories, where.version, limits)
             except OSError as error:

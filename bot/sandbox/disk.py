@@ -36,31 +36,31 @@ class DiskRoom:
 
     def _measure(self) -> None:
         """Measure the bytes below the directories now, and the free bytes of their disks."""
-        self._used = sum(used_bytes(each) for each in self._directories)
-        self._free_then = self._free()
+        self._used = sum(used_bytes(directory) for directory in self._directories)
+        self._free_before = self._free()
 
     def short(self) -> Path | None:
         """Return a directory whose disk is full up to the reserve, or that exceeds its quota."""
         for directory in self._directories:
-            if _left(directory) < _MARGIN:
+            if _room(directory) < _MARGIN:
                 return directory
         if self._most is None or not self._directories:
             return None
         # Measured only once the disk has lost as many bytes, to any process, as would exceed the
         # quota.
-        if self._used + self._free_then - self._free() > self._most:
+        if self._used + self._free_before - self._free() > self._most:
             self._measure()
         return self._directories[0] if self._used > self._most else None
 
     def pause(self) -> float:
         """Return the seconds until the next check: half the time in which space could run out."""
-        left = min((_left(each) for each in self._directories), default=_FASTEST)
-        return min(max(left / _FASTEST / 2, _SHORTEST), _LONGEST)
+        room = min((_room(directory) for directory in self._directories), default=_FASTEST)
+        return min(max(room / _FASTEST / 2, _SHORTEST), _LONGEST)
 
     def check(self) -> None:
         """Raise SandboxError if there is too little space to start."""
         for directory in self._directories:
-            if _left(directory) < _MARGIN:
+            if _room(directory) < _MARGIN:
                 raise SandboxError(
                     f"The disk of {directory} has less than {RESERVE_BYTES + _MARGIN >> 20} MiB or "
                     f"{RESERVE_FILES} files left.",
@@ -69,17 +69,17 @@ class DiskRoom:
 
     def _free(self) -> int:
         """Return the free bytes of the directories' disks, each disk once."""
-        found = {}
+        free_by_disk = {}
         for directory in self._directories:
             try:
                 state = os.statvfs(directory)
             except OSError:
                 continue
-            found[state.f_fsid] = state.f_bavail * state.f_frsize
-        return sum(found.values())
+            free_by_disk[state.f_fsid] = state.f_bavail * state.f_frsize
+        return sum(free_by_disk.values())
 
 
-def _left(directory: Path) -> int:
+def _room(directory: Path) -> int:
     """Return the free bytes beyond the reserve of the directory's disk; 0 where inodes run out."""
     try:
         state = os.statvfs(directory)
@@ -93,15 +93,15 @@ def _left(directory: Path) -> int:
 def used_bytes(directory: Path) -> int:
     """Return the bytes on disk of the readable files below `directory`; links are not followed."""
     total = 0
-    waiting = [os.fspath(directory)]
-    while waiting:
+    pending = [os.fspath(directory)]
+    while pending:
         try:
-            with os.scandir(waiting.pop()) as entries:
+            with os.scandir(pending.pop()) as entries:
                 for entry in entries:
                     state = entry.stat(follow_symlinks=False)
                     total += state.st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        pending.append(entry.path)
         except OSError:
             continue  # removed meanwhile
     return total

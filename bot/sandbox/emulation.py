@@ -103,7 +103,7 @@ def why_not_run(arch: str) -> SurroundingsError | None:
         return None
     if arch == native_architecture():
         return SurroundingsError(f"A program of {arch} does not run in the sandbox: {failure}.")
-    return _missing(arch, failure)
+    return _error_of(arch, failure)
 
 
 def _test_failure(machine: _Machine) -> str:
@@ -121,7 +121,7 @@ def _test_failure(machine: _Machine) -> str:
     return text or f"it ended with status {finished.returncode}"
 
 
-def _missing(arch: str, failure: str) -> SurroundingsError:
+def _error_of(arch: str, failure: str) -> SurroundingsError:
     """Return the error, with the remedy, where programs of another architecture do not run."""
     emulator = emulators().get(arch)
     register = (
@@ -149,7 +149,7 @@ def _missing(arch: str, failure: str) -> SurroundingsError:
 
 def emulators(place: Path = _BINFMT) -> dict[str, Emulator]:
     """Return the registered emulators by architecture; `place` is binfmt_misc's directory."""
-    found: dict[str, Emulator] = {}
+    by_arch: dict[str, Emulator] = {}
     for text in _entries(place):
         fields = dict(re.findall(r"^(\S+) (.+)$", text, flags=re.MULTILINE))
         magic = bytes.fromhex(fields.get("magic", ""))
@@ -158,8 +158,8 @@ def emulators(place: Path = _BINFMT) -> dict[str, Emulator]:
             if magic.startswith(machine.ident) and magic[18:20] == number:
                 enabled = text.startswith("enabled")
                 fixed = "F" in fields.get("flags:", "")
-                found[arch] = Emulator(fields["interpreter"], enabled, fixed)
-    return found
+                by_arch[arch] = Emulator(fields["interpreter"], enabled, fixed)
+    return by_arch
 
 
 def _entries(place: Path) -> Iterator[str]:
@@ -183,6 +183,6 @@ def registration(arch: str, name: str, interpreter: Path) -> str:
     # The type may also be that of a position-independent program (3): the lowest bit is masked.
     mask[16:18] = struct.pack(f"{machine.order}H", 0xFFFE)
     magic[18:20] = struct.pack(f"{machine.order}H", machine.number)
-    written = "".join(f"\\x{byte:02x}" for byte in magic)
-    masked = "".join(f"\\x{byte:02x}" for byte in mask)
-    return f":{name}:M::{written}:{masked}:{interpreter}:F"
+    magic_text = "".join(f"\\x{byte:02x}" for byte in magic)
+    mask_text = "".join(f"\\x{byte:02x}" for byte in mask)
+    return f":{name}:M::{magic_text}:{mask_text}:{interpreter}:F"

@@ -75,12 +75,16 @@ def groups_around(controller: str, proc: Path = _PROC) -> list[Path]:
         own = _own_groups((proc / "cgroup").read_text())
     except OSError:
         return []
-    found: list[Path] = []
+    groups: list[Path] = []
     for mount in mounts:
         if mount.version == 2 or controller in mount.controllers:
             group = _within(mount, own.get("" if mount.version == 2 else controller, "/"))
-            found += [one for one in (group, *group.parents) if one.is_relative_to(mount.place)]
-    return found
+            groups += [
+                directory
+                for directory in (group, *group.parents)
+                if directory.is_relative_to(mount.place)
+            ]
+    return groups
 
 
 def _mounts(text: str) -> Iterator[_Mount]:
@@ -96,12 +100,12 @@ def _mounts(text: str) -> Iterator[_Mount]:
 
 def _own_groups(text: str) -> dict[str, str]:
     """Return this process's groups: by controller for version 1, by an empty name for version 2."""
-    found = {}
+    groups = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
-            found[controller] = path
-    return found
+            groups[controller] = path
+    return groups
 
 
 def _within(mount: _Mount, group: str) -> Path:

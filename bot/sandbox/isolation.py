@@ -73,7 +73,7 @@ def inspect_isolation(cache: Path, *, memory_limit_required: bool = True) -> Iso
     memory = _memory()
     parts = (
         *_programs(),
-        *_tested_inside(),
+        *_parts_inside(),
         memory,
         _user_ids(),
         _disk(cache),
@@ -89,20 +89,20 @@ def inspect_isolation(cache: Path, *, memory_limit_required: bool = True) -> Iso
 
 def _programs() -> Iterator[Part]:
     try:
-        found = [program(name) for name in _PROGRAMS]
+        paths = [program(name) for name in _PROGRAMS]
     except SandboxError as error:
         yield Part("programs", False, error.what, error.hint)
     else:
-        yield Part("programs", True, ", ".join(found))
+        yield Part("programs", True, ", ".join(paths))
 
 
-def _tested_inside() -> Iterator[Part]:
+def _parts_inside() -> Iterator[Part]:
     """Yield the parts that a harmless program tests inside; one part where it cannot be started."""
     try:
         finished = run_sandboxed(
             ["/usr/bin/python3", "-I", "-c", _INSIDE], limits=Limits(seconds=30.0)
         )
-        reached = json.loads(finished.stdout)
+        reachable = json.loads(finished.stdout)
     except SandboxError as error:
         yield Part("namespaces", False, error.what, error.hint)
         return
@@ -110,13 +110,13 @@ def _tested_inside() -> Iterator[Part]:
         text = finished.stderr.decode(errors="replace").strip()[-300:]
         yield Part("namespaces", False, f"a trivial program failed: {text}", _UPDATE)
         return
-    held = {
+    details = {
         "namespaces": "no network, and only the processes and files of the sandbox",
         "system calls": "only those on a list, and no keyrings (seccomp)",
         "/proc": "the kernel's parameters, addresses and keys cannot be read",
     }
-    for name, detail in held.items():
-        if reached[name]:
+    for name, detail in details.items():
+        if reachable[name]:
             yield Part(name, False, "a program inside got beyond it", _UPDATE)
         else:
             yield Part(name, True, detail)

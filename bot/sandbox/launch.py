@@ -141,9 +141,9 @@ def bubblewrap_arguments(
     else:
         args.append("--disable-userns")
 
-    remaining = [str(source) for source in sources]
+    places = [str(source) for source in sources]
     if view.root is not None:
-        args += ["--bind" if view.root_writable else "--ro-bind", remaining.pop(0), "/"]
+        args += ["--bind" if view.root_writable else "--ro-bind", places.pop(0), "/"]
     else:
         args += _host_view()
     args += [*_proc("/proc", unreadable), "--dev", "/dev"]
@@ -152,7 +152,7 @@ def bubblewrap_arguments(
     args += ["--size", str(limits.tmp), "--perms", "1777", "--tmpfs", "/tmp"]
     for path, descriptor in data.items():
         args += ["--perms", "0444", "--ro-bind-data", str(descriptor), path]
-    for bind, source in zip(view.binds, remaining, strict=True):
+    for bind, source in zip(view.binds, places, strict=True):
         args += ["--bind" if bind.writable else "--ro-bind", source, bind.target]
     for directory in view.chroots:
         args += [*_proc(f"{directory}/proc", unreadable), "--dev", f"{directory}/dev"]
@@ -212,12 +212,12 @@ def mount_table(sources: Sequence[Path], stage: Path) -> tuple[str, list[Path]]:
             place.mkdir(mode=0o700, exist_ok=True)
         else:
             place.touch(mode=0o600)
-        lines.append(f"{_escaped(source)} {_escaped(place)} none bind 0 0\n")
+        lines.append(f"{_escape(source)} {_escape(place)} none bind 0 0\n")
         places.append(place)
     return "".join(lines), places
 
 
-def _escaped(path: Path) -> str:
+def _escape(path: Path) -> str:
     """Return a path as fstab(5) writes it."""
     return "".join(f"\\{ord(c):03o}" if c in " \t\n\\#" else c for c in str(path))
 
@@ -241,16 +241,16 @@ def outer_command(
     if not entrances:
         # RLIMIT_NPROC counts every thread of the user: where other processes have the same id, all
         # of these, and zombies of earlier runs that a container's process 1 has not reaped.
-        others = tasks_of_user(os.getuid() if uid is None else uid)
-        command.append(f"--nproc={limits.processes + others + 16}")
+        other_tasks = tasks_of_user(os.getuid() if uid is None else uid)
+        command.append(f"--nproc={limits.processes + other_tasks + 16}")
     command += ["--", program("setpriv")]
     if uid is not None:
         command += ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
     command += ["--pdeathsig", "KILL", "--", program("bwrap"), *options, "--", *inner]
-    entering = [str(len(entrances)), *map(str, entrances)]
+    entrance_arguments = [str(len(entrances)), *map(str, entrances)]
     if mounts:
-        script = ["/bin/sh", "-c", _ENTER + _MOUNT + _THEN, "sh", *entering]
+        script = ["/bin/sh", "-c", _ENTER + _MOUNT + _THEN, "sh", *entrance_arguments]
         return [program("unshare"), "--mount", "--propagation", "private", *script, *command]
     if entrances:
-        return ["/bin/sh", "-c", _ENTER + _THEN, "sh", *entering, *command]
+        return ["/bin/sh", "-c", _ENTER + _THEN, "sh", *entrance_arguments, *command]
     return command

@@ -87,19 +87,19 @@ def _capability_remedy() -> str:
 
 
 def _surroundings_remedy(text: str) -> str:
-    allowed = f"A container forbids this by default. {_CONTAINER}"
+    container_remedy = f"A container forbids this by default. {_CONTAINER}"
     if in_container():
-        return allowed
+        return container_remedy
     if _status("Seccomp") == "2":
         return (
             "A filter of system calls is in force for this process: take RestrictNamespaces=,"
-            f" SystemCallFilter= and the like out of its unit. {allowed}"
+            f" SystemCallFilter= and the like out of its unit. {container_remedy}"
         )
     if "ENOSPC" in text or "No space left" in text:
-        more = _parameter("user/max_user_namespaces", "10000")
-        return f"There are as many namespaces as may be, or they are nested too deep: {more}"
-    refused = "not permitted" in text or "Permission denied" in text
-    return allowed if refused else ""
+        remedy = _parameter("user/max_user_namespaces", "10000")
+        return f"There are as many namespaces as may be, or they are nested too deep: {remedy}"
+    is_refusal = "not permitted" in text or "Permission denied" in text
+    return container_remedy if is_refusal else ""
 
 
 # Our profile, which allows bubblewrap all that it needs (deploy/apparmor).
@@ -114,16 +114,16 @@ def _apparmor_remedy() -> str:
         return ""
     if profile.endswith("(enforce)") and profile != _profile("self"):
         name = profile.removesuffix(" (enforce)")
-        forbids, other = f"AppArmor's profile {name} confines bwrap", ""
+        cause, alternative = f"AppArmor's profile {name} confines bwrap", ""
     elif _kernel(parameter) == "1":
-        forbids = "AppArmor forbids user namespaces"
-        other = f"; or, for all programs, {_parameter(parameter, '0')}"
+        cause = "AppArmor forbids user namespaces"
+        alternative = f"; or, for all programs, {_parameter(parameter, '0')}"
     else:
         return ""
     return (
-        f"{forbids} here. deploy/install --apparmor, as root (of a container: on its host), loads a"
+        f"{cause} here. deploy/install --apparmor, as root (of a container: on its host), loads a"
         " profile that lets bwrap make namespaces and do in them what it must"
-        f" (deploy/apparmor/minimize-bwrap){other or '.'}"
+        f" (deploy/apparmor/minimize-bwrap){alternative or '.'}"
     )
 
 

@@ -79,7 +79,7 @@ def run_sandboxed(
         if root is not None and root_writable:
             writable.append(root)
         if uid is not None:
-            stack.enter_context(_given_to(own_ids().first if user == "root" else uid, writable))
+            stack.enter_context(_ownership(own_ids().first if user == "root" else uid, writable))
         room = DiskRoom(writable, limits.disk)
         room.check()
         group = stack.enter_context(control_group(limits, hierarchy()))
@@ -89,18 +89,18 @@ def run_sandboxed(
         if result is not None:
             view = dataclasses.replace(view, env={**view.env, RESULT: str(result)})
         sources = _sources(view)
-        mounted, mounts = sources, subprocess.DEVNULL
+        visible, mounts = sources, subprocess.DEVNULL
         if uid is not None:
-            table, mounted = mount_table(sources, _stage())
+            table, visible = mount_table(sources, _stage())
             mounts = stack.enter_context(_memory(table.encode()))
         data = {} if root is not None else _memories(stack, SYNTHETIC)
-        arguments = bubblewrap_arguments(view, limits, mounted, data, unreadable_file())
+        arguments = bubblewrap_arguments(view, limits, visible, data, unreadable_file())
         programs = [stack.enter_context(_memory(program)) for program in filters(user)]
         for descriptor in programs:
             arguments += ["--add-seccomp-fd", str(descriptor)]
-        listed = stack.enter_context(_memory("\0".join(arguments).encode() + b"\0"))
+        arguments_file = stack.enter_context(_memory("\0".join(arguments).encode() + b"\0"))
         status = stack.enter_context(_memory(b""))
-        options = ["--args", str(listed), "--json-status-fd", str(status)]
+        options = ["--args", str(arguments_file), "--json-status-fd", str(status)]
         command = outer_command(
             limits=limits,
             uid=uid,
@@ -109,11 +109,11 @@ def run_sandboxed(
             options=options if ids is None else [*options, *ids.options],
             inner=at_own_priority(inner_command(argv, view)),
         )
-        passed = [listed, status, *programs, *data.values()]
-        passed += [] if ids is None else ids.descriptors
-        passed += [] if result is None else [result]
+        descriptors = [arguments_file, status, *programs, *data.values()]
+        descriptors += [] if ids is None else ids.descriptors
+        descriptors += [] if result is None else [result]
         launch = Launch(
-            command, mounts, passed, status, limits, group, log, ids, uid, room, cancellation
+            command, mounts, descriptors, status, limits, group, log, ids, uid, room, cancellation
         )
         return _with_new_keyring(lambda: supervise(launch), cancellation)
 
@@ -183,7 +183,7 @@ def result_file(size: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
+def _ownership(uid: int, directories: Sequence[Path]) -> Iterator[None]:
     """Give the directories to the user inside during the run, and back afterwards."""
     for directory in directories:
         os.chown(directory, uid, uid)
@@ -196,7 +196,7 @@ def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
 
 
 # The tests, by the user inside: any program; what rpm does when it installs packages.
-_TRIED: dict[User, str] = {
+_TESTS: dict[User, str] = {
     "build": "true",
     "root": ": >/tmp/file && chown 1:1 /tmp/file && chroot / /bin/true",
 }
@@ -210,7 +210,7 @@ def require_sandbox(user: User = "build") -> None:
     SandboxError, with the remedy, where it does not work.
     """
     finished = run_sandboxed(
-        ["/bin/sh", "-c", _TRIED[user]], limits=Limits(seconds=30.0), user=user
+        ["/bin/sh", "-c", _TESTS[user]], limits=Limits(seconds=30.0), user=user
     )
     if finished.returncode != 0:
         output = (finished.stderr or finished.stdout).decode(errors="replace").strip()

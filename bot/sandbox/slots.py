@@ -58,12 +58,12 @@ def ids_in(maps: Sequence[str]) -> OwnIds:
     A container without root on its host (podman, `--userns`) has only some 65,536 ids: there the
     highest are the unprivileged ones, and buildroots have those below, from 1 on.
     """
-    mapped = [mapped_ids(text) for text in maps]
+    maps_of_ids = [mapped_ids(text) for text in maps]
     host = OwnIds(range(FIRST_UID, FIRST_UID + SLOTS), IDS_BASE, IDS)
-    if all(_has(ids, IDS_BASE, IDS) and _has(ids, FIRST_UID, SLOTS) for ids in mapped):
+    if all(_has(ids, IDS_BASE, IDS) and _has(ids, FIRST_UID, SLOTS) for ids in maps_of_ids):
         return host
     top = min(max((start + count for start, count in ids if start <= 1), default=0)
-              for ids in mapped)  # fmt: skip
+              for ids in maps_of_ids)  # fmt: skip
     slots = range(max(top - SLOTS, (top + 1) // 2), top)
     count = min(slots.start - 1, IDS)
     return OwnIds(slots if top > 1 else range(0), 1, count if count >= SYSTEM_USERS else 0)
@@ -93,17 +93,17 @@ def is_root_outside(uid_map: str) -> bool:
 
 def mapped_ids(text: str) -> list[tuple[int, int]]:
     """Return the first inside id and the length of each range of a map, adjacent ones joined."""
-    joined: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     for start, _, count in sorted(tuple(map(int, line.split())) for line in text.splitlines()):
-        if joined and sum(joined[-1]) == start:
-            joined[-1] = (joined[-1][0], joined[-1][1] + count)
+        if ranges and sum(ranges[-1]) == start:
+            ranges[-1] = (ranges[-1][0], ranges[-1][1] + count)
         else:
-            joined.append((start, count))
-    return joined
+            ranges.append((start, count))
+    return ranges
 
 
-def _has(mapped: Sequence[tuple[int, int]], first: int, count: int) -> bool:
-    return any(start <= first and first + count <= start + many for start, many in mapped)
+def _has(ranges: Sequence[tuple[int, int]], first: int, count: int) -> bool:
+    return any(start <= first and first + count <= start + length for start, length in ranges)
 
 
 def runtime_directory() -> Path:

@@ -33,14 +33,14 @@ _AFTER_KILL = 10.0
 class Launch:
     """A sandbox that is ready to start.
 
-    `input` is `command`'s standard input, `passed` are the descriptors it inherits, `status` is the
-    one to which bubblewrap writes its status; `uid` is the unprivileged user's, None if this
+    `input` is `command`'s standard input, `descriptors` those that it inherits, `status` is the one
+    to which bubblewrap writes its status; `uid` is the unprivileged user's, None if this
     process is not root.
     """
 
     command: Sequence[str]
     input: int
-    passed: Sequence[int]
+    descriptors: Sequence[int]
     status: int
     limits: Limits
     group: ControlGroup
@@ -58,14 +58,14 @@ def supervise(launch: Launch) -> Finished:
     """
     started = time.monotonic()
     log, limits = launch.log, launch.limits
-    sink: Sink = OutputSink(limits.output) if log is None else Logged(log, limits.output)
+    sink: Sink = OutputSink(limits.output) if log is None else LogSink(log, limits.output)
     with sink:
         process = subprocess.Popen(
             launch.command,
             stdin=launch.input,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if log is None else subprocess.STDOUT,
-            pass_fds=launch.passed,
+            pass_fds=launch.descriptors,
             env={"PATH": "/usr/bin:/usr/sbin:/bin:/sbin"},
             cwd="/",
             start_new_session=True,
@@ -144,10 +144,10 @@ class _Watch:
             self._next_disk_look = now + self._launch.room.pause()
         if now >= self._next_look:
             group = self._launch.group
-            found = group.exceeded()
-            found = found or exceeded(group.usage() or usage(self._process.pid), limits)
-            if found is not None:
-                self.end(found)
+            excess = group.exceeded()
+            excess = excess or exceeded(group.usage() or usage(self._process.pid), limits)
+            if excess is not None:
+                self.end(excess)
             # Checking a large tree takes longer: use at most a fifth of a processor.
             pause = _EARLY if now - self._started < _EARLY_FOR else _LATE
             self._next_look = now + max(pause, 5 * (time.monotonic() - now))
@@ -180,9 +180,9 @@ def _init_of(status: int) -> int | None:
 
     `status` is the descriptor to which bubblewrap writes its status.
     """
-    found = re.search(rb'"child-pid"\s*:\s*(\d+)', os.pread(status, _CHUNK, 0))
+    match = re.search(rb'"child-pid"\s*:\s*(\d+)', os.pread(status, _CHUNK, 0))
     try:
-        return None if found is None else os.pidfd_open(int(found[1]))
+        return None if match is None else os.pidfd_open(int(match[1]))
     except ProcessLookupError:
         return None
 
@@ -254,13 +254,13 @@ class OutputSink:
     """Stores both streams in memory, up to a total number of bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self._room = limit
         self._streams = (bytearray(), bytearray())
 
     def take(self, data: bytes, *, is_error: bool) -> bool:
-        self._streams[is_error].extend(data[: max(self._left, 0)])
-        self._left -= len(data)
-        return self._left >= 0
+        self._streams[is_error].extend(data[: max(self._room, 0)])
+        self._room -= len(data)
+        return self._room >= 0
 
     def result(self) -> tuple[bytes, bytes]:
         return bytes(self._streams[0]), bytes(self._streams[1])
@@ -272,12 +272,12 @@ class OutputSink:
         pass
 
 
-class Logged:
+class LogSink:
     """Writes both streams to a file as they arrive, and stores the end in memory."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
-        self._left = limit
+        self._room = limit
         self._tail: deque[bytes] = deque()
         self._size = 0
         self._file: IO[bytes] | None = None
@@ -285,19 +285,19 @@ class Logged:
     def take(self, data: bytes, *, is_error: bool) -> bool:
         del is_error
         assert self._file is not None
-        self._file.write(data[: max(self._left, 0)])
+        self._file.write(data[: max(self._room, 0)])
         self._file.flush()
-        self._left -= len(data)
+        self._room -= len(data)
         self._tail.append(data)
         self._size += len(data)
         while self._size - len(self._tail[0]) >= _TAIL:
             self._size -= len(self._tail.popleft())
-        return self._left >= 0
+        return self._room >= 0
 
     def result(self) -> tuple[bytes, bytes]:
         return b"".join(self._tail)[-_TAIL:], b""
 
-    def __enter__(self) -> Logged:
+    def __enter__(self) -> LogSink:
         self._file = self._path.open("ab")
         return self
 

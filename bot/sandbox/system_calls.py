@@ -110,48 +110,48 @@ def filters(user: User, machine: str = platform.machine()) -> tuple[bytes, ...]:
     All of them apply; where several refuse a call, the error is the last one's. `machine` is the
     kernel's architecture.
     """
-    allowed = _new_filter(pyseccomp.ERRNO(errno.ENOSYS), machine)
+    allowlist = _new_filter(pyseccomp.ERRNO(errno.ENOSYS), machine)
     names = " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _COMMUNICATION))
     for name in (*names.split(), *(_AS_ROOT if user == "root" else ())):
-        _add(allowed, pyseccomp.ALLOW, name)
-    _allow_clone(allowed, machine)
-    _allow_sockets(allowed)
-    return _program(allowed), _program(_refused_arguments(machine))
+        _add(allowlist, pyseccomp.ALLOW, name)
+    _allow_clone(allowlist, machine)
+    _allow_sockets(allowlist)
+    return _program(allowlist), _program(_argument_filter(machine))
 
 
-def _refused_arguments(machine: str) -> SyscallFilter:
+def _argument_filter(machine: str) -> SyscallFilter:
     """Return the filter for allowed calls that are refused with some arguments, or always."""
-    refused = _new_filter(pyseccomp.ALLOW, machine)
+    denylist = _new_filter(pyseccomp.ALLOW, machine)
     # As on a kernel without them: libraries try sockets of audit, netlink and IPv6.
-    _add(refused, pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", Arg(0, pyseccomp.GT, _INET))
-    _add(refused, pyseccomp.ERRNO(errno.EPROTONOSUPPORT), "socket", Arg(2, pyseccomp.GT, _UDP))
+    _add(denylist, pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", Arg(0, pyseccomp.GT, _INET))
+    _add(denylist, pyseccomp.ERRNO(errno.EPROTONOSUPPORT), "socket", Arg(2, pyseccomp.GT, _UDP))
     # A build must not fill a disk by one call, faster than the checks: as on file systems that
     # cannot preallocate, posix_fallocate(3) writes zeros instead.
-    _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "fallocate")
+    _add(denylist, pyseccomp.ERRNO(errno.EOPNOTSUPP), "fallocate")
     inwards = _INWARDS_POWERPC if machine.startswith("ppc") else _INWARDS
     for request in _PREALLOCATING:
-        _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, inwards | request))
+        _add(denylist, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, inwards | request))
     # These type into an inherited terminal.
     for request in (termios.TIOCSTI, _TIOCLINUX):
-        _add(refused, pyseccomp.ERRNO(errno.EPERM), "ioctl", _lower(1, request))
-    return refused
+        _add(denylist, pyseccomp.ERRNO(errno.EPERM), "ioctl", _lower(1, request))
+    return denylist
 
 
-def _allow_clone(allowed: SyscallFilter, machine: str) -> None:
+def _allow_clone(allowlist: SyscallFilter, machine: str) -> None:
     """Allow clone(2) without namespaces; clone3, whose flags are in memory, is not on the list."""
     flags = 1 if machine == "s390x" else 0
-    _add(allowed, pyseccomp.ALLOW, "clone", Arg(flags, pyseccomp.MASKED_EQ, _NAMESPACES, 0))
+    _add(allowlist, pyseccomp.ALLOW, "clone", Arg(flags, pyseccomp.MASKED_EQ, _NAMESPACES, 0))
 
 
-def _allow_sockets(allowed: SyscallFilter) -> None:
+def _allow_sockets(allowlist: SyscallFilter) -> None:
     """Allow sockets of unix(7), and of TCP and UDP, which reach only the sandbox's own loopback."""
     unix = Arg(0, pyseccomp.EQ, _UNIX)
-    _add(allowed, pyseccomp.ALLOW, "socket", unix)
-    _add(allowed, pyseccomp.ALLOW, "socketpair", unix)
+    _add(allowlist, pyseccomp.ALLOW, "socket", unix)
+    _add(allowlist, pyseccomp.ALLOW, "socketpair", unix)
     for kind, protocol in ((_STREAM, _TCP), (_DATAGRAM, _UDP)):
         for number in (_DEFAULT, protocol):
             _add(
-                allowed,
+                allowlist,
                 pyseccomp.ALLOW,
                 "socket",
                 Arg(0, pyseccomp.EQ, _INET),
@@ -166,27 +166,27 @@ def _lower(number: int, value: int) -> Arg:
 
 
 def _new_filter(default: int, machine: str) -> SyscallFilter:
-    made = SyscallFilter(default)
+    calls = SyscallFilter(default)
     if machine != platform.machine():
-        made.remove_arch(Arch.NATIVE)
-        made.add_arch(_ARCHITECTURES[machine])
+        calls.remove_arch(Arch.NATIVE)
+        calls.add_arch(_ARCHITECTURES[machine])
     # Calls by another architecture's table (32 bit) are refused like the others, not killed.
-    made.set_attr(Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
+    calls.set_attr(Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
     with contextlib.suppress(OSError):  # libseccomp before 2.5 makes a list instead of a tree
-        made.set_attr(Attr.CTL_OPTIMIZE, 2)
-    return made
+        calls.set_attr(Attr.CTL_OPTIMIZE, 2)
+    return calls
 
 
-def _add(made: SyscallFilter, action: int, name: str, *arguments: Arg) -> None:
+def _add(calls: SyscallFilter, action: int, name: str, *arguments: Arg) -> None:
     """Add a rule, unless libseccomp is older than the kernel and does not know the call."""
     number = pyseccomp.resolve_syscall(Arch.NATIVE, name)
     if number != _UNKNOWN:
-        made.add_rule(action, number, *arguments)
+        calls.add_rule(action, number, *arguments)
 
 
-def _program(made: SyscallFilter) -> bytes:
+def _program(calls: SyscallFilter) -> bytes:
     with os.fdopen(os.memfd_create("filter"), "rb") as file:
-        made.export_bpf(file)
+        calls.export_bpf(file)
         file.seek(0)
         return file.read()
 

@@ -58,8 +58,8 @@ class IdMap:
             for name in ("gid_map", "uid_map"):
                 Path(f"/proc/{pid}/{name}").write_text(text)
         else:
-            _with_helper("newgidmap", "/etc/subgid", pid, os.getgid())
-            _with_helper("newuidmap", "/etc/subuid", pid, os.getuid())
+            _map_ids("newgidmap", "/etc/subgid", pid, os.getgid())
+            _map_ids("newuidmap", "/etc/subuid", pid, os.getuid())
         os.write(self._ready_write, b"1")
 
     def close(self) -> None:
@@ -110,17 +110,17 @@ def check_user_ids() -> str:
 def _more_ids() -> str:
     """Return the remedy for a user with too few ids: free ids of our namespace."""
     first, last = next_ids((Path("/etc/subuid"), Path("/etc/subgid")))
-    before = ""
+    source = ""
     space = mapped_ids(own_map("uid"))
     if not any(start <= first and last < start + count for start, count in space):
         top = max((start + count for start, count in space), default=0)
         first, last = os.getuid() + 1, top - 1
         if last - first < SYSTEM_USERS:
             return CONTAINER_IDS
-        before = ", of those in /proc/self/uid_map"
+        source = ", of those in /proc/self/uid_map"
     ids = f"{first}-{last}"
     return (
-        f"Give this user ids that nobody else has{before}:"
+        f"Give this user ids that nobody else has{source}:"
         f" usermod --add-subuids {ids} --add-subgids {ids} {_user_name()} (as root)."
     )
 
@@ -141,11 +141,13 @@ def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple
             f"Installing packages in a sandbox needs {program}, which is not installed.",
             f"{install_remedy('uidmap', 'shadow-utils')} Or be root.",
         )
-    given = _subordinate(Path(file))
+    subordinate = _subordinate(Path(file))
     space = mapped_ids(own_map("gid" if program == "newgidmap" else "uid"))
-    start, count = max(_common(given, space), key=lambda one: min(one[1], IDS), default=(0, 0))
+    start, count = max(
+        _common(subordinate, space), key=lambda part: min(part[1], IDS), default=(0, 0)
+    )
     if count < SYSTEM_USERS:
-        few = "none of them is in /proc/self/uid_map" if given else "this user has none"
+        few = "none of them is in /proc/self/uid_map" if subordinate else "this user has none"
         raise SandboxError(
             f"Installing packages in a sandbox needs the user ids of {file}, and {few}.",
             f"{_more_ids()} Or be root.",
@@ -154,27 +156,27 @@ def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple
 
 
 def _common(
-    given: list[tuple[int, int]], space: list[tuple[int, int]]
+    ranges: list[tuple[int, int]], space: list[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
     """Yield the common parts of two lists of ranges (first, number), in the order of the first."""
-    for start, count in given:
-        for first, many in space:
-            begin, end = max(start, first), min(start + count, first + many)
+    for start, count in ranges:
+        for first, length in space:
+            begin, end = max(start, first), min(start + count, first + length)
             if begin < end:
                 yield begin, end - begin
 
 
-def _with_helper(program: str, file: str, pid: int, own: int) -> None:
+def _map_ids(program: str, file: str, pid: int, own: int) -> None:
     start, count = range_of_ids(program, file)
     ranges = (0, start, min(count, IDS), STARTER, own, 1)
-    done = subprocess.run(
+    process = subprocess.run(
         [program, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
     )
-    if done.returncode != 0:
+    if process.returncode != 0:
         check_user_ids()  # raises its own error for NoNewPrivileges
         capability = f"cap_set{program[3:6]}"
         raise SandboxError(
-            f"{program} refuses to map the user ids of {file}: {done.stderr.strip()}.",
+            f"{program} refuses to map the user ids of {file}: {process.stderr.strip()}.",
             f"On a file system without nosuid, it must be setuid root or have the capability: as"
             f" root, chmod u-s /usr/bin/{program}; setcap {capability}=ep /usr/bin/{program}. In a"
             " container without CAP_SYS_ADMIN only the capability helps.",

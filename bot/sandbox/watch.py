@@ -30,9 +30,9 @@ class Usage:
 
 def descendants(pid: int) -> Iterator[int]:
     """Yield `pid` and all processes below it that are alive when visited."""
-    waiting = [pid]
-    while waiting:
-        current = waiting.pop()
+    pending = [pid]
+    while pending:
+        current = pending.pop()
         yield current
         try:
             tasks = list((_PROC / str(current) / "task").iterdir())
@@ -40,7 +40,7 @@ def descendants(pid: int) -> Iterator[int]:
             continue
         for task in tasks:
             try:
-                waiting.extend(int(child) for child in (task / "children").read_text().split())
+                pending.extend(int(child) for child in (task / "children").read_text().split())
             except OSError:
                 continue
 
@@ -90,13 +90,13 @@ def _tmp_is_full(pids: tuple[int, ...]) -> bool:
 OWN_TASKS = 2
 
 
-def exceeded(now: Usage, limits: Limits) -> Limit | None:
+def exceeded(current: Usage, limits: Limits) -> Limit | None:
     """Return the limit that a run with this usage exceeds, or None."""
-    if now.tasks - OWN_TASKS >= limits.processes:
+    if current.tasks - OWN_TASKS >= limits.processes:
         return "processes"
-    if now.resident > limits.memory and proportional(now.pids) > limits.memory:
+    if current.resident > limits.memory and proportional(current.pids) > limits.memory:
         return "memory"
-    if _tmp_is_full(now.pids):
+    if _tmp_is_full(current.pids):
         return "disk"
     return None
 

@@ -114,7 +114,7 @@ def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
         for index in fragment.indexes:
             entry = fragment.listing.files[index]
             yield landing(entry, fragment.moved), entry
-    for grown in plan.grown:
+    for grown in plan.account_files:
         entry = FileEntry(
             path=f"/{grown.entry.path}", mode=grown.entry.mode, size=grown.entry.size,
             mtime=0, digest="", link="", user="root", group="root", flags=0, lang="", links=0,

@@ -73,7 +73,7 @@ def test_github_a_token_of_ones_own_comes_first_and_is_shown_nowhere(tmp_path: P
 def test_github_a_push_is_compared_with_the_commit_before_it(tmp_path: Path) -> None:
     run = find_run("auto", actions(tmp_path, "push", {"before": A, "after": B}), NOWHERE)
     assert (run.base, run.head.revision) == (Commit(A, "origin"), B)
-    assert (run.change, run.branch, run.otherwise) == (None, "main", DEFAULT)
+    assert (run.change, run.branch, run.fallback) == (None, "main", DEFAULT)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_gitlab_a_forks_pipeline_takes_the_branch_from_the_project() -> None:
     run = find_run("auto", variables, NOWHERE)
     assert run.base.remote == "https://gitlab.example/rpms/nginx.git"
     # Where the fork may not read the project, the merge base that GitLab names.
-    assert run.otherwise == Commit(A, "origin")
+    assert run.fallback == Commit(A, "origin")
     own = find_run("auto", variables | {"CI_PROJECT_ID": "1"}, NOWHERE)
-    assert own.otherwise is None
+    assert own.fallback is None
 
 
 def test_gitlab_of_a_merged_result_the_source_is_head() -> None:
@@ -148,7 +148,7 @@ def test_gitlab_a_new_branch_is_compared_with_the_default_one() -> None:
     run = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": ZERO}, NOWHERE)
     assert run.base == DEFAULT
     again = find_run("auto", {**variables, "CI_COMMIT_BEFORE_SHA": A}, NOWHERE)
-    assert (again.base, again.otherwise) == (Commit(A, "origin"), DEFAULT)
+    assert (again.base, again.fallback) == (Commit(A, "origin"), DEFAULT)
 
 
 def test_gitlab_a_number_that_is_none_is_named() -> None:
@@ -169,7 +169,7 @@ def test_jenkins_first_build_of_a_branch_is_compared_with_the_default_one() -> N
     assert first.base == DEFAULT
     second = {"JENKINS_URL": "u", "BRANCH_NAME": "f42", "GIT_PREVIOUS_COMMIT": A}
     run = find_run("auto", second, NOWHERE)
-    assert (run.base, run.otherwise) == (Commit(A, "origin"), DEFAULT)
+    assert (run.base, run.fallback) == (Commit(A, "origin"), DEFAULT)
 
 
 def test_zuul_is_found_by_its_remote_and_compared_with_what_that_had() -> None:

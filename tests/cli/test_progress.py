@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bot.cli import progress
-from bot.cli.progress import Steps, shown_steps
+from bot.cli.progress import Steps, show_steps
 
 LOG = logging.getLogger("bot.something")
 
@@ -40,7 +40,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
 
 def test_verbose_steps_are_lines_with_seconds(terminal: Callable[[], Terminal]) -> None:
     screen = terminal()
-    with shown_steps(verbose=True):
+    with show_steps(verbose=True):
         LOG.debug("Fetching %s", "x")
         LOG.warning("mind [this]")
     first, second = screen.getvalue().splitlines()
@@ -62,7 +62,7 @@ def test_the_line_shows_the_last_step_once_the_first_second_is_over(
 
     monkeypatch.setattr(progress, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(Steps, "_show", show)
-    with shown_steps(verbose=False) as steps:
+    with show_steps(verbose=False) as steps:
         assert shown.wait(30)
         LOG.debug("Solving [red]%d[/red] images", 3)
         steps.end()
@@ -78,14 +78,14 @@ def test_a_short_command_shows_nothing(
 ) -> None:
     monkeypatch.setattr(progress, "_SILENT_SECONDS", 600.0)
     screen = terminal()
-    with shown_steps(verbose=False):
+    with show_steps(verbose=False):
         LOG.debug("Fetching x")
     assert screen.getvalue() == ""
 
 
 def test_a_forked_process_shows_nothing(terminal: Callable[[], Terminal]) -> None:
     screen = terminal()
-    with shown_steps(verbose=True) as steps:
+    with show_steps(verbose=True) as steps:
         steps._process = os.getpid() + 1
         LOG.debug("Fetching x")
     assert screen.getvalue() == ""

@@ -91,7 +91,7 @@ def test_a_refused_newgidmap_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         SandboxError, match=r"newgidmap refuses .*/etc/subgid: .* failed"
     ) as refused:
-        user_ids._with_helper("newgidmap", "/etc/subgid", 1, 1000)
+        user_ids._map_ids("newgidmap", "/etc/subgid", 1, 1000)
     assert "setuid root" in refused.value.hint
 
 
@@ -223,7 +223,7 @@ def test_root_without_sys_admin_is_told_to_have_it(
 
 
 # The user namespaces in which the next tests try it for real.
-_TRIED = """
+_TESTS = """
 import json, sys
 from bot.sandbox.cgroup import run_without_control_groups
 from bot.sandbox.run import run_sandboxed
@@ -241,7 +241,7 @@ for user in ("build", "root"):
 def tried_in(*command: str) -> list[str]:
     """The lines of both kinds of sandbox, tried below a command that makes a namespace."""
     done = subprocess.run(
-        [*command, sys.executable, "-c", _TRIED], cwd=HOME, capture_output=True, text=True,
+        [*command, sys.executable, "-c", _TESTS], cwd=HOME, capture_output=True, text=True,
         check=False, timeout=300,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
