@@ -115,8 +115,8 @@ def failure_message(status: int, output: str) -> str:
     cause = next((line.strip() for line in lines if _CAUSE.search(line)), None)
     if cause is None:
         cause = next((line.strip() for line in lines if line.startswith("error: ")), "")
-    where = f" in {stage[1]}" if stage else ""
-    first = f"rpmbuild ended with status {status}{where}" + (f": {cause}" if cause else ".")
+    section = f" in {stage[1]}" if stage else ""
+    first = f"rpmbuild ended with status {status}{section}" + (f": {cause}" if cause else ".")
     return "\n".join([first, *lines[-_TAIL_LINES:]])
 
 

@@ -74,25 +74,25 @@ class SourceStore:
         self._download = download or self._over_http
 
     def fetch(
-        self, wanted: WantedSource, package: str, lookaside: str | None = None
+        self, source: WantedSource, package: str, lookaside: str | None = None
     ) -> FetchedSource:
         """Return the content of a source that is not in the checkout.
 
         SourcesError where no place has it or its content differs from the list; SurroundingsError
         where another try may help.
         """
-        if self._cached_only and not self._has(wanted):
+        if self._cached_only and not self._has(source):
             raise SurroundingsError(NOT_CACHED)
-        if wanted.listed is not None:
-            return self._listed(wanted, wanted.listed, package, lookaside)
-        assert wanted.url is not None
-        return self._by_url(wanted.name, wanted.url)
+        if source.listed is not None:
+            return self._listed(source, source.listed, package, lookaside)
+        assert source.url is not None
+        return self._by_url(source.name, source.url)
 
-    def _has(self, wanted: WantedSource) -> bool:
+    def _has(self, source: WantedSource) -> bool:
         """Return whether the content is cached; cached content stays, so no lock is needed."""
-        if wanted.listed is not None:
-            return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
-        checksum = _recorded_checksum(self._record(wanted.url or ""))
+        if source.listed is not None:
+            return self._place(source.listed.algorithm, source.listed.checksum).is_file()
+        checksum = _recorded_checksum(self._record(source.url or ""))
         return checksum is not None and self._place("sha256", checksum).is_file()
 
     def _record(self, url: str) -> Path:
@@ -100,30 +100,30 @@ class SourceStore:
         return self._cache.directory("source-urls") / name
 
     def _listed(
-        self, wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
+        self, source: WantedSource, entry: Listed, package: str, lookaside: str | None
     ) -> FetchedSource:
-        place = self._place(listed.algorithm, listed.checksum)
-        check = f"{listed.algorithm} {listed.checksum}, as listed"
-        with self._cache.lock(f"source-{listed.checksum[:8]}"):
+        place = self._place(entry.algorithm, entry.checksum)
+        check = f"{entry.algorithm} {entry.checksum}, as listed"
+        with self._cache.lock(f"source-{entry.checksum[:8]}"):
             if place.is_file():
                 os.utime(place)
-                return FetchedSource(wanted.name, place, f"{wanted.name}: cached, {check}")
-            urls = list(_urls(wanted, listed, package, lookaside))
+                return FetchedSource(source.name, place, f"{source.name}: cached, {check}")
+            urls = list(_urls(source, entry, package, lookaside))
             if not urls:
                 raise SourcesError(
-                    f"{wanted.tag} {wanted.name} is in the lookaside, and none is known.",
+                    f"{source.tag} {source.name} is in the lookaside, and none is known.",
                     "Set `lookaside` in .minimize.yaml.",
                 )
             problems: list[SurroundingsError | SourcesError] = []
             for url in urls:
                 try:
                     with self._download_of(url) as file:
-                        _check(file, listed, url)
+                        _check(file, entry, url)
                         _move(file, place)
                 except (SourcesError, SurroundingsError) as error:
                     problems.append(error)
                 else:
-                    return FetchedSource(wanted.name, place, f"{wanted.name}: {url}, {check}")
+                    return FetchedSource(source.name, place, f"{source.name}: {url}, {check}")
         raise _first(problems)
 
     def _by_url(self, name: str, url: str) -> FetchedSource:
@@ -192,20 +192,20 @@ def download_source(url: str, target: Path, limit: int, *, public_only: bool) ->
 
 
 def _urls(
-    wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
+    source: WantedSource, entry: Listed, package: str, lookaside: str | None
 ) -> Iterator[str]:
     if lookaside is not None:
-        yield lookaside_url(lookaside, package, listed)
-    if wanted.url is not None:
-        yield wanted.url
+        yield lookaside_url(lookaside, package, entry)
+    if source.url is not None:
+        yield source.url
 
 
-def _check(path: Path, listed: Listed, url: str) -> None:
-    checksum = _digest(path, listed.algorithm)
-    if checksum != listed.checksum:
+def _check(path: Path, entry: Listed, url: str) -> None:
+    checksum = _digest(path, entry.algorithm)
+    if checksum != entry.checksum:
         raise SourcesError(
-            f"{url} is not {listed.name}: its {listed.algorithm} is {checksum}, the list says"
-            f" {listed.checksum}.",
+            f"{url} is not {entry.name}: its {entry.algorithm} is {checksum}, the list says"
+            f" {entry.checksum}.",
             "Upload the right file, or correct the list of sources.",
         )
 
@@ -274,10 +274,10 @@ def wanted_sources(
         name = checked_name(source.location.rsplit("/", 1)[-1])
         if name in places:
             continue
-        listed = lists.get(name)
+        entry = lists.get(name)
         url = source.location if "://" in source.location else None
         local = inside(checkout, directory / name)
-        if local is None and listed is None and url is None:
+        if local is None and entry is None and url is None:
             raise SourcesError(
                 f"{source.tag} of {spec_path}: {name} is not beside the spec file, is in no"
                 " list of sources there, and is no URL.",
@@ -286,7 +286,7 @@ def wanted_sources(
         if local is not None:
             places[name] = WantedSource(source.tag, name, local=local)
         else:
-            places[name] = WantedSource(source.tag, name, listed=listed, url=url)
+            places[name] = WantedSource(source.tag, name, listed=entry, url=url)
     return tuple(places.values())
 
 
@@ -304,13 +304,13 @@ def inside(checkout: Path, path: Path) -> Path | None:
     return real if real.is_file() else None
 
 
-def lookaside_url(template: str, package: str, listed: Listed) -> str:
+def lookaside_url(template: str, package: str, entry: Listed) -> str:
     """Return the URL of a lookaside file; SourcesError for a template with other fields."""
     values = {
         "name": quote(package, safe=""),
-        "file": quote(listed.name, safe=""),
-        "hashtype": listed.algorithm,
-        "hash": listed.checksum,
+        "file": quote(entry.name, safe=""),
+        "hashtype": entry.algorithm,
+        "hash": entry.checksum,
     }
     rest = _FIELD.sub("", template)
     unknown = set(_FIELD.findall(template)) - values.keys()

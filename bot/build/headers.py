@@ -121,9 +121,9 @@ def checked_headers(count: int | None, descriptor: int) -> bytes:
     # The unwritten part of the file has no pages: it is a hole, and need not be read.
     size = os.fstat(descriptor).st_size
     end = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0
-    written = os.pread(descriptor, end, 0).rstrip(b"\0")
-    lines = written.decode("utf-8", "replace").rstrip("\n").split("\n")
-    del written
+    content = os.pread(descriptor, end, 0).rstrip(b"\0")
+    lines = content.decode("utf-8", "replace").rstrip("\n").split("\n")
+    del content
     text = f"[{','.join(filter(None, lines))}]"
     try:
         number = len(_HEADERS.validate_json(text))

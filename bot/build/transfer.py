@@ -56,11 +56,10 @@ def transfer(
     version-release of the predicted overlays. A new capability that nothing provides there ends the
     transfer.
     """
-    other = base_other.arch
-    if not can_map(native, other):
-        note = (
-            f"{other}: what the build on {native} found cannot be transferred, so it is predicted."
-        )
+    foreign = base_other.arch
+    if not can_map(native, foreign):
+        what = f"what the build on {native} found cannot be transferred, so it is predicted"
+        note = f"{foreign}: {what}."
         return Transfer(None, None, (note,))
     before = {package.nevra.name: package for package in base_native}
     after = {package.nevra.name: package for package in head_native}
@@ -73,20 +72,20 @@ def transfer(
         built = after.get(name)
         if built is None:
             head.append(predicted)
-            notes.append(f"{other}: {name} is not built on {native}, so it is as predicted.")
+            notes.append(f"{foreign}: {name} is not built on {native}, so it is as predicted.")
         elif predicted.nevra.arch == "noarch" and built.nevra.arch == "noarch":
             head.append(_as_built(built, predicted.nevra))
         else:
-            moved, added = _with_difference(
-                predicted, before.get(name), built, published.get(name), native, other
+            package_there, added = _with_difference(
+                predicted, before.get(name), built, published.get(name), native, foreign
             )
-            head.append(moved)
+            head.append(package_there)
             requirements.extend((name, capability) for capability in added)
     unprovided = _unprovided(requirements, head, provides)
     if unprovided:
         texts = "; ".join(f"{capability} ({name})" for name, capability in unprovided)
         note = (
-            f"{other}: the build on {native} found requirements that nothing provides there, "
+            f"{foreign}: the build on {native} found requirements that nothing provides there, "
             f"so the image is predicted: {texts}."
         )
         return Transfer(None, None, (note,))
@@ -116,23 +115,23 @@ def _with_difference(
     after: Package,
     published: Package | None,
     native: str,
-    other: str,
+    foreign: str,
 ) -> tuple[Package, tuple[str, ...]]:
-    """Return `predicted` with the native difference, and the added requirements, as `other`'s."""
+    """Return `predicted` with the native difference, and the added requirements, as there."""
     base_generated = _generated(before)
     added = [key for key in _generated(after) if key not in base_generated]
     head_all = {_key(dependency, after.nevra) for dependency in after.dependencies}
     gone = [key for key in base_generated if key not in head_all]
     own = predicted.nevra
-    lost = {(kind, _mapped(text, own, native, other)) for kind, text in gone}
+    lost = {(kind, _mapped(text, own, native, foreign)) for kind, text in gone}
     dependencies = [
         dependency
         for dependency in predicted.dependencies
         if (dependency.kind, dependency.capability) not in lost
     ]
     files = {
-        (dependency.kind, _mapped(_key(dependency, after.nevra)[1], own, native, other)): tuple(
-            map_path(path, native, other) for path in dependency.files
+        (dependency.kind, _mapped(_key(dependency, after.nevra)[1], own, native, foreign)): tuple(
+            map_path(path, native, foreign) for path in dependency.files
         )
         for dependency in after.dependencies
         if dependency.files
@@ -143,23 +142,23 @@ def _with_difference(
     present = {(dependency.kind, dependency.capability) for dependency in dependencies}
     required = []
     for kind, text in added:
-        capability = _mapped(text, own, native, other)
+        capability = _mapped(text, own, native, foreign)
         if kind == "requires":
             required.append(capability)
         if (kind, capability) not in present:
             present.add((kind, capability))
             own_files = files.get((kind, capability), ())
             dependencies.append(Dependency(kind, capability, generated=True, files=own_files))
-    moved = replace(
+    package_there = replace(
         predicted,
         dependencies=tuple(dependencies),
-        files=_files(predicted, before, after, native, other),
+        files=_files(predicted, before, after, native, foreign),
         installed_size=_size("installed_size", before, after, published),
         installed_size_nodocs=_size("installed_size_nodocs", before, after, published),
         download_size=_size("download_size", before, after, published),
         location=None,
     )
-    return moved, tuple(required)
+    return package_there, tuple(required)
 
 
 def _size(
@@ -177,12 +176,12 @@ def _size(
 
 
 def _files(
-    predicted: Package, before: Package | None, after: Package, native: str, other: str
+    predicted: Package, before: Package | None, after: Package, native: str, foreign: str
 ) -> tuple[str, ...]:
     base_files = set(before.files) if before is not None else set()
     head_files = set(after.files)
-    gone = {map_path(path, native, other) for path in base_files - head_files}
-    added = {map_path(path, native, other) for path in head_files - base_files}
+    gone = {map_path(path, native, foreign) for path in base_files - head_files}
+    added = {map_path(path, native, foreign) for path in head_files - base_files}
     if not gone and not added - set(predicted.files):
         return predicted.files
     return tuple(sorted((set(predicted.files) - gone) | added))
@@ -208,8 +207,8 @@ def _key(dependency: Dependency, own: Nevra) -> _Key:
     return dependency.kind, _without_own(dependency.capability, own)
 
 
-def _mapped(text: str, own: Nevra, native: str, other: str) -> str:
-    return _with_own(map_capability(text, native, other), own)
+def _mapped(text: str, own: Nevra, native: str, foreign: str) -> str:
+    return _with_own(map_capability(text, native, foreign), own)
 
 
 def _without_own(capability: str, own: Nevra) -> str:
@@ -268,20 +267,20 @@ _ARCHITECTURES: Mapping[str, _Traits] = {
 _GLIBC = re.compile(r"\(GLIBC_(\d+(?:\.\d+)*)\)")
 
 
-def can_map(native: str, other: str) -> bool:
-    """Return whether capabilities of `native` can be mapped to `other`: both known and 64 bit."""
-    return native in _ARCHITECTURES and other in _ARCHITECTURES
+def can_map(native: str, foreign: str) -> bool:
+    """Return whether capabilities of `native` can be mapped to `foreign`: both known and 64 bit."""
+    return native in _ARCHITECTURES and foreign in _ARCHITECTURES
 
 
-def map_capability(capability: str, native: str, other: str) -> str:
-    """Return `capability` of architecture `native` as on `other`; rich dependencies too.
+def map_capability(capability: str, native: str, foreign: str) -> str:
+    """Return `capability` of architecture `native` as on `foreign`; rich dependencies too.
 
     It changes the `(x86-64)`-like tag, the loader's name and glibc's symbol versions: those up to
-    the first glibc of either architecture become the first one of `other`. Everything else is the
+    the first glibc of either architecture become the first one of `foreign`. Everything else is the
     same on every 64 bit architecture, or does not exist on the other one. KeyError for an unknown
     architecture.
     """
-    source, target = _ARCHITECTURES[native], _ARCHITECTURES[other]
+    source, target = _ARCHITECTURES[native], _ARCHITECTURES[foreign]
     if source == target:
         return capability
     text = capability.replace(f"({source.isa})", f"({target.isa})")
@@ -289,9 +288,9 @@ def map_capability(capability: str, native: str, other: str) -> str:
     return _GLIBC.sub(lambda match: _glibc(match[1], source, target), text)
 
 
-def map_path(path: str, native: str, other: str) -> str:
+def map_path(path: str, native: str, foreign: str) -> str:
     """Return `path` with the CPU of the GNU triplet (`x86_64-redhat-linux`) mapped."""
-    source, target = _ARCHITECTURES[native], _ARCHITECTURES[other]
+    source, target = _ARCHITECTURES[native], _ARCHITECTURES[foreign]
     return re.sub(rf"(?<![\w]){re.escape(source.triplet)}(?=-(?:\w+-)?linux)", target.triplet, path)
 
 

@@ -35,8 +35,8 @@ def template_problem(template: str) -> str | None:
     if scheme is None:
         problem = "expected a URL that begins with https:// or http://"
     elif unknown:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        problem = f"`{{{unknown[0]}}}` is no placeholder; there are {known}"
+        names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        problem = f"`{{{unknown[0]}}}` is no placeholder; there are {names}"
     elif not _TEXT.fullmatch(template) or re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
         problem = "has a character that is not allowed in it, such as a query's or a fragment's"
     elif not _HOST.fullmatch(host):
@@ -81,9 +81,9 @@ def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> s
         raise UsageError(f"The URL template {template}: {problem}.")
     places = tuple(places)
     if not allowed_place(template, places):
-        listed = ", ".join(places) or "nowhere (build.external in the server's settings is empty)"
+        allowed = ", ".join(places) or "nowhere (build.external in the server's settings is empty)"
         raise UsageError(
-            f"Packages are not taken from {template}: this server takes them from {listed}.",
+            f"Packages are not taken from {template}: this server takes them from {allowed}.",
             "Whoever runs the bot may add the place to build.external in its settings.",
         )
 

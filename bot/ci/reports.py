@@ -54,8 +54,8 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def workflow_commands(result: CheckResult) -> Iterable[str]:
     """Yield the lines with which a runner of GitHub or Forgejo shows annotations."""
     for remark in annotations_of(result):
-        where = f"file={_property(remark.path)},line={remark.line},title={_property(remark.title)}"
-        yield f"::{_COMMANDS[remark.level]} {where}::{_data(remark.message)}"
+        place = f"file={_property(remark.path)},line={remark.line},title={_property(remark.title)}"
+        yield f"::{_COMMANDS[remark.level]} {place}::{_data(remark.message)}"
 
 
 def _data(text: str) -> str:

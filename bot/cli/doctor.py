@@ -88,11 +88,15 @@ def _architectures(settings: Settings | None) -> list[_Architecture]:
     from bot.sandbox.emulation import known_architectures, native_architecture
 
     native = native_architecture()
-    wanted = () if settings is None else settings.engine.architectures or (native,)
+    required = () if settings is None else settings.engine.architectures or (native,)
     allowed = () if settings is None else settings.build.emulated
-    names = dict.fromkeys((native, *DEFAULT_ARCHITECTURES, *wanted, *allowed))
-    known = (native, *known_architectures())
-    return [_architecture(arch, arch in wanted, arch in allowed) for arch in names if arch in known]
+    names = dict.fromkeys((native, *DEFAULT_ARCHITECTURES, *required, *allowed))
+    supported = (native, *known_architectures())
+    return [
+        _architecture(arch, arch in required, arch in allowed)
+        for arch in names
+        if arch in supported
+    ]
 
 
 def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
@@ -113,8 +117,8 @@ def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
 def _read(file: Path, places: Places) -> Settings:
     from bot.settings.values import load_settings
 
-    chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
-    return load_settings(file, **chosen)
+    folders = {name: places.chosen(name) for name in ("config", "data", "cache")}
+    return load_settings(file, **folders)
 
 
 def _builder(settings: Settings) -> Part | None:
@@ -145,9 +149,7 @@ def _print(isolation: Isolation) -> None:
     remedies = {""}
     for part in isolation.parts:
         mark = (
-            click.style("ok     ", fg="green")
-            if part.given
-            else click.style("missing", fg="red")
+            click.style("ok     ", fg="green") if part.given else click.style("missing", fg="red")
         )
         click.echo(f"{mark}  {part.name:{width}}  {visible(part.detail, _LONGEST)}")
         if part.remedy not in remedies:

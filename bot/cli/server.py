@@ -45,8 +45,8 @@ def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Se
     from bot.settings.operation import LogSettings
     from bot.settings.values import load_settings
 
-    chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
-    settings = load_settings(file, **chosen)
+    folders = {name: places.chosen(name) for name in ("config", "data", "cache")}
+    settings = load_settings(file, **folders)
     trust_also(settings.ca_file)
     if log_format is None:
         return settings

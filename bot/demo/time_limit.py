@@ -29,11 +29,11 @@ class TimeLimit:
     """Limit that ends this process (code 1) and its descendants if a block takes over `seconds`.
 
     Before that it writes a sentence with `what` and this process's stacks to standard error, sends
-    SIGUSR1 to the descendants, and calls `shown`.
+    SIGUSR1 to the descendants, and calls `on_end`.
     """
 
     def __init__(self, seconds: float, what: str) -> None:
-        self.shown: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None
         self._seconds = seconds
         self._what = what
         self._timer = threading.Timer(seconds, self._end)
@@ -60,7 +60,7 @@ class TimeLimit:
             os.write(2, text.encode())
             write_stacks(2)
             ask_for_stacks(below)
-            self.shown()
+            self.on_end()
         finally:
             end(lambda: processes_below(os.getpid()))
             os._exit(1)
@@ -68,7 +68,9 @@ class TimeLimit:
 
 def processes_below(pid: int) -> list[int]:
     """The running descendants of the process `pid`."""
-    return [one for one in descendants(pid) if one != pid and _lives(one)]
+    return [
+        descendant for descendant in descendants(pid) if descendant != pid and _lives(descendant)
+    ]
 
 
 def ask_for_stacks(pids: Sequence[int]) -> list[int]:
@@ -89,8 +91,8 @@ def end(living: Callable[[], Sequence[int]]) -> None:
     while living() and time.monotonic() < until:
         time.sleep(0.05)
     until = time.monotonic() + END_SECONDS
-    while (left := living()) and time.monotonic() < until:
-        _signal_all(left, signal.SIGKILL)
+    while (remaining := living()) and time.monotonic() < until:
+        _signal_all(remaining, signal.SIGKILL)
         time.sleep(0.05)
 
 

@@ -252,7 +252,7 @@ class TokenForge(RestForge):
         """The move of a branch from `before`, or null."""
 
     async def repositories(self) -> tuple[str, ...]:
-        """None: the token's user may read many others; webhooks name those that are served."""
+        """No repositories: the user may read others; webhooks name those that are served."""
         return ()
 
     @abstractmethod

@@ -49,8 +49,8 @@ class NoBodyNeeded:
 class BodySignature:
     """The HMAC-SHA256 of a body under each of several keys.
 
-    `fits` returns whether one of the digests is the given one, in constant time. `before` is signed
-    before the body.
+    `fits` returns whether one of the digests is the signature's, in constant time. `prefix` is
+    signed before the body.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class BodySignature:
         keys: Sequence[bytes],
         fits: Callable[[Sequence[bytes]], bool],
         refusal: str,
-        before: bytes = b"",
+        prefix: bytes = b"",
     ) -> None:
-        self._digests = [hmac.new(key, before, hashlib.sha256) for key in keys]
+        self._digests = [hmac.new(key, prefix, hashlib.sha256) for key in keys]
         self._fits = fits
         self._refusal = refusal
 
@@ -75,18 +75,18 @@ class BodySignature:
             raise WebhookRefusedError(401, self._refusal)
 
 
-def hex_signature(secrets: Sequence[str], given: str) -> BodySignature:
-    """The check of a body by the digest `given` in hexadecimal, under any of the secrets.
+def hex_signature(secrets: Sequence[str], hexadecimal: str) -> BodySignature:
+    """The check of a body by the digest `hexadecimal` in hexadecimal, under any of the secrets.
 
     WebhookRefusedError 401 if it is no ASCII text.
     """
     refusal = "The signature fits none of the webhook's secrets."
-    if not given.isascii():
+    if not hexadecimal.isascii():
         raise WebhookRefusedError(401, refusal)
 
     def fits(digests: Sequence[bytes]) -> bool:
         # All secrets are tried, so that the time does not reveal which one fits.
-        return any([hmac.compare_digest(one.hex(), given) for one in digests])  # noqa: C419
+        return any([hmac.compare_digest(digest.hex(), hexadecimal) for digest in digests])  # noqa: C419
 
     return BodySignature([secret.encode() for secret in secrets], fits, refusal)
 
@@ -108,16 +108,16 @@ def reduced(form: bool, descriptor: int) -> bytes:
         raise UnreadableError("The body is not of its content type.") from error
     if not isinstance(data, dict):
         raise UnreadableError("The body is no JSON object.")
-    return json.dumps(_cut(data), separators=(",", ":")).encode()
+    return json.dumps(_truncate(data), separators=(",", ":")).encode()
 
 
-def _cut(value: object) -> object:
+def _truncate(value: object) -> object:
     if isinstance(value, str):
         return value[: limits.WEBHOOK_TEXT]
     if isinstance(value, list):
-        return [_cut(each) for each in value[: limits.WEBHOOK_ITEMS]]
+        return [_truncate(item) for item in value[: limits.WEBHOOK_ITEMS]]
     if isinstance(value, dict):
-        return {key: _cut(each) for key, each in value.items()}
+        return {key: _truncate(item) for key, item in value.items()}
     return value
 
 
@@ -136,8 +136,8 @@ class Message(BaseModel):
     def topic_after(self, word: str) -> str:
         """The part of the topic after the application's name `word`; WebhookRefusedError 400 if the
         topic is another application's."""
-        _, found, rest = self.topic.partition(f".{word}.")
-        if not found:
+        _, separator, rest = self.topic.partition(f".{word}.")
+        if not separator:
             raise WebhookRefusedError(400, f"The topic {self.topic} is not that of {word}.")
         return rest
 
@@ -158,8 +158,8 @@ def message_of(topic: str, identity: str, content: bytes) -> Message:
     if len(content) > limits.WEBHOOK_WHOLE:
         raise WebhookRefusedError(413, f"More than {limits.WEBHOOK_WHOLE} bytes.")
     try:
-        whole = _Body.model_validate_json(b'{"body":%b}' % content)
-        return Message(topic=topic, id=identity, body=whole.body)
+        parsed = _Body.model_validate_json(b'{"body":%b}' % content)
+        return Message(topic=topic, id=identity, body=parsed.body)
     except ValidationError as error:
         raise WebhookRefusedError(
             400, f"The message is invalid: {error.error_count()} errors."

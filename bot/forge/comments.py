@@ -22,11 +22,11 @@ Errors = Callable[[str], AbstractAsyncContextManager[None]]
 class RestComments(ABC):
     """The bot's comments.
 
-    `api` gives the API of a repository, `login` the bot's account name. `listed` is the query for
-    pages of the most comments that the forge allows.
+    `api` gives the API of a repository, `login` the bot's account name. `page_query` asks for pages
+    of the most comments that the forge allows.
     """
 
-    listed = ""
+    page_query = ""
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], errors: Errors) -> None:
         self._api = api
@@ -36,14 +36,14 @@ class RestComments(ABC):
     async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
         """The bot's oldest comment with `marker`; those of other accounts are ignored."""
         async with self._errors(f"looking for the comment on {key}"):
-            found = await self._own(key, marker, first=True)
-            return found[0] if found else None
+            own = await self._own(key, marker, first=True)
+            return own[0] if own else None
 
     async def anybody_has(self, key: PullRequestKey, marker: str) -> bool:
         """Return whether there is a comment with `marker`, whoever wrote it."""
         async with self._errors(f"looking for the comment on {key}"):
             api = await self._api(key.repository)
-            async for item in api.pages(f"/issues/{key.number}/comments{self.listed}"):
+            async for item in api.pages(f"/issues/{key.number}/comments{self.page_query}"):
                 if marker in str(item.get("body") or ""):
                     return True
         return False
@@ -56,37 +56,37 @@ class RestComments(ABC):
             own = await self._own(key, marker)
             if not own:
                 api = await self._api(key.repository)
-                made = await api.post(f"/issues/{key.number}/comments", {"body": body})
+                response = await api.post(f"/issues/{key.number}/comments", {"body": body})
                 # Two runs may have created one at the same moment: the oldest stays.
-                own = await self._own(key, marker) or [_comment(made)]
+                own = await self._own(key, marker) or [_comment(response)]
             for surplus in own[1:]:
                 await self._delete(key, surplus)
             return await self._edit(key, own[0], body)
 
     async def _own(self, key: PullRequestKey, marker: str, *, first: bool = False) -> list[Comment]:
         login = (await self._login()).lower()
-        found: list[Comment] = []
+        comments: list[Comment] = []
         api = await self._api(key.repository)
-        async for item in api.pages(f"/issues/{key.number}/comments{self.listed}"):
+        async for item in api.pages(f"/issues/{key.number}/comments{self.page_query}"):
             author = str((item.get("user") or {}).get("login") or "")
             if author.lower() == login and marker in str(item.get("body") or ""):
-                found.append(_comment(item))
+                comments.append(_comment(item))
                 if first:
                     break
-        return sorted(found, key=lambda c: int(c.id))
+        return sorted(comments, key=lambda c: int(c.id))
 
     async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
         if comment.body == body:
             return comment
         # No second try here: after a wait the caller has to compare the head commit again.
         api = await self._api(key.repository, attempts=1)
-        edited = await api.patch(f"/issues/comments/{comment.id}", {"body": body})
-        await self._edited(api, edited)
-        return _comment(edited)
+        response = await api.patch(f"/issues/comments/{comment.id}", {"body": body})
+        await self._after_edit(api, response)
+        return _comment(response)
 
     @abstractmethod
-    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
-        """Do what the forge requires after a comment was edited; `edited` is its answer."""
+    async def _after_edit(self, api: RepositoryApi, response: Any) -> None:
+        """Do what the forge requires after a comment was edited; `response` is its answer."""
 
     async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
         api = await self._api(key.repository)
@@ -110,7 +110,7 @@ class RestIssues(Issues):
         self._errors = errors
 
     @abstractmethod
-    def _by(self, login: str) -> str:
+    def _author_query(self, login: str) -> str:
         """The query for all issues of an author, the oldest first if the forge can sort."""
 
     def _closing(self, closes: bool, surplus: bool) -> dict[str, str]:
@@ -123,13 +123,13 @@ class RestIssues(Issues):
         async with self._errors(f"looking for the issue in {repository}"):
             login = await self._login()
             api = await self._api(repository)
-            found = []
-            async for item in api.pages(f"/issues?{self._by(login)}"):
+            issues = []
+            async for item in api.pages(f"/issues?{self._author_query(login)}"):
                 author = str((item.get("user") or {}).get("login") or "")
-                ours = author.lower() == login.lower() and not item.get("pull_request")
-                if ours and marker in str(item.get("body") or ""):
-                    found.append(issue_of(item))
-            return sorted(found, key=lambda issue: int(issue.id))
+                is_own = author.lower() == login.lower() and not item.get("pull_request")
+                if is_own and marker in str(item.get("body") or ""):
+                    issues.append(issue_of(item))
+            return sorted(issues, key=lambda issue: int(issue.id))
 
     async def create(self, repository: str, text: IssueText) -> Issue:
         async with self._errors(f"writing the issue in {repository}"):

@@ -41,7 +41,7 @@ class CommentEvent:
 
 @dataclass(frozen=True, slots=True)
 class RerunEvent:
-    """A request to run a check again. `check` is the id in the bot's status, or null if the forge
+    """A request to run a check again. `check` is the id in the bot's status, or None if the forge
     names only the commit (a whole check suite)."""
 
     forge: str
@@ -176,17 +176,17 @@ def is_unedited(comment: Mapping[str, Any], since: str) -> bool:
 
 
 def new_delivery(
-    forge: str, event: str, delivery: str, body: bytes, carried: str | None
+    forge: str, event: str, delivery: str, body: bytes, identity: str | None
 ) -> NewDelivery:
     """The delivery; WebhookRefusedError 400 if its names are invalid text, which cannot be
     stored."""
     try:
-        "".join((event, delivery, carried or "")).encode()
+        "".join((event, delivery, identity or "")).encode()
     except UnicodeEncodeError as error:
         raise WebhookRefusedError(
             400, "The names of the delivery or its object are no valid text."
         ) from error
-    return NewDelivery(forge, event, delivery, body, carried)
+    return NewDelivery(forge, event, delivery, body, identity)
 
 
 def parsed_delivery(
@@ -200,11 +200,11 @@ def parsed_delivery(
 ) -> NewDelivery:
     """The delivery of a body with `data`; WebhookRefusedError 400 if it does not fit the event."""
     try:
-        carried = carried_object(event, data)
+        identity = carried_object(event, data)
         parse_by(parsers, forge, event, data)
     except MISSHAPEN as error:
         raise WebhookRefusedError(400, f"The body is not that of the event {event}.") from error
-    return new_delivery(forge, event, delivery, body, carried)
+    return new_delivery(forge, event, delivery, body, identity)
 
 
 IssueState = Literal["open", "closed"]
@@ -225,7 +225,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class IssueText:
-    """The desired text of an issue, and whether it is open; null leaves that as it is.
+    """The desired text of an issue, and whether it is open; None leaves that as it is.
 
     `body` contains the marker.
     """
@@ -267,13 +267,15 @@ class Issues(ABC):
         if not own:
             if text.state == "closed":
                 return None
-            made = await self.create(repository, text)
+            issue = await self.create(repository, text)
             # Two runs may have created one at the same moment: the oldest stays.
-            own = await self.own(repository, marker) or [made]
-        first, *others = own
-        for other in others:
+            own = await self.own(repository, marker) or [issue]
+        first, *duplicates = own
+        for duplicate in duplicates:
             body = WRITTEN_TWICE.format(number=first.id)
-            await self.edit(repository, other, IssueText(other.title, body, "closed"), surplus=True)
+            await self.edit(
+                repository, duplicate, IssueText(duplicate.title, body, "closed"), surplus=True
+            )
         return await self.edit(repository, first, text) if writes(first, text) else first
 
 
@@ -292,9 +294,9 @@ def issue_of(
 
 def writes(issue: Issue, text: IssueText) -> bool:
     """Return whether an issue differs from `text`."""
-    wanted = text.state or issue.state
+    state = text.state or issue.state
     return (issue.title, issue.body.strip(), issue.state) != (
         text.title,
         text.body.strip(),
-        wanted,
+        state,
     )

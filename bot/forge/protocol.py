@@ -169,8 +169,8 @@ class Forge(Protocol):
         ...
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
-        """The move of a branch from the commit `before` to its current tip; null if it has not
-        moved, or was deleted, or is not visible."""
+        """The move of a branch from the commit `before` to its current tip; None if it has not
+        moved or is not there any more."""
         ...
 
     async def failed_deliveries(
@@ -178,7 +178,7 @@ class Forge(Protocol):
     ) -> tuple[FailedDelivery, ...]:
         """The deliveries to the bot's address `hook` that failed since a time (seconds since 1970).
 
-        Those of the repository's own hook, or (null) of a hook for all repositories; none if the
+        Those of the repository's own hook, or (None) of a hook for all repositories; none if the
         forge has no such list, or does not show it to the bot.
         """
         ...

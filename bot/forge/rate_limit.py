@@ -36,29 +36,29 @@ class RateLimit:
         self._forge = forge
         self._window = window
         self._clock = clock
-        self._held = 0.0
+        self._held_until = 0.0
         self.limit: int | None = None
         self.remaining: int | None = None
 
     def learn(self, status: int, headers: Mapping[str, str], text: str = "") -> None:
         """Store the limit, the remaining requests and the wait that an answer gives."""
-        named = {name.lower(): value for name, value in headers.items()}
-        self.limit = _number(named, "limit", self.limit)
-        self.remaining = _number(named, "remaining", self.remaining)
+        lower_case = {name.lower(): value for name, value in headers.items()}
+        self.limit = _number(lower_case, "limit", self.limit)
+        self.remaining = _number(lower_case, "remaining", self.remaining)
         now = self._clock()
-        wait = requested_wait(status, named, text, now)
+        wait = requested_wait(status, lower_case, text, now)
         if wait is None and self.remaining == 0 and status < HTTPStatus.BAD_REQUEST:
             # That was the last allowed request: the next would be refused and extend the limit.
-            wait = _until_reset(named, now)
+            wait = _until_reset(lower_case, now)
         if wait is not None:
-            self._held = max(self._held, now + min(wait, _LONGEST))
+            self._held_until = max(self._held_until, now + min(wait, _LONGEST))
 
     @property
     def wait(self) -> float:
         """The seconds left that the forge asked to wait."""
-        left = self._held - self._clock()
+        seconds = self._held_until - self._clock()
         # Longer than any wait: the clock was set back.
-        return max(left, 0.0) if left <= _LONGEST else 0.0
+        return max(seconds, 0.0) if seconds <= _LONGEST else 0.0
 
     def check(self, doing: str) -> None:
         """Raise ForgeError while the forge asks to wait."""
@@ -104,10 +104,10 @@ def _until_reset(headers: Mapping[str, str], now: float) -> float:
     return _MINUTE
 
 
-def _number(headers: Mapping[str, str], name: str, otherwise: int | None) -> int | None:
-    for whole in (f"x-ratelimit-{name}", f"ratelimit-{name}"):
+def _number(headers: Mapping[str, str], name: str, default: int | None) -> int | None:
+    for full_name in (f"x-ratelimit-{name}", f"ratelimit-{name}"):
         try:
-            return int(headers[whole])
+            return int(headers[full_name])
         except (KeyError, ValueError):
             continue
-    return otherwise
+    return default

@@ -35,10 +35,10 @@ USER_AGENT = "minimize"
 _LONGEST_WAIT = 30.0
 ATTEMPTS = 4  # tries of a request by default
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
-# Repeating a request that may have been executed is safe for all methods but POST.
 _MOVED = {301, 302, 307, 308}
 _REDIRECTS = 4
 _ERROR_BYTES = 2000
+# Repeating a request that may have been executed is safe for all methods but POST.
 _SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
 
 
@@ -127,20 +127,23 @@ class RestClient(GitHubAPI):
                 proxy=proxy_url(str(target)),
             ) as response:
                 content = await response.read()
-                following = response.headers.get("Location")
-                if response.status not in _MOVED or following is None:
+                location = response.headers.get("Location")
+                if response.status not in _MOVED or location is None:
                     break
-                moved = target.join(URL(following))
-                if moved.origin() != target.origin():
+                redirect = target.join(URL(location))
+                if redirect.origin() != target.origin():
                     break
-                target = moved
-        refused = response.status >= HTTPStatus.BAD_REQUEST
-        text = content[:_ERROR_BYTES].decode(errors="replace") if refused else ""
+                target = redirect
+        is_error = response.status >= HTTPStatus.BAD_REQUEST
+        text = content[:_ERROR_BYTES].decode(errors="replace") if is_error else ""
         self._limit.learn(response.status, response.headers, text)
-        given = response.headers
-        left, limit = given.get("x-ratelimit-remaining"), given.get("x-ratelimit-limit")
-        forge_answered(target.host or "", response.status, left, limit)
-        return response.status, given, content
+        response_headers = response.headers
+        remaining, limit = (
+            response_headers.get("x-ratelimit-remaining"),
+            response_headers.get("x-ratelimit-limit"),
+        )
+        forge_answered(target.host or "", response.status, remaining, limit)
+        return response.status, response_headers, content
 
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
@@ -194,7 +197,7 @@ class RepositoryApi:
     async def delete(self, rest: str) -> None:
         await self.client.delete(self.path(rest), oauth_token=self.token)
 
-    async def found(self, path: str, *nothing: HTTPStatus) -> Any:
+    async def look_up(self, path: str, *nothing: HTTPStatus) -> Any:
         """The answer of a whole path; null where the forge says 404, or one of `nothing`."""
         try:
             return await self.client.getitem(path, oauth_token=self.token)
@@ -263,9 +266,9 @@ class Sessions:
 
     async def close(self) -> None:
         """Close every session, each on its own event loop: to be called while those still run."""
-        here = asyncio.get_running_loop()
+        own_loop = asyncio.get_running_loop()
         for loop, session in list(self._sessions.items()):
-            if loop is here:
+            if loop is own_loop:
                 await session.close()
             elif loop.is_running():
                 closing = asyncio.run_coroutine_threadsafe(session.close(), loop)

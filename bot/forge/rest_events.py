@@ -24,18 +24,18 @@ def login_of(user: _Body | None) -> str:
     return str((user or {}).get("login") or "")
 
 
-def carried(event: str, data: _Body, *parts: object) -> str:
+def identity_of(event: str, data: _Body, *parts: object) -> str:
     """The identity of a delivery's object: its repository and `parts`."""
     number = (data.get("repository") or {}).get("id", "")
     return " ".join([event, str(number), *map(str, parts)])
 
 
-def carried_comment(event: str, data: _Body) -> str:
+def comment_identity(event: str, data: _Body) -> str:
     """The identity of a version of a comment."""
     comment = data["comment"]
     # Two edits within a second have the same time.
     text = hashlib.sha256(str(comment.get("body")).encode(errors="replace")).hexdigest()[:16]
-    return carried(event, data, data["action"], comment["id"], comment["updated_at"], text)
+    return identity_of(event, data, data["action"], comment["id"], comment["updated_at"], text)
 
 
 def pusher_in(data: _Body, action: str) -> str:
@@ -64,16 +64,16 @@ def issue_comment(
 
 def unedited(
     key: PullRequestKey,
-    listed: Iterable[_Body],
+    comments: Iterable[_Body],
     since: str,
     is_program: IsProgram,
     time: Callable[[str], str] = str,
 ) -> tuple[CommentEvent, ...]:
     """The API's comments that were written at `since` or later and nobody has edited."""
     return tuple(
-        _comment(key, one, login_of(one.get("user")), is_program, time, edited=False)
-        for one in listed
-        if is_unedited(one, since)
+        _comment(key, comment, login_of(comment.get("user")), is_program, time, edited=False)
+        for comment in comments
+        if is_unedited(comment, since)
     )
 
 

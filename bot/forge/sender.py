@@ -120,5 +120,5 @@ def send_webhook(
     print(reply.status, reply.body.rstrip(), file=out or sys.stdout)
     if reply.accepted:
         return 0
-    again = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _LATER
-    return SurroundingsError.exit_code if again else UsageError.exit_code
+    is_temporary = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _LATER
+    return SurroundingsError.exit_code if is_temporary else UsageError.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, TypeVar
@@ -164,7 +165,7 @@ class LineSuggestion:
     """A suggestion on one line of a pull request's diff: `text` (Markdown), and the `replacement`.
     `name` (letters and digits) identifies the edit within the pull request.
 
-    `line` counts from 1 on the head's side; `base_line` is its number in base's `base_path`, null
+    `line` counts from 1 on the head's side; `base_line` is its number in base's `base_path`, None
     if the change added the line. `edits` are the names of its edits, for `/minimize decline`.
     """
 
@@ -195,9 +196,9 @@ def suggestion_body(suggestion: LineSuggestion, block: str) -> str:
 
 
 def suggestion_in(body: str) -> str | None:
-    """The name in the hidden marker of a suggestion's comment; null for any other comment."""
-    found = _SUGGESTION.match(body)
-    return None if found is None else found[1]
+    """The name in the hidden marker of a suggestion's comment; None for any other comment."""
+    match = _SUGGESTION.match(body)
+    return None if match is None else match[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,24 @@ class StatusReport:
     summary: str = ""
     url: str | None = None
     annotations: tuple[Annotation, ...] = ()
+
+
+# The states that a commit status does not have.
+COMMIT_STATES: Mapping[StatusState, StatusState] = {
+    "neutral": "success",
+    "action_required": "pending",
+}
+
+
+def commit_title(report: StatusReport, most: int | None = None) -> str:
+    """The text of a commit status, at most `most` characters: only it says "not evaluated"."""
+    title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
+    return title if most is None else truncated(title, most)
+
+
+def truncated(text: str, most: int) -> str:
+    """The text, truncated to `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

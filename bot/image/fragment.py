@@ -35,13 +35,13 @@ class FragmentPlan:
     """The files of a package that become a fragment of a layer.
 
     `indexes` are those of the listing's files in it, in the listing's order (no directories);
-    `moved` are the directories that links replace, with their targets.
+    `redirects` are the directories that links replace, with their targets.
     """
 
     package: Package
     listing: Listing
     indexes: tuple[int, ...]
-    moved: Mapping[str, str]
+    redirects: Mapping[str, str]
 
     def key(self, owners: Owners) -> str:
         """Return the key of the piece: package, header, selected files, their paths and owners."""
@@ -57,7 +57,7 @@ class FragmentPlan:
             location.checksum.lower(),
             self.listing.header,
             _ranges(self.indexes),
-            sorted(self.moved.items()),
+            sorted(self.redirects.items()),
             sorted((user, group, *owners.of(user, group)) for user, group in names),
         )
 
@@ -191,12 +191,12 @@ class _Pieces:
         self._copy(content, first.size)
         for index in indexes[1:]:
             entry = self._fragment.listing.files[index]
-            path = landing(entry, self._fragment.moved)
+            path = landing(entry, self._fragment.redirects)
             self._write(entry_header(_hard_link(entry, path, first.path, self._owners)))
 
     def _entry(self, index: int) -> TarEntry:
         entry = self._fragment.listing.files[index]
-        path = landing(entry, self._fragment.moved)
+        path = landing(entry, self._fragment.redirects)
         return tar_entry(entry, path, self._owners, str(self._fragment.package.nevra))
 
     def _copy(self, content: Content, size: int) -> None:

@@ -32,7 +32,7 @@ class Member:
 class Arrangement:
     """The paths of all files.
 
-    Paths have no leading slash; the root directory is empty. `moved` has, for each member, the
+    Paths have no leading slash; the root directory is empty. `redirects` has, for each member, the
     directories that links replace, with their targets. `directories` maps every directory to the
     file entry with its mode and owner, None where no package owns it. `excluded` has, for each
     member, the indexes that are not in its fragment, because another package has the path too (or
@@ -40,7 +40,7 @@ class Arrangement:
     in path order. `additional` are the real paths of the additional directories.
     """
 
-    moved: tuple[Mapping[str, str], ...]
+    redirects: tuple[Mapping[str, str], ...]
     directories: Mapping[str, FileEntry | None]
     excluded: tuple[frozenset[int], ...]
     shared: tuple[tuple[int, int], ...]
@@ -63,7 +63,7 @@ def arrange(members: Sequence[Member], additional: Sequence[str] = ()) -> Arrang
     """
     links = _links(members)
     resolver = _Resolver(links)
-    moved: list[dict[str, str]] = []
+    redirects: list[dict[str, str]] = []
     owners: dict[str, list[tuple[int, int]]] = {}
     directories: dict[str, FileEntry | None] = {}
     first_in: dict[str, int] = {}
@@ -93,7 +93,7 @@ def arrange(members: Sequence[Member], additional: Sequence[str] = ()) -> Arrang
             else:
                 _refuse_kind(member, entry, base)
                 owners.setdefault(path, []).append((number, index))
-        moved.append(own_moves)
+        redirects.append(own_moves)
     extra = tuple(resolver.directory(path) for path in additional)
     for path in extra:
         directories.setdefault(path, None)
@@ -101,13 +101,13 @@ def arrange(members: Sequence[Member], additional: Sequence[str] = ()) -> Arrang
     _refuse_mixed(members, directories, owners)
     excluded, shared = _shared(members, owners)
     ordered = {path: directories[path] for path in sorted(directories)}
-    return Arrangement(tuple(moved), ordered, excluded, shared, extra)
+    return Arrangement(tuple(redirects), ordered, excluded, shared, extra)
 
 
-def landing(entry: FileEntry, moved: Mapping[str, str]) -> str:
-    """Return the path in the layer of a file of a member, by that member's `moved`."""
+def landing(entry: FileEntry, redirects: Mapping[str, str]) -> str:
+    """Return the path in the layer of a file of a member, by that member's `redirects`."""
     directory, _, base = entry.path.rpartition("/")
-    real = moved.get(directory)
+    real = redirects.get(directory)
     if real is None:
         return entry.path[1:]
     return f"{real}/{base}" if real else base

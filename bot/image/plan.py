@@ -73,9 +73,9 @@ def plan_layer(
     place = _database_place(listings)
     arrangement = arrange(members, [place] if database else [])
     fragments = [
-        FragmentPlan(package, listing, _indexes(member, excluded), moved)
-        for package, listing, member, excluded, moved in zip(
-            ordered, listings, members, arrangement.excluded, arrangement.moved, strict=True
+        FragmentPlan(package, listing, _indexes(member, excluded), redirects)
+        for package, listing, member, excluded, redirects in zip(
+            ordered, listings, members, arrangement.excluded, arrangement.redirects, strict=True
         )
     ]
     shared = _shared(fragments, arrangement)
@@ -135,7 +135,7 @@ def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list
             fragments[number].package,
             fragments[number].listing,
             tuple(indexes),
-            fragments[number].moved,
+            fragments[number].redirects,
         )
         for number, indexes in sorted(indexes_by_member.items())
     ]
@@ -148,10 +148,10 @@ def _account_files(
     files: dict[str, FragmentPlan] = {}
     for fragment in (*fragments, *shared):
         for index in fragment.indexes:
-            path = landing(fragment.listing.files[index], fragment.moved)
+            path = landing(fragment.listing.files[index], fragment.redirects)
             if f"/{path}" in (PASSWD, GROUP):
                 files[f"/{path}"] = FragmentPlan(
-                    fragment.package, fragment.listing, (index,), fragment.moved
+                    fragment.package, fragment.listing, (index,), fragment.redirects
                 )
     return files
 
@@ -203,7 +203,7 @@ def _without(fragment: FragmentPlan, replaced: frozenset[tuple[str, int]]) -> Fr
     if not any(header == fragment.listing.header for header, _ in replaced):
         return fragment
     indexes = tuple(i for i in fragment.indexes if (fragment.listing.header, i) not in replaced)
-    return FragmentPlan(fragment.package, fragment.listing, indexes, fragment.moved)
+    return FragmentPlan(fragment.package, fragment.listing, indexes, fragment.redirects)
 
 
 def _directory(path: str, entry: FileEntry | None, owners: Owners, time: int) -> TarEntry:

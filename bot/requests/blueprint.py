@@ -50,13 +50,13 @@ def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage,
     `files` has the file's bytes.
     """
     reader = _Reader(path, files[path])
-    where = reader.line(1)
+    first_line = reader.line(1)
     try:
         data = reader.data()
     # tomllib has no limit on nesting.
     except (ValueError, RecursionError) as error:
-        unread = Unread(where, f"it is not TOML: {error}")
-        return (WrittenImage(path, path, "", "", where, (), (unread,)),)
+        unread = Unread(first_line, f"it is not TOML: {error}")
+        return (WrittenImage(path, path, "", "", first_line, (), (unread,)),)
     distribution = str(data.get("distro") or "")
     base = f"{distribution} {IMAGE_TYPE}".strip()
     return (
@@ -65,7 +65,7 @@ def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage,
             path=path,
             beneath=base,
             source=base,
-            source_line=reader.line_of("distro", distribution) if distribution else where,
+            source_line=reader.line_of("distro", distribution) if distribution else first_line,
             entries=tuple(reader.entries(data)),
             unread=tuple(reader.unread(data)),
             streams=tuple(reader.streams(data)),

@@ -110,8 +110,8 @@ def _add(
     for arch in arches:
         key = ImageKey(after.name, place.environment or SCRATCH, place.repository, arch)
         requests = [
-            None if side is None or where is None else _request(side, where, key, choices)
-            for side, where in zip((before, after), places, strict=True)
+            None if side is None or side_place is None else _request(side, side_place, key, choices)
+            for side, side_place in zip((before, after), places, strict=True)
         ]
         entries = _entries(after, place)
         result.images.append(requested_image(key, requests[0], requests[1], entries))
@@ -134,11 +134,11 @@ def _beneath_note(
     known_arches = [arch for arch in arches if place.files and choices.installed(place.files, arch)]
     if known_arches == arches:
         return f"{own} What `{image.beneath}` holds is of its rpm database, and stays as it is."
-    where = f" on {', '.join(a for a in arches if a not in known_arches)}" if known_arches else ""
+    extent = f" on {', '.join(a for a in arches if a not in known_arches)}" if known_arches else ""
     if upgraded is not None:
-        where = f", as line {upgraded.line} upgrades it"
+        extent = f", as line {upgraded.line} upgrades it"
     return (
-        f"{own} What `{image.beneath}` holds is approximate{where}: the packages of the"
+        f"{own} What `{image.beneath}` holds is approximate{extent}: the packages of the"
         f" environment {place.environment}."
     )
 
@@ -198,8 +198,8 @@ def _request(image: WrittenImage, place: Place, key: ImageKey, choices: Choices)
     own = [entry for entry in _entries(image, place) if entry.counts_on(key.arch)]
     beneath = None
     if place.environment is not None:
-        where = (choices.configuration, place.environment, place.repository, key.arch)
-        beneath = self_request(*where, [])
+        arguments = (choices.configuration, place.environment, place.repository, key.arch)
+        beneath = self_request(*arguments, [])
         installed = choices.installed(place.files, key.arch) if place.files else ()
         if installed:
             beneath = ImageRequest(beneath.key, (), installed=installed)

@@ -62,22 +62,22 @@ def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]
     """
     description = _Description(files)
     _FileReader(description, path).read()
-    where = description.source or SpecLine(path, 1, "")
+    origin = description.source or SpecLine(path, 1, "")
     if not description.manager:
-        description.unread.append(Unread(where, "no `packagemanager` installs its packages"))
+        description.unread.append(Unread(origin, "no `packagemanager` installs its packages"))
     elif description.manager not in _MANAGERS:
         description.unread.append(
-            Unread(where, f"`{description.manager}` installs no RPM packages")
+            Unread(origin, f"`{description.manager}` installs no RPM packages")
         )
     own = [name for name in description.profiles if not _is_required(name, description.profiles)]
     images = [(f"{path}:{name}", _with_required(name, description.profiles)) for name in own]
     if description.imported or not images:
         images.insert(0, (path, frozenset(description.imported)))
-    return tuple(_image(description, path, name, selection, where) for name, selection in images)
+    return tuple(_image(description, path, name, selection, origin) for name, selection in images)
 
 
 def _image(
-    description: _Description, path: str, name: str, selection: frozenset[str], where: SpecLine
+    description: _Description, path: str, name: str, selection: frozenset[str], origin: SpecLine
 ) -> WrittenImage:
     own = [
         e
@@ -89,7 +89,7 @@ def _image(
         path=path,
         beneath=description.beneath,
         source=description.beneath,
-        source_line=where,
+        source_line=origin,
         entries=tuple(e for e in own if e.text not in description.ignored),
         unread=tuple(dict.fromkeys(description.unread)),
         documentation=description.documentation,

@@ -90,7 +90,7 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
     if separator and main in files:
         inherited = {**_of_distribution(_settings(main, files[main])), **inherited}
     release = inherited["Release"].value if "Release" in inherited else ""
-    where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    first_line = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
     if (setting := inherited.get("Distribution")) is not None:
         if setting.value not in _DISTRIBUTIONS:
             why = f"`{setting.value}` is no distribution of RPM packages"
@@ -101,22 +101,24 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
     distributions = sorted(set(_distributions(path, files)) & _DISTRIBUTIONS)
     if not distributions:
         why = "no `Distribution=` names its distribution"
-        return (WrittenImage(path, path, "", "", where, (), (Unread(where, why),)),)
+        return (WrittenImage(path, path, "", "", first_line, (), (Unread(first_line, why),)),)
     images = [_Image(files, name, release) for name in distributions]
-    return tuple(_image_of(image, path, f"{path}:{image.distribution}", where) for image in images)
+    return tuple(
+        _image_of(image, path, f"{path}:{image.distribution}", first_line) for image in images
+    )
 
 
-def _image_of(image: _Image, path: str, name: str, where: SpecLine) -> WrittenImage:
+def _image_of(image: _Image, path: str, name: str, origin: SpecLine) -> WrittenImage:
     _read(image, path, ())
     entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
     if not (image.lists["package"] or image.unread):
-        image.unread.append(Unread(where, "no `Packages=` that applies names its packages"))
+        image.unread.append(Unread(origin, "no `Packages=` that applies names its packages"))
     return WrittenImage(
         name=name,
         path=path,
         beneath="",
         source=f"{image.distribution}:{image.release}" if image.release else image.distribution,
-        source_line=where,
+        source_line=origin,
         entries=tuple(entries),
         unread=tuple(dict.fromkeys(image.unread)),
         documentation=image.documentation,

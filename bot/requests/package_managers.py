@@ -101,8 +101,8 @@ def manager_line(command: Command) -> ManagerLine | None:
 
 
 def _unread(command: Command, why: str, line: int | None = None) -> ManagerLine:
-    where = command.words[0].line if line is None else line
-    return ManagerLine("unread", command.name, where, why=why)
+    number = command.words[0].line if line is None else line
+    return ManagerLine("unread", command.name, number, why=why)
 
 
 def _hidden(command: Command) -> ManagerLine | None:

@@ -48,11 +48,11 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
     if not isinstance(text.data, dict):
         return (_unreadable(path, line(1), "it is not a mapping"),)
     reader = _Reader(text, text.data, line, path.rpartition("/")[0], files)
-    beneath, source, where, unread = reader.context()
+    beneath, source, origin, unread = reader.context()
     problems = tuple(dict.fromkeys((*unread, *reader.unread())))
     return (
         WrittenImage(
-            path, path, beneath, source, where, tuple(reader.entries()), problems,
+            path, path, beneath, source, origin, tuple(reader.entries()), problems,
         ),
     )  # fmt: skip
 
@@ -113,9 +113,9 @@ class _Reader:
     def context(self) -> tuple[str, str, SpecLine, list[Unread]]:
         """Return base image, image with the repositories, the context's line, and problems."""
         context = self.data.get("context")
-        where = self.at("context") if context is not None else self.line(1)
+        origin = self.at("context") if context is not None else self.line(1)
         if not isinstance(context, dict):
-            return "", "", where, []
+            return "", "", origin, []
         image = context.get("image")
         if isinstance(image, str):
             return image, image, self.at("context", "image"), []
@@ -124,23 +124,23 @@ class _Reader:
         if "containerfile" in context:
             return self._of_containerfile(context["containerfile"])
         kind = next(iter(context), "")
-        return "", "", where, [Unread(where, f"the context `{kind}` is not evaluated")]
+        return "", "", origin, [Unread(origin, f"the context `{kind}` is not evaluated")]
 
     def _of_containerfile(self, value: Any) -> tuple[str, str, SpecLine, list[Unread]]:
         """Return the context of a stage of a Containerfile: the image that it is built on."""
-        where = self.at("context", "containerfile")
+        origin = self.at("context", "containerfile")
         fields = value if isinstance(value, dict) else {"file": value}
         if "imagePattern" in fields:
-            return "", "", where, [Unread(where, "`imagePattern` is not evaluated")]
+            return "", "", origin, [Unread(origin, "`imagePattern` is not evaluated")]
         path = joined_path(self.folder, str(fields.get("file") or "Containerfile"))
         number = str(fields.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():
-            return "", "", where, [Unread(where, f"`{path}` does not exist")]
+            return "", "", origin, [Unread(origin, f"`{path}` does not exist")]
         base = stage_base(content, str(fields.get("stageName") or ""), int(number))
         if not base:
-            return "", "", where, [Unread(where, f"the base image in `{path}` is not known")]
-        return base, base, where, []
+            return "", "", origin, [Unread(origin, f"the base image in `{path}` is not known")]
+        return base, base, origin, []
 
 
 _ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
@@ -155,10 +155,10 @@ def _name_and_arches(entry: object) -> tuple[str | None, tuple[str, ...]]:
     arches = entry.get("arches")
     if not isinstance(arches, dict):
         return str(entry["name"]), ()
-    only, others = _list(arches.get("only")), _list(arches.get("not"))
+    only, excluded = _list(arches.get("only")), _list(arches.get("not"))
     if only:
-        return str(entry["name"]), tuple(a for a in only if a not in others)
-    return str(entry["name"]), tuple(a for a in _ARCHES if a not in others) if others else ()
+        return str(entry["name"]), tuple(a for a in only if a not in excluded)
+    return str(entry["name"]), tuple(a for a in _ARCHES if a not in excluded) if excluded else ()
 
 
 def _list(value: object) -> list[str]:

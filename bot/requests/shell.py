@@ -130,9 +130,9 @@ def _words(token: _Token, variables: Mapping[str, str]) -> Iterator[Word]:
         if quoted or "$" not in text:
             parts[-1] += expanded
         else:
-            first, *others = re.split(r"\s+", expanded)
+            first, *rest = re.split(r"\s+", expanded)
             parts[-1] += first
-            parts += others
+            parts += rest
     for part in parts:
         if part or solid or not known:
             yield Word(part, token.line, known)

@@ -143,7 +143,7 @@ class StageReader:
                 stage.configured = self.line(changed_words[0].line)
             if manager is None:
                 continue
-            where = self.line(manager.line)
+            line_of_manager = self.line(manager.line)
             if manager.action in CHANGING:
                 first_line = self.line(command.words[0].line)
                 stage.installs.append(Install(first_line, manager, removes_caches))
@@ -151,9 +151,9 @@ class StageReader:
                     why = "its repositories were changed by an earlier command"
                     stage.unread.append(Unread(stage.configured, why))
             elif manager.action == "upgrade":
-                stage.upgraded = stage.upgraded or where
+                stage.upgraded = stage.upgraded or line_of_manager
             elif manager.action == "unread":
-                stage.unread.append(Unread(where, manager.why))
+                stage.unread.append(Unread(line_of_manager, manager.why))
 
 
 def _values(text: str, variables: Mapping[str, str]) -> dict[str, str]:

@@ -53,12 +53,12 @@ def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, 
     """Return the image of a treefile; `files` has the bytes of it and of its includes."""
     tree = _Tree(files)
     _read(tree, path)
-    where = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
-    weak, line = tree.weak or (True, where)
+    first_line = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    weak, line = tree.weak or (True, first_line)
     if weak:
         tree.entries.append(Entry("weak", "", line))
     unread = tuple(dict.fromkeys(tree.unread))
-    return (WrittenImage(path, path, "", "", where, tuple(tree.entries), unread),)
+    return (WrittenImage(path, path, "", "", first_line, tuple(tree.entries), unread),)
 
 
 def _read(tree: _Tree, path: str) -> None:
@@ -85,11 +85,11 @@ def _read(tree: _Tree, path: str) -> None:
         tree.weak = weak, reader.at("recommends")
     tree.entries += reader.entries()
     tree.unread += reader.unread()
-    for included, where in reader.includes():
+    for included, origin in reader.includes():
         if included in tree.files and len(tree.read) < _MOST_INCLUDED:
             _read(tree, included)
         elif included not in tree.read:
-            tree.unread.append(Unread(where, f"it includes `{included}`, which is not there"))
+            tree.unread.append(Unread(origin, f"it includes `{included}`, which is not there"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ class _File:
             if "${" in entry.text:
                 yield Unread(entry.line, f"`{entry.text}` has a variable")
         if "conditional-include" in self.data:
-            where = self.at("conditional-include")
-            yield Unread(where, "which files are included depends on a condition")
+            origin = self.at("conditional-include")
+            yield Unread(origin, "which files are included depends on a condition")
         for name in ("modules", "extensions"):
             if self.data.get(name):
                 yield Unread(self.at(name), f"`{name}` is not evaluated")

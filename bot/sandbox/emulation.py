@@ -93,8 +93,8 @@ def why_not_run(arch: str) -> SurroundingsError | None:
     """
     machine = _MACHINES.get(arch)
     if machine is None:
-        known = ", ".join(known_architectures())
-        raise UsageError(f"There is no test program for {arch}.", f"Known are {known}.")
+        names = ", ".join(known_architectures())
+        raise UsageError(f"There is no test program for {arch}.", f"Known are {names}.")
     try:
         failure = _test_failure(machine)
     except SandboxError as error:

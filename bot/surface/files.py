@@ -113,7 +113,7 @@ def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
     for fragment in fragments:
         for index in fragment.indexes:
             entry = fragment.listing.files[index]
-            yield landing(entry, fragment.moved), entry
+            yield landing(entry, fragment.redirects), entry
     for grown in plan.account_files:
         entry = FileEntry(
             path=f"/{grown.entry.path}", mode=grown.entry.mode, size=grown.entry.size,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import suggested
+from bot.demo.forge.state import suggestion_text
 from bot.demo.forge.values import Pull
 from bot.engine.database import prepared_url
 from bot.engine.desired import Claim, Phase
@@ -222,7 +222,7 @@ async def test_a_suggestion_is_written_once_and_says_what_it_saves(world: World)
     assert made.line.number == 2
     assert "57" in made.body
     assert "`/minimize decline nginx:perl REASON`" in made.body
-    assert suggested(made) == "Recommends: perl"
+    assert suggestion_text(made) == "Recommends: perl"
 
 
 @pytest.mark.parametrize("why", ["a stranger's", "a trace", "the settings", "silent"])

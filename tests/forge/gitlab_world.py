@@ -52,7 +52,7 @@ async def gitlab_world(tmp_path: Path) -> AsyncIterator[World]:
 
         async def sleep(seconds: float) -> None:
             waits.append(seconds)
-            client.rate_limit._held = 0.0  # the time is over
+            client.rate_limit._held_until = 0.0  # the time is over
 
         token = local.token("minimize-bot")
         client = GitLabClient(local.url, token, sleep)

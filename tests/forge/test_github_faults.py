@@ -27,7 +27,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     async def note(self, seconds: float) -> None:
         waited.append(round(seconds, 1))
-        self._limit._held = 0.0  # the time is over
+        self._limit._held_until = 0.0  # the time is over
 
     monkeypatch.setattr(rest.RestClient, "sleep", note)
     return waited

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import line_now, suggested
+from bot.demo.forge.state import line_now, suggestion_text
 from bot.demo.forge.values import Comment, Pull, Repository
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
@@ -69,7 +69,7 @@ async def test_a_suggestion_is_on_its_line_and_can_be_applied(world: World) -> N
     (made,) = world.comments
     assert made.line is not None
     assert (made.line.path, made.line.number) == ("nginx.spec", 6)
-    assert suggested(made) == "Recommends: perl"
+    assert suggestion_text(made) == "Recommends: perl"
     assert world.local.state.comments_of(world.pull) == []
 
 
@@ -114,7 +114,7 @@ async def test_an_answered_one_stays_and_says_that_it_holds_no_more(world: World
     world.local.state.add_comment(world.pull, jonas, "Why?", line=made.line, thread=made.id)
     await world.put()
     assert [one.user.login for one in world.comments][1:] == ["jonas"]
-    assert suggested(made) is None
+    assert suggestion_text(made) is None
     assert "Not suggested any more" in made.body
 
 
@@ -124,7 +124,7 @@ async def test_a_changed_line_has_a_new_suggestion_in_the_place_of_the_old(world
     await world.local.push(world.repository, "topic", files, "Version", user="jonas")
     await world.put(replace(PERL, replacement="Recommends: perl >= 5"))
     open_ = [one for one in world.comments if suggestion_in(one.body) and not one.resolved]
-    assert [suggested(one) for one in open_] == ["Recommends: perl >= 5"]
+    assert [suggestion_text(one) for one in open_] == ["Recommends: perl >= 5"]
     assert line_now(open_[0]) is not None
 
 
@@ -132,7 +132,7 @@ async def test_an_unchanged_line_that_the_diff_shows_takes_one_others_do_not(wor
     shown = replace(PERL, name="e2", line=7, base_line=6, replacement="# four")
     far = replace(PERL, name="e3", line=20, base_line=19, replacement="# far")
     await world.put(shown, far)
-    assert [suggested(one) for one in world.comments] == ["# four"]
+    assert [suggestion_text(one) for one in world.comments] == ["# four"]
 
 
 async def test_a_strangers_suggestion_with_our_marker_is_not_ours(world: World) -> None:

@@ -153,13 +153,13 @@ def build_reference_distribution(
     Raises SurroundingsError if this machine lacks a program, or the mirror fails.
     """
     progress = progress or Silent()
-    found = find_reference_distribution(cache)
-    if found is not None:
-        return found
+    distribution = find_reference_distribution(cache)
+    if distribution is not None:
+        return distribution
     with build_lock(cache, progress):
-        found = find_reference_distribution(cache)
-        if found is not None:
-            return found
+        distribution = find_reference_distribution(cache)
+        if distribution is not None:
+            return distribution
         check_tools()
         root = place(cache)
         draft = root.with_name(root.name + ".new")
@@ -171,10 +171,10 @@ def build_reference_distribution(
         write_record(draft, root, debian.suite, debian.versions)
         shutil.rmtree(root, ignore_errors=True)
         draft.replace(root)
-    found = find_reference_distribution(cache)
-    assert found is not None
-    progress.message(f"The reference distribution is in {found.root}")
-    return found
+    distribution = find_reference_distribution(cache)
+    assert distribution is not None
+    progress.message(f"The reference distribution is in {distribution.root}")
+    return distribution
 
 
 @contextmanager
@@ -221,21 +221,21 @@ def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
 
 def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progress) -> Debian:
     apts = [open_apt(directory / arch, arch, suite) for arch in DEBIAN_ARCH]
-    done = progress.step(f"Index of Debian {suite.number}", len(apts))
-    indexes = dict(zip(DEBIAN_ARCH, _map_in_threads(update, apts, done, workers=4), strict=True))
+    advance = progress.step(f"Index of Debian {suite.number}", len(apts))
+    indexes = dict(zip(DEBIAN_ARCH, _map_in_threads(update, apts, advance, workers=4), strict=True))
     packages: dict[str, dict[str, Path]] = {}
     versions: dict[str, str] = {}
-    done = progress.step("Packages of the mirror", len(apts) + len(SOURCES))
+    advance = progress.step("Packages of the mirror", len(apts) + len(SOURCES))
     for apt in apts:
         index = PackageIndex.read(indexes[apt.arch])
         names = roots(buildroot=apt.arch == BUILT_ARCH)
         packages[apt.arch] = fetch_packages(apt, index, names, directory / "packages")
         for source in SOURCES:
             versions[source] = index.fields(source)["Version"]
-        done()
+        advance()
     for source in SOURCES:
         download_source(apts[0], source, sources)
-        done()
+        advance()
     return Debian(suite, packages, versions)
 
 
@@ -282,24 +282,28 @@ def make_repositories(debian: Debian, root: Path, progress: Progress) -> None:
     rpm = open_rpm(work / "rpm")
     debs = sorted({deb for files in debian.packages.values() for deb in files.values()})
     trees = {deb: work / "trees" / deb.stem for deb in debs}
-    done = progress.step("Unpacking", len(debs))
-    scanned = dict(
-        zip(debs, _map_in_threads(lambda deb: scan(deb, trees[deb], rpm), debs, done), strict=True)
+    advance = progress.step("Unpacking", len(debs))
+    scans = dict(
+        zip(
+            debs,
+            _map_in_threads(lambda deb: scan(deb, trees[deb], rpm), debs, advance),
+            strict=True,
+        )
     )
-    jobs = [*_own_recipes(debian, work / "trees"), *_recipes(debian, scanned)]
+    jobs = [*_own_recipes(debian, work / "trees"), *_recipes(debian, scans)]
     rpms = root / "packages"
-    done = progress.step("Repackaging", len(jobs))
-    written = _map_in_threads(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, done)
+    advance = progress.step("Repackaging", len(jobs))
+    packages = _map_in_threads(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, advance)
     revision = max(job[0].time for job in jobs)
-    done = progress.step("Writing repositories", len(debian.packages))
+    advance = progress.step("Writing repositories", len(debian.packages))
     for arch in debian.packages:
-        mine = [
+        own = [
             path
-            for (made, target), path in zip(jobs, written, strict=True)
-            if _belongs(made, target, arch, debian)
+            for (package, target), path in zip(jobs, packages, strict=True)
+            if _belongs(package, target, arch, debian)
         ]
-        _publish(mine, root / "repositories" / arch, revision)
-        done()
+        _publish(own, root / "repositories" / arch, revision)
+        advance()
     shutil.rmtree(rpms)
     shutil.rmtree(work)
 
@@ -310,34 +314,34 @@ def _own_recipes(debian: Debian, trees: Path) -> Iterable[tuple[Recipe, str]]:
         yield macros_recipe(trees / f"macros-{arch}", debian.suite, arch), arch
 
 
-def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
+def _recipes(debian: Debian, scans: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
     """Every package once, with the architecture for rpmbuild; noarch ones with the first."""
-    seen: set[Path] = set()
+    converted: set[Path] = set()
     for arch, files in debian.packages.items():
-        providers = elf_providers({name: scanned[deb].elf for name, deb in files.items()})
-        among = PackageSet(
-            {name: scanned[deb].unpacked.fields for name, deb in files.items()}, debian.suite.dist
+        providers = elf_providers({name: scans[deb].elf for name, deb in files.items()})
+        package_set = PackageSet(
+            {name: scans[deb].unpacked.fields for name, deb in files.items()}, debian.suite.dist
         )
         for name, deb in files.items():
-            if deb in seen:
+            if deb in converted:
                 continue
-            seen.add(deb)
-            package = scanned[deb]
+            converted.add(deb)
+            package = scans[deb]
             linked = linked_packages(name, package.elf, providers)
-            made = recipe(
+            result = recipe(
                 package,
                 debian.suite.dist,
                 linked,
-                among,
+                package_set,
                 directories=FILESYSTEM_DIRECTORIES,
             )
-            yield made, arch
+            yield result, arch
 
 
-def _belongs(made: Recipe, target: str, arch: str, debian: Debian) -> bool:
-    if made.arch != "noarch":
+def _belongs(package: Recipe, target: str, arch: str, debian: Debian) -> bool:
+    if package.arch != "noarch":
         return target == arch
-    return made.name in debian.packages[arch] or made.name == "filesystem"
+    return package.name in debian.packages[arch] or package.name == "filesystem"
 
 
 def _publish(rpms: Sequence[Path], repository: Path, revision: int) -> None:
@@ -354,7 +358,7 @@ def _publish(rpms: Sequence[Path], repository: Path, revision: int) -> None:
 def _map_in_threads(
     work: Callable[[_T], _R],
     items: Sequence[_T],
-    done: Callable[[], None],
+    advance: Callable[[], None],
     workers: int | None = None,
 ) -> list[_R]:
     """Call `work` on each item in threads, as other programs do the work; return the results in
@@ -365,7 +369,7 @@ def _map_in_threads(
             results = []
             for future in futures:
                 results.append(future.result())
-                done()
+                advance()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

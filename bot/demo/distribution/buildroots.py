@@ -23,7 +23,7 @@ from bot.demo.distribution.debian import DEBIAN_ARCH
 from bot.demo.distribution.fetch import BUILT_ARCH, PackageIndex, open_apt, roots, update
 from bot.demo.distribution.reference import ReferenceDistribution, place, write_documents
 
-_MADE = "made"
+_MARKER = "made"
 
 
 def with_buildroot(
@@ -38,22 +38,22 @@ def with_buildroot(
         return distribution
     progress = progress or Silent()
     root = place(cache) / "buildroots" / arch
-    if not (root / _MADE).exists():
+    if not (root / _MARKER).exists():
         with build_lock(cache, progress):
-            if not (root / _MADE).exists():
+            if not (root / _MARKER).exists():
                 _make(distribution, cache, arch, root, progress)
     # Written each time: the cache may have been moved.
     repositories = root / "repositories"
-    for other in DEBIAN_ARCH:
-        link = repositories / other
-        if other != arch:
+    for foreign in DEBIAN_ARCH:
+        link = repositories / foreign
+        if foreign != arch:
             link.unlink(missing_ok=True)
-            link.symlink_to(distribution.repository_directory(other))
+            link.symlink_to(distribution.repository_directory(foreign))
     write_documents(root / "config", repositories, distribution.suite)
     return replace(
         distribution,
         config_dir=root / "config",
-        repositories={one: (repositories / one).as_uri() for one in DEBIAN_ARCH},
+        repositories={name: (repositories / name).as_uri() for name in DEBIAN_ARCH},
     )
 
 
@@ -71,6 +71,6 @@ def _make(
     index = PackageIndex.read(update(apt))
     files = fetch_packages(apt, index, roots(buildroot=True), directory / "packages")
     make_repositories(Debian(suite, {arch: files}, {}), draft, progress)
-    (draft / _MADE).touch()
+    (draft / _MARKER).touch()
     shutil.rmtree(root, ignore_errors=True)
     draft.replace(root)

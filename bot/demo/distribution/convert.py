@@ -133,12 +133,12 @@ def recipe(
     scanned: Scanned,
     dist: str,
     linked: frozenset[str],
-    among: PackageSet,
+    package_set: PackageSet,
     directories: frozenset[str] = frozenset(),
 ) -> Recipe:
     """The recipe of a package.
 
-    `linked` are the packages it needs by ELF capabilities, `among` all packages of its
+    `linked` are the packages it needs by ELF capabilities, `package_set` all packages of its
     architecture, `directories` those of the `filesystem` package.
     """
     fields = scanned.unpacked.fields
@@ -147,9 +147,9 @@ def recipe(
     summary, _, description = fields.get("Description", name).partition("\n")
     own = DEPENDENCIES.get(name, NONE)
     evr = package_evr(version, dist)
-    named = requires(name, fields, dist, linked)
+    requirements = requires(name, fields, dist, linked)
     if own.requires is not None:
-        named = tuple(text.format(evr=evr) for text in own.requires)
+        requirements = tuple(text.format(evr=evr) for text in own.requires)
     return Recipe(
         name=name,
         evr=evr,
@@ -165,13 +165,13 @@ def recipe(
         entries=scanned.unpacked.entries,
         time=scanned.unpacked.time,
         config_files=scanned.unpacked.config_files,
-        requires=tuple(dict.fromkeys((*named, *own.more_requires))),
+        requires=tuple(dict.fromkeys((*requirements, *own.extra_requires))),
         provides=(
             *(provides(fields, dist) if own.provides is None else own.provides),
-            *own.more_provides,
+            *own.extra_provides,
         ),
-        conflicts=tuple(conflicts(name, fields, among, dist)),
-        obsoletes=tuple(obsoletes(name, fields, among)),
+        conflicts=tuple(conflicts(name, fields, package_set, dist)),
+        obsoletes=tuple(obsoletes(name, fields, package_set)),
         recommends=weak("Recommends", fields, dist),
         suggests=weak("Suggests", fields, dist),
         enhances=weak("Enhances", fields, dist),
@@ -210,15 +210,15 @@ def write_rpm(recipe: Recipe, target_arch: str, rpm: Rpm, output: Path) -> Path:
         errors="replace",
         check=False,
     )
-    built = work / "out" / f"{recipe.name}.rpm"
-    if finished.returncode != 0 or not built.exists():
+    file = work / "out" / f"{recipe.name}.rpm"
+    if finished.returncode != 0 or not file.exists():
         complaint = "\n".join(finished.stderr.strip().splitlines()[-12:])
         raise SurroundingsError(f"rpmbuild could not repackage {recipe.name}: {complaint}")
     output.mkdir(parents=True, exist_ok=True)
     evr = recipe.evr
     place = output / f"{recipe.name}-{evr.version}-{evr.release}.{recipe.arch}.rpm"
-    os.utime(built, (recipe.time, recipe.time))
-    built.replace(place)
+    os.utime(file, (recipe.time, recipe.time))
+    file.replace(place)
     shutil.rmtree(work)
     return place
 
@@ -270,16 +270,16 @@ def linked_packages(
 
     `providers` maps a capability to the packages of the same architecture that provide it.
     """
-    found: set[str] = set()
+    packages: set[str] = set()
     for capability in elf.requires - elf.provides:
-        found |= providers.get(capability, frozenset())
-    return frozenset(found - {name})
+        packages |= providers.get(capability, frozenset())
+    return frozenset(packages - {name})
 
 
 def elf_providers(packages: Mapping[str, ElfDependencies]) -> dict[str, frozenset[str]]:
     """A map from capabilities to the packages that provide them."""
-    found: dict[str, set[str]] = {}
+    names_by_capability: dict[str, set[str]] = {}
     for name, elf in packages.items():
         for capability in elf.provides:
-            found.setdefault(capability, set()).add(name)
-    return {capability: frozenset(names) for capability, names in found.items()}
+            names_by_capability.setdefault(capability, set()).add(name)
+    return {capability: frozenset(names) for capability, names in names_by_capability.items()}

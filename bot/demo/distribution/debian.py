@@ -154,13 +154,13 @@ def needed_groups(package: str, fields: Mapping[str, str]) -> tuple[Group, ...]:
     groups: dict[Group, None] = {}
     for field in ("Pre-Depends", "Depends"):
         for group in parse_relations(fields.get(field, "")):
-            needed = tuple(a for a in group if a.name not in tools)
-            if needed:
-                groups[needed] = None
+            alternatives = tuple(a for a in group if a.name not in tools)
+            if alternatives:
+                groups[alternatives] = None
     return tuple(groups)
 
 
-def written(group: Group, dist: str) -> str:
+def rpm_relation(group: Group, dist: str) -> str:
     """A group in rpm's syntax: a capability, or a rich dependency of the alternatives."""
     capabilities = tuple(dict.fromkeys(a.capability(dist) for a in group))
     return capabilities[0] if len(capabilities) == 1 else f"({' or '.join(capabilities)})"
@@ -178,7 +178,7 @@ def requires(
     """
     return tuple(
         dict.fromkeys(
-            written(group, dist)
+            rpm_relation(group, dist)
             for group in needed_groups(package, fields)
             if not any(a.name in linked for a in group)
         )
@@ -187,11 +187,11 @@ def requires(
 
 def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
     """The Recommends, Suggests or Enhances, without packages that only maintainer scripts call."""
-    needed = (
+    groups = (
         tuple(a for a in group if a.name not in SCRIPT_TOOLS)
         for group in parse_relations(fields.get(field, ""))
     )
-    return tuple(dict.fromkeys(written(group, dist) for group in needed if group))
+    return tuple(dict.fromkeys(rpm_relation(group, dist) for group in groups if group))
 
 
 def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
@@ -237,8 +237,8 @@ class PackageSet:
 
     def named_by_rpm(self, alternative: Alternative) -> frozenset[str]:
         """The packages that the relation names in rpm."""
-        found = self._pool.whatprovides(self._capability(alternative))
-        return frozenset(solvable.name for solvable in found)
+        solvables = self._pool.whatprovides(self._capability(alternative))
+        return frozenset(solvable.name for solvable in solvables)
 
     def named_by_debian(self, alternative: Alternative) -> frozenset[str]:
         """The packages that a relation names in Debian."""
@@ -250,39 +250,41 @@ class PackageSet:
 
 
 def _holds(version: str, alternative: Alternative) -> bool:
-    ours, bound_ = NativeVersion(version), NativeVersion(alternative.version)
+    own, bound_ = NativeVersion(version), NativeVersion(alternative.version)
     return {
-        "<<": ours < bound_,
-        "<=": ours <= bound_,
-        "=": ours == bound_,
-        ">=": ours >= bound_,
-        ">>": ours > bound_,
+        "<<": own < bound_,
+        "<=": own <= bound_,
+        "=": own == bound_,
+        ">=": own >= bound_,
+        ">>": own > bound_,
     }[{"<": "<=", ">": ">="}.get(alternative.operator, alternative.operator)]
 
 
-def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: str) -> list[str]:
+def conflicts(
+    package: str, fields: Mapping[str, str], package_set: PackageSet, dist: str
+) -> list[str]:
     """The Conflicts in rpm: Breaks and Conflicts that name the same packages in both systems."""
-    agreed: dict[str, None] = {}
+    capabilities: dict[str, None] = {}
     for alternative in (*_relations(fields, "Breaks"), *_relations(fields, "Conflicts")):
-        debian = among.named_by_debian(alternative) - {package}
-        rpm = among.named_by_rpm(alternative)
+        debian = package_set.named_by_debian(alternative) - {package}
+        rpm = package_set.named_by_rpm(alternative)
         if debian == rpm:  # rpm's Conflicts must not name the package itself either
-            agreed[alternative.capability(dist)] = None
-    return list(agreed)
+            capabilities[alternative.capability(dist)] = None
+    return list(capabilities)
 
 
-def obsoletes(package: str, fields: Mapping[str, str], among: PackageSet) -> list[str]:
+def obsoletes(package: str, fields: Mapping[str, str], package_set: PackageSet) -> list[str]:
     """The Obsoletes in rpm: packages that it replaces, provides and conflicts with, unversioned. By
     these Debian marks that a package replaced another (Debian policy, 7.6.2).
 
     Names that the set still has are left out, as rpm would remove them.
     """
-    wanted: set[str] | None = None
+    common: set[str] | None = None
     for field in ("Replaces", "Conflicts", "Provides"):
         names = {a.name for a in _relations(fields, field) if not a.operator}
-        wanted = names if wanted is None else wanted & names
+        common = names if common is None else common & names
     return sorted(
-        name for name in wanted or () if among.named_by_rpm(Alternative(name)) <= {package}
+        name for name in common or () if package_set.named_by_rpm(Alternative(name)) <= {package}
     )
 
 

@@ -90,12 +90,12 @@ def update(apt: Apt) -> Path:
     for stale in (apt.directory / "lists").glob("*_Packages*"):
         stale.unlink()
     _apt_get(apt, "update")
-    found = sorted((apt.directory / "lists").glob(f"*_binary-{apt.debian_arch}_Packages"))
-    if len(found) != 1:
+    indexes = sorted((apt.directory / "lists").glob(f"*_binary-{apt.debian_arch}_Packages"))
+    if len(indexes) != 1:
         raise MirrorError(
             f"{apt.mirror} has no package index of {apt.suite.codename} for {apt.debian_arch}."
         )
-    return found[0]
+    return indexes[0]
 
 
 def download(apt: Apt, packages: Sequence[tuple[str, str]], directory: Path) -> None:
@@ -214,29 +214,29 @@ def roots(*, buildroot: bool) -> tuple[str, ...]:
 
 def select(index: PackageIndex, names: Iterable[str]) -> Selection:
     """The closure of `names` in the index, by first alternatives and preferred providers."""
-    wanted = list(names)
-    chosen: dict[str, None] = {}
+    pending = list(names)
+    selected: dict[str, None] = {}
     unmet: list[str] = []
-    while wanted:
-        name = wanted.pop()
-        if name in chosen:
+    while pending:
+        name = pending.pop()
+        if name in selected:
             continue
         if name not in index:
             unmet.append(name)
             continue
-        chosen[name] = None
+        selected[name] = None
         for group in needed_groups(name, index.fields(name)):
-            choice = _choice(index, group, chosen)
+            choice = _choice(index, group, selected)
             if choice is None:
                 unmet.append(f"{name}: {' | '.join(a.name for a in group)}")
             else:
-                wanted.append(choice)
-    return Selection(tuple(sorted(chosen)), tuple(sorted(unmet)))
+                pending.append(choice)
+    return Selection(tuple(sorted(selected)), tuple(sorted(unmet)))
 
 
-def _choice(index: PackageIndex, group: Group, chosen: dict[str, None]) -> str | None:
+def _choice(index: PackageIndex, group: Group, selected: dict[str, None]) -> str | None:
     for alternative in group:
-        if alternative.name in chosen:
+        if alternative.name in selected:
             return alternative.name
     for alternative in group:
         name = alternative.name
@@ -246,7 +246,7 @@ def _choice(index: PackageIndex, group: Group, chosen: dict[str, None]) -> str |
             return name
         providers = index.providers(name)
         if providers:
-            return next((p for p in providers if p in chosen), providers[0])
+            return next((p for p in providers if p in selected), providers[0])
     return None
 
 
@@ -293,13 +293,13 @@ class PackageIndex:
 
     @cached_property
     def _providers(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
+        names_by_virtual: dict[str, list[str]] = {}
         for name, stanza in self._stanzas.items():
             match = _PROVIDES.search(stanza)
             if match is not None:
-                for provided in match[1].split(","):
-                    found.setdefault(provided.split("(")[0].strip(), []).append(name)
-        return {virtual: tuple(sorted(names)) for virtual, names in found.items()}
+                for text in match[1].split(","):
+                    names_by_virtual.setdefault(text.split("(")[0].strip(), []).append(name)
+        return {virtual: tuple(sorted(names)) for virtual, names in names_by_virtual.items()}
 
     def providers(self, virtual: str) -> tuple[str, ...]:
         """The names of the packages that provide a virtual one, sorted."""

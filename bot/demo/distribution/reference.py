@@ -69,9 +69,9 @@ class _Record(TypedDict):
 
 def default_cache() -> Path:
     """MINIMIZE_CACHE, or `minimize` in the user's cache directory."""
-    chosen = os.environ.get("MINIMIZE_CACHE")
-    if chosen:
-        return Path(chosen)
+    directory = os.environ.get("MINIMIZE_CACHE")
+    if directory:
+        return Path(directory)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minimize"
 
 
@@ -87,16 +87,16 @@ def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
     """
     root = place(cache)
     try:
-        made: _Record = json.loads((root / "distribution.json").read_text())
+        record: _Record = json.loads((root / "distribution.json").read_text())
     except FileNotFoundError:
         return None
     with contextlib.suppress(OSError):  # another user's
         os.utime(root / "distribution.json")
-    suite = next(suite for suite in SUITES if suite.codename == made["suite"])
-    if made["root"] != str(root) or made.get("documents") != DOCUMENTS_FORMAT:
+    suite = next(suite for suite in SUITES if suite.codename == record["suite"])
+    if record["root"] != str(root) or record.get("documents") != DOCUMENTS_FORMAT:
         write_documents(root / "config", root / "repositories", suite)
-        write_record(root, root, suite, made["versions"])
-    return _value(root, suite, made["versions"])
+        write_record(root, root, suite, record["versions"])
+    return _value(root, suite, record["versions"])
 
 
 def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
@@ -150,7 +150,7 @@ def write_repository(root: Path, packages: Iterable[Path], revision: int) -> Non
     createrepo_c = createrepo()
     ordered = sorted(packages)
 
-    def described() -> Iterable[Any]:
+    def records() -> Iterable[Any]:
         for path in ordered:
             package = createrepo_c.package_from_rpm(
                 str(path),
@@ -161,7 +161,7 @@ def write_repository(root: Path, packages: Iterable[Path], revision: int) -> Non
             package.time_file = revision
             yield package
 
-    write_metadata(root, described, len(ordered), revision)
+    write_metadata(root, records, len(ordered), revision)
 
 
 def write_metadata(
@@ -252,12 +252,12 @@ def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFil
         )
     folder = files("bot.demo.distribution").joinpath("nginx")
     base = {
-        SPEC: _versioned(folder.joinpath(SPEC).read_text(), evr.version, evr.release).encode(),
+        SPEC: _with_version(folder.joinpath(SPEC).read_text(), evr.version, evr.release).encode(),
         "nginx.conf": folder.joinpath("nginx.conf").read_bytes(),
         "nginx.service": folder.joinpath("nginx.service").read_bytes(),
         f"nginx-{evr.version}.tar.gz": tarball.read_bytes(),
     }
-    return RepositoryFiles(base, {**base, SPEC: _changed(base[SPEC].decode()).encode()})
+    return RepositoryFiles(base, {**base, SPEC: _edited(base[SPEC].decode()).encode()})
 
 
 def crcsum_repository_files() -> RepositoryFiles:
@@ -281,24 +281,24 @@ def crcsum_repository_files() -> RepositoryFiles:
     )
 
 
-def _versioned(spec: str, version: str, release: str) -> str:
+def _with_version(spec: str, version: str, release: str) -> str:
     spec = re.sub(r"(?m)^(Version:\s+).*$", rf"\g<1>{version}", spec, count=1)
     spec = re.sub(r"(?m)^(Release:\s+).*$", rf"\g<1>{release}%{{?dist}}", spec, count=1)
     return re.sub(r"(?m)^(\* .* - ).*$", rf"\g<1>{version}-{release}", spec, count=1)
 
 
-def _changed(spec: str) -> str:
+def _edited(spec: str) -> str:
     """The spec file of the pull request: with edits, the next release and a changelog entry."""
-    for before, after in _EDITS:
-        if spec.count(before) != 1:
-            raise ValueError(f"the demo's spec file has no single line {before.strip()!r}")
-        spec = spec.replace(before, after)
+    for old, new in _EDITS:
+        if spec.count(old) != 1:
+            raise ValueError(f"the demo's spec file has no single line {old.strip()!r}")
+        spec = spec.replace(old, new)
     version = _tag(spec, "Version")
     release = _tag(spec, "Release").removesuffix("%{?dist}")
-    following = _next_release(release)
-    spec = re.sub(r"(?m)^(Release:\s+).*$", rf"\g<1>{following}%{{?dist}}", spec, count=1)
+    next_number = _next_release(release)
+    spec = re.sub(r"(?m)^(Release:\s+).*$", rf"\g<1>{next_number}%{{?dist}}", spec, count=1)
     entry = (
-        f"* Mon Jun 12 2023 Web Maintainers <web@example.org> - {version}-{following}\n"
+        f"* Mon Jun 12 2023 Web Maintainers <web@example.org> - {version}-{next_number}\n"
         "- Transform XML with XSLT\n"
         "- Require perl for the log report\n"
         "\n"

@@ -179,28 +179,30 @@ def _is_elf(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """Dependencies that are not Debian's.
+class OwnDependencies:
+    """Dependencies of a package that are not Debian's.
 
     `requires` and `provides` replace Debian's; the others are added.
     """
 
     requires: tuple[str, ...] | None = None
     provides: tuple[str, ...] | None = None
-    more_requires: tuple[str, ...] = ()
-    more_provides: tuple[str, ...] = ()
+    extra_requires: tuple[str, ...] = ()
+    extra_provides: tuple[str, ...] = ()
 
 
-NONE = Own()
+NONE = OwnDependencies()
 DEPENDENCIES = {
     # rpm invents the loader's capability; and the merged links must be installed before libc.
-    "libc6": Own(more_requires=("filesystem", "libc-bin"), more_provides=("rtld(GNU_HASH)",)),
-    "base-files": Own(more_requires=("filesystem",)),
-    "dash": Own(more_provides=("/bin/sh",)),
-    "bash": Own(more_provides=("/bin/bash",)),
+    "libc6": OwnDependencies(
+        extra_requires=("filesystem", "libc-bin"), extra_provides=("rtld(GNU_HASH)",)
+    ),
+    "base-files": OwnDependencies(extra_requires=("filesystem",)),
+    "dash": OwnDependencies(extra_provides=("/bin/sh",)),
+    "bash": OwnDependencies(extra_provides=("/bin/bash",)),
     # As in the demo's spec file, so that published and built packages are alike.
-    "nginx": Own(requires=("nginx-common = {evr}",), provides=("httpd", "httpd-cgi")),
-    "nginx-common": Own(requires=()),
+    "nginx": OwnDependencies(requires=("nginx-common = {evr}",), provides=("httpd", "httpd-cgi")),
+    "nginx-common": OwnDependencies(requires=()),
 }
 
 # Links that update-alternatives or a script makes. gawk has no link `awk`: two packages cannot both
@@ -219,25 +221,25 @@ COPIES = {
 def with_generated_files(unpacked: Unpacked) -> Unpacked:
     """The package with the files that its scripts would have made."""
     name = unpacked.fields["Package"]
-    made: list[Entry] = []
+    new_entries: list[Entry] = []
     for path, target in LINKS.get(name, {}).items():
         place = unpacked.tree / path
         if not place.is_symlink():
             place.symlink_to(target)
-            made.append(Entry(f"/{path}", "link", 0o777))
+            new_entries.append(Entry(f"/{path}", "link", 0o777))
     for source, path in COPIES.get(name, ()):
-        made.append(_write(unpacked, path, (unpacked.tree / source).read_bytes()))
-    maker = _MADE.get(name)
-    if maker is not None:
-        made += maker(unpacked)
-    if not made:
+        new_entries.append(_write(unpacked, path, (unpacked.tree / source).read_bytes()))
+    generator = _GENERATORS.get(name)
+    if generator is not None:
+        new_entries += generator(unpacked)
+    if not new_entries:
         return unpacked
-    entries = {entry.path: entry for entry in (*unpacked.entries, *made)}
-    copied = {f"/{path}" for _, path in COPIES.get(name, ())}
+    entries = {entry.path: entry for entry in (*unpacked.entries, *new_entries)}
+    configuration = {f"/{path}" for _, path in COPIES.get(name, ())}
     return replace(
         unpacked,
         entries=tuple(entries[path] for path in sorted(entries)),
-        config_files=unpacked.config_files | copied,
+        config_files=unpacked.config_files | configuration,
     )
 
 
@@ -259,4 +261,4 @@ def _certificates(unpacked: Unpacked) -> list[Entry]:
     return [_write(unpacked, "etc/ssl/certs/ca-certificates.crt", bundle)]
 
 
-_MADE: dict[str, Callable[[Unpacked], list[Entry]]] = {"ca-certificates": _certificates}
+_GENERATORS: dict[str, Callable[[Unpacked], list[Entry]]] = {"ca-certificates": _certificates}

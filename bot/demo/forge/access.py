@@ -109,8 +109,8 @@ def may(caller: Caller, repository: Repository, role: str, permission: str) -> b
         if caller.installation.account is not repository.owner or not selected:
             return not repository.private and permission.endswith(":read")
         name, _, level = permission.partition(":")
-        given = token.permissions.get(name)
-        return name == "metadata" or given == "write" or (given == "read" and level == "read")
+        granted = token.permissions.get(name)
+        return name == "metadata" or granted == "write" or (granted == "read" and level == "read")
     return ROLES.index(repository.role(caller.user)) >= ROLES.index(role)
 
 
@@ -129,10 +129,10 @@ class RepositoryCall:
 
     def pull_at(self, name: str, absent: ApiError) -> Pull:
         """The pull request by the number in the path's part `name`; raises `absent` if missing."""
-        found = self.state.pull(self.repository, int(self.request.match_info[name]))
-        if found is None:
+        pull = self.state.pull(self.repository, int(self.request.match_info[name]))
+        if pull is None:
             raise absent
-        return found
+        return pull
 
 
 _S = TypeVar("_S", bound=StateShapes)
@@ -140,7 +140,7 @@ _S = TypeVar("_S", bound=StateShapes)
 
 @dataclass(frozen=True, slots=True)
 class UserCall(RepositoryCall, Generic[_S]):
-    """A request with its user, null if anonymous; `shapes` make the API's objects."""
+    """A request with its user, None if anonymous; `shapes` make the API's objects."""
 
     caller: User | None
     shapes: _S
@@ -160,11 +160,11 @@ _Function = Callable[[_C], Awaitable[web.Response]]
 class Endpoint(Protocol[_C]):
     """Function that registers a handler below a repository's path, for callers with the role.
 
-    `known` are the parameters of a GET, or the fields of a body, in the API's description.
+    `names` are the parameters of a GET, or the fields of a body, in the API's description.
     """
 
     def __call__(
-        self, routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
+        self, routes: web.RouteTableDef, method: str, path: str, *names: str, role: str = "read"
     ) -> Callable[[_Function[_C]], _Function[_C]]:
         """A decorator of the handler."""
         ...
@@ -173,15 +173,15 @@ class Endpoint(Protocol[_C]):
 def endpoint_below(
     prefix: str, call_of: Callable[[web.Request, Sequence[str], str], Awaitable[_C]]
 ) -> Endpoint[_C]:
-    """The Endpoint for the path of a repository; `call_of` makes the call of a request, given its
-    known names and the least role, or raises ApiError."""
+    """The Endpoint for the path of a repository; `call_of` makes the call of a request, given the
+    names that it may have and the least role, or raises ApiError."""
 
     def endpoint(
-        routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
+        routes: web.RouteTableDef, method: str, path: str, *names: str, role: str = "read"
     ) -> Callable[[_Function[_C]], _Function[_C]]:
         def decorate(function: _Function[_C]) -> _Function[_C]:
             async def handle(request: web.Request) -> web.StreamResponse:
-                return await function(await call_of(request, known, role))
+                return await function(await call_of(request, names, role))
 
             routes.route(method, prefix + path)(handle)
             return function

@@ -37,7 +37,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file that differs between two commits; `patch` is null for binary files."""
+    """A file that differs between two commits; `patch` is None for binary files."""
 
     path: str
     previous: str | None
@@ -81,14 +81,19 @@ class BareRepository:
         if revision.startswith("-"):
             return None
         try:
-            found = self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+            output = self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         except GitError:
             return None
-        return found.decode().strip()
+        return output.decode().strip()
 
     def branch(self, name: str) -> str | None:
         """The commit id at the tip of a branch, or None."""
         return self.resolve(f"refs/heads/{name}")
+
+    def branches(self) -> dict[str, str]:
+        """The commit id of each branch, by its name."""
+        text = self.git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+        return dict(line.split(" ") for line in text.decode().splitlines())
 
     def set_ref(self, name: str, sha: str) -> None:
         self.git("update-ref", name, sha)
@@ -107,14 +112,14 @@ class BareRepository:
 
         A new branch starts at the revision `start`, or empty.
         """
-        found = re.fullmatch(r"([^<]+) <([^>]*)>", author)
-        if found is None:
+        match = re.fullmatch(r"([^<]+) <([^>]*)>", author)
+        if match is None:
             raise ValueError(f"not an author: {author!r}")
         stamp = f"{int((at or datetime.now(UTC)).timestamp())} +0000"
         identity = {
             f"GIT_{role}_{what}": value
             for role in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", found[1]), ("EMAIL", found[2]), ("DATE", stamp))
+            for what, value in (("NAME", match[1]), ("EMAIL", match[2]), ("DATE", stamp))
         }
         parent = self.branch(branch) or (self.resolve(start) if start else None)
         with temporary_directory("index") as scratch:
@@ -135,32 +140,34 @@ class BareRepository:
             )
             tree = self.git("write-tree", env=index).decode().strip()
         parents = ["-p", parent] if parent else []
-        made = self.git("commit-tree", *parents, tree, stdin=message.encode(), env=identity)
-        sha = made.decode().strip()
+        output = self.git("commit-tree", *parents, tree, stdin=message.encode(), env=identity)
+        sha = output.decode().strip()
         self.set_ref(f"refs/heads/{branch}", sha)
         return sha
 
     def _blobs(self, files: Mapping[str, bytes | str | None], scratch: Path) -> dict[str, str]:
         """Write the files' contents to the repository by one command; return their ids by path."""
-        there = {path: content for path, content in files.items() if content is not None}
-        for number, content in enumerate(there.values()):
+        contents = {path: content for path, content in files.items() if content is not None}
+        for number, content in enumerate(contents.values()):
             data = content.encode() if isinstance(content, str) else content
             (scratch / str(number)).write_bytes(data)
-        names = "".join(f"{scratch / str(number)}\n" for number in range(len(there)))
-        made = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode())
-        return dict(zip(there, made.decode().split(), strict=True))
+        names = "".join(f"{scratch / str(number)}\n" for number in range(len(contents)))
+        output = self.git(
+            "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode()
+        )
+        return dict(zip(contents, output.decode().split(), strict=True))
 
-    def merge_base(self, one: str, other: str) -> str | None:
+    def merge_base(self, first: str, second: str) -> str | None:
         try:
-            return self.git("merge-base", one, other).decode().strip()
+            return self.git("merge-base", first, second).decode().strip()
         except GitError:
             return None
 
     def commits(self, excluded: str | None, included: str) -> tuple[Commit, ...]:
         """The commits reachable from `included` but not from `excluded`, oldest first."""
         layout = "%x1e%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%ct%x1f%B"
-        wanted = [included, *([f"^{excluded}"] if excluded else [])]
-        text = self.git("log", "--reverse", f"--format={layout}", *wanted, "--").decode()
+        revisions = [included, *([f"^{excluded}"] if excluded else [])]
+        text = self.git("log", "--reverse", f"--format={layout}", *revisions, "--").decode()
         return tuple(_commit(entry) for entry in text.split("\x1e")[1:])
 
     def one_commit(self, sha: str) -> Commit:
@@ -208,9 +215,9 @@ class BareRepository:
         except GitError:
             return None
 
-    def fetch_from(self, other: BareRepository, source: str, target: str) -> None:
+    def fetch_from(self, repository: BareRepository, source: str, target: str) -> None:
         """Copy a ref of another repository (a fork) into this one."""
-        self.git("fetch", "--quiet", str(other.path), f"+{source}:{target}")
+        self.git("fetch", "--quiet", str(repository.path), f"+{source}:{target}")
 
 
 def _hunks(text: str) -> str | None:
@@ -224,19 +231,19 @@ def run_git(
 ) -> bytes:
     """Run git without the user's settings; GitError has its message."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", *arguments], input=stdin if stdin is not None else b"",
             capture_output=True, check=False, env=git_environment(env),
         )  # fmt: skip
     except FileNotFoundError:
         raise GitError("git is not installed.", "Install it: apt-get install git") from None
-    if done.returncode:
-        complaint = done.stderr.decode(errors="replace").strip()
-        raise GitError(f"git {_shown(arguments)} failed: {complaint or done.returncode}")
-    return done.stdout
+    if process.returncode:
+        complaint = process.stderr.decode(errors="replace").strip()
+        raise GitError(f"git {_command_text(arguments)} failed: {complaint or process.returncode}")
+    return process.stdout
 
 
-def git_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+def git_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment in which git reads only the repository's settings."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -245,11 +252,11 @@ def git_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
-        **(more or {}),
+        **(variables or {}),
     }
 
 
-def _shown(arguments: Sequence[str]) -> str:
+def _command_text(arguments: Sequence[str]) -> str:
     return " ".join(a for a in arguments if not a.startswith("--git-dir="))[:200]
 
 

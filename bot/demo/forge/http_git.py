@@ -55,13 +55,13 @@ async def _serve(request: web.Request, service: str, tail: str) -> web.StreamRes
     if push and not may(caller, repository, "write", "contents:write"):
         return _refuse(HTTPStatus.FORBIDDEN, "Write access to repository not granted.")
     writes = push and tail == service
-    before = branches(repository) if writes else {}
+    before = repository.git.branches() if writes else {}
 
-    async def done() -> None:
+    async def finish() -> None:
         if writes:
             await request.app[ON_PUSH](repository, caller, before)
 
-    return await _backend(request, repository, tail, caller, done)
+    return await _backend(request, repository, tail, caller, finish)
 
 
 def _refuse(status: int, message: str) -> web.Response:
@@ -69,23 +69,16 @@ def _refuse(status: int, message: str) -> web.Response:
     return web.Response(status=status, text=f"{message}\n", headers=headers)
 
 
-def branches(repository: Repository) -> dict[str, str]:
-    """The commit id of each branch."""
-    layout = "--format=%(refname:lstrip=2) %(objectname)"
-    text = repository.git.git("for-each-ref", layout, "refs/heads").decode()
-    return dict(line.split(" ") for line in text.splitlines())
-
-
 async def _backend(
     request: web.Request,
     repository: Repository,
     tail: str,
     caller: Caller,
-    done: Callable[[], Awaitable[None]],
+    finish: Callable[[], Awaitable[None]],
 ) -> web.StreamResponse:
     """Run the CGI program, streaming the request's body in and its answer out.
 
-    `done` is called before the answer ends, so that the forge has seen a push when the client
+    `finish` is called before the answer ends, so that the forge has seen a push when the client
     returns.
     """
     path = repository.git.path
@@ -109,7 +102,7 @@ async def _backend(
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
-    feeding = asyncio.create_task(_feed(request, process.stdin))
+    feed_task = asyncio.create_task(_feed(request, process.stdin))
     try:
         head = await process.stdout.readuntil(b"\r\n\r\n")
         response = _headers(head)
@@ -117,12 +110,12 @@ async def _backend(
         while chunk := await process.stdout.read(CHUNK):
             await response.write(chunk)
         await process.wait()
-        await done()
+        await finish()
         await response.write_eof()
     except asyncio.IncompleteReadError:
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text="git failed\n")
     finally:
-        feeding.cancel()
+        feed_task.cancel()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

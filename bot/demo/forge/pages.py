@@ -20,7 +20,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 from bot.demo.forge.access import STATE
-from bot.demo.forge.state import line_now, suggested
+from bot.demo.forge.state import line_now, suggestion_text
 from bot.demo.forge.values import Comment, Json, Pull, Repository
 
 routes = web.RouteTableDef()
@@ -81,17 +81,17 @@ def _plain(text: str) -> web.Response:
 def _repository(request: web.Request) -> Repository:
     match = request.match_info
     path = match.get("path") if "repo" not in match else f"{match['owner']}/{match['repo']}"
-    found = request.app[STATE].repository(path or "")
-    if found is None or found.private:
+    repository = request.app[STATE].repository(path or "")
+    if repository is None or repository.private:
         raise web.HTTPNotFound
-    return found
+    return repository
 
 
 def _pull(request: web.Request) -> Pull:
-    found = request.app[STATE].pull(_repository(request), int(request.match_info["number"]))
-    if found is None:
+    pull = request.app[STATE].pull(_repository(request), int(request.match_info["number"]))
+    if pull is None:
         raise web.HTTPNotFound
-    return found
+    return pull
 
 
 def _diff(pull: Pull) -> str:
@@ -103,16 +103,21 @@ def _diff(pull: Pull) -> str:
 @routes.get("/")
 async def front(request: web.Request) -> web.Response:
     state = request.app[STATE]
-    shown = [one for one in state.repositories.values() if not one.private]
-    pulls = {one.full_name: [p for p in state.pulls if p.repository is one] for one in shown}
-    return _page("front.html", repositories=shown, pulls=pulls)
+    public = [repository for repository in state.repositories.values() if not repository.private]
+    pulls = {
+        repository.full_name: [p for p in state.pulls if p.repository is repository]
+        for repository in public
+    }
+    return _page("front.html", repositories=public, pulls=pulls)
 
 
 @routes.get("/{owner}/{repo}")
 async def repository(request: web.Request) -> web.Response:
-    found = _repository(request)
-    pulls = [p for p in request.app[STATE].pulls if p.repository is found]
-    return _page("front.html", repositories=[found], pulls={found.full_name: pulls})
+    shown_repository = _repository(request)
+    pulls = [p for p in request.app[STATE].pulls if p.repository is shown_repository]
+    return _page(
+        "front.html", repositories=[shown_repository], pulls={shown_repository.full_name: pulls}
+    )
 
 
 @routes.get("/{owner}/{repo}/pull/{number:[0-9]+}")
@@ -121,28 +126,28 @@ async def repository(request: web.Request) -> web.Response:
 @routes.get("/{path:.+}/-/merge_requests/{number:[0-9]+}")
 async def pull(request: web.Request) -> web.Response:
     """The pull request: description, checks, comments with their earlier versions, the diff."""
-    found = _pull(request)
+    pull_shown = _pull(request)
     state = request.app[STATE]
-    runs = state.runs_of(found.repository, found.head_sha)
-    made = state.statuses.get(found.repository.id, [])
-    statuses = {one.context: one for one in made if one.sha == found.head_sha}
+    runs = state.runs_of(pull_shown.repository, pull_shown.head_sha)
+    all_statuses = state.statuses.get(pull_shown.repository.id, [])
+    statuses = {item.context: item for item in all_statuses if item.sha == pull_shown.head_sha}
     return _page(
         "pull.html",
-        pull=found,
-        comments=state.comments_of(found),
-        lines=[_on_line(one) for one in state.line_comments_of(found)],
+        pull=pull_shown,
+        comments=state.comments_of(pull_shown),
+        lines=[_on_line(item) for item in state.line_comments_of(pull_shown)],
         runs=runs,
         statuses=statuses.values(),
         unfinished=any(run.status != "completed" for run in runs),
-        diff=_diff(found).splitlines(),
+        diff=_diff(pull_shown).splitlines(),
     )
 
 
 def _on_line(comment: Comment) -> Json:
-    """A comment on a line: the line, null if outdated, and whether a click can apply it."""
+    """A comment on a line: the line, None if outdated, and whether a click can apply it."""
     line = line_now(comment)
     open_ = comment.pull.state == "open" and not comment.resolved
-    clickable = open_ and line is not None and suggested(comment) is not None
+    clickable = open_ and line is not None and suggestion_text(comment) is not None
     return {"comment": comment, "line": line, "clickable": clickable}
 
 
@@ -151,15 +156,15 @@ async def commit_suggestion(request: web.Request) -> web.Response:
     """Commit a suggestion on the head branch; only from a page of this forge."""
     if request.headers.get("Origin") != f"{request.url.origin()}":
         raise web.HTTPForbidden
-    found = _pull(request)
-    wanted = int(request.match_info["id"])
-    lines = request.app[STATE].line_comments_of(found)
-    comment = next((one for one in lines if one.id == wanted), None)
+    pull = _pull(request)
+    number = int(request.match_info["id"])
+    lines = request.app[STATE].line_comments_of(pull)
+    comment = next((candidate for candidate in lines if candidate.id == number), None)
     if comment is None:
         raise web.HTTPNotFound
     if not await request.app[APPLY](comment):
         raise web.HTTPConflict(text="The line has changed since.\n")
-    raise web.HTTPSeeOther(f"/{found.repository.full_name}/pull/{found.number}")
+    raise web.HTTPSeeOther(f"/{pull.repository.full_name}/pull/{pull.number}")
 
 
 @routes.get("/{owner}/{repo}/pull/{number:[0-9]+}.{kind:diff|patch}")
@@ -169,10 +174,10 @@ async def diff(request: web.Request) -> web.Response:
 
 @routes.get("/{owner}/{repo}/runs/{id:[0-9]+}")
 async def run(request: web.Request) -> web.Response:
-    found = _repository(request)
-    for one in request.app[STATE].check_runs:
-        if one.repository is found and one.id == int(request.match_info["id"]):
-            return _page("run.html", run=one, repository=found)
+    repository = _repository(request)
+    for check_run in request.app[STATE].check_runs:
+        if check_run.repository is repository and check_run.id == int(request.match_info["id"]):
+            return _page("run.html", run=check_run, repository=repository)
     raise web.HTTPNotFound
 
 
@@ -188,14 +193,16 @@ async def commit(request: web.Request) -> web.Response:
 @routes.get("/{owner}/{repo}/{kind:blob|raw}/{ref:[^/]+}/{path:.+}")
 async def file(request: web.Request) -> web.Response:
     """A file's lines, each with an anchor such as `L7`; `raw`: its bytes."""
-    found = _repository(request)
+    repository = _repository(request)
     match = request.match_info
-    sha = found.git.resolve(match["ref"])
-    data = found.git.file(sha, match["path"]) if sha else None
+    sha = repository.git.resolve(match["ref"])
+    data = repository.git.file(sha, match["path"]) if sha else None
     if data is None:
         return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such file.\n")
     if match["kind"] == "raw":
         headers = {"X-Content-Type-Options": "nosniff"}
         return web.Response(body=data, content_type="application/octet-stream", headers=headers)
     lines = data.decode(errors="replace").splitlines()
-    return _page("file.html", repository=found, path=match["path"], ref=match["ref"], lines=lines)
+    return _page(
+        "file.html", repository=repository, path=match["path"], ref=match["ref"], lines=lines
+    )

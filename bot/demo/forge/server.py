@@ -31,7 +31,7 @@ from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.faces import Faces
 from bot.demo.forge.github.api import API_PREFIX, api_middleware
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.state import State, applied
+from bot.demo.forge.state import State, with_suggestion
 from bot.demo.forge.traffic import (
     DELIVERER,
     LARGEST_REQUEST,
@@ -94,12 +94,12 @@ class LocalForge:
     def _application(
         self, *routes: web.RouteTableDef, middlewares: Sequence[Middleware] = ()
     ) -> web.Application:
-        made = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
-        made[STATE], made[TRAFFIC] = self.state, self.traffic
-        made[DELIVERER] = self.deliverer
+        application = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
+        application[STATE], application[TRAFFIC] = self.state, self.traffic
+        application[DELIVERER] = self.deliverer
         for table in routes:
-            made.router.add_routes(table)
-        return made
+            application.router.add_routes(table)
+        return application
 
     async def stop(self) -> None:
         """Cancel deliveries and stop serving."""
@@ -123,8 +123,8 @@ class LocalForge:
         while self._tasks:
             # Ended tasks are removed here: their callback runs only in the loop's next iteration,
             # which gather() of ended tasks does not wait for (Python 3.12 and newer).
-            done, _ = await asyncio.wait(self._tasks)
-            self._tasks -= done
+            ended, _ = await asyncio.wait(self._tasks)
+            self._tasks -= ended
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -174,9 +174,9 @@ class LocalForge:
 
     def install(self, app: App, account: str) -> Installation:
         """Install an App on an account, for all its repositories."""
-        made = Installation(next(self.state.ids), app, self.state.user(account))
-        self.state.installations.append(made)
-        return made
+        installation = Installation(next(self.state.ids), app, self.state.user(account))
+        self.state.installations.append(installation)
+        return installation
 
     # Git and pull requests
 
@@ -254,20 +254,20 @@ class LocalForge:
 
     async def comment(self, pull: Pull, body: str, *, user: str) -> Comment:
         """Comment as a user and deliver `issue_comment`, as by the forge's page."""
-        made = self.state.add_comment(pull, self.state.user(user), body)
+        comment = self.state.add_comment(pull, self.state.user(user), body)
         await self.settled()
-        return made
+        return comment
 
     async def apply_suggestion(self, comment: Comment) -> bool:
         """Commit the suggestion of a comment as the pull request's author, as by a click on the
         page; return whether it could be applied."""
-        files, pull = applied(comment), comment.pull
+        files, pull = with_suggestion(comment), comment.pull
         if files is None or pull.head_repository is None:
             return False
-        where, branch = pull.head_repository, pull.head_branch
-        sha = where.git.commit(branch, files, "Apply a suggestion")
+        repository, branch = pull.head_repository, pull.head_branch
+        sha = repository.git.commit(branch, files, "Apply a suggestion")
         # Delivered after the click's answer.
-        self._later(self._branch_moved(where, branch, pull.head_sha, sha, pull.user))
+        self._later(self._branch_moved(repository, branch, pull.head_sha, sha, pull.user))
         return True
 
     async def ping(self, app: App) -> Delivery:
@@ -320,8 +320,8 @@ class LocalForge:
         if after == ZERO:
             return
         for pull in self.state.pulls:
-            ours = pull.head_repository is repository and pull.head_branch == branch
-            if not ours or pull.state != "open" or pull.head_sha == after:
+            is_head = pull.head_repository is repository and pull.head_branch == branch
+            if not is_head or pull.state != "open" or pull.head_sha == after:
                 continue
             pull.head_sha = after
             pull.base_sha = pull.repository.git.branch(pull.base_branch) or pull.base_sha
@@ -360,7 +360,7 @@ class LocalForge:
 
     async def _pushed(self, repository: Repository, caller: Caller, before: dict[str, str]) -> None:
         """Deliver the moves of branches by a push over HTTP, after the answer."""
-        after = http_git.branches(repository)
+        after = repository.git.branches()
         user = caller.user
         assert user is not None
         for branch in sorted(before.keys() | after.keys()):

@@ -101,11 +101,11 @@ class State:
         permissions: dict[str, str] | None = None,
     ) -> Token:
         """Create a token of an installation, which expires after an hour, as GitHub's do."""
-        given = installation.app.permissions if permissions is None else permissions
+        granted = installation.app.permissions if permissions is None else permissions
         return self._add_token(
             Token(
                 "ghs_" + secrets.token_urlsafe(27), installation.app.bot, installation,
-                now() + timedelta(hours=1), repositories, given,
+                now() + timedelta(hours=1), repositories, granted,
             )
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ class State:
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        made = App(
+        app = App(
             id=next(self.ids),
             slug=slug,
             client_id=f"Iv23{secrets.token_hex(8)}",
@@ -142,8 +142,8 @@ class State:
             hook_url=hook_url,
             permissions=dict(PERMISSIONS if permissions is None else permissions),
         )
-        self.apps.append(made)
-        return made
+        self.apps.append(app)
+        return app
 
     # Repositories and pull requests
 
@@ -168,21 +168,29 @@ class State:
         if parent is not None:
             git.fetch_from(parent.git, "refs/heads/*", "refs/heads/*")
         account = self.user(owner, owner_kind)
-        made = Repository(next(self.ids), account, name, git, private, default_branch, parent)
-        self.repositories[made.full_name] = made
-        return made
+        repository = Repository(next(self.ids), account, name, git, private, default_branch, parent)
+        self.repositories[repository.full_name] = repository
+        return repository
 
     def repository(self, full_name: str) -> Repository | None:
         """The repository with the name `owner/name` or that path, ignoring case, or None."""
-        wanted = full_name.casefold()
+        folded = full_name.casefold()
         for name, repository in self.repositories.items():
-            if wanted in (name.casefold(), repository.path_with_namespace.casefold()):
+            if folded in (name.casefold(), repository.path_with_namespace.casefold()):
                 return repository
         return None
 
     def pull(self, repository: Repository, number: int) -> Pull | None:
-        found = (p for p in self.pulls if p.repository is repository and p.number == number)
-        return next(found, None)
+        matching = (p for p in self.pulls if p.repository is repository and p.number == number)
+        return next(matching, None)
+
+    def pulls_of(
+        self, repository: Repository, state: str, *, by_change: bool = False, rising: bool = False
+    ) -> list[Pull]:
+        """The pull requests in a state (`all`: any), sorted by creation or by their last change."""
+        pulls = [p for p in self.pulls if p.repository is repository and state in ("all", p.state)]
+        pulls.sort(key=lambda pull: pull.updated_at if by_change else pull.created_at)
+        return pulls if rising else pulls[::-1]
 
     def pulls_with(self, repository: Repository, sha: str) -> list[Pull]:
         """The pull requests that contain a commit, merged or not."""
@@ -190,7 +198,8 @@ class State:
             pull
             for pull in self.pulls
             if pull.repository is repository
-            and sha in {one.sha for one in repository.git.commits(pull.base_sha, pull.head_sha)}
+            and sha
+            in {commit.sha for commit in repository.git.commits(pull.base_sha, pull.head_sha)}
         ]
 
     def add_push(
@@ -210,13 +219,19 @@ class State:
 
     # Comments, reactions and issues
 
+    def comment(self, repository: Repository, number: int, *, on_line: bool) -> Comment | None:
+        """The comment with an id, if it is on a line of a diff, or if it is not; else None."""
+        comments = (c for c in self.comments if c.id == number and not c.deleted)
+        comments = (c for c in comments if (c.line is not None) is on_line)
+        return next((c for c in comments if c.pull.repository is repository), None)
+
     def comments_of(self, pull: Pull) -> list[Comment]:
         """The comments on a pull request, without those on lines of its diff."""
-        return [one for one in self.all_comments_of(pull) if one.line is None]
+        return [comment for comment in self.all_comments_of(pull) if comment.line is None]
 
     def line_comments_of(self, pull: Pull) -> list[Comment]:
         """The comments on lines of a pull request's diff, and their replies."""
-        return [one for one in self.all_comments_of(pull) if one.line is not None]
+        return [comment for comment in self.all_comments_of(pull) if comment.line is not None]
 
     def all_comments_of(self, pull: Pull) -> list[Comment]:
         """Every comment on a pull request."""
@@ -233,11 +248,11 @@ class State:
         thread: int | None = None,
     ) -> Comment:
         versions = [Version(body, now(), user)]
-        made = Comment(next(self.ids), pull, user, versions, app=app, line=line, thread=thread)
-        self.comments.append(made)
+        comment = Comment(next(self.ids), pull, user, versions, app=app, line=line, thread=thread)
+        self.comments.append(comment)
         pull.updated_at = now()
-        self.announce("comment.created", made)
-        return made
+        self.announce("comment.created", comment)
+        return comment
 
     def edit_comment(self, comment: Comment, user: User, body: str) -> None:
         """Add a version of the text if it differs."""
@@ -258,9 +273,9 @@ class State:
     def react(self, on: Comment | Pull, user: User, content: str) -> tuple[Reaction, bool]:
         """Add a user's reaction of one kind; return it, and whether it is new."""
         reactions = self.reactions_of(on)
-        for one in reactions:
-            if one.user is user and one.content == content:
-                return one, False
+        for reaction in reactions:
+            if reaction.user is user and reaction.content == content:
+                return reaction, False
         reactions.append(Reaction(next(self.ids), user, content))
         return reactions[-1], True
 
@@ -268,26 +283,26 @@ class State:
         self, repository: Repository, user: User, title: str, body: str, app: App | None = None
     ) -> Issue:
         number = next(repository.numbers)
-        made = Issue(next(self.ids), number, repository, user, [(title, body, "open")], app)
-        self.issues.append(made)
-        return made
+        issue = Issue(next(self.ids), number, repository, user, [(title, body, "open")], app)
+        self.issues.append(issue)
+        return issue
 
     def issue(self, repository: Repository, number: int) -> Issue | None:
-        found = (i for i in self.issues if i.repository is repository and i.number == number)
-        return next(found, None)
+        matching = (i for i in self.issues if i.repository is repository and i.number == number)
+        return next(matching, None)
 
     def issues_of(
         self, repository: Repository, state: str | None, author: str | None, *, rising: bool
     ) -> list[Issue]:
         """The issues in a state (None, `all`: any) by an author (None: any), sorted by number."""
-        found = [
+        issues = [
             issue
             for issue in self.issues
             if issue.repository is repository
             and state in (None, "all", issue.state)
             and author in (None, issue.user.login)
         ]
-        return sorted(found, key=lambda one: one.number, reverse=not rising)
+        return sorted(issues, key=lambda issue: issue.number, reverse=not rising)
 
     # Checks
 
@@ -302,21 +317,21 @@ class State:
         description: Any = None,
         target_url: Any = None,
     ) -> CommitStatus:
-        made = CommitStatus(
+        status = CommitStatus(
             next(self.ids), repository, sha, word, context, description, target_url, user
         )
-        self.statuses.setdefault(repository.id, []).append(made)
-        return made
+        self.statuses.setdefault(repository.id, []).append(status)
+        return status
 
     def statuses_of(self, repository: Repository, sha: str) -> list[CommitStatus]:
         """The statuses of a commit, oldest first."""
-        return [one for one in self.statuses.get(repository.id, []) if one.sha == sha]
+        return [status for status in self.statuses.get(repository.id, []) if status.sha == sha]
 
     def add_check_run(self, repository: Repository, app: App, sha: str, name: str) -> CheckRun:
-        made = CheckRun(next(self.ids), repository, app, sha, name, {})
+        run = CheckRun(next(self.ids), repository, app, sha, name, {})
         next(self.ids)  # the check suite's id
-        self.check_runs.append(made)
-        return made
+        self.check_runs.append(run)
+        return run
 
     def runs_of(self, repository: Repository, sha: str) -> list[CheckRun]:
         return [r for r in self.check_runs if r.repository is repository and r.head_sha == sha]
@@ -332,8 +347,8 @@ def line_of(pull: Pull, path: str, number: int, sha: str) -> Line | None:
     base = git.merge_base(pull.base_sha, sha)
     changes = git.changes(base, sha) if base else ()
     patch = next((change.patch for change in changes if change.path == path), None)
-    shown = shown_lines(patch or "")
-    return Line(path, number, sha, shown[number]) if number in shown else None
+    lines = shown_lines(patch or "")
+    return Line(path, number, sha, lines[number]) if number in lines else None
 
 
 def line_now(comment: Comment) -> Line | None:
@@ -353,16 +368,16 @@ def line_now(comment: Comment) -> Line | None:
     return None
 
 
-def suggested(comment: Comment) -> str | None:
+def suggestion_text(comment: Comment) -> str | None:
     """The text that a comment suggests instead of its line; null if it has no suggestion."""
-    found = _BLOCK.search(comment.body)
-    return None if found is None else found[2]
+    match = _BLOCK.search(comment.body)
+    return None if match is None else match[2]
 
 
-def applied(comment: Comment) -> dict[str, bytes] | None:
+def with_suggestion(comment: Comment) -> dict[str, bytes] | None:
     """The file's path and content with the suggestion of a comment applied; null if it cannot
     be."""
-    line, text = line_now(comment), suggested(comment)
+    line, text = line_now(comment), suggestion_text(comment)
     if line is None or text is None:
         return None
     pull = comment.pull

@@ -78,7 +78,7 @@ ANSWER_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Delivery:
-    """A delivery; `status` is the answer's, null without an answer (`error` says why). `seconds` is
+    """A delivery; `status` is the answer's, None without an answer (`error` says why). `seconds` is
     the time until the answer; `again`: it was sent before."""
 
     id: str
@@ -108,16 +108,16 @@ class Deliverer:
     ) -> Delivery:  # fmt: skip
         """Send a body with its headers to an address."""
         at = datetime.now(UTC)
-        made = Delivery(identity, event, action, body, headers, at, url=url, again=again)
-        self.deliveries.append(made)
-        await self._send(made)
-        return made
+        delivery = Delivery(identity, event, action, body, headers, at, url=url, again=again)
+        self.deliveries.append(delivery)
+        await self._send(delivery)
+        return delivery
 
     async def redeliver(self, old: Delivery, url: str | None = None) -> Delivery:
         """Send a delivery again, byte for byte, with the same id, as a forge's button does."""
-        where = url or old.url
+        address = url or old.url
         values = (old.id, old.event, old.action, old.body, old.headers)
-        return await self.send(where, *values, again=True)
+        return await self.send(address, *values, again=True)
 
     def redeliver_later(self, old: Delivery) -> None:
         """Send a delivery again, after the answer to the request for it."""
@@ -170,8 +170,8 @@ class WebHooks:
         events: Sequence[str] | None = None,
     ) -> WebHook:
         """Add a hook of a repository or its owner (`place` is the name), or of all (no place)."""
-        heard = tuple(self.events if events is None else events)
-        hook = WebHook(url, secret or secrets.token_hex(20), place, heard)
+        names = tuple(self.events if events is None else events)
+        hook = WebHook(url, secret or secrets.token_hex(20), place, names)
         self.hooks.append(hook)
         return hook
 
@@ -191,10 +191,10 @@ class PlacedHooks(WebHooks, ABC):
         separators = (",", ":") if self.indent is None else None
         body = json.dumps(payload, indent=self.indent, separators=separators).encode()
         action = payload.get("object_attributes", payload).get("action")
-        made = []
+        deliveries = []
         for hook in self.hooks:
             if hook.hears(repository, event):
                 identity, headers = self.signed(event, body, hook)
-                send = (hook.url, identity, event, action, body, headers)
-                made.append(await self.deliverer.send(*send))
-        return made
+                arguments = (hook.url, identity, event, action, body, headers)
+                deliveries.append(await self.deliverer.send(*arguments))
+        return deliveries

@@ -67,8 +67,8 @@ class Repository:
         """The user's role; at least `read`, or `none` for a stranger to a private repository."""
         if user is not None and user.login == self.owner.login:
             return "admin"
-        given = self.roles.get(user.login) if user is not None else None
-        return given or ("none" if self.private else "read")
+        role = self.roles.get(user.login) if user is not None else None
+        return role or ("none" if self.private else "read")
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from bot.demo.run.setup import (
     Updates,
     minimize_command,
 )
-from bot.demo.run.watch import Json, Watched, objectives_table, timeline_line
+from bot.demo.run.watch import Json, Observations, objectives_table, timeline_line
 from bot.errors import SurroundingsError
 from bot.model.image import ImageKey
 from bot.report.text import print_track
@@ -40,7 +40,7 @@ async def play_on(
     pull: Pull,
     places: BotPlaces,
     updates: Updates,
-    seen: Watched,
+    observations: Observations,
     result: Json,
     console: Console,
 ) -> list[str]:
@@ -48,32 +48,32 @@ async def play_on(
     return the errors, a sentence each."""
 
     def line(text: str) -> None:
-        second = (datetime.now(seen.start.tzinfo) - seen.start).total_seconds()
+        second = (datetime.now(observations.start.tzinfo) - observations.start).total_seconds()
         timeline_line(console, second, text)
 
     table = objectives_table(result, IMAGE.arch, IMAGE.workload)
-    if table is None or seen.check is None:
+    if table is None or observations.check is None:
         return [f"The check's result has no objectives of {IMAGE.workload} on {IMAGE.arch}."]
     console.print("\nThe maintainers' objectives before and after the pull request:\n")
     console.print(table)
     await stage.merge(pull)
     await merge_recorded(places, stage.kind, pull.number)
     line(f"{MAINTAINER} merged the pull request, and the bot recorded it")
-    packages = await asyncio.to_thread(built_packages, places, seen.check)
+    packages = await asyncio.to_thread(built_packages, places, observations.check)
     updates.publish(packages, IMAGE.arch)
     names = ", ".join(path.name for path in packages)
     line(f"the distribution publishes what was built ({IMAGE.arch}): {names}")
-    tracked = await run_track(places)
+    track_result = await run_track(places)
     line("minimize track, as run by a timer, shows what moved and by which change:")
     console.print()
-    print_track({**tracked, "objectives": ()}, console)
+    print_track({**track_result, "objectives": ()}, console)
     page = page_of(places, IMAGE)
     console.print(
         f"\nThe image's page: {page} (--keep keeps the bot running to show it, with its history,"
         " the packages' graph and every objective)",
         soft_wrap=True,
     )
-    return problems_of_step(tracked, pull.number) + await problems_of_page(page)
+    return problems_of_step(track_result, pull.number) + await problems_of_page(page)
 
 
 async def run_track(places: BotPlaces) -> Json:
@@ -99,8 +99,8 @@ async def run_track(places: BotPlaces) -> Json:
         raise SurroundingsError(
             f"minimize track ended with code {process.returncode}.", problems.decode().strip()
         )
-    found: Json = json.loads(output)
-    return found
+    value: Json = json.loads(output)
+    return value
 
 
 async def merge_recorded(places: BotPlaces, forge: str, number: int) -> None:
@@ -150,11 +150,11 @@ async def problems_of_page(url: str) -> list[str]:
     return [f"The page {url} answers {answer.status}."]
 
 
-def problems_of_step(tracked: Json, number: int, key: ImageKey = IMAGE) -> list[str]:
+def problems_of_step(track_result: Json, number: int, key: ImageKey = IMAGE) -> list[str]:
     """The errors in the run after the merge, a sentence each."""
     steps = [
         step
-        for image in tracked["images"]
+        for image in track_result["images"]
         if (image["workload"], image["arch"]) == (key.workload, key.arch)
         for step in image["steps"]
     ]

@@ -47,18 +47,18 @@ from bot.demo.run.setup import (
 )
 from bot.demo.run.watch import (
     Json,
+    Observations,
     Watch,
-    Watched,
     builds_sentence,
     comment_panel,
     difference,
-    expected,
+    expected_suggestions,
     failures_panel,
     only_built,
     problems_of,
+    suggestion_comments,
     suggestion_panel,
     timeline_line,
-    written,
 )
 from bot.demo.time_limit import TimeLimit
 from bot.distro.cache import Cache, in_use
@@ -101,20 +101,20 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         raise UsageError(
             f"The demo has no {options.forge} forge.", f"Forges are {', '.join(_FORGES)}."
         )
-    shown = console or _console()
+    output = console or _console()
     cache = (options.cache or default_cache()).absolute()
     with in_use(Cache(cache)):
         if options.workers:
             from bot.demo.run.workers import play_workers
 
-            return play_workers(options.seconds, cache, shown)
+            return play_workers(options.seconds, cache, output)
         with TimeLimit(options.seconds, "the demo") as limit:
-            with progress() as made:
-                distribution = build_reference_distribution(cache, made)
+            with progress() as bars:
+                distribution = build_reference_distribution(cache, bars)
             home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
-            limit.shown = lambda: show_log(home)
-            playing = _play(options, distribution, _cache(options, cache), home, shown, limit)
-            return run_and_clear(playing, home, shown)
+            limit.on_end = lambda: show_log(home)
+            playing = _play(options, distribution, _cache(options, cache), home, output, limit)
+            return run_and_clear(playing, home, output)
 
 
 def show_log(home: Path) -> None:
@@ -125,20 +125,20 @@ def show_log(home: Path) -> None:
         print(f"The end of the bot's log, {log}:\n{text}", file=sys.stderr, flush=True)
 
 
-def run_and_clear(playing: Coroutine[Any, Any, int], home: Path, shown: Console) -> int:
+def run_and_clear(work: Coroutine[Any, Any, int], home: Path, console: Console) -> int:
     """Run a demo, and remove its files unless something went wrong; return the exit code."""
     # The sandbox's users must pass through it; secrets in it are not readable to them.
     home.chmod(0o755)
     code = 1
     try:
-        code = asyncio.run(playing)
+        code = asyncio.run(work)
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
     finally:
         if code in (0, INTERRUPTED):
             shutil.rmtree(home, ignore_errors=True)
         else:
-            shown.print(f"The bot's log and data stay in {home}.", soft_wrap=True)
+            console.print(f"The bot's log and data stay in {home}.", soft_wrap=True)
     return code
 
 
@@ -187,34 +187,34 @@ async def _play(
                 answer = delivery.error or f"{delivery.status} {delivery.answer}"
                 raise SurroundingsError(f"The bot did not take the webhook: {answer}", bot.tail())
             page = stage.page(pull)
-            opened = f'{pull.user.login} opens a pull request: "{pull.title}" {page}'
-            console.print(opened, soft_wrap=True, markup=False)
+            announcement = f'{pull.user.login} opens a pull request: "{pull.title}" {page}'
+            console.print(announcement, soft_wrap=True, markup=False)
 
             def line(second: float, text: str) -> None:
                 timeline_line(console, second, text)
 
             line(0.0, f"webhook sent: {delivery.event} {delivery.action}")
             line(delivery.seconds, f"webhook accepted ({delivery.status})")
-            async with failures(bot, console) as failed:
-                seen = await watch.until_done(pull, delivery.at, bot, line)
+            async with failures(bot, console) as errors:
+                observations = await watch.until_done(pull, delivery.at, bot, line)
                 await forge.settled()
-                result = await check_result(places.url, seen)
-                _show_all(console, seen, result)
-                failed.extend(problems_of(seen, result))
+                result = await check_result(places.url, observations)
+                _show_all(console, observations, result)
+                errors.extend(problems_of(observations, result))
                 if stage.kind in (
                     "github",
                     "gitlab",
                 ):  # types with suggestions that a click applies
-                    failed.extend(await _show_suggestions(forge, pull, result, page, console))
-                if not failed:
-                    failed.extend(
-                        await play_on(stage, pull, places, updates, seen, result, console)
+                    errors.extend(await _show_suggestions(forge, pull, result, page, console))
+                if not errors:
+                    errors.extend(
+                        await play_on(stage, pull, places, updates, observations, result, console)
                     )
             console.print(f"The whole took {time.monotonic() - started:.1f} s.")
             if options.keep:
                 limit.lift()
                 await _keep(console, page, places)
-            return 1 if failed else 0
+            return 1 if errors else 0
 
 
 def _forge_settings(stage: DemoSetup, places: BotPlaces) -> ForgeSettings:
@@ -235,20 +235,20 @@ def end_on_sigterm() -> None:
 @asynccontextmanager
 async def failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]]:
     """Collect errors, including an exception of the block, and show them at the end."""
-    failed: list[str] = []
+    errors: list[str] = []
     log = ""
     try:
-        yield failed
+        yield errors
     except MinimizeError as error:
-        failed.append(error.what)
+        errors.append(error.what)
         log = error.hint
-    if failed:
-        console.print(failures_panel(failed, log or bot.tail()))
+    if errors:
+        console.print(failures_panel(errors, log or bot.tail()))
 
 
-async def check_result(url: str, seen: Watched) -> Json:
+async def check_result(url: str, observations: Observations) -> Json:
     """The check's final result from the bot's API, once it is there."""
-    identity = seen.check
+    identity = observations.check
     end = time.monotonic() + RESULT_SECONDS
     async with aiohttp.ClientSession() as session:
         while True:
@@ -258,8 +258,8 @@ async def check_result(url: str, seen: Watched) -> Json:
                 raise SurroundingsError(
                     f"The bot answered {answer.status} for the check {identity}.", text
                 )
-            found = json.loads(text)
-            result = found.get("result", found)
+            data = json.loads(text)
+            result = data.get("result", data)
             if isinstance(result, dict) and "images" in result:
                 if result.get("stage") == "final" or time.monotonic() > end:
                     return result
@@ -268,18 +268,18 @@ async def check_result(url: str, seen: Watched) -> Json:
             await asyncio.sleep(0.1)
 
 
-def _show_all(console: Console, seen: Watched, result: Json) -> None:
-    if not seen.texts:
+def _show_all(console: Console, observations: Observations, result: Json) -> None:
+    if not observations.texts:
         return
-    (first_at, first), (last_at, last) = seen.texts[0], seen.texts[-1]
+    (first_at, first), (last_at, last) = observations.texts[0], observations.texts[-1]
     console.print()
-    kind = "predicted" if seen.edits else "rebuilt"
+    kind = "predicted" if observations.edits else "rebuilt"
     console.print(comment_panel(f"The comment after {first_at:.1f} s, {kind}", first))
     if last != first:
         console.print(comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
-    found = only_built(result, IMAGE.arch, IMAGE.workload, first)
-    if found:
-        console.print(difference(found, IMAGE.arch))
+    sizes = only_built(result, IMAGE.arch, IMAGE.workload, first)
+    if sizes:
+        console.print(difference(sizes, IMAGE.arch))
     console.print(builds_sentence(result.get("builds", ())))
 
 
@@ -287,14 +287,14 @@ async def _show_suggestions(
     forge: LocalForge, pull: Pull, result: Json, page: str, console: Console
 ) -> list[str]:
     """Show the suggestions on lines with their evidence; return a sentence if some are missing."""
-    wanted = expected(result)
-    found = await written(forge, pull, len(wanted)) if wanted else []
-    for comment in found:
+    suggestions = expected_suggestions(result)
+    comments = await suggestion_comments(forge, pull, len(suggestions)) if suggestions else []
+    for comment in comments:
         line = comment.line.number if comment.line is not None else 0
-        known = next((one for one in wanted if one["spec"]["line"] == line), None)
-        if known is not None:
-            console.print(suggestion_panel(comment, known["evidence"], page))
-    missing = len(wanted) - len(found)
+        suggestion = next((item for item in suggestions if item["spec"]["line"] == line), None)
+        if suggestion is not None:
+            console.print(suggestion_panel(comment, suggestion["evidence"], page))
+    missing = len(suggestions) - len(comments)
     return [f"{missing} suggestions are missing on their lines."] if missing > 0 else []
 
 

@@ -46,18 +46,18 @@ def postgres() -> Iterator[str]:
         options = f"-c listen_addresses= -k {home} -c max_connections=200 -c fsync=on"
         _quiet([*control, "-w", "-l", str(home / "log"), "-o", options, "start"])
         try:
-            made = f"minimize_{secrets.token_hex(4)}"
+            database = f"minimize_{secrets.token_hex(4)}"
             with psycopg.connect(f"postgresql://{_USER}@/postgres?host={home}") as connection:
                 connection.autocommit = True
-                connection.execute(f"CREATE DATABASE {made}")
-            yield f"postgresql://{_USER}@/{made}?host={home}"
+                connection.execute(f"CREATE DATABASE {database}")
+            yield f"postgresql://{_USER}@/{database}?host={home}"
         finally:
             _quiet([*control, "-m", "immediate", "stop"])
 
 
 @cache
 def _programs() -> Path | None:
-    """The directory of initdb and pg_ctl; null if Postgres is not installed."""
+    """The directory of initdb and pg_ctl; None if Postgres is not installed."""
     return next((place for place in _PLACES if (place / "initdb").exists()), None)
 
 
@@ -72,6 +72,8 @@ def _as_other(home: Path) -> list[str]:
 
 
 def _quiet(command: list[str]) -> None:
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SurroundingsError(f"Postgres does not start or stop: {done.stdout}{done.stderr}")
+    process = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise SurroundingsError(
+            f"Postgres does not start or stop: {process.stdout}{process.stderr}"
+        )

@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 
 from bot.demo.distribution.reference import ReferenceDistribution, write_repository
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.traffic import Delivery
+from bot.demo.forge.traffic import Delivery, WebHooks
 from bot.demo.forge.values import App, Pull, Repository, WebHook
 from bot.errors import SurroundingsError
 from bot.settings.forges import FORGE_TYPES
@@ -74,11 +74,11 @@ def free_port() -> int:
     Its socket stays bound and does not listen: a server that names the port gets it, as long as it
     sets SO_REUSEADDR, which servers do.
     """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    port: int = held.getsockname()[1]
-    held.detach()
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port: int = reserved.getsockname()[1]
+    reserved.detach()
     return port
 
 
@@ -311,29 +311,29 @@ def set_stage(
         "main", files.base, "nginx as the distribution has it\n",
         author="Maria Maintainer <maria@example.org>", at=_START,
     )  # fmt: skip
-    changed = {path: data for path, data in files.head.items() if files.base.get(path) != data}
-    gone = dict.fromkeys(files.base.keys() - files.head.keys())
+    changes = {path: data for path, data in files.head.items() if files.base.get(path) != data}
+    removals = dict.fromkeys(files.base.keys() - files.head.keys())
     repository.git.commit(
-        BRANCH, {**changed, **gone}, f"{files.title}\n",
+        BRANCH, {**changes, **removals}, f"{files.title}\n",
         author="Jonas Contributor <jonas@example.org>", at=_CHANGE, start="main",
     )  # fmt: skip
+    if kind == "github":
+        app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
+        forge.install(app, OWNER)
+        return DemoSetup(kind, forge, repository, app, None, files)
+    secret = None
+    hooks: WebHooks = forge.pagure
     if kind == "gitlab":
         # Developer, which commit statuses require.
         forge.set_role(repository, BOT, "write")
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        hook = forge.gitlab.add_hook(f"{bot_url}/webhook/gitlab", secret, place=OWNER)
-        return DemoSetup(kind, forge, repository, None, hook, files)
-    if kind == "forgejo":
+        hooks = forge.gitlab
+    elif kind == "forgejo":
         # Administrator, which querying roles requires.
         forge.set_role(repository, BOT, "admin")
-        hook = forge.forgejo.add_hook(f"{bot_url}/webhook/forgejo", place=OWNER)
-        return DemoSetup(kind, forge, repository, None, hook, files)
-    if kind == "pagure":
-        hook = forge.pagure.add_hook(f"{bot_url}/webhook/pagure", place=OWNER)
-        return DemoSetup(kind, forge, repository, None, hook, files)
-    app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
-    forge.install(app, OWNER)
-    return DemoSetup(kind, forge, repository, app, None, files)
+        hooks = forge.forgejo
+    hook = hooks.add_hook(f"{bot_url}/webhook/{kind}", secret, place=OWNER)
+    return DemoSetup(kind, forge, repository, None, hook, files)
 
 
 DOCUMENT = "reference"
@@ -360,17 +360,17 @@ class Updates:
 
 def begin_updates(distribution: ReferenceDistribution, home: Path) -> Updates:
     """Write documents and empty repositories below `home`; return them as Updates."""
-    made = Updates(home / "config", home / "updates")
-    shutil.copytree(distribution.config_dir, made.config)
-    path = made.config / f"{DOCUMENT}.yaml"
+    updates = Updates(home / "config", home / "updates")
+    shutil.copytree(distribution.config_dir, updates.config)
+    path = updates.config / f"{DOCUMENT}.yaml"
     document = yaml.safe_load(path.read_text())
     source = document["data"]["source"]
     source["repos"]["updates"] = {
         "name": "Updates",
-        "baseurl": f"{made.root.as_uri()}/$basearch",
+        "baseurl": f"{updates.root.as_uri()}/$basearch",
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     for arch in source["architectures"]:
-        (made.root / arch).mkdir(parents=True)
-        write_repository(made.root / arch, (), _REVISION)
-    return made
+        (updates.root / arch).mkdir(parents=True)
+        write_repository(updates.root / arch, (), _REVISION)
+    return updates

@@ -38,7 +38,7 @@ Timeline = Callable[[float, str], None]
 
 
 @dataclass(slots=True)
-class Watched:
+class Observations:
     """The observations: each text of the comment with its time, and the status at the end. Times
     are in seconds since the webhook.
 
@@ -87,20 +87,20 @@ class Watch:
 
     async def until_done(
         self, pull: Pull, start: datetime, bot: BotProcess, line: Timeline, *, texts: int = 2
-    ) -> Watched:
+    ) -> Observations:
         """Wait for the conclusion and the comment's last edit; print a line for each change.
         `texts` is the expected number of the comment's texts.
 
         Raises SurroundingsError if the bot ends, or if nothing comes for too long.
         """
-        seen = Watched(start, edits=self._edits)
+        observations = Observations(start, edits=self._edits)
         while True:
-            limit = self._limit(seen)
+            limit = self._limit(observations)
             elapsed = (datetime.now(start.tzinfo) - start).total_seconds()
             if elapsed >= limit:
-                if seen.done is not None:
-                    return seen
-                what = "finish the check" if seen.texts else "comment"
+                if observations.done is not None:
+                    return observations
+                what = "finish the check" if observations.texts else "comment"
                 raise SurroundingsError(f"The bot did not {what} within {limit:.0f} s.", bot.tail())
             try:
                 async with asyncio.timeout(min(0.5, limit - elapsed)):
@@ -108,47 +108,53 @@ class Watch:
             except TimeoutError:
                 bot.check()
                 continue
-            self._take(change, pull, seen, line)
-            if seen.done is not None and len(seen.texts) >= (texts if self._edits else 1):
-                return seen
+            self._take(change, pull, observations, line)
+            if observations.done is not None and len(observations.texts) >= (
+                texts if self._edits else 1
+            ):
+                return observations
 
     @staticmethod
-    def _limit(seen: Watched) -> float:
-        if seen.done is not None:
-            return seen.done + AFTERWARDS_SECONDS
-        return WHOLE_SECONDS if seen.texts or seen.run else FIRST_SECONDS
+    def _limit(observations: Observations) -> float:
+        if observations.done is not None:
+            return observations.done + AFTERWARDS_SECONDS
+        return WHOLE_SECONDS if observations.texts or observations.run else FIRST_SECONDS
 
     @staticmethod
-    def _take(change: Change, pull: Pull, seen: Watched, line: Timeline) -> None:
-        second = (change.at - seen.start).total_seconds()
+    def _take(change: Change, pull: Pull, observations: Observations, line: Timeline) -> None:
+        second = (change.at - observations.start).total_seconds()
         subject = change.subject
         if isinstance(subject, Comment) and subject.line is not None:
             return
         if isinstance(subject, Comment) and subject.pull is pull and not subject.deleted:
-            first = not seen.texts
-            seen.comments.add(subject.id)
-            if seen.texts and seen.texts[-1][1] == subject.body:
+            first = not observations.texts
+            observations.comments.add(subject.id)
+            if observations.texts and observations.texts[-1][1] == subject.body:
                 return
-            seen.texts.append((second, subject.body))
+            observations.texts.append((second, subject.body))
             what = "first comment (predicted)" if first else "comment edited (rebuilt)"
-            if not seen.edits:
+            if not observations.edits:
                 what = "comment (rebuilt)"
             line(second, f"{what}: {headline(subject.body)}")
         elif isinstance(subject, CheckRun) and subject.name == STATUS:
             title = (subject.fields.get("output") or {}).get("title") or ""
-            seen.run = subject
-            Watch._status(seen, second, f"{subject.conclusion or subject.status}: {title}", line)
+            observations.run = subject
+            Watch._status(
+                observations, second, f"{subject.conclusion or subject.status}: {title}", line
+            )
         elif isinstance(subject, CommitStatus) and subject.context == STATUS:
-            seen.run = subject
-            Watch._status(seen, second, f"{subject.state}: {subject.description or ''}", line)
+            observations.run = subject
+            Watch._status(
+                observations, second, f"{subject.state}: {subject.description or ''}", line
+            )
 
     @staticmethod
-    def _status(seen: Watched, second: float, state: str, line: Timeline) -> None:
+    def _status(observations: Observations, second: float, state: str, line: Timeline) -> None:
         status = f"status {state}"
-        if status != seen.status:
+        if status != observations.status:
             line(second, status)
-        seen.status = status
-        seen.done = second if seen.conclusion is not None else None
+        observations.status = status
+        observations.done = second if observations.conclusion is not None else None
 
 
 REQUIRED = "perl"  # a line of the spec names it
@@ -156,28 +162,28 @@ LINKED = "libxslt"  # no line names it: only the build finds it
 PROBLEMS = ("base-failed", "head-failed", "missing-requirement", "not-built")
 
 
-def problems_of(seen: Watched, result: Json) -> list[str]:
+def problems_of(observations: Observations, result: Json) -> list[str]:
     """The errors, a sentence each."""
     problems = []
-    if not seen.texts:
+    if not observations.texts:
         return ["The bot did not comment."]
-    first, last = seen.texts[0][1], seen.texts[-1][1]
+    first, last = observations.texts[0][1], observations.texts[-1][1]
     if REQUIRED not in first:
         problems.append(f"The predicted comment does not name {REQUIRED}.")
-    if not seen.edits and LINKED not in last:
+    if not observations.edits and LINKED not in last:
         problems.append(f"The comment does not name {LINKED}.")
-    elif seen.edits and LINKED in first:
+    elif observations.edits and LINKED in first:
         problems.append(f"The predicted comment names {LINKED}, which only a build can find.")
-    if len(seen.texts) == 1 and seen.edits:
+    if len(observations.texts) == 1 and observations.edits:
         problems.append("The comment was not edited after the rebuild.")
     elif REQUIRED not in last:
         problems.append(f"The rebuilt comment does not name {REQUIRED}.")
-    if len(seen.texts) > 1 and LINKED not in last:
+    if len(observations.texts) > 1 and LINKED not in last:
         problems.append(f"The rebuilt comment does not name {LINKED}.")
-    if len(seen.comments) != 1:
-        problems.append(f"The bot wrote {len(seen.comments)} comments; one was expected.")
-    if seen.conclusion not in ("success", "failure"):
-        problems.append(f"The status has the conclusion {seen.conclusion}.")
+    if len(observations.comments) != 1:
+        problems.append(f"The bot wrote {len(observations.comments)} comments; one was expected.")
+    if observations.conclusion not in ("success", "failure"):
+        problems.append(f"The status has the conclusion {observations.conclusion}.")
     for build in result.get("builds", ()):
         if build["outcome"] in PROBLEMS:
             problems.append(f"Build of {build['side']}: {build['outcome']}: {build['message']}")
@@ -200,7 +206,7 @@ def without_html(body: str) -> str:
     text = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     text = re.sub(
         r"<details>\s*<summary>(.*?)</summary>.*?</details>",
-        lambda found: f"\u25b8 *{found[1].strip()}* (folded)\n",
+        lambda match: f"\u25b8 *{match[1].strip()}* (folded)\n",
         text,
         flags=re.DOTALL,
     )
@@ -226,12 +232,12 @@ def only_built(result: Json, arch: str, workload: str, predicted: str) -> dict[s
     }
 
 
-def difference(found: Mapping[str, int | None], arch: str) -> Group:
+def difference(sizes: Mapping[str, int | None], arch: str) -> Group:
     """A table of the packages that only the build found, with sizes."""
     table = Table()
     table.add_column("package")
     table.add_column("installed size", justify="right")
-    for name, size in sorted(found.items()):
+    for name, size in sorted(sizes.items()):
         table.add_row(name, "not known" if size is None else f"{size / 1e6:.1f} MB")
     return Group(Text(f"Found only by the build ({arch}):"), table)
 
@@ -280,16 +286,16 @@ def _state(row: Json) -> Text:
 
 def builds_sentence(builds: Iterable[Json]) -> str:
     """A sentence on builds that came from the cache."""
-    listed = list(builds)
+    items = list(builds)
     words = {
         f"{build['side']}: from the cache"
         if build["outcome"] == "cached"
         else f"{build['side']}: {build['outcome']}{_seconds(build)}"
-        for build in listed
+        for build in items
     }
-    if not listed:
+    if not items:
         return "Nothing was built."
-    if all(build["outcome"] == "cached" for build in listed):
+    if all(build["outcome"] == "cached" for build in items):
         return "Both builds came from the cache; --rebuild builds them again."
     return f"Builds: {', '.join(sorted(words))}."
 
@@ -305,12 +311,12 @@ def failures_panel(problems: Iterable[str], log: str) -> Group:
     return Group(*lines, Text(log))
 
 
-def expected(result: Json) -> list[Json]:
+def expected_suggestions(result: Json) -> list[Json]:
     """The suggestions of a check that a click can apply, from its JSON."""
     return [
-        one
-        for one in (*result.get("suggestions", ()), *result.get("spec_edits", ()))
-        if one["diff_line"] is not None and _is_safe(one["evidence"])
+        suggestion
+        for suggestion in (*result.get("suggestions", ()), *result.get("spec_edits", ()))
+        if suggestion["diff_line"] is not None and _is_safe(suggestion["evidence"])
     ]
 
 
@@ -323,12 +329,12 @@ def _is_safe(evidence: Json | None) -> bool:
     )
 
 
-async def written(forge: LocalForge, pull: Pull, count: int) -> list[Comment]:
+async def suggestion_comments(forge: LocalForge, pull: Pull, count: int) -> list[Comment]:
     """The suggestions on the pull request's lines, once there are `count`, or after SECONDS those
     that are there."""
     for _ in range(int(SECONDS * 10)):
-        if len(found := forge.state.line_comments_of(pull)) >= count:
-            return found
+        if len(comments := forge.state.line_comments_of(pull)) >= count:
+            return comments
         await asyncio.sleep(0.1)
     return forge.state.line_comments_of(pull)
 
@@ -338,11 +344,11 @@ def suggestion_panel(comment: Comment, evidence: Json, page: str) -> Panel:
     line = comment.line
     assert line is not None
     facts = "; ".join(_facts(evidence))
-    where = f"{page}#discussion_r{comment.id}"
+    address = f"{page}#discussion_r{comment.id}"
     return Panel(
         Group(
             Markdown(without_html(comment.body)),
-            Text(f"Evidence: {facts}.\nA click commits it: {where}"),
+            Text(f"Evidence: {facts}.\nA click commits it: {address}"),
         ),
         title=f"On {line.path} line {line.number}",
         title_align="left",

@@ -52,8 +52,8 @@ from bot.demo.run.setup import (
 )
 from bot.demo.run.watch import (
     Json,
+    Observations,
     Watch,
-    Watched,
     added_names,
     comment_panel,
     timeline_line,
@@ -75,11 +75,11 @@ def play_workers(seconds: float, cache: Path, console: Console) -> int:
     """Run the demo of workers once and show it; see `run_demo`. SurroundingsError, with the remedy,
     if this machine has no emulator for the other architecture, or no Postgres."""
     with TimeLimit(seconds, "the demo") as limit, emulated(FOREIGN), postgres() as database:
-        with progress() as made:
-            distribution = build_reference_distribution(cache, made)
-            distribution = with_buildroot(distribution, cache, FOREIGN, made)
+        with progress() as bars:
+            distribution = build_reference_distribution(cache, bars)
+            distribution = with_buildroot(distribution, cache, FOREIGN, bars)
         home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
-        limit.shown = lambda: show_log(home)
+        limit.on_end = lambda: show_log(home)
         return run_and_clear(_play(distribution, cache, home, database, console), home, console)
 
 
@@ -95,14 +95,14 @@ async def _play(
         def line(second: float, text: str) -> None:
             timeline_line(console, second, text)
 
-        async with failures(bot, console) as failed:
-            seen = await watch.until_done(pull, delivery.at, bot, line, texts=_EDITS)
+        async with failures(bot, console) as errors:
+            observations = await watch.until_done(pull, delivery.at, bot, line, texts=_EDITS)
             await stage.forge.settled()
-            result = await check_result(bot.places.url, seen)
-            _show(console, seen, result)
-            failed.extend(_problems(seen, result))
+            result = await check_result(bot.places.url, observations)
+            _show(console, observations, result)
+            errors.extend(_problems(observations, result))
         console.print(f"The whole took {time.monotonic() - started:.1f} s.")
-        return 1 if failed else 0
+        return 1 if errors else 0
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def running_bots(
             async with contextlib.AsyncExitStack() as stack:
                 if emulating:
                     worker = await stack.enter_async_context(_worker(places, forge.port))
-                    console.print(await _began(worker), markup=False, soft_wrap=True)
+                    console.print(await _start_message(worker), markup=False, soft_wrap=True)
                 yield stage, watch, bot
 
 
@@ -165,24 +165,24 @@ async def _worker(server: BotPlaces, forge: int) -> AsyncIterator[BotProcess]:
         yield await stack.enter_async_context(BotProcess(places, command))
 
 
-async def _began(worker: BotProcess) -> str:
+async def _start_message(worker: BotProcess) -> str:
     """The worker's message that it works, once it does."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_READY_SECONDS):
             while True:
                 worker.check()
                 text = worker.places.log.read_text(errors="replace")
-                if (began := re.search("^minimize works as .*$", text, re.MULTILINE)) is not None:
+                if (match := re.search("^minimize works as .*$", text, re.MULTILINE)) is not None:
                     network = (
                         "of its own" if can_isolate_network() else "this machine's: it is not root"
                     )
-                    return f"{began[0]}; its network is {network}"
+                    return f"{match[0]}; its network is {network}"
                 await asyncio.sleep(0.05)
     raise SurroundingsError("The second worker did not start.", worker.tail())
 
 
-def _show(console: Console, seen: Watched, result: Json) -> None:
-    for second, text in seen.texts:
+def _show(console: Console, observations: Observations, result: Json) -> None:
+    for second, text in observations.texts:
         console.print(comment_panel(f"The comment after {second:.1f} s", text))
     table = Table(title="What the change adds to the image", title_justify="left")
     for name in ("architecture", "evidence", "built", "packages"):
@@ -204,23 +204,23 @@ def _built(result: Json, arch: str) -> str:
     return ""
 
 
-def _problems(seen: Watched, result: Json) -> list[str]:
+def _problems(observations: Observations, result: Json) -> list[str]:
     """The errors, a sentence each."""
-    found = []
-    if len(seen.texts) != _EDITS:
-        found.append(f"The comment had {len(seen.texts)} texts; {_EDITS} were expected.")
-    if any(_LINKED in text for _, text in seen.texts[:-1]):
-        found.append(f"The comment named {_LINKED} before the build that links it.")
-    if seen.conclusion != "success":
-        found.append(f"The status has the conclusion {seen.conclusion}.")
+    problems = []
+    if len(observations.texts) != _EDITS:
+        problems.append(f"The comment had {len(observations.texts)} texts; {_EDITS} were expected.")
+    if any(_LINKED in text for _, text in observations.texts[:-1]):
+        problems.append(f"The comment named {_LINKED} before the build that links it.")
+    if observations.conclusion != "success":
+        problems.append(f"The status has the conclusion {observations.conclusion}.")
     for arch, expected in ((NATIVE, False), (FOREIGN, True)):
         names = added_names(result, arch, WORKLOAD)
         if _REQUIRED not in names or (_LINKED in names) != expected:
-            found.append(f"The image for {arch} gains {', '.join(sorted(names)) or 'nothing'}.")
+            problems.append(f"The image for {arch} gains {', '.join(sorted(names)) or 'nothing'}.")
     evidence = {i["arch"]: i["evidence"] for i in result["images"] if i["workload"] == WORKLOAD}
     if {evidence.get(NATIVE), evidence.get(FOREIGN)} != {"rebuilt"}:
-        found.append(f"The evidence is {evidence}.")
-    return found
+        problems.append(f"The evidence is {evidence}.")
+    return problems
 
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -243,8 +243,8 @@ def emulated(arch: str) -> Iterator[None]:
     _register(registration(arch, name, _interpreter(arch)))
     why_not_run.cache_clear()
     try:
-        if (still := why_not_run(arch)) is not None:
-            raise still
+        if (failure := why_not_run(arch)) is not None:
+            raise failure
         yield
     finally:
         (_BINFMT / name).write_text("-1")
@@ -254,8 +254,8 @@ def emulated(arch: str) -> Iterator[None]:
 def _interpreter(arch: str) -> Path:
     """The path of a static qemu-user: a buildroot has none of this machine's libraries."""
     for name in (f"qemu-{arch}-static", f"qemu-{arch}"):
-        if (found := shutil.which(name)) is not None:
-            return Path(found)
+        if (path := shutil.which(name)) is not None:
+            return Path(path)
     raise SurroundingsError(
         f"qemu-{arch} is not installed, so nothing can be built for {arch} here.",
         install_remedy("qemu-user-static", "qemu-user-static"),

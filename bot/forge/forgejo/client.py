@@ -20,6 +20,7 @@ from bot.forge.comments import RestComments, RestIssues
 from bot.forge.events import MISSHAPEN, utc
 from bot.forge.rest import RepositoryApi, RestClient, quoted
 from bot.forge.values import (
+    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
@@ -28,6 +29,7 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
     StatusReport,
+    commit_title,
 )
 
 API_PATH = "/api/v1"
@@ -50,24 +52,24 @@ class ForgejoClient(RestClient):
         Links to further pages begin with the instance's ROOT_URL, which the bot may not be able to
         reach; and the credential is sent only to the host in the settings.
         """
-        named, own = URL(url), URL(self.base_url)
-        if named.origin() == own.origin():
+        page, own = URL(url), URL(self.base_url)
+        if page.origin() == own.origin():
             return url
-        _, _, path = named.raw_path.partition(API_PATH)
-        return f"{self.base_url}{path}?{named.raw_query_string}"
+        _, _, path = page.raw_path.partition(API_PATH)
+        return f"{self.base_url}{path}?{page.raw_query_string}"
 
 
 class ForgejoComments(RestComments):
     """The comments of an issue come in one list, without pages."""
 
-    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
+    async def _after_edit(self, api: RepositoryApi, edited: Any) -> None:
         """Do nothing: Forgejo does not hide comments as outdated."""
 
 
 class ForgejoIssues(RestIssues):
     """An issue is closed without a reason."""
 
-    def _by(self, login: str) -> str:
+    def _author_query(self, login: str) -> str:
         return f"state=all&type=issues&created_by={quoted(login)}&sort=oldest&{PAGE}"
 
 
@@ -77,7 +79,7 @@ _ROLES: Mapping[str, Role] = {"read": "read", "write": "write", "admin": "admin"
 
 async def role(api: RepositoryApi, user: str) -> Role:
     """The role of a user, by teams too; only the repository's administrators may query it."""
-    answer = await api.found(api.path(f"/collaborators/{quoted(user)}/permission"))
+    answer = await api.look_up(api.path(f"/collaborators/{quoted(user)}/permission"))
     return _ROLES.get(str((answer or {}).get("permission")), "none")
 
 
@@ -85,26 +87,28 @@ async def is_member(api: RepositoryApi, group: str, user: str) -> bool:
     """Return whether a user is in the team `organisation/team`."""
     organisation, _, team = group.partition("/")
     search = f"/orgs/{quoted(organisation)}/teams/search?q={quoted(team)}&{PAGE}"
-    listed = api.client.getiter(search, oauth_token=api.token, iterable_key="data")
-    async for one in listed:
-        if str(one["name"]).casefold() == team.casefold():
-            member = f"/teams/{int(one['id'])}/members/{quoted(user)}"
-            return await api.found(member) is not None
+    teams = api.client.getiter(search, oauth_token=api.token, iterable_key="data")
+    async for entry in teams:
+        if str(entry["name"]).casefold() == team.casefold():
+            member = f"/teams/{int(entry['id'])}/members/{quoted(user)}"
+            return await api.look_up(member) is not None
     return False
 
 
 async def pusher(api: RepositoryApi, repository: str, branch: str, sha: str) -> str:
     """The user who pushed a commit to a branch; empty if not among the newest activities."""
-    there = RepositoryApi(api.client, api.token, repository)
+    source_api = RepositoryApi(api.client, api.token, repository)
     # A fork may not be visible to the bot.
-    listed = await there.found(there.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN)
-    for one in listed or ():  # newest first
-        is_push = one.get("op_type") == "commit_repo" and one.get("ref_name") in (
+    activities = await source_api.look_up(
+        source_api.path(f"/activities/feeds?{PAGE}"), HTTPStatus.FORBIDDEN
+    )
+    for activity in activities or ():  # newest first
+        is_push = activity.get("op_type") == "commit_repo" and activity.get("ref_name") in (
             branch,
             f"refs/heads/{branch}",
         )
-        if is_push and _head_of(str(one.get("content") or "")) == sha:
-            return str((one.get("act_user") or {}).get("login") or "")
+        if is_push and _head_of(str(activity.get("content") or "")) == sha:
+            return str((activity.get("act_user") or {}).get("login") or "")
     return ""
 
 
@@ -184,15 +188,14 @@ def head_repository(pull: Mapping[str, Any]) -> str | None:
     return None if name is None else str(name)
 
 
-def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+def open_pull_of(pull: Mapping[str, Any]) -> OpenPull:
     """An open pull request, from an item of a list."""
-    head, base = listed["head"], listed["base"]
-    return OpenPull(int(listed["number"]), head["sha"], base["ref"], utc(listed["updated_at"]))
+    head, base = pull["head"], pull["base"]
+    return OpenPull(int(pull["number"]), head["sha"], base["ref"], utc(pull["updated_at"]))
 
 
 _DESCRIPTION = 255  # characters, to fit in a page
-# The states that a commit status does not have.
-_STATES = {"neutral": "success", "action_required": "pending"}
+
 # `warning` is a success of a job that may fail; Gitea's `skipped` counts as a failure.
 _CHECK_STATES: Mapping[str, CheckState] = {
     "pending": "pending",
@@ -203,20 +206,17 @@ _CHECK_STATES: Mapping[str, CheckState] = {
 
 async def put_status(api: RepositoryApi, sha: str, report: StatusReport) -> None:
     """Set the bot's status of a commit; nothing is written if it is the same."""
-    # A commit status has no neutral state: it is a success whose text says "not evaluated".
-    title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
-    fits = len(title) <= _DESCRIPTION
-    wanted = {
-        "status": _STATES.get(report.state, report.state),
+    fields = {
+        "status": COMMIT_STATES.get(report.state, report.state),
         "context": STATUS_NAME,
-        "description": title if fits else f"{title[: _DESCRIPTION - 1]}…",
+        "description": commit_title(report, _DESCRIPTION),
         "target_url": report.url or "",
     }
     newest = await _newest(api, sha)
-    if newest is not None and all((newest.get(n) or "") == text for n, text in wanted.items()):
+    if newest is not None and all((newest.get(n) or "") == text for n, text in fields.items()):
         return
     # The field is `status` when read, `state` when written.
-    await api.post(f"/statuses/{quoted(sha)}", {"state": wanted.pop("status"), **wanted})
+    await api.post(f"/statuses/{quoted(sha)}", {"state": fields.pop("status"), **fields})
 
 
 async def _newest(api: RepositoryApi, sha: str) -> Mapping[str, Any] | None:
@@ -230,8 +230,8 @@ async def _newest(api: RepositoryApi, sha: str) -> Mapping[str, Any] | None:
 
 async def checks_of_commit(api: RepositoryApi, sha: str) -> list[CommitCheck]:
     """The newest status of each context."""
-    listed = api.pages(f"/commits/{quoted(sha)}/status?{PAGE}", "statuses")
-    return [_check(status) async for status in listed]
+    statuses = api.pages(f"/commits/{quoted(sha)}/status?{PAGE}", "statuses")
+    return [_check(status) async for status in statuses]
 
 
 def _check(status: Mapping[str, Any]) -> CommitCheck:

@@ -69,8 +69,8 @@ def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
     if event == "pull_request":
         pull = data["pull_request"]
         parts = (data["action"], pull["number"], pull["head"]["sha"], pull.get("updated_at", ""))
-        return rest_events.carried(event, data, *parts)
-    return rest_events.carried_comment(event, data) if event == "issue_comment" else None
+        return rest_events.identity_of(event, data, *parts)
+    return rest_events.comment_identity(event, data) if event == "issue_comment" else None
 
 
 def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
@@ -85,21 +85,23 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
     if action == "closed":
         merged = utc(pull.get("merged_at")) if pull.get("merged") else ""
         return PullRequestEvent(key, "stop", head, action, merged)
-    changed = _edited(data) if action == "edited" else _STARTED.get(action)
-    if changed is None:
+    change = _edit_action(data) if action == "edited" else _STARTED.get(action)
+    if change is None:
         return IgnoredEvent(f"The action {action} of a pull request changes no package.")
-    base, pusher = str(pull["base"]["ref"]), pusher_in(data, changed)
-    return PullRequestEvent(key, "check", head, changed, base_ref=base, pusher=pusher)
+    base, pusher = str(pull["base"]["ref"]), pusher_in(data, change)
+    return PullRequestEvent(key, "check", head, change, base_ref=base, pusher=pusher)
 
 
-def _edited(data: Mapping[str, Any]) -> str | None:
-    """The action of an edit that concerns a check, by GitHub's name; empty for others."""
+def _edit_action(data: Mapping[str, Any]) -> str | None:
+    """The action of an edit that concerns a check, by GitHub's name; None for others."""
     changes = data.get("changes") or {}
     if changes.get("ref"):
         return "edited (base)"
-    before = str((changes.get("title") or {}).get("from") or "")
+    old_title = str((changes.get("title") or {}).get("from") or "")
     # Drafts are marked in the title alone.
-    ready = _DRAFT.match(before) and not _DRAFT.match(str(data["pull_request"].get("title") or ""))
+    ready = _DRAFT.match(old_title) and not _DRAFT.match(
+        str(data["pull_request"].get("title") or "")
+    )
     return "ready_for_review" if ready else None
 
 
@@ -158,7 +160,7 @@ _PARSERS: Parsers = {
 }
 
 
-class _PassedOn(BaseModel):
+class _ForwardedWebhook(BaseModel):
     """A forwarded webhook."""
 
     body: dict[str, JsonValue]
@@ -169,7 +171,7 @@ def read_message(forge: str, message: Message) -> NewDelivery:
     """The delivery of a message, with the id and object of the webhook."""
     message.topic_after("forgejo")
     try:
-        webhook = _PassedOn.model_validate(message.body)
+        webhook = _ForwardedWebhook.model_validate(message.body)
     except ValidationError as error:
         raise WebhookRefusedError(400, "The message is no forwarded webhook.") from error
     headers = {name.lower(): value for name, value in webhook.headers.items()}

@@ -65,8 +65,8 @@ class Forgejo(TokenForge):
         """The files that it changes, over all pages."""
         async with self._errors(f"listing the files of {key}"):
             api = await self._api(key.repository)
-            listed = api.pages(f"/pulls/{key.number}/files?{PAGE}")
-            return tuple([_file(one["filename"], one) async for one in listed])
+            entries = api.pages(f"/pulls/{key.number}/files?{PAGE}")
+            return tuple([_file(entry["filename"], entry) async for entry in entries])
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Set a commit status in the base repository, also for a fork's commit."""
@@ -98,13 +98,13 @@ class Forgejo(TokenForge):
         """The pull request that was merged as a commit, or one of the newest that contains it."""
         async with self._errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
-            merged = await api.found(api.path(f"/commits/{quoted(sha)}/pull"))
-            if merged is not None and merged["base"]["ref"] == branch:
-                return int(merged["number"])
+            merged_pull = await api.look_up(api.path(f"/commits/{quoted(sha)}/pull"))
+            if merged_pull is not None and merged_pull["base"]["ref"] == branch:
+                return int(merged_pull["number"])
             newest = f"/pulls?state=all&sort=recentupdate&limit={_NEWEST}"
             for pull in await api.get(newest):
-                came = pull["state"] == "open" or pull.get("merged")
-                if came and pull["base"]["ref"] == branch and await _has(api, pull, sha):
+                counts = pull["state"] == "open" or pull.get("merged")
+                if counts and pull["base"]["ref"] == branch and await _has(api, pull, sha):
                     return int(pull["number"])
         return None
 
@@ -112,16 +112,16 @@ class Forgejo(TokenForge):
         """The open pull requests, the most recently changed first."""
         async with self._errors(f"listing the pull requests of {repository}"):
             api = await self._api(repository)
-            listed = api.pages(f"/pulls?state=open&sort=recentupdate&{PAGE}")
-            return tuple([open_pull_of(one) async for one in listed])
+            pulls = api.pages(f"/pulls?state=open&sort=recentupdate&{PAGE}")
+            return tuple([open_pull_of(pull) async for pull in pulls])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
         """The first hundred changed since then, except edited ones."""
         query = urlencode({"since": f"{since[:19]}Z"})
         async with self._errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
-            listed = await api.get(f"/issues/{key.number}/comments?{query}")
-        return unedited(key, listed, since, is_users_program, utc)[:100]
+            comments = await api.get(f"/issues/{key.number}/comments?{query}")
+        return unedited(key, comments, since, is_users_program, utc)[:100]
 
     async def _push(self, api: RepositoryApi, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by its current tip."""
@@ -134,15 +134,15 @@ class Forgejo(TokenForge):
         return str((await api.client.getitem("/user", oauth_token=api.token))["login"])
 
 
-def _file(path: str, listed: Mapping[str, str]) -> ForgeFile:
-    return ForgeFile(path, listed.get("previous_filename") or None)
+def _file(path: str, entry: Mapping[str, str]) -> ForgeFile:
+    return ForgeFile(path, entry.get("previous_filename") or None)
 
 
 async def _has(api: RepositoryApi, pull: Mapping[str, object], sha: str) -> bool:
     if sha == pull.get("merge_commit_sha"):
         return True
-    listed = api.pages(f"/pulls/{pull['number']}/commits?{PAGE}&verification=false&files=false")
-    return any([one["sha"] == sha async for one in listed])
+    commits = api.pages(f"/pulls/{pull['number']}/commits?{PAGE}&verification=false&files=false")
+    return any([commit["sha"] == sha async for commit in commits])
 
 
 open_forge = Forgejo.from_settings

@@ -30,8 +30,8 @@ def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
 
     WebhookRefusedError 401 without a signature, 400 for a form, of which only a part is signed.
     """
-    given = header(headers, "signature")
-    if not given:
+    signature = header(headers, "signature")
+    if not signature:
         raise WebhookRefusedError(
             401, "The header X-Forgejo-Signature or X-Gitea-Signature is missing."
         )
@@ -39,7 +39,7 @@ def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
         raise WebhookRefusedError(
             400, "The body is a form; the webhook's content type must be application/json."
         )
-    return hex_signature(secrets, given)
+    return hex_signature(secrets, signature)
 
 
 def signed_headers(
@@ -51,14 +51,14 @@ def signed_headers(
     """
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     identity = delivery or str(uuid.uuid4())
-    named = {"Delivery": identity, "Event": event, "Event-Type": event, "Signature": digest}
+    values = {"Delivery": identity, "Event": event, "Event-Type": event, "Signature": digest}
     return {
         "Content-Type": "application/json",
         "User-Agent": "Go-http-client/1.1",
         **{
             f"X-{forge}-{name}": text
             for forge in ("Forgejo", "Gitea")
-            for name, text in named.items()
+            for name, text in values.items()
         },
         "X-GitHub-Delivery": identity,
         "X-GitHub-Event": event,

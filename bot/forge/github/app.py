@@ -111,28 +111,32 @@ class AppAuth:
 
     async def token(self, client: RestClient, repository: str) -> str:
         """An installation token for `repository` (owner/name), valid for at least ten minutes."""
-        known = self._tokens.get(repository)
-        if known is not None and known.expires - _EARLY > time.time():
-            return known.text
-        remembered = self._installations.get(repository)
-        found = remembered or await _installation(client, repository)
+        cached = self._tokens.get(repository)
+        if cached is not None and cached.expires - _EARLY > time.time():
+            return cached.text
+        stored = self._installations.get(repository)
+        installation = stored or await _installation(client, repository)
         try:
-            token = await _issue(client, found.id, {"repository_ids": [found.repository]})
+            token = await _issue(
+                client, installation.id, {"repository_ids": [installation.repository]}
+            )
         except gidgethub.HTTPException as error:
-            if remembered is None or error.status_code not in _NO_LONGER:
+            if stored is None or error.status_code not in _NO_LONGER:
                 raise
             # It may have been reinstalled, transferred or recreated, which workers do not learn by
             # webhooks.
-            found = await _installation(client, repository)
-            token = await _issue(client, found.id, {"repository_ids": [found.repository]})
-        self._installations[repository] = found
+            installation = await _installation(client, repository)
+            token = await _issue(
+                client, installation.id, {"repository_ids": [installation.repository]}
+            )
+        self._installations[repository] = installation
         self._tokens[repository] = token
         return token.text
 
     def account(self, repository: str) -> str:
         """The name of the rate limit for requests about a repository: its installation's."""
-        known = self._installations.get(repository)
-        return "app" if known is None else f"installation {known.id}"
+        installation = self._installations.get(repository)
+        return "app" if installation is None else f"installation {installation.id}"
 
     async def login(self, client: RestClient) -> str:
         """The user name of the App's comments: its slug with `[bot]`."""
@@ -159,13 +163,13 @@ class AppAuth:
 
 async def _installation(client: RestClient, repository: str) -> Installation:
     """Query GitHub for the installation; an old name redirects to the renamed repository."""
-    named = {"repository": repository}
-    installed: Any = await client.getitem("/repos/{+repository}/installation", named)
-    number = int(installed["id"])
+    values = {"repository": repository}
+    response: Any = await client.getitem("/repos/{+repository}/installation", values)
+    number = int(response["id"])
     # The App itself may not read a repository, so a token is made that only reads its metadata.
     reader = await _issue(client, number, {"permissions": {"metadata": "read"}})
-    found: Any = await client.getitem("/repos/{+repository}", named, oauth_token=reader.text)
-    return Installation(number, int(found["id"]))
+    metadata: Any = await client.getitem("/repos/{+repository}", values, oauth_token=reader.text)
+    return Installation(number, int(metadata["id"]))
 
 
 async def installation_token(client: RestClient, installation: int) -> str:
@@ -175,8 +179,8 @@ async def installation_token(client: RestClient, installation: int) -> str:
 
 async def _issue(client: RestClient, installation: int, data: Mapping[str, object]) -> _Token:
     path = "/app/installations/{id}/access_tokens"
-    made: Any = await client.post(path, {"id": str(installation)}, data=data)
-    return _Token(str(made["token"]), _seconds(str(made["expires_at"])))
+    response: Any = await client.post(path, {"id": str(installation)}, data=data)
+    return _Token(str(response["token"]), _seconds(str(response["expires_at"])))
 
 
 Auth = TokenAuth | AppAuth
@@ -194,11 +198,11 @@ async def hooks_at(api: RepositoryApi, address: str) -> list[str]:
     """The API paths of a repository's hooks with this address; none if not visible to the bot."""
     try:
         async with github_errors(f"listing the hooks of {api.repository}"):
-            found = [hook async for hook in api.pages("/hooks?per_page=100")]
+            hooks = [hook async for hook in api.pages("/hooks?per_page=100")]
     except (ForgeRefusedError, ForgeGoneError):
         return []
-    ours = (h for h in found if str((h.get("config") or {}).get("url")).rstrip("/") == address)
-    return [api.path(f"/hooks/{int(hook['id'])}") for hook in ours]
+    own = (h for h in hooks if str((h.get("config") or {}).get("url")).rstrip("/") == address)
+    return [api.path(f"/hooks/{int(hook['id'])}") for hook in own]
 
 
 async def failed(
@@ -214,13 +218,13 @@ async def failed(
     return [
         FailedDelivery(
             guid,
-            f"{path}/deliveries/{int(tried[0]['id'])}/attempts",
-            len(tried),
-            _delivered_at(tried[0]),
+            f"{path}/deliveries/{int(tries[0]['id'])}/attempts",
+            len(tries),
+            _delivered_at(tries[0]),
         )
-        for guid, tried in attempts.items()
-        if not any(200 <= int(one["status_code"]) < 300 for one in tried)
-        and int(tried[0]["status_code"]) not in _FINAL
+        for guid, tries in attempts.items()
+        if not any(200 <= int(attempt["status_code"]) < 300 for attempt in tries)
+        and int(tries[0]["status_code"]) not in _FINAL
     ]
 
 

@@ -58,11 +58,11 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
     )
 
 
-def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+def open_pull_of(pull: Mapping[str, Any]) -> OpenPull:
     """An open pull request, from an item of a list."""
     return OpenPull(
-        int(listed["number"]),
-        str(listed["head"]["sha"]),
-        str(listed["base"]["ref"]),
-        str(listed["updated_at"]),
+        int(pull["number"]),
+        str(pull["head"]["sha"]),
+        str(pull["base"]["ref"]),
+        str(pull["updated_at"]),
     )

@@ -39,34 +39,34 @@ _SHOW = (
 class GitHubComments(RestComments):
     """`api` gives the API of a repository, `login` our own account's name."""
 
-    listed = "?per_page=100"
+    page_query = "?per_page=100"
 
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]], api_url: str) -> None:
         super().__init__(api, login, github_errors)
         self._api_url = api_url
 
-    async def _edited(self, api: RepositoryApi, edited: Any) -> None:
-        await show_again(api.client, api.token, self._api_url, edited)
+    async def _after_edit(self, api: RepositoryApi, response: Any) -> None:
+        await show_again(api.client, api.token, self._api_url, response)
 
 
 async def show_again(
-    client: RestClient, token: str, api_url: str, edited: Mapping[str, Any]
+    client: RestClient, token: str, api_url: str, comment: Mapping[str, Any]
 ) -> None:
-    """Show a comment that was just `edited` (GitHub's answer) if it is hidden as outdated.
+    """Show a comment that was just `comment` (GitHub's answer) if it is hidden as outdated.
 
     One hidden for another reason stays hidden. A failure to show it is only logged.
     """
-    reason = str((edited.get("minimized") or {}).get("reason") or "")
-    if reason.casefold() != "outdated" or not edited.get("node_id"):
+    reason = str((comment.get("minimized") or {}).get("reason") or "")
+    if reason.casefold() != "outdated" or not comment.get("node_id"):
         return
-    data = {"query": _SHOW, "variables": {"comment": edited["node_id"]}}
+    data = {"query": _SHOW, "variables": {"comment": comment["node_id"]}}
     try:
-        answer = await client.post(_graphql(api_url), data=data, oauth_token=token)
-        problems = answer.get("errors")
+        response = await client.post(_graphql(api_url), data=data, oauth_token=token)
+        problems = response.get("errors")
     except gidgethub.HTTPException as error:
         problems = error
     if problems:
-        LOG.warning("comment %s is edited and stays hidden: %s", edited.get("html_url"), problems)
+        LOG.warning("comment %s is edited and stays hidden: %s", comment.get("html_url"), problems)
 
 
 def _graphql(api_url: str) -> str:
@@ -80,7 +80,7 @@ class GitHubIssues(RestIssues):
     def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]]) -> None:
         super().__init__(api, login, github_errors)
 
-    def _by(self, login: str) -> str:
+    def _author_query(self, login: str) -> str:
         order = "sort=created&direction=asc&per_page=100"
         return f"state=all&creator={quoted(login)}&{order}"
 
@@ -105,25 +105,28 @@ class GitHubSuggestions:
             # No second try: after a wait the caller has to compare the head commit again.
             api = await self._api(key.repository, attempts=1)
             own: list[Mapping[str, Any]] = []
-            answered: set[int] = set()
+            replied: set[int] = set()
             async for item in api.pages(f"/pulls/{key.number}/comments?per_page=100"):
                 author = str((item.get("user") or {}).get("login") or "").lower()
                 if item.get("in_reply_to_id"):
-                    answered.add(int(item["in_reply_to_id"]))
+                    replied.add(int(item["in_reply_to_id"]))
                 elif author == login and suggestion_in(str(item.get("body") or "")):
                     own.append(item)
-            wanted = {one.name: one for one in suggestions}
+            pending = {suggestion.name: suggestion for suggestion in suggestions}
             for item in own:
-                one = wanted.get(suggestion_in(str(item["body"])) or "")
-                if one is not None and (item["path"], item.get("line")) == (one.path, one.line):
-                    del wanted[one.name]
-                    await _edit(api, item, suggestion_body(one, "suggestion"))
-                elif int(item["id"]) in answered:
+                suggestion = pending.get(suggestion_in(str(item["body"])) or "")
+                if suggestion is not None and (item["path"], item.get("line")) == (
+                    suggestion.path,
+                    suggestion.line,
+                ):
+                    del pending[suggestion.name]
+                    await _edit(api, item, suggestion_body(suggestion, "suggestion"))
+                elif int(item["id"]) in replied:
                     await _edit(api, item, NOT_SUGGESTED)
                 else:
                     await _delete(api, item)
-            for one in wanted.values():
-                await _create(api, key, sha, one)
+            for suggestion in pending.values():
+                await _create(api, key, sha, suggestion)
 
 
 async def _create(

@@ -43,7 +43,7 @@ from bot.store.records import NewDelivery
 # A merge queue's branch is named after the last pull request of its group.
 _QUEUE = re.compile(r"(?:refs/heads/)?gh-readonly-queue/(.+)/pr-(\d+)-[0-9a-f]+")
 _BRANCH = "refs/heads/"
-_CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
+_CHECK_ACTIONS = ("opened", "synchronize", "reopened", "ready_for_review")
 
 
 def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
@@ -79,8 +79,8 @@ def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
     if event == "pull_request":
         pull = data["pull_request"]
         parts = (data["action"], pull["number"], data.get("before", ""), pull["head"]["sha"])
-        return rest_events.carried(event, data, *parts, pull.get("updated_at", ""))
-    return rest_events.carried_comment(event, data) if event == "issue_comment" else None
+        return rest_events.identity_of(event, data, *parts, pull.get("updated_at", ""))
+    return rest_events.comment_identity(event, data) if event == "issue_comment" else None
 
 
 def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
@@ -89,7 +89,7 @@ def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
 
 
 def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
-    """The repository and the App installation that a delivery names, or null."""
+    """The repository and the App installation that a delivery names, or None."""
     try:
         repository = data["repository"]
         numbers = Installation(int(data["installation"]["id"]), int(repository["id"]))
@@ -107,7 +107,7 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
         return PullRequestEvent(key, "stop", head, action, str(pull.get("merged_at") or ""))
     if action == "edited" and "base" in (data.get("changes") or {}):
         action = "edited (base)"
-    elif action not in _CHECKED:
+    elif action not in _CHECK_ACTIONS:
         return IgnoredEvent(f"The action {action} of a pull request changes no package.")
     base, pusher = str(pull["base"]["ref"]), pusher_in(data, action)
     return PullRequestEvent(key, "check", head, action, base_ref=base, pusher=pusher)
@@ -126,7 +126,7 @@ def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
     run = data["check_run"]
     if action == "completed":
-        return _over(forge, data, str(run["head_sha"]), str(run["name"]))
+        return _ended(forge, data, str(run["head_sha"]), str(run["name"]))
     if action != "rerequested":
         return IgnoredEvent(f"The action {action} of a check run asks nothing of the bot.")
     check = str(run.get("external_id") or "")
@@ -139,7 +139,7 @@ def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
 def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
     if action == "completed":
-        return _over(forge, data, str(data["check_suite"]["head_sha"]))
+        return _ended(forge, data, str(data["check_suite"]["head_sha"]))
     if action != "rerequested":
         return IgnoredEvent(f"The action {action} of a check suite asks nothing of the bot.")
     suite = data["check_suite"]
@@ -149,10 +149,10 @@ def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
 def _status(forge: str, data: Mapping[str, Any]) -> Event:
     if data["state"] == "pending":
         return IgnoredEvent("The status is pending: there is nothing to look at yet.")
-    return _over(forge, data, str(data["sha"]), str(data["context"]))
+    return _ended(forge, data, str(data["sha"]), str(data["context"]))
 
 
-def _over(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
+def _ended(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
     if names == (STATUS_NAME,):
         return IgnoredEvent("The check is the bot's own.")
     return ChecksEvent(forge, repository_of(data), sha, names)
@@ -162,10 +162,10 @@ def _rerun(
     forge: str, data: Mapping[str, Any], check: str | None, head: str, suite: Any
 ) -> RerunEvent | MergeGroupEvent:
     repository = repository_of(data)
-    named = _QUEUE.match(str((suite or {}).get("head_branch") or ""))
-    if named and (check is None or check.startswith(MERGE_GROUP_CHECK)):
-        key = PullRequestKey(forge, repository, int(named[2]))
-        return MergeGroupEvent(key, head, f"{_BRANCH}{named[1]}", again=True)
+    queue = _QUEUE.match(str((suite or {}).get("head_branch") or ""))
+    if queue and (check is None or check.startswith(MERGE_GROUP_CHECK)):
+        key = PullRequestKey(forge, repository, int(queue[2]))
+        return MergeGroupEvent(key, head, f"{_BRANCH}{queue[1]}", again=True)
     sender = login_of(data.get("sender"))
     return RerunEvent(forge, repository, check, head, sender)
 
@@ -175,9 +175,9 @@ def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
     if action != "checks_requested":
         return IgnoredEvent(f"The action {action} of a merge group asks nothing of the bot.")
     group = data["merge_group"]
-    named = _QUEUE.match(str(group["head_ref"]))
+    queue = _QUEUE.match(str(group["head_ref"]))
     repository = repository_of(data)
-    key = PullRequestKey(forge, repository, int(named[2]) if named else 0)
+    key = PullRequestKey(forge, repository, int(queue[2]) if queue else 0)
     return MergeGroupEvent(key, str(group["head_sha"]), str(group["base_ref"]))
 
 
@@ -194,11 +194,11 @@ def push_of(
 
 
 def _installation(forge: str, data: Mapping[str, Any]) -> Event:
-    action, named = str(data["action"]), _names(data.get("repositories"))
+    action, names = str(data["action"]), _names(data.get("repositories"))
     if action in ("deleted", "suspend"):
-        return RepositoriesEvent(forge, removed=named)
+        return RepositoriesEvent(forge, removed=names)
     if action in ("created", "unsuspend"):
-        return RepositoriesEvent(forge, added=named)
+        return RepositoriesEvent(forge, added=names)
     account = (data["installation"].get("account") or {}).get("login") or "an account"
     return IgnoredEvent(f"The App's installation at {account}: {action}.")
 
@@ -215,8 +215,8 @@ def _repository(forge: str, data: Mapping[str, Any]) -> Event:
         return RepositoriesEvent(forge, removed=(name,))
     if action == "renamed":
         owner = name.partition("/")[0]
-        before = f"{owner}/{changes['repository']['name']['from']}"
-        return RepositoriesEvent(forge, (name,), (before,))
+        old_name = f"{owner}/{changes['repository']['name']['from']}"
+        return RepositoriesEvent(forge, (name,), (old_name,))
     if action == "transferred":
         owners = changes["owner"]["from"]
         owner = (owners.get("user") or owners.get("organization"))["login"]
@@ -225,7 +225,7 @@ def _repository(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _names(repositories: Any) -> tuple[str, ...]:
-    return tuple(str(one["full_name"]) for one in repositories or ())
+    return tuple(str(repository["full_name"]) for repository in repositories or ())
 
 
 def _ping(forge: str, data: Mapping[str, Any]) -> Event:

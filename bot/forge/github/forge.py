@@ -114,12 +114,12 @@ class GitHub(RestForge):
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; its installation is remembered."""
         data = json.loads(body)
-        named = installation_of(data)
+        origin = installation_of(data)
         if event in _INSTALLATIONS:
             # After a change of repositories or permissions cached tokens are invalid.
             self._auth.forget()
-        elif named is not None:
-            self._auth.learn(*named)
+        elif origin is not None:
+            self._auth.learn(*origin)
         return parse_event(self.name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
@@ -172,14 +172,14 @@ class GitHub(RestForge):
                 if error.status_code != HTTPStatus.NOT_FOUND:
                     raise
                 return "none"  # no collaborator
-            named = str(answer.get("role_name") or "")
+            name = str(answer.get("role_name") or "")
             for role in ROLES:
-                if role == named:
+                if role == name:
                     return role
             # A custom role counts as the standard role that it is built on.
-            held = (answer.get("user") or {}).get("permissions") or {}
+            permissions = (answer.get("user") or {}).get("permissions") or {}
             for permission, role in _PERMISSIONS.items():
-                if held.get(permission) is True:
+                if permissions.get(permission) is True:
                     return role
             return _BASE_ROLES.get(str(answer.get("permission") or ""), "none")
 
@@ -193,8 +193,8 @@ class GitHub(RestForge):
             head = (await api.get(f"/pulls/{key.number}"))["head"]
             repository = str((head.get("repo") or {}).get("full_name") or "")
             if repository:
-                there = RepositoryApi(api.client, api.token, repository)
-                if pusher := await _actor(there, str(head["ref"]), sha):
+                head_api = RepositoryApi(api.client, api.token, repository)
+                if pusher := await _actor(head_api, str(head["ref"]), sha):
                     return pusher
             owner = str((head.get("user") or {}).get("login") or "ghost")
             return None if repository.casefold() == key.repository.casefold() else owner
@@ -230,8 +230,8 @@ class GitHub(RestForge):
             api = await self._api(repository)
             try:
                 async for pull in api.pages(f"/commits/{sha}/pulls?per_page=100"):
-                    came = pull.get("merged_at") or pull["state"] == "open"
-                    if came and pull["base"]["ref"] == branch:
+                    counts = pull.get("merged_at") or pull["state"] == "open"
+                    if counts and pull["base"]["ref"] == branch:
                         return int(pull["number"])
             except gidgethub.HTTPException as error:
                 if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -253,32 +253,32 @@ class GitHub(RestForge):
         names: list[str] = []
         async with github_errors("listing the App's repositories"):
             app = self._plain_client()
-            async for one in app.getiter("/app/installations?per_page=100"):
-                if one.get("suspended_at"):
+            async for installation in app.getiter("/app/installations?per_page=100"):
+                if installation.get("suspended_at"):
                     continue
-                token = await installation_token(app, int(one["id"]))
-                listed = app.getiter(
+                token = await installation_token(app, int(installation["id"]))
+                served = app.getiter(
                     "/installation/repositories?per_page=100",
                     oauth_token=token,
                     iterable_key="repositories",
                 )
-                names += [str(repository["full_name"]) async for repository in listed]
+                names += [str(repository["full_name"]) async for repository in served]
         return tuple(names)
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         """The open pull requests, the most recently changed first."""
         query = "state=open&sort=updated&direction=desc&per_page=100"
         async with github_errors(f"listing the pull requests of {repository}"):
-            listed = (await self._api(repository)).pages(f"/pulls?{query}")
-            return tuple([open_pull_of(one) async for one in listed])
+            pulls = (await self._api(repository)).pages(f"/pulls?{query}")
+            return tuple([open_pull_of(pull) async for pull in pulls])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
         """The first hundred that GitHub lists as changed since then, except edited ones."""
         query = urlencode({"since": f"{since[:19]}Z", "per_page": 100})
         async with github_errors(f"listing the comments on {key}"):
             api = await self._api(key.repository)
-            listed = await api.get(f"/issues/{key.number}/comments?{query}")
-        return unedited(key, listed, since, is_users_program)
+            comments = await api.get(f"/issues/{key.number}/comments?{query}")
+        return unedited(key, comments, since, is_users_program)
 
     async def moved(self, repository: str, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by the repository's activity."""
@@ -303,12 +303,12 @@ class GitHub(RestForge):
                 entries = app.getiter("/app/hook/deliveries?per_page=100")
                 return tuple(await failed(entries, "/app/hook", since))
             api = await self._api(repository)
-            found: list[FailedDelivery] = []
+            deliveries: list[FailedDelivery] = []
             for path in await hooks_at(api, hook):
                 url = f"{path}/deliveries?per_page=100"
                 entries = api.client.getiter(url, oauth_token=api.token)
-                found += await failed(entries, path, since)
-            return tuple(found)
+                deliveries += await failed(entries, path, since)
+            return tuple(deliveries)
 
     async def send_again(self, delivery: FailedDelivery) -> None:
         """Request another attempt, which GitHub makes a moment later."""
@@ -359,12 +359,12 @@ async def _actor(api: RepositoryApi, branch: str, sha: str) -> str:
     query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 100})
     try:
         async with github_errors(f"reading the activity of {api.repository}"):
-            listed = await api.get(f"/activity?{query}")
+            activities = await api.get(f"/activity?{query}")
     except (ForgeGoneError, ForgeRefusedError):
         # A fork that the App is not installed on, or an older Enterprise Server.
         return ""
-    moves = (one for one in listed if one.get("after") == sha)  # newest first
-    return next((str((one.get("actor") or {}).get("login") or "") for one in moves), "")
+    moves = (activity for activity in activities if activity.get("after") == sha)  # newest first
+    return next((str((activity.get("actor") or {}).get("login") or "") for activity in moves), "")
 
 
 open_forge = GitHub.from_settings

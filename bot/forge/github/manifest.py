@@ -95,14 +95,14 @@ class Registration:
 
 
 async def register_app(
-    registration: Registration, host: str, port: int, opened: Callable[[str], None]
+    registration: Registration, host: str, port: int, announce: Callable[[str], None]
 ) -> NewApp:
     """Serve the page at `host` and `port` until GitHub redirects back, and return the App.
 
-    `opened` is called with the page's address once it is served. Raises SurroundingsError if the
+    `announce` is called with the page's address once it is served. Raises SurroundingsError if the
     port cannot be listened at, or GitHub rejects the code.
     """
-    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    redirect: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def page(request: web.Request) -> web.Response:
         del request
@@ -114,8 +114,8 @@ async def register_app(
             raise web.HTTPBadRequest(
                 text="This request does not come from the page of this set-up."
             )
-        if not found.done():
-            found.set_result(code)
+        if not redirect.done():
+            redirect.set_result(code)
         return web.Response(text=_DONE, content_type="text/html")
 
     application = web.Application(client_max_size=_MOST_BYTES)
@@ -131,8 +131,8 @@ async def register_app(
                 f"Nothing can listen at {host}, port {port}: {error.strerror}.",
                 "Stop the server that listens there, or choose another port.",
             ) from error
-        opened(registration.page_url)
-        code = await found
+        announce(registration.page_url)
+        code = await redirect
         connector = aiohttp.TCPConnector(ssl=tls_context())
         async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
             return await exchange_code(session, registration.api_url, code)

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from bot.forge.github.client import github_errors
 from bot.forge.rest import OpenApi, RepositoryApi, quoted
 from bot.forge.values import (
+    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
@@ -25,6 +26,7 @@ from bot.forge.values import (
     ForgeRefusedError,
     PullRequestKey,
     StatusReport,
+    commit_title,
     remember,
 )
 from bot.report.annotations import Annotation
@@ -58,7 +60,7 @@ class _Output(TypedDict):
 
 
 class _CheckRun(TypedDict):
-    """A check run as we write it; null fields stay out."""
+    """A check run as we write it; fields without a value stay out."""
 
     name: str
     external_id: str
@@ -70,8 +72,6 @@ class _CheckRun(TypedDict):
 
 # A run that waits for somebody's click may still succeed.
 _WAITING = ("action_required",)
-# The states that a commit status does not have.
-_COMMIT_STATES = {"neutral": "success", "action_required": "pending"}
 
 
 class GitHubStatus:
@@ -105,26 +105,23 @@ class GitHubStatus:
             await self.set_commit_status(key, sha, report)
             return
         try:
-            came = await self._set_check_run(key, sha, report, fall_back=fall_back)
+            kind = await self._set_check_run(key, sha, report, fall_back=fall_back)
         except ForgeRefusedError as error:
-            made = self._kinds.get((key.repository, sha)) == "run"
-            if made or not fall_back or not _NOT_ALLOWED.search(error.what):
+            has_run = self._kinds.get((key.repository, sha)) == "run"
+            if has_run or not fall_back or not _NOT_ALLOWED.search(error.what):
                 raise
             LOG.warning("%s This commit gets a commit status.", error)
-            came = "status"
-        if came == "status":
+            kind = "status"
+        if kind == "status":
             await self.set_commit_status(key, sha, report)
-        self._remember(key, sha, came)
+        self._remember(key, sha, kind)
 
     async def set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Set the bot's commit status."""
-        # A commit status has no neutral state: it is a success whose text says "not evaluated".
-        neutral = report.state == "neutral"
-        title = f"not evaluated: {report.title}" if neutral else report.title
         data = {
-            "state": _COMMIT_STATES.get(report.state, report.state),
+            "state": COMMIT_STATES.get(report.state, report.state),
             "context": STATUS_NAME,
-            "description": title if len(title) <= _DESCRIPTION else title[: _DESCRIPTION - 1] + "…",
+            "description": commit_title(report, _DESCRIPTION),
         }
         if report.url:
             data["target_url"] = report.url
@@ -151,25 +148,25 @@ class GitHubStatus:
         if report.state != "pending":
             data["conclusion"] = report.state
         notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
-        ours = await self._with_fallback(
+        runs = await self._with_fallback(
             f"listing the check runs of {sha[:12]} on {key}", lambda _: self._check_runs(key, sha)
         )
-        if ours:
+        if runs:
             self._remember(key, sha, "run")
             # GitHub shows the newest of a name; others are of an old release, which made one for
             # each check, or of an interrupted write.
-            *others, run = ours
+            *older, run = runs
             await self._edit(key, run, data, notes)
-            for other in others:
-                if report.state != "pending" and other.get("status") != "completed":
-                    await self._patch(key, other, data, [])
+            for old_run in older:
+                if report.state != "pending" and old_run.get("status") != "completed":
+                    await self._patch(key, old_run, data, [])
             return "run"
         if fall_back and await self._has_commit_status(key, sha):
             return "status"
-        made, taken = await self._create(key, sha, data, notes[:_ANNOTATIONS])
+        created, complete = await self._create(key, sha, data, notes[:_ANNOTATIONS])
         self._remember(key, sha, "run")
-        if taken:
-            await self._add(key, made, data, notes[_ANNOTATIONS:])
+        if complete:
+            await self._add(key, created, data, notes[_ANNOTATIONS:])
         return "run"
 
     async def _edit(
@@ -178,10 +175,10 @@ class GitHubStatus:
         if not notes and _is_same(run, data):
             return
         # GitHub appends annotations: an earlier try may have sent some.
-        done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
-        first, more = notes[done : done + _ANNOTATIONS], notes[done + _ANNOTATIONS :]
+        count = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
+        first, rest = notes[count : count + _ANNOTATIONS], notes[count + _ANNOTATIONS :]
         if await self._patch(key, run, data, first):
-            await self._add(key, run, data, more)
+            await self._add(key, run, data, rest)
 
     async def _add(
         self, key: PullRequestKey, run: Any, data: _CheckRun, notes: list[_Note]
@@ -198,8 +195,8 @@ class GitHubStatus:
         async def send(first: bool) -> tuple[Any, bool]:
             output = _output(data, notes if first else [])
             api = await self._api(key.repository)
-            made = await api.post("/check-runs", {**data, "head_sha": sha, "output": output})
-            return made, first or not notes
+            run = await api.post("/check-runs", {**data, "head_sha": sha, "output": output})
+            return run, first or not notes
 
         return await self._write(f"making the check run of {sha[:12]} on {key}", send)
 
@@ -242,12 +239,12 @@ class GitHubStatus:
         query = f"check_name={STATUS_NAME}&filter=all&per_page=100"
         if self._app_id is not None:
             query += f"&app_id={self._app_id}"
-        found = [
+        runs = [
             run
             async for run in api.pages(f"/commits/{sha}/check-runs?{query}", "check_runs")
             if run.get("name") == STATUS_NAME and self._is_ours(run)
         ]
-        return sorted(found, key=lambda run: int(run["id"]))
+        return sorted(runs, key=lambda run: int(run["id"]))
 
     def _is_ours(self, run: Any) -> bool:
         app = (run.get("app") or {}).get("id")
@@ -257,10 +254,10 @@ class GitHubStatus:
         """Return whether the commit has a commit status of the bot."""
         try:
             async with github_errors(f"listing the statuses of {sha[:12]} on {key}"):
-                found = await self._commit_status(key, sha)
-                if found is None:
+                status = await self._commit_status(key, sha)
+                if status is None:
                     return False
-                author = str((found.get("creator") or {}).get("login") or "")
+                author = str((status.get("creator") or {}).get("login") or "")
                 return author.lower() == (await self._login()).lower()
         except (ForgeRefusedError, ForgeGoneError):
             return False  # without the permission to read them the bot has made none
@@ -306,9 +303,9 @@ async def checks_of_commit(api: RepositoryApi, sha: str) -> list[CommitCheck]:
     """The newest check run of each App and name, then the newest status of each context."""
     commit = f"/commits/{quoted(sha)}"
     runs = api.pages(f"{commit}/check-runs?filter=latest&per_page=100", "check_runs")
-    found = [_of_run(run) async for run in runs]
+    checks = [_of_run(run) async for run in runs]
     statuses = api.pages(f"{commit}/status?per_page=100", "statuses")
-    return found + [_of_status(status) async for status in statuses]
+    return checks + [_of_status(status) async for status in statuses]
 
 
 def _of_run(run: Mapping[str, Any]) -> CommitCheck:

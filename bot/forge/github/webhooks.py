@@ -26,10 +26,10 @@ def begin(secrets: Sequence[str], headers: Mapping[str, str]) -> Verification:
     signature = headers.get("x-hub-signature-256")
     if signature is None:
         raise WebhookRefusedError(401, "The header X-Hub-Signature-256 is missing.")
-    kind, _, given = signature.partition("=")
+    kind, _, hexadecimal = signature.partition("=")
     if kind != "sha256":
         raise WebhookRefusedError(401, "The header X-Hub-Signature-256 has no SHA-256.")
-    return hex_signature(secrets, given)
+    return hex_signature(secrets, hexadecimal)
 
 
 def signed_headers(
@@ -87,13 +87,13 @@ def _new_app(operator: Operator, kind: str, api_url: str, server: ServerAddress)
     organisation = operator.prompt("Organisation (empty: your own account)", default="")
     registration = Registration(server.public_url, web_url, api_url, organisation)
 
-    def opened(url: str) -> None:
+    def announce(url: str) -> None:
         operator.show(f"Open {url} in a browser that is signed in to GitHub and press the button.")
         operator.show(
             f"The proxy must lead {server.public_url} to {server.host}, port {server.port}."
             " Waiting for GitHub ..."
         )
 
-    app = asyncio.run(register_app(registration, server.host, server.port, opened))
+    app = asyncio.run(register_app(registration, server.host, server.port, announce))
     operator.show(f"The App {app.slug} was created. Install it: {app.html_url}/installations/new")
     return ForgeAnswers(kind, api_url, app.pem, app.webhook_secret, app.id)

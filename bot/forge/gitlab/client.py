@@ -68,26 +68,26 @@ class GitLabProjects:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._ids: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def learn(self, path: str, number: int) -> None:
         """Remember the id of a project's current path, from a webhook or an answer."""
-        remember(self._known, path, (number, self._clock()))
+        remember(self._ids, path, (number, self._clock()))
 
     def forget(self) -> bool:
         """Forget all projects; return whether any was remembered."""
-        known = bool(self._known)
-        self._known.clear()
-        return known
+        had_any = bool(self._ids)
+        self._ids.clear()
+        return had_any
 
     def number(self, client: gitlab.Gitlab, path: str) -> int:
         """The id of the project at `path`, requested if it is not cached."""
-        known = self._known.get(path)
-        if known is not None and self._clock() - known[1] < _PROJECT_SECONDS:
-            return known[0]
-        found = int(client.projects.get(path).id)
-        self.learn(path, found)
-        return found
+        entry = self._ids.get(path)
+        if entry is not None and self._clock() - entry[1] < _PROJECT_SECONDS:
+            return entry[0]
+        identity = int(client.projects.get(path).id)
+        self.learn(path, identity)
+        return identity
 
     def project(self, client: gitlab.Gitlab, path: str, *, lazy: bool = False) -> Any:
         """The project; `lazy`: as a handle, without its attributes."""
@@ -108,7 +108,7 @@ class GitLabClient:
         self._token = token
         self._sleep = sleep
         self.projects = GitLabProjects()
-        self._own = threading.local()
+        self._local = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, "gitlab")
 
     async def ask(
@@ -159,7 +159,7 @@ class GitLabClient:
 
     def _run(self, doing: str, call: Callable[[gitlab.Gitlab], T]) -> T:
         client = self._client()
-        self._own.headers = {}
+        self._local.headers = {}
         try:
             return call(client)
         except MinimizeError:
@@ -170,7 +170,7 @@ class GitLabClient:
                 "The project was renamed; the next delivery names it as it is now.",
             ) from error
         except GitlabError as error:
-            raise _as_ours(error, self._own.headers, doing) from error
+            raise _forge_error(error, self._local.headers, doing) from error
         except requests.RequestException as error:
             raise ForgeError(
                 f"GitLab cannot be reached ({doing}): {type(error).__name__}."
@@ -179,14 +179,14 @@ class GitLabClient:
             raise unexpected_answer("GitLab", doing, reason_of(error)) from error
 
     def _client(self) -> gitlab.Gitlab:
-        client: gitlab.Gitlab | None = getattr(self._own, "client", None)
+        client: gitlab.Gitlab | None = getattr(self._local, "client", None)
         token = secret_text(self._token)
         if client is None or client.oauth_token != token:
             session = outbound_session()
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
             # Links to further pages are changed to the address in the settings: the token goes
             # nowhere else, and an instance at an internal address can be paged through.
-            client = self._own.client = _WithoutWaiting(
+            client = self._local.client = _WithoutWaiting(
                 self._url,
                 # All kinds of tokens work as bearer tokens, which requests does not send on to
                 # another host after a redirect, as it would PRIVATE-TOKEN.
@@ -201,11 +201,13 @@ class GitLabClient:
 
     def _note_headers(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Store an answer's headers with the time to wait: python-gitlab's errors lack them."""
-        given = {name.lower(): value for name, value in response.headers.items()}
-        self._own.headers = given
-        self.rate_limit.learn(response.status_code, given)
-        left, limit = given.get("ratelimit-remaining"), given.get("ratelimit-limit")
-        forge_answered(urlsplit(response.url).hostname or "", response.status_code, left, limit)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self._local.headers = headers
+        self.rate_limit.learn(response.status_code, headers)
+        remaining, limit = headers.get("ratelimit-remaining"), headers.get("ratelimit-limit")
+        forge_answered(
+            urlsplit(response.url).hostname or "", response.status_code, remaining, limit
+        )
 
 
 def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:
@@ -221,7 +223,7 @@ def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> Non
         )
 
 
-def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> MinimizeError:
+def _forge_error(error: GitlabError, headers: Mapping[str, str], doing: str) -> MinimizeError:
     status = error.response_code
     answer = str(error)
     if status is None or status < HTTPStatus.BAD_REQUEST:
@@ -273,12 +275,12 @@ def pull_request_of(
         url=str(merge.web_url or ""),
         default_branch=str(getattr(project, "default_branch", None) or ""),
         internal=project.visibility == "internal",
-        merged=_merged(merge),
+        merged=_merge_time(merge),
         merge_sha=_merge_commit(merge),
     )
 
 
-def _merged(merge: Any) -> str:
+def _merge_time(merge: Any) -> str:
     merged = merge.state == "merged"
     return rfc3339(str(getattr(merge, "merged_at", None) or "")) if merged else ""
 
@@ -306,11 +308,11 @@ def path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKe
         return None
 
 
-def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+def open_pull_of(merge: Mapping[str, Any]) -> OpenPull:
     """An open merge request, from an item of a list."""
     return OpenPull(
-        int(listed["iid"]),
-        str(listed["sha"]),
-        str(listed["target_branch"]),
-        rfc3339(str(listed["updated_at"])),
+        int(merge["iid"]),
+        str(merge["sha"]),
+        str(merge["target_branch"]),
+        rfc3339(str(merge["updated_at"])),
     )

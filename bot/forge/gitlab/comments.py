@@ -25,7 +25,7 @@ from gitlab.exceptions import GitlabCreateError, GitlabDeleteError
 
 from bot.forge.events import Issue, Issues, IssueText, issue_of
 from bot.forge.gitlab.client import GitLabClient
-from bot.forge.gitlab.status import DESCRIPTION, shortened
+from bot.forge.gitlab.status import DESCRIPTION
 from bot.forge.values import (
     NOT_SUGGESTED,
     Comment,
@@ -36,6 +36,7 @@ from bot.forge.values import (
     remember,
     suggestion_body,
     suggestion_in,
+    truncated,
 )
 from bot.report.render import COMMENT_MARKER
 
@@ -84,8 +85,8 @@ class GitLabComments:
         """The bot's oldest note with `marker`; those of other accounts are ignored."""
 
         def read(client: gitlab.Gitlab) -> Comment | None:
-            found = self._own(client, key, marker)
-            return _comment(found[0], key, self._web_url) if found else None
+            notes = self._own(client, key, marker)
+            return _comment(notes[0], key, self._web_url) if notes else None
 
         return await self._client.ask(f"looking for the comment on {key}", read)
 
@@ -93,8 +94,8 @@ class GitLabComments:
         """Return whether there is a note with `marker`, whoever wrote it."""
 
         def look(client: gitlab.Gitlab) -> bool:
-            listed = self.notes(client, key).list(iterator=True, activity_filter="only_comments")
-            return any(marker in str(note.body or "") for note in listed)
+            notes = self.notes(client, key).list(iterator=True, activity_filter="only_comments")
+            return any(marker in str(note.body or "") for note in notes)
 
         return await self._client.ask(f"looking for the comment on {key}", look)
 
@@ -115,9 +116,9 @@ class GitLabComments:
             first, *surplus = self._own(client, key, marker)
             for note in surplus:
                 _delete(note)
-            wanted = with_status(body, self._untaken.get(key), of_comment(first.body))
-            if first.body != wanted:
-                first.body = wanted
+            text = with_status(body, self._untaken.get(key), status_block(first.body))
+            if first.body != text:
+                first.body = text
                 first.save()
             return _comment(first, key, self._web_url)
 
@@ -131,16 +132,16 @@ class GitLabComments:
     def _own(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
         """The bot's notes with `marker`, over all pages, oldest first."""
         login = self._login(client).casefold()
-        listed = self.notes(client, key).list(
+        notes = self.notes(client, key).list(
             iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
         )
-        found = [
+        own = [
             note
-            for note in listed
+            for note in notes
             if str((note.author or {}).get("username") or "").casefold() == login
             and marker in str(note.body or "")
         ]
-        return sorted(found, key=lambda note: int(note.id))
+        return sorted(own, key=lambda note: int(note.id))
 
     async def put_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Put the status into the bot's comment; if missing, it is created for important states."""
@@ -151,9 +152,9 @@ class GitLabComments:
             if not notes:
                 return False
             first = notes[0]
-            wanted = with_status(first.body, (sha, report), None)
-            if first.body != wanted:
-                first.body = wanted
+            text = with_status(first.body, (sha, report), None)
+            if first.body != text:
+                first.body = text
                 first.save()
             return True
 
@@ -178,7 +179,7 @@ def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
 
 def status_line(sha: str, report: StatusReport) -> str:
     """The line (Markdown) of a status. The title is code: mentions and markup have no effect."""
-    title = shortened(" ".join(report.title.split()), DESCRIPTION).replace("`", "'")
+    title = truncated(" ".join(report.title.split()), DESCRIPTION).replace("`", "'")
     link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
     word = _WORDS[report.state]
     return f"{_line_start(sha)} {word}: `{title}`{link}"
@@ -188,18 +189,18 @@ def _line_start(sha: str) -> str:
     return f"**Status `minimize`** of `{sha[:12]}`"
 
 
-def of_comment(body: str) -> str | None:
-    """The status block of a comment, with its markers; null if there is none."""
-    found = _BLOCK.search(body)
-    return found.group(0) if found else None
+def status_block(body: str) -> str | None:
+    """The status block of a comment, with its markers; None if there is none."""
+    match = _BLOCK.search(body)
+    return match.group(0) if match else None
 
 
-def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:
-    """`body` with the status of `untaken` (commit, report), or the block `before`, in front of it.
+def with_status(body: str, untaken: tuple[str, StatusReport] | None, old_block: str | None) -> str:
+    """`body` with the status of `untaken` (commit, report), or else `old_block`, in front of it.
 
     A block in `body` is replaced; without either, `body` is returned unchanged.
     """
-    block = before
+    block = old_block
     if untaken is not None:
         sha, report = untaken
         line = status_line(sha, report)
@@ -223,20 +224,20 @@ class GitLabIssues(Issues):
     async def own(self, repository: str, marker: str) -> list[Issue]:
         def read(client: gitlab.Gitlab) -> list[Issue]:
             login = self._login(client)
-            listed = self._issues(client, repository).list(
+            issues = self._issues(client, repository).list(
                 iterator=True,
                 author_username=login,
                 scope="all",
                 order_by="created_at",
                 sort="asc",
             )
-            found = [
+            own = [
                 _issue(issue.attributes)
-                for issue in listed
+                for issue in issues
                 if str((issue.author or {}).get("username") or "").casefold() == login.casefold()
                 and marker in str(issue.description or "")
             ]
-            return sorted(found, key=lambda issue: int(issue.id))
+            return sorted(own, key=lambda issue: int(issue.id))
 
         return await self._client.ask(f"looking for the issue in {repository}", read)
 
@@ -288,23 +289,23 @@ class GitLabSuggestions:
 
         def settle(client: gitlab.Gitlab) -> list[LineSuggestion]:
             merge = self._merge(client, key, lazy=True)
-            wanted = {one.name: one for one in suggestions}
+            pending = {suggestion.name: suggestion for suggestion in suggestions}
             for thread, note in _own(merge, self._login(client).casefold()):
-                one = wanted.get(suggestion_in(str(note["body"])) or "")
-                if one is not None and _is_at(note.get("position") or {}, sha, one):
-                    del wanted[one.name]
-                    _edit(thread, note, suggestion_body(one, _FENCE))
+                suggestion = pending.get(suggestion_in(str(note["body"])) or "")
+                if suggestion is not None and _is_at(note.get("position") or {}, sha, suggestion):
+                    del pending[suggestion.name]
+                    _edit(thread, note, suggestion_body(suggestion, _FENCE))
                 elif not note.get("resolved"):
                     _edit(thread, note, NOT_SUGGESTED)
                     merge.discussions.update(thread.id, {"resolved": True})
-            return list(wanted.values())
+            return list(pending.values())
 
         def create(client: gitlab.Gitlab) -> None:
             merge = self._merge(client, key)
             if merge.diff_refs["head_sha"] != sha:
                 raise ForgeError(f"GitLab does not have the diff of {sha[:12]} yet ({doing}).")
-            for one in missing:
-                _create(merge, key, one)
+            for suggestion in missing:
+                _create(merge, key, suggestion)
 
         # No second try: after a wait the caller has to compare the head commit again.
         missing = await self._client.ask(doing, settle, attempts=1)

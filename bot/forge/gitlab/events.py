@@ -50,7 +50,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "Pipeline Hook": ("pipeline",),
 }
 # Ended pipelines and jobs: https://docs.gitlab.com/api/pipelines/, status.
-OVER = ("success", "failed", "canceled", "skipped")
+ENDED = ("success", "failed", "canceled", "skipped")
 _STARTED = {"open": "opened", "reopen": "reopened"}
 
 
@@ -78,11 +78,12 @@ def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
     if instance is None:
         return
     host = urlsplit(instance if "://" in instance else f"//{instance}").hostname
-    known = urlsplit(web_url).hostname
-    if host != known:
+    expected = urlsplit(web_url).hostname
+    if host != expected:
         raise WebhookRefusedError(
             400,
-            f"It comes from the instance {instance[:100]}, but web_url in the settings is {known}.",
+            f"It comes from the instance {instance[:100]}, but web_url in the settings is"
+            f" {expected}.",
         )
 
 
@@ -103,10 +104,15 @@ def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
     None for events that repeat only by their delivery id.
     """
     if kind == "merge_request":
-        about = data["object_attributes"]
-        commit = (about.get("last_commit") or {}).get("id", "")
-        parts = (about.get("action", ""), about["iid"], about.get("oldrev", ""), commit)
-        return _name(kind, data["project"], *parts, about.get("updated_at", ""))
+        attributes = data["object_attributes"]
+        commit = (attributes.get("last_commit") or {}).get("id", "")
+        parts = (
+            attributes.get("action", ""),
+            attributes["iid"],
+            attributes.get("oldrev", ""),
+            commit,
+        )
+        return _name(kind, data["project"], *parts, attributes.get("updated_at", ""))
     if kind == "note":
         note = data["object_attributes"]
         # A note edited within the second of its creation has the same time.
@@ -121,7 +127,7 @@ def _name(kind: str, project: Mapping[str, Any], *parts: object) -> str:
 
 
 def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
-    """The path and id of the project that a delivery names, or null."""
+    """The path and id of the project that a delivery names, or None."""
     try:
         project = data["project"]
         return str(project["path_with_namespace"]), int(project["id"])
@@ -140,35 +146,35 @@ def parse_event(forge: str, kind: str, data: Mapping[str, Any]) -> Event:
 
 
 def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
-    about = data["object_attributes"]
-    key = PullRequestKey(forge, str(data["project"]["path_with_namespace"]), int(about["iid"]))
+    attributes = data["object_attributes"]
+    key = PullRequestKey(forge, str(data["project"]["path_with_namespace"]), int(attributes["iid"]))
     # A merge request without commits, or with a deleted branch, has none.
-    head = str((about.get("last_commit") or {}).get("id") or "")
-    action = str(about.get("action") or "")
+    head = str((attributes.get("last_commit") or {}).get("id") or "")
+    action = str(attributes.get("action") or "")
     if action in ("close", "merge"):
-        merged = rfc3339(str(about.get("updated_at") or "")) if action == "merge" else ""
+        merged = rfc3339(str(attributes.get("updated_at") or "")) if action == "merge" else ""
         return PullRequestEvent(key, "stop", head, "closed", merged)
     if not head:
         return IgnoredEvent("The merge request has no commits.")
-    changed = _updated(data) if action == "update" else _STARTED.get(action)
-    if changed is None:
+    change = _update_action(data) if action == "update" else _STARTED.get(action)
+    if change is None:
         return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
-    base = str(about.get("target_branch") or "")
+    base = str(attributes.get("target_branch") or "")
     # In other actions the user is the actor, who need not have pushed.
-    pusher = (data.get("user") or {}).get("username") if changed == "synchronize" else None
-    return PullRequestEvent(key, "check", head, changed, base_ref=base, pusher=str(pusher or ""))
+    pusher = (data.get("user") or {}).get("username") if change == "synchronize" else None
+    return PullRequestEvent(key, "check", head, change, base_ref=base, pusher=str(pusher or ""))
 
 
 def rfc3339(text: str) -> str:
     """A time of GitLab, `2026-01-02 03:04:05 UTC` or RFC 3339, as RFC 3339 in UTC."""
     if not text:
         return ""
-    at = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _updated(data: Mapping[str, Any]) -> str | None:
-    """The action of an update that concerns a check, by GitHub's name; empty for others."""
+def _update_action(data: Mapping[str, Any]) -> str | None:
+    """The action of an update that concerns a check, by GitHub's name; None for others."""
     changes = data.get("changes") or {}
     if data["object_attributes"].get("oldrev"):
         return "synchronize"
@@ -249,20 +255,20 @@ def push_of(
 
 
 def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:
-    about = data["object_attributes"]
-    status = str(about["status"])
-    if status not in OVER:
+    attributes = data["object_attributes"]
+    status = str(attributes["status"])
+    if status not in ENDED:
         return IgnoredEvent(f"A pipeline is {status}: there is nothing to look at yet.")
     # Without names: the pipeline and its jobs have ended, under several names.
-    return ChecksEvent(forge, str(data["project"]["path_with_namespace"]), str(about["sha"]))
+    return ChecksEvent(forge, str(data["project"]["path_with_namespace"]), str(attributes["sha"]))
 
 
-def _renamed(forge: str, data: Mapping[str, Any]) -> Event:
+def _rename(forge: str, data: Mapping[str, Any]) -> Event:
     after, before = data["path_with_namespace"], data["old_path_with_namespace"]
     return RepositoriesEvent(forge, (str(after),), (str(before),))
 
 
-def _destroyed(forge: str, data: Mapping[str, Any]) -> Event:
+def _deletion(forge: str, data: Mapping[str, Any]) -> Event:
     return RepositoriesEvent(forge, removed=(str(data["path_with_namespace"]),))
 
 
@@ -271,7 +277,7 @@ _PARSERS: Parsers = {
     "note": _note,
     "push": _push,
     "pipeline": _pipeline,
-    "project_destroy": _destroyed,
-    "project_rename": _renamed,
-    "project_transfer": _renamed,
+    "project_destroy": _deletion,
+    "project_rename": _rename,
+    "project_transfer": _rename,
 }

@@ -115,9 +115,9 @@ class GitLab(BaseForge):
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; the project's id is remembered."""
         data = json.loads(body)
-        named = project_of(data)
-        if named is not None:
-            self._client.projects.learn(*named)
+        project = project_of(data)
+        if project is not None:
+            self._client.projects.learn(*project)
         return parse_event(self.name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
@@ -161,25 +161,25 @@ class GitLab(BaseForge):
             if merge.sha == sha and merge.source_branch:
                 fields["ref"] = str(merge.source_branch)
             pipeline = self._pipelines.get((key, sha)) or own_pipeline(merge, sha)
-            taken = False
+            is_set = False
             if pipeline is not None:
-                taken = put_in_pipeline(client, merge, sha, fields, pipeline)
-                if taken:
+                is_set = put_in_pipeline(client, merge, sha, fields, pipeline)
+                if is_set:
                     remember(self._pipelines, (key, sha), pipeline)
-            if not taken:
+            if not is_set:
                 commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
-                taken = _put_on_commit(commit, fields, foreign=foreign)
-            if not taken and merge.sha != sha:
+                is_set = _put_on_commit(commit, fields, foreign=foreign)
+            if not is_set and merge.sha != sha:
                 return "old"  # the comment need not have it
-            if not taken or self._comments.has_status(key):
-                mark(merge, self._people.own_login(client), None if taken else report.state)
-            return "set" if taken else "untaken"
+            if not is_set or self._comments.has_status(key):
+                mark(merge, self._people.own_login(client), None if is_set else report.state)
+            return "set" if is_set else "untaken"
 
         doing = f"setting the status of {sha[:12]} on {key}"
-        came = await self._client.ask(doing, write)
-        if came == "set":
+        outcome = await self._client.ask(doing, write)
+        if outcome == "set":
             self._comments.drop_status(key)
-        elif came == "untaken":
+        elif outcome == "untaken":
             LOG.info("%s: the fork takes no status; it is put on the merge request.", key)
             await self._comments.put_status(key, sha, report)
 
@@ -270,7 +270,7 @@ class GitLab(BaseForge):
         return await self._client.ask("asking GitLab for the token's user", self._people.own_login)
 
     async def repositories(self) -> tuple[str, ...]:
-        """None: the token's user may be in many others; webhooks name those that are served."""
+        """No repositories: the user may be in others; webhooks name those that are served."""
         return ()
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
@@ -280,9 +280,9 @@ class GitLab(BaseForge):
             number = self._client.projects.number(client, repository)
             path = f"/projects/{number}/merge_requests"
             query = {"state": "opened", "order_by": "updated_at", "sort": "desc"}
-            listed = client.http_list(path, query, iterator=True, per_page=100)
+            merges = client.http_list(path, query, iterator=True, per_page=100)
             # Null while GitLab prepares its commits.
-            return tuple(open_pull_of(one) for one in listed if one.get("sha"))
+            return tuple(open_pull_of(merge) for merge in merges if merge.get("sha"))
 
         return await self._client.ask(f"listing the merge requests of {repository}", read)
 
@@ -293,8 +293,8 @@ class GitLab(BaseForge):
             notes = self._comments.notes(client, key).list(
                 page=1, per_page=100, sort="desc", activity_filter="only_comments"
             )
-            listed = [note.attributes for note in notes]
-            return unedited(key, reversed(listed), since)
+            attributes = [note.attributes for note in notes]
+            return unedited(key, reversed(attributes), since)
 
         return await self._client.ask(f"listing the comments on {key}", read)
 

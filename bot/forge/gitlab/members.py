@@ -93,22 +93,22 @@ def pusher(client: gitlab.Gitlab, project: int, branch: str, sha: str) -> str:
     """
     pushes = client.projects.get(project, lazy=True).events
     try:
-        listed = pushes.list(action="pushed", per_page=100, get_all=False)
+        events = pushes.list(action="pushed", per_page=100, get_all=False)
     except (GitlabGetError, GitlabListError, GitlabHttpError) as error:
         if error.response_code not in _NOT_FOR_US:
             raise
         return ""
-    for event in listed:
+    for event in events:
         data = getattr(event, "push_data", None) or {}
         if (data.get("ref"), data.get("commit_to")) == (branch, sha):
             return str(getattr(event, "author_username", "") or "")
     return ""
 
 
-def _member(where: Any, identity: int) -> Any:
+def _member(container: Any, identity: int) -> Any:
     """A user's active membership in a project or group, or None."""
     try:
-        member = where.members_all.get(identity)
+        member = container.members_all.get(identity)
     except GitlabGetError as error:
         if error.response_code != _NOT_FOUND:
             raise
@@ -120,5 +120,5 @@ def _member(where: Any, identity: int) -> Any:
 
 def _number_of(client: gitlab.Gitlab, user: str) -> int | None:
     """The id of the user with this name, or None if there is none."""
-    found = client.users.list(username=user, get_all=False)
-    return next((int(u.id) for u in found if str(u.username).casefold() == user.casefold()), None)
+    users = client.users.list(username=user, get_all=False)
+    return next((int(u.id) for u in users if str(u.username).casefold() == user.casefold()), None)

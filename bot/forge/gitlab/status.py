@@ -31,24 +31,20 @@ import gitlab
 from gitlab.exceptions import GitlabError, GitlabGetError, GitlabHttpError, GitlabListError
 from gitlab.v4.objects import ProjectCommitStatus
 
-from bot.forge.gitlab.events import OVER
+from bot.forge.gitlab.events import ENDED
 from bot.forge.values import (
+    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
     StatusReport,
     StatusState,
+    commit_title,
 )
 
 LOG = logging.getLogger(__name__)
 DESCRIPTION = 255  # GitLab's limit in characters
-_STATES: Mapping[StatusState, str] = {
-    "pending": "pending",
-    "success": "success",
-    "failure": "failed",
-    "neutral": "success",
-    "action_required": "pending",
-}
+_STATES: Mapping[StatusState, str] = {**COMMIT_STATES, "failure": "failed"}
 # The name of a whole pipeline as a check; one with a name of its own is `pipeline: NAME`.
 PIPELINE = "pipeline"
 _NOT_FOR_US = (401, 403, 404)
@@ -64,16 +60,11 @@ _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
 
 def status_fields(report: StatusReport, name: str) -> dict[str, str]:
-    """The parameters of a commit status.
-
-    GitLab has no neutral state: it is a success whose text says "not evaluated"; what somebody must
-    allow is pending.
-    """
-    title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
+    """The parameters of a commit status."""
     fields = {
-        "state": _STATES[report.state],
+        "state": _STATES.get(report.state, report.state),
         "name": name,
-        "description": shortened(title, DESCRIPTION),
+        "description": commit_title(report, DESCRIPTION),
     }
     if report.url:
         fields["target_url"] = report.url
@@ -96,32 +87,27 @@ def next_status(
     return None if same_text and newest["status"] == fields["state"] else fields
 
 
-def shortened(text: str, most: int) -> str:
-    """The text, truncated to `most` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def put_status(commit: Any, fields: Mapping[str, Any]) -> None:
     """Set the bot's newest status on a commit (in the pipeline of `fields`) to `fields`; does
     nothing if it is the same."""
-    listed = _ours(commit, fields.get("pipeline_id"))
-    newest = max(listed, key=lambda status: int(status.id), default=None)
-    wanted = next_status(None if newest is None else dict(newest.attributes), fields)
-    if wanted is not None:
-        commit.statuses.create(wanted)
+    statuses = _own_statuses(commit, fields.get("pipeline_id"))
+    newest = max(statuses, key=lambda status: int(status.id), default=None)
+    request = next_status(None if newest is None else dict(newest.attributes), fields)
+    if request is not None:
+        commit.statuses.create(request)
 
 
-def _ours(commit: Any, pipeline: int | None = None) -> Iterator[Any]:
+def _own_statuses(commit: Any, pipeline: int | None = None) -> Iterator[Any]:
     """The bot's statuses of a commit, in all pipelines or in one."""
     query = {"name": STATUS_NAME, "all": "true"}
     if pipeline is not None:
         query["pipeline_id"] = str(pipeline)
-    listed: Iterator[Any] = commit.statuses.list(iterator=True, query_parameters=query)
-    return listed
+    statuses: Iterator[Any] = commit.statuses.list(iterator=True, query_parameters=query)
+    return statuses
 
 
 def own_pipeline(merge: Any, sha: str) -> int | None:
-    """The merge request's own pipeline for a commit, in the target project; null without one."""
+    """The merge request's own pipeline for a commit, in the target project; None without one."""
     target = int(merge.target_project_id)
     return next(
         (
@@ -148,8 +134,8 @@ def put_in_pipeline(
     try:
         put_status(commit, {**rest, "pipeline_id": pipeline})
         if fields["state"] != "pending":
-            inside = {int(status.id) for status in _ours(commit, pipeline)}
-            for status in list(_ours(commit)):
+            inside = {int(status.id) for status in _own_statuses(commit, pipeline)}
+            for status in list(_own_statuses(commit)):
                 if status.status in _OPEN and int(status.id) not in inside:
                     ref = {"ref": status.ref} if getattr(status, "ref", None) else {}
                     commit.statuses.create({**rest, **ref})
@@ -169,23 +155,23 @@ def changes_nothing(error: GitlabError) -> bool:
 
 
 def mark(merge: Any, login: str, state: StatusState | None) -> None:
-    """Set the bot's emoji on the merge request to that of `state`; null removes them.
+    """Set the bot's emoji on the merge request to that of `state`; None removes them.
 
     If emoji are switched off, that is only logged.
     """
-    wanted = MARKS.get(state) if state is not None else None
+    emoji = MARKS.get(state) if state is not None else None
     try:
-        ours = [
+        awards = [
             award
             for award in merge.awardemojis.list(iterator=True)
             if award.name in MARKS.values()
             and str(award.user["username"]).casefold() == login.casefold()
         ]
-        for award in ours:
-            if award.name != wanted:
+        for award in awards:
+            if award.name != emoji:
                 award.delete()
-        if wanted is not None and all(award.name != wanted for award in ours):
-            merge.awardemojis.create({"name": wanted})
+        if emoji is not None and all(award.name != emoji for award in awards):
+            merge.awardemojis.create({"name": emoji})
     except GitlabError as error:
         if error.response_code not in _REFUSED:
             raise
@@ -201,28 +187,28 @@ def checks_of_commit(
     """
     own = client.projects.get(project, lazy=True)
     merge = own.mergerequests.get(number)
-    found = list(_statuses(client, project, sha))
+    checks = list(_statuses(client, project, sha))
     source = merge.source_project_id
     if source is not None and int(source) != project:
         try:
-            found += _statuses(client, int(source), sha)
+            checks += _statuses(client, int(source), sha)
         except (GitlabGetError, GitlabListError, GitlabHttpError) as error:
             if error.response_code not in _NOT_FOR_US:
                 raise
     for pipeline in merge.pipelines.list(iterator=True):
         if pipeline.sha == sha:
-            named = getattr(pipeline, "name", None)
-            name = f"{PIPELINE}: {named}" if named else PIPELINE
-            found.append(_check(name, pipeline.status, pipeline.web_url))
-    return found
+            own_name = getattr(pipeline, "name", None)
+            name = f"{PIPELINE}: {own_name}" if own_name else PIPELINE
+            checks.append(_check(name, pipeline.status, pipeline.web_url))
+    return checks
 
 
 def _statuses(client: gitlab.Gitlab, project: int, sha: str) -> Iterator[CommitCheck]:
     commit = client.projects.get(project, lazy=True).commits.get(sha, lazy=True)
     newest: dict[str, ProjectCommitStatus] = {}
     for status in commit.statuses.list(iterator=True):
-        known = newest.get(str(status.name))
-        if known is None or int(status.id) > int(known.id):
+        older = newest.get(str(status.name))
+        if older is None or int(status.id) > int(older.id):
             newest[str(status.name)] = status
     for name, status in newest.items():
         yield _check(name, status.status, status.target_url)
@@ -230,6 +216,6 @@ def _statuses(client: gitlab.Gitlab, project: int, sha: str) -> Iterator[CommitC
 
 def _check(name: str, word: Any, url: Any) -> CommitCheck:
     state: CheckState = "pending"
-    if word in OVER:
+    if word in ENDED:
         state = "success" if word == "success" else "failure"
     return CommitCheck(name, state, str(word), str(url or ""))

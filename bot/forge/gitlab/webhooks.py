@@ -86,9 +86,9 @@ def begin(secrets: HookSecrets, headers: Mapping[str, str], now: float) -> Verif
     if token is None:
         missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
         raise WebhookRefusedError(401, f"The header {missing} is missing.")
-    given = token.encode("utf-8", "surrogateescape")
+    content = token.encode("utf-8", "surrogateescape")
     # All secrets are tried, so that the time does not reveal which one fits.
-    fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
+    fits = [hmac.compare_digest(content, secret) for secret in secrets.plain]
     if not any(fits):
         raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
     return NoBodyNeeded()
@@ -102,19 +102,19 @@ def _begin_signature(
         raise WebhookRefusedError(401, "The header webhook-id or webhook-timestamp is missing.")
     if abs(now - int(stamp)) > _TOLERANCE:
         raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
-    given = [
+    signatures = [
         part.removeprefix("v1,").encode("utf-8", "surrogateescape")
         for part in signature.split(" ")[:20]
         if part.startswith("v1,")
     ]
 
     def fits(digests: Sequence[bytes]) -> bool:
-        wanted = [base64.b64encode(digest) for digest in digests]
-        return any([hmac.compare_digest(one, other) for one in given for other in wanted])  # noqa: C419
+        expected = [base64.b64encode(digest) for digest in digests]
+        return any([hmac.compare_digest(a, b) for a in signatures for b in expected])  # noqa: C419
 
-    before = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), b""))
+    prefix = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), b""))
     refusal = "The signature fits none of the webhook's signing tokens."
-    return BodySignature(keys, fits, refusal, before)
+    return BodySignature(keys, fits, refusal, prefix)
 
 
 def signed_headers(
@@ -198,33 +198,33 @@ def failed_of_project(
 ) -> list[FailedDelivery]:
     """The failed deliveries of a project's hooks to the address `hook`; none if not visible."""
     path = f"/projects/{project}/hooks"
-    found: list[FailedDelivery] = []
+    deliveries: list[FailedDelivery] = []
     try:
-        for one in client.http_list(path, iterator=True):
-            if str(one["url"]).rstrip("/") == hook:
-                found += _failed(client, f"{path}/{int(one['id'])}", since)
+        for entry in client.http_list(path, iterator=True):
+            if str(entry["url"]).rstrip("/") == hook:
+                deliveries += _failed(client, f"{path}/{int(entry['id'])}", since)
     except GitlabError as error:
         if error.response_code not in _NOT_FOR_US:
             raise
-    return found
+    return deliveries
 
 
 def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelivery]:
     attempts: dict[str, list[_Event]] = {}
-    listed = client.http_list(f"{path}/events", iterator=True, per_page=100)
-    for number, event in enumerate(cast(Iterator[_Event], listed)):  # newest first
-        at = _seconds(event)
-        if number >= _MOST or (at is not None and at < since):
+    events = client.http_list(f"{path}/events", iterator=True, per_page=100)
+    for number, event in enumerate(cast(Iterator[_Event], events)):  # newest first
+        time = _seconds(event)
+        if number >= _MOST or (time is not None and time < since):
             break
         headers = {str(k).lower(): str(v) for k, v in (event.get("request_headers") or {}).items()}
         attempts.setdefault(delivery_id(headers, b""), []).append(event)
     return [
         FailedDelivery(
-            name, f"{path}/events/{int(tried[0]['id'])}/resend", len(tried), _seconds(tried[0]) or 0
+            name, f"{path}/events/{int(tries[0]['id'])}/resend", len(tries), _seconds(tries[0]) or 0
         )
-        for name, tried in attempts.items()
-        if not any(_is_final(one) for one in tried)
-        and (_seconds(tried[0]) is not None or len(tried) < _UNTIMED)
+        for name, tries in attempts.items()
+        if not any(_is_final(attempt) for attempt in tries)
+        and (_seconds(tries[0]) is not None or len(tries) < _UNTIMED)
     ]
 
 
@@ -235,6 +235,6 @@ def _is_final(event: _Event) -> bool:
 
 
 def _seconds(event: _Event) -> float | None:
-    """The time of a delivery in seconds since 1970; null if this GitLab does not give it."""
-    at = str(event.get("created_at") or "")
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else None
+    """The time of a delivery in seconds since 1970; None if this GitLab does not give it."""
+    stamp = str(event.get("created_at") or "")
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else None

@@ -22,6 +22,7 @@ from typing import Any
 
 from bot.forge.rest import RepositoryApi, RestClient, quoted
 from bot.forge.values import (
+    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
@@ -30,6 +31,7 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
     StatusReport,
+    commit_title,
 )
 
 _PER_PAGE = 100  # Pagure's limit
@@ -47,10 +49,10 @@ class PagureClient(RestClient):
     async def _once(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
-        status, given, content = await super()._once(method, url, headers, body)
+        status, response_headers, content = await super()._once(method, url, headers, body)
         if status >= HTTPStatus.BAD_REQUEST:
             content = _with_message(content)
-        return status, given, content
+        return status, response_headers, content
 
 
 def _with_message(content: bytes) -> bytes:
@@ -61,8 +63,8 @@ def _with_message(content: bytes) -> bytes:
         return content
     if not isinstance(data, dict) or "error" not in data:
         return content
-    more = data.get("errors")
-    words = str(data["error"]) if not more else f"{data['error']}: {more}"
+    details = data.get("errors")
+    words = str(data["error"]) if not details else f"{data['error']}: {details}"
     return json.dumps({**data, "message": words}).encode()
 
 
@@ -84,11 +86,11 @@ class PagureApi(RepositoryApi):
         """The items of a list, which is the field `key`, over all pages."""
         page, last = 1, 1
         while page <= last:
-            mark = "&" if "?" in rest else "?"
-            found = await self.get(f"{rest}{mark}per_page={_PER_PAGE}&page={page}")
-            for item in found[key]:
+            separator = "&" if "?" in rest else "?"
+            answer = await self.get(f"{rest}{separator}per_page={_PER_PAGE}&page={page}")
+            for item in answer[key]:
                 yield item
-            last = int(found["pagination"]["pages"])
+            last = int(answer["pagination"]["pages"])
             page += 1
 
 
@@ -153,7 +155,7 @@ def pull_request_of(
 
 
 def head_repository(pull: Mapping[str, Any]) -> str | None:
-    """The project of the head's branch; null if it was deleted, or is on another server."""
+    """The project of the head's branch; None if it was deleted, or is on another server."""
     source = pull.get("repo_from")
     return None if source is None else str(source["fullname"])
 
@@ -181,18 +183,18 @@ async def role(api: PagureApi, user: str) -> Role:
     """
     project = await api.get("")
     users, groups = project["access_users"], project["access_groups"]
-    for access, named in _ACCESS:
+    for access, level in _ACCESS:
         if user in users.get(access, ()):
-            return named
+            return level
         for group in groups.get(access, ()):
             if await is_member(api, group, user):
-                return named
-    return "none" if await api.found(f"/user/{quoted(user)}?per_page=1") is None else "read"
+                return level
+    return "none" if await api.look_up(f"/user/{quoted(user)}?per_page=1") is None else "read"
 
 
 async def is_member(api: PagureApi, group: str, user: str) -> bool:
     """Return whether a user is in a group; false if there is no such group."""
-    answer = await api.found(f"/group/{quoted(group)}")
+    answer = await api.look_up(f"/group/{quoted(group)}")
     return answer is not None and user in answer["members"]
 
 
@@ -208,31 +210,21 @@ def pusher(pull: Mapping[str, Any], repository: str) -> str | None:
     return None if own else name_of(source["user"])
 
 
-# The default of FLAG_STATUSES_LABELS: these, `error` and `canceled`.
-_STATUSES = {
-    "pending": "pending",
-    "action_required": "pending",
-    "success": "success",
-    "neutral": "success",
-    "failure": "failure",
-}
-
-
 async def put_flag(api: RepositoryApi, sha: str, report: StatusReport, page: str) -> None:
     """Set the bot's flag of a commit; nothing is written if it is the same.
 
-    A flag must have an address: `page` is used if the report has none.
+    A flag must have an address: `page` is used if the report has none. Its states are those of the
+    default FLAG_STATUSES_LABELS.
     """
-    wanted = {
+    fields = {
         "username": STATUS_NAME,
-        "status": _STATUSES[report.state],
-        # A flag has no neutral state.
-        "comment": ("not evaluated: " if report.state == "neutral" else "") + report.title,
+        "status": COMMIT_STATES.get(report.state, report.state),
+        "comment": commit_title(report),
         "url": report.url or page,
     }
     newest = (await newest_flags(api, sha)).get(STATUS_NAME)
-    if newest is None or any(newest[name] != text for name, text in wanted.items()):
-        await api.post(f"/c/{quoted(sha)}/flag", {**wanted, "uid": _uid(api.repository)})
+    if newest is None or any(newest[name] != text for name, text in fields.items()):
+        await api.post(f"/c/{quoted(sha)}/flag", {**fields, "uid": _uid(api.repository)})
 
 
 def _uid(repository: str) -> str:
@@ -249,8 +241,8 @@ async def newest_flags(api: RepositoryApi, sha: str) -> dict[str, Mapping[str, A
 
 async def checks_of_commit(api: PagureApi, sha: str) -> list[CommitCheck]:
     """The newest flag of each name as a check."""
-    found = await newest_flags(api, sha)
-    return [_check(name, flag["status"], flag["url"]) for name, flag in found.items()]
+    flags = await newest_flags(api, sha)
+    return [_check(name, flag["status"], flag["url"]) for name, flag in flags.items()]
 
 
 def _check(name: str, word: str, url: str) -> CommitCheck:

@@ -57,22 +57,22 @@ class PagureComments:
             raise ValueError("the comment does not contain its own marker")
         async with self._errors(f"commenting on {key}"):
             api = await self._api(key.repository)
-            known = await self._newest(api, key, marker)
+            newest = await self._newest(api, key, marker)
             text = as_written(body)
-            if known is not None and essence(known.body) == essence(text):
-                return known
+            if newest is not None and essence(newest.body) == essence(text):
+                return newest
             await api.post(f"/pull-request/{key.number}/comment", {"comment": text})
-            made = await self._newest(api, key, marker)
-            if made is None:
+            written = await self._newest(api, key, marker)
+            if written is None:
                 raise LookupError("the comment is not in the list of comments")
-            return made
+            return written
 
     async def _newest(self, api: PagureApi, key: PullRequestKey, marker: str) -> Comment | None:
         login, pull = await self._login(), await api.get(f"/pull-request/{key.number}")
         own = [
-            Comment(str(one["id"]), f"{pull['full_url']}#comment-{one['id']}", one["comment"])
-            for one in pull["comments"]
-            if name_of(one["user"]) == login and marker in one["comment"]
+            Comment(str(item["id"]), f"{pull['full_url']}#comment-{item['id']}", item["comment"])
+            for item in pull["comments"]
+            if name_of(item["user"]) == login and marker in item["comment"]
         ]
         return max(own, key=lambda comment: int(comment.id), default=None)
 
@@ -90,17 +90,17 @@ class PagureIssues(Issues):
     async def own(self, repository: str, marker: str) -> list[Issue]:
         async with self._errors(f"looking for the issue in {repository}"):
             login, api = await self._login(), await self._api(repository)
-            listed = api.pages(f"/issues?status=all&author={quoted(login)}", "issues")
-            found = [_issue(one, login) async for one in listed]
-            own = (issue for issue in found if marker in issue.body)
+            items = api.pages(f"/issues?status=all&author={quoted(login)}", "issues")
+            issues = [_issue(item, login) async for item in items]
+            own = (issue for issue in issues if marker in issue.body)
             return sorted(own, key=lambda issue: int(issue.id))
 
     async def create(self, repository: str, text: IssueText) -> Issue:
         async with self._errors(f"writing the issue in {repository}"):
             api, login = await self._api(repository), await self._login()
             fields = {"title": text.title, "issue_content": text.body}
-            made = await api.post("/new_issue", fields)
-            return _issue(made["issue"], login)
+            answer = await api.post("/new_issue", fields)
+            return _issue(answer["issue"], login)
 
     async def edit(
         self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
@@ -120,9 +120,9 @@ class PagureIssues(Issues):
 def _issue(item: Mapping[str, Any], login: str) -> Issue:
     texts = [str(item["content"])]
     texts += [
-        str(one["comment"])
-        for one in item["comments"]
-        if name_of(one["user"]) == login and not one["notification"]
+        str(comment["comment"])
+        for comment in item["comments"]
+        if name_of(comment["user"]) == login and not comment["notification"]
     ]
     return Issue(
         id=str(int(item["id"])),

@@ -52,10 +52,10 @@ def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDel
             raise ValueError("the topic differs from the header's")
     except (*MISSHAPEN, RecursionError) as error:
         raise WebhookRefusedError(400, "The body is not a notification of Pagure.") from error
-    return announced(forge, topic, identity, content)
+    return delivery_of(forge, topic, identity, content)
 
 
-def announced(forge: str, topic: str, identity: str, content: Any) -> NewDelivery:
+def delivery_of(forge: str, topic: str, identity: str, content: Any) -> NewDelivery:
     """The delivery of a notification under a topic; WebhookRefusedError 400 if it does not fit
     that. `identity` is the id of the notification."""
     for name, text in (("topic", topic), ("id", identity)):
@@ -64,11 +64,11 @@ def announced(forge: str, topic: str, identity: str, content: Any) -> NewDeliver
                 400, f"The {name} of the notification is missing or too long."
             )
     try:
-        carried = carried_object(topic, content)
+        object_identity = carried_object(topic, content)
         parse_event(forge, topic, content)
     except MISSHAPEN as error:
         raise WebhookRefusedError(400, f"The body is not that of the topic {topic}.") from error
-    return new_delivery(forge, topic, identity, json.dumps(content).encode(), carried)
+    return new_delivery(forge, topic, identity, json.dumps(content).encode(), object_identity)
 
 
 def carried_object(topic: str, data: Mapping[str, Any]) -> str | None:
@@ -133,10 +133,10 @@ def _comment_edited(forge: str, data: Mapping[str, Any]) -> Event:
 def _comment_of(topic: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The comment of the notification: an added one is the newest of the pull request."""
     if topic == "pull-request.comment.edited":
-        edited: Mapping[str, Any] = data["comment"]
-        return edited
-    newest: Mapping[str, Any] = max(data["pullrequest"]["comments"], key=lambda one: int(one["id"]))
-    return newest
+        comment: Mapping[str, Any] = data["comment"]
+    else:
+        comment = max(data["pullrequest"]["comments"], key=lambda item: int(item["id"]))
+    return comment
 
 
 def _comment(key: PullRequestKey, comment: Mapping[str, Any], page: str) -> CommentEvent:
@@ -156,9 +156,13 @@ def _comment(key: PullRequestKey, comment: Mapping[str, Any], page: str) -> Comm
 
 def unedited(key: PullRequestKey, pull: Mapping[str, Any], since: str) -> Iterable[CommentEvent]:
     """A pull request's comments that people wrote at `since` or later and nobody has edited."""
-    for one in pull["comments"]:
-        if not one["notification"] and not one["edited_on"] and utc(one["date_created"]) >= since:
-            yield _comment(key, one, str(pull["full_url"]))
+    for comment in pull["comments"]:
+        if (
+            not comment["notification"]
+            and not comment["edited_on"]
+            and utc(comment["date_created"]) >= since
+        ):
+            yield _comment(key, comment, str(pull["full_url"]))
 
 
 def _push(forge: str, data: Mapping[str, Any]) -> Event:
@@ -211,4 +215,4 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
 
 def read_message(forge: str, message: Message) -> NewDelivery:
     """The delivery of a message; a webhook about the same object has the same identity."""
-    return announced(forge, message.topic_after("pagure"), message.id, message.body)
+    return delivery_of(forge, message.topic_after("pagure"), message.id, message.body)

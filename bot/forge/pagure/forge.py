@@ -68,8 +68,8 @@ class Pagure(TokenForge):
         """The files that it changes."""
         async with self._errors(f"listing the files of {key}"):
             api = await self._api(key.repository)
-            found = await api.get(f"/pull-request/{key.number}/diffstats")
-            return tuple(_file(path, one["old_path"]) for path, one in found.items())
+            files = await api.get(f"/pull-request/{key.number}/diffstats")
+            return tuple(_file(path, entry["old_path"]) for path, entry in files.items())
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Set a flag of the commit in the base project, also for a fork's commit."""
@@ -93,8 +93,8 @@ class Pagure(TokenForge):
         async with self._errors(f"asking for the pull request of {sha[:12]} of {repository}"):
             api = await self._api(repository)
             for status in ("Merged", "Open"):
-                listed = await api.get(f"/pull-requests?status={status}&per_page={_NEWEST}")
-                for pull in listed["requests"]:
+                pulls = await api.get(f"/pull-requests?status={status}&per_page={_NEWEST}")
+                for pull in pulls["requests"]:
                     if (pull["branch"], pull["commit_stop"]) == (branch, sha):
                         return int(pull["id"])
         return None
@@ -103,8 +103,8 @@ class Pagure(TokenForge):
         """The open pull requests, over all pages, except those without commits."""
         async with self._errors(f"listing the pull requests of {repository}"):
             api = await self._api(repository)
-            listed = api.pages("/pull-requests?status=Open", "requests")
-            return tuple([open_pull_of(one) async for one in listed if one["commit_stop"]])
+            pulls = api.pages("/pull-requests?status=Open", "requests")
+            return tuple([open_pull_of(pull) async for pull in pulls if pull["commit_stop"]])
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
         """The first hundred since then, except edited ones and the forge's own."""
@@ -115,11 +115,11 @@ class Pagure(TokenForge):
 
     async def _push(self, api: PagureApi, branch: str, before: str) -> PushEvent | None:
         """The move of a branch, by its current tip."""
-        listed = await _branches(api)
-        after = listed["branches"].get(branch, before)
+        branches = await _branches(api)
+        after = branches["branches"].get(branch, before)
         if after == before:
             return None
-        default, project = next(iter(listed["default"]), ""), await api.get("")
+        default, project = next(iter(branches["default"]), ""), await api.get("")
         return push_of(self.name, project, branch, before, str(after), default)
 
     async def _clone(self, repository: str) -> tuple[str, None]:
@@ -133,8 +133,8 @@ class Pagure(TokenForge):
 
 async def _branches(api: RepositoryApi) -> dict[str, dict[str, str]]:
     """A project's branches: `branches` maps names to tips, `default` is the default branch."""
-    found: dict[str, dict[str, str]] = await api.get("/git/branches?with_commits=true")
-    return found
+    branches: dict[str, dict[str, str]] = await api.get("/git/branches?with_commits=true")
+    return branches
 
 
 def _file(path: str, old_path: str) -> ForgeFile:

@@ -20,15 +20,15 @@ _HEADER = "x-pagure-signature-256"
 
 def begin(keys: Sequence[str], headers: Mapping[str, str]) -> Verification:
     """The check of a delivery's body; WebhookRefusedError 401 if there is no signature."""
-    given = headers.get(_HEADER, "")
-    if not given:
+    signature = headers.get(_HEADER, "")
+    if not signature:
         raise WebhookRefusedError(401, "The header X-Pagure-Signature-256 is missing.")
     refusal = "The signature fits none of the projects' webhook keys."
-    wanted = given.encode(errors="replace")
+    expected = signature.encode(errors="replace")
 
     def fits(digests: Sequence[bytes]) -> bool:
-        found = [hmac.compare_digest(digest.hex().encode(), wanted) for digest in digests]
-        return any(found)
+        matches = [hmac.compare_digest(digest.hex().encode(), expected) for digest in digests]
+        return any(matches)
 
     return BodySignature([key.encode() for key in keys], fits, refusal)
 

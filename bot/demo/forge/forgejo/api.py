@@ -66,22 +66,20 @@ class Call(UserCall[ForgejoShapes]):
     @property
     def comment(self) -> Comment:
         """The comment in the path; ApiError 404."""
-        wanted = int(self.request.match_info["id"])
-        for pull in self.state.pulls:
-            if pull.repository is self.repository:
-                for one in self.state.comments_of(pull):
-                    if one.id == wanted:
-                        return one
-        raise gone()
+        number = int(self.request.match_info["id"])
+        comment = self.state.comment(self.repository, number, on_line=False)
+        if comment is None:
+            raise gone()
+        return comment
 
     @property
     def sha(self) -> str:
         """The commit in the path; ApiError 404."""
         name = self.request.match_info["sha"]
-        found = self.repository.git.branch(name) or self.repository.git.resolve(name)
-        if found is None:
+        sha = self.repository.git.branch(name) or self.repository.git.resolve(name)
+        if sha is None:
             raise gone()
-        return found
+        return sha
 
     def has(self, role: str) -> bool:
         """Return whether the caller has the role or a higher one."""
@@ -89,29 +87,29 @@ class Call(UserCall[ForgejoShapes]):
 
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
         """One page of a list."""
-        shown, headers = self.slice(items)
-        return web.json_response([shape(item) for item in shown], headers=headers)
+        part, headers = self.slice(items)
+        return web.json_response([shape(item) for item in part], headers=headers)
 
     def slice(self, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, str]]:
         """The items of the requested page, and headers with links to the others."""
         query = self.request.query
         page, limit = int(query.get("page", 1)), min(int(query.get("limit", PER_PAGE)), MOST)
-        shown, last = slice_of(items, page, limit)
+        part, last = slice_of(items, page, limit)
         targets = {"next": page + 1, "last": last} if page < last else {}
         links = link_header(self.request, targets)
         total = {"X-Total-Count": str(len(items))}
-        return shown, {**total, "Link": links} if links else total
+        return part, {**total, "Link": links} if links else total
 
 
-async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
+async def _call(request: web.Request, names: Sequence[str], role: str) -> Call:
     """The call of a request; only signed-in users may write."""
     reads = request.method in ("GET", "HEAD")
     repository, user = _repository(request, role, signed_in=not reads)
-    sent = b"" if reads else await request.read()
-    body: Json = json.loads(sent) if sent else {}
-    strange = set(request.query if reads else body) - set(known)
-    if strange:
-        raise wrong(f"unknown parameters: {sorted(strange)}")
+    content = b"" if reads else await request.read()
+    body: Json = json.loads(content) if content else {}
+    unknown = set(request.query if reads else body) - set(names)
+    if unknown:
+        raise wrong(f"unknown parameters: {sorted(unknown)}")
     return Call(request, repository, body, user, request.app[SHAPES])
 
 
@@ -131,13 +129,13 @@ def _repository(
 ) -> tuple[Repository, User | None]:
     """The repository of the path; ApiError if the caller lacks the role."""
     user, match = caller_user(request), request.match_info
-    found = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
-    if found is None or found.role(user) == "none":
+    repository = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
+    if repository is None or repository.role(user) == "none":
         raise gone()
     if signed_in and user is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "token is required")
-    if ROLES.index(found.role(user)) < ROLES.index(role):
+    if ROLES.index(repository.role(user)) < ROLES.index(role):
         raise ApiError(HTTPStatus.FORBIDDEN, f"user should have a permission to {role}")
-    if signed_in and found.archived:
-        raise ApiError(HTTPStatus.LOCKED, f"{found.full_name} is archived")
-    return found, user
+    if signed_in and repository.archived:
+        raise ApiError(HTTPStatus.LOCKED, f"{repository.full_name} is archived")
+    return repository, user

@@ -97,5 +97,5 @@ class ForgejoHooks(PlacedHooks):
 
     def common(self, repository: Repository, sender: User) -> Json:
         """The fields of every payload about a repository."""
-        about = self.shapes.repository(repository)
-        return {"repository": about, "sender": self.shapes.user(sender)}
+        shape = self.shapes.repository(repository)
+        return {"repository": shape, "sender": self.shapes.user(sender)}

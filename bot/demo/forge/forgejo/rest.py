@@ -55,9 +55,9 @@ async def permission(call: Call) -> web.Response:
 @endpoint(routes, "GET", "/activities/feeds", "date", "page", "limit")
 async def activities(call: Call) -> web.Response:
     """The pushes to the repository, newest first, without links to other pages."""
-    shown, headers = call.slice(call.state.pushes_to(call.repository))
+    pushes, headers = call.slice(call.state.pushes_to(call.repository))
     headers.pop("Link", None)
-    return web.json_response([call.shapes.activity(one) for one in shown], headers=headers)
+    return web.json_response([call.shapes.activity(push) for push in pushes], headers=headers)
 
 
 @endpoint(routes, "GET", "/branches/{branch}")
@@ -73,14 +73,9 @@ async def branch(call: Call) -> web.Response:
 async def pulls(call: Call) -> web.Response:
     """Open pull requests, or those in the query's state; newest or most recently changed first."""
     state = call.request.query.get("state", "open")
-    found = [
-        one
-        for one in call.state.pulls
-        if one.repository is call.repository and state in ("all", one.state)
-    ]
     recent = call.request.query.get("sort") == "recentupdate"
-    found.sort(key=lambda one: one.updated_at if recent else one.created_at, reverse=True)
-    return call.page(found, call.shapes.pull)
+    selection = call.state.pulls_of(call.repository, state, by_change=recent)
+    return call.page(selection, call.shapes.pull)
 
 
 @endpoint(routes, "GET", _PULL)
@@ -90,25 +85,27 @@ async def pull(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", _PULL + "/files", "skip-to", "whitespace", "page", "limit")
 async def files(call: Call) -> web.Response:
-    git, wanted = call.repository.git, call.pull
-    base = git.merge_base(wanted.base_sha, wanted.head_sha)
-    changes = git.changes(base, wanted.head_sha) if base else ()
-    return call.page(changes, lambda one: call.shapes.file(call.repository, one, wanted.head_sha))
+    git, pull = call.repository.git, call.pull
+    base = git.merge_base(pull.base_sha, pull.head_sha)
+    changes = git.changes(base, pull.head_sha) if base else ()
+    return call.page(
+        changes, lambda change: call.shapes.file(call.repository, change, pull.head_sha)
+    )
 
 
 @endpoint(routes, "GET", _PULL + "/commits", "page", "limit", "verification", "files")
 async def commits(call: Call) -> web.Response:
-    wanted = call.pull
-    found = call.repository.git.commits(wanted.base_sha, wanted.head_sha)
-    return call.page(found, lambda one: call.shapes.commit(call.repository, one))
+    pull = call.pull
+    selection = call.repository.git.commits(pull.base_sha, pull.head_sha)
+    return call.page(selection, lambda commit: call.shapes.commit(call.repository, commit))
 
 
 @endpoint(routes, "GET", "/commits/{sha}/pull")
 async def pull_of_commit(call: Call) -> web.Response:
     """The pull request that was merged as this commit."""
-    for one in call.state.pulls:
-        if one.repository is call.repository and one.merged and one.head_sha == call.sha:
-            return web.json_response(call.shapes.pull(one))
+    for pull in call.state.pulls:
+        if pull.repository is call.repository and pull.merged and pull.head_sha == call.sha:
+            return web.json_response(call.shapes.pull(pull))
     raise gone()
 
 
@@ -118,21 +115,21 @@ async def pull_of_commit(call: Call) -> web.Response:
 @endpoint(routes, "GET", _ISSUE + "/comments", "since", "before")
 async def comments(call: Call) -> web.Response:
     """All comments, oldest first: this list has no pages."""
-    listed = [call.shapes.comment(one) for one in call.state.comments_of(call.pull)]
-    return web.json_response(listed, headers={"X-Total-Count": str(len(listed))})
+    shapes = [call.shapes.comment(comment) for comment in call.state.comments_of(call.pull)]
+    return web.json_response(shapes, headers={"X-Total-Count": str(len(shapes))})
 
 
 @endpoint(routes, "POST", _ISSUE + "/comments", "body", "updated_at")
 async def create_comment(call: Call) -> web.Response:
-    made = call.state.add_comment(call.pull, call.user, _text(call))
-    return web.json_response(call.shapes.comment(made), status=HTTPStatus.CREATED)
+    comment = call.state.add_comment(call.pull, call.user, _text(call))
+    return web.json_response(call.shapes.comment(comment), status=HTTPStatus.CREATED)
 
 
 @endpoint(routes, "PATCH", _COMMENT, "body", "updated_at")
 async def edit_comment(call: Call) -> web.Response:
-    wanted = _own_comment(call)
-    call.state.edit_comment(wanted, call.user, _text(call))
-    return web.json_response(call.shapes.comment(wanted))
+    comment = _own_comment(call)
+    call.state.edit_comment(comment, call.user, _text(call))
+    return web.json_response(call.shapes.comment(comment))
 
 
 @endpoint(routes, "DELETE", _COMMENT)
@@ -160,9 +157,9 @@ async def react(call: Call) -> web.Response:
     content = str(call.body.get("content"))
     if content not in _REACTIONS:
         raise ApiError(HTTPStatus.FORBIDDEN, f"'{content}' is not an allowed reaction")
-    made, new = call.state.react(call.comment, call.user, content)
+    reaction, new = call.state.react(call.comment, call.user, content)
     status = HTTPStatus.CREATED if new else HTTPStatus.OK
-    return web.json_response(call.shapes.reaction(made), status=status)
+    return web.json_response(call.shapes.reaction(reaction), status=status)
 
 
 # Commit statuses
@@ -187,24 +184,24 @@ async def create_status(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", "/commits/{sha}/statuses", "sort", "state", "page", "limit")
 async def statuses(call: Call) -> web.Response:
-    found = call.state.statuses_of(call.repository, call.sha)[::-1]
-    return call.page(found, lambda one: call.shapes.status(one, call.repository))
+    newest_first = call.state.statuses_of(call.repository, call.sha)[::-1]
+    return call.page(newest_first, lambda status: call.shapes.status(status, call.repository))
 
 
 @endpoint(routes, "GET", "/commits/{sha}/status", "page", "limit")
 async def combined_status(call: Call) -> web.Response:
     """The newest status of each context, and the worst of them."""
     newest: dict[str, CommitStatus] = {
-        one.context: one for one in call.state.statuses_of(call.repository, call.sha)
+        status.context: status for status in call.state.statuses_of(call.repository, call.sha)
     }
-    shown, headers = call.slice(list(newest.values()))
-    words = [one.state for one in newest.values()]
+    part, headers = call.slice(list(newest.values()))
+    words = [status.state for status in newest.values()]
     worst = next((word for word in ("error", "failure", "pending", "success") if word in words), "")
     shape = {
         "state": worst,
         "sha": call.sha,
         "total_count": len(newest),
-        "statuses": [call.shapes.status(one, call.repository) for one in shown],
+        "statuses": [call.shapes.status(status, call.repository) for status in part],
         "repository": call.shapes.repository(call.repository),
         "commit_url": "",
         "url": "",
@@ -220,9 +217,9 @@ async def issues(call: Call) -> web.Response:
     """Open issues, or those in the query's state, newest first."""
     query = call.request.query
     rising = query.get("sort") == "oldest"
-    chosen = query.get("state", "open"), query.get("created_by")
-    found = call.state.issues_of(call.repository, *chosen, rising=rising)
-    return call.page(found, call.shapes.issue)
+    filters = query.get("state", "open"), query.get("created_by")
+    selection = call.state.issues_of(call.repository, *filters, rising=rising)
+    return call.page(selection, call.shapes.issue)
 
 
 @endpoint(routes, "POST", "/issues", "title", "body")
@@ -230,8 +227,8 @@ async def create_issue(call: Call) -> web.Response:
     title, body = str(call.body.get("title") or ""), str(call.body.get("body") or "")
     if not title.strip():
         raise wrong("[Title]: Required")
-    made = call.state.add_issue(call.repository, call.user, title, body)
-    return web.json_response(call.shapes.issue(made), status=HTTPStatus.CREATED)
+    issue = call.state.add_issue(call.repository, call.user, title, body)
+    return web.json_response(call.shapes.issue(issue), status=HTTPStatus.CREATED)
 
 
 @endpoint(routes, "PATCH", _ISSUE, "title", "body", "state")
@@ -246,7 +243,7 @@ async def edit_issue(call: Call) -> web.Response:
 
 
 def _issue(call: Call) -> Issue:
-    found = call.state.issue(call.repository, int(call.request.match_info["index"]))
-    if found is None:
+    issue = call.state.issue(call.repository, int(call.request.match_info["index"]))
+    if issue is None:
         raise gone()
-    return found
+    return issue

@@ -82,7 +82,7 @@ class ForgejoShapes(StateShapes):
         """A repository, with the viewer's permissions."""
         html = f"{self.web}/{repository.full_name}"
         rank = ROLES.index(repository.role(viewer))
-        made = stamp(repository.created_at)
+        created = stamp(repository.created_at)
         return {
             "id": repository.id,
             "owner": self.user(repository.owner),
@@ -98,8 +98,8 @@ class ForgejoShapes(StateShapes):
             "url": self._api(repository),
             "default_branch": repository.default_branch,
             "object_format_name": "sha1",
-            "created_at": made,
-            "updated_at": made,
+            "created_at": created,
+            "updated_at": created,
             "permissions": {
                 "admin": rank >= ROLES.index("admin"),
                 "push": rank >= ROLES.index("write"),
@@ -116,7 +116,7 @@ class ForgejoShapes(StateShapes):
         merged = stamp(pull.closed_at) if pull.merged else None
         return {
             **_NOBODY,
-            **self._written(pull),
+            **self._common(pull),
             "url": html,
             "html_url": html,
             "diff_url": f"{html}.diff",
@@ -136,20 +136,20 @@ class ForgejoShapes(StateShapes):
             "flow": 1 if pull.head_branch.startswith("refs/pull/") else 0,
         }
 
-    def _written(self, one: Pull | Issue) -> Json:
+    def _common(self, item: Pull | Issue) -> Json:
         """The fields that pull requests and issues share."""
-        closed = one.closed_at if isinstance(one, Pull) else one.updated_at
+        closed = item.closed_at if isinstance(item, Pull) else item.updated_at
         return {
-            "id": one.id,
-            "number": one.number,
-            "user": self.user(one.user),
-            "title": one.title,
-            "body": one.body or "",
-            "state": one.state,
-            "comments": len(self.state.comments_of(one)) if isinstance(one, Pull) else 0,
-            "created_at": stamp(one.created_at),
-            "updated_at": stamp(one.updated_at),
-            "closed_at": stamp(closed) if one.state == "closed" else None,
+            "id": item.id,
+            "number": item.number,
+            "user": self.user(item.user),
+            "title": item.title,
+            "body": item.body or "",
+            "state": item.state,
+            "comments": len(self.state.comments_of(item)) if isinstance(item, Pull) else 0,
+            "created_at": stamp(item.created_at),
+            "updated_at": stamp(item.updated_at),
+            "closed_at": stamp(closed) if item.state == "closed" else None,
         }
 
     def _end(self, repository: Repository | None, branch: str, sha: str) -> Json:
@@ -157,15 +157,15 @@ class ForgejoShapes(StateShapes):
         number = repository.id if repository else -1
         return {"label": branch, "ref": branch, "sha": sha, "repo_id": number, "repo": shape}
 
-    def issue(self, one: Pull | Issue) -> Json:
+    def issue(self, item: Pull | Issue) -> Json:
         """An issue, or that of a pull request."""
-        repository = one.repository
-        kind = "issues" if isinstance(one, Issue) else "pulls"
+        repository = item.repository
+        kind = "issues" if isinstance(item, Issue) else "pulls"
         shape: Json = {
             **_NOBODY,
-            **self._written(one),
-            "url": f"{self._api(repository)}/issues/{one.number}",
-            "html_url": f"{self.web}/{repository.full_name}/{kind}/{one.number}",
+            **self._common(item),
+            "url": f"{self._api(repository)}/issues/{item.number}",
+            "html_url": f"{self.web}/{repository.full_name}/{kind}/{item.number}",
             "original_author": "",
             "original_author_id": 0,
             "assets": [],
@@ -178,9 +178,9 @@ class ForgejoShapes(StateShapes):
                 "full_name": repository.full_name,
             },
         }
-        if isinstance(one, Pull):
-            merged = stamp(one.closed_at) if one.merged else None
-            meta = {"merged": one.merged, "merged_at": merged, "draft": one.draft}
+        if isinstance(item, Pull):
+            merged = stamp(item.closed_at) if item.merged else None
+            meta = {"merged": item.merged, "merged_at": merged, "draft": item.draft}
             shape["pull_request"] = {**meta, "html_url": shape["html_url"]}
         return shape
 

@@ -138,7 +138,7 @@ class AccountShapes(StateShapes):
         }
 
     def app(self, app: App) -> Json:
-        made = stamp(app.created_at)
+        created = stamp(app.created_at)
         return {
             "id": app.id,
             "client_id": app.client_id,
@@ -149,8 +149,8 @@ class AccountShapes(StateShapes):
             "description": None,
             "external_url": f"{self.web}/apps/{app.slug}",
             "html_url": f"{self.web}/apps/{app.slug}",
-            "created_at": made,
-            "updated_at": made,
+            "created_at": created,
+            "updated_at": created,
             "permissions": dict(app.permissions),
             "events": list(app.events),
         }
@@ -158,7 +158,7 @@ class AccountShapes(StateShapes):
     def installation(self, installation: Installation) -> Json:
         app, account = installation.app, installation.account
         url = f"{self.api}/app/installations/{installation.id}"
-        made = stamp(installation.created_at)
+        created = stamp(installation.created_at)
         return {
             "id": installation.id,
             "account": self.user(account),
@@ -173,8 +173,8 @@ class AccountShapes(StateShapes):
             "target_type": account.kind,
             "permissions": dict(app.permissions),
             "events": list(app.events),
-            "created_at": made,
-            "updated_at": made,
+            "created_at": created,
+            "updated_at": created,
             "has_multiple_single_files": False,
             "single_file_paths": [],
             **dict.fromkeys(("single_file_name", "suspended_by", "suspended_at")),
@@ -189,7 +189,9 @@ class AccountShapes(StateShapes):
             "repository_selection": "all" if token.repositories is None else "selected",
         }
         if token.repositories is not None:
-            shape["repositories"] = [self.repository(one) for one in token.repositories]
+            shape["repositories"] = [
+                self.repository(repository) for repository in token.repositories
+            ]
         return shape
 
     # Repositories
@@ -201,7 +203,7 @@ class AccountShapes(StateShapes):
         """A repository; with a viewer also their permissions."""
         url = self.repository_url(repository)
         html = f"{self.web}/{repository.full_name}"
-        made = stamp(repository.created_at)
+        created = stamp(repository.created_at)
         pulls = sum(p.repository is repository and p.state == "open" for p in self.state.pulls)
         shape: Json = {
             **_PLAIN_REPOSITORY,
@@ -215,7 +217,7 @@ class AccountShapes(StateShapes):
             "fork": repository.parent is not None,
             "default_branch": repository.default_branch,
             **dict.fromkeys(("open_issues_count", "open_issues"), pulls),
-            **dict.fromkeys(("created_at", "updated_at", "pushed_at"), made),
+            **dict.fromkeys(("created_at", "updated_at", "pushed_at"), created),
             **dict.fromkeys(("html_url", "svn_url"), html),
             **dict.fromkeys(("git_url", "ssh_url", "clone_url"), f"{html}.git"),
             "url": url,

@@ -107,21 +107,20 @@ class Call(RepositoryCall):
         return self._comment(on_line=True)
 
     def _comment(self, *, on_line: bool) -> Comment:
-        wanted = int(self.request.match_info["id"])
-        for one in self.state.comments:
-            there = not one.deleted and one.pull.repository is self.repository
-            if one.id == wanted and there and (one.line is not None) is on_line:
-                return one
-        raise not_found()
+        number = int(self.request.match_info["id"])
+        comment = self.state.comment(self.repository, number, on_line=on_line)
+        if comment is None:
+            raise not_found()
+        return comment
 
     @property
     def commit(self) -> str:
         """The commit id of the branch, tag or id in the path; ApiError 404."""
         git, name = self.repository.git, self.request.match_info["ref"]
-        found = git.branch(name) or git.resolve(name)
-        if found is None:
+        sha = git.branch(name) or git.resolve(name)
+        if sha is None:
             raise not_found()
-        return found
+        return sha
 
     def may(self, role: str, permission: str) -> bool:
         """Return whether the caller has this role, or its App the permission."""
@@ -142,18 +141,18 @@ def page_of(
     `key` is the field of the list if GitHub wraps it together with a `total_count`.
     """
     page = _positive(request, "page", 1)
-    shown, last = slice_of(items, page, _positive(request, "per_page", PER_PAGE))
+    part, last = slice_of(items, page, _positive(request, "per_page", PER_PAGE))
     before = {"prev": page - 1, "first": 1} if page > 1 else {}
     after = {"next": page + 1, "last": last} if page < last else {}
     links = link_header(request, {**before, **after})
-    listed = [shape(item) for item in shown]
-    body = listed if key is None else {"total_count": len(items), key: listed}
+    shapes = [shape(item) for item in part]
+    body = shapes if key is None else {"total_count": len(items), key: shapes}
     return web.json_response(body, headers={"Link": links} if links else {})
 
 
-def _positive(request: web.Request, name: str, otherwise: int) -> int:
+def _positive(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, "")
-    return int(text) if text.isdecimal() and int(text) > 0 else otherwise
+    return int(text) if text.isdecimal() and int(text) > 0 else default
 
 
 Endpoint = Callable[[Call], Awaitable[web.Response]]
@@ -174,8 +173,8 @@ def endpoint(
     def decorate(function: Endpoint) -> Endpoint:
         async def handle(request: web.Request) -> web.StreamResponse:
             writes = request.method != "GET"
-            needed = writes if signed_in is None else signed_in
-            repository, caller = _repository_for(request, role, permission, signed_in=needed)
+            needs_user = writes if signed_in is None else signed_in
+            repository, caller = _repository_for(request, role, permission, signed_in=needs_user)
             body = await json_body(request) if writes else {}
             return await function(Call(request, repository, body, caller))
 

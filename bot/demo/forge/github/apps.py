@@ -26,35 +26,39 @@ def _calling_app(request: web.Request) -> App:
 
 @routes.get("/app")
 async def app(request: web.Request) -> web.Response:
-    wanted = _calling_app(request)
-    installed = sum(one.app is wanted for one in request.app[STATE].installations)
-    shape = request.app[SHAPES].app(wanted)
-    return web.json_response({**shape, "installations_count": installed})
+    calling_app = _calling_app(request)
+    count = sum(
+        installation.app is calling_app for installation in request.app[STATE].installations
+    )
+    shape = request.app[SHAPES].app(calling_app)
+    return web.json_response({**shape, "installations_count": count})
 
 
 @routes.post("/app/installations/{id:[0-9]+}/access_tokens")
 async def access_token(request: web.Request) -> web.Response:
     """Create a token of an installation, for the repositories and permissions in the body."""
-    wanted = _installation(request, id=int(request.match_info["id"]))
+    installation = _installation(request, id=int(request.match_info["id"]))
     body, state = await json_body(request), request.app[STATE]
     repositories = None
     names, numbers = body.get("repositories"), body.get("repository_ids")
     if names is not None or numbers is not None:
-        own = [r for r in state.repositories.values() if r.owner is wanted.account]
-        named = {name.casefold() for name in names or ()}
+        own = [r for r in state.repositories.values() if r.owner is installation.account]
+        folded_names = {name.casefold() for name in names or ()}
         repositories = tuple(
-            one for one in own if one.name.casefold() in named or one.id in (numbers or ())
+            repository
+            for repository in own
+            if repository.name.casefold() in folded_names or repository.id in (numbers or ())
         )
-        if len(repositories) < len({*named, *(numbers or ())}):
+        if len(repositories) < len({*folded_names, *(numbers or ())}):
             message = "There is at least one repository that does not exist or is not accessible"
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
     permissions = body.get("permissions")
     for name, level in (permissions or {}).items():
-        granted = wanted.app.permissions.get(name)
+        granted = installation.app.permissions.get(name)
         if granted is None or (granted == "read" and level != "read"):
             message = "The permissions requested are not granted to this installation."
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-    token = state.installation_token(wanted, repositories, permissions)
+    token = state.installation_token(installation, repositories, permissions)
     return web.json_response(request.app[SHAPES].access_token(token), status=HTTPStatus.CREATED)
 
 
@@ -70,18 +74,24 @@ async def installation_of_repository(request: web.Request) -> web.Response:
 
 def _installation(request: web.Request, **fields: object) -> Installation:
     """The calling App's installation with these fields; ApiError 404."""
-    wanted = _calling_app(request)
-    for one in request.app[STATE].installations:
-        if one.app is wanted and all(getattr(one, n) == v for n, v in fields.items()):
-            return one
+    calling_app = _calling_app(request)
+    for installation in request.app[STATE].installations:
+        if installation.app is calling_app and all(
+            getattr(installation, n) == v for n, v in fields.items()
+        ):
+            return installation
     raise not_found()
 
 
 @routes.get("/app/installations")
 async def installations(request: web.Request) -> web.Response:
-    wanted = _calling_app(request)
-    found = [one for one in request.app[STATE].installations if one.app is wanted]
-    return page_of(request, found, request.app[SHAPES].installation)
+    calling_app = _calling_app(request)
+    own = [
+        installation
+        for installation in request.app[STATE].installations
+        if installation.app is calling_app
+    ]
+    return page_of(request, own, request.app[SHAPES].installation)
 
 
 @routes.get("/installation/repositories")
@@ -102,15 +112,15 @@ async def installed_repositories(request: web.Request) -> web.Response:
 async def deliveries(request: web.Request) -> web.Response:
     """The App's deliveries, newest first. GitHub pages them by a cursor, which is in the Link
     header."""
-    return page_of(request, _attempts(request)[::-1], lambda one: _attempt(*one))
+    return page_of(request, _attempts(request)[::-1], lambda attempt: _attempt(*attempt))
 
 
 @routes.post(_EVENT + "/attempts")
 async def redeliver(request: web.Request) -> web.Response:
     """Send a delivery again, after the answer."""
-    wanted = int(request.match_info["id"])
+    attempt_id = int(request.match_info["id"])
     for number, delivery in _attempts(request):
-        if number == wanted:
+        if number == attempt_id:
             request.app[DELIVERER].redeliver_later(delivery)
             return web.json_response({}, status=HTTPStatus.ACCEPTED)
     raise not_found()
@@ -118,8 +128,10 @@ async def redeliver(request: web.Request) -> web.Response:
 
 def _attempts(request: web.Request) -> list[tuple[int, Delivery]]:
     own = str(_calling_app(request).id)
-    listed = enumerate(request.app[DELIVERER].deliveries, 1)
-    return [(number, one) for number, one in listed if one.headers.get(_HOOK) == own]
+    numbered = enumerate(request.app[DELIVERER].deliveries, 1)
+    return [
+        (number, delivery) for number, delivery in numbered if delivery.headers.get(_HOOK) == own
+    ]
 
 
 def _attempt(number: int, delivery: Delivery) -> Json:

@@ -69,8 +69,8 @@ async def create_run(call: Call) -> web.Response:
     app = _app_of(call)
     name, sha = (text_field(call.body, field, "CheckRun") for field in ("name", "head_sha"))
     _require_commit(call, sha)
-    checked = CheckRun(0, call.repository, app, sha, name, {})
-    _apply(checked, call.body)  # refused before it is created
+    draft = CheckRun(0, call.repository, app, sha, name, {})
+    _apply(draft, call.body)  # refused before it is created
     run = call.state.add_check_run(call.repository, app, sha, name)
     _apply(run, call.body)
     call.state.announce("check_run.created", run)
@@ -84,8 +84,8 @@ def _require_commit(call: Call, sha: str) -> None:
 
 @endpoint(routes, "PATCH", "/check-runs/{id:[0-9]+}", "checks:write", role="write")
 async def update_run(call: Call) -> web.Response:
-    app, wanted = _app_of(call), int(call.request.match_info["id"])
-    own = (r for r in call.state.check_runs if r.id == wanted and r.repository is call.repository)
+    app, number = _app_of(call), int(call.request.match_info["id"])
+    own = (r for r in call.state.check_runs if r.id == number and r.repository is call.repository)
     run = next(own, None)
     if run is None:
         raise not_found()
@@ -101,7 +101,7 @@ async def update_run(call: Call) -> web.Response:
 async def runs(call: Call) -> web.Response:
     """The check runs of a commit, newest first; `filter=latest`: one of each App and name."""
     query = call.request.query
-    chosen = [
+    selection = [
         run
         for run in call.state.runs_of(call.repository, call.commit)[::-1]
         if query.get("check_name") in (None, run.name)
@@ -109,8 +109,8 @@ async def runs(call: Call) -> web.Response:
         and query.get("app_id") in (None, str(run.app.id))
     ]
     if query.get("filter", "latest") == "latest":
-        chosen = list({(run.app.id, run.name): run for run in reversed(chosen)}.values())
-    return call.page(chosen, call.shapes.check_run, "check_runs")
+        selection = list({(run.app.id, run.name): run for run in reversed(selection)}.values())
+    return call.page(selection, call.shapes.check_run, "check_runs")
 
 
 @endpoint(routes, "POST", "/statuses/{sha:[0-9a-f]{40}}", "statuses:write", role="write")
@@ -139,24 +139,24 @@ def _statuses(call: Call) -> list[CommitStatus]:
 
 @endpoint(routes, "GET", "/commits/{ref}/statuses", "statuses:read")
 async def statuses(call: Call) -> web.Response:
-    return call.page(_statuses(call), lambda one: call.shapes.status(one, call.repository))
+    return call.page(_statuses(call), lambda status: call.shapes.status(status, call.repository))
 
 
 @endpoint(routes, "GET", "/commits/{ref}/status", "statuses:read")
 async def combined_status(call: Call) -> web.Response:
     """The newest status of each context, and the worst of them."""
-    shapes, found = call.shapes, call.repository
+    shapes, repository = call.shapes, call.repository
     newest = list({status.context: status for status in reversed(_statuses(call))}.values())
     words = {status.state for status in newest}
     word = "success" if words == {"success"} else "pending"
-    commit_url = f"{shapes.repository_url(found)}/commits/{call.commit}"
+    commit_url = f"{shapes.repository_url(repository)}/commits/{call.commit}"
     return web.json_response(
         {
             "state": "failure" if words & {"error", "failure"} else word,
-            "statuses": [shapes.status(status, found) for status in newest],
+            "statuses": [shapes.status(status, repository) for status in newest],
             "sha": call.commit,
             "total_count": len(newest),
-            "repository": shapes.repository(found),
+            "repository": shapes.repository(repository),
             "commit_url": commit_url,
             "url": f"{commit_url}/status",
         }

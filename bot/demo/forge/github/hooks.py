@@ -35,16 +35,16 @@ class GitHubHooks:
 
     def pull_request(self, pull: Pull, action: str, before: str | None = None) -> Json:
         """The payload about a pull request, without the common fields."""
-        moved = {} if before is None else {"before": before, "after": pull.head_sha}
+        commits = {} if before is None else {"before": before, "after": pull.head_sha}
         shape = self.shapes.pull(pull)
-        return {"action": action, "number": pull.number, "pull_request": shape, **moved}
+        return {"action": action, "number": pull.number, "pull_request": shape, **commits}
 
     async def commented(self, comment: Comment, action: str) -> list[Delivery]:
 
         def make() -> Json:
             shape, issue = self.shapes.comment(comment), self.shapes.issue(comment.pull)
-            before = {"body": {"from": comment.versions[-2:][0].body}}
-            changes = {"changes": before} if action == "edited" else {}
+            change = {"body": {"from": comment.versions[-2:][0].body}}
+            changes = {"changes": change} if action == "edited" else {}
             return {"action": action, "issue": issue, "comment": shape, **changes}
 
         sender = comment.versions[-1].by
@@ -67,14 +67,18 @@ class GitHubHooks:
         self, repository: Repository, event: str, sender: User, make: Callable[[], Json]
     ) -> list[Delivery]:
         """Deliver the payload of `make`, with the common fields, to each installed App."""
-        hearing = [
-            one
-            for one in self.shapes.state.installations
-            if one.account is repository.owner and event in one.app.events and one.app.hook_url
+        receivers = [
+            installation
+            for installation in self.shapes.state.installations
+            if installation.account is repository.owner
+            and event in installation.app.events
+            and installation.app.hook_url
         ]
         return [
-            await self._deliver(one.app, event, {**make(), **self.common(repository, sender, one)})
-            for one in hearing
+            await self._deliver(
+                installation.app, event, {**make(), **self.common(repository, sender, installation)}
+            )
+            for installation in receivers
         ]
 
     async def _deliver(self, app: App, event: str, payload: Json) -> Delivery:
@@ -108,21 +112,21 @@ class GitHubHooks:
         html = f"{self.shapes.web}/{repository.full_name}"
         commits = []
         if after != ZERO:
-            for one in git.commits(None if before == ZERO else before, after):
-                changed = git.changes(one.parents[0], one.sha) if one.parents else ()
-                person = {"name": one.author, "email": one.email}
+            for commit in git.commits(None if before == ZERO else before, after):
+                changes = git.changes(commit.parents[0], commit.sha) if commit.parents else ()
+                person = {"name": commit.author, "email": commit.email}
                 commits.append(
                     {
-                        "id": one.sha,
-                        "tree_id": one.tree,
+                        "id": commit.sha,
+                        "tree_id": commit.tree,
                         "distinct": True,
-                        "message": one.message,
-                        "timestamp": one.at.isoformat(),
-                        "url": f"{html}/commit/{one.sha}",
+                        "message": commit.message,
+                        "timestamp": commit.at.isoformat(),
+                        "url": f"{html}/commit/{commit.sha}",
                         "author": person,
                         "committer": person,
                         **{
-                            name: [change.path for change in changed if change.state == name]
+                            name: [change.path for change in changes if change.state == name]
                             for name in ("added", "removed", "modified")
                         },
                     }
@@ -142,7 +146,7 @@ class GitHubHooks:
         }
 
     def _ping(self, app: App) -> Json:
-        made = self.shapes.app(app)["created_at"]
+        created = self.shapes.app(app)["created_at"]
         return {
             "zen": "Keep it logically awesome.",
             "hook_id": app.hook_id,
@@ -158,8 +162,8 @@ class GitHubHooks:
                     "secret": "********",
                     "url": app.hook_url or "",
                 },
-                "updated_at": made,
-                "created_at": made,
+                "updated_at": created,
+                "created_at": created,
                 "app_id": app.id,
             },
         }

@@ -37,15 +37,15 @@ async def repository(call: Call) -> web.Response:
 @endpoint(routes, "GET", "/collaborators/{login}/permission", signed_in=True)
 async def permission(call: Call) -> web.Response:
     """The role of a user; `permission` folds triage into read and maintain into write."""
-    found = call.repository
-    if call.app is None and found.role(call.caller.user) in ("none", "read"):
+    repository = call.repository
+    if call.app is None and repository.role(call.caller.user) in ("none", "read"):
         message = "Must have push access to view collaborator permission."
         raise ApiError(HTTPStatus.FORBIDDEN, message)
     login = call.request.match_info["login"]
     user = call.state.users.get(login)
     if user is None:
         raise ApiError(HTTPStatus.NOT_FOUND, f"{login} is not a user")
-    role = found.role(user)
+    role = repository.role(user)
     folded = {"triage": "read", "maintain": "write"}.get(role, role)
     account = {**call.shapes.user(user), "role_name": role}
     return web.json_response({"permission": folded, "role_name": role, "user": account})
@@ -63,16 +63,11 @@ async def activity(call: Call) -> web.Response:
 async def pulls(call: Call) -> web.Response:
     """Open pull requests, or those in the query's state; newest or most recently changed first."""
     query = call.request.query
-    state, by = query.get("state", "open"), query.get("sort", "created")
-    found = [
-        one
-        for one in call.state.pulls
-        if one.repository is call.repository and state in ("all", one.state)
-    ]
-    found.sort(key=lambda one: one.updated_at if by == "updated" else one.created_at)
-    if query.get("direction", "desc") == "desc":
-        found.reverse()
-    return call.page(found, lambda one: call.shapes.pull(one, whole=False))
+    selection = call.state.pulls_of(
+        call.repository, query.get("state", "open"),
+        by_change=query.get("sort") == "updated", rising=query.get("direction") == "asc",
+    )  # fmt: skip
+    return call.page(selection, lambda pull: call.shapes.pull(pull, whole=False))
 
 
 @endpoint(routes, "GET", PULL, "pull_requests:read")
@@ -82,16 +77,16 @@ async def pull(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", PULL + "/files", "pull_requests:read")
 async def files(call: Call) -> web.Response:
-    found, wanted = call.repository, call.pull
-    base = found.git.merge_base(wanted.base_sha, wanted.head_sha)
-    changes = found.git.changes(base, wanted.head_sha) if base else ()
-    return call.page(changes, lambda one: call.shapes.file(found, one, wanted.head_sha))
+    repository, pull = call.repository, call.pull
+    base = repository.git.merge_base(pull.base_sha, pull.head_sha)
+    changes = repository.git.changes(base, pull.head_sha) if base else ()
+    return call.page(changes, lambda change: call.shapes.file(repository, change, pull.head_sha))
 
 
 @endpoint(routes, "GET", "/commits/{ref}/pulls", "pull_requests:read")
 async def pulls_of_commit(call: Call) -> web.Response:
-    found = call.state.pulls_with(call.repository, call.commit)
-    return call.page(found, lambda one: call.shapes.pull(one, whole=False))
+    selection = call.state.pulls_with(call.repository, call.commit)
+    return call.page(selection, lambda pull: call.shapes.pull(pull, whole=False))
 
 
 # Comments and reactions
@@ -105,8 +100,8 @@ async def comments(call: Call) -> web.Response:
 
 @endpoint(routes, "POST", ISSUE + "/comments", "pull_requests:write")
 async def create_comment(call: Call) -> web.Response:
-    wanted, body = call.pull, _text(call)
-    shape = call.shapes.comment(call.state.add_comment(wanted, call.user, body, call.app))
+    pull, body = call.pull, _text(call)
+    shape = call.shapes.comment(call.state.add_comment(pull, call.user, body, call.app))
     return _created(shape)
 
 
@@ -123,17 +118,17 @@ def _text(call: Call) -> str:
 
 @endpoint(routes, "PATCH", COMMENT, "pull_requests:write")
 async def edit_comment(call: Call) -> web.Response:
-    wanted = call.comment
+    comment = call.comment
     _own_or_write(call)
-    call.state.edit_comment(wanted, call.user, _text(call))
-    return web.json_response(call.shapes.comment(wanted))
+    call.state.edit_comment(comment, call.user, _text(call))
+    return web.json_response(call.shapes.comment(comment))
 
 
 @endpoint(routes, "DELETE", COMMENT, "pull_requests:write")
 async def delete_comment(call: Call) -> web.Response:
-    wanted = call.comment
+    comment = call.comment
     _own_or_write(call)
-    call.state.delete_comment(wanted)
+    call.state.delete_comment(comment)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -145,13 +140,13 @@ def _own_or_write(call: Call) -> None:
 @endpoint(routes, "POST", COMMENT + "/reactions", "pull_requests:write")
 async def react(call: Call) -> web.Response:
     """Add a reaction: 201, or 200 if the caller has already added it."""
-    wanted = call.comment
+    comment = call.comment
     content = text_field(call.body, "content", "Reaction")
     if content not in REACTIONS:
         raise invalid("Reaction", "content", "invalid")
-    made, new = call.state.react(wanted, call.user, content)
+    reaction, new = call.state.react(comment, call.user, content)
     status = HTTPStatus.CREATED if new else HTTPStatus.OK
-    return web.json_response(call.shapes.reaction(made), status=status)
+    return web.json_response(call.shapes.reaction(reaction), status=status)
 
 
 # Issues
@@ -161,11 +156,11 @@ async def react(call: Call) -> web.Response:
 async def issues(call: Call) -> web.Response:
     """Open issues, or those in the query's state, newest first."""
     query = call.request.query
-    found = call.state.issues_of(
+    selection = call.state.issues_of(
         call.repository, query.get("state", "open"), query.get("creator"),
         rising=query.get("direction") == "asc",
     )  # fmt: skip
-    return call.page(found, call.shapes.issue)
+    return call.page(selection, call.shapes.issue)
 
 
 @endpoint(routes, "POST", "/issues", "issues:write")
@@ -173,8 +168,8 @@ async def create_issue(call: Call) -> web.Response:
     title, body, _ = _issue_fields(call.body, ("", "", "open"))
     if not title.strip():
         raise invalid("Issue", "title", "missing_field")
-    made = call.state.add_issue(call.repository, call.user, title, body, call.app)
-    return _created(call.shapes.issue(made))
+    issue = call.state.add_issue(call.repository, call.user, title, body, call.app)
+    return _created(call.shapes.issue(issue))
 
 
 @endpoint(routes, "PATCH", ISSUE, "issues:write", role="triage")
@@ -189,9 +184,11 @@ async def edit_issue(call: Call) -> web.Response:
     return web.json_response(call.shapes.issue(issue))
 
 
-def _issue_fields(given: Json, before: tuple[str, str, IssueState]) -> tuple[str, str, IssueState]:
-    title, body = given.get("title", before[0]), given.get("body", before[1]) or ""
-    state: IssueState = given.get("state", before[2])
+def _issue_fields(
+    fields: Json, current: tuple[str, str, IssueState]
+) -> tuple[str, str, IssueState]:
+    title, body = fields.get("title", current[0]), fields.get("body", current[1]) or ""
+    state: IssueState = fields.get("state", current[2])
     if not isinstance(title, str) or not isinstance(body, str) or len(body) > LONGEST_BODY:
         raise invalid("Issue", "body", "invalid")
     if state not in ("open", "closed"):

@@ -23,7 +23,7 @@ _RESOURCE = "PullRequestReviewComment"
 @endpoint(routes, "GET", PULL + "/comments", "pull_requests:read")
 async def comments(call: Call) -> web.Response:
     """The comments on lines and their replies, oldest first."""
-    return call.page(call.state.line_comments_of(call.pull), lambda one: _shape(call, one))
+    return call.page(call.state.line_comments_of(call.pull), lambda comment: _shape(call, comment))
 
 
 @endpoint(routes, "POST", PULL + "/comments", "pull_requests:write")
@@ -41,17 +41,17 @@ async def create(call: Call) -> web.Response:
     if line is None:
         field = "pull_request_review_thread.line"
         raise invalid(_RESOURCE, field, "custom", f"{field} must be part of the diff")
-    made = call.state.add_comment(pull, call.user, text, call.app, line=line)
-    shape = _shape(call, made)
+    comment = call.state.add_comment(pull, call.user, text, call.app, line=line)
+    shape = _shape(call, comment)
     return web.json_response(shape, status=HTTPStatus.CREATED, headers={"Location": shape["url"]})
 
 
 @endpoint(routes, "PATCH", COMMENT, "pull_requests:write")
 async def edit(call: Call) -> web.Response:
-    wanted = _own(call)
+    comment = _own(call)
     text = text_field(call.body, "body", _RESOURCE, limit=LONGEST_BODY)
-    call.state.edit_comment(wanted, call.user, text)
-    return web.json_response(_shape(call, wanted))
+    call.state.edit_comment(comment, call.user, text)
+    return web.json_response(_shape(call, comment))
 
 
 @endpoint(routes, "DELETE", COMMENT, "pull_requests:write")
@@ -61,15 +61,15 @@ async def delete(call: Call) -> web.Response:
 
 
 def _own(call: Call) -> Comment:
-    wanted = call.line_comment
-    if wanted.user is not call.caller.user and not call.may("write", "pull_requests:write"):
+    comment = call.line_comment
+    if comment.user is not call.caller.user and not call.may("write", "pull_requests:write"):
         raise ApiError(HTTPStatus.FORBIDDEN, "Must have admin rights to Repository.")
-    return wanted
+    return comment
 
 
 def _shape(call: Call, comment: Comment) -> Json:
-    written, now = comment.line, line_now(comment)
-    assert written is not None
+    line, current_line = comment.line, line_now(comment)
+    assert line is not None
     pull = comment.pull
     where = call.shapes.repository_url(pull.repository)
     common = call.shapes.comment(comment)
@@ -85,14 +85,14 @@ def _shape(call: Call, comment: Comment) -> Json:
         "pull_request_url": pull_url,
         "pull_request_review_id": None,
         "diff_hunk": "",
-        "path": written.path,
-        "commit_id": (now or written).sha,
-        "original_commit_id": written.sha,
-        "original_line": written.number,
+        "path": line.path,
+        "commit_id": (current_line or line).sha,
+        "original_commit_id": line.sha,
+        "original_line": line.number,
         "side": "RIGHT",
         "subject_type": "line",
         # An outdated comment has none.
-        **({} if now is None else {"line": now.number}),
+        **({} if current_line is None else {"line": current_line.number}),
         **({} if comment.thread is None else {"in_reply_to_id": comment.thread}),
         "_links": {name: {"href": href} for name, href in links.items()},
     }

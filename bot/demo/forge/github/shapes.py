@@ -93,20 +93,20 @@ class Shapes(AccountShapes):
             "merged_at": stamp(pull.closed_at) if pull.merged else None,
         }
 
-    def _common(self, one: Pull | Issue, prefix: str) -> Json:
+    def _common(self, item: Pull | Issue, prefix: str) -> Json:
         """The fields that pull requests and issues share."""
         return {
             **_UNLOCKED,
-            "id": one.id,
-            "node_id": node_id(prefix, one.id),
-            "number": one.number,
-            "title": one.title,
-            "body": one.body,
-            "state": one.state,
-            "user": self.user(one.user),
-            "created_at": stamp(one.created_at),
-            "updated_at": stamp(one.updated_at),
-            "author_association": association(one.repository, one.user),
+            "id": item.id,
+            "node_id": node_id(prefix, item.id),
+            "number": item.number,
+            "title": item.title,
+            "body": item.body,
+            "state": item.state,
+            "user": self.user(item.user),
+            "created_at": stamp(item.created_at),
+            "updated_at": stamp(item.updated_at),
+            "author_association": association(item.repository, item.user),
         }
 
     def _end(self, repository: Repository | None, branch: str, sha: str, user: User) -> Json:
@@ -119,31 +119,31 @@ class Shapes(AccountShapes):
             "repo": self.repository(repository) if repository else None,
         }
 
-    def issue(self, one: Pull | Issue) -> Json:
+    def issue(self, item: Pull | Issue) -> Json:
         """An issue, or that of a pull request, as in `issue_comment`."""
-        where = self.repository_url(one.repository)
-        url = f"{where}/issues/{one.number}"
+        where = self.repository_url(item.repository)
+        url = f"{where}/issues/{item.number}"
         shape: Json = {
-            **self._common(one, "I" if isinstance(one, Issue) else "PR"),
+            **self._common(item, "I" if isinstance(item, Issue) else "PR"),
             "url": url,
             "repository_url": where,
             **urls(url, "labels{/name} comments events timeline"),
             "performed_via_github_app": None,
         }
-        if isinstance(one, Issue):
-            html = f"{self.web}/{one.repository.full_name}/issues/{one.number}"
-            closed = stamp(one.updated_at) if one.state == "closed" else None
-            more = {"html_url": html, "comments": 0, "state_reason": one.reason}
-            return {**shape, **more, "closed_at": closed, "reactions": self._rollup(url, [])}
-        addresses = self._addresses(one)
+        if isinstance(item, Issue):
+            html = f"{self.web}/{item.repository.full_name}/issues/{item.number}"
+            closed = stamp(item.updated_at) if item.state == "closed" else None
+            fields = {"html_url": html, "comments": 0, "state_reason": item.reason}
+            return {**shape, **fields, "closed_at": closed, "reactions": self._rollup(url, [])}
+        addresses = self._addresses(item)
         return {
             **shape,
             "html_url": addresses["html_url"],
-            "comments": len(self.state.comments_of(one)),
-            "closed_at": stamp(one.closed_at),
-            "draft": one.draft,
-            "pull_request": {"url": f"{where}/pulls/{one.number}", **addresses},
-            "reactions": self._rollup(url, self.state.reactions_of(one)),
+            "comments": len(self.state.comments_of(item)),
+            "closed_at": stamp(item.closed_at),
+            "draft": item.draft,
+            "pull_request": {"url": f"{where}/pulls/{item.number}", **addresses},
+            "reactions": self._rollup(url, self.state.reactions_of(item)),
             "state_reason": None,
         }
 

@@ -64,14 +64,14 @@ def unauthorized() -> ApiError:
     return ApiError(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
 
 
-def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
+def refuse_unknown(names: Iterable[str], allowed: Sequence[str]) -> None:
     """Refuse query parameters or fields that the documentation of a route does not list."""
-    strange = set(given) - set(known)
-    if strange:
-        raise bad_request(f"unknown parameters: {sorted(strange)}")
+    unknown = set(names) - set(allowed)
+    if unknown:
+        raise bad_request(f"unknown parameters: {sorted(unknown)}")
 
 
-def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
+def caller_user(request: web.Request, *, required: bool = True) -> User | None:
     """The calling user, by `Authorization: Bearer` or `PRIVATE-TOKEN`."""
     private = request.headers.get("PRIVATE-TOKEN")
     try:
@@ -82,7 +82,7 @@ def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
             caller = Caller(user=token.user) if token else Caller()
     except ApiError:
         raise unauthorized() from None
-    if caller.user is None and (needed or private is not None):
+    if caller.user is None and (required or private is not None):
         raise unauthorized()
     return caller.user
 
@@ -104,19 +104,19 @@ class Call(UserCall[GitLabShapes]):
     @property
     def note(self) -> Comment:
         """The note in the path; ApiError 404."""
-        wanted = int(self.request.match_info["note"])
-        for one in self.state.all_comments_of(self.merge):
-            if one.id == wanted:
-                return one
+        number = int(self.request.match_info["note"])
+        for note in self.state.all_comments_of(self.merge):
+            if note.id == number:
+                return note
         raise not_found()
 
     @property
     def commit(self) -> str:
         """The commit in the path; ApiError 404."""
-        found = self.project.git.resolve(self.request.match_info["sha"])
-        if found is None:
+        sha = self.project.git.resolve(self.request.match_info["sha"])
+        if sha is None:
             raise not_found("Commit Not Found")
-        return found
+        return sha
 
     def has(self, role: str) -> bool:
         """Return whether the caller has the role or a higher one."""
@@ -132,7 +132,7 @@ def page_of(
     """One page, with GitLab's X- headers and its Link header."""
     per_page = min(_positive(request, "per_page", PER_PAGE), MOST_PER_PAGE)
     page = _positive(request, "page", 1)
-    shown, last = slice_of(items, page, per_page)
+    part, last = slice_of(items, page, per_page)
     before = {"prev": page - 1} if page > 1 else {}
     after = {"next": page + 1} if page < last else {}
     targets = {"first": 1, "last": last, **before, **after}
@@ -145,24 +145,24 @@ def page_of(
         "X-Next-Page": str(targets.get("next", "")),
         "X-Prev-Page": str(targets.get("prev", "")),
     }
-    return web.json_response([shape(item) for item in shown], headers=headers)
+    return web.json_response([shape(item) for item in part], headers=headers)
 
 
-def _positive(request: web.Request, name: str, otherwise: int) -> int:
-    text = request.query.get(name, str(otherwise))
+def _positive(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
     if not text.isdecimal() or int(text) < 1:
         raise bad_request(f"{name} is invalid")
     return int(text)
 
 
-async def _call(request: web.Request, known: Sequence[str], role: str) -> Call:
+async def _call(request: web.Request, names: Sequence[str], role: str) -> Call:
     body: Json = {}
     if request.method in ("GET", "HEAD"):
-        refuse_unknown(request.query, (*known, "page", "per_page"))
+        refuse_unknown(request.query, (*names, "page", "per_page"))
     project, user = _project_of(request, role)
     if request.method in ("POST", "PUT"):
         body = await _body_of(request)
-        refuse_unknown(body, known)
+        refuse_unknown(body, names)
     return Call(request, project, body, user, request.app[SHAPES])
 
 
@@ -179,22 +179,24 @@ async def _body_of(request: web.Request) -> Json:
     return body
 
 
-def _project_of(request: web.Request, least: str) -> tuple[Repository, User | None]:
+def _project_of(request: web.Request, role: str) -> tuple[Repository, User | None]:
     """The project in the path, by id or path; ApiError if the caller lacks the role."""
     state = request.app[STATE]
     name = unquote(request.match_info["project"])
-    user = caller_user(request, needed=least != "read")
-    found = next((r for r in state.repositories.values() if str(r.id) == name), None)
-    if found is None and not name.isdecimal():
-        found = state.repository(name)
-        if found is not None and found.path_with_namespace.casefold() != name.casefold():
+    user = caller_user(request, required=role != "read")
+    repository = next((r for r in state.repositories.values() if str(r.id) == name), None)
+    if repository is None and not name.isdecimal():
+        repository = state.repository(name)
+        if repository is not None and repository.path_with_namespace.casefold() != name.casefold():
             old = request.rel_url.raw_path.split("/projects/")[1].split("/")[0]
-            path = request.rel_url.raw_path.replace(f"/projects/{old}", f"/projects/{found.id}")
+            path = request.rel_url.raw_path.replace(
+                f"/projects/{old}", f"/projects/{repository.id}"
+            )
             raise web.HTTPMovedPermanently(f"{path}?{request.query_string}".rstrip("?"))
-    if found is None or found.role(user) == "none":
+    if repository is None or repository.role(user) == "none":
         raise not_found("Project Not Found")
-    if LEVELS[found.role(user)] < LEVELS[least]:
+    if LEVELS[repository.role(user)] < LEVELS[role]:
         raise forbidden()
-    if found.archived and request.method != "GET":
+    if repository.archived and request.method != "GET":
         raise forbidden()
-    return found, user
+    return repository, user

@@ -23,16 +23,18 @@ NOTE = THREAD + "/notes/{note:[0-9]+}"
 @endpoint(routes, "GET", MERGE + "/discussions")
 async def threads(call: Call) -> web.Response:
     """All comments, each a thread with its replies; oldest first."""
-    firsts = [one for one in call.state.all_comments_of(call.merge) if one.thread is None]
-    return call.page(firsts, lambda one: _thread(call, one))
+    firsts = [
+        comment for comment in call.state.all_comments_of(call.merge) if comment.thread is None
+    ]
+    return call.page(firsts, lambda comment: _thread(call, comment))
 
 
 @endpoint(routes, "POST", MERGE + "/discussions", "body", "position", "commit_id", "created_at")
 async def create(call: Call) -> web.Response:
     user, text, position = call.user, text_of(call.body), call.body.get("position")
     line = _line(call, position) if position is not None else None
-    made = call.state.add_comment(call.merge, user, text, line=line)
-    return web.json_response(_thread(call, made), status=HTTPStatus.CREATED)
+    comment = call.state.add_comment(call.merge, user, text, line=line)
+    return web.json_response(_thread(call, comment), status=HTTPStatus.CREATED)
 
 
 @endpoint(routes, "PUT", THREAD, "resolved")
@@ -53,24 +55,24 @@ async def resolve(call: Call) -> web.Response:
 async def answer(call: Call) -> web.Response:
     first = _first(call)
     text = text_of(call.body)
-    made = call.state.add_comment(call.merge, call.user, text, line=first.line, thread=first.id)
-    return web.json_response(note_of(call, made), status=HTTPStatus.CREATED)
+    comment = call.state.add_comment(call.merge, call.user, text, line=first.line, thread=first.id)
+    return web.json_response(note_of(call, comment), status=HTTPStatus.CREATED)
 
 
 @endpoint(routes, "PUT", NOTE, "body", "resolved")
 async def edit(call: Call) -> web.Response:
-    wanted = call.note
-    if wanted.user is not call.user and not call.has("maintain"):
+    note = call.note
+    if note.user is not call.user and not call.has("maintain"):
         raise forbidden()
-    call.state.edit_comment(wanted, call.user, text_of(call.body))
-    return web.json_response(note_of(call, wanted))
+    call.state.edit_comment(note, call.user, text_of(call.body))
+    return web.json_response(note_of(call, note))
 
 
 def _first(call: Call) -> Comment:
-    wanted = call.request.match_info["thread"]
-    for one in call.state.all_comments_of(call.merge):
-        if one.thread is None and _thread_id(one) == wanted:
-            return one
+    identity = call.request.match_info["thread"]
+    for comment in call.state.all_comments_of(call.merge):
+        if comment.thread is None and _thread_id(comment) == identity:
+            return comment
     raise not_found("Discussion Not Found")
 
 
@@ -79,11 +81,11 @@ def _thread_id(first: Comment) -> str:
 
 
 def _thread(call: Call, first: Comment) -> Json:
-    answers = [one for one in call.state.all_comments_of(first.pull) if one.thread == first.id]
+    answers = [note for note in call.state.all_comments_of(first.pull) if note.thread == first.id]
     return {
         "id": _thread_id(first),
         "individual_note": first.line is None,
-        "notes": [note_of(call, one) for one in (first, *answers)],
+        "notes": [note_of(call, note) for note in (first, *answers)],
     }
 
 
@@ -111,10 +113,10 @@ def note_of(call: Call, comment: Comment) -> Json:
 
 def _line(call: Call, position: Any) -> Line:
     """The line of a position; ApiError 400 if it is incomplete or not in the diff."""
-    needed = ("base_sha", "start_sha", "head_sha", "position_type", "new_path", "old_path")
+    required = ("base_sha", "start_sha", "head_sha", "position_type", "new_path", "old_path")
     if not isinstance(position, dict):
         raise bad_request("position is invalid")
-    missing = [name for name in needed if not isinstance(position.get(name), str)]
+    missing = [name for name in required if not isinstance(position.get(name), str)]
     if missing:
         raise bad_request(f"position[{missing[0]}] is missing")
     refs = call.shapes.merge_request(call.merge)["diff_refs"]

@@ -58,11 +58,11 @@ class GitLabHooks(PlacedHooks):
         if action == "ready_for_review":
             changes["draft"] = {"previous": True, "current": False}
         word = "merge" if pull.merged and action == "closed" else _ACTIONS.get(action, action)
-        about = {**self._merge(pull), "action": word}
+        attributes = {**self._merge(pull), "action": word}
         if before is not None:
-            about["oldrev"] = before
+            attributes["oldrev"] = before
         common = self._common("merge_request", user, pull.repository)
-        return {**common, "object_attributes": about, "labels": [], "changes": changes}
+        return {**common, "object_attributes": attributes, "labels": [], "changes": changes}
 
     async def pushed(
         self, repository: Repository, branch: str, before: str, after: str, user: User
@@ -232,22 +232,22 @@ _HOOK = "/hooks/{hook:[0-9]+}"
 
 @endpoint(routes, "GET", "/hooks", role="maintain")
 async def hooks(call: Call) -> web.Response:
-    return call.page(_hooks(call), lambda one: {"id": one[0], "url": one[1].url})
+    return call.page(_hooks(call), lambda entry: {"id": entry[0], "url": entry[1].url})
 
 
 @endpoint(routes, "GET", _HOOK + "/events", "status", role="maintain")
 async def events(call: Call) -> web.Response:
     """The deliveries of a hook, newest first."""
-    return call.page(_deliveries(call)[::-1], lambda one: _event(*one))
+    return call.page(_deliveries(call)[::-1], lambda entry: _event(*entry))
 
 
 @endpoint(routes, "POST", _HOOK + "/events/{event:[0-9]+}/resend", role="maintain")
 async def resend(call: Call) -> web.Response:
-    wanted = int(call.request.match_info["event"])
+    event_id = int(call.request.match_info["event"])
     for number, delivery in _deliveries(call):
-        if number == wanted:
-            made = await call.request.app[DELIVERER].redeliver(delivery)
-            status = {"response_status": made.status or "internal error"}
+        if number == event_id:
+            repeated = await call.request.app[DELIVERER].redeliver(delivery)
+            status = {"response_status": repeated.status or "internal error"}
             return web.json_response(status, status=HTTPStatus.CREATED)
     raise not_found()
 
@@ -259,12 +259,16 @@ def _hooks(call: Call) -> list[tuple[int, WebHook]]:
 
 def _deliveries(call: Call) -> list[tuple[int, Delivery]]:
     """The deliveries of the hook in the path, by their index among all."""
-    wanted = int(call.request.match_info["hook"])
-    hook = next((hook for number, hook in _hooks(call) if number == wanted), None)
+    hook_id = int(call.request.match_info["hook"])
+    hook = next((hook for number, hook in _hooks(call) if number == hook_id), None)
     if hook is None:
         raise not_found()
-    listed = enumerate(call.request.app[DELIVERER].deliveries, 1)
-    return [(n, one) for n, one in listed if one.headers.get("X-Gitlab-Webhook-UUID") == hook.id]
+    numbered = enumerate(call.request.app[DELIVERER].deliveries, 1)
+    return [
+        (n, delivery)
+        for n, delivery in numbered
+        if delivery.headers.get("X-Gitlab-Webhook-UUID") == hook.id
+    ]
 
 
 def _event(number: int, delivery: Delivery) -> Json:

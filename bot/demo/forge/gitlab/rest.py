@@ -58,23 +58,23 @@ async def own_user(request: web.Request) -> web.Response:
 @routes.get("/users")
 async def users(request: web.Request) -> web.Response:
     refuse_unknown(request.query, ("username", "search", "active", "page", "per_page"))
-    caller_user(request, needed=False)
-    wanted = request.query.get("username", "").casefold()
-    found = [u for u in request.app[STATE].users.values() if u.login.casefold() == wanted]
-    return page_of(request, found, request.app[SHAPES].user)
+    caller_user(request, required=False)
+    name = request.query.get("username", "").casefold()
+    matching = [u for u in request.app[STATE].users.values() if u.login.casefold() == name]
+    return page_of(request, matching, request.app[SHAPES].user)
 
 
 @routes.get("/users/{id:[0-9]+}")
 async def one_user(request: web.Request) -> web.Response:
     refuse_unknown(request.query, ())
-    caller_user(request, needed=False)
+    caller_user(request, required=False)
     return web.json_response(request.app[SHAPES].whole_user(_user(request)))
 
 
 def _user(request: web.Request) -> User:
-    wanted = int(request.match_info["id"])
+    number = int(request.match_info["id"])
     for user in request.app[STATE].users.values():
-        if user.id == wanted:
+        if user.id == number:
             return user
     raise not_found("User Not Found")
 
@@ -116,16 +116,9 @@ async def merge_requests(call: Call) -> web.Response:
     """All merge requests, or those in the query's state; newest or most recently changed first."""
     query = call.request.query
     state = {"opened": "open"}.get(query.get("state", "all"), query.get("state", "all"))
-    found = [
-        one
-        for one in call.state.pulls
-        if one.repository is call.project and state in ("all", one.state)
-    ]
-    by_change = query.get("order_by") == "updated_at"
-    found.sort(key=lambda one: one.updated_at if by_change else one.created_at)
-    if query.get("sort", "desc") == "desc":
-        found.reverse()
-    return call.page(found, call.shapes.merge_request)
+    by_change, rising = query.get("order_by") == "updated_at", query.get("sort") == "asc"
+    selection = call.state.pulls_of(call.project, state, by_change=by_change, rising=rising)
+    return call.page(selection, call.shapes.merge_request)
 
 
 @endpoint(
@@ -138,9 +131,9 @@ async def merge_request(call: Call) -> web.Response:
 
 @endpoint(routes, "GET", MERGE + "/diffs", "unidiff")
 async def diffs(call: Call) -> web.Response:
-    wanted, git = call.merge, call.project.git
-    base = git.merge_base(wanted.base_sha, wanted.head_sha)
-    return call.page(git.changes(base, wanted.head_sha) if base else (), call.shapes.diff)
+    merge, git = call.merge, call.project.git
+    base = git.merge_base(merge.base_sha, merge.head_sha)
+    return call.page(git.changes(base, merge.head_sha) if base else (), call.shapes.diff)
 
 
 @endpoint(routes, "GET", MERGE + "/pipelines")
@@ -149,12 +142,12 @@ async def pipelines(call: Call) -> web.Response:
     pull = call.merge
     projects = (pull.repository, pull.head_repository)
     refs = (pull.head_branch, f"refs/merge-requests/{pull.number}/head")
-    made = [
+    selection = [
         p
         for p in call.state.pipelines
-        if any(p.repository is one for one in projects) and p.ref in refs
+        if any(p.repository is project for project in projects) and p.ref in refs
     ]
-    return call.page(made[::-1], call.shapes.pipeline)
+    return call.page(selection[::-1], call.shapes.pipeline)
 
 
 @endpoint(routes, "GET", "/repository/commits/{sha}/merge_requests", "state")
@@ -173,12 +166,12 @@ async def notes(call: Call) -> web.Response:
     order, sort = query.get("order_by", "created_at"), query.get("sort", "desc")
     if order not in ("created_at", "updated_at") or sort not in ("asc", "desc"):
         raise bad_request("order_by or sort does not have a valid value")
-    listed = sorted(
+    selection = sorted(
         call.state.all_comments_of(call.merge),
-        key=lambda one: (one.updated_at if order == "updated_at" else one.created_at, one.id),
+        key=lambda note: (note.updated_at if order == "updated_at" else note.created_at, note.id),
         reverse=sort == "desc",
     )
-    return call.page(listed, call.shapes.note)
+    return call.page(selection, call.shapes.note)
 
 
 @endpoint(routes, "POST", MERGE + "/notes", "body", "created_at", "internal")
@@ -189,9 +182,9 @@ async def create_note(call: Call) -> web.Response:
 
 @endpoint(routes, "PUT", NOTE, "body")
 async def edit_note(call: Call) -> web.Response:
-    wanted = _own_note(call)
-    call.state.edit_comment(wanted, call.user, text_of(call.body))
-    return web.json_response(call.shapes.note(wanted))
+    note = _own_note(call)
+    call.state.edit_comment(note, call.user, text_of(call.body))
+    return web.json_response(call.shapes.note(note))
 
 
 @endpoint(routes, "DELETE", NOTE)
@@ -227,35 +220,37 @@ def _awardable(call: Call) -> Comment | Pull:
 @endpoint(routes, "GET", MERGE + "/award_emoji")
 @endpoint(routes, "GET", NOTE + "/award_emoji")
 async def awards(call: Call) -> web.Response:
-    on = _awardable(call)
-    return call.page(call.state.reactions_of(on), lambda one: call.shapes.award(one, on))
+    target = _awardable(call)
+    return call.page(
+        call.state.reactions_of(target), lambda reaction: call.shapes.award(reaction, target)
+    )
 
 
 @endpoint(routes, "POST", MERGE + "/award_emoji", "name")
 @endpoint(routes, "POST", NOTE + "/award_emoji", "name")
 async def award(call: Call) -> web.Response:
     """Create an emoji; like GitLab, refuses a second of one name by the same user."""
-    user, on = call.user, _awardable(call)
+    user, target = call.user, _awardable(call)
     name = EMOJI.get(str(call.body.get("name")))
     if name is None:
         raise bad_request("name is invalid")
-    made, new = call.state.react(on, user, name)
+    reaction, new = call.state.react(target, user, name)
     if not new:
         raise not_found("Award Emoji Name has already been taken Not Found")
-    return _created(call.shapes.award(made, on))
+    return _created(call.shapes.award(reaction, target))
 
 
 @endpoint(routes, "DELETE", MERGE + "/award_emoji/{award:[0-9]+}")
 async def take_back(call: Call) -> web.Response:
     """Delete an emoji of the caller."""
-    made = call.state.reactions_of(call.merge)
-    wanted = int(call.request.match_info["award"])
-    found = next((one for one in made if one.id == wanted), None)
-    if found is None:
+    reactions = call.state.reactions_of(call.merge)
+    number = int(call.request.match_info["award"])
+    reaction = next((candidate for candidate in reactions if candidate.id == number), None)
+    if reaction is None:
         raise not_found("Award Emoji Not Found")
-    if found.user is not call.caller:
+    if reaction.user is not call.caller:
         raise unauthorized()
-    made.remove(found)
+    reactions.remove(reaction)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -268,8 +263,8 @@ async def issues(call: Call) -> web.Response:
     query = call.request.query
     state = _ISSUE_STATES.get(query.get("state", ""), query.get("state"))
     author, rising = query.get("author_username"), query.get("sort") == "asc"
-    found = call.state.issues_of(call.project, state, author, rising=rising)
-    return call.page(found, call.shapes.issue)
+    selection = call.state.issues_of(call.project, state, author, rising=rising)
+    return call.page(selection, call.shapes.issue)
 
 
 @endpoint(routes, "POST", "/issues", "title", "description")
@@ -308,14 +303,14 @@ async def statuses(call: Call) -> web.Response:
     """The statuses, newest last; `all` includes those replaced by a later one of the same name."""
     query = call.request.query
     sha = call.project.git.resolve(call.request.match_info["sha"])
-    made = call.state.statuses_of(call.project, sha) if sha else []
+    selection = call.state.statuses_of(call.project, sha) if sha else []
     if "name" in query:
-        made = [s for s in made if s.context == query["name"]]
+        selection = [s for s in selection if s.context == query["name"]]
     if "pipeline_id" in query:
-        made = [s for s in made if str(s.pipeline) == query["pipeline_id"]]
+        selection = [s for s in selection if str(s.pipeline) == query["pipeline_id"]]
     if query.get("all") not in ("true", "True", "1"):
-        made = list({s.context: s for s in made}.values())
-    return call.page(made, call.shapes.status)
+        selection = list({s.context: s for s in selection}.values())
+    return call.page(selection, call.shapes.status)
 
 
 @endpoint(
@@ -326,21 +321,21 @@ async def statuses(call: Call) -> web.Response:
 async def create_status(call: Call) -> web.Response:
     """Create a status as a developer or above, or change an open one; refuse the same state
     again."""
-    body, found, sha = call.body, call.project, call.commit
+    body, project, sha = call.body, call.project, call.commit
     word, name = body.get("state"), str(body.get("name") or body.get("context") or "default")
     if word not in STATES:
         raise bad_request("state does not have a valid value")
     if len(str(body.get("description") or "")) > 255:
         raise bad_request("description is too long (maximum is 255 characters)")
     ref, pipeline = body.get("ref"), body.get("pipeline_id")
-    known = {p.id for p in call.state.pipelines if (p.repository, p.sha) == (found, sha)}
-    no_branch = ref is not None and found.git.branch(str(ref)) is None
-    if no_branch or (pipeline is not None and pipeline not in known):
+    pipelines = {p.id for p in call.state.pipelines if (p.repository, p.sha) == (project, sha)}
+    no_branch = ref is not None and project.git.branch(str(ref)) is None
+    if no_branch or (pipeline is not None and pipeline not in pipelines):
         raise not_found("References for commit Not Found")
     description, target = body.get("description"), body.get("target_url")
     pipeline = None if pipeline is None else int(pipeline)
-    named = [s for s in call.state.statuses_of(found, sha) if s.context == name]
-    same = [s for s in named if s.pipeline == pipeline]
+    of_name = [s for s in call.state.statuses_of(project, sha) if s.context == name]
+    same = [s for s in of_name if s.pipeline == pipeline]
     running = [s for s in same if s.state in _UNDER_WAY]
     if running and running[-1].state == word:
         raise ApiError(HTTPStatus.BAD_REQUEST, f"Cannot transition status via :run from :{word}")
@@ -349,7 +344,7 @@ async def create_status(call: Call) -> web.Response:
         status.state, status.description, status.target_url = word, description, target
     else:
         status = call.state.add_status(
-            found, sha, word, name, call.user, description=description, target_url=target
+            project, sha, word, name, call.user, description=description, target_url=target
         )
         status.pipeline, status.ref = pipeline, None if ref is None else str(ref)
     call.state.announce("status.created", status)

@@ -82,20 +82,20 @@ class GitLabShapes(StateShapes):
         level = 50 if user is repository.owner else LEVELS[role]
         if not level:
             return None
-        more = {"access_level": level, "expires_at": None, "membership_state": "active"}
-        return {**self.user(user), **more}
+        membership = {"access_level": level, "expires_at": None, "membership_state": "active"}
+        return {**self.user(user), **membership}
 
     def branch(self, repository: Repository, name: str) -> Json | None:
         sha = repository.git.branch(name)
         if sha is None:
             return None
-        one = repository.git.one_commit(sha)
+        commit = repository.git.one_commit(sha)
         return {
             "name": name,
             "default": name == repository.default_branch,
             "protected": False,
             "merged": False,
-            "commit": {"id": sha, "short_id": sha[:8], "title": one.message.partition("\n")[0]},
+            "commit": {"id": sha, "short_id": sha[:8], "title": commit.message.partition("\n")[0]},
             "web_url": f"{self.web}/{repository.path_with_namespace}/-/tree/{name}",
         }
 
@@ -170,7 +170,7 @@ class GitLabShapes(StateShapes):
             "internal": False,
         }
 
-    def award(self, reaction: Reaction, on: Comment | Pull) -> Json:
+    def award(self, reaction: Reaction, target: Comment | Pull) -> Json:
         """An emoji on a note or on a merge request."""
         names = {content: name for name, content in EMOJI.items()}
         return {
@@ -179,8 +179,8 @@ class GitLabShapes(StateShapes):
             "user": self.user(reaction.user),
             "created_at": stamp(reaction.at),
             "updated_at": stamp(reaction.at),
-            "awardable_id": on.id,
-            "awardable_type": "Note" if isinstance(on, Comment) else "MergeRequest",
+            "awardable_id": target.id,
+            "awardable_type": "Note" if isinstance(target, Comment) else "MergeRequest",
         }
 
     def status(self, status: CommitStatus) -> Json:

@@ -65,14 +65,14 @@ class PagureHooks(WebHooks):
 
     async def flagged(self, flag: CommitStatus) -> Sequence[Delivery]:
         """Announce a flag that was added or updated."""
-        before = self.shapes.state.statuses_of(flag.repository, flag.sha)
-        known = any(one.context == flag.context for one in before if one.id < flag.id)
+        flags = self.shapes.state.statuses_of(flag.repository, flag.sha)
+        is_update = any(older.context == flag.context for older in flags if older.id < flag.id)
         content: Json = {
             "repo": self.shapes.project(flag.repository),
             "flag": self.shapes.flag(flag),
             "agent": flag.creator.login,
         }
-        topic = f"commit.flag.{'updated' if known else 'added'}"
+        topic = f"commit.flag.{'updated' if is_update else 'added'}"
         return await self.announce(flag.repository, topic, content)
 
     async def pushed(
@@ -86,8 +86,8 @@ class PagureHooks(WebHooks):
             "repo": self.shapes.project(repository),
         }
         if after == ZERO:
-            gone = {**content, "rev": before}
-            return await self.announce(repository, "git.branch.deletion", gone)
+            deletion = {**content, "rev": before}
+            return await self.announce(repository, "git.branch.deletion", deletion)
         content |= {
             "total_commits": 1,
             "start_commit": after,
@@ -103,8 +103,8 @@ class PagureHooks(WebHooks):
         self, repository: Repository, topic: str, content: Json
     ) -> Sequence[Delivery]:
         """Deliver a notification to each hook of the project."""
-        made: list[Delivery] = []
-        about = {
+        deliveries: list[Delivery] = []
+        common = {
             "pagure_instance": f"{self.shapes.web}/",
             "project_fullname": full_name(repository),
         }
@@ -113,12 +113,12 @@ class PagureHooks(WebHooks):
             if repository.private or repository.parent is not None or not inside:
                 continue
             identity = f"2026-{uuid.uuid4()}"
-            whole = {"topic": topic, "msg": {**content, **about}, "msg_id": identity}
+            notification = {"topic": topic, "msg": {**content, **common}, "msg_id": identity}
             body = json.dumps(
-                {**whole, "timestamp": int(time.time()), "i": number}, sort_keys=True
+                {**notification, "timestamp": int(time.time()), "i": number}, sort_keys=True
             ).encode()
             headers = signed_headers(topic, body, hook.secret)
             action = topic.rpartition(".")[2]
-            sent = (hook.url, identity, topic, action, body, headers)
-            made.append(await self.deliverer.send(*sent))
-        return made
+            arguments = (hook.url, identity, topic, action, body, headers)
+            deliveries.append(await self.deliverer.send(*arguments))
+        return deliveries

@@ -43,7 +43,7 @@ def gone(what: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Call(UserCall[PagureShapes]):
-    """A request about a project; `user` is the caller, null if anonymous."""
+    """A request about a project; `caller` is its user, None if anonymous."""
 
     @property
     def pull(self) -> Pull:
@@ -54,9 +54,9 @@ class Call(UserCall[PagureShapes]):
         """One page of a list."""
         query = self.request.query
         page, most = int(query.get("page", 1)), int(query.get("per_page", _PER_PAGE))
-        shown, last = slice_of(items, page, most)
+        part, last = slice_of(items, page, most)
         pages = {"page": page, "pages": last, "per_page": most}
-        return web.json_response({key: [shape(one) for one in shown], "pagination": pages})
+        return web.json_response({key: [shape(item) for item in part], "pagination": pages})
 
 
 Endpoint = Callable[[Call], Awaitable[web.Response]]
@@ -72,13 +72,13 @@ def endpoint(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
                 raise ApiError(HTTPStatus.UNAUTHORIZED, _REFUSED)
             match = request.match_info
             name = f"{match.get('fork') or match['namespace']}/{match['name']}"
-            found = request.app[STATE].repository(name)
+            repository = request.app[STATE].repository(name)
             # The API does not show private projects.
-            if found is None or found.private:
+            if repository is None or repository.private:
                 raise gone("Project")
-            sent = await request.read()
-            body: Json = json.loads(sent) if sent else {}
-            return await function(Call(request, found, body, user, request.app[SHAPES]))
+            content = await request.read()
+            body: Json = json.loads(content) if content else {}
+            return await function(Call(request, repository, body, user, request.app[SHAPES]))
 
         routes.route(method, "/fork/{fork}/{namespace}/{name}" + path)(handle)
         routes.route(method, "/{namespace}/{name}" + path)(handle)
@@ -125,23 +125,23 @@ async def one_group(_: web.Request) -> web.Response:
 
 @endpoint("GET", "/git/branches")
 async def branches(call: Call) -> web.Response:
-    git, default = call.repository.git, call.repository.default_branch
-    text = git.git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
-    found = dict(line.split(" ") for line in text.decode().splitlines())
-    shown = {default: found[default]} if default in found else {}
-    return web.json_response({"branches": found, "default": shown, "total_branches": len(found)})
+    tips, default = call.repository.git.branches(), call.repository.default_branch
+    default_tip = {default: tips[default]} if default in tips else {}
+    return web.json_response(
+        {"branches": tips, "default": default_tip, "total_branches": len(tips)}
+    )
 
 
 @endpoint("GET", "/pull-requests")
 async def pulls(call: Call) -> web.Response:
     """The pull requests in a status, newest first."""
-    wanted = call.request.query.get("status", "Open")
-    found = [
-        one
-        for one in reversed(call.state.pulls)
-        if one.repository is call.repository and call.shapes.status_of(one) == wanted
+    status = call.request.query.get("status", "Open")
+    selection = [
+        pull
+        for pull in reversed(call.state.pulls)
+        if pull.repository is call.repository and call.shapes.status_of(pull) == status
     ]
-    return call.page("requests", found, call.shapes.pull)
+    return call.page("requests", selection, call.shapes.pull)
 
 
 @endpoint("GET", "/pull-request/{number:[0-9]+}")
@@ -152,26 +152,26 @@ async def pull(call: Call) -> web.Response:
 
 @endpoint("GET", "/pull-request/{number:[0-9]+}/diffstats")
 async def diffstats(call: Call) -> web.Response:
-    git, wanted = call.repository.git, call.pull
-    base = git.merge_base(wanted.base_sha, wanted.head_sha) or wanted.base_sha
+    git, pull = call.repository.git, call.pull
+    base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
     return web.json_response(
         {
-            one.path: {
-                "lines_added": one.additions,
-                "lines_removed": one.deletions,
-                "new_id": one.blob,
-                "old_id": one.blob,
-                "old_path": one.previous or one.path,
-                "status": one.state[0].upper(),
+            change.path: {
+                "lines_added": change.additions,
+                "lines_removed": change.deletions,
+                "new_id": change.blob,
+                "old_id": change.blob,
+                "old_path": change.previous or change.path,
+                "status": change.state[0].upper(),
             }
-            for one in git.changes(base, wanted.head_sha)
+            for change in git.changes(base, pull.head_sha)
         }
     )
 
 
 @endpoint("POST", "/pull-request/{number:[0-9]+}/comment")
 async def create_comment(call: Call) -> web.Response:
-    call.state.add_comment(call.pull, call.user, _needed(call, "comment"))
+    call.state.add_comment(call.pull, call.user, _required_text(call, "comment"))
     return web.json_response({"message": "Comment added"})
 
 
@@ -182,22 +182,24 @@ async def create_comment(call: Call) -> web.Response:
 async def flags(call: Call) -> web.Response:
     """The newest flag of each id, the newest last."""
     sha = call.request.match_info["sha"]
-    newest = {one.context: one for one in call.state.statuses_of(call.repository, sha)}
-    shown = [call.shapes.flag(one) for one in sorted(newest.values(), key=lambda one: one.id)]
-    return web.json_response({"flags": shown, "total_flags": len(shown)})
+    newest = {flag.context: flag for flag in call.state.statuses_of(call.repository, sha)}
+    shapes = [call.shapes.flag(flag) for flag in sorted(newest.values(), key=lambda flag: flag.id)]
+    return web.json_response({"flags": shapes, "total_flags": len(shapes)})
 
 
 @endpoint("POST", "/c/{sha:[0-9a-f]{40}}/flag")
 async def set_flag(call: Call) -> web.Response:
-    name, text, word, url = (_needed(call, one) for one in ("username", "comment", "status", "url"))
+    name, text, word, url = (
+        _required_text(call, field) for field in ("username", "comment", "status", "url")
+    )
     if word not in _FLAGS:
         raise ApiError(HTTPStatus.BAD_REQUEST, "Invalid or incomplete input submitted")
-    made = call.state.add_status(
+    status = call.state.add_status(
         call.repository, call.request.match_info["sha"], word, name, call.user,
         description=text, target_url=url,
     )  # fmt: skip
-    call.state.announce("status.created", made)
-    shape = {"message": "Flag added", "uid": call.body.get("uid"), "flag": call.shapes.flag(made)}
+    call.state.announce("status.created", status)
+    shape = {"message": "Flag added", "uid": call.body.get("uid"), "flag": call.shapes.flag(status)}
     return web.json_response(shape)
 
 
@@ -207,15 +209,15 @@ async def set_flag(call: Call) -> web.Response:
 @endpoint("GET", "/issues")
 async def issues(call: Call) -> web.Response:
     author = call.request.query.get("author")
-    found = call.state.issues_of(call.repository, "all", author, rising=False)
-    return call.page("issues", found, call.shapes.issue)
+    selection = call.state.issues_of(call.repository, "all", author, rising=False)
+    return call.page("issues", selection, call.shapes.issue)
 
 
 @endpoint("POST", "/new_issue")
 async def create_issue(call: Call) -> web.Response:
-    texts = _needed(call, "title"), _needed(call, "issue_content")
-    made = call.state.add_issue(call.repository, call.user, *texts)
-    return web.json_response({"message": "Issue created", "issue": call.shapes.issue(made)})
+    texts = _required_text(call, "title"), _required_text(call, "issue_content")
+    issue = call.state.add_issue(call.repository, call.user, *texts)
+    return web.json_response({"message": "Issue created", "issue": call.shapes.issue(issue)})
 
 
 @endpoint("POST", "/issue/{number:[0-9]+}/{what:comment|status}")
@@ -225,7 +227,7 @@ async def change_issue(call: Call) -> web.Response:
     issue = call.state.issue(call.repository, int(call.request.match_info["number"]))
     if issue is None:
         raise gone("Issue")
-    text = _needed(call, what)
+    text = _required_text(call, what)
     if what == "comment":
         issue.change(issue.title, text, issue.state)
         return web.json_response({"message": "Comment added"})
@@ -240,7 +242,7 @@ async def project(call: Call) -> web.Response:
     return web.json_response(call.shapes.project(call.repository))
 
 
-def _needed(call: Call, name: str) -> str:
+def _required_text(call: Call, name: str) -> str:
     """A field of the body; ApiError 400 if it is missing or empty."""
     text = call.body.get(name)
     if not isinstance(text, str) or not text.strip():

@@ -51,7 +51,7 @@ class PagureShapes(StateShapes):
         for login, role in repository.roles.items():
             if role in ACCESS:
                 users[ACCESS[role]].append(login)
-        made = stamp(repository.created_at)
+        created = stamp(repository.created_at)
         return {
             "id": repository.id,
             "name": repository.name,
@@ -61,8 +61,8 @@ class PagureShapes(StateShapes):
             "description": repository.name,
             "namespace": (repository.parent or repository).owner.login,
             "parent": self.project(repository.parent) if repository.parent else None,
-            "date_created": made,
-            "date_modified": made,
+            "date_created": created,
+            "date_modified": created,
             "user": self.user(repository.owner),
             "access_users": {"owner": [repository.owner.login], **users},
             "access_groups": {level: [] for level in _LEVELS},
@@ -78,7 +78,7 @@ class PagureShapes(StateShapes):
 
     def pull(self, pull: Pull, *, comments: bool = True) -> Json:
         source = pull.head_repository
-        listed = self.state.comments_of(pull) if comments else []
+        items = self.state.comments_of(pull) if comments else []
         return {
             "id": pull.number,
             "uid": f"{pull.id:032x}",
@@ -103,7 +103,7 @@ class PagureShapes(StateShapes):
             "threshold_reached": None,
             "tags": [],
             "full_url": self.pull_page(pull),
-            "comments": [self.comment(one) for one in listed],
+            "comments": [self.comment(comment) for comment in items],
         }
 
     @staticmethod
@@ -148,7 +148,7 @@ class PagureShapes(StateShapes):
     def issue(self, issue: Issue) -> Json:
         """An issue; later texts are comments, as the API cannot edit."""
         texts = [body for body, _ in groupby(body for _, body, _ in issue.versions)]
-        written = stamp(issue.updated_at)
+        updated = stamp(issue.updated_at)
         return {
             "id": issue.number,
             "title": issue.title,
@@ -156,7 +156,7 @@ class PagureShapes(StateShapes):
             "status": "Open" if issue.state == "open" else "Closed",
             "user": self.user(issue.user),
             "date_created": stamp(issue.created_at),
-            "last_updated": written,
+            "last_updated": updated,
             "full_url": f"{self.web}/{full_name(issue.repository)}/issue/{issue.number}",
             "comments": [
                 {"comment": text, "user": self.user(issue.user), "notification": False}
