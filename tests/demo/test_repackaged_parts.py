@@ -11,7 +11,7 @@ from bot.demo.distribution.debian import SUITES
 from bot.demo.distribution.recipes import filesystem_recipe, macros_recipe
 from bot.demo.distribution.reference import (
     ReferenceDistribution,
-    _changed,
+    _edited,
     _next_release,
     nginx_repository_files,
 )
@@ -106,7 +106,7 @@ def test_a_distribution_without_the_source_says_what_to_do(tmp_path: Path) -> No
 
 def test_an_edit_that_no_longer_fits_the_spec_file_is_an_error() -> None:
     with pytest.raises(ValueError, match="libssl-dev"):
-        _changed("Name: nginx\n")
+        _edited("Name: nginx\n")
 
 
 @pytest.mark.parametrize(("release", "following"), [("9+deb12u9", "10"), ("1", "2"), ("x", "x.1")])

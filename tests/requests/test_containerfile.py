@@ -12,11 +12,11 @@ def images(text: str) -> tuple[ContainerImage, ...]:
 
 
 def packages(image: ContainerImage) -> list[tuple[str, int]]:
-    return [(e.text, e.line.line) for e in image.written.entries if e.kind == "package"]
+    return [(e.text, e.line.line) for e in image.request.entries if e.kind == "package"]
 
 
 def unread(text: str) -> list[tuple[int, str]]:
-    return [(u.line.line, u.why) for image in images(text) for u in image.written.unread]
+    return [(u.line.line, u.why) for image in images(text) for u in image.request.unread]
 
 
 def test_each_package_has_the_line_that_it_stands_on() -> None:
@@ -30,10 +30,10 @@ def test_each_package_has_the_line_that_it_stands_on() -> None:
         "    dnf clean all\n"
     )
     assert packages(image) == [("nginx", 4), ("perl-libs", 6)]
-    assert image.written.entries[0].line.text == "nginx"
-    assert (image.written.name, image.written.beneath) == ("web/Containerfile", "fedora:43")
-    assert [install.cleaned for install in image.installs] == [True]
-    assert not image.written.unread
+    assert image.request.entries[0].line.text == "nginx"
+    assert (image.request.name, image.request.beneath) == ("web/Containerfile", "fedora:43")
+    assert [install.removes_caches for install in image.installs] == [True]
+    assert not image.request.unread
 
 
 def test_a_folder_that_a_stage_fills_is_the_image_that_copies_it() -> None:
@@ -44,9 +44,9 @@ def test_a_folder_that_a_stage_fills_is_the_image_that_copies_it() -> None:
         "FROM scratch\n"
         "COPY --from=builder /mnt/rootfs /\n"
     )
-    assert (image.written.name, image.written.beneath) == ("web/Containerfile", "")
-    assert image.written.source == "fedora:43"
-    assert [e.kind for e in image.written.entries] == ["package"]
+    assert (image.request.name, image.request.beneath) == ("web/Containerfile", "")
+    assert image.request.source == "fedora:43"
+    assert [e.kind for e in image.request.entries] == ["package"]
     assert image.installs[0].command.documentation is False
 
 
@@ -60,12 +60,12 @@ def test_stages_are_built_on_each_other_and_have_their_names() -> None:
         "FROM base\n"
         "RUN dnf install -y perl\n"
     )
-    assert [(i.written.name, [p for p, _ in packages(i)]) for i in found] == [
+    assert [(i.request.name, [p for p, _ in packages(i)]) for i in found] == [
         ("web/Containerfile:base", ["nginx"]),
         ("web/Containerfile:build", ["nginx", "gcc"]),
         ("web/Containerfile", ["nginx", "perl"]),
     ]
-    assert {i.written.beneath for i in found} == {"fedora:43"}
+    assert {i.request.beneath for i in found} == {"fedora:43"}
 
 
 def test_values_of_variables_and_here_documents_are_read() -> None:
@@ -126,7 +126,7 @@ def test_values_that_grow_without_end_are_not_known() -> None:
 
 def kinds(text: str) -> list[tuple[str, str, int]]:
     (image,) = images(text)
-    return [(e.kind, e.text, e.line.line) for e in image.written.entries if e.kind != "weak"]
+    return [(e.kind, e.text, e.line.line) for e in image.request.entries if e.kind != "weak"]
 
 
 def test_what_a_later_command_removes_no_earlier_one_installs() -> None:
@@ -150,7 +150,7 @@ def test_what_a_later_command_removes_no_earlier_one_installs() -> None:
 def test_groups_and_reinstalled_packages_are_requested_and_an_upgrade_is_named() -> None:
     lines = "RUN yum groupinstall -y core\nRUN dnf reinstall -y bash\nRUN dnf -y upgrade\n"
     (image,) = images(f"FROM ubi8\n{lines}")
-    written = image.written
+    written = image.request
     assert [e.text for e in written.entries if e.kind == "package"] == ["@core", "bash"]
     assert written.upgraded is not None
     assert (written.upgraded.line, written.unread) == (4, ())
@@ -161,13 +161,13 @@ def test_an_upgrade_of_the_builder_is_none_of_the_folder_it_fills() -> None:
         "FROM ubi8 AS b\nRUN dnf -y update && dnf install -y --installroot /mnt a\n"
         "FROM scratch\nCOPY --from=b /mnt /\n"
     )
-    assert image.written.upgraded is None
+    assert image.request.upgraded is None
 
 
 def test_an_enabled_module_is_named_with_its_line() -> None:
     (image,) = images("FROM ubi8\nRUN dnf module enable -y a:1 && dnf install -y a\n")
-    assert [(text, line.line) for text, line in image.written.streams] == [("a:1", 2)]
-    assert not image.written.unread
+    assert [(text, line.line) for text, line in image.request.streams] == [("a:1", 2)]
+    assert not image.request.unread
 
 
 FILLED = """\
@@ -182,14 +182,14 @@ COPY --from=builder /mnt /
 @pytest.mark.parametrize("base", ["scratch", "micro"])
 def test_a_folder_that_is_filled_from_an_image_stands_on_it(base: str) -> None:
     (image,) = images(FILLED.replace("BASE", base))
-    written = image.written
+    written = image.request
     assert (written.beneath, written.onto, written.documentation) == ("micro", "", False)
     assert packages(image) == [("nginx", 3)]
 
 
 def test_a_folder_is_copied_onto_an_image_that_is_none_of_packages() -> None:
     (image,) = images(FILLED.replace("COPY --from=micro / /mnt/\n", "").replace("BASE", "busybox"))
-    assert (image.written.beneath, image.written.onto) == ("", "busybox")
+    assert (image.request.beneath, image.request.onto) == ("", "busybox")
     assert packages(image) == [("nginx", 2)]
 
 
