@@ -2,8 +2,7 @@
 
 SARIF by its own schema (npm's `@microsoft/jest-sarif` carries it; deploy/test gets it); GitLab's
 code quality report by a schema of the fields that its documentation names; workflow commands by a
-reader like that of GitHub's runner; JUnit by the elements and attributes that its readers know.
-"""
+reader like that of GitHub's runner; JUnit by the elements and attributes that its readers know."""
 
 from __future__ import annotations
 
@@ -13,13 +12,17 @@ import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
+import yaml
 from jsonschema import Draft4Validator
 
+from bot.build.buildroot import RootKind
 from bot.ci import reports
+from bot.ci.systems import SYSTEMS
+from bot.cli.check import check
 from bot.model.result import CheckResult
 from bot.report.annotations import annotations_of
 from tests.report.conftest import bad_spec, predicted, rebuilt, shrinks, unsolvable
@@ -184,3 +187,48 @@ def test_these_readers_see_what_is_wrong() -> None:
     assert command_of("::error file=a%2Cb,line=3,title=x%3Ay::b%25%0A")[1:] == (
         {"file": "a,b", "line": "3", "title": "x:y"}, "b%\n",
     )  # fmt: skip
+
+
+ROOT = Path(__file__).parents[2]
+FILES = (
+    ".github/action.yml",
+    ".pre-commit-hooks.yaml",
+    "deploy/ci/gitlab.yml",
+    "deploy/ci/minimize.fmf",
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_calls_the_check_with_options_that_there_are(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert list(yaml.safe_load_all(text))
+    known = {option for parameter in check.params for option in parameter.opts}
+    calls = re.findall(r'minimize"? check (.*)', text)
+    assert calls
+    for call in calls:
+        assert set(re.findall(r"--[a-z-]+", call)) <= known
+        system = re.search(r"--ci ([a-z]+)", call)
+        assert system is None or system[1] in SYSTEMS
+
+
+def test_the_option_names_every_system() -> None:
+    (option,) = [p for p in check.params if p.name == "ci"]
+    assert set(getattr(option.type, "choices", ())) == {"auto", *SYSTEMS}
+
+
+def test_ci_keeps_no_roots_of_many_users() -> None:
+    roots = set(get_args(RootKind))
+    (kept,) = [
+        step["with"]["path"].split()
+        for step in yaml.safe_load((ROOT / ".github/action.yml").read_text())["runs"]["steps"]
+        if "actions/cache" in step.get("uses", "")
+    ]
+    assert {one for one in kept if one.startswith("!")} == {
+        f"!~/.cache/minimize/{r}" for r in roots
+    }
+    # Its parent, named whole, would bring them along.
+    assert "~/.cache/minimize/*" in kept
+    *_, job = yaml.safe_load_all((ROOT / "deploy/ci/gitlab.yml").read_text())
+    named = {Path(one).name for one in job["minimize"]["cache"]["paths"]}
+    assert {"metadata", "solv", "packages", "headers", "fragments"} <= named
+    assert not named & roots

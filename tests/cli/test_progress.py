@@ -1,4 +1,4 @@
-"""The steps of a command are shown on a terminal after its first second, or with --verbose."""
+"""What a command prints: its steps after the first second, and no controls of a terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from bot.cli import progress
+from bot.cli import main, progress
 from bot.cli.progress import Steps, show_steps
+from bot.report.render import _html_template
+from bot.web.pages import make_templates
 
 LOG = logging.getLogger("bot.something")
 
@@ -97,3 +99,33 @@ def test_a_line_longer_than_the_terminal_keeps_its_beginning_and_its_end() -> No
     assert len(line) <= 78
     assert line.startswith("Fetching http://mirror.example/") and line.endswith("primary.xml.gz …")
     assert progress._line("Reading [x]", 80) == "Reading \\[x] …"
+
+
+HOSTILE = "\x1b[2J\x1b]8;;https://evil.example\x07approved\u202e\x9b31m\u2066"
+CONTROLS = set("\x1b\x07\x9b\u202e\u2066")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["closure", "--config", f"/nothere/{HOSTILE}"],
+        ["check", "--git", f"/nothere/{HOSTILE}"],
+        ["check", "--with", HOSTILE],
+    ],
+)
+def test_an_error_prints_no_control_characters(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert "approved" in err
+    assert not CONTROLS & {*out, *err}
+
+
+def test_a_page_has_no_control_characters_wherever_a_value_stands() -> None:
+    for environment in (make_templates(), _html_template().environment):
+        template = environment.from_string('<a title="{{ text }}">{{ text }}</a>')
+        page = template.render(text=HOSTILE)
+        assert "approved" in page
+        assert not CONTROLS & {*page}

@@ -1,9 +1,10 @@
-"""Control groups: where they can be made, what they hold, and what is left of them."""
+"""Control groups: where they can be made, what they hold, what is left; waiting for descriptors."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from bot.sandbox.cgroup import control_group, hierarchy
 from bot.sandbox.hierarchy import Hierarchy, find_hierarchy
 from bot.sandbox.run import run_sandboxed, sandbox_available
 from bot.sandbox.values import Limits, SandboxError
+from bot.sandbox.watch import readable
 
 needs_groups = pytest.mark.skipif(
     sandbox_available() is not None or hierarchy() is None, reason="no control groups here"
@@ -227,3 +229,25 @@ def test_a_group_in_use_is_locked() -> None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
             os.close(handle)
+
+
+def test_readable_says_when_there_is_something_to_read() -> None:
+    reader, writer = os.pipe()
+    assert not readable(reader, 0)
+    os.write(writer, b"x")
+    assert readable(reader, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_readable_takes_a_descriptor_beyond_those_of_select() -> None:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1100:
+        pytest.skip("this process may not open 1,100 files")
+    reader, writer = os.pipe()
+    high = os.dup2(reader, 1090)
+    try:
+        os.write(writer, b"x")
+        assert readable(high, 0)
+    finally:
+        for descriptor in (reader, writer, high):
+            os.close(descriptor)

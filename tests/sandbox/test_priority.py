@@ -1,4 +1,4 @@
-"""A low priority, which what runs in the sandbox has too."""
+"""A low priority: the time for it, and that what runs in the sandbox has it too."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def test_what_runs_inside_has_the_priority_of_who_started_it(how: str, nice: int
 def _normal() -> None:
     if os.getpriority(os.PRIO_PROCESS, 0) and os.geteuid() == 0:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
+_ASK = (
+    "from bot.sandbox.priority import lower_priority, time_factor;"
+    "before = time_factor(); lower_priority(); print(before, time_factor())"
+)
+
+
+def test_work_of_a_low_priority_has_more_time() -> None:
+    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, check=True, text=True)
+    usual, low = map(int, done.stdout.split())
+    assert usual == 1
+    assert low > 1
