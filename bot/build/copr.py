@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bot.build.service_builds import (
     POLICY,
+    Answer,
     BuildFailedElsewhereError,
     ServiceBuild,
 )
@@ -42,18 +43,12 @@ _SUCCESSES = ("succeeded", "forked")
 _MOST = 20
 
 
-class _Answer(BaseModel):
-    """A part of an answer; other fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _SourcePackage(_Answer):
+class _SourcePackage(Answer):
     name: str | None = None
     version: str | None = None
 
 
-class CoprBuild(_Answer):
+class CoprBuild(Answer):
     """A build of one source package, in a directory of a project."""
 
     id: int
@@ -72,15 +67,15 @@ class CoprBuild(_Answer):
         return f"{above}/{self.project_dirname}/{chroot}/"
 
 
-class _Builds(_Answer):
+class _Builds(Answer):
     items: tuple[CoprBuild, ...]
 
 
-class _Chroot(_Answer):
+class _Chroot(Answer):
     state: str
 
 
-class _Package(_Answer):
+class _Package(Answer):
     name: str
     epoch: int | None = None
     version: str
@@ -88,11 +83,11 @@ class _Package(_Answer):
     arch: str
 
 
-class _Packages(_Answer):
+class _Packages(Answer):
     packages: tuple[_Package, ...] = ()
 
 
-_M = TypeVar("_M", bound=_Answer)
+_M = TypeVar("_M", bound=Answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from itertools import chain
 from typing import Annotated, Any, TypeVar, cast
 from xml.parsers.expat import ExpatError
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bot.build.service_builds import (
     POLICY,
+    Answer,
 )
 from bot.distro.failover import RefusedFileError
 from bot.limited.call import CallLimits, call_limited
@@ -38,13 +39,7 @@ _Number = Annotated[int, Field(ge=0, le=2**53)]
 _Text = Annotated[str, Field(max_length=2000)]
 
 
-class _Answer(BaseModel):
-    """A part of a hub's answer; other fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class KojiTask(_Answer):
+class KojiTask(Answer):
     """A task: `request` are its arguments, `label` the architecture of a part."""
 
     id: _Number
@@ -66,19 +61,19 @@ class KojiTask(_Answer):
         return isinstance(options, Mapping) and bool(options.get("scratch"))
 
 
-class _Fault(_Answer):
+class _Fault(Answer):
     code: int = Field(alias="faultCode")
     text: str = Field(alias="faultString")
 
 
-class FileStat(_Answer):
+class FileStat(Answer):
     """A file: its size in bytes, and its modification time in seconds since 1970."""
 
     size: Annotated[int, Field(ge=0, alias="st_size")]
     time: Annotated[float, Field(alias="st_mtime")] = 0.0
 
 
-class KojiBuild(_Answer):
+class KojiBuild(Answer):
     """A build; its files are on the volume `volume_name`; `source` is as a task's."""
 
     id: _Number
@@ -90,7 +85,7 @@ class KojiBuild(_Answer):
     source: _Text | None = None
 
 
-class KojiPackage(_Answer):
+class KojiPackage(Answer):
     """A package of a build; `size` in bytes, `buildtime` seconds since 1970."""
 
     name: _Text

@@ -17,14 +17,10 @@ from bot.build.build_cache import MoreRequirements
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
 from bot.build.builders import build_environment, log_tail
 from bot.build.buildroot import base_packages
-from bot.build.headers import packages_of
 from bot.build.prepare import (
     CachingBuilder,
     Options,
     Prepared,
-    built_from,
-    collect_rpms,
-    is_wanted,
     prepare,
 )
 from bot.build.tree import scratch_directory
@@ -124,11 +120,7 @@ class MockBuilder(CachingBuilder):
         )
         if failed is not None:
             return failed
-        rpms = [path for path in collect_rpms(result, scratch / "rpms") if is_wanted(path)]
-        if not rpms:
-            return BuildFailed("failed", "The build made no package.", self._keep_log(key, log))
-        packages = packages_of(rpms, request.evaluation.source)
-        return built_from(self._cached.put(key, packages, log, (_NOTE,)), from_cache=False)
+        return self._collected(request, key, result, log, (_NOTE,))
 
     def _mock(
         self, command: Sequence[str], result: Path, log: Path, key: str

@@ -18,7 +18,7 @@ from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildReques
 from bot.build.builders import build_limits
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourcePolicy, SourceStore, wanted_sources
-from bot.build.headers import HeaderError, is_debug
+from bot.build.headers import HeaderError, is_debug, packages_of
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError
 from bot.locks import BUILD_LIMIT
@@ -119,6 +119,17 @@ class CachingBuilder(ABC):
                 return cached
             with timed("build"):
                 return run(key)
+
+    def _collected(
+        self, request: BuildRequest, key: str, folder: Path, log: Path, notes: Sequence[str]
+    ) -> BuildOutcome:
+        """Return the packages of a build that left its RPM files below `folder`, now cached."""
+        rpms = [path for path in collect_rpms(folder, log.with_name("rpms")) if is_wanted(path)]
+        if not rpms:
+            cached_log = self._cached.failed_log(key, log)
+            return BuildFailed("failed", "The build made no package.", cached_log)
+        packages = packages_of(rpms, request.evaluation.source)
+        return built_from(self._cached.put(key, packages, log, notes), from_cache=False)
 
 
 def prepare(

@@ -26,14 +26,12 @@ from bot.build.buildroot import (
     remove_tree,
     solve_buildroot,
 )
-from bot.build.headers import packages_of, read_headers
+from bot.build.headers import read_headers
 from bot.build.prepare import (
     CachingBuilder,
     Options,
     Prepared,
-    built_from,
     collect_rpms,
-    is_wanted,
     preface,
     prepare,
 )
@@ -119,16 +117,8 @@ class RpmbuildBuilder(CachingBuilder):
             finished, limits = self._build_within(prepared, root, top, log)
             if finished.returncode != 0 or finished.limit is not None:
                 return self._failure(finished, limits, key, log)
-            rpms = [
-                path for path in collect_rpms(top / "RPMS", scratch / "rpms") if is_wanted(path)
-            ]
-            if not rpms:
-                return BuildFailed(
-                    "failed", "The build made no package.", self._cached.failed_log(key, log)
-                )
-            products = packages_of(rpms, prepared.request.evaluation.source)
-            notes = tuple(record for record in prepared.records if "has changed" in record)
-            return built_from(self._cached.put(key, products, log, notes), from_cache=False)
+            notes = [record for record in prepared.records if "has changed" in record]
+            return self._collected(prepared.request, key, top / "RPMS", log, notes)
 
     def _build_within(
         self, prepared: Prepared, root: Path, top: Path, log: Path

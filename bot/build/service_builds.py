@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict
+
 from bot.build.listing import Listed
 from bot.distro.failover import RetryPolicy
 from bot.errors import SurroundingsError
@@ -21,6 +23,12 @@ POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=30)
 _MOST_LINKS = 20
 _LINK = re.compile(r"https?://[^\s<>()\[\]\"'`]{1,500}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class Answer(BaseModel):
+    """A part of a service's answer; other fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class BuildFailedElsewhereError(SurroundingsError):

@@ -46,7 +46,7 @@ def doctor(settings: Path | None, form: str, places: Places) -> int:
     """
     from bot.sandbox.isolation import inspect_isolation
 
-    served = None if settings is None else _read(settings, places)
+    served = None if settings is None else places.settings(settings)
     isolation = inspect_isolation(
         places.cache if served is None else served.cache,
         memory_limit_required=served is None or served.sandbox.memory_limit_required,
@@ -112,13 +112,6 @@ def _architecture(arch: str, wanted: bool, allowed: bool) -> _Architecture:
     return _Architecture(
         arch, None, wanted, "qemu-user is installed; the settings do not allow it", remedy
     )
-
-
-def _read(file: Path, places: Places) -> Settings:
-    from bot.settings.values import load_settings
-
-    folders = {name: places.chosen(name) for name in ("config", "data", "cache")}
-    return load_settings(file, **folders)
 
 
 def _builder(settings: Settings) -> Part | None:

@@ -80,14 +80,8 @@ def track(
     served = None
     if settings is not None:
         from bot.outbound.authorities import trust_also
-        from bot.settings.values import load_settings
 
-        served = load_settings(
-            settings,
-            config=places.chosen("config"),
-            data=places.chosen("data"),
-            cache=places.chosen("cache"),
-        )
+        served = places.settings(settings)
         trust_also(served.ca_file)
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
     table = [BaseImage(**dict(row)) for row in served.base_images] if served is not None else []

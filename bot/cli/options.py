@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.image import ImageKey, ImageRequest
+    from bot.settings.values import Settings
 
 Command = Callable[..., int]
 
@@ -95,10 +96,12 @@ class Places:
             )
         return built_in
 
-    def chosen(self, name: str) -> Path | None:
-        """Return one of the directories if a person chose it, else None (for the settings')."""
-        path: Path = getattr(self, name)
-        return path if name in self.explicit else None
+    def settings(self, file: Path) -> Settings:
+        """Return a server's settings; directories that a person chose take the place of theirs."""
+        from bot.settings.values import load_settings
+
+        folders = {"config": self.config, "data": self.data, "cache": self.cache}
+        return load_settings(file, **{name: folders[name] for name in self.explicit})
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""

@@ -43,10 +43,8 @@ def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Se
     """Return the settings of a file; options of the command line override them."""
     from bot.outbound.authorities import trust_also
     from bot.settings.operation import LogSettings
-    from bot.settings.values import load_settings
 
-    folders = {name: places.chosen(name) for name in ("config", "data", "cache")}
-    settings = load_settings(file, **folders)
+    settings = places.settings(file)
     trust_also(settings.ca_file)
     if log_format is None:
         return settings

@@ -223,6 +223,16 @@ COMMIT_STATES: Mapping[StatusState, StatusState] = {
 }
 
 
+def status_fields(report: StatusReport, name: str, most: int) -> dict[str, str]:
+    """The fields of a commit status: `name` is the field of its name, `most` its text's limit."""
+    fields = {
+        "state": COMMIT_STATES.get(report.state, report.state),
+        name: STATUS_NAME,
+        "description": commit_title(report, most),
+    }
+    return {**fields, "target_url": report.url} if report.url else fields
+
+
 def commit_title(report: StatusReport, most: int | None = None) -> str:
     """The text of a commit status, at most `most` characters: only it says "not evaluated"."""
     title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title

@@ -15,10 +15,8 @@ from functools import cache as once
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.packages import fetch_header, fetch_package
 from bot.errors import ChangeError, SurroundingsError
-from bot.image.listing import Listing, Sysuser
-from bot.image.rpmheader import header_bytes
+from bot.image.listing import Listing, Sysuser, package_header
 from bot.image.selection import Selection
 from bot.image.tarformat import Part, PartStore, PartWriter, TarEntry, entry_header, key_of, padding
 from bot.model.package import Package
@@ -102,7 +100,7 @@ def _write_database(request: DatabaseRequest, cache: Cache) -> bytes:
         lines = []
         for number, package in enumerate(request.packages):
             file = headers / f"{number:05}.rpm"
-            _readable(file, _header(package, cache))
+            _readable(file, package_header(package, cache))
             lines.append(f"/headers/{file.name}\n")
         _readable(headers / "list", "".join(lines).encode())
         content = _run(request, headers)
@@ -118,14 +116,6 @@ def _readable(file: Path, content: bytes) -> None:
     """Write a file that the sandbox's user can read, whatever the umask."""
     file.write_bytes(content)
     file.chmod(0o644)
-
-
-def _header(package: Package, cache: Cache) -> bytes:
-    content = fetch_header(package, cache)
-    if content is not None:
-        return content
-    with fetch_package(package, cache).open("rb") as stream:
-        return header_bytes(str(package.nevra), stream)
 
 
 def _run(request: DatabaseRequest, headers: Path) -> bytes:

@@ -143,13 +143,18 @@ def _listing(checksum: str, root: Path, request: _Request) -> Listing:
     except (OSError, ValueError, TypeError, KeyError):
         pass  # not cached yet, or of another format
     package = request.package
-    content = fetch_header(package, cache)
-    if content is None:
-        with fetch_package(package, cache).open("rb") as stream:
-            content = header_bytes(str(package.nevra), stream)
-    parsed = parse_listing(str(package.nevra), content)
+    parsed = parse_listing(str(package.nevra), package_header(package, cache))
     cache.write(place, json.dumps(_to_json(parsed), separators=(",", ":")).encode())
     return parsed
+
+
+def package_header(package: Package, cache: Cache) -> bytes:
+    """Return a package's file up to the end of its header, fetched alone where that is possible."""
+    content = fetch_header(package, cache)
+    if content is not None:
+        return content
+    with fetch_package(package, cache).open("rb") as stream:
+        return header_bytes(str(package.nevra), stream)
 
 
 def forget_listing(package: Package, cache: Cache) -> None:

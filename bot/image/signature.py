@@ -15,9 +15,8 @@ from functools import lru_cache
 from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError
 from bot.distro.keys import read_keys, verify_detached
-from bot.distro.packages import fetch_header, fetch_package
-from bot.image.listing import forget_listing, listing
-from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
+from bot.image.listing import forget_listing, listing, package_header
+from bot.image.rpmheader import Header, read_headers, start_of_header
 from bot.model.package import Package, RepositoryAccess
 
 # rpm's include/rpm/rpmtag.h: signatures over the header alone.
@@ -47,11 +46,7 @@ def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
     place = cache.addressed(_KIND, package.location.checksum.lower(), key[:32])
     if place.exists():
         return
-    name = str(package.nevra)
-    content = fetch_header(package, cache)
-    if content is None:
-        with fetch_package(package, cache).open("rb") as stream:
-            content = header_bytes(name, stream)
+    name, content = str(package.nevra), package_header(package, cache)
     if hashlib.sha256(content).hexdigest() != files.header:
         forget_listing(package, cache)
         raise RefusedFileError(package.location.url, "its header differs from the one read before")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, line_at, unread_image
 
 # Lists as tables, or in a line before the first table.
 _LISTED = re.compile(
@@ -55,8 +55,7 @@ def read_blueprint(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage,
         data = reader.data()
     # tomllib has no limit on nesting.
     except (ValueError, RecursionError) as error:
-        unread = Unread(first_line, f"it is not TOML: {error}")
-        return (WrittenImage(path, path, "", "", first_line, (), (unread,)),)
+        return (unread_image(path, first_line, f"it is not TOML: {error}"),)
     distribution = str(data.get("distro") or "")
     base = f"{distribution} {IMAGE_TYPE}".strip()
     return (
@@ -86,8 +85,7 @@ class _Reader:
 
     def line(self, number: int) -> SpecLine:
         """A line of the file, by its number from 1."""
-        lines = self.content.decode("utf-8", "replace").split("\n")
-        return SpecLine(self.path, number, lines[number - 1].strip())
+        return line_at(self.path, self.content, number)
 
     def line_of(self, field: str, value: str) -> SpecLine:
         """The line where a field has a value; the first one where none has it in plain text."""

@@ -12,7 +12,7 @@ from bot import limits
 from bot.model.spec import SpecLine
 from bot.requests.shell import Word
 from bot.requests.stages import SCRATCH, BuildStage, Install, StageReader, chain_of, is_weak
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, unread_image
 
 _NAME = re.compile(r"(?:^|[.-])(?:containerfile|dockerfile)(?:[._-][^/]*)?$", re.I)
 _CODE = re.compile(r"\.(?:py|go|js|ts|rb|rs|sh|md|rst|adoc|txt|json|ya?ml)$", re.I)
@@ -47,7 +47,7 @@ def read_containerfile(path: str, content: bytes) -> tuple[ContainerImage, ...]:
     """Return the images of a Containerfile: of its last stage, and of others with packages."""
     if len(content) > limits.REQUEST_FILE:
         why = f"the file is larger than {limits.REQUEST_FILE} bytes"
-        return (_without_image(path, SpecLine(path, 1, ""), why),)
+        return (ContainerImage(unread_image(path, SpecLine(path, 1, ""), why), ()),)
     reader = StageReader(path, content)
     stages = reader.stages()
     makers = _Images(path, stages, reader.line)
@@ -56,7 +56,8 @@ def read_containerfile(path: str, content: bytes) -> tuple[ContainerImage, ...]:
     if images or manager is None:
         return images
     line = reader.line(content.decode("utf-8", "replace").count("\n", 0, manager.end()) + 1)
-    return (_without_image(path, line, "no command of a package manager could be read"),)
+    why = "no command of a package manager could be read"
+    return (ContainerImage(unread_image(path, line, why), ()),)
 
 
 def stage_base(content: bytes, stage: str = "", number: int = 0) -> str:
@@ -69,10 +70,6 @@ def stage_base(content: bytes, stage: str = "", number: int = 0) -> str:
     if stage:
         index = next((n for n, s in enumerate(stages) if s.name.lower() == stage.lower()), -1)
     return chain_of(stages, index)[0].base if 0 <= index < len(stages) else ""
-
-
-def _without_image(path: str, line: SpecLine, why: str) -> ContainerImage:
-    return ContainerImage(WrittenImage(path, path, "", "", line, (), (Unread(line, why),)), ())
 
 
 @dataclass(frozen=True, slots=True)

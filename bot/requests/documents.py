@@ -17,7 +17,7 @@ from bot.distro.images import WEAK, image_keys, image_request
 from bot.distro.load import configuration_of
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, RequestedImage, requested_image
+from bot.requests.values import Entry, RequestedImage, line_at, requested_image
 
 _DOCUMENT = re.compile(
     rb"""^["']?document["']?[ \t]*:[ \t]*["']?(?:feedback-pipeline|content-resolver)-""", re.M
@@ -56,9 +56,7 @@ class DocumentTree:
 
     def line(self, id_: str, number: int) -> SpecLine:
         """Return a line of a document, by its number from 1."""
-        lines = self.contents[id_].decode(errors="replace").split("\n")
-        text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
-        return SpecLine(self.path(id_), number, text)
+        return line_at(self.path(id_), self.contents[id_], number)
 
     def entries(self, id_: str) -> tuple[Entry, ...]:
         """Return the entries of an environment or workload document."""

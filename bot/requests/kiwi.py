@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
+from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path, line_at
 
 _IMAGE = re.compile(rb"<image\b[^>]*>.*<packages\b", re.S)
 # The types of sections whose packages leave the image.
@@ -116,9 +116,7 @@ class _FileReader:
     def __init__(self, description: _Description, path: str) -> None:
         self._description = description
         self._path = path
-        content = description.files[path]
-        self._content = content
-        self._lines = content.decode("utf-8", "replace").split("\n")
+        self._content = description.files[path]
         self._parser = expat.ParserCreate()
         self._section: _Section | None = None
         self._profile = ""
@@ -142,8 +140,7 @@ class _FileReader:
 
     def _line(self, number: int | None = None) -> SpecLine:
         position = self._parser.CurrentLineNumber if number is None else number
-        text = self._lines[position - 1].strip() if 0 < position <= len(self._lines) else ""
-        return SpecLine(self._path, max(position, 1), text)
+        return line_at(self._path, self._content, max(position, 1))
 
     def _unread(self, why: str, number: int | None = None) -> None:
         self._description.unread.append(Unread(self._line(number), why))

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 
 from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path
+from bot.requests.values import (
+    Entry,
+    EntryKind,
+    Unread,
+    WrittenImage,
+    joined_path,
+    line_at,
+    unread_image,
+)
 
 MAIN = "mkosi.conf"
 # The distributions of RPM packages.
@@ -90,18 +98,15 @@ def read_mkosi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...
     if separator and main in files:
         inherited = {**_of_distribution(_settings(main, files[main])), **inherited}
     release = inherited["Release"].value if "Release" in inherited else ""
-    first_line = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    first_line = line_at(path, files[path], 1)
     if (setting := inherited.get("Distribution")) is not None:
         if setting.value not in _DISTRIBUTIONS:
             why = f"`{setting.value}` is no distribution of RPM packages"
-            return (
-                WrittenImage(path, path, "", "", setting.line, (), (Unread(setting.line, why),)),
-            )
+            return (unread_image(path, setting.line, why),)
         return (_image_of(_Image(files, setting.value, release), path, path, setting.line),)
     distributions = sorted(set(_distributions(path, files)) & _DISTRIBUTIONS)
     if not distributions:
-        why = "no `Distribution=` names its distribution"
-        return (WrittenImage(path, path, "", "", first_line, (), (Unread(first_line, why),)),)
+        return (unread_image(path, first_line, "no `Distribution=` names its distribution"),)
     images = [_Image(files, name, release) for name in distributions]
     return tuple(
         _image_of(image, path, f"{path}:{image.distribution}", first_line) for image in images

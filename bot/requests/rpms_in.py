@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,16 @@ from bot.model.nevra import Nevra, parse_evr, source_name
 from bot.model.package import Package
 from bot.model.spec import SpecLine
 from bot.requests.containerfile import stage_base
-from bot.requests.values import Entry, Unread, WrittenImage, joined_path
-from bot.yamltext import YamlError, YamlText, parse_yaml
+from bot.requests.values import (
+    Entry,
+    Unread,
+    WrittenImage,
+    YamlFile,
+    joined_path,
+    parsed,
+    unread_image,
+)
+from bot.yamltext import YamlError, parse_yaml
 
 # Fields that select packages and that are not evaluated here.
 _NOT_EVALUATED = ("upgradePackages", "moduleEnable", "moduleDisable", "allowerasing")
@@ -35,19 +43,10 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
 
     `files` has the bytes of it and of the Containerfiles that its context may name.
     """
-    content = files[path]
-    lines = content.decode("utf-8", "replace").split("\n")
-
-    def line(number: int) -> SpecLine:
-        return SpecLine(path, number, lines[number - 1].strip() if number <= len(lines) else "")
-
-    try:
-        text = parse_yaml(content, most=limits.REQUEST_FILE)
-    except YamlError as error:
-        return (_unreadable(path, line(error.line), f"it is not YAML: {error}"),)
-    if not isinstance(text.data, dict):
-        return (_unreadable(path, line(1), "it is not a mapping"),)
-    reader = _Reader(text, text.data, line, path.rpartition("/")[0], files)
+    text = parsed(path, files[path])
+    if isinstance(text, Unread):
+        return (unread_image(path, text.line, text.why),)
+    reader = _Reader(path, files[path], text, files)
     beneath, source, origin, unread = reader.context()
     problems = tuple(dict.fromkeys((*unread, *reader.unread())))
     return (
@@ -57,23 +56,9 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
     )  # fmt: skip
 
 
-def _unreadable(path: str, line: SpecLine, why: str) -> WrittenImage:
-    return WrittenImage(path, path, "", "", line, (), (Unread(line, why),))
-
-
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """One file that could be parsed."""
-
-    text: YamlText
-    data: Mapping[str, Any]
-    line: Callable[[int], SpecLine]
-    folder: str
+class _Reader(YamlFile):
     files: Mapping[str, bytes]
-
-    def at(self, *place: str | int) -> SpecLine:
-        """Return the line of a place."""
-        return self.line(self.text.line_of(place))
 
     def entries(self) -> Iterator[Entry]:
         """Yield the packages and groups, and whether weak dependencies are installed."""
@@ -132,7 +117,7 @@ class _Reader:
         fields = value if isinstance(value, dict) else {"file": value}
         if "imagePattern" in fields:
             return "", "", origin, [Unread(origin, "`imagePattern` is not evaluated")]
-        path = joined_path(self.folder, str(fields.get("file") or "Containerfile"))
+        path = joined_path(self.path.rpartition("/")[0], str(fields.get("file") or "Containerfile"))
         number = str(fields.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, Unread, WrittenImage, joined_path
-from bot.yamltext import YamlError, YamlText, parse_yaml
+from bot.requests.values import Entry, Unread, WrittenImage, YamlFile, joined_path, line_at, parsed
 
 # Fields of which every treefile has one, unless it is a mere list.
 _OWN = {
@@ -53,7 +51,7 @@ def read_treefile(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, 
     """Return the image of a treefile; `files` has the bytes of it and of its includes."""
     tree = _Tree(files)
     _read(tree, path)
-    first_line = SpecLine(path, 1, files[path].decode("utf-8", "replace").split("\n", 1)[0].strip())
+    first_line = line_at(path, files[path], 1)
     weak, line = tree.weak or (True, first_line)
     if weak:
         tree.entries.append(Entry("weak", "", line))
@@ -65,20 +63,11 @@ def _read(tree: _Tree, path: str) -> None:
     if path in tree.read:
         return
     tree.read.add(path)
-    lines = tree.files[path].decode("utf-8", "replace").split("\n")
-
-    def line(number: int) -> SpecLine:
-        return SpecLine(path, number, lines[number - 1].strip() if number <= len(lines) else "")
-
-    try:
-        text = parse_yaml(tree.files[path], most=limits.REQUEST_FILE)
-    except YamlError as error:
-        tree.unread.append(Unread(line(error.line), f"it is not YAML: {error}"))
+    text = parsed(path, tree.files[path])
+    if isinstance(text, Unread):
+        tree.unread.append(text)
         return
-    if not isinstance(text.data, dict):
-        tree.unread.append(Unread(line(1), "it is not a mapping"))
-        return
-    reader = _File(path, text, text.data, line)
+    reader = _File(path, tree.files[path], text)
     # A file's own values override those that it includes.
     if "recommends" in text.data and tree.weak is None:
         weak = str(text.data["recommends"]).lower() != "false"
@@ -92,18 +81,8 @@ def _read(tree: _Tree, path: str) -> None:
             tree.unread.append(Unread(origin, f"it includes `{included}`, which is not there"))
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One treefile that could be parsed."""
-
-    path: str
-    text: YamlText
-    data: Mapping[str, Any]
-    line: Callable[[int], SpecLine]
-
-    def at(self, *place: str | int) -> SpecLine:
-        """Return the line of a place."""
-        return self.line(self.text.line_of(place))
+class _File(YamlFile):
+    __slots__ = ()
 
     def entries(self) -> Iterator[Entry]:
         """Yield the packages, also those of single architectures, and the excluded ones."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
+from bot import limits
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.spec import SpecLine
+from bot.yamltext import YamlError, YamlText, parse_yaml
 
 EntryKind = Literal["package", "group", "exclude", "remove", "swap", "weak"]
 # The fields of a request with the texts of entries, by the kind.
@@ -77,6 +80,56 @@ class WrittenImage:
     onto: str = ""
     documentation: bool = True
     upgraded: SpecLine | None = None
+
+
+@lru_cache(maxsize=4)
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").split("\n")
+
+
+def line_at(path: str, content: bytes, number: int) -> SpecLine:
+    """Return a line of a file by its number from 1; without text where the file has no such."""
+    lines = _lines(content)
+    return SpecLine(path, number, lines[number - 1].strip() if 0 < number <= len(lines) else "")
+
+
+def unread_image(path: str, line: SpecLine, why: str) -> WrittenImage:
+    """Return the image of a file that cannot be read at all, for the reason at a line."""
+    return WrittenImage(path, path, "", "", line, (), (Unread(line, why),))
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A request file in YAML that `parsed` could parse."""
+
+    path: str
+    content: bytes
+    text: YamlText
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The values of the file."""
+        data: Mapping[str, Any] = self.text.data
+        return data
+
+    def line(self, number: int) -> SpecLine:
+        """Return a line, by its number from 1."""
+        return line_at(self.path, self.content, number)
+
+    def at(self, *place: str | int) -> SpecLine:
+        """Return the line of a place."""
+        return self.line(self.text.line_of(place))
+
+
+def parsed(path: str, content: bytes) -> YamlText | Unread:
+    """Return the text of a file in YAML; the line at fault if it is none, or no mapping."""
+    try:
+        text = parse_yaml(content, most=limits.REQUEST_FILE)
+    except YamlError as error:
+        return Unread(line_at(path, content, error.line), f"it is not YAML: {error}")
+    if not isinstance(text.data, dict):
+        return Unread(line_at(path, content, 1), "it is not a mapping")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def fake(tmp_path, monkeypatch):
         )
 
     # What the fake leaves is no real RPM; reading those is tested elsewhere.
-    monkeypatch.setattr("bot.build.mock.packages_of", read)
+    monkeypatch.setattr("bot.build.prepare.packages_of", read)
     return place
 
 

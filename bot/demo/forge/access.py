@@ -152,6 +152,10 @@ class UserCall(RepositoryCall, Generic[_S]):
             raise ApiError(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
         return self.caller
 
+    def has(self, role: str) -> bool:
+        """Return whether the caller has the role or a higher one."""
+        return ROLES.index(self.repository.role(self.caller)) >= ROLES.index(role)
+
 
 _C = TypeVar("_C", bound=RepositoryCall)
 _Function = Callable[[_C], Awaitable[web.Response]]

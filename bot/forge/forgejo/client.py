@@ -20,7 +20,6 @@ from bot.forge.comments import RestComments, RestIssues
 from bot.forge.events import MISSHAPEN, utc
 from bot.forge.rest import RepositoryApi, RestClient, quoted
 from bot.forge.values import (
-    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
@@ -29,7 +28,7 @@ from bot.forge.values import (
     PullRequestKey,
     Role,
     StatusReport,
-    commit_title,
+    status_fields,
 )
 
 API_PATH = "/api/v1"
@@ -206,17 +205,13 @@ _CHECK_STATES: Mapping[str, CheckState] = {
 
 async def put_status(api: RepositoryApi, sha: str, report: StatusReport) -> None:
     """Set the bot's status of a commit; nothing is written if it is the same."""
-    fields = {
-        "status": COMMIT_STATES.get(report.state, report.state),
-        "context": STATUS_NAME,
-        "description": commit_title(report, _DESCRIPTION),
-        "target_url": report.url or "",
-    }
+    fields = {"target_url": "", **status_fields(report, "context", _DESCRIPTION)}
     newest = await _newest(api, sha)
-    if newest is not None and all((newest.get(n) or "") == text for n, text in fields.items()):
-        return
-    # The field is `status` when read, `state` when written.
-    await api.post(f"/statuses/{quoted(sha)}", {"state": fields.pop("status"), **fields})
+    # The field `state` is `status` when read.
+    if newest is None or any(
+        (newest.get("status" if n == "state" else n) or "") != text for n, text in fields.items()
+    ):
+        await api.post(f"/statuses/{quoted(sha)}", fields)
 
 
 async def _newest(api: RepositoryApi, sha: str) -> Mapping[str, Any] | None:

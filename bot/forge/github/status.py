@@ -18,7 +18,6 @@ from typing_extensions import TypedDict
 from bot.forge.github.client import github_errors
 from bot.forge.rest import OpenApi, RepositoryApi, quoted
 from bot.forge.values import (
-    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
@@ -26,8 +25,8 @@ from bot.forge.values import (
     ForgeRefusedError,
     PullRequestKey,
     StatusReport,
-    commit_title,
     remember,
+    status_fields,
 )
 from bot.report.annotations import Annotation
 
@@ -118,13 +117,7 @@ class GitHubStatus:
 
     async def set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Set the bot's commit status."""
-        data = {
-            "state": COMMIT_STATES.get(report.state, report.state),
-            "context": STATUS_NAME,
-            "description": commit_title(report, _DESCRIPTION),
-        }
-        if report.url:
-            data["target_url"] = report.url
+        data = status_fields(report, "context", _DESCRIPTION)
         api = await self._api(key.repository)
         # Each write is an entry, of which GitHub allows a thousand.
         newest = await self._commit_status(key, sha)

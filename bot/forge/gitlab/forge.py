@@ -25,18 +25,17 @@ from bot.forge.gitlab.comments import GitLabComments, GitLabIssues, GitLabSugges
 from bot.forge.gitlab.events import parse_event, project_of, push_of, read_delivery, unedited
 from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.status import (
+    DESCRIPTION,
     changes_nothing,
     checks_of_commit,
     mark,
     own_pipeline,
     put_in_pipeline,
     put_status,
-    status_fields,
 )
 from bot.forge.gitlab.webhooks import HookSecrets, begin, failed_of_project
 from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
-    STATUS_NAME,
     CommitCheck,
     FailedDelivery,
     ForgeFile,
@@ -47,6 +46,7 @@ from bot.forge.values import (
     Role,
     StatusReport,
     remember,
+    status_fields,
 )
 from bot.git.mirror import GitCredential
 from bot.settings.forges import ForgeSettings, Secret, WatchedSecret, WatchedSecrets, secret_text
@@ -157,7 +157,9 @@ class GitLab(BaseForge):
             # The pipelines of a fork's commit, and so its statuses, are in the fork.
             source = merge.source_project_id or merge.target_project_id
             foreign = source != merge.target_project_id
-            fields = status_fields(report, STATUS_NAME)
+            fields = status_fields(report, "name", DESCRIPTION)
+            if report.state == "failure":
+                fields["state"] = "failed"
             if merge.sha == sha and merge.source_branch:
                 fields["ref"] = str(merge.source_branch)
             pipeline = self._pipelines.get((key, sha)) or own_pipeline(merge, sha)

@@ -33,18 +33,15 @@ from gitlab.v4.objects import ProjectCommitStatus
 
 from bot.forge.gitlab.events import ENDED
 from bot.forge.values import (
-    COMMIT_STATES,
     STATUS_NAME,
     CheckState,
     CommitCheck,
-    StatusReport,
     StatusState,
-    commit_title,
 )
 
 LOG = logging.getLogger(__name__)
 DESCRIPTION = 255  # GitLab's limit in characters
-_STATES: Mapping[StatusState, str] = {**COMMIT_STATES, "failure": "failed"}
+
 # The name of a whole pipeline as a check; one with a name of its own is `pipeline: NAME`.
 PIPELINE = "pipeline"
 _NOT_FOR_US = (401, 403, 404)
@@ -57,18 +54,6 @@ MARKS: Mapping[StatusState, str] = {
 _REFUSED = (400, 401, 403, 404)
 _OPEN = ("pending", "running")
 _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
-
-
-def status_fields(report: StatusReport, name: str) -> dict[str, str]:
-    """The parameters of a commit status."""
-    fields = {
-        "state": _STATES.get(report.state, report.state),
-        "name": name,
-        "description": commit_title(report, DESCRIPTION),
-    }
-    if report.url:
-        fields["target_url"] = report.url
-    return fields
 
 
 def next_status(

@@ -81,10 +81,6 @@ class Call(UserCall[ForgejoShapes]):
             raise gone()
         return sha
 
-    def has(self, role: str) -> bool:
-        """Return whether the caller has the role or a higher one."""
-        return ROLES.index(self.repository.role(self.caller)) >= ROLES.index(role)
-
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
         """One page of a list."""
         part, headers = self.slice(items)

@@ -118,10 +118,6 @@ class Call(UserCall[GitLabShapes]):
             raise not_found("Commit Not Found")
         return sha
 
-    def has(self, role: str) -> bool:
-        """Return whether the caller has the role or a higher one."""
-        return LEVELS[self.project.role(self.caller)] >= LEVELS[role]
-
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
         return page_of(self.request, items, shape)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.demo.forge.access import STATE, ApiError, UserCall, caller_of
 from bot.demo.forge.pagure.shapes import PagureShapes
 from bot.demo.forge.traffic import TRAFFIC, Handler, slice_of
-from bot.demo.forge.values import ROLES, Json, Pull, User
+from bot.demo.forge.values import Json, Pull, User
 
 API_PREFIX = "/api/0"
 SHAPES: web.AppKey[PagureShapes] = web.AppKey("pagure-shapes", PagureShapes)
@@ -231,7 +231,7 @@ async def change_issue(call: Call) -> web.Response:
     if what == "comment":
         issue.change(issue.title, text, issue.state)
         return web.json_response({"message": "Comment added"})
-    if ROLES.index(call.repository.role(call.caller)) < ROLES.index("triage"):
+    if not call.has("triage"):
         raise ApiError(HTTPStatus.FORBIDDEN, "You are not allowed to view this issue")
     issue.change(issue.title, issue.body, "open" if text == "Open" else "closed")
     return web.json_response({"message": ["Issue status updated"]})
