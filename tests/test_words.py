@@ -84,6 +84,10 @@ REPLACED_MODULES = {
 # Words that name no value and explain nothing: in rooms that are free of them.
 VAGUE = {"told": "reported", "said": "stated", "kept": "stored", "dear": "expensive"}
 FREE_OF_VAGUE_WORDS = ("build", "check", "distro", "git", "image", "settings", "spec")
+# Names that say how a value came to be and not which value it is.
+NAMELESS = {"one", "found", "made", "told", "said", "asked", "got", "ours", "came", "seen"}
+NAMELESS |= {"shown", "kept", "taken", "chosen", "tried", "needed"}
+NAMED_ROOMS = ("build", "ci", "cli", "demo", "forge", "image", "requests", "sandbox")
 # `chat` has questions and answers, which people ask and get.
 ALLOWED_MODULES = {"bot/chat/answers.py", "bot/chat/questions.py", "bot/report/answers.py"}
 
@@ -137,6 +141,19 @@ def test_names_of_values_are_no_verbs(room: str) -> None:
         )
     }
     assert found == set()
+
+
+@pytest.mark.parametrize("room", NAMED_ROOMS)
+def test_values_are_named_for_what_they_are(room: str) -> None:
+    named = [
+        f"{path.relative_to(BOT)}:{node.lineno}: {name}"
+        for path in sorted((BOT / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.arg)
+        or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        if (name := node.arg if isinstance(node, ast.arg) else node.id) in NAMELESS
+    ]
+    assert named == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(BOT)))

@@ -93,8 +93,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
 
         with_package = [answer for answer in answers if answer.nevra is not None]
         # Most of all images do not have the package.
-        shown = answers if choice.workloads or not with_package else with_package
-        print_why(package, shown, console())
+        print_why(package, answers if choice.workloads else with_package or answers, console())
     if not any(answer.nevra for answer in answers):
         names.suggest()
     return 3 if unsolvable else 0

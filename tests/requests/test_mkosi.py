@@ -129,3 +129,11 @@ def test_a_list_as_long_as_a_file_may_be_is_read() -> None:
     content = b"[Distribution]\nDistribution=fedora\n[Content]\nPackages=a\n"
     content += b" a\n" * ((limits.REQUEST_FILE - len(content)) // 3)
     read_mkosi("mkosi.conf", {"mkosi.conf": content})
+
+
+def test_a_list_larger_than_a_file_may_be_is_named() -> None:
+    comments = b"#\n" * (limits.REQUEST_FILE // 2)
+    (image,) = read({"mkosi.conf": MAIN, "mkosi.conf.d/a.conf": ARM + comments})
+    (unread,) = image.unread
+    assert unread.line.path == "mkosi.conf.d/a.conf"
+    assert unread.why == f"the file is larger than {limits.REQUEST_FILE} bytes"
