@@ -48,7 +48,7 @@ def locked(
     `waiting` is called once, with the holder, if the lock is not free at once. OSError where `path`
     cannot be opened.
     """
-    handle = _opened(path)
+    handle = _open(path)
     try:
         _take(path, handle, shared, seconds, waiting)
         yield
@@ -59,7 +59,7 @@ def locked(
 @contextmanager
 def free_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     """Hold the lock on `path` if it is free at this moment, and yield whether it was."""
-    handle = _opened(path)
+    handle = _open(path)
     try:
         yield _try(handle, shared)
     finally:
@@ -76,7 +76,7 @@ def holder(path: Path) -> str:
     return "an unknown process"
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     kind = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
     return os.open(path, kind | os.O_CLOEXEC, 0o644)
 
@@ -164,12 +164,12 @@ def _try(handle: int, shared: bool) -> bool:
 def _holders(inode: int) -> list[int]:
     """Return the ids of processes with a flock on a file (proc_locks(5)); 0: other namespaces."""
     fields = (line.split() for line in Path("/proc/locks").read_text("ascii").splitlines())
-    found = {
+    pids = {
         int(pid)
         for _, kind, _, _, pid, file, *_ in (line for line in fields if "->" not in line)
         if kind == "FLOCK" and file.endswith(f":{inode}")
     }
-    return sorted(found - {0})
+    return sorted(pids - {0})
 
 
 def _command(pid: int) -> str:

@@ -54,7 +54,7 @@ def thread_stacks() -> str:
 def task_stacks() -> str:
     """Return the unfinished asyncio tasks of all event loops, each with its stack, as text."""
     # asyncio lists the tasks of one loop only, and a process may have several loops.
-    tasks = [one for one in gc.get_objects() if issubclass(type(one), asyncio.Task)]
+    tasks = [task for task in gc.get_objects() if issubclass(type(task), asyncio.Task)]
     lines = []
     for task in tasks:
         if task.done():

@@ -22,16 +22,16 @@ Kind = Literal["change", "index", "rpm", "rpmdb", "spec", "trial"]
 def temporary_directory(kind: Kind, parent: Path | None = None) -> Iterator[Path]:
     """Create a directory `minimize-KIND-...` in `parent` (None: the temporary folder)."""
     while True:
-        made = tempfile.TemporaryDirectory(prefix=f"minimize-{kind}-", dir=parent)
-        lock = _locked(Path(made.name), fcntl.LOCK_SH)
-        if Path(made.name).exists():
+        directory = tempfile.TemporaryDirectory(prefix=f"minimize-{kind}-", dir=parent)
+        lock = _lock(Path(directory.name), fcntl.LOCK_SH)
+        if Path(directory.name).exists():
             break
         # Another process swept it between its creation and the lock.
         if lock is not None:
             os.close(lock)
-        made.cleanup()
+        directory.cleanup()
     try:
-        with made as name:
+        with directory as name:
             yield Path(name)
     finally:
         if lock is not None:
@@ -44,12 +44,12 @@ def sweep_temporary_directories(parent: Path | None = None) -> list[Path]:
     Directories that cannot be locked or removed stay: they are in use, or another user's.
     """
     place = parent or Path(tempfile.gettempdir())
-    swept = []
+    removed = []
     for kind in get_args(Kind):
         for path in sorted(place.glob(f"minimize-{kind}-*")):
             if not _is_ours(path):
                 continue
-            lock = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if lock is None:
                 continue
             try:
@@ -57,19 +57,19 @@ def sweep_temporary_directories(parent: Path | None = None) -> list[Path]:
             finally:
                 os.close(lock)
             if not path.exists():
-                swept.append(path)
-    return swept
+                removed.append(path)
+    return removed
 
 
 def _is_ours(path: Path) -> bool:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
-def _locked(path: Path, how: int) -> int | None:
+def _lock(path: Path, how: int) -> int | None:
     """Return a descriptor with the lock; None if it is held, or the file system has no locks."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -54,10 +54,10 @@ class YamlText:
         line = node.start_mark.line + 1 if node is not None else 1
         for step in place:
             if isinstance(node, yaml.MappingNode):
-                found = [(k, v) for k, v in node.value if getattr(k, "value", None) == str(step)]
-                if not found:
+                pairs = [(k, v) for k, v in node.value if getattr(k, "value", None) == str(step)]
+                if not pairs:
                     return line
-                key, node = found[-1]
+                key, node = pairs[-1]
                 line = key.start_mark.line + 1
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
                 if not 0 <= step < len(node.value):
@@ -125,22 +125,22 @@ def _weight(node: Any, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def _repeated(node: Any, seen: set[int]) -> list[tuple[str, int]]:
+def _repeated(node: Any, visited: set[int]) -> list[tuple[str, int]]:
     """Return the keys that a mapping in `node` has twice, each with its second line."""
-    if id(node) in seen or isinstance(node, yaml.ScalarNode):
+    if id(node) in visited or isinstance(node, yaml.ScalarNode):
         return []
-    seen.add(id(node))
-    found: list[tuple[str, int]] = []
+    visited.add(id(node))
+    repeated: list[tuple[str, int]] = []
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is not None and name != "<<":
                 if name in keys:
-                    found.append((name, key.start_mark.line + 1))
+                    repeated.append((name, key.start_mark.line + 1))
                 keys.add(name)
-            found += _repeated(value, seen)
+            repeated += _repeated(value, visited)
     else:
         for value in node.value:
-            found += _repeated(value, seen)
-    return found
+            repeated += _repeated(value, visited)
+    return repeated

@@ -20,8 +20,8 @@ from bot.store.history.history import History
 if TYPE_CHECKING:
     from bot.advice.maintainers import Maintainers
     from bot.distro.documents import Configuration
-    from bot.objectives.issue_writer import Issued
-    from bot.objectives.tracking import Tracked
+    from bot.objectives.issue_writer import IssueReport
+    from bot.objectives.tracking import TrackResult
     from bot.settings.values import Settings
 
 
@@ -89,7 +89,7 @@ def track(
     with _history(places) as history:
         failed: list[str] = []
 
-        def show(tracked: Tracked) -> None:
+        def show(tracked: TrackResult) -> None:
             """Print the results before the run ends: the next run shows the others."""
             bar.close()
             value = track_to_json(tracked)
@@ -164,16 +164,16 @@ def _maintainers(settings: Settings | None) -> Sequence[Maintainers]:
     return (maintainers_of(owners),)
 
 
-def _issues(history: History, settings: Settings | None, run: int) -> Issued:
+def _issues(history: History, settings: Settings | None, run: int) -> IssueReport:
     """Write the issues about drift and the weekly ones, where the settings name a place."""
-    from bot.objectives.issue_writer import Issued, publish_issues, unplaced_drift
+    from bot.objectives.issue_writer import IssueReport, publish_issues, unplaced_drift
     from bot.settings.values import IssueSettings
 
     if settings is None:
-        return Issued(unplaced=unplaced_drift(history, IssueSettings(), run))
+        return IssueReport(unplaced=unplaced_drift(history, IssueSettings(), run))
     from bot.forge.protocol import open_forges
 
-    async def publish() -> Issued:
+    async def publish() -> IssueReport:
         forges = open_forges(settings)
         try:
             return await publish_issues(

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
 from bot import __version__
-from bot.engine.database import SCHEMA, database_engine, lock_data, refuse_newer
+from bot.engine.database import SCHEMA, database_engine, lock_data, refuse_newer, transaction
 from bot.errors import SurroundingsError, UsageError
 from bot.store import FILE as STORE
 from bot.store.store import open_store, own_file
@@ -110,22 +110,22 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
 
     Files restored by root are given to the owner of the data directory, as whom the server runs.
     Raises UsageError, and changes nothing, if a server runs, data is there, or the backup is
-    incomplete, damaged or of a newer release.
+    incomplete, damaged or of a newer release; SurroundingsError if Postgres fails.
     """
-    backup = _listed(source)
-    there = [data.store, *([data.engine] if isinstance(data.engine, Path) else [])]
+    backup = _read_list(source)
+    paths = [data.store, *([data.engine] if isinstance(data.engine, Path) else [])]
     with lock_data(data.directory):
-        for path in there:
-            if path.exists():
+        for database in paths:
+            if database.exists():
                 raise UsageError(
-                    f"{path} exists already, and a backup overwrites nothing.",
+                    f"{database} exists already, and a backup overwrites nothing.",
                     "Move the data directory away, or name another with --data.",
                 )
         _check_engines(backup, data)
         if isinstance(data.engine, str):
             _refuse_runs(data.engine)
         with ExitStack() as undo:
-            for name, path in zip((STORE, ENGINE), there, strict=False):
+            for name, path in zip((STORE, ENGINE), paths, strict=False):
                 if name in backup.files:
                     undo.callback(path.unlink, missing_ok=True)
                     _copy_database(source / name, path)
@@ -135,12 +135,12 @@ def restore_backup(source: Path, data: ServerData) -> Backup:
             if isinstance(data.engine, str) and POSTGRES in backup.files:
                 arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
                 _postgres(["pg_restore", *arguments, str(source / POSTGRES)], data.engine)
-            _give_to_owner(data.directory, [*data.directory.iterdir(), *there])
+            _give_to_owner(data.directory, [*data.directory.iterdir(), *paths])
             undo.pop_all()
     return backup
 
 
-def _listed(source: Path) -> Backup:
+def _read_list(source: Path) -> Backup:
     """The list of a backup, after checking its files against it."""
     try:
         backup = Backup.model_validate_json((source / _LIST).read_bytes())
@@ -166,6 +166,8 @@ def _listed(source: Path) -> Backup:
 
 
 def _check_engines(backup: Backup, data: ServerData) -> None:
+    """UsageError if the backup's engine's database is SQLite and the server's Postgres, or the
+    other way round."""
     stored = POSTGRES if POSTGRES in backup.files else ENGINE
     wanted = POSTGRES if isinstance(data.engine, str) else ENGINE
     if stored in backup.files and stored != wanted:
@@ -176,21 +178,20 @@ def _check_engines(backup: Backup, data: ServerData) -> None:
 
 
 def _refuse_runs(url: str) -> None:
-    """UsageError if a Postgres has runs of an engine already."""
+    """UsageError if a Postgres has runs of an engine already, SurroundingsError if it does not
+    answer."""
     engine = database_engine(url)
     try:
-        with engine.connect() as connection:
+        with transaction(engine) as connection:
             if not sa.inspect(connection).has_table("workflow_status", schema=SCHEMA):
                 return
             runs = sa.table("workflow_status", schema=SCHEMA)
-            found = connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one()
-    except sa.exc.SQLAlchemyError as error:
-        raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
+            number = connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one()
     finally:
         engine.dispose()
-    if found:
+    if number:
         raise UsageError(
-            f"The engine's database has {found} runs already, and a backup overwrites nothing.",
+            f"The engine's database has {number} runs already, and a backup overwrites nothing.",
             "Name an empty database as engine.database, or drop this one and make it again.",
         )
 
@@ -200,17 +201,17 @@ def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connectio
     """Connections that read all databases as of one moment: writers are locked out while they
     open."""
     with ExitStack() as stack:
-        found, writers = {}, []
+        readers, writers = {}, []
         try:
             for path in sources.values():
-                writer = stack.enter_context(closing(_opened(path)))
+                writer = stack.enter_context(closing(_connect(path)))
                 writer.execute("BEGIN IMMEDIATE")
                 writers.append(writer)
             for name, path in sources.items():
-                reader = stack.enter_context(closing(_opened(path)))
+                reader = stack.enter_context(closing(_connect(path)))
                 reader.execute("BEGIN")
                 reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                found[name] = reader
+                readers[name] = reader
         except sqlite3.Error as error:
             raise SurroundingsError(
                 f"The databases of {sources[STORE].parent} cannot be read: {error}.",
@@ -219,10 +220,10 @@ def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connectio
         finally:
             for writer in writers:
                 writer.execute("ROLLBACK")
-        yield found
+        yield readers
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_SECONDS, isolation_level=None
     )
@@ -262,11 +263,11 @@ def _postgres(command: Sequence[str], url: str) -> None:
             "Install the package postgresql-client (apt) or postgresql (dnf).",
         )
     arguments = [program, "--dbname", plain, *command[1:]]
-    done = subprocess.run(
+    process = subprocess.run(
         arguments, env={**os.environ, **password}, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if process.returncode:
+        last = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise SurroundingsError(f"{command[0]} failed: {last}")
 
 

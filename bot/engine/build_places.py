@@ -70,10 +70,10 @@ def places_here(settings: Settings) -> tuple[BuildPlace, ...]:
         return ()
     native = native_architecture()
     wanted = settings.engine.architectures or (native,)
-    found = []
+    places = []
     for arch in dict.fromkeys(wanted):
         if arch == native:
-            found.append(BuildPlace(arch))
+            places.append(BuildPlace(arch))
             continue
         if arch not in settings.build.emulated:
             raise UsageError(
@@ -81,12 +81,12 @@ def places_here(settings: Settings) -> tuple[BuildPlace, ...]:
                 f"Run this on {arch}, or let the settings say `build: {{emulated: [{arch}]}}`.",
             )
         if (reason := why_not_run(arch)) is None:
-            found.append(BuildPlace(arch, "emulated"))
+            places.append(BuildPlace(arch, "emulated"))
             continue
         LOG.warning("Nothing is built for %s here: %s", arch, reason)
         if len(wanted) == 1:
             raise UsageError(reason.what, reason.hint)
-    return tuple(found)
+    return tuple(places)
 
 
 def plan_of(arches: Iterable[str], places: Collection[BuildPlace]) -> tuple[BuildPlace, ...]:

@@ -110,13 +110,13 @@ class LocalChecker:
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder_name(prediction)
-            checked = prediction
+            check = prediction
             if name == "external" and prediction.worth_building:
-                checked = self._check_external(job, change, prediction)
+                check = self._check_external(job, change, prediction)
             elif name != "none" and prediction.worth_building:
                 builder = builder_named(name, self._pools.cache, cached_only=True)
-                checked = rebuilt_check(change, prediction, builder, native_arch())
-            return tuple(find_answer(one, checked) for one in questions)
+                check = rebuilt_check(change, prediction, builder, native_arch())
+            return tuple(find_answer(question, check) for question in questions)
 
     def warm_up(self) -> None:
         """Import a check's modules and load the pools that the settings' rules name.
@@ -127,7 +127,7 @@ class LocalChecker:
         from bot.check.run import predict_check
 
         del builder_named, predict_check  # importing them was the point
-        configuration = self._loaded()
+        configuration = self._load_configuration()
         ids = dict.fromkeys(i for rule in self._settings.repositories for i in rule.documents)
         for id_ in ids:
             document = configuration.repositories.get(id_)
@@ -149,7 +149,7 @@ class LocalChecker:
         from bot.requests.file_images import BaseImage
         from bot.spec.evaluate import SPEC_LIMITS
 
-        configuration = self._loaded()
+        configuration = self._load_configuration()
         options = CheckOptions(
             workloads=job.workloads,
             arches=job.arches,
@@ -159,12 +159,12 @@ class LocalChecker:
         )
         with ExitStack() as stack:
 
-            def opened(where: GitRepository, head: CheckJob | OtherHead) -> Change:
+            def open_head(where: GitRepository, head: CheckJob | OtherHead) -> Change:
                 change = open_change(where, head.base_sha, head.head_sha, branch=head.base_ref)
                 return stack.enter_context(change)
 
-            change = opened(git, job)
-            named = [(o.name, opened(g, o)) for g, o in zip(others, job.others, strict=True)]
+            change = open_head(git, job)
+            named = [(o.name, open_head(g, o)) for g, o in zip(others, job.others, strict=True)]
             yield change, predict_check(change, options, configuration, self._pools, named)
 
     def _elsewhere(self) -> ExternalBuilds:
@@ -208,7 +208,7 @@ class LocalChecker:
             return "none"
         return prediction.file.builder or ("rpmbuild" if chosen == "auto" else chosen)
 
-    def _loaded(self) -> Configuration:
+    def _load_configuration(self) -> Configuration:
         """The documents, read again when one was added, changed or removed."""
         from bot.distro.load import load_configuration
 

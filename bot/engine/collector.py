@@ -76,18 +76,20 @@ class Collector:
                 LOG.exception("the progress of %s could not be stored", record.id)
         still_open = {record.id for record in records}
         self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
-        left = {one for one in still_open if known[one].status is None or known[one].cancelled}
+        abandoned = {
+            check for check in still_open if known[check].status is None or known[check].cancelled
+        }
         self._abandoned_since = {
-            c: since for c, since in self._abandoned_since.items() if c in left
+            c: since for c, since in self._abandoned_since.items() if c in abandoned
         }
         return len(records)
 
     async def _collect_check(self, record: CheckRecord, running: Running) -> None:
-        changes = _reported(running.progress)
+        changes = _progress_fields(running.progress)
         if running.cancelled and not self._is_abandoned(record.id, _CANCELLED):
             return
         if running.over:
-            changes |= _ended(record, running)
+            changes |= _end_fields(record, running)
         elif running.status is None and self._is_abandoned(record.id, _STRAY):
             changes |= {"open": False, "stage": "stopped", "problem": NEVER_STARTED}
         if not changes or self._seen.get(record.id) == changes:
@@ -110,13 +112,13 @@ class Collector:
         if running.over:
             result = changes.get("result_id")
             body = None if result is None else await asyncio.to_thread(self._store.result, result)
-            known = None if body is None else json.loads(body)
-            ended = replace(replace(record, **changes), result=known)
+            document = None if body is None else json.loads(body)
+            ended = replace(replace(record, **changes), result=document)
         if ended is not None:
             # Before the record is closed: after a crash here it is done again.
             if not running.progress.done:
                 await self._conclude_broken(record, ended.problem or "")
-            changes = {**changes, **await self._accepted(ended)}
+            changes = {**changes, **await self._acceptance_fields(ended)}
             await asyncio.to_thread(self._merged_changes.ended, ended)
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
@@ -125,9 +127,9 @@ class Collector:
             await asyncio.to_thread(self._proposals.settle, pull)
         if ended is not None:
             # A decision made meanwhile saw an open record, and left applying it to the collector.
-            more = await self._accepted(ended)
-            if more:
-                await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
+            acceptance = await self._acceptance_fields(ended)
+            if acceptance:
+                await asyncio.to_thread(lambda: self._store.update_check(record.id, **acceptance))
             # Likewise a merge that was recorded meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
@@ -141,7 +143,7 @@ class Collector:
             if not after.open:
                 self._observe("finished", after)
 
-    async def _accepted(self, record: CheckRecord) -> CheckChanges:
+    async def _acceptance_fields(self, record: CheckRecord) -> CheckChanges:
         """The changes to an ended check whose violated limit was accepted; none if it was not."""
         decision = await asyncio.to_thread(self._commands.decision_on, "accept", record)
         return (
@@ -170,29 +172,29 @@ class Collector:
         await self._engine.withdraw(job, "The check broke", reason)
 
 
-def _ended(record: CheckRecord, running: Running) -> CheckChanges:
+def _end_fields(record: CheckRecord, running: Running) -> CheckChanges:
     """The fields of a check whose run is over."""
-    ended: CheckChanges = {"open": False, "finished": now()}
+    fields: CheckChanges = {"open": False, "finished": now()}
     if not running.progress.done:
         # The canceller may have stored the reason (`bot.engine.runs`).
         reason = running.progress.problem or record.problem or "The run was cancelled."
-        ended |= {"stage": "stopped", "problem": reason if running.cancelled else _BROKE}
-    return ended
+        fields |= {"stage": "stopped", "problem": reason if running.cancelled else _BROKE}
+    return fields
 
 
-def _reported(progress: Progress) -> CheckChanges:
+def _progress_fields(progress: Progress) -> CheckChanges:
     """The fields of a check's record that a run has reported."""
     if progress == Progress():
         return {}
-    known: CheckChanges = {"problem": progress.problem}
+    fields: CheckChanges = {"problem": progress.problem}
     if progress.stage is not None:
-        known["stage"] = progress.stage
+        fields["stage"] = progress.stage
     if progress.verdict is not None:
-        known["verdict"] = progress.verdict
+        fields["verdict"] = progress.verdict
     if progress.summary is not None:
-        known["summary"] = progress.summary
+        fields["summary"] = progress.summary
     if progress.result is not None:
-        known["result_id"] = progress.result
+        fields["result_id"] = progress.result
     if progress.predicted is not None:
-        known["predicted"] = utc_text(datetime.fromtimestamp(progress.predicted, UTC))
-    return known
+        fields["predicted"] = utc_text(datetime.fromtimestamp(progress.predicted, UTC))
+    return fields

@@ -61,7 +61,7 @@ def predict_change(
     """Predict from the spec files; `others` are the commits of changes checked together with it."""
     checker.drop_idle()
     commits.fetch()
-    return checker.predict(job, commits.mirror, _fetched(others))
+    return checker.predict(job, commits.mirror, _fetch_mirrors(others))
 
 
 def read_base_file(_checker: Checker, commits: Commits) -> str | None:
@@ -75,10 +75,10 @@ def finish_change(
 ) -> CheckResult:
     """Rebuild both sides and compare."""
     commits.fetch()
-    return checker.finish(job, commits.mirror, _fetched(others))
+    return checker.finish(job, commits.mirror, _fetch_mirrors(others))
 
 
-def _fetched(others: Sequence[Commits]) -> list[GitMirror]:
+def _fetch_mirrors(others: Sequence[Commits]) -> list[GitMirror]:
     for commits in others:
         commits.fetch()
     return [commits.mirror for commits in others]

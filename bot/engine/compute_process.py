@@ -97,16 +97,16 @@ class ComputeProcess:
         self.low = low
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(MODULES)
-        self._connection, theirs = context.Pipe()
+        self._connection, child_end = context.Pipe()
         signs, self._signs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve,
-            args=(theirs, signs, make_checker, log_format, low),
+            args=(child_end, signs, make_checker, log_format, low),
             name="minimize-compute",
             daemon=True,
         )
         start_process(self._process.start)
-        theirs.close()
+        child_end.close()
         signs.close()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
@@ -134,9 +134,9 @@ class ComputeProcess:
             body = self._connection.recv_bytes(_LARGEST_ANSWER)
         except (EOFError, OSError) as error:
             raise self._ending(error) from error
-        done, answer, measures = pickle.loads(body)
+        succeeded, answer, measures = pickle.loads(body)
         add_measures(measures)
-        if done:
+        if succeeded:
             return answer  # type: ignore[no-any-return]
         raise answer
 
@@ -212,10 +212,10 @@ def end_with_children(pid: int) -> None:
             stopped[process.pid] = process
             with contextlib.suppress(psutil.Error):
                 process.suspend()
-        found: list[psutil.Process] = []
+        descendants: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            found = stopped[pid].children(recursive=True)
-        fresh = [one for one in found if one.pid not in stopped]
+            descendants = stopped[pid].children(recursive=True)
+        fresh = [process for process in descendants if process.pid not in stopped]
     # The deepest first; a sandbox whose parent has ended ends its other processes anyway.
     for process in reversed(stopped.values()):
         with contextlib.suppress(psutil.Error):
@@ -285,25 +285,25 @@ def is_large(answer: object) -> bool:
     JSON repeats a package for each of a thousand images; a pickle has it once. Counted are the
     lengths of texts and field names, and a few bytes for each value.
     """
-    left = limits.LARGE_ANSWER
+    bytes_left = limits.LARGE_ANSWER
     waiting: list[object] = [answer]
     while waiting:
-        one = waiting.pop()
-        left -= _FRAME
-        if isinstance(one, str | bytes):
-            left -= len(one)
-        elif isinstance(one, Mapping):
-            waiting.extend(one.keys())
-            waiting.extend(one.values())
-        elif isinstance(one, list | tuple | set | frozenset):
-            waiting.extend(one)
-        elif is_dataclass(one) and not isinstance(one, type):
-            for each in fields(one):
-                left -= _FRAME + len(each.name)
-                waiting.append(getattr(one, each.name))
-        elif isinstance(one, BaseException):
-            waiting.extend(one.args)
-        if left < 0:
+        value = waiting.pop()
+        bytes_left -= _FRAME
+        if isinstance(value, str | bytes):
+            bytes_left -= len(value)
+        elif isinstance(value, Mapping):
+            waiting.extend(value.keys())
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting.extend(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            for field in fields(value):
+                bytes_left -= _FRAME + len(field.name)
+                waiting.append(getattr(value, field.name))
+        elif isinstance(value, BaseException):
+            waiting.extend(value.args)
+        if bytes_left < 0:
             return True
     return False
 
@@ -313,7 +313,10 @@ def _portable(error: MinimizeError) -> MinimizeError:
     try:
         pickle.loads(pickle.dumps(error))
     except (TypeError, AttributeError, pickle.PicklingError):
-        kinds = {one.exit_code: one for one in (UsageError, ChangeError, SurroundingsError)}
+        kinds = {
+            error_class.exit_code: error_class
+            for error_class in (UsageError, ChangeError, SurroundingsError)
+        }
         return kinds[error.exit_code](error.what, error.hint)
     return error
 

@@ -88,7 +88,7 @@ class Conversation:
         if not event.author or event.author != event.sender:
             # The editor of another's comment would give commands in that person's name.
             return False, "The comment was edited by somebody other than its author."
-        new = await self._new(event)
+        new = await self._new_commands(event)
         if not new:
             return False, "The comment has no new command."
         if await forge.is_bot(event.key, event.author):
@@ -118,7 +118,7 @@ class Conversation:
         names = ", ".join(f"{parsed.text} ({outcomes[key][0]})" for key, parsed in new.items())
         return True, f"Commands of {event.author}: {names}."
 
-    async def _new(self, event: CommentEvent) -> dict[str, ParsedCommand]:
+    async def _new_commands(self, event: CommentEvent) -> dict[str, ParsedCommand]:
         """The commands of the comment that were not handled before, by their names."""
         # A long comment takes a while to parse.
         parsed = await asyncio.to_thread(parse_comment, event.body)
@@ -127,8 +127,8 @@ class Conversation:
         known = await asyncio.to_thread(
             self._commands.handled, event.key.forge, event.key.repository, event.comment
         )
-        named = {command_key(event.comment, one): one for one in parsed}
-        return {key: one for key, one in named.items() if key not in known}
+        named = {command_key(event.comment, command): command for command in parsed}
+        return {key: command for key, command in named.items() if key not in known}
 
     async def _execute(
         self,
@@ -147,9 +147,9 @@ class Conversation:
         effect = self._effects.get(parsed.name)
         # An edit may be declined on the pull request that it was proposed on, also after the merge.
         acts = effect is not None and parsed.name != "decline"
-        refused = _refused(parsed, event, pull, role, acts=acts)
-        if refused:
-            return "refused", Line(parsed.text, refused)
+        reason = _refusal(parsed, event, pull, role, acts=acts)
+        if reason:
+            return "refused", Line(parsed.text, reason)
         if effect is None:
             return await self._take_question(parsed, event)
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
@@ -277,8 +277,8 @@ class Conversation:
         return ""
 
     async def _accept(self, command: _ChatCommand) -> str:
-        if own := await self._is_own(command):
-            return own
+        if reason := await self._is_own(command):
+            return reason
         records = await self._of_head(command)
         newest = await asyncio.to_thread(self._store.check, records[-1].id) if records else None
         result = newest.result if newest is not None and newest.stage == "final" else None
@@ -333,7 +333,7 @@ class Conversation:
         return [r for r in await self._runs.of(command.pull.key) if r.head_sha == head]
 
 
-def _refused(
+def _refusal(
     question: Question,
     event: CommentEvent,
     pull: PullRequest,
@@ -361,7 +361,7 @@ async def _role(
 ) -> Role | ForgeRefusedError:
     """The role of the comment's author, or the forge's error; queried only if a command needs
     it."""
-    if not any(isinstance(one, Question) and one.command.who.role for one in parsed):
+    if not any(isinstance(command, Question) and command.command.who.role for command in parsed):
         return "none"
     try:
         return await forge.role_of(event.key, event.author)

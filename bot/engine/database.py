@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from dbos._migration import get_dbos_migrations, sqlite_migrations
@@ -31,6 +32,20 @@ RESULTS = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("check_id", "stored", "body")),
 )
+
+
+def workflow_columns(engine: sa.Engine) -> Any:
+    """The columns of DBOS's table of workflows that the bot reads, as attributes."""
+    names = (
+        "workflow_uuid name status queue_name executor_id priority application_version created_at"
+    )
+    columns: tuple[sa.ColumnClause[Any], ...] = tuple(map(sa.column, names.split()))
+    return sa.table("workflow_status", *columns, schema=dbos_schema(engine)).c
+
+
+def dbos_schema(engine: sa.Engine) -> str | None:
+    """The schema of DBOS's tables; null on SQLite, which has none."""
+    return SCHEMA if engine.dialect.name == "postgresql" else None
 
 
 @contextmanager
@@ -77,7 +92,11 @@ def _lock(path: Path, taken: str, hint: str) -> ExitStack:
 
 
 def prepared_url(settings: Settings) -> str:
-    """The database's URL; an SQLite file is created if missing, and set to WAL mode."""
+    """The database's URL; an SQLite file is created if missing, and set to WAL mode.
+
+    UsageError for a URL of another database, SurroundingsError if the file cannot be opened or does
+    not wait for the disk.
+    """
     database = settings.engine_database()
     if isinstance(database, str):
         if not database.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
@@ -135,11 +154,11 @@ def wait_for_database(url: str, seconds: float = 60.0, pause: float = 0.5) -> No
 def database_engine(url: str) -> sa.Engine:
     """An SQLAlchemy engine for the engine's database, beside DBOS's own."""
     # psycopg is the driver that DBOS brings.
-    given = sa.make_url(url)
-    if given.drivername in ("postgresql", "postgres"):
-        given = given.set(drivername="postgresql+psycopg")
-    options = {"timeout": 30} if given.drivername.startswith("sqlite") else {}
-    return sa.create_engine(given, pool_pre_ping=True, connect_args=options)
+    address = sa.make_url(url)
+    if address.drivername in ("postgresql", "postgres"):
+        address = address.set(drivername="postgresql+psycopg")
+    options = {"timeout": 30} if address.drivername.startswith("sqlite") else {}
+    return sa.create_engine(address, pool_pre_ping=True, connect_args=options)
 
 
 def refuse_newer(url: str) -> None:
@@ -147,18 +166,17 @@ def refuse_newer(url: str) -> None:
     engine = database_engine(url)
     try:
         with engine.connect() as connection:
-            postgres = engine.dialect.name == "postgresql"
-            schema = SCHEMA if postgres else None
+            schema = dbos_schema(engine)
             if not sa.inspect(connection).has_table("dbos_migrations", schema=schema):
                 return
             table = sa.table("dbos_migrations", sa.column("version"), schema=schema)
-            found = connection.execute(sa.select(sa.func.max(table.c.version))).scalar() or 0
+            version = connection.execute(sa.select(sa.func.max(table.c.version))).scalar() or 0
     finally:
         engine.dispose()
-    known = len(get_dbos_migrations(SCHEMA, True) if postgres else sqlite_migrations)
-    if found > known:
+    known = len(sqlite_migrations if schema is None else get_dbos_migrations(schema, True))
+    if version > known:
         raise UsageError(
             f"The engine's database was written by a newer release of minimize: its tables have the"
-            f" version {found}, this release knows {known}.",
+            f" version {version}, this release knows {known}.",
             "Use that release or a newer one, or restore a backup from before.",
         )

@@ -67,13 +67,13 @@ class DesiredStatuses:
     @property
     def shown(self) -> DesiredStatus | None:
         """The status to show on the commit: the worst of open, else of closed pull requests."""
-        known = [one for one in self.statuses if one.report is not None]
-        counting = [one for one in known if not one.over] or known
+        known = [status for status in self.statuses if status.report is not None]
+        counting = [status for status in known if not status.over] or known
         return min(counting, key=_badness, default=None)
 
     def of(self, number: int) -> DesiredStatus | None:
         """The status of one pull request."""
-        return next((one for one in self.statuses if one.number == number), None)
+        return next((status for status in self.statuses if status.number == number), None)
 
     def begun(self, number: int, check: str) -> DesiredStatuses:
         """The statuses after `check` became the pull request's; records of earlier ones are then
@@ -116,7 +116,7 @@ class DesiredStatuses:
         return self if known is None else self._with(replace(known, over=over))
 
     def _with(self, status: DesiredStatus) -> DesiredStatuses:
-        others = [one for one in self.statuses if one.number != status.number]
+        others = [earlier for earlier in self.statuses if earlier.number != status.number]
         return DesiredStatuses((*others, status))
 
 
@@ -197,8 +197,10 @@ class DesiredSuggestions(OfNewestCheck):
         """The suggestions without those that contain a declined edit."""
         if self.suggestions is None:
             return self
-        left = tuple(one for one in self.suggestions if edit not in one.edits)
-        return replace(self, suggestions=left)
+        suggestions = tuple(
+            suggestion for suggestion in self.suggestions if edit not in suggestion.edits
+        )
+        return replace(self, suggestions=suggestions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +279,8 @@ def desired_to_json(desired: Desired) -> str:
 
 def desired_from_json(kind: Kind, body: str) -> Desired:
     """The desired state that `desired_to_json` wrote."""
-    found: Desired = _KINDS[kind].validate_json(body)
-    return found
+    desired: Desired = _KINDS[kind].validate_json(body)
+    return desired
 
 
 def _kind(desired: Desired) -> Kind:

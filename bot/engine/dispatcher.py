@@ -94,8 +94,8 @@ class Dispatcher:
         self._moved_bases = MovedBases(store, settings)
         self._repositories = Repositories(store)
         # Monotonic time at which a delivery of each forge was last handled.
-        self._answered: dict[str, float] = {}
-        self._woken = asyncio.Event()
+        self._answer_times: dict[str, float] = {}
+        self._wakeup = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._pull_events = PullEvents(
             store, engine, self._runs, settings, merged_changes, self._locks, lag=lag
@@ -106,13 +106,13 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Signal that a delivery has been stored."""
-        self._woken.set()
+        self._wakeup.set()
 
     async def run(self) -> None:
         """Handle new deliveries until cancelled, those that a crash left among them."""
         try:
             while True:
-                self._woken.clear()
+                self._wakeup.clear()
                 try:
                     started = await self._start_new()
                 except Exception:
@@ -123,14 +123,15 @@ class Dispatcher:
                 if not started:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_IDLE):
-                            await self._woken.wait()
+                            await self._wakeup.wait()
                 # Each write wakes this loop: deliveries that come in meanwhile are read together.
                 await asyncio.sleep(_GATHER)
         finally:
             await self._cancel_all()
 
     async def handle_new(self) -> int:
-        """Handle all deliveries that are due now; return their number."""
+        """Handle the deliveries that are due now, as many as are handled at once; return the number
+        of those started."""
         started = await self._start_new()
         await asyncio.gather(*self._handling.values())
         return started
@@ -186,7 +187,7 @@ class Dispatcher:
     async def _handle_now(self, delivery: Delivery) -> None:
         try:
             done, reason = await self._decide(delivery)
-            self._answered[delivery.forge] = time.monotonic()
+            self._answer_times[delivery.forge] = time.monotonic()
             await self._settle(delivery, "done" if done else "ignored", reason)
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
         except ForgeDeniedError as error:
@@ -223,16 +224,16 @@ class Dispatcher:
         if gone:
             await self._settle(delivery, "ignored", f"{place} is no longer there for the bot.")
             return
-        answers = time.monotonic() - self._answered.get(delivery.forge, -1e9) < 86_400
+        answers = time.monotonic() - self._answer_times.get(delivery.forge, -1e9) < 86_400
         over = delivery.misses >= _MISSES and answers
         await self._postpone(delivery, str(error), longest=_LONGEST_REFUSED, over=over, missed=True)
 
     async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
         """Record the outcome, through the group writer if there is one."""
         DELIVERIES.labels(delivery.forge, state).inc()
-        came = datetime.fromisoformat(delivery.received).timestamp()
-        about = {"event": delivery.event, "forge": delivery.forge, "outcome": state}
-        record_root("delivery", delivery.delivery, came, time.time(), about)
+        received = datetime.fromisoformat(delivery.received).timestamp()
+        attributes = {"event": delivery.event, "forge": delivery.forge, "outcome": state}
+        record_root("delivery", delivery.delivery, received, time.time(), attributes)
         if self._writer is None:
             await asyncio.to_thread(self._store.settle_delivery, delivery.id, state, reason)
             return
@@ -276,9 +277,9 @@ class Dispatcher:
             return await self._pull_events.take(forge, event, delivery)
         if isinstance(event, ChecksEvent):
             return await wake_waiting(self._store, self._engine, event, delivery.delivery)
-        return await self._about_other(forge, event, delivery)
+        return await self._decide_other(forge, event, delivery)
 
-    async def _about_other(
+    async def _decide_other(
         self, forge: Forge, event: Event, delivery: Delivery
     ) -> tuple[bool, str]:
         if isinstance(event, IgnoredEvent):
@@ -292,22 +293,24 @@ class Dispatcher:
             publisher = self._engine.publisher
             return True, await repositories_changed(self._store, publisher, self._runs, event)
         if isinstance(event, PushEvent):
-            return await self._pushed(forge, event, delivery)
+            return await self._handle_push(forge, event, delivery)
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
             return await self._conversation.handle(forge, event, delivery)
 
     async def _rerun(self, forge: Forge, event: RerunEvent, delivery: Delivery) -> tuple[bool, str]:
-        again = await rerun_of(self._store, forge, event)
-        if again is None:
+        pull_event = await rerun_of(self._store, forge, event)
+        if pull_event is None:
             return False, f"No check of {event.repository} is the one to run again."
-        return await self._pull_events.take(forge, again, delivery)
+        return await self._pull_events.take(forge, pull_event, delivery)
 
-    async def _pushed(self, forge: Forge, event: PushEvent, delivery: Delivery) -> tuple[bool, str]:
-        begun = await self._moved_bases.take(forge, event)
+    async def _handle_push(
+        self, forge: Forge, event: PushEvent, delivery: Delivery
+    ) -> tuple[bool, str]:
+        restarted = await self._moved_bases.take(forge, event)
         done, sentence = await self._pushes.take(forge, event, delivery.received)
-        checks = f" {begun} checks begin again." if begun else ""
-        return done or begun > 0, sentence + checks
+        checks = f" {restarted} checks begin again." if restarted else ""
+        return done or restarted > 0, sentence + checks
 
 
 def repository_of(forge: Forge, delivery: Delivery) -> str:

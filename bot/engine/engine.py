@@ -24,6 +24,7 @@ from bot.engine.database import (
     lock_name,
     prepared_url,
     refuse_newer,
+    transaction,
 )
 from bot.engine.inspection import EngineFigures, engine_figures, run_with_steps
 from bot.engine.job import CheckJob, Reply
@@ -39,6 +40,7 @@ from bot.engine.takeover import (
     CHECKS,
     STRANGERS,
     WAITS,
+    workflow_ids,
 )
 from bot.engine.values import Progress, ValueSerializer
 from bot.engine.waiting import LOOK
@@ -49,7 +51,7 @@ from bot.engine.workflows import (
     Workflows,
     part_id,
 )
-from bot.errors import MinimizeError, SurroundingsError
+from bot.errors import MinimizeError
 from bot.sandbox.emulation import native_architecture
 from bot.settings.values import Settings
 from bot.store.records import StepRecord
@@ -60,7 +62,7 @@ Role = Literal["server", "worker"]
 _PARTS: tuple[Part, ...] = ("wait", "final")
 _LENGTHS = (3, 30, 300)
 _BATCH = _LENGTHS[-1]
-_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,9 @@ class Running:
     @property
     def over(self) -> bool:
         """Return whether the check has ended."""
-        if self.status not in _OVER:
+        if self.status not in OVER:
             return False
-        return self.progress.done or self.final in _OVER or self.status != "SUCCESS"
+        return self.progress.done or self.final in OVER or self.status != "SUCCESS"
 
     @property
     def cancelled(self) -> bool:
@@ -127,11 +129,11 @@ class Engine:
         self._computing = steps.computing
         self.publisher = steps.publisher
         self._database = database_engine(self._url)
-        self._wakeups = self._made_wakeups()
+        self._wakeups = self._make_wakeups()
         self._queues = Queues(self._database, self._wakeups)
         policy = RetryPolicy(settings.engine.attempts, pause, away)
         self._leases = Leases(self._database, self._executor, self._version)
-        self._workflows = Workflows(steps, policy, self._queues, self._leases.built)
+        self._workflows = Workflows(steps, policy, self._queues, self._leases.build_places)
         self.recovery = Recovery(
             settings,
             self._database,
@@ -145,7 +147,7 @@ class Engine:
         self._recovering: asyncio.Task[None] | None = None
         self._stopped = False
 
-    def _made_wakeups(self) -> Wakeups:
+    def _make_wakeups(self) -> Wakeups:
         if self._database.dialect.name == "postgresql":
             return PostgresWakeups(self._database)
         return SocketWakeups(self._settings.data / "wake-ups", self._executor)
@@ -164,8 +166,8 @@ class Engine:
     def builds(self) -> str:
         """The architectures that this process builds for, as the end of a sentence."""
         modes = {"native": "", "emulated": " (emulated)"}
-        named = ", ".join(f"{place.arch}{modes[place.mode]}" for place in self._leases.builds)
-        return f", and builds for {named}" if named else ", and builds nothing"
+        names = ", ".join(f"{place.arch}{modes[place.mode]}" for place in self._leases.builds)
+        return f", and builds for {names}" if names else ", and builds nothing"
 
     async def launch(self) -> None:
         """Start DBOS and go on with this process's own runs. Call it before serving."""
@@ -178,7 +180,7 @@ class Engine:
         places = await asyncio.to_thread(places_here, self._settings)
         self._leases.builds = places
         # Where nobody builds yet, builds wait in the queue of this machine's architecture.
-        wanted = {
+        limits = {
             CHECKS: engine.predictions,
             # At most half of the slots (at least one) are for untrusted changes, whose checks may
             # take long on purpose.
@@ -186,14 +188,14 @@ class Engine:
             WAITS: waits,
             BuildPlace(native_architecture()).queue: 0,
         }
-        wanted |= {place.queue: engine.builds for place in places}
-        listening = [name for name, limit in wanted.items() if limit > 0]
+        limits |= {place.queue: engine.builds for place in places}
+        listening = [name for name, limit in limits.items() if limit > 0]
         DBOS.listen_queues(listening)
-        await asyncio.to_thread(self._queues.listen, self._url, wanted, listening)
+        await asyncio.to_thread(self._queues.listen, self._url, limits, listening)
         await asyncio.to_thread(self._leases.start)
         # It blocks for up to a third of a second, so not on the event loop.
         await asyncio.to_thread(DBOS.launch)
-        self._wakeups.start(self._woken)
+        self._wakeups.start(self._on_wakeup)
         await self.recovery.take_over()
         self._recovering = asyncio.create_task(self.recovery.run(), name="recovery")
 
@@ -219,7 +221,7 @@ class Engine:
         logging.getLogger("dbos").removeFilter(_without_cancellations)
         self._locks.close()
 
-    def _woken(self, message: str) -> None:
+    def _on_wakeup(self, message: str) -> None:
         """Handle a message of another process; called in a thread."""
         if message.startswith(STOPPED):
             self._computing.end(message.removeprefix(STOPPED))
@@ -228,11 +230,11 @@ class Engine:
 
     async def start_check(self, job: CheckJob) -> None:
         """Queue a check behind those of its repository; the same id again is the same check."""
-        queue = CHECKS if await self._trusted(job) else STRANGERS
+        queue = CHECKS if await self._is_trusted(job) else STRANGERS
         priority = await self._queues.turn(queue, job.urgency, job)
         await self._enqueue("check", job.id, priority, job, queue=queue)
 
-    async def _trusted(self, job: CheckJob) -> bool:
+    async def _is_trusted(self, job: CheckJob) -> bool:
         with suppress(MinimizeError):
             return (await self._steps.trust(job)).trusted
         return False
@@ -272,10 +274,7 @@ class Engine:
     async def _waits(self, check: str) -> str | None:
         """The glob of the check names that a run waits for; null if it waits for none."""
         destination = part_id(check, "wait")
-        found = await DBOS.list_workflows_async(
-            workflow_ids=[destination], status="PENDING", load_input=False, load_output=False
-        )
-        if not found:
+        if not await workflow_ids(workflow_ids=[destination], status="PENDING"):
             return None
         return (await self._progress(check, destination)).waiting
 
@@ -293,17 +292,17 @@ class Engine:
         queue = CHECKS
         if reply.questions:
             asker = replace(job, author=reply.user, pusher=reply.user, allowed="")
-            if not (await self._trusted(job) and await self._trusted(asker)):
+            if not (await self._is_trusted(job) and await self._is_trusted(asker)):
                 queue = STRANGERS
         priority = await self._queues.turn(queue, "chat", job)
         await self._enqueue("reply", job.id, priority, job, reply, queue=queue)
 
     async def job_of(self, run: str) -> CheckJob | None:
         """The job of a run; null if the engine does not have it (any more)."""
-        found = await DBOS.list_workflows_async(workflow_ids=[run], load_output=False)
-        if not found or found[0].input is None:
+        workflows = await DBOS.list_workflows_async(workflow_ids=[run], load_output=False)
+        if not workflows or workflows[0].input is None:
             return None
-        job = found[0].input["args"][0]
+        job = workflows[0].input["args"][0]
         return job if isinstance(job, CheckJob) else older_job(job)
 
     async def running(self, checks: Collection[str]) -> dict[str, Running]:
@@ -312,12 +311,12 @@ class Engine:
             return {}
         ids = [*checks, *(part_id(c, p) for c in checks for p in _PARTS)]
         statuses: dict[str, str] = {}
-        for some in even_batches(ids):
-            found = await DBOS.list_workflows_async(
-                workflow_ids=some, load_input=False, load_output=False
+        for batch in even_batches(ids):
+            workflows = await DBOS.list_workflows_async(
+                workflow_ids=batch, load_input=False, load_output=False
             )
-            statuses |= {status.workflow_id: str(status.status) for status in found}
-        known: dict[str, Running] = {}
+            statuses |= {status.workflow_id: str(status.status) for status in workflows}
+        states: dict[str, Running] = {}
         for check in checks:
             progress = Progress()
             for workflow in (check, *(part_id(check, part) for part in _PARTS)):
@@ -329,23 +328,20 @@ class Engine:
             final = statuses.get(part_id(check, "final")) or (
                 waited if waited != "SUCCESS" else None
             )
-            known[check] = Running(statuses.get(check), final, progress)
-        return known
+            states[check] = Running(statuses.get(check), final, progress)
+        return states
 
     async def _progress(self, check: str, workflow: str) -> Progress:
         events = await DBOS.get_all_events_async(workflow)
-        found = events.get(PROGRESS, Progress())
-        if isinstance(found, Progress):
-            return found
-        return await asyncio.to_thread(older_progress, found, check, self.results)
+        progress = events.get(PROGRESS, Progress())
+        if isinstance(progress, Progress):
+            return progress
+        return await asyncio.to_thread(older_progress, progress, check, self.results)
 
     def answers(self) -> None:
         """Send a trivial query to the engine's database; SurroundingsError if it fails."""
-        try:
-            with self._database.connect() as connection:
-                connection.execute(sa.select(1))
-        except sa.exc.SQLAlchemyError as error:
-            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
+        with transaction(self._database) as connection:
+            connection.execute(sa.select(1))
 
     async def figures(self) -> EngineFigures:
         """The state of the queues, the runs and the processes, for metrics."""
@@ -371,8 +367,8 @@ def even_batches(ids: Sequence[str]) -> Iterator[list[str]]:
 
 def _version(settings: Settings) -> str:
     """The application version: WORKFLOW_VERSION, followed by the settings' own."""
-    own = settings.engine.application_version
-    return f"{WORKFLOW_VERSION}-{own}" if own else WORKFLOW_VERSION
+    suffix = settings.engine.application_version
+    return f"{WORKFLOW_VERSION}-{suffix}" if suffix else WORKFLOW_VERSION
 
 
 def _without_cancellations(record: logging.LogRecord) -> bool:

@@ -84,8 +84,8 @@ class PullEvents:
         if event.wish == "stop":
             async with self._locks[event.key]:
                 if event.merged:
-                    return await self._merged(forge, await forge.pull_request(event.key))
-                stopped = await self._closed(event.key, event.head_sha)
+                    return await self._handle_merge(forge, await forge.pull_request(event.key))
+                stopped = await self._handle_close(event.key, event.head_sha)
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Before the lock: waiting for a forge that lags must not block newer deliveries.
         pull = await self._current_pull(forge, event, delivery)
@@ -96,13 +96,13 @@ class PullEvents:
                 pull = await forge.pull_request(event.key)
             await self._end_hold(event, delivery, pull)
             if pull.merged:
-                return await self._merged(forge, pull)
+                return await self._handle_merge(forge, pull)
             if event.base_sha:
                 # The forge may still report the tip of the last push to the pull request.
                 pull = replace(pull, base_sha=event.base_sha)
             return await self._check(event, delivery, pull)
 
-    async def _closed(self, key: PullRequestKey, sha: str) -> int:
+    async def _handle_close(self, key: PullRequestKey, sha: str) -> int:
         """Stop the runs of a pull request that was closed; return their number."""
         await self._engine.publisher.closed(key, sha)
         stopped = await self._runs.stop(key, "The pull request was closed.")
@@ -110,7 +110,7 @@ class PullEvents:
         await asyncio.to_thread(self._proposals.settle, key.parts)
         return stopped
 
-    async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
+    async def _handle_merge(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
         """Record a merge. A check of its head goes on: it measures the merged change."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
@@ -126,19 +126,19 @@ class PullEvents:
     ) -> tuple[bool, str]:
         key = event.key
         if not pull.open:
-            stopped = await self._closed(key, pull.head_sha)
+            stopped = await self._handle_close(key, pull.head_sha)
             return stopped > 0, f"{key} is closed by now."
         await asyncio.to_thread(self._repositories.restore, key.forge, key.repository)
         check = run_id(key, pull.head_sha, delivery.delivery)
         pusher = event.pusher if event.head_sha == pull.head_sha else ""
-        for other in await self._runs.of(key):
-            same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
+        for record in await self._runs.of(key):
+            same = record.head_sha == pull.head_sha and record.base_ref == pull.base_ref
             # A check that began before its pusher was known may have trusted another account.
-            same = same and pusher in ("", other.pusher, pull.author)
-            same = same and event.base_sha in ("", other.base_sha)
-            settled = other.stage != "stopped" and event.action in _NO_NEWS
-            if other.id != check and same and (other.open or settled):
-                return False, f"{other.id} has this head commit already."
+            same = same and pusher in ("", record.pusher, pull.author)
+            same = same and event.base_sha in ("", record.base_sha)
+            settled = record.stage != "stopped" and event.action in _NO_NEWS
+            if record.id != check and same and (record.open or settled):
+                return False, f"{record.id} has this head commit already."
         excess = await asyncio.to_thread(self._quotas.of_check, pull)
         if excess is not None:
             await self._hold(pull, check, excess)
@@ -161,12 +161,12 @@ class PullEvents:
         # Only a postponed delivery has waited.
         if delivery.reason is None or (newest and pull.open):
             return
-        held = replace(pull, head_sha=event.head_sha or pull.head_sha)
-        check = run_id(event.key, held.head_sha, delivery.delivery)
+        old_pull = replace(pull, head_sha=event.head_sha or pull.head_sha)
+        check = run_id(event.key, old_pull.head_sha, delivery.delivery)
         title, reason = "Superseded", f"{pull.head_sha[:12]} is the head now."
         if newest:
             title, reason = "Not checked", "The pull request is not open any more."
-        job = job_of_head(check, event.key, held)
+        job = job_of_head(check, event.key, old_pull)
         await self._engine.publisher.end_hold(job, "neutral", title, reason)
 
     async def _current_pull(
@@ -232,23 +232,23 @@ async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequest
 
 def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
     if event.check is None:
-        about = (event.forge, event.repository, event.head_sha)
-        return store.newest_check_of_commit(*about) or store.newest_check_of_commit(
+        commit = (event.forge, event.repository, event.head_sha)
+        return store.newest_check_of_commit(*commit) or store.newest_check_of_commit(
             event.forge, None, event.head_sha
         )
-    found = store.check(event.check)
-    same = found is not None and (found.forge, found.head_sha) == (event.forge, event.head_sha)
-    return found if same else None
+    check = store.check(event.check)
+    same = check is not None and (check.forge, check.head_sha) == (event.forge, event.head_sha)
+    return check if same else None
 
 
 async def _is_same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
     """Return whether the check's former repository name redirects to the same pull request."""
-    then = PullRequestKey(record.forge, record.repository, record.number)
+    old_key = PullRequestKey(record.forge, record.repository, record.number)
     try:
-        was, now = await forge.pull_request(then), await forge.pull_request(key)
+        before, after = await forge.pull_request(old_key), await forge.pull_request(key)
     except (ForgeGoneError, ForgeRefusedError):
         return False  # missing or not readable: unknown
-    return bool(was.url) and was.url == now.url
+    return bool(before.url) and before.url == after.url
 
 
 async def wake_waiting(
@@ -257,24 +257,24 @@ async def wake_waiting(
     """Wake the runs that wait for this check; return whether any did, and a sentence for the
     log."""
     records = await asyncio.to_thread(store.open_checks)
-    about = (event.forge, event.repository, event.head_sha)
-    woken = [
+    commit = (event.forge, event.repository, event.head_sha)
+    runs = [
         record.id
         for record in records
-        if (record.forge, record.repository, record.head_sha) == about
+        if (record.forge, record.repository, record.head_sha) == commit
         and await engine.wake(record.id, event.names, delivery)
     ]
-    if not woken:
+    if not runs:
         return False, f"No run waits for such a check of {event.head_sha[:12]}."
-    return True, f"{', '.join(woken)} looks at the check."
+    return True, f"{', '.join(runs)} looks at the check."
 
 
 async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, delivery: str) -> None:
     """Set the status of a merge queue's commit: a required status that never comes would block the
     queue. A repeated request gets a new status."""
-    again = f"-{delivery}" if event.again else ""
+    suffix = f"-{delivery}" if event.again else ""
     report = StatusReport(
-        check=f"{MERGE_GROUP_CHECK}{event.head_sha}{again}",
+        check=f"{MERGE_GROUP_CHECK}{event.head_sha}{suffix}",
         state="success",
         title=MERGE_GROUP_TITLE,
         summary="Each pull request of the queue has its own check; the merged commit has no other.",

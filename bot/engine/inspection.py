@@ -18,7 +18,7 @@ from dbos import DBOS, DBOSClient
 from pydantic import ValidationError
 
 from bot.engine.build_places import build_id, check_of_build
-from bot.engine.database import SCHEMA, refuse_newer
+from bot.engine.database import refuse_newer, workflow_columns
 from bot.engine.job import CheckJob
 from bot.engine.results import older_job
 from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
@@ -129,47 +129,48 @@ def run_of(workflow: str) -> str:
 def newest_runs(client: RunsClient, limit: int) -> list[Run]:
     """The newest runs, without their steps."""
     # A run has up to four workflows, and one more for each architecture if it is built for several.
-    found = client.list_workflows(limit=limit * 4, sort_desc=True, load_output=False)
-    return _grouped(found)[:limit]
+    workflows = client.list_workflows(limit=limit * 4, sort_desc=True, load_output=False)
+    return _group_runs(workflows)[:limit]
 
 
-def run_with_steps(client: RunsClient, run: str) -> Run | None:
+def run_with_steps(client: RunsClient, run_id: str) -> Run | None:
     """A run with its steps; null if the engine does not have it (any more)."""
-    ids = [run, *(run + end for end in _ENDS)]
-    found = [
+    ids = [run_id, *(run_id + end for end in _ENDS)]
+    workflows = [
         *client.list_workflows(workflow_ids=ids, load_output=False),
-        *client.list_workflows(workflow_id_prefix=build_id(run), load_output=False),
+        *client.list_workflows(workflow_id_prefix=build_id(run_id), load_output=False),
     ]
-    for one in _grouped(found):
-        steps = [step for part in one.parts for step in _steps(client, part)]
-        numbered = (replace(step, number=number) for number, step in enumerate(steps, 1))
-        return replace(one, steps=tuple(numbered))
-    return None
+    run = next(iter(_group_runs(workflows)), None)
+    if run is None:
+        return None
+    steps = [step for part in run.parts for step in _steps(client, part)]
+    numbered = (replace(step, number=number) for number, step in enumerate(steps, 1))
+    return replace(run, steps=tuple(numbered))
 
 
-def _grouped(found: Iterable[Any]) -> list[Run]:
+def _group_runs(workflows: Iterable[Any]) -> list[Run]:
     """The runs of workflows, newest first."""
-    together: dict[str, list[Any]] = {}
-    for one in found:
-        together.setdefault(run_of(one.workflow_id), []).append(one)
-    runs = [_run(id_, workflows) for id_, workflows in together.items()]
+    by_run: dict[str, list[Any]] = {}
+    for workflow in workflows:
+        by_run.setdefault(run_of(workflow.workflow_id), []).append(workflow)
+    runs = [_run(id_, group) for id_, group in by_run.items()]
     return sorted(runs, key=lambda run: run.created, reverse=True)
 
 
 def _run(id_: str, workflows: list[Any]) -> Run:
-    workflows = sorted(workflows, key=lambda one: (_order(one.name), one.created_at))
-    given = (arg for one in workflows if one.input for arg in one.input["args"])
-    job = next(filter(None, map(_job, given)), None)
-    parts = tuple(_part(one) for one in workflows)
-    known = job or CheckJob(id_, "", "", 0, "", "", "", "")
+    workflows = sorted(workflows, key=lambda workflow: (_order(workflow.name), workflow.created_at))
+    arguments = (arg for workflow in workflows if workflow.input for arg in workflow.input["args"])
+    job = next(filter(None, map(_job, arguments)), None)
+    parts = tuple(_part(workflow) for workflow in workflows)
+    subject = job or CheckJob(id_, "", "", 0, "", "", "", "")
     return Run(
         id_,
         _state(parts),
-        known.forge,
-        known.repository,
-        known.number,
-        known.head_sha,
-        known.delivery,
+        subject.forge,
+        subject.repository,
+        subject.number,
+        subject.head_sha,
+        subject.delivery,
         min(part.created for part in parts),
         parts,
     )
@@ -198,18 +199,18 @@ def _state(parts: tuple[RunPart, ...]) -> RunState:
     return parts[-1].state
 
 
-def _part(one: Any) -> RunPart:
-    ended = one.completed_at
-    begun = one.dequeued_at or one.created_at
+def _part(workflow: Any) -> RunPart:
+    ended = workflow.completed_at
+    begun = workflow.dequeued_at or workflow.created_at
     seconds = None if ended is None else round(max(0, ended - begun) / 1000, 3)
-    state = _STATES.get(str(one.status), "failed")
+    state = _STATES.get(str(workflow.status), "failed")
     return RunPart(
-        one.workflow_id,
-        one.name,
+        workflow.workflow_id,
+        workflow.name,
         state,
-        one.queue_name,
-        one.executor_id if state != "waiting" else None,
-        _time(one.created_at),
+        workflow.queue_name,
+        workflow.executor_id if state != "waiting" else None,
+        _time(workflow.created_at),
         None if ended is None else _time(ended),
         seconds,
     )
@@ -217,15 +218,14 @@ def _part(one: Any) -> RunPart:
 
 def _steps(client: RunsClient, part: RunPart) -> Iterator[StepRecord]:
     """The steps of a workflow; consecutive tries of a step are joined."""
-    recorded = (
+    steps = (
         step for step in client.list_workflow_steps(part.id) if isinstance(step["output"], Outcome)
     )
-    for name, tries in groupby(recorded, key=lambda step: str(step["function_name"])):
-        several = list(tries)
-        yield from _of_one_name(part.kind, name, several)
+    for name, tries in groupby(steps, key=lambda step: str(step["function_name"])):
+        yield from _steps_of_name(part.kind, name, list(tries))
 
 
-def _of_one_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]:
+def _steps_of_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]:
     """The steps among consecutive tries of one name: a step ends with a try that was final."""
     begun = 0
     for index, step in enumerate(tries):
@@ -297,7 +297,7 @@ def engine_figures(database: sa.Engine, living: Callable[[], Collection[str]]) -
 
 def queue_states(database: sa.Engine, now: float | None = None) -> dict[str, QueueState]:
     """The length and age of each queue; `now` is seconds since 1970."""
-    columns = _runs(database)
+    columns = workflow_columns(database)
     query = (
         sa.select(columns.queue_name, sa.func.count(), sa.func.min(columns.created_at))
         .where(columns.status == "ENQUEUED")
@@ -313,16 +313,10 @@ def queue_states(database: sa.Engine, now: float | None = None) -> dict[str, Que
 
 def run_states(database: sa.Engine) -> dict[str, int]:
     """The number of workflows in each state."""
-    columns = _runs(database)
+    columns = workflow_columns(database)
     query = sa.select(columns.status, sa.func.count()).group_by(columns.status)
     counts: dict[str, int] = dict.fromkeys(_STATES.values(), 0)
     with database.connect() as connection:
         for status, count in connection.execute(query):
             counts[_STATES.get(status, "failed")] += int(count)
     return counts
-
-
-def _runs(database: sa.Engine) -> Any:
-    schema = SCHEMA if database.dialect.name == "postgresql" else None
-    names = ("status", "queue_name", "created_at")
-    return sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c

@@ -39,7 +39,7 @@ _LEASES = sa.Table(
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Observation:
     renewed: float
     since: float
 
@@ -55,7 +55,7 @@ class Leases:
     lease: float = LEASE
     renewal: float = RENEWAL
     clock: Callable[[], float] = time.monotonic
-    _seen: dict[str, _Seen] = field(default_factory=dict, init=False)
+    _observations: dict[str, _Observation] = field(default_factory=dict, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
@@ -71,8 +71,8 @@ class Leases:
     def _add_column(self) -> None:
         """Add the column that older releases did not have."""
         table, column = _LEASES.name, _LEASES.c.builds.name
-        known = {one["name"] for one in sa.inspect(self.engine).get_columns(table)}
-        if column not in known:
+        names = {row["name"] for row in sa.inspect(self.engine).get_columns(table)}
+        if column not in names:
             # Another process may do the same just now.
             with contextlib.suppress(sa.exc.DBAPIError), self.engine.begin() as connection:
                 connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT"))
@@ -112,15 +112,15 @@ class Leases:
             ).all()
         now = self.clock()
         for row in rows:
-            known = self._seen.get(row.executor_id)
-            if known is None or known.renewed != row.renewed:
-                self._seen[row.executor_id] = _Seen(row.renewed, now)
+            observation = self._observations.get(row.executor_id)
+            if observation is None or observation.renewed != row.renewed:
+                self._observations[row.executor_id] = _Observation(row.renewed, now)
         return [
             row.executor_id
             for row in rows
             if row.over
             and row.executor_id != self.executor
-            and now - self._seen[row.executor_id].since >= self.lease
+            and now - self._observations[row.executor_id].since >= self.lease
         ]
 
     def living(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ class Leases:
             query = sa.select(_LEASES.c.executor_id, _LEASES.c.version)
             return {row.executor_id: row.version for row in connection.execute(query)}
 
-    def built(self) -> frozenset[BuildPlace]:
+    def build_places(self) -> frozenset[BuildPlace]:
         """The build places of living processes of this release."""
         query = (
             sa.select(_LEASES.c.builds)
@@ -148,17 +148,17 @@ class Leases:
 
         The claim expires after a lease's time; then another process may take over.
         """
-        free = sa.or_(_LEASES.c.taker.is_(None), _LEASES.c.taken < self._now() - self.lease)
+        unclaimed = sa.or_(_LEASES.c.taker.is_(None), _LEASES.c.taken < self._now() - self.lease)
         with self.engine.begin() as connection:
-            taken = connection.execute(
+            claimed = connection.execute(
                 sa.update(_LEASES)
                 .where(_LEASES.c.executor_id == executor)
                 .where(_LEASES.c.renewed < self._now() - self.lease)
-                .where(free)
+                .where(unclaimed)
                 .values(taker=self.executor, taken=self._now())
             ).rowcount
-        yield bool(taken)
-        if taken:
+        yield bool(claimed)
+        if claimed:
             self.forget(executor)
 
     def forget(self, executor: str) -> None:

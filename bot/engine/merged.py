@@ -57,11 +57,11 @@ class MergedChanges:
             return False
         with self._lock:
             check = self._newest_check(pull)
-            found = self._change(pull, check, tuple(files))
-            self._proposals.merged(found, named_opportunities(pull.title, pull.text))
-            if not (found.sources or found.effects):
+            change = self._change(pull, check, tuple(files))
+            self._proposals.merged(change, named_opportunities(pull.title, pull.text))
+            if not (change.sources or change.effects):
                 return False
-            self._record(found, check)
+            self._record(change, check)
             return True
 
     def pushed(self, change: MergedChange, opportunities: Iterable[str] = ()) -> None:
@@ -87,10 +87,10 @@ class MergedChanges:
         if record.narrowed or not record.result:
             return
         with self._lock:
-            known = self._history.merged_pull(record.forge, record.repository, record.number)
-            if known is None or known.head_sha != record.head_sha:
+            change = self._history.merged_pull(record.forge, record.repository, record.number)
+            if change is None or change.head_sha != record.head_sha:
                 return
-            measured = measured_change(known, record)
+            measured = measured_change(change, record)
             self._record(measured, record)
             self._proposals.merged(measured)
 
@@ -110,20 +110,20 @@ class MergedChanges:
     def _newest_check(self, pull: PullRequest) -> CheckRecord | None:
         """The newest final result of the head's check, else the newest predicted one."""
         records = self._store.checks_of(*pull.key.parts)
-        whole = (
+        checks = (
             self._store.check(record.id)
             for record in reversed(records)
             if record.head_sha == pull.head_sha and not record.narrowed
         )
-        found = [record for record in whole if record is not None and record.result]
-        final = (r for r in found if r.result and r.result["stage"] == "final")
-        return next(final, next(iter(found), None))
+        records = [record for record in checks if record is not None and record.result]
+        final = (r for r in records if r.result and r.result["stage"] == "final")
+        return next(final, next(iter(records), None))
 
     def _change(
         self, pull: PullRequest, check: CheckRecord | None, files: tuple[ForgeFile, ...]
     ) -> MergedChange:
         branch = (pull.key.forge, pull.key.repository, pull.base_ref)
-        bare = MergedChange(
+        change = MergedChange(
             *pull.key.parts,
             title=pull.title,
             author=pull.author,
@@ -137,7 +137,7 @@ class MergedChanges:
             documents=self._settings.documents_for(*branch),
             private=pull.private,
         )
-        return bare if check is None else measured_change(bare, check)
+        return change if check is None else measured_change(change, check)
 
 
 def built_from(settings: Settings, forge: str, repository: str, branch: str, default: str) -> bool:
@@ -170,7 +170,7 @@ class PushedCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pushed:
+class _Push:
     commits: tuple[PushedCommit, ...]
     content: str | None
     rewritten: bool
@@ -199,19 +199,19 @@ class Pushes:
         source = await forge.branch_source(event.repository, event.branch)
         mirror, limit = mirror_of(source, self._settings), self._settings.limits.fetch_seconds
         try:
-            pushed = await in_thread(
+            push = await in_thread(
                 limit, lambda: look(mirror, event.before, event.after, source.refs)
             )
         except TimeoutError as error:
             raise SurroundingsError(
                 f"What was pushed to {where} could not be fetched within {limit:.0f} s."
             ) from error
-        file = _file(event, documents, pushed.content, pushed.requests)
+        file = _file(event, documents, push.content, push.requests)
         await asyncio.to_thread(self._merged_changes.store_file, file)
-        if pushed.rewritten:
+        if push.rewritten:
             return True, f"{where} was created or rewritten: no commits are recorded."
         recorded = 0
-        for commit in pushed.commits:
+        for commit in push.commits:
             if await forge.pull_of(event.repository, event.branch, commit.sha) is None:
                 change = _change(event, commit, documents, received)
                 await asyncio.to_thread(self._merged_changes.pushed, change, commit.opportunities)
@@ -232,7 +232,7 @@ def mirror_of(source: Source, settings: Settings) -> GitMirror:
     )
 
 
-def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
+def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Push:
     """The commits of a push, and the branch's `.minimize.yaml` and request files after it.
 
     A branch that is new, or whose history was rewritten, has no new commits.
@@ -245,16 +245,16 @@ def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _
         text = content.decode("utf-8", "replace")
     requests = request_texts(mirror, after)
     if new or base != before:
-        return _Pushed((), text, rewritten=True, requests=requests)
-    listed = mirror.git("rev-list", "--first-parent", "--reverse", f"{before}..{after}")
-    shas = listed.decode().split()
+        return _Push((), text, rewritten=True, requests=requests)
+    output = mirror.git("rev-list", "--first-parent", "--reverse", f"{before}..{after}")
+    shas = output.decode().split()
     if len(shas) > MOST_COMMITS:
         pairs = [(before, after)]
     else:
         pairs = list(zip([before, *shas], shas, strict=False))
     commits = (_commit(mirror, parent, sha) for parent, sha in pairs)
-    whole = tuple(c for c in commits if c.sources)
-    return _Pushed(whole, text, rewritten=False, requests=requests)
+    packaged = tuple(commit for commit in commits if commit.sources)
+    return _Push(packaged, text, rewritten=False, requests=requests)
 
 
 def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
@@ -272,12 +272,12 @@ def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
             # A changed file beside a spec (a patch) counts if the spec names it.
             if path in changed or any(name in text for name in neighbours or ()):
                 names.append(_name(text, path))
-    gone = sorted(path for path in changed - set(specs) if path.endswith(".spec"))
+    deleted = sorted(changed - set(specs))
     log = mirror.git("log", "-1", "--format=%s%n%an%n%b", sha).decode("utf-8", "replace")
     title, author, text = log.split("\n", 2)
-    sources = tuple(dict.fromkeys((*names, *_stems(gone))))
-    named = named_opportunities(title, text[:_MOST_BYTES])
-    return PushedCommit(sha, title, author, sources, named)
+    sources = tuple(dict.fromkeys((*names, *sources_of(deleted))))
+    opportunities = named_opportunities(title, text[:_MOST_BYTES])
+    return PushedCommit(sha, title, author, sources, opportunities)
 
 
 def _folder(path: str) -> str:
@@ -286,12 +286,8 @@ def _folder(path: str) -> str:
 
 def _name(text: str, path: str) -> str:
     """The spec's Name if it has no macros, else the file's name: nothing is evaluated here."""
-    found = _NAME.search(text)
-    return found[1] if found else PurePosixPath(path).stem
-
-
-def _stems(paths: Iterable[str]) -> list[str]:
-    return [PurePosixPath(path).stem for path in paths]
+    match = _NAME.search(text)
+    return match[1] if match else PurePosixPath(path).stem
 
 
 def _file(

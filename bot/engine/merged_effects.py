@@ -53,9 +53,9 @@ def measured_change(change: MergedChange, check: CheckRecord) -> MergedChange:
 
 def _effect(image: ImageResult) -> MergedEffect:
     names = {
-        **{one.name: "changed" for one in image.changed_packages},
-        **{one.nevra.name: "went" for one in image.removed},
-        **{one.package.nevra.name: "came" for one in image.added},
+        **{package.name: "changed" for package in image.changed_packages},
+        **{package.nevra.name: "went" for package in image.removed},
+        **{package.package.nevra.name: "came" for package in image.added},
     }
     return MergedEffect(
         image.key,
@@ -92,15 +92,15 @@ def accepted_growth(
             accepted_by=decision.user,
             reason=decision.reason,
             url=decision.url or change.url,
-            objective=objective_id(one.id, *place, one.name),
+            objective=objective_id(objective.id, *place, objective.name),
             key=_key_in_history(change, image.key, result.requests),
-            metric=one.metric,
-            before=one.before,
-            value=one.value,
-            limit=one.bound,
+            metric=objective.metric,
+            before=objective.before,
+            value=objective.value,
+            limit=objective.bound,
             private=change.private,
         )
         for image in result.images
-        for one in image.objectives
-        if one.worse and one.met is False
+        for objective in image.objectives
+        if objective.worse and objective.met is False
     )

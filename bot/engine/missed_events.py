@@ -134,16 +134,18 @@ class MissedEvents:
         place = (forge.name, repository.name)
         looked = await asyncio.to_thread(self._repositories.read_until, *place)
         until = utc_text(datetime.fromtimestamp(started - self._fresh, UTC))
-        found: list[NewDelivery] = []
+        deliveries: list[NewDelivery] = []
         try:
-            found += await self._comments(forge, place, pulls, looked or repository.since, until)
-            found += await self._pushes(forge, place, newest.values())
+            deliveries += await self._comments(
+                forge, place, pulls, looked or repository.since, until
+            )
+            deliveries += await self._pushes(forge, place, newest.values())
         except (ForgeGoneError, ForgeRefusedError) as error:
             if isinstance(error, ForgeRefusedError) and error.wait:
                 raise
             LOG.info("events of %s cannot be read: %s", repository.name, error)
         await asyncio.to_thread(self._repositories.record_read_until, *place, until)
-        return found
+        return deliveries
 
     async def _comments(
         self,
@@ -167,33 +169,33 @@ class MissedEvents:
                 len(changed) - _MOST_PULLS,
                 _MOST_PULLS,
             )
-        found = []
+        deliveries = []
         for pull in changed[:_MOST_PULLS]:
             key = PullRequestKey(*place, pull.number)
-            found += [
+            deliveries += [
                 comment_delivery(comment)
                 for comment in await forge.comments_since(key, since)
                 if WORD in comment.body and moment(comment.updated) < moment(until)
             ]
-        return found
+        return deliveries
 
     async def _pushes(
         self, forge: Forge, place: tuple[str, str], checks: Iterable[NewestCheck]
     ) -> list[NewDelivery]:
         """The deliveries of moves of open pull requests' base branches since their last known
         tips."""
-        known = {
-            one.base_ref: one.base_sha
-            for one in sorted(checks, key=lambda one: one.created)
-            if not one.over and one.base_ref and one.base_sha
+        tips = {
+            check.base_ref: check.base_sha
+            for check in sorted(checks, key=lambda one: one.created)
+            if not check.over and check.base_ref and check.base_sha
         }
-        found = []
-        for branch, before in list(known.items())[:_MOST_BRANCHES]:
-            read = await asyncio.to_thread(self._repositories.branch_read, *place, branch)
-            moved = await forge.moved(place[1], branch, read or before)
-            if moved is not None:
-                found.append(push_delivery(moved))
-        return found
+        deliveries = []
+        for branch, before in list(tips.items())[:_MOST_BRANCHES]:
+            tip = await asyncio.to_thread(self._repositories.branch_read, *place, branch)
+            push = await forge.moved(place[1], branch, tip or before)
+            if push is not None:
+                deliveries.append(push_delivery(push))
+        return deliveries
 
 
 class MovedBases:
@@ -213,14 +215,14 @@ class MovedBases:
         if not checks:
             return 0
         pulls = {
-            one.number: one
-            for one in await forge.open_pulls(event.repository)
-            if one.base_ref == event.branch
+            pull.number: pull
+            for pull in await forge.open_pulls(event.repository)
+            if pull.base_ref == event.branch
         }
         current = [c for c in checks if _is_current(c, pulls.get(c.number), event.after)]
         if not current:
             return 0
-        keys = [PullRequestKey(event.forge, event.repository, one.number) for one in current]
+        keys = [PullRequestKey(event.forge, event.repository, check.number) for check in current]
         sources = [await forge.source(key, event.branch) for key in keys]
         mirror, limit = mirror_of(sources[0], self._settings), self._settings.limits.fetch_seconds
         refs = [tuple(source.refs) for source in sources]
@@ -233,16 +235,18 @@ class MovedBases:
                 f"What was pushed to {event.branch} of {event.repository} could not be fetched"
                 f" within {limit:.0f} s."
             ) from error
-        found = [_moved(check, event) for check in stale]
-        if found:
-            await asyncio.to_thread(self._store.add_deliveries, found)
-        return len(found)
+        deliveries = [_moved(check, event) for check in stale]
+        if deliveries:
+            await asyncio.to_thread(self._store.add_deliveries, deliveries)
+        return len(deliveries)
 
     def _checks(self, event: PushEvent) -> list[NewestCheck]:
         """The newest check of each open pull request into the branch, except stopped ones."""
         newest = self._repositories.newest_checks(event.forge, event.repository)
-        ours = (one for one in newest.values() if one.base_ref == event.branch and not one.over)
-        return [one for one in ours if one.stage != "stopped"]
+        open_checks = (
+            check for check in newest.values() if check.base_ref == event.branch and not check.over
+        )
+        return [check for check in open_checks if check.stage != "stopped"]
 
 
 def _is_current(check: NewestCheck, pull: OpenPull | None, tip: str) -> bool:
@@ -254,15 +258,15 @@ def out_of_date(
 ) -> list[NewestCheck]:
     """Those of `checks`, each with the refs of its commits, that a push makes out of date."""
     files: dict[str, bool] = {}
-    found = []
+    stale = []
     for check, refs in checks:
         before = mirror.fetch(check.head_sha, check.base_sha, refs=refs)
         after = mirror.fetch(check.head_sha, event.after, refs=refs)
         if check.base_sha not in files:
             files[check.base_sha] = _changes_file(mirror, check.base_sha, event.after)
         if files[check.base_sha] or before != after:
-            found.append(check)
-    return found
+            stale.append(check)
+    return stale
 
 
 def _changes_file(mirror: GitMirror, before: str, after: str) -> bool:

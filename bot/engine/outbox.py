@@ -102,10 +102,10 @@ class Outbox:
     def _row(self, subject: Subject) -> StoredRow | None:
         columns = (OUTBOX.c.body, OUTBOX.c.revision, OUTBOX.c.version)
         with transaction(self._engine) as connection:
-            found = connection.execute(
+            fields = connection.execute(
                 sa.select(*columns).where(OUTBOX.c.id == subject.id)
             ).one_or_none()
-        return None if found is None else StoredRow(*found)
+        return None if fields is None else StoredRow(*fields)
 
     def _write(
         self,
@@ -126,8 +126,8 @@ class Outbox:
                 values["version"] = row.version + 1
             same = (OUTBOX.c.id == subject.id) & (OUTBOX.c.revision == row.revision)
             with transaction(self._engine) as connection:
-                done = connection.execute(sa.update(OUTBOX).where(same).values(values))
-                return bool(done.rowcount)
+                update = connection.execute(sa.update(OUTBOX).where(same).values(values))
+                return bool(update.rowcount)
         names = ("kind", "forge", "repository", "number", "name")
         values |= {name: getattr(subject, name) for name in names}
         values |= {"id": subject.id, "revision": 1, "version": int(shown), "seen": 0}
@@ -158,10 +158,10 @@ class Outbox:
         query = sa.select(OUTBOX.c.id).where(wanted).order_by(OUTBOX.c.due).limit(most)
         with transaction(self._engine) as connection:
             ids = list(connection.execute(query).scalars())
-        return [claim for one in ids if (claim := self._claim(one, wanted)) is not None]
+        return [claim for row_id in ids if (claim := self._claim(row_id, wanted)) is not None]
 
     def _claim(self, row_id: str, wanted: sa.ColumnElement[bool]) -> Claim | None:
-        mine = {"holder": self._holder, "held_until": self._now + self._lease}
+        lease = {"holder": self._holder, "held_until": self._now + self._lease}
         with transaction(self._engine) as connection:
             before = connection.execute(
                 sa.select(OUTBOX.c.holder).where(OUTBOX.c.id == row_id)
@@ -170,7 +170,7 @@ class Outbox:
             row = connection.execute(
                 sa.update(OUTBOX)
                 .where(OUTBOX.c.id == row_id, wanted)
-                .values(mine)
+                .values(lease)
                 .returning(OUTBOX, failing.label("failing"))
             ).one_or_none()
         if row is None:
@@ -181,11 +181,11 @@ class Outbox:
         except ValueError:
             # One unreadable row must not block the others.
             LOG.exception("%s cannot be read, and is not written", row.id)
-            this = OUTBOX.c.id == row.id
-            unread = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
+            same_row = OUTBOX.c.id == row.id
+            values = {"seen": row.version, "look_at": None, "problem": "It cannot be read."}
             with transaction(self._engine) as connection:
                 connection.execute(
-                    sa.update(OUTBOX).where(this).values(**unread, holder=None, held_until=0.0)
+                    sa.update(OUTBOX).where(same_row).values(**values, holder=None, held_until=0.0)
                 )
             return None
         return Claim(
@@ -202,11 +202,11 @@ class Outbox:
     def renew(self, claims: Collection[Claim]) -> set[str]:
         """Renew claims; return the subjects' ids of those that this process still holds."""
         ids = [claim.subject.id for claim in claims]
-        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.holder == self._holder)
+        held = OUTBOX.c.id.in_(ids) & (OUTBOX.c.holder == self._holder)
         with transaction(self._engine) as connection:
             renewed = connection.execute(
                 sa.update(OUTBOX)
-                .where(mine, OUTBOX.c.held_until >= self._now)
+                .where(held, OUTBOX.c.held_until >= self._now)
                 .values(held_until=self._now + self._lease)
                 .returning(OUTBOX.c.id)
             ).scalars()
@@ -219,10 +219,10 @@ class Outbox:
         can arrive any more.
         """
         later = self._now + SETTLED if claim.taken_over else sa.null()
-        done = {"seen": claim.version, "seen_at": self._now, "look_at": later, "problem": None}
+        values = {"seen": claim.version, "seen_at": self._now, "look_at": later, "problem": None}
         if claim.taken_over:
-            done["due"] = later
-        self._release(claim, done | {"attempts": 0, "failing_since": None, "refusals": 0})
+            values["due"] = later
+        self._release(claim, values | {"attempts": 0, "failing_since": None, "refusals": 0})
 
     def drop(self, claim: Claim, reason: str) -> None:
         """Give up this version, for `reason`, and release it; a newer version is tried again."""
@@ -230,24 +230,24 @@ class Outbox:
 
     def postpone(self, claim: Claim, problem: str, pause: float) -> None:
         """Record a failed try, and release the claim for the next in `pause` seconds."""
-        tried: dict[str, object] = {
+        values: dict[str, object] = {
             "attempts": OUTBOX.c.attempts + 1,
             "failing_since": sa.func.coalesce(OUTBOX.c.failing_since, self._now),
             "problem": problem,
         }
         if pause:
-            tried["due"] = self._now + pause
-        self._release(claim, tried)
+            values["due"] = self._now + pause
+        self._release(claim, values)
 
     def refuse(self, claim: Claim, problem: str, pause: float) -> None:
         """Record a refused try as `postpone` does; it counts if the last counted one is a day
         old."""
         day_old = sa.func.coalesce(OUTBOX.c.refused_at, 0.0) < self._now - _DAY
-        mine = (OUTBOX.c.id == claim.subject.id) & (OUTBOX.c.holder == self._holder)
+        held = (OUTBOX.c.id == claim.subject.id) & (OUTBOX.c.holder == self._holder)
         with transaction(self._engine) as connection:
             connection.execute(
                 sa.update(OUTBOX)
-                .where(mine, day_old)
+                .where(held, day_old)
                 .values(refusals=OUTBOX.c.refusals + 1, refused_at=self._now)
             )
         self.postpone(claim, problem, pause)
@@ -257,22 +257,22 @@ class Outbox:
         self._release(claim, {"look_at": self._now, "due": self._now})
 
     def _release(self, claim: Claim, values: dict[str, object]) -> None:
-        this = OUTBOX.c.id == claim.subject.id
+        same_row = OUTBOX.c.id == claim.subject.id
         # A newer version keeps its own due time: the pause is for the version that was tried.
         if "due" in values:
             newer = OUTBOX.c.version > claim.version
             values["due"] = sa.case((newer, OUTBOX.c.due), else_=values["due"])
         with transaction(self._engine) as connection:
-            done = connection.execute(
+            update = connection.execute(
                 sa.update(OUTBOX)
-                .where(this, OUTBOX.c.holder == self._holder)
+                .where(same_row, OUTBOX.c.holder == self._holder)
                 .values(**values, holder=None, held_until=0.0)
             )
-            if done.rowcount == 0:
+            if update.rowcount == 0:
                 # The claim had expired, and another holder's write may have been overwritten.
                 LOG.warning("%s: the claim was lost while it was written", claim.subject.id)
                 later = {"look_at": self._now + 1.0, "due": self._now + 1.0}
-                connection.execute(sa.update(OUTBOX).where(this).values(later))
+                connection.execute(sa.update(OUTBOX).where(same_row).values(later))
 
     # What is left
 
@@ -285,9 +285,9 @@ class Outbox:
 
     def forget_repository(self, forge: str, repository: str) -> int:
         """Delete the rows of a repository that was removed; return their number."""
-        these = (OUTBOX.c.forge == forge) & (OUTBOX.c.repository == repository)
+        rows = (OUTBOX.c.forge == forge) & (OUTBOX.c.repository == repository)
         with transaction(self._engine) as connection:
-            return int(connection.execute(sa.delete(OUTBOX).where(these)).rowcount)
+            return int(connection.execute(sa.delete(OUTBOX).where(rows)).rowcount)
 
     def backlog(self) -> dict[str, Backlog]:
         """The number and age of unwritten rows, by forge."""
@@ -302,9 +302,11 @@ class Outbox:
 
     def settled(self) -> bool:
         """Return whether no row is unwritten or due to be compared."""
-        now = (OUTBOX.c.version > OUTBOX.c.seen) | (OUTBOX.c.look_at <= self._now)
+        pending = (OUTBOX.c.version > OUTBOX.c.seen) | (OUTBOX.c.look_at <= self._now)
         with transaction(self._engine) as connection:
-            return connection.execute(sa.select(OUTBOX.c.id).where(now).limit(1)).first() is None
+            return (
+                connection.execute(sa.select(OUTBOX.c.id).where(pending).limit(1)).first() is None
+            )
 
     def problem(self, subject: Subject) -> str:
         """The problem of the last try at `subject`; empty if there is none."""

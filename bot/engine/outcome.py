@@ -49,12 +49,14 @@ async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]
         )
 
 
-async def measured(name: str, number: int, call: Callable[[], Awaitable[Outcome[T]]]) -> Outcome[T]:
+async def _measure_try(
+    name: str, number: int, call: Callable[[], Awaitable[Outcome[T]]]
+) -> Outcome[T]:
     """Make the try `number` (from 1) of a step, with logs, metrics and a trace under its name."""
     started = time.monotonic()
-    with working_on(step=name), span(name, {"step.try": number}) as recorded:
+    with working_on(step=name), span(name, {"step.try": number}) as step_span:
         outcome = await call()
-        recorded.set_attribute("step.outcome", outcome.kind)
+        step_span.set_attribute("step.outcome", outcome.kind)
     STEP_SECONDS.labels(name).observe(time.monotonic() - started)
     STEP_TRIES.labels(name, outcome.kind).inc()
     if number > 1:
@@ -111,7 +113,7 @@ async def attempt(
         number += 1
         options: StepOptions = {"name": name, "preemptible": True}
         outcome: Outcome[T] = await DBOS.run_step_async(
-            options, measured, name, number, lambda: outcome_of(doing, call)
+            options, _measure_try, name, number, lambda: outcome_of(doing, call)
         )
         if outcome.kind == "died" and died:
             outcome = Outcome("stop", what=outcome.what, hint=_NO_THIRD_TRY)

@@ -111,7 +111,7 @@ class Processes:
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
         self._busy: dict[ComputeProcess, str] = {}
-        self._ended: dict[str, float] = {}
+        self._end_times: dict[str, float] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = threading.Event()
         COMPUTE_PROCESSES.labels("busy").set_function(lambda: len(self._busy))
@@ -131,10 +131,10 @@ class Processes:
         """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
         free = self._slots[slot]
         await free.acquire()
-        process = await self._started(run, about, free, low=slot == "emulated")
+        process = await self._start(run, about, free, low=slot == "emulated")
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._watched(process, work, accepts_large)
+                answer = await self._watch(process, work, accepts_large)
         except BaseException as error:
             if process.alive and _is_answer(error):
                 self._release(process, about, free)
@@ -144,33 +144,33 @@ class Processes:
         self._release(process, about, free)
         return answer
 
-    async def _started(
+    async def _start(
         self, run: str, about: str, free: asyncio.Semaphore, *, low: bool
     ) -> ComputeProcess:
         """A process for a run; frees the slot if none starts or the caller is cancelled."""
-        taking = asyncio.ensure_future(asyncio.to_thread(self._acquire, run, about, low=low))
+        acquisition = asyncio.ensure_future(asyncio.to_thread(self._acquire, run, about, low=low))
 
-        def give_back(taken: asyncio.Future[ComputeProcess]) -> None:
-            if not taken.cancelled() and taken.exception() is None:
-                self._put_back(taken.result(), about)
+        def give_back(future: asyncio.Future[ComputeProcess]) -> None:
+            if not future.cancelled() and future.exception() is None:
+                self._put_back(future.result(), about)
             free.release()
 
         try:
-            return await asyncio.shield(taking)
+            return await asyncio.shield(acquisition)
         except BaseException:
             # If it is still being started, another run will use it.
-            taking.add_done_callback(give_back)
+            acquisition.add_done_callback(give_back)
             raise
 
     def end(self, run: str) -> None:
         """See `Computing.end`."""
         with self._lock:
             now = self._clock()
-            self._ended = {r: t for r, t in self._ended.items() if now - t < _REMEMBERED}
-            self._ended[run] = now
+            self._end_times = {r: t for r, t in self._end_times.items() if now - t < _REMEMBERED}
+            self._end_times[run] = now
             processes = [process for process, other in self._busy.items() if other == run]
         for process in processes:
-            process.end(_stopped(run))
+            process.end(_stop_error(run))
 
     async def warm_up(self) -> None:
         """See `Computing.warm_up`."""
@@ -184,24 +184,26 @@ class Processes:
         """See `Computing.drop_idle`."""
         before = self._clock() - self._idle_seconds
         with self._lock:
-            dropped = [one for one in self._idle if one.since < before or not one.process.alive]
-            self._idle = [one for one in self._idle if one not in dropped]
-        for one in dropped:
-            one.process.end(_stopped("What was idle"))
-        return len(dropped)
+            unused = [
+                entry for entry in self._idle if entry.since < before or not entry.process.alive
+            ]
+            self._idle = [entry for entry in self._idle if entry not in unused]
+        for entry in unused:
+            entry.process.end(_stop_error("What was idle"))
+        return len(unused)
 
     def close(self) -> None:
         """See `Computing.close`."""
         self._closed.set()
         with self._lock:
-            processes = [*self._busy, *(one.process for one in self._idle)]
+            processes = [*self._busy, *(entry.process for entry in self._idle)]
             self._idle = []
         for process in processes:
-            process.end(_stopped("The bot"))
+            process.end(_stop_error("The bot"))
 
     def _resident_bytes(self) -> int:
         with self._lock:
-            processes = [*self._busy, *(one.process for one in self._idle)]
+            processes = [*self._busy, *(entry.process for entry in self._idle)]
         return sum(process.resident_bytes() for process in processes)
 
     def _send_signs(self) -> None:
@@ -216,29 +218,29 @@ class Processes:
         """An idle process of that priority for a run, preferably one that last worked on `about`; a
         new one if none is idle."""
         with self._lock:
-            self._refuse_ended(run)
-            self._idle = [one for one in self._idle if one.process.alive]
-            idle = [one for one in self._idle if one.process.low == low]
-            warm = [one for one in idle if one.about == about]
+            self._refuse_stopped(run)
+            self._idle = [entry for entry in self._idle if entry.process.alive]
+            idle = [entry for entry in self._idle if entry.process.low == low]
+            warm = [entry for entry in idle if entry.about == about]
             if idle:
                 # If none is warm, the longest idle one.
-                chosen = warm[-1] if warm else idle[0]
-                self._idle.remove(chosen)
-                self._busy[chosen.process] = run
-                return chosen.process
+                entry = warm[-1] if warm else idle[0]
+                self._idle.remove(entry)
+                self._busy[entry.process] = run
+                return entry.process
         process = ComputeProcess(self._make_checker, self._log_format, low=low)
         with self._lock:
             self._busy[process] = run
-            stopped = run in self._ended
+            stopped = run in self._end_times
         if stopped:
-            process.end(_stopped(run))
+            process.end(_stop_error(run))
         return process
 
-    def _refuse_ended(self, run: str) -> None:
-        if run in self._ended:
-            raise _stopped(run)
+    def _refuse_stopped(self, run: str) -> None:
+        if run in self._end_times:
+            raise _stop_error(run)
 
-    async def _watched(
+    async def _watch(
         self, process: ComputeProcess, work: Work[T], accepts_large: AcceptsLarge | None
     ) -> T:
         """The answer of `work`; the process is ended if it takes more memory than the limit."""
@@ -251,9 +253,11 @@ class Processes:
                 return call.result()
             used = process.resident_bytes()
             if used > self._memory:
-                what = f"The process that computes this took {used / 1e6:.0f} MB of memory,"
-                may = f"{what} more than the {self._memory / 1e6:.0f} MB that it may use."
-                await asyncio.to_thread(process.end, ProcessEndedError(may))
+                problem = (
+                    f"The process that computes this took {used / 1e6:.0f} MB of memory,"
+                    f" more than the {self._memory / 1e6:.0f} MB that it may use."
+                )
+                await asyncio.to_thread(process.end, ProcessEndedError(problem))
 
     def _release(self, process: ComputeProcess | None, about: str, free: asyncio.Semaphore) -> None:
         if process is not None:
@@ -273,7 +277,7 @@ class Processes:
 
         async def end() -> None:
             try:
-                await asyncio.to_thread(process.end, _stopped(run))
+                await asyncio.to_thread(process.end, _stop_error(run))
             finally:
                 self._release(process, "", free)
 
@@ -293,7 +297,7 @@ def _from_thread(accepts_large: AcceptsLarge) -> Callable[[], bool]:
     return lambda: asyncio.run_coroutine_threadsafe(accepted(), loop).result(_DECIDING)
 
 
-def _stopped(what: str) -> MinimizeError:
+def _stop_error(what: str) -> MinimizeError:
     return RunStoppedError(f"{what} was stopped.")
 
 

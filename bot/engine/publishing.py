@@ -64,11 +64,13 @@ class Publisher:
         if self._silent(job.key, job.base_ref):
             return
         if job.narrowed:
-            await self._comment(job.key, job.answers, lambda known: known.begun(job.id))
+            await self._comment(job.key, job.answers, lambda comment: comment.begun(job.id))
             return
-        await self._statuses(job.key, job.head_sha, lambda all_: all_.begun(job.number, job.id))
-        await self._comment(job.key, COMMENT_MARKER, lambda known: known.begun(job.id))
-        await self._suggestions(job, lambda known: known.begun(job.id))
+        await self._statuses(
+            job.key, job.head_sha, lambda statuses: statuses.begun(job.number, job.id)
+        )
+        await self._comment(job.key, COMMENT_MARKER, lambda comment: comment.begun(job.id))
+        await self._suggestions(job, lambda suggestions: suggestions.begun(job.id))
 
     async def queued(self, job: CheckJob) -> None:
         """Record that the check waits for its turn, unless the commit has a result."""
@@ -92,7 +94,7 @@ class Publisher:
         notes = () if result is None else annotations_of(await self._result(result))
         report = self._report(job, state, title, summary, notes)
         wanted = DesiredStatus(job.number, job.id, phase, report)
-        await self._statuses(job.key, job.head_sha, lambda all_: all_.recorded(wanted))
+        await self._statuses(job.key, job.head_sha, lambda statuses: statuses.recorded(wanted))
 
     async def withdraw(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
         """Record in the status that the check was stopped. A status that had concluded stays."""
@@ -100,7 +102,7 @@ class Publisher:
             return
         report = self._report(job, state, title, summary)
         wanted = DesiredStatus(job.number, job.id, Phase.WITHDRAWN, report)
-        await self._statuses(job.key, job.head_sha, lambda all_: all_.withdrawn(wanted))
+        await self._statuses(job.key, job.head_sha, lambda statuses: statuses.withdrawn(wanted))
 
     async def end_hold(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
         """Record the status of an obsolete check that waited for its quota, if the commit has
@@ -112,12 +114,14 @@ class Publisher:
         await self._statuses(
             job.key,
             job.head_sha,
-            lambda all_: all_ if all_.of(job.number) is None else all_.withdrawn(wanted),
+            lambda statuses: (
+                statuses if statuses.of(job.number) is None else statuses.withdrawn(wanted)
+            ),
         )
 
     async def closed(self, key: PullRequestKey, sha: str) -> None:
         """Ignore a closed pull request's status if open pull requests have the same commit."""
-        await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))
+        await self._statuses(key, sha, lambda statuses: statuses.closed(key.number, over=True))
 
     async def forget_repository(self, forge: str, repository: str) -> None:
         """Drop the desired states of a removed repository."""
@@ -131,7 +135,7 @@ class Publisher:
             return
         wanted = DesiredStatus(key.number, report.check, Phase.CONCLUDED, report)
         await self._statuses(
-            key, sha, lambda all_: all_.begun(key.number, report.check).recorded(wanted)
+            key, sha, lambda statuses: statuses.begun(key.number, report.check).recorded(wanted)
         )
 
     async def comment(self, job: CheckJob, phase: Phase, result: str) -> None:
@@ -142,46 +146,48 @@ class Publisher:
         """
         if self._silent(job.key, job.base_ref):
             return None
-        found = await self._result(result)
-        if found.stage != "final" and not self._edits_comments(job.forge):
+        document = await self._result(result)
+        if document.stage != "final" and not self._edits_comments(job.forge):
             return None
-        found = with_log_addresses(found, lambda number: self._links.log(job, number))
+        document = with_log_addresses(document, lambda number: self._links.log(job, number))
         if job.narrowed:
-            return await self._record(job, phase, job.answers, self._narrowed(job, found))
-        if found.stage == "final":
-            await self._suggest(job, phase, found)
-        needed = comment_needed(found)
-        if found.judged == "neutral" and not needed:
+            return await self._record(job, phase, job.answers, self._narrowed(job, document))
+        if document.stage == "final":
+            await self._suggest(job, phase, document)
+        needed = comment_needed(document)
+        if document.judged == "neutral" and not needed:
             # Not evaluated: an earlier comment may still be true, so it is left.
             return None
         render = render_comment if needed else render_nothing_any_more
-        body = render(found, page_url=self._links.page(job), chat=True)
+        body = render(document, page_url=self._links.page(job), chat=True)
         return await self._record(job, phase, COMMENT_MARKER, body, create=needed)
 
-    async def _suggest(self, job: CheckJob, phase: Phase, found: CheckResult) -> None:
+    async def _suggest(self, job: CheckJob, phase: Phase, document: CheckResult) -> None:
         """Record the suggestions on lines of the diff; none if the settings switch them off."""
         rule = self._settings.rule_for(*job.key.parts[:2], job.base_ref)
-        wanted = offered(found) if rule is None or rule.suggestions else ()
-        lines = tuple(line_suggestion(one) for one in wanted)
-        made = DesiredSuggestions(
+        wanted = offered(document) if rule is None or rule.suggestions else ()
+        lines = tuple(line_suggestion(suggestion) for suggestion in wanted)
+        suggestions = DesiredSuggestions(
             lines, check=job.id, phase=phase, head_sha=job.head_sha, base_ref=job.base_ref
         )
-        await self._suggestions(job, lambda known: known.recorded(made))
+        await self._suggestions(job, lambda earlier: earlier.recorded(suggestions))
 
     async def decline(self, key: PullRequestKey, edit: str) -> None:
         """Withdraw the suggestions of a declined edit; later checks do not make them again."""
         empty = DesiredSuggestions()
-        await self._change(Subject.suggestions(key), empty, lambda known: known.without(edit))
+        await self._change(
+            Subject.suggestions(key), empty, lambda suggestions: suggestions.without(edit)
+        )
 
-    def _narrowed(self, job: CheckJob, found: CheckResult) -> str:
+    def _narrowed(self, job: CheckJob, document: CheckResult) -> str:
         """The comment of a narrowed check; the usual comment is about all images."""
         # Its marker is longer than the one that the renderer counts.
         limit = COMMENT_LIMIT - len(job.answers)
         page, about = (
             self._links.page(job),
-            narrowed_to(job.workloads, job.arches, found, [other.name for other in job.others]),
+            narrowed_to(job.workloads, job.arches, document, [other.name for other in job.others]),
         )
-        body = render_comment(found, page_url=page, chat=True, about=about, limit=limit)
+        body = render_comment(document, page_url=page, chat=True, about=about, limit=limit)
         return body.replace(COMMENT_MARKER, job.answers, 1)
 
     async def answer(self, job: CheckJob, text: str) -> None:
@@ -196,7 +202,7 @@ class Publisher:
         """Make `reply` the answer to its user's question: records of earlier ones are then
         ignored."""
         if not self._silent(job.key, job.base_ref):
-            await self._comment(job.key, reply.marker, lambda known: known.begun(reply.comment))
+            await self._comment(job.key, reply.marker, lambda comment: comment.begun(reply.comment))
 
     async def reply(self, job: CheckJob, reply: Reply, body: str) -> None:
         """Record the answer to a comment; it replaces an earlier one to the same question."""
@@ -204,7 +210,7 @@ class Publisher:
             return
         wanted = DesiredComment(reply.marker, body, check=reply.comment)
         await self._comment(
-            job.key, reply.marker, lambda known: known.recorded(wanted), reply.comment
+            job.key, reply.marker, lambda comment: comment.recorded(wanted), reply.comment
         )
 
     async def react(self, job: CheckJob, reply: Reply) -> None:
@@ -251,7 +257,7 @@ class Publisher:
         wanted = DesiredComment(marker, body, create, check=job.id, phase=phase)
         if not job.narrowed:
             wanted = replace(wanted, head_sha=job.head_sha, base_ref=job.base_ref)
-        await self._comment(job.key, marker, lambda known: known.recorded(wanted), job.id)
+        await self._comment(job.key, marker, lambda comment: comment.recorded(wanted), job.id)
 
     async def _statuses(
         self,

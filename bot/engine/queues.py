@@ -1,7 +1,7 @@
-"""The queues: priorities of runs, and wake-ups of the threads that claim them. For each queue DBOS
-has a thread that polls for work at an interval.
+"""The queues: priorities of runs, and wake-ups of the threads that claim them.
 
-Here the wait ends early when a process has queued work or a slot became free.
+For each queue DBOS has a thread that polls for work at an interval. Here its wait ends early when a
+process has queued work or a slot became free.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from dbos import DBOS, _dbos, _workflow_commands
 from dbos._queue import queue_worker_thread
 
-from bot.engine.database import SCHEMA
+from bot.engine.database import transaction, workflow_columns
 from bot.engine.job import CheckJob, Urgency, run_prefix
 from bot.engine.takeover import APPLICATION, engine_client
 from bot.engine.wakeups import QUEUED, Wakeups
-from bot.errors import SurroundingsError
 
 # More than the open pull requests of one server's repositories; waiting runs mostly sleep.
 MOST_WAITING = 1000
@@ -51,12 +50,6 @@ class Queues:
         self._database = database
         self._wakeups = wakeups
         self._stops: list[_WakeableEvent] = []
-        schema = SCHEMA if database.dialect.name == "postgresql" else None
-        self._runs = sa.table(
-            "workflow_status",
-            *(sa.column(name) for name in ("workflow_uuid", "status", "queue_name", "priority")),
-            schema=schema,
-        )
 
     def listen(self, url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
         """Have `DBOS.launch` claim work of the queues `listening`, at most `limits` of each at a
@@ -80,10 +73,10 @@ class Queues:
         finally:
             client.destroy()
         self._stops = [_WakeableEvent() for _ in listening]
-        named = dict(zip(listening, self._stops, strict=True))
+        events = dict(zip(listening, self._stops, strict=True))
 
         def claim(stop: threading.Event, dbos: DBOS) -> None:
-            _claim(stop, dbos, named)
+            _claim(stop, dbos, events)
 
         # DBOS's own thread polls for new queues each second, and offers no wake-up.
         setattr(_dbos, "queue_thread", claim)  # noqa: B010  (mypy: it is not exported)
@@ -109,10 +102,11 @@ class Queues:
         """The priority of a repository's next run (the lowest runs first): repositories take turns.
 
         It is behind the repository's own waiting runs, and not before the first waiting run of all.
+        SurroundingsError if the database does not answer.
         """
         low, high = _RANGES[urgency]
         prefix = run_prefix(job.key)
-        runs = self._runs.c
+        runs = workflow_columns(self._database)
         own = sa.case((sa.func.substr(runs.workflow_uuid, 1, len(prefix)) == prefix, runs.priority))
         waiting = (
             sa.select(sa.func.min(runs.priority), sa.func.max(own))
@@ -121,34 +115,29 @@ class Queues:
         )
 
         def look() -> int:
-            try:
-                with self._database.connect() as connection:
-                    first, last = connection.execute(waiting).one()
-            except sa.exc.SQLAlchemyError as error:
-                raise SurroundingsError(
-                    f"The engine's database does not answer: {error}."
-                ) from error
+            with transaction(self._database) as connection:
+                first, last = connection.execute(waiting).one()
             return min(max(first or low, (last or low - 1) + 1), high)
 
         return await asyncio.to_thread(look)
 
 
-def _claim(stop: threading.Event, dbos: DBOS, named: Mapping[str, _WakeableEvent]) -> None:
+def _claim(stop: threading.Event, dbos: DBOS, events: Mapping[str, _WakeableEvent]) -> None:
     """Claim work in a thread for each queue until `stop`; replaces DBOS's function."""
     threads = []
-    for name, own in named.items():
+    for name, event in events.items():
         queue = dbos._sys_db.get_queue(name)
         assert queue is not None, name
-        arguments = (own, dbos, queue)
+        arguments = (event, dbos, queue)
         thread = threading.Thread(
             target=queue_worker_thread, args=arguments, name=f"queue-{name}", daemon=True
         )
         thread.start()
         threads.append(thread)
-        own.wake()
+        event.wake()
     stop.wait()
-    for own in named.values():
-        own.set()
+    for event in events.values():
+        event.set()
     for thread in threads:
         thread.join(10.0)
 

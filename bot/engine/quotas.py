@@ -46,11 +46,11 @@ class Quotas:
     def of_check(self, pull: PullRequest) -> Excess | None:
         """The quota that another check of a pull request would exceed; null if none."""
         forge, repository = pull.key.forge, pull.key.repository
-        return self._exceeded(
+        return self._excess(
             "checks where forge = ? and author = ? and created",
             [forge, pull.author],
             (pull.author, self._limits.author_checks, say.author_checks),
-        ) or self._exceeded(
+        ) or self._excess(
             "checks where forge = ? and repository = ? and created",
             [forge, repository],
             (repository, self._limits.repository_checks, say.repository_checks),
@@ -58,25 +58,25 @@ class Quotas:
 
     def of_question(self, forge: str, user: str) -> Excess | None:
         """The quota that another command of a user would exceed; null if none."""
-        return self._exceeded(
+        return self._excess(
             "commands where forge = ? and user = ? and outcome = 'taken' and heard",
             [forge, user],
             (user, self._limits.user_questions, say.user_questions),
         )
 
-    def _exceeded(
+    def _excess(
         self, rows: str, values: Sequence[str], quota: tuple[str, int, Template]
     ) -> Excess | None:
         name, most, sentence = quota
         now = datetime.now(UTC)
         column = rows.rpartition(" ")[2]
         # The one whose hour must end first, if the quota is used up.
-        found = self._store.rows(
+        times = self._store.rows(
             f"select {column} as at from {rows} > ? order by {column} desc limit 1 offset ?",
             [*values, utc_text(now - HOUR), most - 1],
         )
-        if not found:
+        if not times:
             return None
-        free = datetime.fromisoformat(found[0]["at"]) + HOUR
+        free = datetime.fromisoformat(times[0]["at"]) + HOUR
         whole = sentence(user=name, most=most, time=f"{free:%H:%M}")
         return Excess(to_text(whole), max(1.0, (free - now).total_seconds()))

@@ -95,19 +95,19 @@ class Reconciler:
         self._on_comment = on_comment
         self._on_settled = on_settled
         self._pauses = pauses or Pauses()
-        self._woken = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
         # Monotonic times until which a forge asked to wait, and at which it last answered.
-        self._held: dict[str, float] = {}
-        self._answered: dict[str, float] = {}
+        self._wait_until: dict[str, float] = {}
+        self._answer_times: dict[str, float] = {}
         # A GitLab status may be part of the comment, which is read and written as a whole.
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def wake(self) -> None:
         """Signal, from any thread, that something was recorded."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
+            self._loop.call_soon_threadsafe(self._wakeup.set)
 
     async def run(self) -> None:
         """Write due rows until cancelled."""
@@ -116,7 +116,7 @@ class Reconciler:
         renewing = asyncio.create_task(self._renew())
         try:
             while True:
-                self._woken.clear()
+                self._wakeup.clear()
                 try:
                     started = await self._start()
                 except Exception:
@@ -126,7 +126,7 @@ class Reconciler:
                 if not started:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_IDLE):
-                            await self._woken.wait()
+                            await self._wakeup.wait()
         finally:
             renewing.cancel()
             await self._stop()
@@ -146,7 +146,7 @@ class Reconciler:
             self._locks.clear()
         writing = Counter(claim.subject.forge for claim, _ in self._writing.values())
         full = {forge for forge, count in writing.items() if count >= _AT_ONCE}
-        held = {forge for forge, until in self._held.items() if until > time.monotonic()}
+        held = {forge for forge, until in self._wait_until.items() if until > time.monotonic()}
         room = _AT_ONCE - max((n for forge, n in writing.items() if forge not in full), default=0)
         claims = await asyncio.to_thread(
             self._outbox.claim, room, without=full | held, in_hand=list(self._writing)
@@ -154,14 +154,14 @@ class Reconciler:
         for claim in claims:
             task = asyncio.create_task(self._write(claim))
             self._writing[claim.subject.id] = claim, task
-            task.add_done_callback(partial(self._ended, claim))
+            task.add_done_callback(partial(self._end_write, claim))
         return len(claims)
 
-    def _ended(self, claim: Claim, _: asyncio.Task[None]) -> None:
+    def _end_write(self, claim: Claim, _: asyncio.Task[None]) -> None:
         writing = [other.subject.forge for other, _ in self._writing.values()]
         del self._writing[claim.subject.id]
         if writing.count(claim.subject.forge) >= _AT_ONCE:
-            self._woken.set()
+            self._wakeup.set()
 
     async def _renew(self) -> None:
         """Renew the claims of running writes; cancel those whose claim was lost."""
@@ -204,15 +204,15 @@ class Reconciler:
             async with self._locks[claim.subject.key]:
                 reason = await self._put(claim)
         except (ForgeRefusedError, ForgeGoneError) as error:
-            await self._refused(claim, error)
+            await self._handle_refusal(claim, error)
         except ForgeError as error:
-            await self._away(claim, error)
+            await self._handle_away(claim, error)
         except Exception as error:
             # One row that cannot be written must not block the others.
             LOG.exception("%s could not be written", claim.subject.id)
-            await self._refused(claim, error)
+            await self._handle_refusal(claim, error)
         else:
-            self._answered[forge] = time.monotonic()
+            self._answer_times[forge] = time.monotonic()
             if reason:
                 LOG.info("%s is not written: %s", claim.subject.id, reason)
                 await asyncio.to_thread(self._outbox.drop, claim, reason)
@@ -246,7 +246,7 @@ class Reconciler:
         key = claim.subject.key
         if wanted.body is None:
             return ""
-        if wanted.head_sha and (reason := await self._outdated(forge, key, wanted)):
+        if wanted.head_sha and (reason := await self._why_outdated(forge, key, wanted)):
             return reason
         if not wanted.create and await forge.find_comment(key, wanted.marker) is None:
             return ""
@@ -259,39 +259,41 @@ class Reconciler:
     ) -> str:
         if wanted.suggestions is None:
             return ""
-        if reason := await self._outdated(forge, key, wanted):
+        if reason := await self._why_outdated(forge, key, wanted):
             return reason
         await forge.put_suggestions(key, wanted.head_sha, wanted.suggestions)
         return ""
 
-    async def _outdated(
+    async def _why_outdated(
         self, forge: Forge, key: PullRequestKey, wanted: DesiredComment | DesiredSuggestions
     ) -> str:
         """The reason not to write about a head commit any more; empty if it is to be written."""
-        now = await forge.pull_request(key)
+        pull = await forge.pull_request(key)
         # A merged pull request still has this head: its effect is measured to the end.
-        newest = (now.head_sha, now.base_ref) == (wanted.head_sha, wanted.base_ref)
-        if not newest or not (now.open or now.merged):
+        newest = (pull.head_sha, pull.base_ref) == (wanted.head_sha, wanted.base_ref)
+        if not newest or not (pull.open or pull.merged):
             return "there is a newer commit, or the pull request is closed"
-        own = self._settings.forges.get(key.forge)
-        if now.author_is_bot and not (own is not None and own.comment_on_bots):
+        forge_settings = self._settings.forges.get(key.forge)
+        if pull.author_is_bot and not (
+            forge_settings is not None and forge_settings.comment_on_bots
+        ):
             return "the author is a bot"
         return ""
 
-    async def _away(self, claim: Claim, error: ForgeError) -> None:
+    async def _handle_away(self, claim: Claim, error: ForgeError) -> None:
         """Postpone a row whose forge is unavailable, fails or limits requests."""
         pause = self._pauses.after(claim, refused=False)
         if error.wait > 0:
             pause = min(error.wait, _LONGEST_WAIT)
-            self._held[claim.subject.forge] = time.monotonic() + pause
+            self._wait_until[claim.subject.forge] = time.monotonic() + pause
         self._log(claim, str(error))
         FORGE_WRITES.labels(claim.subject.kind, "again").inc()
         await asyncio.to_thread(self._outbox.postpone, claim, str(error), pause)
 
-    async def _refused(self, claim: Claim, error: Exception) -> None:
+    async def _handle_refusal(self, claim: Claim, error: Exception) -> None:
         """Postpone a refused row. Give it up after three days if the forge answers otherwise,
         except if it was refused for a credential or permission, which people can correct."""
-        answers = time.monotonic() - self._answered.get(claim.subject.forge, -1e9) < 24 * _HOUR
+        answers = time.monotonic() - self._answer_times.get(claim.subject.forge, -1e9) < 24 * _HOUR
         self._log(claim, str(error))
         if claim.refusals >= _REFUSALS and answers and not isinstance(error, ForgeDeniedError):
             LOG.error("%s is given up: %s", claim.subject.id, error)

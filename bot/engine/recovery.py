@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from bot.engine.build_places import BuildPlace, build_id, check_of_build, plan_of
-from bot.engine.database import SCHEMA
+from bot.engine.database import workflow_columns
 from bot.engine.leases import Leases
 from bot.engine.queues import Queues
 from bot.engine.results import Results
@@ -27,6 +27,7 @@ from bot.engine.takeover import (
     requeue_runs,
     stranded_runs,
     unfinished_claims,
+    workflow_ids,
 )
 from bot.engine.values import BuildEnd
 from bot.engine.workflows import BUILT, part_id
@@ -87,20 +88,22 @@ class Recovery:
         """
         lost = []
         executor, version = self._leases.executor, self._leases.version
-        for other in await asyncio.to_thread(self._leases.lost):
-            with self._leases.taking_over(other) as ours:
-                if ours:
-                    await self._requeue_lost(other)
-                    lost.append(other)
+        for process in await asyncio.to_thread(self._leases.lost):
+            with self._leases.taking_over(process) as claimed:
+                if claimed:
+                    await self._requeue_lost(process)
+                    lost.append(process)
         living = await asyncio.to_thread(self._leases.living)
         claims = await asyncio.to_thread(unfinished_claims, self._database)
-        for other in self.orphans.of(orphans(claims, executor, living)):
-            await self._requeue_lost(other)
-            lost.append(other)
+        for process in self.orphans.of(orphans(claims, executor, living)):
+            await self._requeue_lost(process)
+            lost.append(process)
         if any(claim.claimed and claim.executor == executor for claim in claims):
             await self._requeue_dropped()
         if self._moves_builds:
-            await move_abandoned(self._database, self.abandoned, self._leases.built, self._queues)
+            await move_abandoned(
+                self._database, self.abandoned, self._leases.build_places, self._queues
+            )
         if any(claim.version != version for claim in claims):
             await self._begin_again(living)
         return lost
@@ -123,15 +126,10 @@ class Recovery:
         """Queue this process's runs again that it does not run: the database did not answer, or the
         disk was full, when it began one or recorded a step."""
         executor = self._leases.executor
-        claimed = await DBOS.list_workflows_async(
-            status="PENDING",
-            executor_id=executor,
-            app_version=self._leases.version,
-            load_input=False,
-            load_output=False,
+        claimed = await workflow_ids(
+            status="PENDING", executor_id=executor, app_version=self._leases.version
         )
-        idle = {one.workflow_id for one in claimed}.difference(self._in_progress)
-        dropped = self.dropped.of(idle)
+        dropped = self.dropped.of(set(claimed).difference(self._in_progress))
         if dropped:
             LOG.warning("runs that had stopped are queued again: %s", ", ".join(dropped))
             await asyncio.to_thread(requeue_runs, self._settings, executor, dropped)
@@ -148,10 +146,7 @@ class Recovery:
 
 async def builds_of(check: str) -> list[str]:
     """The ids of a check's build workflows for single architectures."""
-    found = await DBOS.list_workflows_async(
-        workflow_id_prefix=build_id(check), load_input=False, load_output=False
-    )
-    return [one.workflow_id for one in found]
+    return await workflow_ids(workflow_id_prefix=build_id(check))
 
 
 async def move_abandoned(
@@ -170,14 +165,11 @@ async def move_abandoned(
     places = await asyncio.to_thread(places_of) if waiting else ()
     for queue in known.of({q for q in waiting if BuildPlace.of_queue(q) not in places}):
         arch = BuildPlace.of_queue(queue).arch
-        builds = await DBOS.list_workflows_async(
-            queue_name=queue, name="build", status="ENQUEUED", load_input=False, load_output=False
-        )
-        ids = [one.workflow_id for one in builds]
-        if others := plan_of([arch], places):
-            await DBOS.resume_workflows_async(ids, queue_name=others[0].queue)
+        ids = await workflow_ids(queue_name=queue, name="build", status="ENQUEUED")
+        if targets := plan_of([arch], places):
+            await DBOS.resume_workflows_async(ids, queue_name=targets[0].queue)
             queues.queued()
-            LOG.warning("%d builds wait in %s now, not in %s", len(ids), others[0].queue, queue)
+            LOG.warning("%d builds wait in %s now, not in %s", len(ids), targets[0].queue, queue)
             continue
         why = f"There is no worker for {arch} any more."
         LOG.warning("%d builds end: %s", len(ids), why)
@@ -190,9 +182,7 @@ async def move_abandoned(
 
 def _queues_with_builds(database: sa.Engine) -> frozenset[str]:
     """The queues in which builds for single architectures wait."""
-    schema = SCHEMA if database.dialect.name == "postgresql" else None
-    names = ("status", "name", "queue_name")
-    runs = sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c
+    runs = workflow_columns(database)
     query = sa.select(runs.queue_name).where(runs.status == "ENQUEUED", runs.name == "build")
     with database.connect() as connection:
         return frozenset(connection.execute(query.distinct()).scalars())

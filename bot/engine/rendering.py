@@ -43,15 +43,15 @@ def narrowed_to(
     one; `result` is the check's result. Requested workloads and architectures that the change does
     not affect are named as well.
     """
-    wanted: list[Phrase] = []
+    parts: list[Phrase] = []
     if workloads:
-        named = listing(map(code, workloads))
-        wanted.append(say.narrowed_workloads(count=len(workloads), workloads=named))
+        names = listing(map(code, workloads))
+        parts.append(say.narrowed_workloads(count=len(workloads), workloads=names))
     if arches:
         every = "" if workloads else "every image"
-        wanted.append(say.narrowed_arches(every=every, arches=listing(map(plain, arches))))
+        parts.append(say.narrowed_arches(every=every, arches=listing(map(plain, arches))))
     if others:
-        wanted.append(say.narrowed_others(others=listing(map(code, others))))
+        parts.append(say.narrowed_others(others=listing(map(code, others))))
     untouched: list[Phrase] = []
     away: list[Phrase] = []
     if result.verdict == "success" and result.specs:
@@ -61,7 +61,7 @@ def narrowed_to(
         away = [plain(arch) for arch in arches if arch not in {key.arch for key in images}]
     return say.narrowed(
         how=say.checked_together() if others else say.checked_alone(),
-        wanted=joined(wanted, ", "),
+        wanted=joined(parts, ", "),
         untouched=listing(untouched),
         away=() if untouched else listing(away),
     )
@@ -71,9 +71,9 @@ def line_suggestion(suggestion: Suggestion) -> LineSuggestion:
     """The suggestion for a line of the diff; its name is made from its edits."""
     place = suggestion.diff_line
     assert place is not None  # it is offered there alone
-    named = "\0".join((suggestion.spec.path, *suggestion.edits))
+    identity = "\0".join((suggestion.spec.path, *suggestion.edits))
     return LineSuggestion(
-        hashlib.sha256(named.encode()).hexdigest()[:12],
+        hashlib.sha256(identity.encode()).hexdigest()[:12],
         suggestion.spec.path,
         suggestion.spec.line,
         suggestion_markdown(suggestion),

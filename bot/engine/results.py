@@ -42,10 +42,10 @@ class SharedResults:
     def add_result(self, check: str, body: str) -> str:
         """Store a result of a check, once; return its id, which is the same for the same result."""
         result_id = result_id_of(check, body)
-        known = sa.select(RESULTS.c.id).where(RESULTS.c.id == result_id)
+        query = sa.select(RESULTS.c.id).where(RESULTS.c.id == result_id)
         row = {"id": result_id, "check_id": check, "stored": now(), "body": body}
         with transaction(self._engine) as connection:
-            if connection.execute(known).first() is None:
+            if connection.execute(query).first() is None:
                 connection.execute(sa.insert(RESULTS).values(row))
         return result_id
 
@@ -133,9 +133,9 @@ def older_arguments(
     release has them."""
     job = older_job(args[0])
     if name == "reply":
-        given = {key: value for key, value in args[0].items() if key != "job"}
-        lines = tuple(Line(line["text"], line["said"]) for line in given["lines"])
-        return job, (Reply(**{**given, "lines": lines}),)
+        fields = {key: value for key, value in args[0].items() if key != "job"}
+        lines = tuple(Line(line["text"], line["said"]) for line in fields["lines"])
+        return job, (Reply(**{**fields, "lines": lines}),)
     if name == "publish":
         stored = results.add(job.id, check_from_json(args[1]["result"]))
         return job, (stored, "verdict" in args[1])
@@ -146,7 +146,7 @@ def older_progress(value: OlderValue, check: str, results: Results) -> Progress:
     """The progress of an older release's run; its result is stored."""
     result = value.get("result")
     stored = None if result is None else results.add(check, check_from_json(result)).id
-    known = {key: one for key, one in value.items() if one is not None}
-    if "comment" in known:
-        known["comment"] = (known["comment"]["id"], known["comment"]["url"])
-    return _PROGRESS.validate_python({**known, "result": stored})
+    fields = {key: field for key, field in value.items() if field is not None}
+    if "comment" in fields:
+        fields["comment"] = (fields["comment"]["id"], fields["comment"]["url"])
+    return _PROGRESS.validate_python({**fields, "result": stored})

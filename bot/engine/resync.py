@@ -105,18 +105,18 @@ class Resync:
         if turns.deliveries_due():
             await _unless_refused(self.send_again(forge, None))
             turns.sent_again()
-        known = await asyncio.to_thread(self._repositories.known, forge.name)
-        one = turns.next(known)
-        if one is None:
+        repositories = await asyncio.to_thread(self._repositories.known, forge.name)
+        repository = turns.next(repositories)
+        if repository is None:
             return _IDLE
-        limit = forge.rate_limit(one.name)
-        if not one.unfinished and not turns.allowed(limit.pause(_SHARE), len(known)):
+        limit = forge.rate_limit(repository.name)
+        if not repository.unfinished and not turns.allowed(limit.pause(_SHARE), len(repositories)):
             return _IDLE
         # Before the comparison: a repository that fails has to wait for its next turn.
-        turns.looked(one)
-        if await self.compare(forge, one):
-            turns.look_soon(one)
-        await _unless_refused(self.send_again(forge, one.name))
+        turns.looked(repository)
+        if await self.compare(forge, repository):
+            turns.look_soon(repository)
+        await _unless_refused(self.send_again(forge, repository.name))
         return 0.0
 
     async def list_repositories(self, forge: Forge) -> None:
@@ -134,7 +134,7 @@ class Resync:
         try:
             pulls = await forge.open_pulls(repository.name)
         except ForgeGoneError as error:
-            await self._missed(*place, str(error))
+            await self._handle_miss(*place, str(error))
             return False
         except ForgeRefusedError as error:
             if error.wait:
@@ -143,31 +143,36 @@ class Resync:
             return False
         await asyncio.to_thread(self._repositories.record_found, *place)
         newest = await asyncio.to_thread(self._repositories.newest_checks, *place)
-        settled = [one for one in pulls if started - _seconds(one.updated) > _FRESH]
-        found = [
-            found_delivery(_key(place, one.number), one.head_sha, one.base_ref, "found", at=started)
-            for one in settled
-            if is_missed(one, newest.get(one.number), repository.since)
+        settled = [pull for pull in pulls if started - _seconds(pull.updated) > _FRESH]
+        open_numbers = {pull.number for pull in pulls}
+        heads: list[OpenPull | NewestCheck] = [
+            pull for pull in settled if is_missed(pull, newest.get(pull.number), repository.since)
         ]
-        found += [
-            found_delivery(_key(place, one.number), one.head_sha, one.base_ref, "found", at=started)
-            for one in newest.values()
-            if not one.over and one.number not in {pull.number for pull in pulls}
+        heads += [c for c in newest.values() if not c.over and c.number not in open_numbers]
+        deliveries = [
+            found_delivery(
+                PullRequestKey(*place, head.number),
+                head.head_sha,
+                head.base_ref,
+                "found",
+                at=started,
+            )
+            for head in heads
         ]
-        found += await self._missed_events.find(forge, repository, pulls, newest, started)
-        await self._store_found(found)
+        deliveries += await self._missed_events.find(forge, repository, pulls, newest, started)
+        await self._store_new(deliveries)
         return len(settled) < len(pulls)
 
-    async def _store_found(self, found: Sequence[NewDelivery]) -> None:
-        if not found:
+    async def _store_new(self, deliveries: Sequence[NewDelivery]) -> None:
+        if not deliveries:
             return
-        receipts = await asyncio.to_thread(self._store.add_deliveries, found)
-        for one, receipt in zip(found, receipts, strict=True):
+        receipts = await asyncio.to_thread(self._store.add_deliveries, deliveries)
+        for delivery, receipt in zip(deliveries, receipts, strict=True):
             if not receipt.repeat:
-                LOG.info("no webhook came for it: %s", one.delivery)
+                LOG.info("no webhook came for it: %s", delivery.delivery)
         self._wake()
 
-    async def _missed(self, forge: str, name: str, problem: str) -> None:
+    async def _handle_miss(self, forge: str, name: str, problem: str) -> None:
         misses = await asyncio.to_thread(self._repositories.record_missing, forge, name)
         LOG.info("%s is not there, seen on %d days: %s", name, misses, problem)
         if misses >= _MISSES:
@@ -184,24 +189,24 @@ class Resync:
         if public is None and repository is not None:
             return 0  # without an address the bot's hook cannot be told from others
         sent = 0
-        for one in await forge.failed_deliveries(repository, hook, now - _SENT_AGAIN):
-            pause = min(_AGAIN_FIRST * 2.0 ** (one.attempts - 1), _AGAIN_LAST)
-            if now - one.at < pause:
+        for delivery in await forge.failed_deliveries(repository, hook, now - _SENT_AGAIN):
+            pause = min(_AGAIN_FIRST * 2.0 ** (delivery.attempts - 1), _AGAIN_LAST)
+            if now - delivery.at < pause:
                 continue
             # One whose answer was lost has been stored.
-            if await asyncio.to_thread(self._store.has_delivery, forge.name, one.delivery):
+            if await asyncio.to_thread(self._store.has_delivery, forge.name, delivery.delivery):
                 continue
             # A refused one (the hook's address may have changed) must not block the others.
-            if await _unless_refused(forge.send_again(one)):
-                LOG.info("the delivery %s is sent again", one.delivery)
+            if await _unless_refused(forge.send_again(delivery)):
+                LOG.info("the delivery %s is sent again", delivery.delivery)
                 sent += 1
         return sent
 
 
-async def _unless_refused(asking: Awaitable[object]) -> bool:
+async def _unless_refused(request: Awaitable[object]) -> bool:
     """Await a request that nothing depends on; return false if it was refused, not just delayed."""
     try:
-        await asking
+        await request
     except (ForgeGoneError, ForgeRefusedError) as error:
         if isinstance(error, ForgeRefusedError) and error.wait:
             raise
@@ -215,63 +220,71 @@ class Turns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._looked: dict[str, float] = {}
+        self._look_times: dict[str, float] = {}
         # Those where a webhook may have been on its way.
         self._soon: set[str] = set()
-        self._listed = self._sent = -1e9
-        self._allowed, self._at = _BURST, clock()
+        self._list_time = self._send_time = -1e9
+        self._allowance, self._at = _BURST, clock()
 
     def listing_due(self) -> bool:
         """Return whether the hourly listing of repositories is due."""
-        return self._clock() - self._listed >= _OTHERS
+        return self._clock() - self._list_time >= _OTHERS
 
     def listed(self) -> None:
         """Record that the repositories were listed."""
-        self._listed = self._clock()
+        self._list_time = self._clock()
 
     def deliveries_due(self) -> bool:
         """Return whether the look for failed deliveries, every five minutes, is due."""
-        return self._clock() - self._sent >= _UNFINISHED
+        return self._clock() - self._send_time >= _UNFINISHED
 
     def sent_again(self) -> None:
         """Record that failed deliveries were looked for."""
-        self._sent = self._clock()
+        self._send_time = self._clock()
 
-    def next(self, known: Sequence[KnownRepository]) -> KnownRepository | None:
+    def next(self, repositories: Sequence[KnownRepository]) -> KnownRepository | None:
         """The repository that is due, those with an unfinished check first, then the longest
         unseen; null if none is."""
-        self._looked = {one.name: at for one in known if (at := self._looked.get(one.name))}
-        self._soon &= self._looked.keys()
+        self._look_times = {
+            repository.name: at
+            for repository in repositories
+            if (at := self._look_times.get(repository.name))
+        }
+        self._soon &= self._look_times.keys()
         now = self._clock()
 
-        def due(one: KnownRepository) -> float:
-            pause = _FRESH if one.name in self._soon else _OTHERS
+        def due(repository: KnownRepository) -> float:
+            pause = _FRESH if repository.name in self._soon else _OTHERS
             # Not after a minute: of a busy repository a webhook is always on its way.
-            return self._looked.get(one.name, -1e9) + (_UNFINISHED if one.unfinished else pause)
+            return self._look_times.get(repository.name, -1e9) + (
+                _UNFINISHED if repository.unfinished else pause
+            )
 
-        ready = [one for one in known if due(one) <= now]
-        return min(ready, key=lambda one: (not one.unfinished, due(one)), default=None)
+        ready = [repository for repository in repositories if due(repository) <= now]
+        return min(
+            ready, key=lambda repository: (not repository.unfinished, due(repository)), default=None
+        )
 
     def allowed(self, pause: float, count: int) -> bool:
         """Return whether a repository may be compared now: requests are `pause` seconds apart, or
         less if `count` repositories could not be compared once a day otherwise."""
         now = self._clock()
         pause = min(pause, _DAY / max(count, 1) / _REQUESTS)
-        self._allowed = min(_BURST, self._allowed + (now - self._at) / pause)
+        self._allowance = min(_BURST, self._allowance + (now - self._at) / pause)
         self._at = now
-        if self._allowed < _REQUESTS:
+        if self._allowance < _REQUESTS:
             return False
-        self._allowed -= _REQUESTS
+        self._allowance -= _REQUESTS
         return True
 
-    def looked(self, one: KnownRepository) -> None:
+    def looked(self, repository: KnownRepository) -> None:
         """Record that a repository was compared."""
-        self._looked[one.name] = self._clock()
-        self._soon.discard(one.name)
+        self._look_times[repository.name] = self._clock()
+        self._soon.discard(repository.name)
 
-    def look_soon(self, one: KnownRepository) -> None:
+    def look_soon(self, repository: KnownRepository) -> None:
         """Make a compared repository due again in a minute: webhooks may be on their way."""
-        self._soon.add(one.name)
+        self._soon.add(repository.name)
 
 
 def is_missed(pull: OpenPull, newest: NewestCheck | None, since: str) -> bool:
@@ -284,10 +297,6 @@ def is_missed(pull: OpenPull, newest: NewestCheck | None, since: str) -> bool:
     if newest.stage == "stopped" and (newest.over or newest.problem == NEVER_STARTED):
         return True
     return (newest.head_sha, newest.base_ref) != (pull.head_sha, pull.base_ref)
-
-
-def _key(place: tuple[str, str], number: int) -> PullRequestKey:
-    return PullRequestKey(*place, number)
 
 
 def _seconds(text: str) -> float:

@@ -17,13 +17,14 @@ from dbos import DBOS
 from bot.build.buildroot import sweep_roots
 from bot.distro.cache import Cache
 from bot.distro.retention import SweptFiles, sweep_entries, sweep_metadata, sweep_remains
-from bot.engine.database import SCHEMA
-from bot.engine.engine import Engine
+from bot.engine.database import dbos_schema
+from bot.engine.engine import OVER, Engine
 from bot.engine.inspection import run_of
 from bot.engine.outbox import Outbox
+from bot.engine.takeover import workflow_ids
 from bot.errors import MinimizeError
 from bot.git.mirror import sweep_mirrors
-from bot.settings.operation import Kept
+from bot.settings.operation import RetentionRule
 from bot.settings.values import Settings
 from bot.store import FILE
 from bot.store.retention import (
@@ -40,7 +41,6 @@ LOG = logging.getLogger(__name__)
 EVERY = 3600.0  # seconds between two sweeps
 _DAY = 86_400.0
 _RUNS_AT_ONCE = 200
-_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Retention:
         if self._server is not None:
             store = self._server.store
             for kind, work in self._server_kinds(self._server).items():
-                await self._one(swept, kind, work)
+                await self._sweep_kind(swept, kind, work)
             needed = await asyncio.to_thread(shown_logs, store)
             try:
                 await asyncio.to_thread(reclaim, store)
@@ -96,13 +96,13 @@ class Retention:
         elif (self._settings.data / FILE).exists():
             return swept  # the server on this machine sweeps it
         for kind, call in self._cache_kinds(needed).items():
-            await self._one(swept, kind, partial(asyncio.to_thread, call))
+            await self._sweep_kind(swept, kind, partial(asyncio.to_thread, call))
         return swept
 
     def _cache_kinds(self, needed: frozenset[str]) -> dict[str, Callable[[], SweptFiles]]:
         rules, cache, now = self._settings.retention, self._settings.cache, self._clock()
 
-        def entries(folder: str, rule: Kept) -> Callable[[], SweptFiles]:
+        def entries(folder: str, rule: RetentionRule) -> Callable[[], SweptFiles]:
             before = self._before(rule)
             return partial(sweep_entries, cache / folder, before, rule.bytes, now, needed)
 
@@ -133,26 +133,26 @@ class Retention:
             "runs": lambda: self._runs(server, runs),
         }
 
-    async def _one(
+    async def _sweep_kind(
         self,
         swept: dict[str, Swept | SweptFiles],
         kind: str,
         work: Callable[[], Awaitable[Swept | SweptFiles]],
     ) -> None:
         try:
-            found = await work()
+            result = await work()
         except (MinimizeError, OSError, sa.exc.SQLAlchemyError):
             LOG.exception("%s could not be swept", kind)
             SWEEPS.labels(kind, "failed").inc()
             return
-        swept[kind] = found
+        swept[kind] = result
         SWEEPS.labels(kind, "done").inc()
-        REMOVED.labels(kind).inc(found.removed)
-        RETAINED_BYTES.labels(kind).set(found.bytes)
-        if found.removed:
-            LOG.info("%d of %s were deleted, %d bytes remain", found.removed, kind, found.bytes)
+        REMOVED.labels(kind).inc(result.removed)
+        RETAINED_BYTES.labels(kind).set(result.bytes)
+        if result.removed:
+            LOG.info("%d of %s were deleted, %d bytes remain", result.removed, kind, result.bytes)
 
-    async def _runs(self, server: ServerRetention, rule: Kept) -> Swept:
+    async def _runs(self, server: ServerRetention, rule: RetentionRule) -> Swept:
         checks = await asyncio.to_thread(server.store.open_checks)
         going_on = {check.id for check in checks}
         swept = await sweep_runs(server.engine.database, self._text(rule), rule.bytes, going_on)
@@ -160,14 +160,14 @@ class Retention:
         await asyncio.to_thread(server.outbox.forget, rule.days)
         return swept
 
-    def _git(self, rule: Kept) -> SweptFiles:
-        found = sweep_mirrors(self._settings.cache / "git", self._before(rule), rule.bytes)
-        return SweptFiles(found.removed, found.bytes)
+    def _git(self, rule: RetentionRule) -> SweptFiles:
+        result = sweep_mirrors(self._settings.cache / "git", self._before(rule), rule.bytes)
+        return SweptFiles(result.removed, result.bytes)
 
-    def _before(self, rule: Kept) -> float:
+    def _before(self, rule: RetentionRule) -> float:
         return self._clock() - rule.days * _DAY
 
-    def _text(self, rule: Kept) -> str:
+    def _text(self, rule: RetentionRule) -> str:
         return utc_text(datetime.fromtimestamp(self._before(rule), UTC))
 
 
@@ -178,11 +178,11 @@ async def sweep_runs(
     values of steps take at most `most` bytes; none of the runs `going_on`, of which other workflows
     have not ended. Must run in a process of the engine."""
     removed = 0
-    while ids := await _finished(going_on, completed_before=before):
+    while ids := await _finished_runs(going_on, completed_before=before):
         await DBOS.delete_workflows_async(ids)
         removed += len(ids)
     size = await asyncio.to_thread(_values_bytes, database)
-    while size > most and (ids := await _finished(going_on)):
+    while size > most and (ids := await _finished_runs(going_on)):
         await DBOS.delete_workflows_async(ids)
         removed += len(ids)
         size = await asyncio.to_thread(_values_bytes, database)
@@ -190,26 +190,23 @@ async def sweep_runs(
     return Swept(removed, size)
 
 
-async def _finished(going_on: Collection[str], completed_before: str | None = None) -> list[str]:
+async def _finished_runs(
+    going_on: Collection[str], completed_before: str | None = None
+) -> list[str]:
     """The ids of the oldest ended workflows, except those of the runs `going_on`."""
     for start in count(0, _RUNS_AT_ONCE):
-        found = await DBOS.list_workflows_async(
-            status=list(_OVER),
-            completed_before=completed_before,
-            limit=_RUNS_AT_ONCE,
-            offset=start,
-            load_input=False,
-            load_output=False,
+        finished = await workflow_ids(
+            status=list(OVER), completed_before=completed_before, limit=_RUNS_AT_ONCE, offset=start
         )
-        ids = [one.workflow_id for one in found if run_of(one.workflow_id) not in going_on]
-        if ids or not found:
+        ids = [workflow for workflow in finished if run_of(workflow) not in going_on]
+        if ids or not finished:
             return ids
     raise AssertionError
 
 
 def _values_bytes(database: sa.Engine) -> int:
-    schema = SCHEMA if database.dialect.name == "postgresql" else None
-    outputs = sa.table("operation_outputs", sa.column("output"), schema=schema).c.output
+    table = sa.table("operation_outputs", sa.column("output"), schema=dbos_schema(database))
+    outputs = table.c.output
     with database.connect() as connection:
         query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(outputs)), 0))
         return int(connection.execute(query).scalar_one())

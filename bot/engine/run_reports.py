@@ -31,10 +31,12 @@ class RunReports:
         self._job = job
         self._progress = Progress()
 
-    async def _conclude_failed(self, predicted: StoredResult, failed: Outcome[Any]) -> None:
+    async def _conclude_failed(self, predicted: StoredResult, outcome: Outcome[Any]) -> None:
         """Conclude with the prediction, because the rebuild failed."""
         await self._conclude(
-            await self._conclude_prediction(predicted, lambda r: rebuild_failed(r, failed.sentence))
+            await self._conclude_prediction(
+                predicted, lambda r: rebuild_failed(r, outcome.sentence)
+            )
         )
 
     async def _conclude_prediction(
@@ -45,7 +47,7 @@ class RunReports:
     ) -> Outcome[StoredResult]:
         """Store the prediction, changed by `change`, as final result; finds `trusted` out if
         null."""
-        counts = await self._trusted() if trusted is None else trusted
+        counts = await self._is_trusted() if trusted is None else trusted
         return await self._do(
             "conclude",
             "concluding",
@@ -54,13 +56,13 @@ class RunReports:
             ),
         )
 
-    async def _trusted(self) -> bool:
+    async def _is_trusted(self) -> bool:
         """Return whether the change is trusted; false if that cannot be found out."""
         job = self._job
-        found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
-        return found.ok and found.returned.trusted
+        trust = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
+        return trust.ok and trust.returned.trusted
 
-    async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> Verdict:
+    async def _end_unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> Verdict:
         """Record the status of a run that ends without a result; return its state: `neutral`, or
         for an untrusted change `action_required`. `withdrawn`: the run was stopped, and a concluded
         status of its commit stays."""
@@ -69,7 +71,7 @@ class RunReports:
             return "neutral"
         text = sentence_markdown(summary)
         state: Verdict = "neutral"
-        if not await self._trusted():
+        if not await self._is_trusted():
             title, text = not_built(job.head_sha, title, text)
             state = "action_required"
         if not withdrawn:
@@ -79,11 +81,11 @@ class RunReports:
         await self._do("status", "recording that it was stopped", withdraw)
         return state
 
-    async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
+    async def _conclude(self, outcome: Outcome[StoredResult]) -> None:
         """Record the comment of a final result, then the status; give up if there is none."""
-        if not concluded.ok:
-            return await self._give_up(concluded)
-        result = concluded.returned
+        if not outcome.ok:
+            return await self._give_up(outcome)
+        result = outcome.returned
         await self._report(
             stage="final", verdict=result.verdict, summary=result.title, result=result.id
         )
@@ -92,9 +94,9 @@ class RunReports:
         await self._status(Phase.CONCLUDED, *report)
         await self._end()
 
-    async def _status(self, phase: Phase, state: StatusState, title: str, *more: str) -> None:
+    async def _status(self, phase: Phase, state: StatusState, title: str, *details: str) -> None:
         """Record the status of the head commit; `more` is its summary, and the id of a result."""
-        status = partial(self._steps.publisher.status, self._job, phase, state, title, *more)
+        status = partial(self._steps.publisher.status, self._job, phase, state, title, *details)
         await self._do("status", "recording the status", status)
 
     async def _answer(self, text: str) -> None:
@@ -114,7 +116,7 @@ class RunReports:
         """Conclude without a result, with the error as the reason."""
         verdict: Verdict = "neutral"
         if outcome.kind != "gone":
-            verdict = await self._unjudged(outcome.what, outcome.sentence)
+            verdict = await self._end_unjudged(outcome.what, outcome.sentence)
             await self._answer(outcome.sentence)
         await self._end(
             stage="final", verdict=verdict, summary=outcome.what, problem=outcome.sentence

@@ -44,7 +44,7 @@ class Runs:
         self._opportunities = Opportunities(store)
 
     async def of(self, key: PullRequestKey) -> list[CheckRecord]:
-        """The records (without results) of a pull request's checks but narrowed ones, oldest
+        """The records (without results) of a pull request's checks that are not narrowed, oldest
         first."""
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
@@ -70,15 +70,15 @@ class Runs:
         open_checks = await asyncio.to_thread(self._store.open_checks)
         if len(open_checks) >= self._settings.limits.waiting_checks:
             raise MinimizeError(f"{len(open_checks)} checks are open already.")
-        allowed = await self.decision("allow", pull)
-        accepted = await self.decision("accept", pull)
+        permission = await self.decision("allow", pull)
+        acceptance = await self.decision("accept", pull)
         branch = (key.forge, key.repository, pull.base_ref)
         declined = await asyncio.to_thread(self._opportunities.declined_edits, *branch[:2])
         job = replace(
             job_of_head(run_id(key, pull.head_sha, origin), key, pull),
             documents=self._settings.documents_for(*branch),
-            allowed=allowed.user if allowed is not None else "",
-            acceptance=acceptance_of(accepted),
+            allowed=permission.user if permission is not None else "",
+            acceptance=acceptance_of(acceptance),
             workloads=part.workloads if part else (),
             arches=part.arches if part else (),
             answers=part.answers if part else "",
@@ -99,7 +99,7 @@ class Runs:
             await self._engine.publisher.queued(job)
         await self._engine.start_check(job)
         if part is None:
-            await self.stop(key, f"{pull.head_sha[:12]} is the head now.", but=job)
+            await self.stop(key, f"{pull.head_sha[:12]} is the head now.", newest=job)
         return job
 
     async def stop(
@@ -107,20 +107,20 @@ class Runs:
         key: PullRequestKey,
         reason: str,
         *,
-        but: CheckJob | None = None,
+        newest: CheckJob | None = None,
         keep: str = "",
         title: str = "Superseded",
     ) -> int:
         """Stop the open runs of a pull request and set their commits' statuses; return their
         number.
 
-        The run `but`, narrowed runs of its commit, and runs of the commit `keep` go on. A run that
-        has concluded keeps its record and status, though the store may still list it as open.
+        The run `newest`, narrowed runs of its commit, and runs of the commit `keep` go on. A run
+        that has concluded keeps its record and status, though the store may still list it as open.
         """
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
         )
-        stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, but)]
+        stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, newest)]
         stopped = 0
         for record in stopping:
             # For the collector, which concludes the check if a crash interrupts this.
@@ -132,8 +132,10 @@ class Runs:
             stopped += 1
             job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
             # A newer run of the same commit sets the status.
-            theirs = not record.narrowed and but is not None and record.head_sha == but.head_sha
-            if job is not None and not theirs:
+            newer_sets_status = (
+                not record.narrowed and newest is not None and record.head_sha == newest.head_sha
+            )
+            if job is not None and not newer_sets_status:
                 await self._engine.withdraw(job, title, reason)
             await asyncio.to_thread(
                 self._store.update_open_check,
@@ -147,8 +149,8 @@ class Runs:
 
     async def pusher(self, pull: PullRequest) -> str:
         """The user who pushed the head, by an earlier check of it; empty if none has one."""
-        known = [r.pusher for r in await self.of(pull.key) if r.head_sha == pull.head_sha]
-        return next((pusher for pusher in reversed(known) if pusher), "")
+        pushers = [r.pusher for r in await self.of(pull.key) if r.head_sha == pull.head_sha]
+        return next((pusher for pusher in reversed(pushers) if pusher), "")
 
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
         """The newest decision of this kind for the head commit."""
@@ -170,10 +172,10 @@ def job_of(record: CheckRecord) -> CheckJob:
     return job_of_head(record.id, key, record)
 
 
-def _goes_on(record: CheckRecord, but: CheckJob | None) -> bool:
-    if but is None:
+def _goes_on(record: CheckRecord, newest: CheckJob | None) -> bool:
+    if newest is None:
         return False
-    return record.id == but.id or (record.narrowed and record.head_sha == but.head_sha)
+    return record.id == newest.id or (record.narrowed and record.head_sha == newest.head_sha)
 
 
 def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> CheckRecord:

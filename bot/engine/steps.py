@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from dbos import DBOS
-
 from bot.chat.answers import (
     ChatAnswer,
     compose,
@@ -41,6 +39,7 @@ from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.merged import mirror_of
 from bot.engine.processes import Computing, Slot
 from bot.engine.publishing import Publisher
+from bot.engine.takeover import workflow_ids
 from bot.engine.together import job_of_other, trust_in_all
 from bot.engine.trust import Trust
 from bot.engine.values import (
@@ -90,22 +89,22 @@ class CheckSteps:
         """
         commits = await self._commits(job)
         seconds = self._settings.limits.fetch_seconds
-        found = await self.computing.run(
+        change = await self.computing.run(
             job.id, "predictions", seconds, partial(fetch_change, commits=commits), _about(job)
         )
         most = self._settings.limits.specs
-        if found.specs > most:
+        if change.specs > most:
             raise UsageError(
-                f"This change touches {found.specs} spec files, and at most {most} of one change"
+                f"This change touches {change.specs} spec files, and at most {most} of one change"
                 " are evaluated.",
                 "Split it, or have limits.specs of the server's settings raised.",
             )
-        if found.packaging or job.others:
+        if change.packaging or job.others:
             return None
         nothing = CheckResult(
             base=job.base_sha,
             head=job.head_sha,
-            merge_base=found.merge_base,
+            merge_base=change.merge_base,
             specs=(),
             verdict="success",
         )
@@ -118,7 +117,7 @@ class CheckSteps:
         """
         commits = await self._commits(job)
         seconds = self._settings.limits.prediction_seconds
-        found = await self.computing.run(
+        prediction = await self.computing.run(
             job.id,
             "predictions",
             seconds,
@@ -128,19 +127,21 @@ class CheckSteps:
         )
         file = None
         if job.tracked:
-            read = partial(read_base_file, commits=commits)
-            content = await self.computing.run(job.id, "predictions", seconds, read, _about(job))
+            read_file = partial(read_base_file, commits=commits)
+            content = await self.computing.run(
+                job.id, "predictions", seconds, read_file, _about(job)
+            )
             file = BaseFile(content)
         return Predicted(
-            await asyncio.to_thread(self._store, job, found.result),
+            await asyncio.to_thread(self._store, job, prediction.result),
             time.time(),
-            any(image.changed for image in found.result.images),
-            found.worth_building,
-            found.why_not,
-            found.external,
+            any(image.changed for image in prediction.result.images),
+            prediction.worth_building,
+            prediction.why_not,
+            prediction.external,
             file,
-            found.read,
-            found.arches,
+            prediction.read,
+            prediction.arches,
         )
 
     async def finish(self, job: CheckJob) -> StoredResult:
@@ -163,19 +164,17 @@ class CheckSteps:
         work = partial(build_change, job=job, commits=commits, arch=arch, arches=arches)
         slot: Slot = "builds" if arch == native_architecture() else "emulated"
         seconds = self._settings.build_seconds(arch)
-        built = await self.computing.run(job.id, slot, seconds, work, _about(job))
+        part = await self.computing.run(job.id, slot, seconds, work, _about(job))
         # Without the acceptance, which applies to the merged result.
-        stored = await asyncio.to_thread(self.results.add, job.id, built.result)
-        return BuildEnd(arch, stored.id, built.transfers)
+        stored = await asyncio.to_thread(self.results.add, job.id, part.result)
+        return BuildEnd(arch, stored.id, part.transfers)
 
     async def broken_builds(self, check: str, prefix: str) -> list[BuildEnd]:
         """The ends of the builds for single architectures that were cancelled or broke; their
         workflows' ids are `prefix` followed by the architecture."""
-        found = await DBOS.list_workflows_async(
-            workflow_id_prefix=prefix, status=_BROKEN, load_input=False, load_output=False
-        )
         why = f"The run of the build broke; the bot's log has the reason, under {check}."
-        return [BuildEnd(one.workflow_id.removeprefix(prefix), problem=why) for one in found]
+        broken = await workflow_ids(workflow_id_prefix=prefix, status=_BROKEN)
+        return [BuildEnd(workflow.removeprefix(prefix), problem=why) for workflow in broken]
 
     async def merge(
         self, job: CheckJob, predicted: str, ends: Sequence[BuildEnd], arches: Sequence[str]
@@ -256,13 +255,17 @@ class CheckSteps:
 
     async def find_answers(self, job: CheckJob, reply: Reply) -> str:
         """Compute the answers to a reply's questions and return its text."""
-        found = [proposing(one, job.declined) for one in await self.ask(job, reply.questions)]
-        return body_of(reply, {one.question.text: found_answer(one) for one in found})
+        findings = [
+            proposing(finding, job.declined) for finding in await self.ask(job, reply.questions)
+        ]
+        return body_of(
+            reply, {finding.question.text: found_answer(finding) for finding in findings}
+        )
 
     def _store(self, job: CheckJob, result: CheckResult) -> StoredResult:
         result = without_declined(result, job.declined)
-        accepted = accept(result, job.acceptance) if job.acceptance else result
-        return self.results.add(job.id, accepted)
+        final = accept(result, job.acceptance) if job.acceptance else result
+        return self.results.add(job.id, final)
 
     async def _others(self, job: CheckJob) -> list[Commits]:
         return [await self._commits(job_of_other(job, other)) for other in job.others]
@@ -283,7 +286,9 @@ def without_declined(result: CheckResult, declined: Collection[str]) -> CheckRes
     """A result without suggestions that contain a declined edit."""
 
     def wanted(suggestions: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
-        return tuple(one for one in suggestions if not set(one.edits) & set(declined))
+        return tuple(
+            suggestion for suggestion in suggestions if not set(suggestion.edits) & set(declined)
+        )
 
     suggestions, spec_edits = wanted(result.suggestions), wanted(result.spec_edits)
     return replace(result, suggestions=suggestions, spec_edits=spec_edits)
@@ -327,18 +332,18 @@ def rebuild_failed(result: CheckResult, problem: str) -> CheckResult:
     )
 
 
-def body_of(reply: Reply, found: Mapping[str, ChatAnswer], problem: str = "") -> str:
-    """The text of a reply; questions without an answer in `found` get `problem`."""
-    answers = [(line.text, _answer(line, found, problem)) for line in reply.lines]
-    return compose(answers, marker=reply.marker, user=reply.user, url=reply.url)
+def body_of(reply: Reply, answers: Mapping[str, ChatAnswer], problem: str = "") -> str:
+    """The text of a reply; questions without an answer in `answers` get `problem`."""
+    texts = [(line.text, _answer(line, answers, problem)) for line in reply.lines]
+    return compose(texts, marker=reply.marker, user=reply.user, url=reply.url)
 
 
-def _answer(line: Line, found: Mapping[str, ChatAnswer], problem: str) -> ChatAnswer:
+def _answer(line: Line, answers: Mapping[str, ChatAnswer], problem: str) -> ChatAnswer:
     if line.answer:
         return sentence(line.answer)
-    if line.text in found:
-        return found[line.text]
-    parsed = parse_line(line.text)
-    if not isinstance(parsed, Question):
-        return not_understood(parsed)
-    return help_answer() if parsed.name == "help" else sentence(problem)
+    if line.text in answers:
+        return answers[line.text]
+    command = parse_line(line.text)
+    if not isinstance(command, Question):
+        return not_understood(command)
+    return help_answer() if command.name == "help" else sentence(problem)

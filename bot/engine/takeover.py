@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
-from bot.engine.database import SCHEMA, prepared_url
+from bot.engine.database import prepared_url, workflow_columns
 from bot.engine.job import CheckJob
 from bot.engine.results import Results, older_arguments, older_job
 from bot.engine.values import ValueSerializer
@@ -55,39 +55,41 @@ async def stranded_runs(
     cannot be read are logged and cancelled.
     """
     unfinished = await DBOS.list_workflows_async(status=_UNFINISHED, load_output=False)
-    found: dict[str, StrandedRun] = {}
-    for one in unfinished:
-        if one.app_version == version or not _is_left(one, executor, living):
+    runs: dict[str, StrandedRun] = {}
+    for workflow in unfinished:
+        if workflow.app_version == version or not _is_left(workflow, executor, living):
             continue
         try:
-            begun = await asyncio.to_thread(_begun_again, one, results)
+            run = await asyncio.to_thread(_restart, workflow, results)
         except (ValueError, KeyError, TypeError, IndexError):
-            LOG.exception("%s of the version %s cannot be read", one.workflow_id, one.app_version)
-            await DBOS.cancel_workflow_async(one.workflow_id)
+            LOG.exception(
+                "%s of the version %s cannot be read", workflow.workflow_id, workflow.app_version
+            )
+            await DBOS.cancel_workflow_async(workflow.workflow_id)
             continue
-        found[begun.run] = begun
-    return list(found.values())
+        runs[run.run] = run
+    return list(runs.values())
 
 
-def _is_left(one: Any, executor: str, living: Mapping[str, str]) -> bool:
-    if one.status == "PENDING":
-        return bool(one.executor_id == executor)
+def _is_left(workflow: Any, executor: str, living: Mapping[str, str]) -> bool:
+    if workflow.status == "PENDING":
+        return bool(workflow.executor_id == executor)
     others = {version for name, version in living.items() if name != executor}
-    return one.app_version not in others
+    return workflow.app_version not in others
 
 
-def _begun_again(one: Any, results: Results) -> StrandedRun:
-    args = one.input["args"]
+def _restart(workflow: Any, results: Results) -> StrandedRun:
+    args = workflow.input["args"]
     job = args[0] if isinstance(args[0], CheckJob) else older_job(args[0])
-    if one.name in _PARTS:
+    if workflow.name in _PARTS:
         # The builds for single architectures are found by their prefix instead.
         ends = dict.fromkeys(end for end in _PARTS.values() if end and not end.endswith("-"))
         return StrandedRun("check", job.id, job, (), (job.id, *(job.id + end for end in ends)))
     if isinstance(args[0], CheckJob):
         others = tuple(args[1:])
     else:
-        job, others = older_arguments(one.name, args, results)
-    return StrandedRun(one.name, one.workflow_id, job, others, (one.workflow_id,))
+        job, others = older_arguments(workflow.name, args, results)
+    return StrandedRun(workflow.name, workflow.workflow_id, job, others, (workflow.workflow_id,))
 
 
 class Claim(NamedTuple):
@@ -100,9 +102,7 @@ class Claim(NamedTuple):
 
 def unfinished_claims(database: sa.Engine) -> frozenset[Claim]:
     """The groups of unfinished runs in the engine's database; cheap for any number of runs."""
-    schema = SCHEMA if database.dialect.name == "postgresql" else None
-    names = ("status", "executor_id", "application_version")
-    runs = sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c
+    runs = workflow_columns(database)
     columns = (runs.status, runs.executor_id, runs.application_version)
     query = sa.select(*columns).where(runs.status.in_(_UNFINISHED)).distinct()
     with database.connect() as connection:
@@ -128,10 +128,10 @@ class LongKnown:
         self._clock = clock
         self._since: dict[str, float] = {}
 
-    def of(self, found: Collection[str]) -> list[str]:
-        """Those of the names `found` now that were found at each look for `seconds`, sorted."""
+    def of(self, names: Collection[str]) -> list[str]:
+        """Those of `names` that were among the names of each look for `seconds`, sorted."""
         now = self._clock()
-        self._since = {name: self._since.get(name, now) for name in sorted(found)}
+        self._since = {name: self._since.get(name, now) for name in sorted(names)}
         return [name for name, since in self._since.items() if now - since >= self._seconds]
 
 
@@ -142,16 +142,24 @@ def requeue_runs(settings: Settings, executor: str, only: Collection[str] | None
     DBOS.migrate(url)
     client = engine_client(url)
     try:
-        claimed = client.list_workflows(
+        workflows = client.list_workflows(
             status="PENDING", executor_id=executor, load_input=False, load_output=False
         )
-        claimed = [one for one in claimed if only is None or one.workflow_id in only]
-        for queue in {status.queue_name for status in claimed}:
-            ids = [status.workflow_id for status in claimed if status.queue_name == queue]
+        workflows = [
+            workflow for workflow in workflows if only is None or workflow.workflow_id in only
+        ]
+        for queue in {status.queue_name for status in workflows}:
+            ids = [status.workflow_id for status in workflows if status.queue_name == queue]
             client.resume_workflows(ids, queue_name=queue or CHECKS)
-        return len(claimed)
+        return len(workflows)
     finally:
         client.destroy()
+
+
+async def workflow_ids(**filters: Any) -> list[str]:
+    """The ids of the workflows that DBOS's `list_workflows` finds by these arguments."""
+    workflows = await DBOS.list_workflows_async(load_input=False, load_output=False, **filters)
+    return [workflow.workflow_id for workflow in workflows]
 
 
 def engine_client(url: str) -> DBOSClient:

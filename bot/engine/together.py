@@ -89,7 +89,7 @@ class Others:
     ) -> PullRequest | None:
         """The pull request, if the server serves its repository, `user` may read it, and so may all
         readers of `pull`; else null."""
-        if not await asyncio.to_thread(self._served, key):
+        if not await asyncio.to_thread(self._is_served, key):
             return None
         try:
             other = await forge.pull_request(key)
@@ -98,13 +98,17 @@ class Others:
             role = await forge.role_of(key, user)
         except (ForgeGoneError, ForgeRefusedError):
             return None
-        own = self._settings.forges.get(key.forge)
+        forge_settings = self._settings.forges.get(key.forge)
         # A guest of a private project of GitLab sees its issues, not its code.
-        least: Role = "triage" if own is not None and FORGE_TYPES[own.type].guests else "read"
+        least: Role = (
+            "triage"
+            if forge_settings is not None and FORGE_TYPES[forge_settings.type].guests
+            else "read"
+        )
         may = ROLES.index(role) >= ROLES.index(least)
         return other if may and _readers_may_read(pull, other) else None
 
-    def _served(self, key: PullRequestKey) -> bool:
+    def _is_served(self, key: PullRequestKey) -> bool:
         """Return whether the settings have a rule for a repository, or the store a check of it."""
         if self._settings.has_rule_for(key.forge, key.repository):
             return True
@@ -120,9 +124,9 @@ async def trust_in_all(job: CheckJob, forge: Forge, build: BuildSettings) -> Tru
     if not own.trusted:
         return own
     for other in job.others:
-        found = await trust_in(job_of_other(job, other), forge, build)
-        if not found.trusted:
-            return replace(found, why=f"{other.name}: {found.why}")
+        trust = await trust_in(job_of_other(job, other), forge, build)
+        if not trust.trusted:
+            return replace(trust, why=f"{other.name}: {trust.why}")
     return own
 
 
@@ -142,13 +146,13 @@ def job_of_other(job: CheckJob, other: OtherHead) -> CheckJob:
 
 
 def _key(name: str, here: PullRequestKey) -> PullRequestKey:
-    found = _REFERENCE.fullmatch(name)
-    if found is None:
+    match = _REFERENCE.fullmatch(name)
+    if match is None:
         raise OtherRefusedError(
             f"{name} names no pull request: write OWNER/REPO#N, or GROUP/PROJECT!N on GitLab."
         )
-    repository = found["repository"] or here.repository
-    return PullRequestKey(here.forge, repository, int(found["number"]))
+    repository = match["repository"] or here.repository
+    return PullRequestKey(here.forge, repository, int(match["number"]))
 
 
 def _readers_may_read(here: PullRequest, other: PullRequest) -> bool:

@@ -59,9 +59,9 @@ async def pusher_of(job: CheckJob, forge: Forge) -> str:
     return await forge.pusher_of(job.key, job.head_sha) or job.author
 
 
-def same_user(one: str, other: str) -> bool:
+def same_user(first: str, second: str) -> bool:
     """Return whether two user names are of one user: forges ignore case."""
-    return one.casefold() == other.casefold()
+    return first.casefold() == second.casefold()
 
 
 async def _missing(

@@ -160,8 +160,8 @@ class Progress:
         if later == Progress():
             return self
         both = {f.name: (getattr(self, f.name), getattr(later, f.name)) for f in fields(self)}
-        known = {name: before if new is None else new for name, (before, new) in both.items()}
-        return Progress(**known | {"problem": later.problem, "done": self.done or later.done})
+        newest = {name: before if new is None else new for name, (before, new) in both.items()}
+        return Progress(**newest | {"problem": later.problem, "done": self.done or later.done})
 
 
 # Their names are stored in the engine's database, so renaming one breaks runs in flight.
@@ -194,7 +194,7 @@ class ValueSerializer(Serializer):
     differ from the defaults. Not pickle, by which a shared database could run code here."""
 
     def __init__(self) -> None:
-        self._adapters = {one.__name__: TypeAdapter(one) for one in _TYPES}
+        self._adapters = {type_.__name__: TypeAdapter(type_) for type_ in _TYPES}
 
     def name(self) -> str:
         """The name of this serializer, which the engine's database stores beside each value."""
@@ -202,32 +202,32 @@ class ValueSerializer(Serializer):
 
     def serialize(self, data: Any) -> str:
         """The JSON of `data`; TypeError if it is none of the engine's values."""
-        return json.dumps(data, default=self._tagged, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(data, default=self._tag, separators=(",", ":"), ensure_ascii=False)
 
     def deserialize(self, serialized_data: str) -> Any:
         """The value that `serialize` wrote; ValueError if it does not fit its type."""
-        return json.loads(serialized_data, object_hook=self._restored)
+        return json.loads(serialized_data, object_hook=self._restore)
 
-    def _tagged(self, value: Any) -> dict[str, object]:
+    def _tag(self, value: Any) -> dict[str, object]:
         if isinstance(value, BaseException):
             return {_TAG: _ERROR, "name": type(value).__name__, "message": str(value)}
         name = type(value).__name__
         if name not in self._adapters:
             raise TypeError(f"{name} does not go through the engine.")
-        known = {f.name: (getattr(value, f.name), f.default) for f in fields(value)}
+        values = {f.name: (getattr(value, f.name), f.default) for f in fields(value)}
         return {_TAG: name} | {
-            name: given
-            for name, (given, default) in known.items()
-            if default is MISSING or given != default
+            name: content
+            for name, (content, default) in values.items()
+            if default is MISSING or content != default
         }
 
-    def _restored(self, found: dict[str, object]) -> object:
-        name = found.pop(_TAG, None)
+    def _restore(self, document: dict[str, object]) -> object:
+        name = document.pop(_TAG, None)
         if name is None:
-            return found
+            return document
         if name == _ERROR:
-            return PortableWorkflowError(str(found["message"]), str(found["name"]))
+            return PortableWorkflowError(str(document["message"]), str(document["name"]))
         adapter = self._adapters.get(str(name))
         if adapter is None:
             raise ValueError(f"{name} is none of the engine's values: a newer release wrote it.")
-        return adapter.validate_python(found)
+        return adapter.validate_python(document)

@@ -56,14 +56,14 @@ class WaitSteps:
         combined, plan = await self._combined_status(job, plan, until)
         some = False
         if combined.state == "passed" or (combined.state == "waiting" and plan.links != NO_LINKS):
-            found = await self._checks.locate(job, plan)
-            some = bool(found.there)
-            if found.failed:
-                combined = replace(combined, state="failed", text=found.failed)
-            elif not found.missing:
+            progress = await self._checks.locate(job, plan)
+            some = bool(progress.there)
+            if progress.failed:
+                combined = replace(combined, state="failed", text=progress.failed)
+            elif not progress.missing:
                 return _look("there", combined, until, plan.links)
             else:
-                text = f"{combined.text}, but {found.missing[0]}"
+                text = f"{combined.text}, but {progress.missing[0]}"
                 combined = replace(combined, state="waiting", text=text)
         if combined.state == "failed":
             return _look("failed", combined, until)
@@ -117,15 +117,15 @@ def combined_status(checks: Iterable[CommitCheck], pattern: str) -> CombinedStat
     failed = [c for c in fitting if c.state == "failure"]
     pending = [c for c in fitting if c.state == "pending"]
     if failed:
-        return CombinedStatus("failed", _named(failed), failed[0].url)
+        return CombinedStatus("failed", _list_checks(failed), failed[0].url)
     if pending:
-        return CombinedStatus("waiting", _named(pending), pending[0].url)
-    return CombinedStatus("passed", _named(fitting), fitting[0].url)
+        return CombinedStatus("waiting", _list_checks(pending), pending[0].url)
+    return CombinedStatus("passed", _list_checks(fitting), fitting[0].url)
 
 
-def _named(checks: Sequence[CommitCheck]) -> str:
-    named = ", ".join(f"{check.name} ({check.word})" for check in checks[:_NAMED])
-    return f"{named} and {len(checks) - _NAMED} more" if len(checks) > _NAMED else named
+def _list_checks(checks: Sequence[CommitCheck]) -> str:
+    names = ", ".join(f"{check.name} ({check.word})" for check in checks[:_NAMED])
+    return f"{names} and {len(checks) - _NAMED} more" if len(checks) > _NAMED else names
 
 
 def waiting_title(title: str, plan: ExternalPlan) -> str:

@@ -105,8 +105,8 @@ class SocketWakeups:
             os.close(descriptor)
 
     @staticmethod
-    def _listen(own: socket.socket, handler: Handler) -> None:
-        while message := own.recv(_LONGEST):
+    def _listen(receiver: socket.socket, handler: Handler) -> None:
+        while message := receiver.recv(_LONGEST):
             handler(message.decode())
 
 

@@ -81,18 +81,18 @@ class Workflows:
             "withdraw": _Run.withdraw,
             "publish": _Run.publish,
         }
-        self.named = {name: self._registered(name, run) for name, run in runs.items()}
+        self.named = {name: self._register(name, run) for name, run in runs.items()}
 
-    def _registered(self, name: str, run: Callable[..., Awaitable[object]]) -> Workflow:
+    def _register(self, name: str, run: Callable[..., Awaitable[object]]) -> Workflow:
         async def workflow(job: CheckJob, *args: object) -> object:
-            own = DBOS.workflow_id
-            assert own is not None
-            self.in_progress.add(own)
+            workflow_id = DBOS.workflow_id
+            assert workflow_id is not None
+            self.in_progress.add(workflow_id)
             with working_on(delivery=job.delivery, run=job.id):
                 try:
                     return await run(_Run(self, job), *args)
                 finally:
-                    self.in_progress.discard(own)
+                    self.in_progress.discard(workflow_id)
                     self.queues.place_freed()
 
         return DBOS.workflow(name=name)(workflow)
@@ -109,15 +109,15 @@ class _Run(RunReports):
         """Set the status, fetch, predict, publish; then queue or await the build, or conclude."""
         steps, job = self._steps, self._job
         await self._status(Phase.PREDICTING, "pending", "Predicting what this change adds")
-        fetched = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
-        if not fetched.ok:
-            return await self._give_up(fetched)
-        if fetched.value is not None:
-            return await self._without_packages(fetched.value)
+        outcome = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
+        if not outcome.ok:
+            return await self._give_up(outcome)
+        if outcome.value is not None:
+            return await self._without_packages(outcome.value)
         predicted = await self._do("predict", "predicting", lambda: steps.predict(job))
         if not predicted.ok:
             return await self._give_up(predicted)
-        return await self._predicted(predicted.returned)
+        return await self._publish_prediction(predicted.returned)
 
     async def _without_packages(self, result: StoredResult) -> None:
         """Conclude a change that touches no package as a success; an earlier comment is updated."""
@@ -125,16 +125,16 @@ class _Run(RunReports):
         await self._status(Phase.CONCLUDED, "success", result.title)
         await self._end(stage="final", verdict="success", summary=result.title, result=result.id)
 
-    async def _predicted(self, predicted: Predicted) -> None:
+    async def _publish_prediction(self, predicted: Predicted) -> None:
         steps, job, result = self._steps, self._job, predicted.result
-        decided = await self._do(
+        decision = await self._do(
             "may build", "asking who the author is", lambda: steps.decide(job, predicted)
         )
-        building = decided.ok and decided.returned.build
+        building = decision.ok and decision.returned.build
         if not building:
             # No build follows, so the prediction is the final result, and says why.
-            note = decided.returned.why if decided.ok else decided.sentence
-            trusted = decided.ok and decided.returned.trusted
+            note = decision.returned.why if decision.ok else decision.sentence
+            trusted = decision.ok and decision.returned.trusted
             final = await self._conclude_prediction(result, lambda r: not_rebuilt(r, note), trusted)
             if not final.ok:
                 return await self._give_up(final)
@@ -162,8 +162,8 @@ class _Run(RunReports):
         """Queue the build: one on a native place, or one on each of several places."""
         summary = f"{result.summary}\n\nThis is predicted; the rebuild is waiting or running."
         await self._status(Phase.BUILDING, "pending", result.title, summary)
-        planned = await self._do("places", "finding who builds", lambda: self._plan(arches))
-        queues = planned.value or [BuildPlace(native_architecture()).queue]
+        plan = await self._do("places", "finding who builds", lambda: self._plan(arches))
+        queues = plan.value or [BuildPlace(native_architecture()).queue]
         run = part_id(self._job.id, "final")
         if len(queues) == 1 and BuildPlace.of_queue(queues[0]).mode == "native":
             return await self._queue(queues[0], run, "finish", result)
@@ -173,8 +173,8 @@ class _Run(RunReports):
         """The queues of the build places for these architectures, that of the transferring one
         first; if none of them has a place, the queue of any place."""
         places = await asyncio.to_thread(self._workflows.places)
-        planned = plan_of(arches, places) or sorted(places, key=lambda place: place.order)[:1]
-        return [place.queue for place in planned]
+        chosen = plan_of(arches, places) or sorted(places, key=lambda place: place.order)[:1]
+        return [place.queue for place in chosen]
 
     async def _queue(self, queue: str, run: str, name: str, *arguments: object) -> None:
         queues = self._workflows.queues
@@ -198,22 +198,22 @@ class _Run(RunReports):
         pause = first
         waits = self._workflows.waits
         while True:
-            seen = await self._do("look", "looking", lambda: waits.look(job, plan, until))
-            if not seen.ok or seen.returned.state != "waiting":
+            outcome = await self._do("look", "looking", lambda: waits.look(job, plan, until))
+            if not outcome.ok or outcome.returned.state != "waiting":
                 break
-            look = seen.returned
+            look = outcome.returned
             if look.text != shown:
                 shown = look.text
                 summary = waiting_summary(result.summary, plan, look, until)
                 title = waiting_title(result.title, plan)
                 await self._status(Phase.WAITING, "pending", title, summary)
-            woken = await DBOS.recv_async(LOOK, min(pause, look.left))
-            pause = first if woken else min(pause * 2, LONGEST_PAUSE)
-        if seen.kind == "gone":
-            return await self._end(stage="stopped", problem=seen.sentence)
-        if not seen.ok:
-            return await self._conclude_failed(result, seen)
-        look = seen.returned
+            message = await DBOS.recv_async(LOOK, min(pause, look.left))
+            pause = first if message else min(pause * 2, LONGEST_PAUSE)
+        if outcome.kind == "gone":
+            return await self._end(stage="stopped", problem=outcome.sentence)
+        if not outcome.ok:
+            return await self._conclude_failed(result, outcome)
+        look = outcome.returned
         if look.state == "there":
             self._job = replace(job, links=look.links)
             return await self._queue_build(result, ())
@@ -231,10 +231,10 @@ class _Run(RunReports):
     async def finish(self, predicted: StoredResult) -> None:
         """Rebuild and conclude with the result, or, if that fails, with the prediction."""
         steps, job = self._steps, self._job
-        built = await self._do("build", "rebuilding", lambda: steps.finish(job))
-        if not built.ok:
-            return await self._conclude_failed(predicted, built)
-        await self._conclude(built)
+        outcome = await self._do("build", "rebuilding", lambda: steps.finish(job))
+        if not outcome.ok:
+            return await self._conclude_failed(predicted, outcome)
+        await self._conclude(outcome)
 
     async def gather(self, predicted: StoredResult, queues: Sequence[str]) -> None:
         """Build on several places, publish after each build's end, and conclude after the last.
@@ -244,12 +244,12 @@ class _Run(RunReports):
             await self._queue(queue, build_id(self._job.id, arch), "build", arch, arches)
         ends: dict[str, BuildEnd] = {}
         while True:
-            more = [e for e in await self._next_ends() if e.arch not in ends]
-            ends |= {end.arch: end for end in more}
-            if not more:
+            new_ends = [e for e in await self._next_ends() if e.arch not in ends]
+            ends |= {end.arch: end for end in new_ends}
+            if not new_ends:
                 continue
-            known = list(ends.values())
-            merge = partial(self._steps.merge, self._job, predicted.id, known, arches)
+            end_list = list(ends.values())
+            merge = partial(self._steps.merge, self._job, predicted.id, end_list, arches)
             merged = await self._do("merge", "putting the builds together", merge)
             if len(ends) == len(arches):
                 return await self._conclude(merged)
@@ -262,8 +262,8 @@ class _Run(RunReports):
         if end is not None:
             return [end]
         look = partial(self._steps.broken_builds, self._job.id, build_id(self._job.id))
-        seen = await self._do("look", "looking at the builds", look)
-        return seen.value or []
+        outcome = await self._do("look", "looking at the builds", look)
+        return outcome.value or []
 
     async def _publish_part(self, result: StoredResult, awaited: Sequence[str]) -> None:
         """Publish the merged result while builds for the architectures `awaited` go on."""
@@ -277,10 +277,10 @@ class _Run(RunReports):
     async def build(self, arch: str, arches: Sequence[str]) -> BuildEnd:
         """Build for one of several architectures, and send the end to the gathering workflow."""
         steps, job = self._steps, self._job
-        built = await self._do(
+        outcome = await self._do(
             "build", f"rebuilding on {arch}", lambda: steps.build(job, arch, tuple(arches))
         )
-        end = built.returned if built.ok else BuildEnd(arch, problem=built.sentence)
+        end = outcome.returned if outcome.ok else BuildEnd(arch, problem=outcome.sentence)
         await DBOS.send_async(part_id(job.id, "final"), end, BUILT)
         return end
 
@@ -292,7 +292,7 @@ class _Run(RunReports):
     async def withdraw(self, title: str, summary: str) -> None:
         """Report in the status, or a narrowed check's comment, that the run was stopped."""
         # A status that concluded before the run was stopped stays.
-        await self._unjudged(title, summary, withdrawn=True)
+        await self._end_unjudged(title, summary, withdrawn=True)
         await self._answer(f"{title}: {summary}")
 
     async def reply(self, reply: Reply) -> None:
@@ -303,10 +303,10 @@ class _Run(RunReports):
         if not reply.lines:
             return
         if reply.questions:
-            found = await self._do(
+            outcome = await self._do(
                 "answer", "finding the answer", lambda: steps.find_answers(job, reply)
             )
-            body = found.returned if found.ok else body_of(reply, {}, found.sentence)
+            body = outcome.returned if outcome.ok else body_of(reply, {}, outcome.sentence)
         else:
             body = body_of(reply, {})
         await self._do("write", "answering", lambda: steps.publisher.reply(job, reply, body))

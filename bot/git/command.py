@@ -56,7 +56,7 @@ class FileSizeError(ChangeError):
 _TOO_LARGE = f"died of signal {signal.SIGXFSZ.value}".encode()
 
 
-def _limited(file_size: int | None) -> tuple[str, ...]:
+def _limit_file_size(file_size: int | None) -> tuple[str, ...]:
     prlimit = None if file_size is None else shutil.which("prlimit")
     return (prlimit, f"--fsize={file_size}", "--") if prlimit else ()
 
@@ -84,12 +84,12 @@ def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str
     if (authorities := authorities_file()) is not None:
         settings["http.sslCAInfo"] = str(authorities)
     count = variables.get("GIT_CONFIG_COUNT", "")
-    given = int(count) if count.isascii() and count.isdecimal() else 0
-    for index, (key, value) in enumerate(settings.items(), given):
+    first = int(count) if count.isascii() and count.isdecimal() else 0
+    for index, (key, value) in enumerate(settings.items(), first):
         variables[f"GIT_CONFIG_KEY_{index}"] = key
         variables[f"GIT_CONFIG_VALUE_{index}"] = value
     variables |= {
-        "GIT_CONFIG_COUNT": str(given + len(settings)),
+        "GIT_CONFIG_COUNT": str(first + len(settings)),
         "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": variables.get("GIT_ASKPASS", "true"),
@@ -120,7 +120,14 @@ def run_git(
     writes can grow above `file_size` bytes. Raises GitError with git's message if the exit code is
     not in `accept`, FileSizeError if a file would have grown too large.
     """
-    argv = [*_dying_with_us(), *_limited(file_size), "git", "-C", str(directory), *arguments]
+    argv = [
+        *_dying_with_us(),
+        *_limit_file_size(file_size),
+        "git",
+        "-C",
+        str(directory),
+        *arguments,
+    ]
     try:
         process = subprocess.Popen(
             argv,

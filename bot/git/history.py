@@ -7,19 +7,16 @@ proxies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.errors import UsageError
 from bot.git.command import GitError, git_environment, run_git
-from bot.git.repository import GitRepository
+from bot.git.repository import FETCH_OPTIONS, SHA, GitRepository
 
 # Depths in commits to which a shallow clone is deepened, in turn; None is all history.
 _DEPTHS = (50, 400, 4000, None)
-_FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
 _FETCH_SECONDS = 600.0
-_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +42,39 @@ def commits_with_history(repository: GitRepository, base: Commit, head: Commit) 
 
     UsageError for a commit that is found nowhere; GitError if a remote fails.
     """
-    found = _resolved(repository, base), _resolved(repository, head)
-    if _has_history_between(repository, *found):
-        return _required_ids(repository, found, (base, head))
+    ids = _resolve(repository, base), _resolve(repository, head)
+    if _has_history_between(repository, *ids):
+        return _required_ids(repository, ids, (base, head))
     for depth in _DEPTHS:
         for commit, name in ((base, "base"), (head, "head")):
             _fetch(repository, commit, f"refs/minimize/{name}", depth)
-        found = (
-            _resolved(repository, base, "refs/minimize/base"),
-            _resolved(repository, head, "refs/minimize/head"),
+        ids = (
+            _resolve(repository, base, "refs/minimize/base"),
+            _resolve(repository, head, "refs/minimize/head"),
         )
-        if _has_history_between(repository, *found) or not repository.is_shallow():
+        if _has_history_between(repository, *ids) or not repository.is_shallow():
             break
-    return _required_ids(repository, found, (base, head))
+    return _required_ids(repository, ids, (base, head))
 
 
 def _required_ids(
-    repository: GitRepository, found: tuple[str | None, str | None], wanted: Sequence[Commit]
+    repository: GitRepository, ids: tuple[str | None, str | None], commits: Sequence[Commit]
 ) -> tuple[str, str]:
-    for commit, sha in zip(wanted, found, strict=True):
+    for commit, sha in zip(commits, ids, strict=True):
         if sha is None:
             raise UsageError(
                 f"The commit {commit.revision} is not in the clone {repository.path}.",
                 "Fetch it first (a checkout with the whole history), or give --base and --head.",
             )
-    base, head = found
+    base, head = ids
     assert base is not None
     assert head is not None
     return base, head
 
 
-def _resolved(repository: GitRepository, commit: Commit, fetched: str = "") -> str | None:
+def _resolve(repository: GitRepository, commit: Commit, fetched: str = "") -> str | None:
     """The id of a commit in the clone, or null; for a ref of a remote that of the ref `fetched`."""
-    moving = commit.remote is not None and not _SHA.match(commit.revision)
+    moving = commit.remote is not None and not SHA.match(commit.revision)
     for revision in (fetched,) if moving else (commit.revision,):
         try:
             return repository.resolve(revision)
@@ -102,13 +99,13 @@ def _fetch(repository: GitRepository, commit: Commit, into: str, depth: int | No
     if repository.is_shallow():
         # A depth would make a complete clone shallow.
         reach = ["--unshallow"] if depth is None else [f"--depth={depth}"]
-    by_id = [commit.revision] if _SHA.match(commit.revision) else []
+    by_id = [commit.revision] if SHA.match(commit.revision) else []
     names = [*by_id, *([commit.ref] if commit.ref else [])]
     for name in names:
         try:
             run_git(
                 repository.path,
-                ["fetch", *_FETCH, *reach, commit.remote, f"+{name}:{into}"],
+                ["fetch", *FETCH_OPTIONS, *reach, commit.remote, f"+{name}:{into}"],
                 environment=_environment(),
                 timeout=_FETCH_SECONDS,
             )

@@ -17,7 +17,7 @@ _HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 def shown_lines(patch: str) -> dict[int, int | None]:
     """The numbers of the lines on the new side of a file's patch, each with its number on the old
     side, null if it is new."""
-    found: dict[int, int | None] = {}
+    lines: dict[int, int | None] = {}
     old = new = 0
     for line in patch.split("\n"):
         hunk = _HUNK.match(line)
@@ -28,10 +28,10 @@ def shown_lines(patch: str) -> dict[int, int | None]:
         elif line[0] == "-":
             old += 1
         else:
-            found[new] = old if line[0] == " " else None
+            lines[new] = old if line[0] == " " else None
             old += line[0] == " "
             new += 1
-    return found
+    return lines
 
 
 def lines_of_change(

@@ -23,14 +23,12 @@ from urllib.parse import urlsplit
 from bot import limits
 from bot.errors import ChangeError
 from bot.git.command import FileSizeError, GitError, git_environment, run_git
-from bot.git.repository import ChangedFile, GitRepository, TreeEntry
+from bot.git.repository import FETCH_OPTIONS, SHA, ChangedFile, GitRepository, TreeEntry
 from bot.locks import LIMIT, LockedError, locked
 from bot.telemetry.measures import timed
 
-_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _REF = re.compile(r"^refs/[A-Za-z0-9._/-]+$")
 _DEPTHS = (50, 400, 4000)
-_FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
 _FILTER = "--filter=blob:none"
 _OWN_LOCK = "minimize.lock"
 _HALF_PACK_SECONDS = 3600.0
@@ -60,21 +58,21 @@ class GitMirror(GitRepository):
         is correct. ChangeError if they share no history.
         """
         for sha in (head, base):
-            if not _SHA.match(sha):
+            if not SHA.match(sha):
                 raise ChangeError(f"{sha!r} is no commit id.")
         names = [ref for ref in refs if _REF.match(ref) and ".." not in ref]
         with self._lock():
-            known = self._merge_base_if_whole(head, base)
-            if known is not None:
+            merge_base = self._merge_base_if_whole(head, base)
+            if merge_base is not None:
                 for sha in (head, base):
                     with suppress(OSError):  # a packed ref has no file
                         os.utime(self.path / "refs/minimize" / sha)
-                return known
+                return merge_base
             for depth in (*_DEPTHS, None):
                 self._fetch_commits((head, base), names, depth)
-                found = self._merge_base_if_whole(head, base)
-                if found is not None:
-                    return found
+                merge_base = self._merge_base_if_whole(head, base)
+                if merge_base is not None:
+                    return merge_base
         raise ChangeError(
             f"The commits {base[:12]} and {head[:12]} have no common ancestor.",
             "Rebase the change onto its base branch.",
@@ -87,13 +85,13 @@ class GitMirror(GitRepository):
 
     def _fetch_missing_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
         """Fetch missing blobs, in one request."""
-        wanted = {entry.oid for entry in entries}
-        if not wanted:
+        oids = {entry.oid for entry in entries}
+        if not oids:
             return
         with self._lock():
             out = self.git("rev-list", "--objects", "--missing=print", "--no-walk", commit)
             missing = {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
-            needed = sorted(wanted & missing)
+            needed = sorted(oids & missing)
             if needed:
                 # Without negotiation, which would offer commits although the objects are not
                 # theirs.
@@ -101,7 +99,7 @@ class GitMirror(GitRepository):
 
     def _fetch_objects(self, oids: Collection[str]) -> None:
         self._git_fetch(
-            ["-c", "fetch.negotiationAlgorithm=noop", "fetch", *_FETCH, _FILTER, "--stdin"],
+            ["-c", "fetch.negotiationAlgorithm=noop", "fetch", *FETCH_OPTIONS, _FILTER, "--stdin"],
             stdin="".join(f"{oid}\n" for oid in oids).encode(),
         )
 
@@ -113,14 +111,14 @@ class GitMirror(GitRepository):
             reach = ["--unshallow"]
         specs = [f"+{sha}:refs/minimize/{sha}" for sha in shas]
         try:
-            self._git_fetch(["fetch", *_FETCH, _FILTER, *reach], specs)
+            self._git_fetch(["fetch", *FETCH_OPTIONS, _FILTER, *reach], specs)
         except GitError:
             if not refs:
                 raise
             # The server does not serve commits by id: fetch the refs, and check that they contain
             # them.
             by_name = [f"+{ref}:refs/minimize/by-name/{ref}" for ref in refs]
-            self._git_fetch(["fetch", *_FETCH, _FILTER, *reach], by_name)
+            self._git_fetch(["fetch", *FETCH_OPTIONS, _FILTER, *reach], by_name)
             stored = [f"refs/minimize/by-name/{ref}" for ref in refs]
             reached = set(self.git("rev-list", *stored).decode().split())
             for sha in shas:
@@ -133,7 +131,7 @@ class GitMirror(GitRepository):
         self, before: list[str], after: Collection[str] = (), *, stdin: bytes = b""
     ) -> None:
         packs = self.path / "objects/pack"
-        known = set(packs.glob("tmp_*"))
+        files_before = set(packs.glob("tmp_*"))
         try:
             run_git(
                 self.path,
@@ -145,7 +143,7 @@ class GitMirror(GitRepository):
             )
         except FileSizeError:
             # It is killed then, and leaves temporary files.
-            for file in set(packs.glob("tmp_*")) - known:
+            for file in set(packs.glob("tmp_*")) - files_before:
                 file.unlink(missing_ok=True)
             raise
 
@@ -246,11 +244,11 @@ def sweep_mirrors(directory: Path, before: float, most: int) -> SweptMirrors:
     Locked caches are skipped.
     """
     removed = refs = packed = 0
-    for left_over in directory.glob("*.removed"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    mirrors = sorted(directory.glob("*.git"), key=used)
+    for leftover in directory.glob("*.removed"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    mirrors = sorted(directory.glob("*.git"), key=last_use)
     for mirror in mirrors:
-        time = used(mirror)
+        time = last_use(mirror)
         with suppress(LockedError):
             if time < before:
                 removed += _remove(mirror)
@@ -259,22 +257,22 @@ def sweep_mirrors(directory: Path, before: float, most: int) -> SweptMirrors:
                 refs += _drop_refs(mirror, before)
                 packed += _join_packs(mirror)
             # Sweeping must not count as use.
-            os.utime(mirror / "minimize.lock", (time, time))
-    left = [mirror for mirror in mirrors if mirror.exists()]
-    size = sum(map(size_of, left))
-    for mirror in left[:-1]:
+            os.utime(mirror / _OWN_LOCK, (time, time))
+    mirrors_left = [mirror for mirror in mirrors if mirror.exists()]
+    size = sum(map(size_of, mirrors_left))
+    for mirror in mirrors_left[:-1]:
         if size <= most:
             break
         with suppress(LockedError):
-            own = size_of(mirror)
+            mirror_size = size_of(mirror)
             removed += _remove(mirror)
-            size -= own
+            size -= mirror_size
     return SweptMirrors(removed, refs, packed, size)
 
 
-def used(mirror: Path) -> float:
+def last_use(mirror: Path) -> float:
     """The time of the last use of a cache, in seconds since 1970: its lock's modification time."""
-    for file in (mirror / "minimize.lock", mirror / "HEAD"):
+    for file in (mirror / _OWN_LOCK, mirror / "HEAD"):
         with suppress(OSError):
             return file.stat().st_mtime
     return 0.0

@@ -18,7 +18,8 @@ from bot.git.files import LINK, checked_path, read_below, write_below
 WORKING_TREE: Final = "working tree"
 """Used in place of a commit for the files as they are on disk."""
 
-_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+FETCH_OPTIONS = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
 _BLOB = re.compile(rb"[0-9a-f]{40,64} blob (\d{1,15})\n", re.ASCII)
 _FOREIGN = re.compile(r"detected dubious ownership in repository at '(.*?)'")
 _REGULAR = ("100644", "100755")
@@ -90,7 +91,7 @@ class GitRepository:
             "rev-parse", "--verify", "--quiet", revision + "^{commit}", accept=(0, 1, 128)
         )
         text = out.decode().strip().splitlines()[-1:] or [""]
-        if code != 0 or not _SHA.match(text[0]):
+        if code != 0 or not SHA.match(text[0]):
             raise UsageError(
                 f"The repository {self.path} has no revision `{revision}`.",
                 "Give a branch, a tag or a commit id, as `git log` shows.",
@@ -258,13 +259,13 @@ class GitRepository:
                 "Nothing was evaluated: this is the limit for a checkout.",
             )
         batch: list[TreeEntry] = []
-        held = 0
+        batch_size = 0
         for entry in entries:
             batch.append(entry)
-            held += sizes[entry.oid]
-            if held > limits.CHECKOUT_TOGETHER:
+            batch_size += sizes[entry.oid]
+            if batch_size > limits.CHECKOUT_TOGETHER:
                 yield from self._read_batch(batch)
-                batch, held = [], 0
+                batch, batch_size = [], 0
         yield from self._read_batch(batch)
 
     def _read_batch(self, entries: list[TreeEntry]) -> Iterator[tuple[str, str, bytes]]:

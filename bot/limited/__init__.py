@@ -1,1 +1,1 @@
-"""Calls functions that read untrusted bytes in a process of its own with limits."""
+"""Calls of functions that read untrusted bytes, in a process of its own with limits."""

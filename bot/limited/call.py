@@ -1,4 +1,4 @@
-"""Calls a function in a process of its own, with limits of memory and time.
+"""Calls of functions in a process of its own, with limits of memory and time.
 
 Untrusted files are parsed there: one that takes all memory, or a regular expression that does not
 end, ends that process and not the server. The answer is bytes, limited in number. One process
@@ -63,11 +63,11 @@ def call_limited(
     """
     limits = limits or CallLimits()
     with _AT_ONCE:
-        found = _call_answer(function, arguments, limits, descriptors)
-        if not found and _FORKER.has_died():
-            found = _call_answer(function, arguments, limits, descriptors)
+        answer = _call_answer(function, arguments, limits, descriptors)
+        if not answer and _FORKER.has_died():
+            answer = _call_answer(function, arguments, limits, descriptors)
     # The kind is the last byte: an answer without it is incomplete.
-    kind, text = found[-1:], found[:-1]
+    kind, text = answer[-1:], answer[:-1]
     if kind == ANSWER:
         return text
     if kind == REFUSED:
@@ -86,16 +86,16 @@ def _call_answer(
 ) -> bytes:
     """The bytes that the process of one call writes; empty if it died before."""
     with contextlib.ExitStack() as stack:
-        given = os.memfd_create("minimize-arguments")
-        stack.callback(os.close, given)
-        with open(given, "wb", closefd=False) as stream:
+        arguments_file = os.memfd_create("minimize-arguments")
+        stack.callback(os.close, arguments_file)
+        with open(arguments_file, "wb", closefd=False) as stream:
             pickle.dump((function, arguments), stream)
-        os.lseek(given, 0, os.SEEK_SET)
+        os.lseek(arguments_file, 0, os.SEEK_SET)
         reading, writing = os.pipe()
         stack.callback(os.close, reading)
         message = json.dumps({"seconds": limits.seconds, "memory": limits.memory}).encode()
         try:
-            _FORKER.send(message, [given, writing, *descriptors])
+            _FORKER.send(message, [arguments_file, writing, *descriptors])
         finally:
             os.close(writing)
         return _read(reading, limits)
@@ -109,19 +109,19 @@ def prepare() -> None:
 def _read(descriptor: int, limits: CallLimits) -> bytes:
     """The bytes that come through a pipe. Raises LimitError above the limit."""
     deadline = time.monotonic() + limits.seconds + _STARTING
-    found = bytearray()
+    content = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while selector.select(max(0.0, deadline - time.monotonic())):
             piece = os.read(descriptor, _CHUNK)
-            found += piece
-            if len(found) > limits.answer + 1:
+            content += piece
+            if len(content) > limits.answer + 1:
                 raise LimitError(f"it has more than {limits.answer} bytes")
             if not piece:
                 break
         else:
             raise SurroundingsError("The process that reads untrusted files does not answer.")
-    return bytes(found)
+    return bytes(content)
 
 
 class _Forker:
@@ -139,21 +139,21 @@ class _Forker:
                 return self._socket
             if self._socket is not None:
                 self._socket.close()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            own_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             program = (
                 "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
                 " from bot.limited.forker import main; main(int(sys.argv[2]))"
             )
-            with theirs:
+            with child_end:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", program, json.dumps(sys.path), str(theirs.fileno())],
+                    [sys.executable, "-c", program, json.dumps(sys.path), str(child_end.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[child_end.fileno()],
                     start_new_session=True,
                 )
-            self._socket = ours
-            return ours
+            self._socket = own_end
+            return own_end
 
     def send(self, message: bytes, descriptors: Sequence[int]) -> None:
         for last in (False, True):

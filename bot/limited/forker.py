@@ -52,26 +52,26 @@ def main(descriptor: int) -> None:
         if child == 0:
             calls.close()
             _answer(json.loads(message), descriptors)
-        for each in descriptors:
-            os.close(each)
+        for fd in descriptors:
+            os.close(fd)
 
 
 def _answer(limits: dict[str, float], descriptors: Sequence[int]) -> NoReturn:
     """Make the call that `descriptors` begin with (arguments, answer), and end."""
-    given, writing, *others = descriptors
+    arguments_fd, answer_fd, *open_files = descriptors
     status = 1
     try:
-        with os.fdopen(given, "rb") as stream:
+        with os.fdopen(arguments_fd, "rb") as stream:
             function, arguments = pickle.load(stream)
         _limit(limits["seconds"], int(limits["memory"]))
         kind, text = ANSWER, b""
         try:
-            text = function(*arguments, *others)
+            text = function(*arguments, *open_files)
         except UnreadableError as error:
             kind, text = REFUSED, str(error).encode(errors="replace")[:_MOST_TEXT]
         except MemoryError:
             kind = MEMORY
-        with os.fdopen(writing, "wb") as stream:
+        with os.fdopen(answer_fd, "wb") as stream:
             stream.write(text)
             stream.write(kind)
         status = 0

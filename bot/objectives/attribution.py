@@ -11,14 +11,14 @@ from bot.closure.graph import Leaving, PackageGraph
 from bot.closure.why import MOST_REQUIREMENTS
 from bot.model.closure import Edge, EdgeKind, Link, Requirement
 from bot.model.image import ImageKey
-from bot.store.history.values import WEAK, Cause, Contents, Evaluated, Member, MergedChange
+from bot.store.history.values import WEAK, Cause, Contents, EvaluatedImage, Member, MergedChange
 
 Name = tuple[str, str]
 Chain = tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Attributed:
+class Attribution:
     """The causes of a step, largest first, and the ids of the merged changes that landed."""
 
     causes: tuple[Cause, ...]
@@ -50,18 +50,18 @@ class _Comparison:
 
     def __post_init__(self) -> None:
         self.names = (_names(self.members[0]), _names(self.members[1]))
-        both = [(p.before, p.after) for p in self.pairs]
-        forth = {b: a for b, a in both if b is not None and a is not None}
+        indices = [(p.before, p.after) for p in self.pairs]
+        forth = {b: a for b, a in indices if b is not None and a is not None}
         self.partner = (forth, {a: b for b, a in forth.items()})
 
 
 def attribute(
     before: Contents,
-    after: Evaluated,
-    changes: Iterable[MergedChange] = (),
+    after: EvaluatedImage,
+    candidates: Iterable[MergedChange] = (),
     *,
     same_metadata: bool = False,
-) -> Attributed:
+) -> Attribution:
     """Return the causes of the step from one solvable state to the next.
 
     `changes` are merged pull requests, oldest first, with their effects. One has landed when a
@@ -71,25 +71,27 @@ def attribute(
     configuration can be the cause.
     """
     pairs = _pairs(before.members, after.members)
-    changes = tuple(c for c in changes if may_land(c, after.key))
-    landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
-    requested = [c for c in changes if _waits_for_request(c, after.key)]
+    candidates = tuple(c for c in candidates if may_land(c, after.key))
+    arrived_changes = [
+        c for c in candidates if _has_landed(c, before.members, after.members, pairs)
+    ]
+    requested = [c for c in candidates if _waits_for_request(c, after.key)]
     comparison = _Comparison(
         (before.members, after.members),
         (graph_of(before), graph_of(after)),
         (frozenset(before.requests), frozenset(after.requests)),
         same_metadata,
         pairs,
-        landed,
+        arrived_changes,
         requested,
         {c.id: {k: v for e in c.effects if e.key == after.key for k, v in e.names.items()}
-         for c in (*landed, *requested)},
+         for c in (*arrived_changes, *requested)},
     )  # fmt: skip
     causes = [_cause(comparison, pair) for pair in pairs if _differs(comparison, pair)]
     causes.sort(key=_order)
-    named = {cause.merged_change for cause in causes} & {change.id for change in requested}
-    arrived = {change.id for change in landed} | {one for one in named if one is not None}
-    return Attributed(tuple(causes), frozenset(arrived))
+    ids = {cause.merged_change for cause in causes} & {change.id for change in requested}
+    arrived = {change.id for change in arrived_changes} | {id_ for id_ in ids if id_ is not None}
+    return Attribution(tuple(causes), frozenset(arrived))
 
 
 def _order(cause: Cause) -> tuple[int, str, str, str]:
@@ -121,17 +123,17 @@ def _pairs(before: Sequence[Member], after: Sequence[Member]) -> list[_Pair]:
         lambda m: (m.nevra.name, m.nevra.arch),
         lambda m: m.nevra.name,
     ):
-        waiting: dict[object, list[int]] = {}
+        unmatched: dict[object, list[int]] = {}
         for index in right:
-            waiting.setdefault(mark(after[index]), []).append(index)
+            unmatched.setdefault(mark(after[index]), []).append(index)
         unpaired = []
         for index in left:
-            found = waiting.get(mark(before[index]))
-            if found:
-                pairs.append(_Pair(index, found.pop(0)))
+            matches = unmatched.get(mark(before[index]))
+            if matches:
+                pairs.append(_Pair(index, matches.pop(0)))
             else:
                 unpaired.append(index)
-        left, right = unpaired, sorted(i for indexes in waiting.values() for i in indexes)
+        left, right = unpaired, sorted(i for indexes in unmatched.values() for i in indexes)
     pairs += [_Pair(index, None) for index in left]
     pairs += [_Pair(None, index) for index in right]
     return pairs
@@ -174,7 +176,7 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
     old = comparison.members[0][pair.before] if pair.before is not None else None
     new = comparison.members[1][pair.after] if pair.after is not None else None
     sizes = [m.installed_size for m in (old, new) if m is not None]
-    known = (new.installed_size or 0 if new else 0) - (old.installed_size or 0 if old else 0)
+    known_delta = (new.installed_size or 0 if new else 0) - (old.installed_size or 0 if old else 0)
     nevra = (new or old).nevra  # type: ignore[union-attr]  # a pair has one side at least
     change = "changed" if old and new else "came" if new else "went"
     side, index = (1, pair.after) if pair.after is not None else (0, pair.before)
@@ -201,8 +203,8 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
         change=change,  # type: ignore[arg-type]  # one of the three
         before=old.nevra if old else None,
         after=new.nevra if new else None,
-        delta=None if None in sizes else known,
-        known_delta=known,
+        delta=None if None in sizes else known_delta,
+        known_delta=known_delta,
         kind=kind,  # type: ignore[arg-type]  # one of CauseKind
         mover=mover.nevra if mover else None,
         merged_change=merged.id if merged is not None else None,
@@ -219,7 +221,7 @@ def _brought(
     by one that the other side has: if that one changed itself, it is the origin.
     """
     members = comparison.members[side]
-    other = comparison.names[1 - side]
+    other_names = comparison.names[1 - side]
     requests_differ = comparison.requests[side] != comparison.requests[1 - side]
     if members[index].requested:
         return (), members[index], "configuration" if requests_differ else "distribution"
@@ -230,25 +232,25 @@ def _brought(
         root = members[chain[0].source]
         if toggled and any(link.kind != "requires" for link in chain):
             return chain, None, "configuration"
-        if (root.nevra.name, root.nevra.arch) not in other:
+        if (root.nevra.name, root.nevra.arch) not in other_names:
             if requests_differ:
                 return chain, root, "configuration"
             continue
-        mover = _mover(comparison, side, chain, other)
+        mover = _mover(comparison, side, chain, other_names)
         if mover is not None:
             return chain, mover, "distribution"
     root = members[chains[0][0].source]
-    absent = (root.nevra.name, root.nevra.arch) not in other
+    absent = (root.nevra.name, root.nevra.arch) not in other_names
     return chains[0], root if absent else None, "distribution"
 
 
 def _mover(
-    comparison: _Comparison, side: int, chain: Sequence[Link], other: frozenset[Name]
+    comparison: _Comparison, side: int, chain: Sequence[Link], other_names: frozenset[Name]
 ) -> Member | None:
     members = comparison.members[side]
     for link in chain:
         target = members[link.target]
-        if (target.nevra.name, target.nevra.arch) in other:
+        if (target.nevra.name, target.nevra.arch) in other_names:
             continue
         partner = comparison.partner[side].get(link.source)
         if partner is None:
@@ -298,7 +300,7 @@ def _merged(
 Graph = PackageGraph[int, Link]
 
 
-def graph_of(contents: Contents | Evaluated) -> Graph:
+def graph_of(contents: Contents | EvaluatedImage) -> Graph:
     """Return the links among an image's members."""
     requested = (i for i, member in enumerate(contents.members) if member.requested)
     return PackageGraph(requested, contents.links, range(len(contents.members)))
@@ -334,5 +336,5 @@ def leaves_with(graph: Graph, members: Sequence[Member], place: int) -> tuple[Re
 
 def leaving(graph: Graph, members: Sequence[Member]) -> tuple[Leaving, ...]:
     """Return the packages that would leave with each member, by the image's own links."""
-    found = graph.leaving({i: member.installed_size or 0 for i, member in enumerate(members)})
-    return tuple(found[i] for i in range(len(members)))
+    sets = graph.leaving({i: member.installed_size or 0 for i, member in enumerate(members)})
+    return tuple(sets[i] for i in range(len(members)))

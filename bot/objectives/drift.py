@@ -31,7 +31,7 @@ Why = Literal["drift", "date", "promise", "first seen"]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenMetric:
     """One metric of an objective that one image does not meet.
 
     `since` is when it broke, `before` its value until then (null if it was never met). `why`: the
@@ -54,7 +54,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostImage:
     """An image of an objective that cannot be installed, so that nothing of it can be measured.
 
     `step` made it so, at `since`; null and empty if it could never be installed. `facts` say why.
@@ -87,10 +87,10 @@ class DriftState:
     """
 
     heading: Heading
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenMetric, ...]
     unknown: int
     accepted: tuple[Acceptance, ...]
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[LostImage, ...] = ()
     images: int = 0
 
     @property
@@ -106,7 +106,9 @@ class DriftState:
     @property
     def drifted(self) -> bool:
         """Return whether drift broke it, made it worse, or made an image of it uninstallable."""
-        return any(one.drifted for one in self.broken) or any(one.drifted for one in self.lost)
+        return any(broken.drifted for broken in self.broken) or any(
+            one.drifted for one in self.lost
+        )
 
 
 def subject_of(heading: Heading) -> str:
@@ -128,25 +130,27 @@ def drift_states(
     if not headings:
         return ()
     latest = history.latest_evaluations()
-    gone = lost_images(history, latest)
-    found = []
+    all_lost = lost_images(history, latest)
+    drifts = []
     for heading in headings:
-        own = states.get(heading.id, [])
-        broken = tuple(_broken(history, state) for state in own if state.met is False)
-        keys = {one.state.key for one in broken}
+        own_states = states.get(heading.id, [])
+        broken = tuple(_broken(history, state) for state in own_states if state.met is False)
+        keys = {metric.state.key for metric in broken}
         accepted = tuple(a for a in history.acceptances(heading.id) if a.key in keys)
-        unknown = sum(state.met is None for state in own)
-        spoken = {state.key for state in own}
-        lost = [one for one in gone if one.key in spoken or speaks_of(heading, one.key)]
-        lost.sort(key=lambda one: (not one.drifted, one.key))
-        images = sum(key in spoken or speaks_of(heading, key) for key in latest)
-        found.append(DriftState(heading, broken, unknown, accepted, tuple(lost), images))
-    return tuple(sorted(found, key=lambda one: one.id))
+        unknown = sum(state.met is None for state in own_states)
+        measured = {state.key for state in own_states}
+        lost = [
+            image for image in all_lost if image.key in measured or speaks_of(heading, image.key)
+        ]
+        lost.sort(key=lambda image: (not image.drifted, image.key))
+        images = sum(key in measured or speaks_of(heading, key) for key in latest)
+        drifts.append(DriftState(heading, broken, unknown, accepted, tuple(lost), images))
+    return tuple(sorted(drifts, key=lambda drift: drift.id))
 
 
 def lost_images(
     history: History, latest: Mapping[ImageKey, Evaluation] | None = None
-) -> tuple[Lost, ...]:
+) -> tuple[LostImage, ...]:
     """Return the images that cannot be installed now, by key; `latest` is history's."""
     return tuple(
         _lost(history, key, evaluation.facts)
@@ -155,10 +159,10 @@ def lost_images(
     )
 
 
-def _lost(history: History, key: ImageKey, facts: ClosureFacts) -> Lost:
+def _lost(history: History, key: ImageKey, facts: ClosureFacts) -> LostImage:
     # An image that cannot be installed makes no further step.
     steps = [step for step in history.steps(key, limit=1) if step.after.status != "ok"]
-    return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, facts)
+    return LostImage(key, steps[0].evaluated if steps else "", steps[0] if steps else None, facts)
 
 
 def speaks_of(heading: Heading, key: ImageKey) -> bool:
@@ -172,13 +176,13 @@ def speaks_of(heading: Heading, key: ImageKey) -> bool:
     )
 
 
-def _broken(history: History, now: ObjectiveState) -> Broken:
-    past = history.objective_history(now.objective, now.key, now.metric)
+def _broken(history: History, state: ObjectiveState) -> BrokenMetric:
+    past = history.objective_history(state.objective, state.key, state.metric)
     before, stretch = split_stretch(past)
     since = stretch[0].since or ""
-    steps = history.steps(now.key, reported_since(history, since), limit=_STEPS)
+    steps = history.steps(state.key, reported_since(history, since), limit=_STEPS)
     value = before.value if before is not None else None
-    return Broken(now, since, value, why_broken(before, stretch[0]), _worse(stretch), steps)
+    return BrokenMetric(state, since, value, why_broken(before, stretch[0]), _worse(stretch), steps)
 
 
 def merged_in(history: History, causes: Iterable[Cause]) -> dict[int, MergedChange]:

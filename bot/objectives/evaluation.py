@@ -25,7 +25,7 @@ from bot.errors import MinimizeError, SurroundingsError
 from bot.model.image import ImageKey, ImageRequest
 from bot.objectives.solving import (
     LayerWish,
-    Noted,
+    Note,
     Solver,
     Task,
     image_selection,
@@ -33,8 +33,8 @@ from bot.objectives.solving import (
     surface_is_limited,
 )
 from bot.objectives.steps import Published
-from bot.store.history.recording import Unchanged
-from bot.store.history.values import Evaluated
+from bot.store.history.recording import UnchangedImage
+from bot.store.history.values import EvaluatedImage
 
 # To be raised when the same inputs may give another answer.
 FORMAT = 4
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LastResults:
     """The inputs of each image's last evaluation, and the digest of its closure."""
 
     inputs: Mapping[ImageKey, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedImages:
     """Images that could not be evaluated, because a repository or a cache failed."""
 
     keys: tuple[ImageKey, ...]
@@ -80,57 +80,58 @@ _Place = tuple[str, str]
 _Waiting = list[tuple[Snapshot, list[Task]]]
 
 
-# Makes the outcome of a changed image from its evaluation and the newest packages of a source.
-Then = Callable[[Evaluated, Published], T]
+# Function from the evaluation of a changed image, and one that finds the newest packages of a
+# source, to the outcome.
+Then = Callable[[EvaluatedImage, Published], T]
 
 
-def itself(evaluated: Evaluated, _published: Published) -> Evaluated:
+def itself(image: EvaluatedImage, _published: Published) -> EvaluatedImage:
     """Return the evaluation: the default outcome of a changed image."""
-    return evaluated
+    return image
 
 
 def evaluate(
     configuration: Configuration,
     keys: Sequence[ImageKey],
     cache: Cache,
-    known: Known | None = None,
+    known: LastResults | None = None,
     *,
     then: Then[T],
     measures: Measures | None = None,
     processes: int | None = None,
     offline: bool = False,
     max_age: float = 0.0,
-) -> Iterator[Sequence[T | Unchanged | Failed | Noted]]:
+) -> Iterator[Sequence[T | UnchangedImage | FailedImages | Note]]:
     """Yield the outcomes of the images, some at a time, in no particular order.
 
     `then` makes the outcome of each changed image, in the process that solved it, to which it is
     pickled once. If a repository cannot be read, only the images on it fail.
     """
-    known, measures = known or Known(), measures or Measures()
+    known, measures = known or LastResults(), measures or Measures()
     wishes = layer_wishes(configuration, keys, every=measures.layers)
     waiting: _Waiting = []
-    for of_place, snapshot in _snapshots(
+    for place_keys, snapshot in _snapshots(
         configuration, keys, cache, offline=offline, max_age=max_age
     ):
         if isinstance(snapshot, MinimizeError):
-            yield [Failed(of_place, snapshot)]
+            yield [FailedImages(place_keys, snapshot)]
             continue
         base = f"{_metadata_inputs(snapshot)} {measures.headers}"
-        unchanged: list[T | Unchanged | Failed | Noted] = []
+        unchanged: list[T | UnchangedImage | FailedImages | Note] = []
         work: list[Task] = []
-        for key in of_place:
+        for key in place_keys:
             request, wish = image_request(configuration, key), wishes.get(key)
             headers = measures.headers or surface_is_limited(configuration, key)
             inputs = _inputs(f"{base} {headers}", request, wish)
             if known.inputs.get(key) == inputs and key in known.digests:
-                unchanged.append(Unchanged(key, snapshot.state, inputs))
+                unchanged.append(UnchangedImage(key, snapshot.state, inputs))
             else:
                 digest, selection = known.digests.get(key), image_selection(configuration, key)
                 work.append(Task(request, inputs, digest, wish, selection, headers))
         if unchanged:
             yield unchanged
         waiting += [(snapshot, work[i : i + _CHUNK]) for i in range(0, len(work), _CHUNK)]
-    yield from _solved(waiting, _Worker(cache, measures.headers, then), processes)
+    yield from _solve_waiting(waiting, _Worker(cache, measures.headers, then), processes)
 
 
 def _snapshots(
@@ -141,12 +142,12 @@ def _snapshots(
     offline: bool,
     max_age: float,
 ) -> Iterator[tuple[tuple[ImageKey, ...], Snapshot | MinimizeError]]:
-    """Yield the snapshot of each repository document and architecture, opened in parallel."""
+    """Yield the snapshot of each repository document and architecture, open_place in parallel."""
     places: dict[_Place, list[ImageKey]] = {}
     for key in keys:
         places.setdefault((key.repository, key.arch), []).append(key)
 
-    def opened(place: _Place) -> Snapshot | MinimizeError:
+    def open_place(place: _Place) -> Snapshot | MinimizeError:
         document = configuration.repositories[place[0]]
         try:
             return open_snapshot(document, place[1], cache, offline=offline, max_age=max_age)
@@ -154,7 +155,7 @@ def _snapshots(
             return error
 
     with ThreadPoolExecutor(8) as threads:
-        for place, snapshot in zip(places, threads.map(opened, places), strict=True):
+        for place, snapshot in zip(places, threads.map(open_place, places), strict=True):
             yield tuple(places[place]), snapshot
 
 
@@ -194,9 +195,9 @@ def _inputs(metadata: str, request: ImageRequest, wish: LayerWish | None) -> str
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _solved(
+def _solve_waiting(
     waiting: _Waiting, worker: _Worker[T], processes: int | None
-) -> Iterator[list[T | Unchanged | Failed | Noted]]:
+) -> Iterator[list[T | UnchangedImage | FailedImages | Note]]:
     processes = processes or len(os.sched_getaffinity(0))
     if processes < 2 or sum(len(work) for _, work in waiting) < _ALONE:
         for snapshot, work in waiting:
@@ -223,7 +224,7 @@ def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[Any]]:
         ranked[place] += 1
     order.sort(key=lambda item: item[:2])
     futures: list[Future[list[Any]]] = [
-        executor.submit(_solve_there, snapshot, work) for _, _, snapshot, work in order
+        executor.submit(_solve_in_worker, snapshot, work) for _, _, snapshot, work in order
     ]
     for future in finished(futures):
         try:
@@ -236,7 +237,7 @@ def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[Any]]:
 
 
 class _Worker(Generic[T]):
-    """Solves images in one process, whose pools stay loaded."""
+    """A solver of images in one process, whose pools stay loaded."""
 
     def __init__(self, cache: Cache, headers: bool, then: Then[T]) -> None:
         self._cache = cache
@@ -246,24 +247,28 @@ class _Worker(Generic[T]):
 
     def solve_all(
         self, snapshot: Snapshot, work: Sequence[Task]
-    ) -> list[T | Unchanged | Failed | Noted]:
+    ) -> list[T | UnchangedImage | FailedImages | Note]:
         if self._solver is None:
             self._solver = Solver(self._cache, headers=self._headers)
-        found: list[T | Unchanged | Failed | Noted] = []
+        outcomes: list[T | UnchangedImage | FailedImages | Note] = []
         published = partial(self._solver.published, snapshot)
         try:
             for task in work:
-                for one in self._solver.solve(snapshot, task):
-                    done = self._then(one, published) if isinstance(one, Evaluated) else one
-                    found.append(done)
+                for result in self._solver.solve(snapshot, task):
+                    outcome = (
+                        self._then(result, published)
+                        if isinstance(result, EvaluatedImage)
+                        else result
+                    )
+                    outcomes.append(outcome)
         except SurroundingsError as error:
             # A plain error: not every kind can be sent between processes.
             plain = SurroundingsError(error.what, error.hint)
-            return [Failed(tuple(task.request.key for task in work), plain)]
-        return found
+            return [FailedImages(tuple(task.request.key for task in work), plain)]
+        return outcomes
 
 
-_THERE: list[_Worker[Any]] = []
+_WORKERS: list[_Worker[Any]] = []
 
 
 def _begin(worker: _Worker[Any], parent: int) -> None:
@@ -276,8 +281,8 @@ def _begin(worker: _Worker[Any], parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)  # the parent has ended already
     gc.disable()
-    _THERE.append(worker)
+    _WORKERS.append(worker)
 
 
-def _solve_there(snapshot: Snapshot, work: Sequence[Task]) -> list[Any]:
-    return _THERE[0].solve_all(snapshot, work)
+def _solve_in_worker(snapshot: Snapshot, work: Sequence[Task]) -> list[Any]:
+    return _WORKERS[0].solve_all(snapshot, work)

@@ -12,7 +12,7 @@ from bot.model.amount import beyond, excess, number
 from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity
 from bot.model.surface import KINDS
-from bot.objectives.drift import Broken, DriftState, Lost
+from bot.objectives.drift import BrokenMetric, DriftState, LostImage
 from bot.objectives.jsonform import cause_json
 from bot.report.blocks import Block, table
 from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
@@ -30,18 +30,18 @@ Changes = Mapping[int, MergedChange]
 say = Sentences(Path(__file__).with_name("sentences.toml"))
 
 
-def drift_lead(found: DriftState, changes: Changes) -> Phrase:
+def drift_lead(drift: DriftState, changes: Changes) -> Phrase:
     """Return the sentence on a broken objective: its worst image, excess, since when, and why."""
-    if not found.broken:
-        return _lost_lead(found, changes)
-    group = _worst(found.broken)
-    others = len({place_of(one.state.key) for one in found.broken}) - 1
-    lost = len({place_of(one.key) for one in found.lost})
+    if not drift.broken:
+        return _lost_lead(drift, changes)
+    group = _worst(drift.broken)
+    others = len({place_of(metric.state.key) for metric in drift.broken}) - 1
+    lost = len({place_of(image.key) for image in drift.lost})
     return sentences(
         say.not_met(
-            objective=found.heading.name,
-            since=min(one.since for one in group),
-            image=_where([one.state.key for one in group]),
+            objective=drift.heading.name,
+            since=min(metric.since for metric in group),
+            image=_where([metric.state.key for metric in group]),
             state=_value(group),
         ),
         say.nor_is_it(images=others) if others else (),
@@ -50,18 +50,18 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
     )
 
 
-def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
+def remedies(drift: DriftState, changes: Changes) -> tuple[Phrase, ...]:
     """Return the remedies, one sentence or two for each."""
     phrases: list[Phrase] = []
-    for key, cause in _main_causes(found):
+    for key, cause in _main_causes(drift):
         phrases += _remedy(key, cause, changes)
-    for one in found.lost[:1]:
-        command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
+    for image in drift.lost[:1]:
+        command = f"minimize closure {_word(image.key.workload)} --arch {_word(image.key.arch)}"
         phrases.append(say.shows_why(command=command))
-    if found.broken and found.heading.place:
+    if drift.broken and drift.heading.place:
         phrases.append(say.change_own())
-    elif found.broken:
-        phrases.append(say.change_document(file=f"{found.id}.yaml"))
+    elif drift.broken:
+        phrases.append(say.change_document(file=f"{drift.id}.yaml"))
     return tuple(dict.fromkeys([*phrases, say.closed_by_hand()]))
 
 
@@ -72,33 +72,35 @@ def who_phrase(cause: Cause, changes: Changes) -> Phrase:
     return link(words, url) if url else message(words)
 
 
-def lost_phrase(one: Lost, changes: Changes) -> Phrase:
+def lost_phrase(image: LostImage, changes: Changes) -> Phrase:
     """Return the sentence on an image that cannot be installed: since when, by whom, and why."""
-    image = _where([one.key])
-    why = why_unsolvable(one.facts)
+    where = _where([image.key])
+    why = why_unsolvable(image.facts)
     return sentences(
-        say.lost_since(image=image, since=one.since)
-        if one.since
-        else say.not_installable(image=image),
-        _blame(one, changes),
+        say.lost_since(image=where, since=image.since)
+        if image.since
+        else say.not_installable(image=where),
+        _blame(image, changes),
         say.the_reason(why=why) if why else (),
     )
 
 
-def _lost_lead(found: DriftState, changes: Changes) -> Phrase:
-    first = found.lost[0]
-    others = len({place_of(one.key) for one in found.lost}) - 1
-    own = [one.key for one in found.lost if place_of(one.key) == place_of(first.key)]
+def _lost_lead(drift: DriftState, changes: Changes) -> Phrase:
+    first = drift.lost[0]
+    others = len({place_of(image.key) for image in drift.lost}) - 1
+    keys = [image.key for image in drift.lost if place_of(image.key) == place_of(first.key)]
     return sentences(
-        say.cannot_be_met(objective=found.heading.name, since=first.since or "", image=_where(own)),
+        say.cannot_be_met(
+            objective=drift.heading.name, since=first.since or "", image=_where(keys)
+        ),
         say.nor_can(images=others) if others else (),
         _blame(first, changes),
     )
 
 
-def _blame(one: Lost, changes: Changes) -> Phrase:
-    cause = one.cause
-    if cause is None or cause.package == one.key.workload:
+def _blame(image: LostImage, changes: Changes) -> Phrase:
+    cause = image.cause
+    if cause is None or cause.package == image.key.workload:
         return ()
     now = str(cause.mover) if cause.mover else ""
     return say.what_did_it(package=cause.package, now=now, who=_by(cause, changes))
@@ -108,32 +110,34 @@ def _by(cause: Cause, changes: Changes) -> Phrase:
     return () if cause.kind == "unknown" else who_phrase(cause, changes)
 
 
-def _worst(broken: Sequence[Broken]) -> list[Broken]:
+def _worst(broken: Sequence[BrokenMetric]) -> list[BrokenMetric]:
     """Return the measurement furthest from its limit, on all architectures of its image.
 
     Those by drift come before those by a change of the document.
     """
-    lead = max(broken, key=lambda one: (one.drifted, _share(one), one.state.key))
+    lead = max(broken, key=lambda metric: (metric.drifted, _share(metric), metric.state.key))
     what = (place_of(lead.state.key), lead.state.metric)
-    group = [one for one in broken if (place_of(one.state.key), one.state.metric) == what]
-    return [lead, *(one for one in group if one is not lead)]
+    group = [
+        metric for metric in broken if (place_of(metric.state.key), metric.state.metric) == what
+    ]
+    return [lead, *(metric for metric in group if metric is not lead)]
 
 
-def distance(one: Broken) -> int:
+def distance(metric: BrokenMetric) -> int:
     """Return the amount by which a measurement exceeds its limit or target."""
-    state = one.state
+    state = metric.state
     if isinstance(state.limit, tuple):
         return excess(state.value, state.limit)
-    return number(state.value) - _aim(one)
+    return number(state.value) - _aim(metric)
 
 
-def _share(one: Broken) -> float:
+def _share(metric: BrokenMetric) -> float:
     """Return the excess as a fraction of the limit or target, to compare bytes with packages."""
-    return distance(one) / max(_aim(one), 1)
+    return distance(metric) / max(_aim(metric), 1)
 
 
-def _aim(one: Broken) -> int:
-    state = one.state
+def _aim(metric: BrokenMetric) -> int:
+    state = metric.state
     passed = excess(state.value, state.limit) > 0
     return number(state.limit if passed else state.target)
 
@@ -142,7 +146,7 @@ def _where(keys: Sequence[ImageKey]) -> Phrase:
     return image_on(place_of(keys[0]), arch_names(keys), emphasis=True)
 
 
-def _value(group: Sequence[Broken]) -> Phrase:
+def _value(group: Sequence[BrokenMetric]) -> Phrase:
     state = group[0].state
     kind, _, package = state.metric.partition(":")
     if kind == "unwanted":
@@ -150,7 +154,7 @@ def _value(group: Sequence[Broken]) -> Phrase:
     if kind in KINDS:
         what = beyond(state.value or (), state.limit or ())
         return say.has_surface(kind=metric_phrase(kind), what=metric_value(kind, what))
-    several = len({one.state.value for one in group}) > 1
+    several = len({metric.state.value for metric in group}) > 1
     up_to, bound = "up to " if several else "", _bound(group[0])
     if kind == "packages":
         return say.has_packages(up_to=up_to, packages=state.value, bound=bound)
@@ -158,15 +162,15 @@ def _value(group: Sequence[Broken]) -> Phrase:
     return takes(up_to=up_to, size=state.value, bound=bound)
 
 
-def _bound(one: Broken) -> Phrase:
-    state = one.state
+def _bound(metric: BrokenMetric) -> Phrase:
+    state = metric.state
     if excess(state.value, state.limit):
         return say.limit_is(limit=metric_text(state.metric, state.limit))
     target = metric_text(state.metric, state.target)
     return say.target_is(by=str(state.target_by), target=target)
 
 
-def _why(first: Broken, changes: Changes) -> Phrase:
+def _why(first: BrokenMetric, changes: Changes) -> Phrase:
     if first.why in ("date", "promise", "first seen") and not first.worse:
         return say[f"not_drifted_{first.why.replace(' ', '_')}"]()
     cause = _main_cause(first)
@@ -181,10 +185,10 @@ def _why(first: Broken, changes: Changes) -> Phrase:
     return say.rebuilt(package=package, who=who)
 
 
-def _main_cause(one: Broken) -> Cause | None:
+def _main_cause(metric: BrokenMetric) -> Cause | None:
     """Return the cause with the largest part in one broken metric; None if no package has one."""
-    kind, _, package = one.state.metric.partition(":")
-    causes = [cause for step in one.steps for cause in step.causes]
+    kind, _, package = metric.state.metric.partition(":")
+    causes = [cause for step in metric.steps for cause in step.causes]
     if kind == "unwanted":
         fitting = [c for c in causes if c.change == "came" and c.package == package]
     elif kind == "packages":
@@ -197,15 +201,15 @@ def _main_cause(one: Broken) -> Cause | None:
     return max(fitting, key=lambda c: c.known_delta, default=None)
 
 
-def _main_causes(found: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
-    if found.broken:
-        first = _worst(found.broken)[0]
+def _main_causes(drift: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
+    if drift.broken:
+        first = _worst(drift.broken)[0]
         cause = _main_cause(first) if first.drifted else None
         if cause is not None:
             yield first.state.key, cause
-    for one in found.lost[:1]:
-        if one.cause is not None:
-            yield one.key, one.cause
+    for image in drift.lost[:1]:
+        if image.cause is not None:
+            yield image.key, image.cause
 
 
 def _remedy(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
@@ -237,47 +241,47 @@ def best_opportunities(history: History, maintainer: str) -> tuple[Opportunity, 
     They are in images of the maintainer's objectives, or in packages that are theirs: supported
     ones first, contradicted ones left out.
     """
-    own = [
-        one
-        for one in _opportunities_of(history, maintainer)
-        if one.state in ("found", "proposed")
-        and one.saves > 0
-        and one.change.standing != "contradicted"
+    open_edits = [
+        edit
+        for edit in _opportunities_of(history, maintainer)
+        if edit.state in ("found", "proposed")
+        and edit.saves > 0
+        and edit.change.standing != "contradicted"
     ]
-    return tuple(sorted(own, key=lambda one: one.change.standing != "supported")[:_BEST])
+    return tuple(sorted(open_edits, key=lambda edit: edit.change.standing != "supported")[:_BEST])
 
 
 def _opportunities_of(history: History, maintainer: str) -> list[Opportunity]:
     headings = history.objective_headings()
     workloads = {h.workload for h in headings if h.maintainer == maintainer}
     return [
-        one
-        for one in Opportunities(history.store).all()
-        if maintainer in one.change.maintainers
-        or workloads & {image.workload for image in one.images}
+        opportunity
+        for opportunity in Opportunities(history.store).all()
+        if maintainer in opportunity.change.maintainers
+        or workloads & {image.workload for image in opportunity.images}
     ]
 
 
 def _landed_lately(history: History, maintainer: str, now: datetime) -> list[Opportunity]:
     """Return the edits that landed in the last seven days, the largest savings first."""
     since = utc_text(now - timedelta(days=7))
-    own = _opportunities_of(history, maintainer)
-    found = [one for one in own if one.state == "landed" and one.changed >= since]
-    return sorted(found, key=lambda one: (-(one.saved or 0), one.edit))
+    opportunities = _opportunities_of(history, maintainer)
+    landed = [edit for edit in opportunities if edit.state == "landed" and edit.changed >= since]
+    return sorted(landed, key=lambda edit: (-(edit.saved or 0), edit.edit))
 
 
 def best_edits(history: History, maintainer: str) -> list[Block]:
     """Return a table of the best open edits, with the state of each."""
     rows = [
         (
-            code(one.edit),
-            code(one.change.to),
-            figure(format_size(one.saves)),
-            plain(str(len(one.images))),
-            link(one.state, one.url) if one.url else plain(one.state),
-            code(f"/minimize decline {one.edit} REASON"),
+            code(edit.edit),
+            code(edit.change.to),
+            figure(format_size(edit.saves)),
+            plain(str(len(edit.images))),
+            link(edit.state, edit.url) if edit.url else plain(edit.state),
+            code(f"/minimize decline {edit.edit} REASON"),
         )
-        for one in best_opportunities(history, maintainer)
+        for edit in best_opportunities(history, maintainer)
     ]
     head = ("Edit", "Write", "Saves", "Images", "State", "Not wanted?")
     return table(head, rows, {2, 3}, _BEST, "edit")
@@ -287,11 +291,11 @@ def landed_edits(history: History, maintainer: str, now: datetime) -> list[Block
     """Return a table of the edits that landed in the last seven days, with the savings of each."""
     rows = [
         (
-            code(one.edit),
-            link(one.changed[:10], one.url) if one.url else plain(one.changed[:10]),
-            figure("" if one.saved is None else format_size(one.saved)),
-            plain(str(len(one.images))),
+            code(edit.edit),
+            link(edit.changed[:10], edit.url) if edit.url else plain(edit.changed[:10]),
+            figure("" if edit.saved is None else format_size(edit.saved)),
+            plain(str(len(edit.images))),
         )
-        for one in _landed_lately(history, maintainer, now)
+        for edit in _landed_lately(history, maintainer, now)
     ]
     return table(("Edit", "Landed", "Saved", "Images"), rows, {2, 3}, _MOST, "edit")

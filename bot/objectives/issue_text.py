@@ -14,7 +14,7 @@ from bot.forge.events import IssueText
 from bot.model.amount import Amount, excess, number
 from bot.model.image import ImageKey
 from bot.model.surface import KINDS
-from bot.objectives.drift import Broken, DriftState, lost_images, merged_in
+from bot.objectives.drift import BrokenMetric, DriftState, lost_images, merged_in
 from bot.objectives.issue_lead import (
     best_edits,
     distance,
@@ -37,6 +37,7 @@ from bot.report.sizes import format_count_delta, format_delta
 from bot.report.template import image_phrase, quoted
 from bot.store.history.history import History
 from bot.store.history.values import Acceptance, Heading, MergedChange
+from bot.store.store import utc_text
 
 _ROWS = 25
 _CAUSES = 30
@@ -52,51 +53,51 @@ def marker(subject: str) -> str:
     return f"<!-- minimize:issue {hashlib.sha256(subject.encode()).hexdigest()[:20]} -->"
 
 
-def issue_title(words: str, named: str) -> str:
+def issue_title(words: str, name: str) -> str:
     """Return a title with a foreign name in it, on one line, without mentions."""
-    safe = "".join(c + _ZERO_WIDTH if c in "@#!" else c for c in visible(named, _TITLE))
+    safe = "".join(c + _ZERO_WIDTH if c in "@#!" else c for c in visible(name, _TITLE))
     return f"{words}: {safe}"
 
 
 def drift_issue(
-    found: DriftState, changes: Mapping[int, MergedChange], subject: str, page_url: str | None
+    drift: DriftState, changes: Mapping[int, MergedChange], subject: str, page_url: str | None
 ) -> IssueText:
     """Return the issue about a broken objective."""
-    heading = found.heading
+    heading = drift.heading
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
-    if found.broken:
+    if drift.broken:
         parts = [
-            (say.status(), tuple(_status_blocks(found.broken))),
-            (say.what_moved(), tuple(_cause_blocks(found.broken, changes))),
+            (say.status(), tuple(_status_blocks(drift.broken))),
+            (say.what_moved(), tuple(_cause_blocks(drift.broken, changes))),
         ]
-    if found.lost:
-        lost = [lost_phrase(one, changes) for one in found.lost]
+    if drift.lost:
+        lost = [lost_phrase(image, changes) for image in drift.lost]
         parts.append((say.what_is_lost(), tuple(bullets(lost, _ROWS, "image"))))
-    parts.append((say.what_to_do(), (Bullets(remedies(found, changes)),)))
-    accepted = _accepted_blocks(found.accepted)
+    parts.append((say.what_to_do(), (Bullets(remedies(drift, changes)),)))
+    accepted = _accepted_blocks(drift.accepted)
     if accepted:
         parts.append((say.what_was_accepted(), accepted))
     description = heading.description
     if description:
         parts.append((say.what_it_is_for(), (Paragraph(prose(description)),)))
-    lead = drift_lead(found, changes)
+    lead = drift_lead(drift, changes)
     return _issue("Objective broken", heading.name, subject, lead, _footer(page_url), parts)
 
 
-def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
+def unmeasured_issue(drift: DriftState, subject: str, page_url: str | None) -> IssueText:
     """Return the issue about an objective with a metric that could not be measured."""
-    name = found.heading.name
-    lead = say.not_measured(objective=name, count=found.unknown)
+    name = drift.heading.name
+    lead = say.not_measured(objective=name, count=drift.unknown)
     return _issue("Objective not measured", name, subject, lead, _footer(page_url))
 
 
-def met_issue(heading: Heading | None, named: str, subject: str, page_url: str | None) -> IssueText:
+def met_issue(heading: Heading | None, name: str, subject: str, page_url: str | None) -> IssueText:
     """Return the issue about an objective that is met again, or not described any more."""
     if heading is None:
         lead, footer, title = say.withdrawn, say.withdrawn_note(), "Objective withdrawn"
     else:
         lead, footer, title = say.met_again, _footer(page_url), "Objective met again"
-    text = _issue(title, named, subject, lead(objective=named), footer)
+    text = _issue(title, name, subject, lead(objective=name), footer)
     return replace(text, state="closed")
 
 
@@ -116,12 +117,12 @@ def _footer(page_url: str | None) -> Phrase:
     return say.up_to_date() if page_url is None else say.with_history(url=page_url)
 
 
-def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
-    groups: dict[tuple[object, ...], list[Broken]] = {}
-    for one in broken:
-        state = one.state
-        key = (place_of(state.key), state.metric, state.limit, state.target, one.why)
-        groups.setdefault(key, []).append(one)
+def _status_blocks(broken: Iterable[BrokenMetric]) -> list[Block]:
+    groups: dict[tuple[object, ...], list[BrokenMetric]] = {}
+    for member in broken:
+        state = member.state
+        key = (place_of(state.key), state.metric, state.limit, state.target, member.why)
+        groups.setdefault(key, []).append(member)
     rows = []
     for group in sorted(groups.values(), key=lambda g: distance(g[0]), reverse=True):
         first = group[0]
@@ -129,20 +130,20 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
         rows.append(
             (
                 image_phrase(place_of(first.state.key), emphasis=True),
-                plain(arch_names(one.state.key for one in group)),
+                plain(arch_names(m.state.key for m in group)),
                 _metric(metric),
-                figure(_span(metric, [one.before for one in group])),
-                figure(_span(metric, [one.state.value for one in group])),
+                figure(_span(metric, [m.before for m in group])),
+                figure(_span(metric, [m.state.value for m in group])),
                 _aim(first),
-                say[f"since_{first.why.replace(' ', '_')}"](since=min(one.since for one in group)),
+                say[f"since_{first.why.replace(' ', '_')}"](since=min(m.since for m in group)),
             )
         )
     head = ("Image", "Architectures", "What", "Before", "Now", "Limit, target", "Since")
     return table(head, rows, {3, 4, 5}, _ROWS, "row")
 
 
-def _aim(one: Broken) -> Phrase:
-    state = one.state
+def _aim(metric: BrokenMetric) -> Phrase:
+    state = metric.state
     if state.limit is not None and excess(state.value, state.limit):
         return metric_value(state.metric, state.limit)
     return limits_phrase(state.metric, None, state.target, state.target_by)
@@ -158,10 +159,10 @@ def _metric(metric: str) -> Phrase:
 
 
 def _span(metric: str, values: Sequence[Amount | None]) -> str:
-    known = sorted({value for value in values if value is not None}, key=number)
-    if not known:
+    amounts = sorted({value for value in values if value is not None}, key=number)
+    if not amounts:
         return "not known"
-    texts = list(dict.fromkeys((metric_text(metric, known[0]), metric_text(metric, known[-1]))))
+    texts = list(dict.fromkeys((metric_text(metric, amounts[0]), metric_text(metric, amounts[-1]))))
     return " to ".join(texts)
 
 
@@ -178,18 +179,20 @@ class _Row:
     keys: set[ImageKey] = field(default_factory=set)
 
 
-def _cause_blocks(broken: Iterable[Broken], changes: Mapping[int, MergedChange]) -> list[Block]:
+def _cause_blocks(
+    broken: Iterable[BrokenMetric], changes: Mapping[int, MergedChange]
+) -> list[Block]:
     rows: dict[tuple[str, ...], _Row] = {}
     seen: set[tuple[int, ImageKey]] = set()
-    for one in broken:
-        for step in one.steps:
+    for metric in broken:
+        for step in metric.steps:
             if (step.run, step.key) in seen:
                 continue
             seen.add((step.run, step.key))
             for cause in step.causes:
-                about = cause_json(cause, changes)["cause"]
-                words, way = blame_words(about), chain_words(about["chain"])
-                key = (step.evaluated, cause.package, change_words(about), words, way)
+                cause_fields = cause_json(cause, changes)["cause"]
+                words, way = blame_words(cause_fields), chain_words(cause_fields["chain"])
+                key = (step.evaluated, cause.package, change_words(cause_fields), words, way)
                 who = who_phrase(cause, changes)
                 row = rows.setdefault(key, _Row(step.evaluated, cause.package, key[2], who, way))
                 row.deltas.append(cause.known_delta)
@@ -225,23 +228,29 @@ def _deltas(deltas: Sequence[int]) -> str:
 def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
     """Return the accepted growth with who accepted it, once for all images of a change."""
     phrases: dict[tuple[str, ...], Phrase] = {}
-    for one in accepted:
-        who = (one.forge, one.repository, str(one.number), one.head_sha, one.metric)
-        if who in phrases:
-            continue
-        if one.private:
-            phrases[who] = say.accepted_privately()
-            continue
-        where = f"{one.repository}#{one.number}"
-        phrases[who] = say.accepted(
-            user=one.accepted_by,
-            value=metric_text(one.metric, one.value),
-            accepted=one.accepted,
-            where=link(where, one.url) if one.url else message(where),
-            reason=one.reason,
+    for acceptance in accepted:
+        about = (
+            acceptance.forge,
+            acceptance.repository,
+            str(acceptance.number),
+            acceptance.head_sha,
+            acceptance.metric,
         )
-    listed = list(phrases.values())
-    return (Bullets(tuple(listed[:_ACCEPTED])),) if listed else ()
+        if about in phrases:
+            continue
+        if acceptance.private:
+            phrases[about] = say.accepted_privately()
+            continue
+        pull = f"{acceptance.repository}#{acceptance.number}"
+        phrases[about] = say.accepted(
+            user=acceptance.accepted_by,
+            value=metric_text(acceptance.metric, acceptance.value),
+            accepted=acceptance.accepted,
+            where=link(pull, acceptance.url) if acceptance.url else message(pull),
+            reason=acceptance.reason,
+        )
+    phrase_list = list(phrases.values())
+    return (Bullets(tuple(phrase_list[:_ACCEPTED])),) if phrase_list else ()
 
 
 _MOST = 15
@@ -264,19 +273,19 @@ def weekly_issue(
 ) -> IssueText:
     """Return the summary of a maintainer's objectives; people open or close the issue."""
     headings = {h.id: h for h in history.objective_headings() if h.maintainer == maintainer}
-    found = [s for s in objective_statuses(history, now) if s.state.objective in headings]
+    statuses = [s for s in objective_statuses(history, now) if s.state.objective in headings]
     workloads = {h.workload for h in headings.values()}
     week = week_of(now)
-    counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
+    counts = [f"{sum(s.outlook == o for s in statuses)} {o}" for o in _OUTLOOKS]
     lead = say.week_without(week=week, maintainer=maintainer)
     if headings:
-        statuses = ", ".join(counts)
-        lead = say.week(week=week, objectives=len(headings), count=len(found), statuses=statuses)
+        summary = ", ".join(counts)
+        lead = say.week(week=week, objectives=len(headings), count=len(statuses), statuses=summary)
     parts: list[tuple[Phrase, tuple[Block, ...]]] = [
         (title, tuple(blocks))
         for title, blocks in (
-            (say.broken_title(), _week_rows([s for s in found if s.outlook == "broken"])),
-            (say.at_risk_title(), _week_rows([s for s in found if s.outlook == "at risk"])),
+            (say.broken_title(), _week_rows([s for s in statuses if s.outlook == "broken"])),
+            (say.at_risk_title(), _week_rows([s for s in statuses if s.outlook == "at risk"])),
             (say.movers_title(), _movers(history, workloads, now)),
             (say.lost_title(), _unsolvable(history, workloads)),
             (say.landed_title(), landed_edits(history, maintainer, now)),
@@ -291,17 +300,17 @@ def weekly_issue(
     return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
 
 
-def _week_rows(found: Sequence[ObjectiveStatus]) -> list[Block]:
+def _week_rows(statuses: Sequence[ObjectiveStatus]) -> list[Block]:
     rows = [
         (
-            quoted(one.name),
-            _image(one.state.key),
-            code(one.state.metric),
-            metric_value(one.state.metric, one.state.value),
-            _limits(one),
-            figure(_trend(one)),
+            quoted(status.name),
+            _image(status.state.key),
+            code(status.state.metric),
+            metric_value(status.state.metric, status.state.value),
+            _limits(status),
+            figure(_trend(status)),
         )
-        for one in found
+        for status in statuses
     ]
     head = ("Objective", "Image", "What", "Now", "Limit, target", "In a week")
     return table(head, rows, {3, 4, 5}, _MOST, "measure")
@@ -311,25 +320,25 @@ def _image(key: ImageKey) -> Phrase:
     return say.image_arch(image=image_phrase(place_of(key)), arch=key.arch)
 
 
-def _limits(one: ObjectiveStatus) -> Phrase:
-    state = one.state
+def _limits(status: ObjectiveStatus) -> Phrase:
+    state = status.state
     targets = limits_phrase(state.metric, state.limit, state.target, state.target_by)
     # A trend is too uncertain for an exact day.
-    nears = one.outlook == "at risk" and one.crosses is not None
-    return say.aim(limits=targets, day=str(one.crosses) if nears else "")
+    nears = status.outlook == "at risk" and status.crosses is not None
+    return say.aim(limits=targets, day=str(status.crosses) if nears else "")
 
 
-def _trend(one: ObjectiveStatus) -> str:
-    if one.trend_per_week is None:
+def _trend(status: ObjectiveStatus) -> str:
+    if status.trend_per_week is None:
         return "not known"
-    change = round(one.trend_per_week)
-    return format_count_delta(change) if one.state.metric == "packages" else format_delta(change)
+    change = round(status.trend_per_week)
+    return format_count_delta(change) if status.state.metric == "packages" else format_delta(change)
 
 
 def _movers(history: History, workloads: set[str], now: datetime) -> list[Block]:
-    until = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    found = [m for m in history.movers(7, until=until, limit=1000) if m.key.workload in workloads]
-    since = (now - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    until = utc_text(now)
+    movers = [m for m in history.movers(7, until=until, limit=1000) if m.key.workload in workloads]
+    since = utc_text(now - timedelta(days=7))
     rows = [
         (
             _image(m.key),
@@ -337,10 +346,10 @@ def _movers(history: History, workloads: set[str], now: datetime) -> list[Block]
             plain(format_count_delta(m.packages_delta)),
             _largest(history, m.key, since, until),
         )
-        for m in found[:_MOST]
+        for m in movers[:_MOST]
     ]
     blocks = table(("Image", "Size", "Packages", "Most of it"), rows, {1, 2}, _MOST, "image")
-    others = len(found) - len(rows)
+    others = len(movers) - len(rows)
     return [*blocks, Paragraph(say.more_images(images=others))] if others else blocks
 
 
@@ -349,7 +358,7 @@ def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
     causes = [cause for step in history.steps(key, since, until) for cause in step.causes]
     if not causes:
         return ()
-    cause = max(causes, key=lambda one: abs(one.known_delta))
+    cause = max(causes, key=lambda c: abs(c.known_delta))
     changes = merged_in(history, [cause])
     words = change_words(cause_json(cause, changes)["cause"])
     who = () if cause.kind == "unknown" else who_phrase(cause, changes)
@@ -357,6 +366,6 @@ def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
 
 
 def _unsolvable(history: History, workloads: set[str]) -> list[Block]:
-    bad = [one for one in lost_images(history) if one.key.workload in workloads]
-    changes = merged_in(history, (one.cause for one in bad if one.cause is not None))
-    return bullets([lost_phrase(one, changes) for one in bad], _MOST, "image")
+    lost = [image for image in lost_images(history) if image.key.workload in workloads]
+    changes = merged_in(history, (image.cause for image in lost if image.cause is not None))
+    return bullets([lost_phrase(image, changes) for image in lost], _MOST, "image")

@@ -45,7 +45,7 @@ _WEEK = "week "
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssueReport:
     """The outcome in sentences: `written` on forges, `unplaced` without a place, `failed`."""
 
     written: tuple[str, ...] = ()
@@ -73,26 +73,26 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
         for s in history.objective_states()
         if s.met is False and (s.since or "") >= started
     }
-    turned = any(one.since >= started for one in lost_images(history))
+    has_new_loss = any(image.since >= started for image in lost_images(history))
 
     def unplaced(heading: Heading) -> bool:
-        return (turned or heading.id in new) and _place(heading, settings) is None
+        return (has_new_loss or heading.id in new) and _place(heading, settings) is None
 
     return tuple(
-        _sentence(one)
-        for one in drift_states(history, unplaced)
-        if any(b.drifted and (b.state.since or "") >= started for b in one.broken)
-        or any(lost.drifted and lost.since >= started for lost in one.lost)
+        _sentence(drift)
+        for drift in drift_states(history, unplaced)
+        if any(b.drifted and (b.state.since or "") >= started for b in drift.broken)
+        or any(lost.drifted and lost.since >= started for lost in drift.lost)
     )
 
 
-def _sentence(found: DriftState) -> str:
-    broken = len({one.state.key for one in found.broken})
+def _sentence(drift: DriftState) -> str:
+    broken = len({metric.state.key for metric in drift.broken})
     reasons = [f"is broken by drift in {plural(broken, 'image')}"] if broken else []
-    if found.lost:
-        reasons.append(f"has {plural(len(found.lost), 'image')} that can no longer be installed")
+    if drift.lost:
+        reasons.append(f"has {plural(len(drift.lost), 'image')} that can no longer be installed")
     return (
-        f"The objective {found.heading.name!r} ({found.id}) {' and '.join(reasons)},"
+        f"The objective {drift.heading.name!r} ({drift.id}) {' and '.join(reasons)},"
         " and the settings name no place for an issue about it."
     )
 
@@ -106,7 +106,7 @@ async def publish_issues(
     public_url: str | None = None,
     moment: datetime | None = None,
     is_silent: Callable[[str, str], bool] = lambda _forge, _repository: False,
-) -> Issued:
+) -> IssueReport:
     """Write the issues that changed since they were last written; without any, no forge is called.
 
     If a forge fails, only its own issues fail. Issues of repositories (forge, name) for which
@@ -121,53 +121,53 @@ async def publish_issues(
     for wish in wishes:
         if is_silent(wish.place.forge, wish.place.repository):
             continue
-        known = history.issue(wish.subject, wish.place)
+        issue = history.issue(wish.subject, wish.place)
         if (
-            known is not None
-            and known.issue
-            and (known.body, known.state)
+            issue is not None
+            and issue.issue
+            and (issue.body, issue.state)
             == (
                 wish.text.body,
                 wish.meant,
             )
         ):
             continue
-        if known is None:
+        if issue is None:
             # Recorded before the write: after a crash the next run searches for the issue.
             opened = now()
-            known = DriftIssue(
+            issue = DriftIssue(
                 wish.subject, wish.place, "", "", "open", opened, opened, "", wish.private
             )
-            history.recorder.record_issue(known)
+            history.recorder.record_issue(issue)
         forge = forges.get(wish.place.forge)
         where = f"{wish.place.forge}:{wish.place.repository}"
         if forge is None:
             failed.append(f"{where}: the settings have no forge {wish.place.forge}.")
             continue
         try:
-            recorded = await _write(forge, wish, known)
+            recorded = await _write(forge, wish, issue)
         except MinimizeError as error:
             failed.append(f"{where}: {error}")
             continue
         history.recorder.record_issue(recorded)
         if recorded.issue and wish.subject.startswith(_WEEK):
             best = best_opportunities(history, wish.subject.removeprefix(_WEEK))
-            Opportunities(history.store).propose([one.id for one in best], recorded.url)
+            Opportunities(history.store).propose([edit.id for edit in best], recorded.url)
         if recorded.issue:
             written.append(f"{recorded.url or where}: {wish.text.title}")
-    return Issued(tuple(written), unplaced_drift(history, settings, run), tuple(failed))
+    return IssueReport(tuple(written), unplaced_drift(history, settings, run), tuple(failed))
 
 
-async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
+async def _write(forge: Forge, wish: _Wish, issue: DriftIssue) -> DriftIssue:
     text = wish.text
-    if text.state == "open" and known.state == "open" and known.issue:
+    if text.state == "open" and issue.state == "open" and issue.issue:
         # It is open by our record: if it is closed, a person closed it, and it stays so.
         text = replace(text, state=None)
-    issue = await forge.issues.put(wish.place.repository, marker(wish.subject), text)
+    forge_issue = await forge.issues.put(wish.place.repository, marker(wish.subject), text)
     return replace(
-        known,
-        issue=issue.id if issue is not None else known.issue,
-        url=issue.url if issue is not None else known.url,
+        issue,
+        issue=forge_issue.id if forge_issue is not None else issue.issue,
+        url=forge_issue.url if forge_issue is not None else issue.url,
         state=wish.meant,
         changed=now(),
         body=wish.text.body,
@@ -177,12 +177,12 @@ async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
 
 def _place(heading: Heading, settings: IssueSettings) -> Place | None:
     """Return the place of the issue about an objective; None where the settings name none."""
-    own = heading.place
-    if own:
-        forge, _, repository = own.partition(":")
+    repository_place = heading.place
+    if repository_place:
+        forge, _, repository = repository_place.partition(":")
         return Place(forge, repository) if settings.own else None
-    named = settings.place_for(heading.id)
-    return None if named is None else Place(*named)
+    place = settings.place_for(heading.id)
+    return None if place is None else Place(*place)
 
 
 def _drift_wishes(history: History, settings: IssueSettings, public_url: str | None) -> list[_Wish]:
@@ -201,29 +201,29 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         described.add(subject)
         return subject in subjects or _place(heading, settings) is not None
 
-    for found in drift_states(history, concerned):
-        subject = found.subject
-        place = _place(found.heading, settings)
-        private = found.heading.private
-        url = _page(public_url, found.id) if not private else None
+    for drift in drift_states(history, concerned):
+        subject = drift.subject
+        place = _place(drift.heading, settings)
+        private = drift.heading.private
+        url = _page(public_url, drift.id) if not private else None
         if place is not None:
-            known = known_issues.get((subject, place))
-            held = known if known is not None and known.state == "open" else None
-            if (found.broken or found.lost) and (held or found.drifted):
-                text = drift_issue(found, _changes(history, found), subject, url)
+            current = known_issues.get((subject, place))
+            open_issue = current if current is not None and current.state == "open" else None
+            if (drift.broken or drift.lost) and (open_issue or drift.drifted):
+                text = drift_issue(drift, _changes(history, drift), subject, url)
                 wishes.append(_Wish(subject, place, text, "open", private))
-            elif held and found.unknown:
-                text = unmeasured_issue(found, subject, url)
+            elif open_issue and drift.unknown:
+                text = unmeasured_issue(drift, subject, url)
                 wishes.append(_Wish(subject, place, text, "open", private))
-            elif held and not found.images:
-                wishes += _withdrawn([held], found.heading.name)
-            elif held:
-                text = met_issue(found.heading, found.heading.name, subject, url)
+            elif open_issue and not drift.images:
+                wishes += _withdrawn([open_issue], drift.heading.name)
+            elif open_issue:
+                text = met_issue(drift.heading, drift.heading.name, subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
         # Issues at an earlier place of the settings are no longer updated.
         wishes += _withdrawn(
             [i for (s, p), i in known_issues.items() if s == subject and p != place],
-            found.heading.name,
+            drift.heading.name,
         )
     gone = {
         subject_of(heading): heading.name
@@ -231,17 +231,17 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
     }
     for (subject, _), issue in known_issues.items():
         if subject not in described:
-            named = gone.get(subject, subject.removeprefix(SUBJECT))
-            wishes += _withdrawn([issue], named)
+            name = gone.get(subject, subject.removeprefix(SUBJECT))
+            wishes += _withdrawn([issue], name)
     return wishes
 
 
-def _withdrawn(issues: Sequence[DriftIssue], named: str) -> list[_Wish]:
+def _withdrawn(issues: Sequence[DriftIssue], name: str) -> list[_Wish]:
     return [
         _Wish(
             issue.subject,
             issue.place,
-            met_issue(None, named, issue.subject, None),
+            met_issue(None, name, issue.subject, None),
             "closed",
             issue.private,
         )
@@ -250,9 +250,9 @@ def _withdrawn(issues: Sequence[DriftIssue], named: str) -> list[_Wish]:
     ]
 
 
-def _changes(history: History, found: DriftState) -> dict[int, MergedChange]:
-    steps = [step for one in found.broken for step in one.steps]
-    steps += [one.step for one in found.lost if one.step is not None]
+def _changes(history: History, drift: DriftState) -> dict[int, MergedChange]:
+    steps = [step for metric in drift.broken for step in metric.steps]
+    steps += [image.step for image in drift.lost if image.step is not None]
     return merged_in(history, (cause for step in steps for cause in step.causes))
 
 
@@ -260,11 +260,11 @@ def _weekly_wishes(
     history: History, settings: IssueSettings, public_url: str | None, moment: datetime
 ) -> list[_Wish]:
     wishes = []
-    for maintainer, named in settings.weekly.items():
-        forge, _, repository = named.partition(":")
+    for maintainer, place_name in settings.weekly.items():
+        forge, _, repository = place_name.partition(":")
         subject, place = f"{_WEEK}{maintainer}", Place(forge, repository)
-        known = history.issue(subject, place)
-        if known is not None and week_mark(week_of(moment)) in known.body:
+        issue = history.issue(subject, place)
+        if issue is not None and week_mark(week_of(moment)) in issue.body:
             continue
         url = f"{public_url}/objectives" if public_url else None
         text = weekly_issue(history, maintainer, subject, moment, url)

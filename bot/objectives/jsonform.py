@@ -13,14 +13,14 @@ from typing import Any
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
-from bot.objectives.tracking import Tracked
+from bot.objectives.tracking import TrackResult
 from bot.report.jsonform import chain_json, json_of
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange
 
 Json = dict[str, Any]
 
 
-def track_to_json(tracked: Tracked) -> Json:
+def track_to_json(tracked: TrackResult) -> Json:
     """Return CONTRACT's `track` object: every evaluated image, with the cause of its change."""
     return {
         "run": tracked.run,
@@ -90,7 +90,7 @@ def evaluation_json(evaluation: Evaluation) -> Json:
 def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
     """Return one package's part in a step, with the pull request that caused it, if any."""
     change = changes.get(cause.merged_change) if cause.merged_change is not None else None
-    pushed = change is not None and change.number is None
+    is_commit = change is not None and change.number is None
     return {
         **_fields(cause, "package", "delta", "known_delta"),
         "cause": {
@@ -99,14 +99,16 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
             "to": None if cause.after is None else str(cause.after),
             "mover": None if cause.mover is None else str(cause.mover),
             "chain": chain_json(cause.chain),
-            "pull_request": None if change is None or pushed else _change_json(change, "number"),
-            "commit": _change_json(change, "commit_sha", "branch") if change and pushed else None,
+            "pull_request": None if change is None or is_commit else _change_json(change, "number"),
+            "commit": _change_json(change, "commit_sha", "branch")
+            if change and is_commit
+            else None,
         },
     }
 
 
-def _change_json(change: MergedChange, *own: str) -> Json:
+def _change_json(change: MergedChange, *extra_fields: str) -> Json:
     """Return a merged change; of a private one only `private`."""
-    values = _fields(change, "forge", "repository", *own, "title", "author", "url")
-    named = {"commit" if name == "commit_sha" else name: value for name, value in values.items()}
-    return {**(dict.fromkeys(named) if change.private else named), "private": change.private}
+    values = _fields(change, "forge", "repository", *extra_fields, "title", "author", "url")
+    fields = {"commit" if name == "commit_sha" else name: value for name, value in values.items()}
+    return {**(dict.fromkeys(fields) if change.private else fields), "private": change.private}

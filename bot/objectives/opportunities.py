@@ -34,7 +34,7 @@ _FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Settlement:
     """The outcome of a run: newly advised images, landed edits, and sentences on failures."""
 
     advised: int = 0
@@ -48,34 +48,34 @@ def settle_opportunities(
     pools: Pools,
     wish: Wish,
     maintainers: Sequence[Maintainers] = (),
-) -> Settled:
+) -> Settlement:
     """Find the edits that make images smaller, and settle those that landed or were declined.
 
     An image whose metadata, request and needs are those of its last advice is not advised again,
     unless the lists of maintainers changed.
     """
     problems: dict[str, None] = {}
-    opened: dict[tuple[str, str], Pool] = {}
+    open_pools: dict[tuple[str, str], Pool] = {}
     keys = image_keys(configuration)
     for repository, arch in sorted({(key.repository, key.arch) for key in keys}):
         try:
             document = configuration.repositories[repository]
-            opened[repository, arch] = pools.get(document, arch)
+            open_pools[repository, arch] = pools.get(document, arch)
         except SurroundingsError as error:
             problems[f"{repository} {arch}: no opportunities: {error}"] = None
-    landed = _land(configuration, opportunities, opened)
+    landed = _land(configuration, opportunities, open_pools)
     headers = HeaderFacts(pools.cache)
-    known = opportunities.inputs()
+    inputs_before = opportunities.inputs()
     advised = 0
-    for place, jobs in _images(configuration, keys, opened):
+    for place, jobs in _images(configuration, keys, open_pools):
         inputs = _inputs(jobs, wish, maintainers)
-        if known.get(place) != inputs:
-            found = with_precedents(advise(jobs, wish, headers), opened.values())
-            found = with_places(found, maintainers, None)
-            opportunities.record(place, inputs, _edits(place, found))
+        if inputs_before.get(place) != inputs:
+            advices = with_precedents(advise(jobs, wish, headers), open_pools.values())
+            advices = with_places(advices, maintainers, None)
+            opportunities.record(place, inputs, _edits(place, advices))
             advised += 1
     opportunities.settle_declined()
-    return Settled(advised, landed, tuple(problems))
+    return Settlement(advised, landed, tuple(problems))
 
 
 def _images(
@@ -89,7 +89,7 @@ def _images(
         return Place(key.repository, key.workload, key.environment)
 
     ordered = sorted(keys, key=lambda k: (k.repository, k.workload, k.environment, k.arch))
-    for place, own in groupby(ordered, place_of):
+    for place, own_keys in groupby(ordered, place_of):
         jobs = [
             Job(
                 pools[key.repository, key.arch],
@@ -97,7 +97,7 @@ def _images(
                 needs=needs_of(configuration.objectives.values(), key),
                 test=configuration.workloads[key.workload].test,
             )
-            for key in own
+            for key in own_keys
             if (key.repository, key.arch) in pools
         ]
         if jobs:
@@ -109,7 +109,7 @@ def _inputs(jobs: Iterable[Job], wish: Wish, maintainers: Sequence[Maintainers])
         (job.pool.snapshot.id, asdict(job.request), job.needs, job.test, asdict(wish))
         for job in jobs
     ]
-    people = [(sorted(one.exact.items()), list(one.patterns)) for one in maintainers]
+    people = [(sorted(list_.exact.items()), list(list_.patterns)) for list_ in maintainers]
     # Kept as before if nobody is named.
     inputs = [_FORMAT, facts, people] if people else [_FORMAT, facts]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
@@ -118,21 +118,21 @@ def _inputs(jobs: Iterable[Job], wish: Wish, maintainers: Sequence[Maintainers])
 def _edits(place: Place, advices: Sequence[ImageAdvice]) -> list[tuple[Change, OpportunityImage]]:
     """Return the edits of an image's plans and swaps, with their savings on all architectures."""
     arches = tuple(advice.key.arch for advice in advices if advice.status == "ok")
-    found: dict[tuple[str, str], Change] = {}
+    edits: dict[tuple[str, str], Change] = {}
     for advice in advices:
         swaps = advice.smallest.instead if advice.smallest is not None else ()
         for swap in swaps:
             if swap.prefer is not None:
                 key = swap.prefer.package, swap.prefer.capability
-                saves = found[key].saves if key in found else 0
-                found[key] = replace(swap.prefer, saves=saves + swap.prefer.saves)
+                saves = edits[key].saves if key in edits else 0
+                edits[key] = replace(swap.prefer, saves=saves + swap.prefer.saves)
     for advice in advices:
         # A plan is for all architectures: the advice for each has the same one.
         for change in (change for plan in advice.plans for change in plan.changes):
-            found.setdefault((change.package, change.capability), change)
+            edits.setdefault((change.package, change.capability), change)
     return [
         (change, OpportunityImage(place.workload, place.environment, arches, change.saves))
-        for change in found.values()
+        for change in edits.values()
         if change.saves > 0
     ]
 
@@ -147,35 +147,37 @@ def _land(
     For an edit that was merged before, they replace the sizes that the check measured.
     """
     landed = []
-    for one in opportunities.all():
-        own = [pool for (repository, _), pool in pools.items() if repository == one.repository]
-        if not own or (one.state == "landed" and one.published):
+    for edit in opportunities.all():
+        own_pools = [
+            pool for (repository, _), pool in pools.items() if repository == edit.repository
+        ]
+        if not own_pools or (edit.state == "landed" and edit.published):
             continue
-        if _has_landed(one, own, configuration):
+        if _has_landed(edit, own_pools, configuration):
             opportunities.land(
                 replace(
-                    one, changed=one.changed if one.state == "landed" else now(), published=True
+                    edit, changed=edit.changed if edit.state == "landed" else now(), published=True
                 ),
-                [_measured(one, image, configuration, pools) for image in one.images],
+                [_measured(edit, image, configuration, pools) for image in edit.images],
             )
-            landed.append(f"{one.repository}: {one.edit}")
-        elif one.state == "landed":
-            opportunities.wait_for(one, _versions(one, own))
+            landed.append(f"{edit.repository}: {edit.edit}")
+        elif edit.state == "landed":
+            opportunities.wait_for(edit, _versions(edit, own_pools))
     return tuple(landed)
 
 
-def _versions(one: Opportunity, pools: Sequence[Pool]) -> str:
+def _versions(edit: Opportunity, pools: Sequence[Pool]) -> str:
     """Return the published versions of an edit's source, as one text."""
-    source = one.change.source
-    found = {str(p.nevra) for pool in pools for p in pool.newest_published(source)}
-    return " ".join(sorted(found)) or "none"
+    source = edit.change.source
+    nevras = {str(p.nevra) for pool in pools for p in pool.newest_published(source)}
+    return " ".join(sorted(nevras)) or "none"
 
 
-def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configuration) -> bool:
+def _has_landed(edit: Opportunity, pools: Sequence[Pool], configuration: Configuration) -> bool:
     """Return whether an edit is in the newest packages everywhere, or in the documents."""
-    change = one.change
+    change = edit.change
     if change.kind == "request":
-        places = (Place(one.repository, i.workload, i.environment) for i in one.images)
+        places = (Place(edit.repository, i.workload, i.environment) for i in edit.images)
         requests = [request for p in places for request in _requests(configuration, p)]
         return bool(requests) and not any(change.package in r.requests for r in requests)
     packages = [
@@ -185,8 +187,8 @@ def _has_landed(one: Opportunity, pools: Sequence[Pool], configuration: Configur
         if package.nevra.name == change.package
     ]
     if change.kind == "prefer":
-        wanted = suggestion_of(change)
-        return bool(packages) and all(_suggests(package, wanted) for package in packages)
+        suggestion = suggestion_of(change)
+        return bool(packages) and all(_suggests(package, suggestion) for package in packages)
     return bool(packages) and not any(_requires(p, change.capability) for p in packages)
 
 
@@ -209,7 +211,7 @@ def _requests(configuration: Configuration, place: Place) -> list[ImageRequest]:
 
 
 def _measured(
-    one: Opportunity,
+    edit: Opportunity,
     image: OpportunityImage,
     configuration: Configuration,
     pools: Mapping[tuple[str, str], Pool],
@@ -220,14 +222,14 @@ def _measured(
     """
     before = after = 0
     for request in _requests(
-        configuration, Place(one.repository, image.workload, image.environment)
+        configuration, Place(edit.repository, image.workload, image.environment)
     ):
-        pool = pools.get((one.repository, request.key.arch))
-        with_edit = _size(pool, request, _overlay(one.change, pool, request, undone=False))
-        without = _size(pool, *_undone(one.change, pool, request))
-        if with_edit is None or without is None:
+        pool = pools.get((edit.repository, request.key.arch))
+        size_with = _size(pool, request, _overlay(edit.change, pool, request, undone=False))
+        size_without = _size(pool, *_undone(edit.change, pool, request))
+        if size_with is None or size_without is None:
             return replace(image, before=None, after=None)
-        before, after = before + without, after + with_edit
+        before, after = before + size_without, after + size_with
     return replace(image, before=before, after=after)
 
 
@@ -257,13 +259,13 @@ def _overlay(
 
 def _before(package: Package, change: Change) -> Package:
     if change.kind == "prefer":
-        wanted = suggestion_of(change)
-        kept = tuple(
+        suggestion = suggestion_of(change)
+        dependencies = tuple(
             d
             for d in package.dependencies
-            if not (d.kind == "suggests" and d.capability.split(" ")[0] == wanted)
+            if not (d.kind == "suggests" and d.capability.split(" ")[0] == suggestion)
         )
-        return replace(package, dependencies=kept)
+        return replace(package, dependencies=dependencies)
     need = Dependency("requires", change.capability)
     return replace(package, dependencies=(*package.dependencies, need))
 

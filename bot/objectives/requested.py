@@ -20,7 +20,7 @@ from bot.store.history.values import BranchFile
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class RequestedImages:
     """A configuration with the images of files, and sentences on unreadable ones."""
 
     configuration: Configuration
@@ -29,7 +29,7 @@ class Requested:
 
 def with_requested(
     configuration: Configuration, files: Iterable[BranchFile], table: Sequence[BaseImage]
-) -> Requested:
+) -> RequestedImages:
     """Return the configuration with the images of the branches' files, each under its own name."""
     notes: list[str] = []
     for file in files:
@@ -37,15 +37,20 @@ def with_requested(
         if not written:
             continue
         databases = BaseDatabases()
-        own = _own_file(file)
+        own_file = _own_file(file)
         choices = Choices(
-            configuration, own.images, tuple(table), (), own.architectures, databases.packages
+            configuration,
+            own_file.images,
+            tuple(table),
+            (),
+            own_file.architectures,
+            databases.packages,
         )
-        found = images_of_files((), written, choices)
-        configuration = _with(configuration, found)
+        images = images_of_files((), written, choices)
+        configuration = _with(configuration, images)
         where = f"{file.forge}:{file.repository} ({file.branch})"
-        notes += [f"{where}: {text}" for text in (*found.problems, *databases.problems)]
-    return Requested(configuration, tuple(notes))
+        notes += [f"{where}: {text}" for text in (*images.problems, *databases.problems)]
+    return RequestedImages(configuration, tuple(notes))
 
 
 def written_images(file: BranchFile) -> tuple[WrittenImage, ...]:
@@ -53,14 +58,14 @@ def written_images(file: BranchFile) -> tuple[WrittenImage, ...]:
     if file.private:
         return ()
     contents = {path: text.encode() for path, text in (file.requests or {}).items()}
-    found: dict[str, WrittenImage] = {}
+    images: dict[str, WrittenImage] = {}
     for path in sorted(contents):
         kind = kind_of(path, [contents])
         for image in images_of(kind.name, path, contents) if kind is not None else ():
-            found.setdefault(
+            images.setdefault(
                 image.name, replace(image, name=tracked_name(file.repository, image.name))
             )
-    return tuple(found.values())
+    return tuple(images.values())
 
 
 def tracked_name(repository: str, name: str) -> str:
@@ -76,11 +81,13 @@ def _own_file(file: BranchFile) -> RepositoryFile:
         return RepositoryFile()
 
 
-def _with(configuration: Configuration, found: FileImages) -> Configuration:
+def _with(configuration: Configuration, images: FileImages) -> Configuration:
     """Return a configuration with more images; an earlier branch's image of the same name stays."""
-    more = {
+    requests = {
         image.key: image.head
-        for image in found.images
+        for image in images.images
         if image.head is not None and image.key not in configuration.requested
     }
-    return replace(with_images(configuration, found), requested={**configuration.requested, **more})
+    return replace(
+        with_images(configuration, images), requested={**configuration.requested, **requests}
+    )

@@ -20,8 +20,8 @@ from bot.model.closure import Closure, Link
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Package
 from bot.model.surface import Surface
-from bot.store.history.recording import Unchanged
-from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Member
+from bot.store.history.recording import UnchangedImage
+from bot.store.history.values import WEAK, ClosureFacts, EvaluatedImage, Member
 from bot.surface.files import surface_of_headers
 
 
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class Note:
     """A sentence about a size that could not be measured, and why."""
 
     text: str
@@ -56,29 +56,29 @@ class Solver:
         self._cache = cache
         self._nodocs = NodocsSizes(cache, fetch=headers)
         self._pools: dict[tuple[str, str], Pool] = {}
-        self._packages: dict[int, _Known] = {}
+        self._packages: dict[int, _PackageRecord] = {}
 
-    def solve(self, snapshot: Snapshot, task: Task) -> list[Evaluated | Unchanged | Noted]:
+    def solve(self, snapshot: Snapshot, task: Task) -> list[EvaluatedImage | UnchangedImage | Note]:
         """Return the evaluation of an image, and notes on it.
 
         Raises SurroundingsError where its metadata cannot be fetched.
         """
-        weighed: list[_Weighed] = []
+        measurements: list[_Measurement] = []
 
-        def settled(bare: Closure) -> bool:
-            weighed.append(self._weighed(own_layer(bare), task))
-            return weighed[0].digest == task.digest
+        def is_settled(bare: Closure) -> bool:
+            measurements.append(self._measure(own_layer(bare), task))
+            return measurements[0].digest == task.digest
 
-        closure = own_layer(self._pool(snapshot).solve(task.request, settled=settled))
-        found = weighed[0] if weighed else self._weighed(closure, task)
+        closure = own_layer(self._pool(snapshot).solve(task.request, settled=is_settled))
+        measurement = measurements[0] if measurements else self._measure(closure, task)
         surface, note = self._surface(snapshot, closure, task)
-        notes = [Noted(text) for text in (found.note, note) if text]
+        notes = [Note(text) for text in (measurement.note, note) if text]
         # Failed measurements are tried again in the next run.
         inputs = "" if notes else task.inputs
-        if found.digest == task.digest:
-            same = Unchanged(task.request.key, closure.snapshot, inputs, True, surface)
+        if measurement.digest == task.digest:
+            same = UnchangedImage(task.request.key, closure.snapshot, inputs, True, surface)
             return [same, *notes]
-        evaluated = self._evaluated(closure, found, task.request, inputs)
+        evaluated = self._evaluation(closure, measurement, task.request, inputs)
         return [replace(evaluated, surface=surface), *notes]
 
     def published(self, snapshot: Snapshot, source: str) -> tuple[Package, ...]:
@@ -90,13 +90,13 @@ class Solver:
     ) -> tuple[Surface | None, str]:
         """Return the attack surface of a closure, None if unknown, and a sentence on why."""
         try:
-            found = surface_of_headers(
+            surface = surface_of_headers(
                 closure, snapshot, self._cache, selection=task.selection, fetch=task.headers
             )
         except MinimizeError as error:
             key = closure.key
             return None, f"{key.workload} {key.arch}: the attack surface is not known: {error.what}"
-        return found, ""
+        return surface, ""
 
     def _pool(self, snapshot: Snapshot) -> Pool:
         place = (snapshot.document.id, snapshot.arch)
@@ -105,7 +105,7 @@ class Solver:
             pool = self._pools[place] = open_pool(snapshot, self._cache)
         return pool
 
-    def _weighed(self, closure: Closure, task: Task) -> _Weighed:
+    def _measure(self, closure: Closure, task: Task) -> _Measurement:
         layer, note = None, ""
         if task.layer is not None and closure.status == "ok":
             try:
@@ -113,47 +113,47 @@ class Solver:
             except MinimizeError as error:
                 key = closure.key
                 note = f"{key.workload} {key.arch}: the layer was not composed: {error.what}"
-        known = [(self._known(p), p.nevra in closure.requested) for p in closure.packages]
+        records = [(self._record(p), p.nevra in closure.requested) for p in closure.packages]
         requests = requests_of(task.request)
         digest = hashlib.sha256(
             repr((closure.status, closure.causes, closure.missing, requests, layer)).encode()
         )
-        for package, requested in known:
+        for package, requested in records:
             digest.update(package.fingerprint + (b"+" if requested else b"-"))
-        members = tuple(package.member(requested) for package, requested in known)
-        return _Weighed(members, layer, digest.hexdigest()[:32], note)
+        members = tuple(package.member(requested) for package, requested in records)
+        return _Measurement(members, layer, digest.hexdigest()[:32], note)
 
-    def _known(self, package: Package) -> _Known:
-        known = self._packages.get(id(package))
-        if known is None:
-            known = _Known(package, self._nodocs.of(package))
-            self._packages[id(package)] = known
-        return known
+    def _record(self, package: Package) -> _PackageRecord:
+        record = self._packages.get(id(package))
+        if record is None:
+            record = _PackageRecord(package, self._nodocs.of(package))
+            self._packages[id(package)] = record
+        return record
 
-    def _evaluated(
-        self, closure: Closure, found: _Weighed, request: ImageRequest, inputs: str
-    ) -> Evaluated:
-        places = {member.nevra: index for index, member in enumerate(found.members)}
+    def _evaluation(
+        self, closure: Closure, measurement: _Measurement, request: ImageRequest, inputs: str
+    ) -> EvaluatedImage:
+        places = {member.nevra: index for index, member in enumerate(measurement.members)}
         # Edges are in the order of their NEVRAs, as the members are: so are the links.
         links = tuple(
             Link(places[e.source], e.capability, places[e.target], e.kind) for e in closure.edges
         )
-        return Evaluated(
+        return EvaluatedImage(
             request.key,
             closure.snapshot,
             inputs,
-            found.digest,
-            _facts(closure, found),
+            measurement.digest,
+            _facts(closure, measurement),
             requests_of(request),
             request.weak,
-            found.members,
+            measurement.members,
             links,
             {package.nevra: package.source for package in closure.involved},
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Weighed:
+class _Measurement:
     """The members of a closure with their sizes, the layer's size, and a digest of all that."""
 
     members: tuple[Member, ...]
@@ -162,7 +162,7 @@ class _Weighed:
     note: str
 
 
-class _Known:
+class _PackageRecord:
     """A package in history's form, shared by all images that have it.
 
     Its fingerprint covers all that an image's answer uses: its name, sizes, requirements and
@@ -196,10 +196,10 @@ def own_layer(closure: Closure) -> Closure:
     """Return a closure without the packages beneath: the image's own part of it."""
     if not closure.beneath:
         return closure
-    own = closure.own
-    names = {package.nevra for package in own}
+    own_packages = closure.own
+    names = {package.nevra for package in own_packages}
     edges = tuple(e for e in closure.edges if e.source in names and e.target in names)
-    return replace(closure, packages=own, edges=edges, beneath=frozenset())
+    return replace(closure, packages=own_packages, edges=edges, beneath=frozenset())
 
 
 def requests_of(request: ImageRequest) -> tuple[str, ...]:
@@ -208,7 +208,7 @@ def requests_of(request: ImageRequest) -> tuple[str, ...]:
     return (*request.requests, *groups, *([WEAK] if request.weak else []))
 
 
-def _facts(closure: Closure, found: _Weighed) -> ClosureFacts:
+def _facts(closure: Closure, measurement: _Measurement) -> ClosureFacts:
     if closure.status != "ok":
         return ClosureFacts(
             *("unsolvable", None, None, None),
@@ -222,15 +222,15 @@ def _facts(closure: Closure, found: _Weighed) -> ClosureFacts:
         sums.packages,
         sums.installed_size,
         sums.known_size,
-        _sum([member.installed_size_nodocs for member in found.members]),
+        _sum([member.installed_size_nodocs for member in measurement.members]),
         sums.download_size,
-        found.layer,
+        measurement.layer,
     )
 
 
 def _sum(parts: Sequence[int | None]) -> int | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+    sizes = [part for part in parts if part is not None]
+    return sum(sizes) if len(sizes) == len(parts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class LayerWish:
     keys: Mapping[str, tuple[str, ...]]
 
     def facts(self) -> tuple[object, ...]:
-        """The wish as canonical text."""
+        """The wish as values that are equal for equal wishes, and that JSON can hold."""
         return repr(self.selection), self.database, sorted(self.keys.items())
 
 
@@ -250,15 +250,15 @@ def layer_wishes(
     configuration: Configuration, keys: Iterable[ImageKey], *, every: bool = False
 ) -> dict[ImageKey, LayerWish]:
     """Return the images whose layers are to be composed: those with a layer limit, or all."""
-    found = {}
+    wishes = {}
     for key in keys:
         if every or _is_limited(configuration, key):
-            found[key] = LayerWish(
+            wishes[key] = LayerWish(
                 image_selection(configuration, key),
                 configuration.environments[key.environment].rpmdb == "keep",
                 key_urls(configuration.repositories[key.repository], key.arch),
             )
-    return found
+    return wishes
 
 
 def image_selection(configuration: Configuration, key: ImageKey) -> Selection:

@@ -16,11 +16,12 @@ from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.amount import beyond, number
 from bot.model.image import ImageKey
 from bot.model.surface import Surface
-from bot.objectives.evaluation import Failed, Known, evaluate, itself
-from bot.objectives.solving import Noted
+from bot.objectives.evaluation import FailedImages, LastResults, evaluate, itself
+from bot.objectives.solving import Note
 from bot.store.history.history import History
-from bot.store.history.recording import Unchanged
+from bot.store.history.recording import UnchangedImage
 from bot.store.history.values import ClosureFacts, Heading, Moves, ObjectiveState
+from bot.store.store import utc_text
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 TREND_WEEKS = 8
@@ -65,22 +66,22 @@ def states(
     unknown size, no layer, no header) has `value` and `met` null. A target counts once its day has
     passed.
     """
-    found = []
+    states = []
     for objective in sorted(objectives, key=lambda o: o.id):
         for key, facts in sorted(figures.items()):
             if applies(objective, key):
-                found += _sizes(objective, key, facts, today)
-                found += _surface(
+                states += _sizes(objective, key, facts, today)
+                states += _surface(
                     objective, key, surfaces.get(key) if facts.status == "ok" else None
                 )
-                found += _unwanted(objective, key, facts, names)
-    return tuple(found)
+                states += _unwanted(objective, key, facts, names)
+    return tuple(states)
 
 
 def _sizes(
     objective: ObjectiveDocument, key: ImageKey, facts: ClosureFacts, today: date
 ) -> list[ObjectiveState]:
-    found = []
+    states = []
     targets = objective.target.sizes if objective.target else Sizes()
     by = objective.target.by if objective.target else None
     for metric in _METRICS:
@@ -93,19 +94,19 @@ def _sizes(
         if value is not None:
             met = (limit is None or value <= limit) and not (late and value > target)
         due = by.isoformat() if by is not None and target is not None else None
-        found.append(ObjectiveState(objective.id, key, metric, value, limit, target, due, met))
-    return found
+        states.append(ObjectiveState(objective.id, key, metric, value, limit, target, due, met))
+    return states
 
 
 def _surface(
     objective: ObjectiveDocument, key: ImageKey, surface: Surface | None
 ) -> list[ObjectiveState]:
-    found = []
+    states = []
     for kind, allowed in objective.limits.surface.items():
         value = None if surface is None else surface.items(kind)
         met = None if value is None else not beyond(value, allowed)
-        found.append(ObjectiveState(objective.id, key, kind, value, allowed, None, None, met))
-    return found
+        states.append(ObjectiveState(objective.id, key, kind, value, allowed, None, None, met))
+    return states
 
 
 def _unwanted(
@@ -117,16 +118,16 @@ def _unwanted(
     if not objective.unwanted:
         return []
     present = names(key) if facts.status == "ok" else None
-    found = []
+    states = []
     for name, reason in sorted(objective.unwanted.items()):
         value = None if present is None else int(name in present)
         met = None if value is None else value == 0
-        found.append(
+        states.append(
             ObjectiveState(
                 objective.id, key, f"unwanted:{name}", value, 0, None, None, met, reason or ""
             )
         )
-    return found
+    return states
 
 
 def headings(
@@ -159,23 +160,23 @@ def objective_statuses(
     `key` restricts it to one image, `objective` to one objective.
     """
     names = {heading.id: heading.name for heading in history.objective_headings(run=run)}
-    described = [
+    selected = [
         state
         for state in history.objective_states(objective, run)
         if state.objective in names and key in (None, state.key)
     ]
-    found = judged(history, described, now, run)
-    named = [
+    statuses = judged(history, selected, now, run)
+    titled = [
         ObjectiveStatus(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
-        for s in found
+        for s in statuses
     ]
     order = ("broken", "at risk", "unknown", "met")
-    return tuple(sorted(named, key=lambda s: (order.index(s.outlook), s.name, s.state.key)))
+    return tuple(sorted(titled, key=lambda s: (order.index(s.outlook), s.name, s.state.key)))
 
 
 def judged(
     history: History,
-    found: Sequence[ObjectiveState],
+    states: Sequence[ObjectiveState],
     now: datetime | None = None,
     run: int | None = None,
 ) -> tuple[ObjectiveStatus, ...]:
@@ -185,13 +186,13 @@ def judged(
     """
     moment = now or datetime.now(UTC)
     start = moment - timedelta(weeks=TREND_WEEKS)
-    since = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    sized = [state for state in found if state.metric in _METRICS]
+    since = utc_text(start)
+    sized = [state for state in states if state.metric in _METRICS]
     moves = history.moves((state.key for state in sized), since, run) if sized else {}
-    left = {state.key for state in sized if (state.key, state.metric) not in moves}
-    curves = history.curves(left, since, run) if left else {}
-    result = []
-    for state in found:
+    unmoved = {state.key for state in sized if (state.key, state.metric) not in moves}
+    curves = history.curves(unmoved, since, run) if unmoved else {}
+    statuses = []
+    for state in states:
         slope = None
         if (state.key, state.metric) in moves:
             slope = trend_of(moves[state.key, state.metric], start, moment)
@@ -203,7 +204,7 @@ def judged(
             pieces.append((moment.timestamp(), getattr(curve.now, state.metric)))
             begin = max(start.timestamp(), curve.first)
             slope = trend(begin, pieces)
-        result.append(
+        statuses.append(
             ObjectiveStatus(
                 state,
                 state.objective,
@@ -212,7 +213,7 @@ def judged(
                 _crosses(state, slope, moment.date()),
             )
         )
-    return tuple(result)
+    return tuple(statuses)
 
 
 def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | None:
@@ -280,7 +281,7 @@ def _crosses(state: ObjectiveState, slope: float | None, today: date) -> str | N
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class LiveStatuses:
     """Objective statuses of today, with the id as the name, and sentences.
 
     `failed` are about images that could not be evaluated, `notes` about sizes that could not be
@@ -299,36 +300,36 @@ def objectives_now(
     objectives: Iterable[ObjectiveDocument] | None = None,
     *,
     offline: bool = False,
-) -> Now:
+) -> LiveStatuses:
     """Compare every objective (or the given ones) with the images as they would be made now.
 
     An image whose repositories cannot be read has no value. Trends are history's.
     """
-    wanted = tuple(configuration.objectives.values() if objectives is None else objectives)
-    keys = [k for k in image_keys(configuration) if any(applies(o, k) for o in wanted)]
-    known = Known(history.inputs(), history.closure_digests())
+    chosen = tuple(configuration.objectives.values() if objectives is None else objectives)
+    keys = [k for k in image_keys(configuration) if any(applies(o, k) for o in chosen)]
+    inputs = LastResults(history.inputs(), history.closure_digests())
     last = history.latest_evaluations()
     figures: dict[ImageKey, ClosureFacts] = {}
     names: dict[ImageKey, frozenset[str]] = {}
     surfaces = history.surfaces()
     failed: dict[str, None] = {}
     notes: dict[str, None] = {}
-    for found in evaluate(configuration, keys, cache, known, then=itself, offline=offline):
-        for one in found:
-            if isinstance(one, Failed):
-                failed[str(one.error)] = None
+    for batch in evaluate(configuration, keys, cache, inputs, then=itself, offline=offline):
+        for outcome in batch:
+            if isinstance(outcome, FailedImages):
+                failed[str(outcome.error)] = None
                 unknown = ClosureFacts("unsolvable", None, None, None)
-                figures.update(dict.fromkeys(one.keys, unknown))
-            elif isinstance(one, Noted):
-                notes[one.text] = None
-            elif isinstance(one, Unchanged):
-                figures[one.key] = last[one.key].facts
-                surfaces |= {} if one.surface is None else {one.key: one.surface}
+                figures.update(dict.fromkeys(outcome.keys, unknown))
+            elif isinstance(outcome, Note):
+                notes[outcome.text] = None
+            elif isinstance(outcome, UnchangedImage):
+                figures[outcome.key] = last[outcome.key].facts
+                surfaces |= {} if outcome.surface is None else {outcome.key: outcome.surface}
             else:
-                figures[one.key] = one.facts
-                surfaces.pop(one.key, None)
-                surfaces |= {} if one.surface is None else {one.key: one.surface}
-                names[one.key] = frozenset(member.nevra.name for member in one.members)
+                figures[outcome.key] = outcome.facts
+                surfaces.pop(outcome.key, None)
+                surfaces |= {} if outcome.surface is None else {outcome.key: outcome.surface}
+                names[outcome.key] = frozenset(member.nevra.name for member in outcome.members)
 
     def names_of(key: ImageKey) -> frozenset[str]:
         if key not in names:
@@ -336,5 +337,5 @@ def objectives_now(
             names[key] = frozenset(member.nevra.name for member in members)
         return names[key]
 
-    found_states = states(wanted, figures, names_of, surfaces, datetime.now(UTC).date())
-    return Now(judged(history, found_states), tuple(failed), tuple(notes))
+    current_states = states(chosen, figures, names_of, surfaces, datetime.now(UTC).date())
+    return LiveStatuses(judged(history, current_states), tuple(failed), tuple(notes))

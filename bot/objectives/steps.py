@@ -13,7 +13,7 @@ from bot.model.closure import Link, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
-from bot.objectives.attribution import Attributed, attribute, may_land
+from bot.objectives.attribution import Attribution, attribute, may_land
 from bot.store.history.image_queries import ImageQueries
 from bot.store.history.values import (
     Cause,
@@ -21,7 +21,7 @@ from bot.store.history.values import (
     Change,
     ClosureFacts,
     Contents,
-    Evaluated,
+    EvaluatedImage,
     Evaluation,
     Member,
     MergedChange,
@@ -31,19 +31,19 @@ _Row = tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class ImageStep:
     """A changed image: its evaluation, the causes, and the ids of the changes that landed in it.
 
     `evaluated.links` has only links that were not returned before.
     """
 
-    evaluated: Evaluated
+    evaluated: EvaluatedImage
     causes: tuple[Cause, ...]
     landed: tuple[int, ...]
 
 
-class Stepping:
-    """Makes steps from history in a store's file and the merged changes that may explain them.
+class StepMaker:
+    """Maker of steps, from history in a store's file and the merged changes that may explain them.
 
     It can be pickled: it opens history in the process that uses it.
     """
@@ -70,48 +70,50 @@ class Stepping:
             self._reader.close()
             self._reader = None
 
-    def __call__(self, after: Evaluated, published: Published) -> Stepped:
+    def __call__(self, after: EvaluatedImage, published: Published) -> ImageStep:
         """Return the step to an image's evaluation."""
         if self._reader is None:
             self._reader = ImageQueries(self._path)
         step = self._step(self._reader, after, published)
         reduced = replace(after, links=tuple(self._new_links(after)), sources={})
-        return Stepped(reduced, step.causes, tuple(sorted(step.landed)))
+        return ImageStep(reduced, step.causes, tuple(sorted(step.landed)))
 
-    def _step(self, reader: ImageQueries, after: Evaluated, published: Published) -> Attributed:
+    def _step(
+        self, reader: ImageQueries, after: EvaluatedImage, published: Published
+    ) -> Attribution:
         last = reader.evaluation(after.key)
         if last is None:
-            return Attributed(())
-        changes = [change for change in self._changes if not _is_there(change, after.key)]
+            return Attribution(())
+        open_changes = [change for change in self._changes if not _is_there(change, after.key)]
         if after.facts.status != "ok":
             if last.facts.status != "ok":
-                return Attributed(())
+                return Attribution(())
             before = reader.contents(after.key)
-            return Attributed((broken_by(last, before, after, changes, published),))
-        sound = last if last.facts.status == "ok" else reader.last_solvable(after.key)
+            return Attribution((broken_by(last, before, after, open_changes, published),))
+        solvable = last if last.facts.status == "ok" else reader.last_solvable(after.key)
         # The first solvable evaluation has no predecessor.
-        before, step = Contents(), Attributed(())
-        if sound is not None:
+        before, step = Contents(), Attribution(())
+        if solvable is not None:
             before = _contents(reader, after)
-            same = sound.snapshot.id == after.snapshot.id
-            step = attribute(before, after, changes, same_metadata=same)
+            same_metadata = solvable.snapshot.id == after.snapshot.id
+            step = attribute(before, after, open_changes, same_metadata=same_metadata)
             if not before.links and any(map(_is_unexplained, step.causes)):
                 before = reader.contents(after.key)
-                step = attribute(before, after, changes, same_metadata=same)
+                step = attribute(before, after, open_changes, same_metadata=same_metadata)
             if not step.causes:
-                step = _reweighed(sound.facts, after, same_metadata=same)
+                step = _reweighed(solvable.facts, after, same_metadata=same_metadata)
         if last.facts.status == "ok":
             return step
-        mended = mended_by(last, reader.broken_by(after.key), before, after, changes)
-        return Attributed((*step.causes, mended), step.landed)
+        cause = mended_by(last, reader.broken_by(after.key), before, after, open_changes)
+        return Attribution((*step.causes, cause), step.landed)
 
-    def _new_links(self, after: Evaluated) -> Iterator[Link]:
+    def _new_links(self, after: EvaluatedImage) -> Iterator[Link]:
         """Yield the links of the members that have other links than in any image before."""
         names = [f"{m.nevra.name}.{m.nevra.arch}" for m in after.members]
-        of_member: dict[int, list[Link]] = {}
+        links_of: dict[int, list[Link]] = {}
         for link in after.links:
-            of_member.setdefault(link.source, []).append(link)
-        for source, links in of_member.items():
+            links_of.setdefault(link.source, []).append(link)
+        for source, links in links_of.items():
             row = tuple((x.capability, names[x.target], x.kind) for x in links)
             mark = (after.members[source], row)
             if mark not in self._recorded:
@@ -119,7 +121,7 @@ class Stepping:
                 yield from links
 
 
-def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
+def _contents(reader: ImageQueries, after: EvaluatedImage) -> Contents:
     """Return the image before, with links only if a package was removed: few others need them."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):
@@ -135,15 +137,15 @@ def _is_unexplained(cause: Cause) -> bool:
     return cause.change == "came" and cause.mover is None and cause.kind == "distribution"
 
 
-def _reweighed(before: ClosureFacts, after: Evaluated, *, same_metadata: bool) -> Attributed:
+def _reweighed(before: ClosureFacts, after: EvaluatedImage, *, same_metadata: bool) -> Attribution:
     """Return the step of a layer whose packages are all unchanged."""
     size_before, size_now = before.layer_size, after.facts.layer_size
     if None in (size_before, size_now) or size_before == size_now:
-        return Attributed(())
+        return Attribution(())
     # The documents choose the files. Otherwise a package was rebuilt under its name, with a file of
     # the same size: metadata does not say which.
     kind: CauseKind = "configuration" if same_metadata else "unknown"
-    return Attributed((Cause(after.key.workload, "changed", None, None, 0, 0, kind),))
+    return Attribution((Cause(after.key.workload, "changed", None, None, 0, 0, kind),))
 
 
 def _names(members: Iterable[Member]) -> Iterator[str]:
@@ -154,7 +156,7 @@ def _is_there(change: MergedChange, key: ImageKey) -> bool:
     return any(e.key == key and e.landed_run is not None for e in change.effects)
 
 
-# Returns the newest published packages of a source.
+# A function that returns the newest published packages of a source.
 Published = Callable[[str], tuple[Package, ...]]
 
 
@@ -175,7 +177,7 @@ class _Suspect:
 def broken_by(
     last: Evaluation,
     before: Contents,
-    after: Evaluated,
+    after: EvaluatedImage,
     changes: Iterable[MergedChange],
     published: Published,
 ) -> Cause:
@@ -194,7 +196,7 @@ def mended_by(
     last: Evaluation,
     broke: Cause | None,
     before: Contents,
-    after: Evaluated,
+    after: EvaluatedImage,
     changes: Iterable[MergedChange],
 ) -> Cause:
     """Return the cause of an image that can be installed again.
@@ -211,14 +213,14 @@ def mended_by(
 def _cause(
     suspects: Sequence[_Suspect],
     change: Change,
-    after: Evaluated,
+    after: EvaluatedImage,
     changes: Iterable[MergedChange],
     *,
     documents: bool,
 ) -> Cause:
-    landed = [c for c in changes if may_land(c, after.key)]
-    blamed = None if documents else _blamed(suspects, landed)
-    suspect, merged = blamed or ((suspects or [_Suspect(after.key.workload)])[0], None)
+    arriving = [c for c in changes if may_land(c, after.key)]
+    explained = None if documents else _blamed(suspects, arriving)
+    suspect, merged = explained or ((suspects or [_Suspect(after.key.workload)])[0], None)
     kind: CauseKind = "distribution"
     if documents or suspect.newly_requested:
         kind = "configuration"
@@ -237,19 +239,19 @@ def _cause(
     )
 
 
-def _suspects(before: Contents, after: Evaluated, published: Published) -> Iterator[_Suspect]:
+def _suspects(before: Contents, after: EvaluatedImage, published: Published) -> Iterator[_Suspect]:
     """Yield changed packages first, then those that let another leave, then new ones."""
     new_requests = set(after.requests) != set(before.requests)
-    held = {member.nevra.name: member for member in before.members}
+    members = {member.nevra.name: member for member in before.members}
     late: list[_Suspect] = []
     for request in after.facts.missing:
-        old = held.get(request)
+        old = members.get(request)
         if old is not None:
             yield _Suspect(request, old.source, old.nevra, _newest(published, old.source))
         else:
             yield _Suspect(request, newly_requested=request not in before.requests)
     for nevra, capability in dict.fromkeys(_obstacles(after.facts.causes)):
-        old, source = held.get(nevra.name), after.sources.get(nevra, "")
+        old, source = members.get(nevra.name), after.sources.get(nevra, "")
         if old is None:
             late.append(_Suspect(nevra.name, source, None, nevra, newly_requested=new_requests))
         elif old.nevra != nevra:
@@ -283,27 +285,27 @@ def _gone(
 
 
 def _menders(
-    last: Evaluation, broke: Cause | None, before: Contents, after: Evaluated
+    last: Evaluation, broke: Cause | None, before: Contents, after: EvaluatedImage
 ) -> Iterator[_Suspect]:
-    named = broke.package if broke is not None else next(iter(last.facts.missing), None)
+    name = broke.package if broke is not None else next(iter(last.facts.missing), None)
     places = {member.nevra.name: number for number, member in enumerate(after.members)}
-    held = {member.nevra.name: member.nevra for member in before.members}
-    if named is None or named not in places:
+    nevras = {member.nevra.name: member.nevra for member in before.members}
+    if name is None or name not in places:
         return
-    number = places[named]
+    number = places[name]
     member = after.members[number]
-    then = broke.mover if broke is not None and broke.mover else held.get(named)
-    if then != member.nevra:
-        yield _Suspect(named, member.source, then, member.nevra)
+    old = broke.mover if broke is not None and broke.mover else nevras.get(name)
+    if old != member.nevra:
+        yield _Suspect(name, member.source, old, member.nevra)
         return
-    failed = {
-        capability for nevra, capability in _obstacles(last.facts.causes) if nevra.name == named
+    capabilities = {
+        capability for nevra, capability in _obstacles(last.facts.causes) if nevra.name == name
     }
     for link in after.links:
-        if link.source == number and link.capability in failed:
+        if link.source == number and link.capability in capabilities:
             target = after.members[link.target]
             yield _Suspect(
-                target.nevra.name, target.source, held.get(target.nevra.name), target.nevra
+                target.nevra.name, target.source, nevras.get(target.nevra.name), target.nevra
             )
 
 

@@ -22,24 +22,25 @@ from bot.errors import SurroundingsError, UsageError
 from bot.locks import free_lock, holder
 from bot.model.image import ImageKey
 from bot.model.result import REPOSITORY_FILE
-from bot.objectives.evaluation import Failed, Known, Measures, evaluate
+from bot.objectives.evaluation import FailedImages, LastResults, Measures, evaluate
 from bot.objectives.requested import tracked_name, with_requested, written_images
-from bot.objectives.solving import Noted, requests_of
+from bot.objectives.solving import Note, requests_of
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
-from bot.objectives.steps import Stepped, Stepping
+from bot.objectives.steps import ImageStep, StepMaker
 from bot.requests.file_images import BaseImage
 from bot.store.history.history import History
-from bot.store.history.recording import Moved, Unchanged
+from bot.store.history.recording import MovedImage, UnchangedImage
 from bot.store.history.values import (
     BranchFile,
     Cause,
     Contents,
-    Described,
+    DocumentedImage,
     Evaluation,
     Heading,
     MergedChange,
     Place,
 )
+from bot.store.store import utc_text
 
 # A pull request that was merged earlier explains no step of today.
 REMEMBERED_DAYS = 120
@@ -56,7 +57,7 @@ class TrackedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class TrackResult:
     """The result of a run.
 
     `failed` are sentences about images that could not be evaluated, `notes` about failed
@@ -82,9 +83,9 @@ def track(
     processes: int | None = None,
     offline: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    report: Callable[[Tracked], None] | None = None,
+    report: Callable[[TrackResult], None] | None = None,
     base_images: Sequence[BaseImage] = (),
-) -> Tracked:
+) -> TrackResult:
     """Evaluate every image and objective now and store the result.
 
     `base_images` is the table of the base images of files such as Containerfiles. `report` receives
@@ -99,25 +100,25 @@ def track(
         configuration = with_own(requested.configuration, own)
         keys = image_keys(configuration)
         tracker = _Tracker(history, keys, progress or _silent)
-        known = Known(history.inputs(), history.closure_digests())
-        with closing(Stepping(history.store.path, tuple(tracker.changes.values()))) as stepping:
-            for found in evaluate(
+        inputs = LastResults(history.inputs(), history.closure_digests())
+        with closing(StepMaker(history.store.path, tuple(tracker.changes.values()))) as stepping:
+            for outcomes in evaluate(
                 configuration,
                 keys,
                 cache,
-                known,
+                inputs,
                 then=stepping,
                 measures=measures,
                 processes=processes,
                 offline=offline,
             ):
-                tracker.take(found)
-        tracked = tracker.settle(configuration, keys, own)
-        tracked = replace(tracked, notes=(*tracked.notes, *requested.notes))
+                tracker.take(outcomes)
+        result = tracker.settle(configuration, keys, own)
+        result = replace(result, notes=(*result.notes, *requested.notes))
         if report is not None:
-            report(tracked)
+            report(result)
         tracker.finish()
-        return tracked
+        return result
 
 
 class _Tracker:
@@ -144,43 +145,43 @@ class _Tracker:
                     *step.causes,
                 )
         since = datetime.now(UTC) - timedelta(days=REMEMBERED_DAYS)
-        changes = history.waiting_changes(since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        changes = history.waiting_changes(utc_text(since))
         self.changes = {change.id: change for change in changes}
         self._causes: dict[ImageKey, tuple[Cause, ...]] = {}
         self._names: dict[ImageKey, frozenset[str]] = {}
         self._failed: dict[str, None] = {}
         self._notes: dict[str, None] = {}
 
-    def take(self, found: Sequence[Stepped | Unchanged | Failed | Noted]) -> None:
+    def take(self, batch: Sequence[ImageStep | UnchangedImage | FailedImages | Note]) -> None:
         """Store some outcomes, in one transaction."""
-        outcomes: list[Unchanged | Moved] = []
-        landed: list[tuple[int, ImageKey]] = []
-        for one in found:
-            if isinstance(one, Failed):
-                places = dict.fromkeys(f"{key.repository} {key.arch}" for key in one.keys)
-                self._failed[f"{', '.join(places)}: {one.error}"] = None
-                self._done += len(one.keys)
+        outcomes: list[UnchangedImage | MovedImage] = []
+        arrivals: list[tuple[int, ImageKey]] = []
+        for outcome in batch:
+            if isinstance(outcome, FailedImages):
+                places = dict.fromkeys(f"{key.repository} {key.arch}" for key in outcome.keys)
+                self._failed[f"{', '.join(places)}: {outcome.error}"] = None
+                self._done += len(outcome.keys)
                 continue
-            if isinstance(one, Noted):
-                self._notes[one.text] = None
+            if isinstance(outcome, Note):
+                self._notes[outcome.text] = None
                 continue
             self._done += 1
-            if isinstance(one, Unchanged):
-                self._solved += one.solved
-                outcomes.append(one)
+            if isinstance(outcome, UnchangedImage):
+                self._solved += outcome.solved
+                outcomes.append(outcome)
                 continue
             self._solved += 1
-            now = one.evaluated
-            self._causes[now.key] = one.causes
-            self._names[now.key] = frozenset(member.nevra.name for member in now.members)
-            landed += [(change, now.key) for change in one.landed]
-            outcomes.append(Moved(now, one.causes))
-        self._history.recorder.record(self._run, outcomes, landed)
+            image = outcome.evaluated
+            self._causes[image.key] = outcome.causes
+            self._names[image.key] = frozenset(member.nevra.name for member in image.members)
+            arrivals += [(change, image.key) for change in outcome.landed]
+            outcomes.append(MovedImage(image, outcome.causes))
+        self._history.recorder.record(self._run, outcomes, arrivals)
         self._progress(self._done, self._total)
 
     def settle(
         self, configuration: Configuration, keys: Sequence[ImageKey], own: OwnObjectives
-    ) -> Tracked:
+    ) -> TrackResult:
         """Store the objectives, and return the run's result."""
         recorder = self._history.recorder
         after = self._history.latest_evaluations()
@@ -189,16 +190,18 @@ class _Tracker:
             last = self._history.evaluation(key) if key not in after else None
             if last is not None:
                 after[key] = last
-        described = {key: after[key].facts for key in keys if key in after}
-        found = states(
-            configuration.objectives.values(), described, self._names_of, self._history.surfaces(),
+        facts = {key: after[key].facts for key in keys if key in after}
+        current_states = states(
+            configuration.objectives.values(), facts, self._names_of, self._history.surfaces(),
             datetime.now(UTC).date(),
         )  # fmt: skip
         current = headings(configuration.objectives.values(), own_places(own))
         before = {heading.id: heading for heading in self._history.objective_headings(private=True)}
-        about = {key: _described(configuration, key) for key in keys}
-        recorder.settle_run(self._run, about, current, found, renamed(before, current))
-        return Tracked(
+        descriptions = {key: _described(configuration, key) for key in keys}
+        recorder.settle_run(
+            self._run, descriptions, current, current_states, renamed(before, current)
+        )
+        return TrackResult(
             self._run,
             tuple(
                 TrackedImage(
@@ -210,7 +213,7 @@ class _Tracker:
                 for key in keys
                 if key in after and (after[key].run == self._run or key in self._earlier_causes)
             ),
-            judged(self._history, found),
+            judged(self._history, current_states),
             {o.id: o.name for o in configuration.objectives.values()},
             self._solved,
             tuple(self._failed),
@@ -236,9 +239,11 @@ class _Tracker:
         return names
 
 
-def _described(configuration: Configuration, key: ImageKey) -> Described:
+def _described(configuration: Configuration, key: ImageKey) -> DocumentedImage:
     environment = self_request(configuration, key.environment, key.repository, key.arch, ())
-    return Described(configuration.workloads[key.workload].maintainer, requests_of(environment))
+    return DocumentedImage(
+        configuration.workloads[key.workload].maintainer, requests_of(environment)
+    )
 
 
 def _silent(done: int, total: int) -> None:
@@ -269,15 +274,19 @@ def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict
     Both are history's headings by id. A removed objective and a new one are the same if their
     documents differ only in the id, or only in the words, and no other document does.
     """
-    found: dict[str, str] = {}
+    renames: dict[str, str] = {}
     for names in _NAMES:
-        gone = _by_promise({i: h for i, h in before.items() if i not in after}, names)
+        removed = _by_promise({i: h for i, h in before.items() if i not in after}, names)
         new = _by_promise({i: h for i, h in after.items() if i not in before}, names)
         for promise, ids in new.items():
-            olds = gone.get(promise, [])
-            if len(ids) == len(olds) == 1 and ids[0] not in found and olds[0] not in found.values():
-                found[ids[0]] = olds[0]
-    return found
+            old_ids = removed.get(promise, [])
+            if (
+                len(ids) == len(old_ids) == 1
+                and ids[0] not in renames
+                and old_ids[0] not in renames.values()
+            ):
+                renames[ids[0]] = old_ids[0]
+    return renames
 
 
 def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[str, list[str]]:
@@ -326,30 +335,36 @@ def own_objectives(files: Iterable[BranchFile], configuration: Configuration) ->
     One that names a repository document itself covers only that. An invalid file is left out, with
     a sentence about it.
     """
-    found: list[OwnObjective] = []
+    objectives: list[OwnObjective] = []
     problems: list[str] = []
     for file in files:
         if file.content is None:
             continue
         where = f"{file.forge}:{file.repository} ({file.branch})"
         try:
-            found += _of(file, configuration)
+            objectives += _of(file, configuration)
         except UsageError as error:
             problems.append(f"{where}: {error}")
-    return OwnObjectives(tuple(found), tuple(problems))
+    return OwnObjectives(tuple(objectives), tuple(problems))
 
 
 def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
     """Return the configuration with the repositories' objectives beside the documents'."""
-    more = {f"{one.document.id} {one.document.repository}": one.document for one in own.found}
-    return replace(configuration, objectives={**configuration.objectives, **more})
+    documents = {
+        f"{objective.document.id} {objective.document.repository}": objective.document
+        for objective in own.found
+    }
+    return replace(configuration, objectives={**configuration.objectives, **documents})
 
 
 def own_places(own: OwnObjectives) -> dict[str, tuple[str, bool]]:
     """Return the place of each objective, and whether it is private, by its id."""
     return {
-        one.document.id: (f"{one.place.forge}:{one.place.repository}", one.private)
-        for one in own.found
+        objective.document.id: (
+            f"{objective.place.forge}:{objective.place.repository}",
+            objective.private,
+        )
+        for objective in own.found
     }
 
 
@@ -361,20 +376,20 @@ def _of(file: BranchFile, configuration: Configuration) -> list[OwnObjective]:
     ids = parsed.repositories_of(file.branch) or file.documents
     ids = ids or tuple(document.id for document in chosen_documents(configuration, ()))
     place = Place(file.forge, file.repository)
-    found = []
+    objectives = []
     images = {image.name for image in written_images(file)}
     for objective in parsed.objectives:
         name = tracked_name(file.repository, objective.workload)
-        own = f"{file.forge}:{file.repository}"
-        named = replace(
+        place_name = f"{file.forge}:{file.repository}"
+        tracked = replace(
             objective,
             workload=name if name in images else objective.workload,
             id=objective_id(objective.id, file.forge, file.repository, file.branch, objective.name),
-            name=f"{objective.name} ({own}, {file.branch})",
-            maintainer=objective.maintainer or own,
+            name=f"{objective.name} ({place_name}, {file.branch})",
+            maintainer=objective.maintainer or place_name,
         )
         for repository in ids:
             if objective.repository in (None, repository):
-                document = replace(named, repository=repository)
-                found.append(OwnObjective(document, place, file.branch, file.private))
-    return found
+                document = replace(tracked, repository=repository)
+                objectives.append(OwnObjective(document, place, file.branch, file.private))
+    return objectives

@@ -46,7 +46,7 @@ def tls_context() -> ssl.SSLContext:
 
 def new_tls_context() -> ssl.SSLContext:
     """A new TLS context, to which a client's certificate may be added."""
-    return _made(_own(), _system())
+    return _make_context(_own(), _system())
 
 
 def authorities_file() -> Path | None:
@@ -81,16 +81,16 @@ def _own() -> _Stamped | None:
 def _system() -> _Stamped | None:
     """The file of the system's authorities, or of SSL_CERT_FILE; null if there is none."""
     paths = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
-    found = next((path for path in paths if path and Path(path).is_file()), None)
-    return None if found is None else (found, Path(found).stat().st_mtime_ns)
+    bundle = next((path for path in paths if path and Path(path).is_file()), None)
+    return None if bundle is None else (bundle, Path(bundle).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
 def _context(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
-    return _made(own, system)
+    return _make_context(own, system)
 
 
-def _made(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
+def _make_context(own: _Stamped | None, system: _Stamped | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # An intermediate authority may be a trust anchor, as in browsers and Python 3.13.
@@ -112,9 +112,9 @@ def _descriptor(own: _Stamped | None, system: _Stamped | None, pid: int) -> int:
     del pid
     descriptor = os.memfd_create("minimize-authorities")
     with os.fdopen(descriptor, "wb", closefd=False) as file:
-        for stamped in (system, own):
-            if stamped is not None:
-                file.write(Path(stamped[0]).read_bytes() + b"\n")
+        for bundle in (system, own):
+            if bundle is not None:
+                file.write(Path(bundle[0]).read_bytes() + b"\n")
     return descriptor
 
 

@@ -47,13 +47,13 @@ def proxy_for(url: str) -> Proxy | None:
     """The proxy of the environment for a URL, or null; UsageError if it is no HTTP proxy."""
     parts = urlsplit(url)
     proxies = getproxies_environment()
-    given = proxies.get(parts.scheme) or proxies.get("all")
+    address = proxies.get(parts.scheme) or proxies.get("all")
     host = parts.hostname or ""
-    if parts.scheme not in _DEFAULT_PORTS or not given or not host:
+    if parts.scheme not in _DEFAULT_PORTS or not address or not host:
         return None
     if _is_excepted(host, parts.port or _DEFAULT_PORTS[parts.scheme], proxies):
         return None
-    return _parsed(given)
+    return _parse(address)
 
 
 def proxy_url(url: str) -> str | None:
@@ -91,8 +91,8 @@ def _is_excepted(host: str, port: int, proxies: Mapping[str, str]) -> bool:
     return False
 
 
-def _parsed(given: str) -> Proxy:
-    url = given if "://" in given else f"http://{given}"
+def _parse(address: str) -> Proxy:
+    url = address if "://" in address else f"http://{address}"
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise UsageError(

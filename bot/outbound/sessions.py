@@ -45,8 +45,8 @@ class _Adapter(HTTPAdapter):
         del proxies
         url = request.url or ""
         proxy = proxy_for(url)
-        found = {} if proxy is None else {urlsplit(url).scheme: proxy.url}
-        return super().send(request, stream, timeout, verify, cert, found)
+        proxies_by_scheme = {} if proxy is None else {urlsplit(url).scheme: proxy.url}
+        return super().send(request, stream, timeout, verify, cert, proxies_by_scheme)
 
 
 def outbound_session(session: requests.Session | None = None) -> requests.Session:

@@ -65,21 +65,21 @@ class SecretReference(Strict):
     def value(self) -> str:
         """The secret; raises UsageError (naming the reference, not the secret) if it is missing."""
         if self.env is not None:
-            found = os.environ.get(self.env)
+            secret = os.environ.get(self.env)
             where = f"The environment variable {self.env}"
         else:
             path = Path(self.file or "")
             where = f"The file {path}"
             try:
-                found = path.read_text(encoding="utf-8")
+                secret = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"{where} with a secret cannot be read: {error}.") from error
-        if found is None or not found.strip():
+        if secret is None or not secret.strip():
             raise UsageError(
                 f"{where} should hold a secret and is empty or not there.",
                 "Set it before the bot starts.",
             )
-        return found.strip()
+        return secret.strip()
 
 
 class WatchedSecrets:
@@ -92,16 +92,18 @@ class WatchedSecrets:
         """Raises UsageError if a secret is missing."""
         self._references = tuple(references)
         # Made once: each webhook needs them.
-        self._files = tuple(Path(one.file) for one in self._references if one.file is not None)
-        self._seen = self._stamps()
-        self._values = tuple(one.value() for one in self._references)
+        self._files = tuple(
+            Path(reference.file) for reference in self._references if reference.file is not None
+        )
+        self._last_stamps = self._stamps()
+        self._values = tuple(reference.value() for reference in self._references)
 
     def __iter__(self) -> Iterator[str]:
-        seen = self._stamps()
-        if seen != self._seen:
+        stamps = self._stamps()
+        if stamps != self._last_stamps:
             try:
-                self._values = tuple(one.value() for one in self._references)
-                self._seen = seen
+                self._values = tuple(reference.value() for reference in self._references)
+                self._last_stamps = stamps
                 LOG.info("secrets were read again: their files have changed")
             except UsageError as error:
                 LOG.warning("secrets stay as they were: %s", error)
@@ -112,8 +114,8 @@ class WatchedSecrets:
         stamps = []
         for file in self._files:
             with contextlib.suppress(OSError):
-                found = file.stat()
-                stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
+                status = file.stat()
+                stamps.append((status.st_ino, status.st_size, status.st_mtime_ns))
         return tuple(stamps)
 
 

@@ -38,15 +38,15 @@ class MetricsSettings(Strict):
 class TraceSettings(Strict):
     """The OTLP collector for traces.
 
-    `url` is with its path, such as https://collector.example.org/v1/traces. `authorization` is the
-    header of that name.
+    `endpoint` is its URL with the path, such as https://collector.example.org/v1/traces.
+    `authorization` is the header of that name.
     """
 
     endpoint: Url
     authorization: SecretReference | None = None
 
 
-class Kept(Strict):
+class RetentionRule(Strict):
     """Limits of age and size: what is older than `days` is deleted, then the oldest until `bytes`
     are left."""
 
@@ -65,15 +65,15 @@ class RetentionSettings(Strict):
     evaluated. `remains`: files that killed runs left in the cache.
     """
 
-    deliveries: Kept = Kept(days=30, bytes=1_000_000_000)
-    checks: Kept = Kept(days=365, bytes=10_000_000_000)
-    runs: Kept = Kept(days=14, bytes=1_000_000_000)
-    logs: Kept = Kept(days=90, bytes=1_000_000_000)
-    builds: Kept = Kept(days=90, bytes=20_000_000_000)
-    git: Kept = Kept(days=30, bytes=10_000_000_000)
-    metadata: Kept = Kept(days=30, bytes=20_000_000_000)
-    roots: Kept = Kept(days=30, bytes=20_000_000_000)
-    remains: Kept = Kept(days=1, bytes=1_000_000_000)
+    deliveries: RetentionRule = RetentionRule(days=30, bytes=1_000_000_000)
+    checks: RetentionRule = RetentionRule(days=365, bytes=10_000_000_000)
+    runs: RetentionRule = RetentionRule(days=14, bytes=1_000_000_000)
+    logs: RetentionRule = RetentionRule(days=90, bytes=1_000_000_000)
+    builds: RetentionRule = RetentionRule(days=90, bytes=20_000_000_000)
+    git: RetentionRule = RetentionRule(days=30, bytes=10_000_000_000)
+    metadata: RetentionRule = RetentionRule(days=30, bytes=20_000_000_000)
+    roots: RetentionRule = RetentionRule(days=30, bytes=20_000_000_000)
+    remains: RetentionRule = RetentionRule(days=1, bytes=1_000_000_000)
 
 
 # rpm's name.

@@ -20,10 +20,10 @@ from bot.settings.forges import ForgeSettings, SecretReference, Strict, Url
 from bot.settings.operation import (
     Architecture,
     BuildSettings,
-    Kept,
     Listen,
     LogSettings,
     MetricsSettings,
+    RetentionRule,
     RetentionSettings,
     SandboxSettings,
     TraceSettings,
@@ -263,13 +263,14 @@ class Settings(Strict):
         return next(fitting, None)
 
     @property
-    def runs_rule(self) -> Kept:
+    def runs_rule(self) -> RetentionRule:
         """The retention of the engine's runs."""
         days, runs = self.engine.keep_days, self.retention.runs
         return runs if days is None else runs.model_copy(update={"days": days})
 
     def engine_database(self) -> Path | str:
-        """The engine's SQLite file (absolute), or its Postgres URL; UsageError without it."""
+        """The engine's SQLite file (absolute), or its Postgres URL; UsageError if the secret with
+        the URL is missing."""
         database = self.engine.database
         if isinstance(database, SecretReference):
             return database.value()
@@ -344,8 +345,8 @@ def load_settings(
     except ValidationError as error:
         raise SettingsError(path, tuple(_problem_lines(path, text, error))) from None
     places = {
-        name: given.resolve() if given is not None else base / _place(settings, name, base)
-        for name, given in (("config", config), ("data", data), ("cache", cache))
+        name: folder.resolve() if folder is not None else base / _place(settings, name, base)
+        for name, folder in (("config", config), ("data", data), ("cache", cache))
     }
     if settings.ca_file is not None:
         places["ca_file"] = base / settings.ca_file
@@ -365,14 +366,14 @@ _SERVICE_PLACES = {
 def _place(settings: Settings, name: str, base: Path) -> Path:
     """A folder of the settings; by default one beside them, or one of the system if they are in
     /etc."""
-    chosen: Path = getattr(settings, name)
+    folder: Path = getattr(settings, name)
     if name in settings.model_fields_set or name not in _SERVICE_PLACES:
-        return chosen
+        return folder
     variable, usual = _SERVICE_PLACES[name]
-    given = os.environ.get(variable, "").partition(":")[0]
-    if given:
-        return Path(given)
-    return usual if base.is_relative_to("/etc") else chosen
+    service_folder = os.environ.get(variable, "").partition(":")[0]
+    if service_folder:
+        return Path(service_folder)
+    return usual if base.is_relative_to("/etc") else folder
 
 
 # pydantic names the branches of a union in an error's place; the file has no such fields.

@@ -88,21 +88,21 @@ def write_settings(path: Path, answers: Answers) -> tuple[Path, ...]:
     _write_secret(credential, forge.credential)
     _write_secret(secret, forge.webhook_secret)
     key = {"file": credential.name}
-    described: dict[str, object] = {"type": forge.type, "api_url": forge.api_url}
+    forge_values: dict[str, object] = {"type": forge.type, "api_url": forge.api_url}
     if forge.app is not None:
-        described["app"] = {"id": forge.app, "private_key": key}
+        forge_values["app"] = {"id": forge.app, "private_key": key}
     else:
-        described["token"] = key
-    described["webhook_secrets"] = [{"file": secret.name}]
-    trusted = {} if answers.authorities is None else {"ca_file": str(answers.authorities)}
+        forge_values["token"] = key
+    forge_values["webhook_secrets"] = [{"file": secret.name}]
+    authorities = {} if answers.authorities is None else {"ca_file": str(answers.authorities)}
     values: Mapping[str, object] = {
         "listen": {"host": answers.server.host, "port": answers.server.port},
         "public_url": answers.server.public_url,
-        **trusted,
+        **authorities,
         "data": str(answers.data),
         "cache": str(answers.cache),
         "config": str(answers.config),
-        "forges": {forge.type: described},
+        "forges": {forge.type: forge_values},
         "repositories": [{"match": answers.match, "documents": [answers.document]}],
     }
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""The store: deliveries, checks and comments, in one SQLite file on the server's machine."""
+"""The store: deliveries, checks, comments and history, in one SQLite file of the server."""
 
 # The name of its file in the data directory.
 FILE = "minimize.sqlite"

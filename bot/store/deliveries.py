@@ -1,4 +1,4 @@
-"""Writes deliveries: each change as SQL, and one writer that combines many changes.
+"""Writing of deliveries: each change as SQL, and one writer that combines many changes.
 
 A write to the disk takes milliseconds whatever its size: changes requested during one are written
 together by the next. Outcomes of deliveries and new deliveries are written in the order of
@@ -41,7 +41,7 @@ def add_delivery(db: Database, new: NewDelivery, received: str) -> Receipt:
     A repeat (same id, or same object) is not stored; but one that failed at first becomes new
     again.
     """
-    known = next(
+    earlier = next(
         db.query(
             "select id, state from deliveries where forge = ? and (delivery = ? or object = ?)"
             " order by id limit 1",
@@ -49,15 +49,15 @@ def add_delivery(db: Database, new: NewDelivery, received: str) -> Receipt:
         ),
         None,
     )
-    if known is not None:
-        if known["state"] != "failed":
-            return Receipt(known["id"], repeat=True)
+    if earlier is not None:
+        if earlier["state"] != "failed":
+            return Receipt(earlier["id"], repeat=True)
         db.execute(
             "update deliveries set state = 'new', attempts = 0, due = 0, body = ?,"
             " reason = null where id = ?",
-            [new.body, known["id"]],
+            [new.body, earlier["id"]],
         )
-        return Receipt(known["id"], repeat=False)
+        return Receipt(earlier["id"], repeat=False)
     row = db.execute(
         "insert into deliveries (forge, event, delivery, object, received, body, state)"
         " values (?, ?, ?, ?, ?, ?, 'new') returning id",
@@ -98,9 +98,9 @@ def postpone_delivery(
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _QueuedChange:
     change: Change[Any]
-    done: asyncio.Future[Any]
+    future: asyncio.Future[Any]
 
 
 class GroupWriter:
@@ -114,7 +114,7 @@ class GroupWriter:
         self._store = store
         self.on_written: Callable[[], None] = lambda: None
         # None: the last.
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_QueuedChange | None] = SimpleQueue()
 
     async def write(self, change: Change[T]) -> T:
         """Return what `change` returns once it is on disk.
@@ -122,11 +122,11 @@ class GroupWriter:
         Raises what it raises, StoreError if the disk cannot store it, SurroundingsError if that
         takes longer than a forge waits; it may still be written later.
         """
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Waiting(change, done))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(_QueuedChange(change, future))
         try:
             async with asyncio.timeout(_LONGEST_WAIT):
-                return await done
+                return await future
         except TimeoutError as error:
             raise SurroundingsError("The disk is too slow: the write took too long.") from error
 
@@ -138,25 +138,25 @@ class GroupWriter:
             try:
                 await asyncio.shield(writing)
             finally:
-                self._waiting.put(None)
+                self._queue.put(None)
                 await writing
 
     def _write_all(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write one group after the other until the last; runs in a thread."""
         last = False
         while not last:
-            gathered = [self._waiting.get()]
+            queued = [self._queue.get()]
             with suppress(Empty):
                 while True:
-                    gathered.append(self._waiting.get_nowait())
-            group = [waiting for waiting in gathered if waiting is not None]
-            last = len(group) < len(gathered)
-            loop.call_soon_threadsafe(self._answer, group, self._written(group))
+                    queued.append(self._queue.get_nowait())
+            group = [item for item in queued if item is not None]
+            last = len(group) < len(queued)
+            loop.call_soon_threadsafe(self._answer, group, self._write_group(group))
 
-    def _written(self, group: list[_Waiting]) -> list[Any]:
+    def _write_group(self, group: list[_QueuedChange]) -> list[Any]:
         """The result of each change, or its error."""
         try:
-            return self._store.write_together([waiting.change for waiting in group])
+            return self._store.write_together([item.change for item in group])
         except SurroundingsError as error:
             LOG.error("%d changes could not be written: %s", len(group), error)  # noqa: TRY400 - the sentence has it all
             return [error for _ in group]
@@ -165,12 +165,12 @@ class GroupWriter:
             LOG.exception("%d changes could not be written", len(group))
             return [error for _ in group]
 
-    def _answer(self, group: list[_Waiting], written: list[Any]) -> None:
-        for waiting, result in zip(group, written, strict=True):
-            if waiting.done.done():  # the caller may have stopped waiting
+    def _answer(self, group: list[_QueuedChange], results: list[Any]) -> None:
+        for item, result in zip(group, results, strict=True):
+            if item.future.done():  # the caller may have stopped waiting
                 continue
             if isinstance(result, Exception):
-                waiting.done.set_exception(result)
+                item.future.set_exception(result)
             else:
-                waiting.done.set_result(result)
+                item.future.set_result(result)
         self.on_written()

@@ -65,8 +65,8 @@ class Opportunities:
             )  # fmt: skip
             images.setdefault(row["opportunity"], []).append(image)
         rows = self._store.rows("select * from opportunities")
-        found = (_opportunity(row, images.get(row["id"], ())) for row in rows)
-        return tuple(sorted(found, key=lambda o: (-o.saves, o.edit, o.repository)))
+        opportunities = (_opportunity(row, images.get(row["id"], ())) for row in rows)
+        return tuple(sorted(opportunities, key=lambda o: (-o.saves, o.edit, o.repository)))
 
     def inputs(self) -> Mapping[Place, str]:
         """The inputs of the last advice for each image."""
@@ -76,7 +76,7 @@ class Opportunities:
         return {Place(r["repository"], r["workload"], r["environment"]): r["inputs"] for r in rows}
 
     def record(
-        self, place: Place, inputs: str, found: Sequence[tuple[Change, OpportunityImage]]
+        self, place: Place, inputs: str, edits: Sequence[tuple[Change, OpportunityImage]]
     ) -> None:
         """Store the edits that make an image smaller now, replacing those of before.
 
@@ -90,38 +90,43 @@ class Opportunities:
                 " (select id from opportunities where state = 'landed')",
                 [place.repository, place.workload, place.environment],
             )
-            for change, image in found:
+            for change, image in edits:
                 self._record(db, place, change, image)
             db.table("advised_images").upsert(
                 {**asdict(place), "inputs": inputs}, pk=("repository", "workload", "environment")
             )
 
     def _record(self, db: Database, place: Place, change: Change, image: OpportunityImage) -> None:
-        one = Opportunity(place.repository, change, "found", now(), now())
+        opportunity = Opportunity(place.repository, change, "found", now(), now())
         values: Row = {
-            "repository": one.repository,
+            "repository": opportunity.repository,
             "package": change.package,
             "capability": change.capability,
             "source": change.source,
             "change": _CHANGE.dump_json(change).decode(),
         }
-        known = list(
-            db.query("select state, unpublished from opportunities where id = ?", [one.id])
+        rows = list(
+            db.query("select state, unpublished from opportunities where id = ?", [opportunity.id])
         )
-        landed = known and known[0]["state"] == "landed"
-        if landed and known[0]["unpublished"] is not None:
+        landed = rows and rows[0]["state"] == "landed"
+        if landed and rows[0]["unpublished"] is not None:
             return  # it is still found until the merged change is built and published
         if landed:
-            db.execute("delete from opportunity_images where opportunity = ?", [one.id])
-        if not known or landed:
-            values |= {**_OPEN, "state": "found", "found": one.found, "changed": one.changed}
-        if known:
-            db.table("opportunities").update(one.id, values)
+            db.execute("delete from opportunity_images where opportunity = ?", [opportunity.id])
+        if not rows or landed:
+            values |= {
+                **_OPEN,
+                "state": "found",
+                "found": opportunity.found,
+                "changed": opportunity.changed,
+            }
+        if rows:
+            db.table("opportunities").update(opportunity.id, values)
         else:
-            db.table("opportunities").insert({"id": one.id, **values})
+            db.table("opportunities").insert({"id": opportunity.id, **values})
         db.table("opportunity_images").insert(
             {
-                "opportunity": one.id,
+                "opportunity": opportunity.id,
                 "repository": place.repository,
                 "workload": image.workload,
                 "environment": image.environment,
@@ -164,10 +169,10 @@ class Opportunities:
         If others were recorded before, the edit is not in newer ones either, and is open again.
         """
         with self._store.writing() as db:
-            known = db.execute(
+            unpublished = db.execute(
                 "select unpublished from opportunities where id = ?", [opportunity.id]
             ).fetchone()[0]
-            undone = known not in ("", versions)
+            undone = unpublished not in ("", versions)
             values = {**_OPEN, "state": "found", "changed": now()}
             db.table("opportunities").update(
                 opportunity.id, values if undone else {"unpublished": versions}
@@ -179,11 +184,11 @@ class Opportunities:
             for id_ in ids:
                 add_proposal(db, id_, ("", "", 0), url)
 
-    def decline(self, declined: DeclinedEdit) -> None:
+    def decline(self, edit: DeclinedEdit) -> None:
         """Record that an edit was declined, replacing an earlier decision."""
         with self._store.writing() as db:
             key = ("forge", "repository", "edit")
-            db.table("declined_edits").upsert(asdict(declined), pk=key)
+            db.table("declined_edits").upsert(asdict(edit), pk=key)
         self.settle_declined()
 
     def declined(self, forge: str, repository: str) -> tuple[DeclinedEdit, ...]:
@@ -204,21 +209,23 @@ class Opportunities:
         These are the sources of the repository's own newest checks.
         """
         places = self._store.rows("select distinct forge, repository from declined_edits")
-        open_ = [one for one in self.all() if one.state in ("found", "proposed")]
+        open_ = [
+            opportunity for opportunity in self.all() if opportunity.state in ("found", "proposed")
+        ]
         for place in places:
             sources = self._sources(place["forge"], place["repository"])
-            declined = {one.edit: one for one in self.declined(**place)}
-            for one in open_:
-                found = declined.get(one.edit)
-                if found is not None and one.change.source in sources:
+            declined = {edit.edit: edit for edit in self.declined(**place)}
+            for opportunity in open_:
+                edit = declined.get(opportunity.edit)
+                if edit is not None and opportunity.change.source in sources:
                     self._set(
-                        one.id,
+                        opportunity.id,
                         {
                             "state": "declined",
-                            "changed": found.time,
-                            "reason": found.reason,
-                            "user": found.user,
-                            "url": found.url,
+                            "changed": edit.time,
+                            "reason": edit.reason,
+                            "user": edit.user,
+                            "url": edit.url,
                         },
                     )
 
@@ -245,7 +252,8 @@ _OPEN: Mapping[str, Any] = {
 
 
 def add_proposal(db: Database, opportunity: str, where: tuple[str, str, int], url: str) -> None:
-    """Record that a pull request (forge, repository, number) proposes an open edit."""
+    """Record that a pull request (forge, repository, number) proposes an open edit; the number 0
+    is an issue of the bot."""
     db.execute(
         "insert into proposed_edits (opportunity, forge, repository, number, url, since)"
         " select id, ?, ?, ?, ?, ? from opportunities where id = ?"
@@ -274,5 +282,5 @@ def settle_proposed(db: Database, opportunity: str) -> None:
 def _opportunity(row: Mapping[str, Any], images: Sequence[OpportunityImage]) -> Opportunity:
     change = _CHANGE.validate_json(row["change"])
     names = ("repository", "state", "found", "changed", "url", "reason", "user", "saved")
-    known = {name: row[name] for name in names} | {"published": row["unpublished"] is None}
-    return replace(Opportunity(change=change, **known), images=tuple(images))
+    fields = {name: row[name] for name in names} | {"published": row["unpublished"] is None}
+    return replace(Opportunity(change=change, **fields), images=tuple(images))

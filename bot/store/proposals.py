@@ -22,20 +22,24 @@ Pull = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class _PullEdits:
     """The edits of a pull request, as found by its newest check."""
 
     edits: tuple[MadeEdit, ...] = ()
-    named: tuple[str, ...] = ()
+    named_ids: tuple[str, ...] = ()
     sources: frozenset[str] = frozenset()
     requests: bool = False
     url: str = ""
     over: bool = True
 
-    def carries(self, one: Opportunity) -> bool:
+    def carries(self, opportunity: Opportunity) -> bool:
         """Return whether the change makes an opportunity's edit."""
-        about = self.requests if one.change.kind == "request" else one.change.source in self.sources
-        return makes_edit(one, self.edits) or (one.id in self.named and about)
+        about = (
+            self.requests
+            if opportunity.change.kind == "request"
+            else opportunity.change.source in self.sources
+        )
+        return makes_edit(opportunity, self.edits) or (opportunity.id in self.named_ids and about)
 
 
 class Proposals:
@@ -47,24 +51,28 @@ class Proposals:
 
     def settle(self, pull: Pull) -> None:
         """Record the edits that an open pull request proposes; none if it is over."""
-        checked = self._checked(pull)
-        carried = set() if checked.over else {one.id for one in self._carried(checked)}
+        pull_edits = self._edits_of(pull)
+        ids = (
+            set()
+            if pull_edits.over
+            else {opportunity.id for opportunity in self._opportunities_of(pull_edits)}
+        )
         with self._store.writing() as db:
             rows = db.execute(
                 "select opportunity from proposed_edits"
                 " where forge = ? and repository = ? and number = ?",
                 list(pull),
             ).fetchall()
-            for (gone,) in rows:
-                if gone not in carried:
+            for (opportunity,) in rows:
+                if opportunity not in ids:
                     db.execute(
                         "delete from proposed_edits where opportunity = ? and forge = ?"
                         " and repository = ? and number = ?",
-                        [gone, *pull],
+                        [opportunity, *pull],
                     )
-                    settle_proposed(db, gone)
-            for one in sorted(carried):
-                add_proposal(db, one, pull, checked.url)
+                    settle_proposed(db, opportunity)
+            for opportunity in sorted(ids):
+                add_proposal(db, opportunity, pull, pull_edits.url)
 
     def settle_gone(self) -> None:
         """End the proposals of repositories that are gone."""
@@ -79,37 +87,43 @@ class Proposals:
                 of = "where forge = ? and repository = ? and number = ?"
                 ids = db.execute(f"select opportunity from proposed_edits {of}", where).fetchall()
                 db.execute(f"delete from proposed_edits {of}", where)
-                for (one,) in ids:
-                    settle_proposed(db, one)
+                for (opportunity,) in ids:
+                    settle_proposed(db, opportunity)
 
-    def merged(self, change: MergedChange, named: Collection[str] = ()) -> None:
+    def merged(self, change: MergedChange, named_ids: Collection[str] = ()) -> None:
         """Record the edits merged to a tracked branch, with the sizes that the check measured.
 
-        `named` are the ids in the text of the pull request, or of the commit.
+        `named_ids` are the ids in the text of the pull request, or of the commit.
         """
-        checked = _Checked(sources=frozenset(change.sources))
+        pull_edits = _PullEdits(sources=frozenset(change.sources))
         if change.number is not None:
             pull = (change.forge, change.repository, change.number)
-            checked = self._checked(pull, change.head_sha)
-        checked = replace(
-            checked,
-            named=(*checked.named, *named),
-            sources=checked.sources | frozenset(change.sources),
+            pull_edits = self._edits_of(pull, change.head_sha)
+        pull_edits = replace(
+            pull_edits,
+            named_ids=(*pull_edits.named_ids, *named_ids),
+            sources=pull_edits.sources | frozenset(change.sources),
         )
-        for one in self._carried(checked, also=("declined", "landed")):
-            if one.state != "landed" or not one.published:
+        for opportunity in self._opportunities_of(pull_edits, also=("declined", "landed")):
+            if opportunity.state != "landed" or not opportunity.published:
                 url = "" if change.private else change.url
-                landed = replace(one, changed=change.merged, url=url, published=False)
-                self._opportunities.land(landed, list(_measured(one, change.effects)))
+                landed = replace(opportunity, changed=change.merged, url=url, published=False)
+                self._opportunities.land(landed, list(_measured(opportunity, change.effects)))
 
-    def _carried(self, checked: _Checked, also: Collection[str] = ()) -> Iterable[Opportunity]:
-        if not (checked.edits or checked.named):
+    def _opportunities_of(
+        self, pull_edits: _PullEdits, also: Collection[str] = ()
+    ) -> Iterable[Opportunity]:
+        if not (pull_edits.edits or pull_edits.named_ids):
             return []
         states = {"found", "proposed", *also}
         every = self._opportunities.all()
-        return [one for one in every if one.state in states and checked.carries(one)]
+        return [
+            opportunity
+            for opportunity in every
+            if opportunity.state in states and pull_edits.carries(opportunity)
+        ]
 
-    def _checked(self, pull: Pull, head_sha: str = "") -> _Checked:
+    def _edits_of(self, pull: Pull, head_sha: str = "") -> _PullEdits:
         """The newest check with a result; of a head, if one is given."""
         rows = self._store.rows(
             "select checks.opportunities, checks.url, checks.private, checks.over,"
@@ -123,9 +137,9 @@ class Proposals:
             [*pull, head_sha],
         )
         if not rows:
-            return _Checked()
+            return _PullEdits()
         row = rows[0]
-        return _Checked(
+        return _PullEdits(
             _EDITS.validate_json(row["edits"] or "[]"),
             tuple(row["opportunities"].split()),
             frozenset(json.loads(row["sources"] or "{}")),
@@ -135,25 +149,27 @@ class Proposals:
         )
 
 
-def _measured(one: Opportunity, effects: Sequence[MergedEffect]) -> Iterator[OpportunityImage]:
+def _measured(
+    opportunity: Opportunity, effects: Sequence[MergedEffect]
+) -> Iterator[OpportunityImage]:
     """The images of an opportunity with their sizes before and after, on all their architectures;
     null if one of them was not measured."""
     by_key: Mapping[tuple[str, str, str, str], MergedEffect] = {
         (e.key.repository, e.key.workload, e.key.environment, e.key.arch): e for e in effects
     }
-    for image in one.images:
-        own = [
-            by_key.get((one.repository, image.workload, image.environment, arch))
+    for image in opportunity.images:
+        effects_of_image = [
+            by_key.get((opportunity.repository, image.workload, image.environment, arch))
             for arch in image.arches
         ]
         sizes = [
             (e.size_before, e.size_after)
-            for e in own
+            for e in effects_of_image
             if e is not None and e.packages_before is not None and e.packages_after is not None
         ]
         before = [b for b, _ in sizes if b is not None]
         after = [a for _, a in sizes if a is not None]
-        whole = own and len(before) == len(after) == len(own)
+        measured = effects_of_image and len(before) == len(after) == len(effects_of_image)
         yield replace(
-            image, before=sum(before) if whole else None, after=sum(after) if whole else None
+            image, before=sum(before) if measured else None, after=sum(after) if measured else None
         )

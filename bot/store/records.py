@@ -153,27 +153,27 @@ HIDDEN = """(checks.private = 1 or (
 
 def check_is_hidden(rows: Rows, check: str) -> bool:
     """Return whether a check is hidden; an unknown one is."""
-    found = rows(f"select {HIDDEN} as hidden from checks where id = ?", [check])
-    return not found or bool(found[0]["hidden"])
+    rows_found = rows(f"select {HIDDEN} as hidden from checks where id = ?", [check])
+    return not rows_found or bool(rows_found[0]["hidden"])
 
 
 def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
     """Return whether a repository is private now; false if it has no checks."""
-    found = rows(
+    rows_found = rows(
         "select private from checks where forge = ? and repository = ?"
         " order by created desc, rowid desc limit 1",
         [forge, repository],
     )
-    return bool(found) and bool(found[0]["private"])
+    return bool(rows_found) and bool(rows_found[0]["private"])
 
 
 def pull_request_is_hidden(rows: Rows, forge: str, repository: str, number: int | None) -> bool:
     """Return whether the repository is private now, or was when this pull request was checked."""
     if repository_is_hidden(rows, forge, repository):
         return True
-    found = rows(
+    rows_found = rows(
         "select 1 as there from checks where forge = ? and repository = ? and number = ?"
         " and private = 1 limit 1",
         [forge, repository, number],
     )
-    return bool(found)
+    return bool(rows_found)

@@ -1,11 +1,11 @@
-"""Deletes rows of the store by age and size: deliveries, results, checks of closed pull requests.
+"""Deletion of rows by age and size: deliveries, results, checks of closed pull requests.
 
 Rows that history names, or that a pull request may still show, stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -27,6 +27,9 @@ _OVER = """checks.open = 0 and checks.id not in (
 ))"""
 
 
+Delete = Callable[[Sequence[object]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """The number of deleted rows, and the bytes left of their kind."""
@@ -38,60 +41,45 @@ class Swept:
 def sweep_deliveries(store: Store, before: str, most: int) -> Swept:
     """Delete handled deliveries received before an RFC 3339 time, then the oldest until `most`
     bytes are left."""
-    removed = _delete_each(
-        store, "deliveries", "id", "state != 'new' and received < ? order by id", [before]
-    )
+
+    def delete(ids: Sequence[object]) -> None:
+        with store.writing() as db:
+            _delete_rows(db, "deliveries", "id", ids)
+
+    handled = "select id, length(body) as size from deliveries where state != 'new'"
+    removed = _delete_all(store, f"{handled} and received < ? order by id", [before], delete)
     size = _number(store, "select coalesce(sum(length(body)), 0) from deliveries")
-    while size > most:
-        oldest = store.rows(
-            "select id, length(body) as size from deliveries where state != 'new'"
-            " order by id limit ?",
-            [_AT_ONCE],
-        )
-        if not oldest:
-            break
-        taken = _until(oldest, size - most)
-        _delete(store, "deliveries", "id", [row["id"] for row in taken])
-        removed += len(taken)
-        size -= sum(row["size"] for row in taken)
-    return Swept(removed, size)
+    return _shrink(store, f"{handled} order by id", delete, Swept(removed, size), most)
 
 
 def sweep_checks(store: Store, before: str, superseded: str, most: int) -> Swept:
     """Delete checks, with their results and steps, that were requested before a time, then the
     oldest until `most` bytes are left. Results that no check names are deleted if stored before
     `superseded`."""
-    removed = _delete_each(
-        store,
-        "results",
-        "id",
-        "stored < ? and id not in (select result_id from checks where result_id is not null)",
-        [superseded],
+
+    def delete_results(ids: Sequence[object]) -> None:
+        with store.writing() as db:
+            _delete_rows(db, "results", "id", ids)
+
+    def delete_checks(ids: Sequence[object]) -> None:
+        with store.writing() as db:
+            _delete_rows(db, "results", "check_id", ids)
+            _delete_rows(db, "run_steps", "check_id", ids)
+            _delete_rows(db, "checks", "id", ids)
+
+    unnamed = (
+        "select id from results where stored < ?"
+        " and id not in (select result_id from checks where result_id is not null)"
     )
-    while True:
-        old = store.rows(
-            f"select id from checks where created < ? and {_OVER} order by created limit ?",
-            [before, _AT_ONCE],
-        )
-        if not old:
-            break
-        _delete_checks(store, [row["id"] for row in old])
-        removed += len(old)
+    removed = _delete_all(store, unnamed, [superseded], delete_results)
+    old = f"select id from checks where created < ? and {_OVER} order by created"
+    removed += _delete_all(store, old, [before], delete_checks)
     size = _number(store, "select coalesce(sum(length(body)), 0) from results")
-    while size > most:
-        oldest = store.rows(
-            "select checks.id, (select coalesce(sum(length(body)), 0) from results"
-            f" where results.check_id = checks.id) as size from checks where {_OVER}"
-            " order by created limit ?",
-            [_AT_ONCE],
-        )
-        if not oldest:
-            break
-        taken = _until(oldest, size - most)
-        _delete_checks(store, [row["id"] for row in taken])
-        removed += len(taken)
-        size -= sum(row["size"] for row in taken)
-    return Swept(removed, size)
+    oldest = (
+        "select checks.id, (select coalesce(sum(length(body)), 0) from results"
+        f" where results.check_id = checks.id) as size from checks where {_OVER} order by created"
+    )
+    return _shrink(store, oldest, delete_checks, Swept(removed, size), most)
 
 
 def shown_logs(store: Store) -> frozenset[str]:
@@ -117,27 +105,25 @@ def reclaim(store: Store, share: float = 0.25, least: int = 20_000_000) -> bool:
     return True
 
 
-def _delete_each(store: Store, table: str, key: str, where: str, values: Sequence[str]) -> int:
-    """Delete the rows that meet a condition, in portions; return their number."""
+def _delete_all(store: Store, query: str, values: Sequence[str], delete: Delete) -> int:
+    """Delete what a query of ids finds, in portions; return the number."""
     removed = 0
-    while rows := store.rows(
-        f"select {key} from {table} where {where} limit ?", [*values, _AT_ONCE]
-    ):
-        _delete(store, table, key, [row[key] for row in rows])
+    while rows := store.rows(f"{query} limit ?", [*values, _AT_ONCE]):
+        delete([row["id"] for row in rows])
         removed += len(rows)
     return removed
 
 
-def _delete(store: Store, table: str, key: str, values: Sequence[object]) -> None:
-    with store.writing() as db:
-        _delete_rows(db, table, key, values)
-
-
-def _delete_checks(store: Store, checks: Sequence[str]) -> None:
-    with store.writing() as db:
-        _delete_rows(db, "results", "check_id", checks)
-        _delete_rows(db, "run_steps", "check_id", checks)
-        _delete_rows(db, "checks", "id", checks)
+def _shrink(store: Store, query: str, delete: Delete, swept: Swept, most: int) -> Swept:
+    """Delete what a query of ids and sizes finds, the first rows first, until `most` bytes are
+    left; `swept` is the state before."""
+    removed, size = swept.removed, swept.bytes
+    while size > most and (rows := store.rows(f"{query} limit ?", [_AT_ONCE])):
+        doomed = _until(rows, size - most)
+        delete([row["id"] for row in doomed])
+        removed += len(doomed)
+        size -= sum(row["size"] for row in doomed)
+    return Swept(removed, size)
 
 
 def _delete_rows(db: Database, table: str, key: str, values: Sequence[object]) -> None:
@@ -147,13 +133,13 @@ def _delete_rows(db: Database, table: str, key: str, values: Sequence[object]) -
 
 def _until(rows: Iterable[Row], wanted: int) -> list[Row]:
     """The first rows that have `wanted` bytes together."""
-    taken = []
+    first = []
     for row in rows:
         if wanted <= 0:
             break
-        taken.append(row)
+        first.append(row)
         wanted -= row["size"]
-    return taken
+    return first
 
 
 def _number(store: Store, query: str) -> int:

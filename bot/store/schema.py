@@ -259,14 +259,3 @@ def m012_proposed_edits(db: Database) -> None:
     db.table("opportunities").add_column("unpublished", str)
     for name in ("before", "after"):
         db.table("opportunity_images").add_column(name, int)
-
-
-def _names() -> tuple[str, ...]:
-    empty = Database(memory=True)
-    try:
-        return tuple(m.name for m in migrations.pending(empty))
-    finally:
-        empty.close()
-
-
-MIGRATION_NAMES = _names()

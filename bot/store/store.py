@@ -5,19 +5,19 @@ Every public method is one transaction and may be called from any thread. Times 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from bot.store import FILE
 from bot.store.deliveries import (
@@ -39,7 +39,7 @@ from bot.store.records import (
     Row,
     StepRecord,
 )
-from bot.store.schema import MIGRATION_NAMES, migrations
+from bot.store.schema import migrations
 from bot.store.transactions import StoreError, Transactions
 
 _BUSY_MS = 30_000
@@ -156,8 +156,8 @@ class Store(Transactions):
     def update_open_check(self, check: str, **changes: Unpack[CheckChanges]) -> bool:
         """Change fields of a check if it is open; return whether it was."""
         with self.writing() as db:
-            known = db.execute("select open from checks where id = ?", [check]).fetchone()
-            if known is None or not known[0]:
+            row = db.execute("select open from checks where id = ?", [check]).fetchone()
+            if row is None or not row[0]:
                 return False
             self._update(db, check, changes)
             return True
@@ -178,16 +178,16 @@ class Store(Transactions):
             for row in self.rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
         ]
 
-    def written_first(
+    def record_first(
         self, check: str, what: Literal["first_status", "first_comment"]
     ) -> CheckRecord | None:
         """Record that the forge has a status or comment of a check; return the check if it is the
         first."""
         with self.writing() as db:
-            changed = db.execute(
+            update = db.execute(
                 f"update checks set {what} = ? where id = ? and {what} is null", [now(), check]
             )
-            if not changed.rowcount:
+            if not update.rowcount:
                 return None
         return self.check(check)
 
@@ -195,7 +195,7 @@ class Store(Transactions):
         """Store the steps of a check, replacing those that it has."""
         with self.writing() as db:
             db.execute("delete from run_steps where check_id = ?", [check])
-            db.table("run_steps").insert_all({"check_id": check, **asdict(one)} for one in steps)
+            db.table("run_steps").insert_all({"check_id": check, **asdict(step)} for step in steps)
 
     def steps(self, check: str) -> list[StepRecord]:
         """The stored steps of a check, in their order."""
@@ -334,7 +334,7 @@ def own_file(path: Path) -> None:
     process that closes a file loses all its locks on it, SQLite's too
     (https://sqlite.org/howtocorrupt.html, 2.2), and two would write at once.
     """
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
@@ -349,7 +349,7 @@ def open_store(data: Path) -> Store:
     try:
         data.mkdir(parents=True, exist_ok=True)
         own_file(path)
-        connection, reading = (
+        connection, reader = (
             sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=_BUSY_MS / 1000
             )
@@ -360,15 +360,15 @@ def open_store(data: Path) -> Store:
             f"The store {path} cannot be opened: {error}.",
             "Check that the data folder exists and is writable.",
         ) from error
-    store = Store(path, connection, reading)
+    store = Store(path, connection, reader)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        reading.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        reading.execute("PRAGMA query_only=1")
+        reader.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        reader.execute("PRAGMA query_only=1")
         database = Database(connection)
-        _refuse_newer(path, database)
+        pending_migrations(path, database, migrations)
         migrations.apply(database)
     except sqlite3.Error as error:
         store.close()
@@ -379,12 +379,15 @@ def open_store(data: Path) -> Store:
     return store
 
 
-def _refuse_newer(path: Path, database: Database) -> None:
-    """StoreError if the file has migrations that this release does not know."""
-    applied = {m.name for m in migrations.applied(database)}
-    newer = applied - set(MIGRATION_NAMES)
-    if newer:
+def pending_migrations(path: Path, database: Database, migrations: Migrations) -> frozenset[str]:
+    """The names of the migrations that the database lacks; StoreError if it has some that this
+    release does not know."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        known = {migration.name for migration in migrations.pending(Database(empty))}
+    applied = {migration.name for migration in migrations.applied(database)}
+    if newer := applied - known:
         raise StoreError(
             f"The store {path} was written by a newer release of minimize ({min(newer)}).",
             "Update minimize, or name another data folder.",
         )
+    return frozenset(known - applied)

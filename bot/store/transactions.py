@@ -23,6 +23,15 @@ class StoreError(SurroundingsError):
     """The store cannot be read or written: a full disk, a broken file, no permission."""
 
 
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StoreError: the file cannot be read."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"The store {path} cannot be read: {error}.") from error
+
+
 class Transactions:
     """An open file with separate reading and transactional writing. Safe for all threads.
 
@@ -114,8 +123,5 @@ class Transactions:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query. Raises StoreError if the file cannot be read."""
         within = self._writer == threading.get_ident()
-        with self._lock if within else self._reading:
-            try:
-                return list((self._db if within else self._reader).query(sql, values))
-            except sqlite3.Error as error:
-                raise StoreError(f"The store {self.path} cannot be read: {error}.") from error
+        with self._lock if within else self._reading, reading_errors(self.path):
+            return list((self._db if within else self._reader).query(sql, values))

@@ -121,8 +121,8 @@ def count_advisories(
             advisory.sources.isdisjoint(sources) and advisory.packages.isdisjoint(names)
         )
         if since < advisory.issued <= until and concerns:
-            known = gravest.get(advisory.id, "unrated")
-            gravest[advisory.id] = min(known, advisory.severity, key=_ORDER.index)
+            earlier = gravest.get(advisory.id, "unrated")
+            gravest[advisory.id] = min(earlier, advisory.severity, key=_ORDER.index)
     counts = Counter(gravest.values())
     return Advisories(days=DAYS, **{severity: counts[severity] for severity in _ORDER})
 
@@ -136,19 +136,23 @@ def unapplied_advisories(
     advisory has several fixes of a package (streams of a module, releases of a distribution), it
     counts only if none of them is in the image.
     """
-    held: dict[tuple[str, str], list[str]] = {}
+    versions: dict[tuple[str, str], list[str]] = {}
     for package in packages:
-        held.setdefault((package.nevra.name, package.nevra.arch), []).append(package.nevra.rpm_evr)
-    found = set()
+        versions.setdefault((package.nevra.name, package.nevra.arch), []).append(
+            package.nevra.rpm_evr
+        )
+    ids = set()
     for advisory in advisories:
         fixes: dict[tuple[str, str], list[str]] = {}
         for nevra in advisory.fixed:
             fixes.setdefault((nevra.name, nevra.arch), []).append(nevra.rpm_evr)
-        for place, fixed in fixes.items():
-            newest = max(held.get(place, ()), key=cmp_to_key(compare_evr), default=None)
-            if newest is not None and all(compare_evr(newest, one) < 0 for one in fixed):
-                found.add(advisory.id)
-    return tuple(sorted(found))
+        for place, fixed_versions in fixes.items():
+            newest = max(versions.get(place, ()), key=cmp_to_key(compare_evr), default=None)
+            if newest is not None and all(
+                compare_evr(newest, version) < 0 for version in fixed_versions
+            ):
+                ids.add(advisory.id)
+    return tuple(sorted(ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +173,23 @@ def advisories_of(snapshot: Snapshot, packages: Collection[Package]) -> KnownAdv
     Null where no repository of the snapshot has updateinfo: unknown is not none. The days are those
     before the newest metadata of the snapshot.
     """
-    found: list[Advisory] = []
+    advisories: list[Advisory] = []
     without: list[str] = []
     for repository in snapshot.repositories:
         path = repository_file(repository, "updateinfo")
         if path is None:
             without.append(repository.id)
         else:
-            found += read_advisories(path)
+            advisories += read_advisories(path)
     stamps = [repository.timestamp for repository in snapshot.repositories if repository.timestamp]
     if len(without) == len(snapshot.repositories) or not stamps:
         return KnownAdvisories()
     partial = (f"Advisories: no updateinfo in {', '.join(without)}.",) if without else ()
     until = datetime.fromisoformat(max(stamps))
     return KnownAdvisories(
-        count_advisories(found, packages, until), unapplied_advisories(found, packages), partial
+        count_advisories(advisories, packages, until),
+        unapplied_advisories(advisories, packages),
+        partial,
     )
 
 

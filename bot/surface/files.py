@@ -78,32 +78,32 @@ _SYSUSERS = "usr/lib/sysusers.d/"
 
 def surface_of_files(plan: LayerPlan) -> Surface:
     """Return the attack surface of an image whose layer is planned, without its advisories."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    paths_by_kind: defaultdict[str, set[str]] = defaultdict(set)
     capabilities: set[FileCapabilities] = set()
     for path, entry in _files(plan):
         for kind in _kinds(path, _mode(entry, plan)):
-            found[kind].add(f"/{path}")
+            paths_by_kind[kind].add(f"/{path}")
         if entry.capabilities and stat.S_ISREG(entry.mode):
             capabilities.add(FileCapabilities(f"/{path}", entry.capabilities))
         name = PurePosixPath(path).name
         if _is_program(path, entry.mode):
-            found["programs"].add(path)
+            paths_by_kind["programs"].add(path)
             interpreter = _interpreter(name)
             if interpreter is not None:
-                found["interpreters"].add(interpreter)
+                paths_by_kind["interpreters"].add(interpreter)
             if name in _PACKAGE_MANAGERS:
-                found["package_managers"].add(name)
+                paths_by_kind["package_managers"].add(name)
     for directory in plan.directories:
         if directory.mode & stat.S_IWOTH and not directory.mode & stat.S_ISVTX:
-            found["world_writable"].add(f"/{directory.path.rstrip('/')}")
-    programs = len(found.pop("programs", ()))
+            paths_by_kind["world_writable"].add(f"/{directory.path.rstrip('/')}")
+    programs = len(paths_by_kind.pop("programs", ()))
     listings = [fragment.listing for fragment in plan.fragments]
     return Surface(
         capabilities=tuple(sorted(capabilities)),
         users=_users(plan, listings),
         partial=tuple(_limitations(listings)),
         programs=programs,
-        **{kind: tuple(sorted(paths)) for kind, paths in found.items()},  # type: ignore[arg-type]
+        **{kind: tuple(sorted(paths)) for kind, paths in paths_by_kind.items()},  # type: ignore[arg-type]
     )
 
 
@@ -193,7 +193,7 @@ def _users(plan: LayerPlan, listings: Iterable[Listing]) -> tuple[str, ...] | No
 
 def _limitations(listings: Iterable[Listing]) -> Iterator[str]:
     """Yield sentences about effects of an installation that the headers do not have."""
-    for listing in sorted(listings, key=lambda one: one.name):
+    for listing in sorted(listings, key=lambda listing: listing.name):
         if listing.privileged:
             commands = ", ".join(listing.privileged)
             yield f"{listing.name}: its scriptlets run {commands}."
@@ -213,15 +213,15 @@ def surface_of_plan(plan: LayerPlan, closure: Closure, snapshot: Snapshot, cache
     Raises SurroundingsError where the updateinfo of a repository, or a VEX document of its vendor,
     cannot be read.
     """
-    found = surface_of_files(plan)
+    surface = surface_of_files(plan)
     known = advisories_of(snapshot, closure.packages)
     vex = snapshot.document.vex
     return replace(
-        found,
+        surface,
         advisories=known.counts,
         unapplied=known.unapplied,
         unfixed=None if vex is None else unfixed_cves(vex, cache).of(closure.packages),
-        partial=(*found.partial, *known.partial),
+        partial=(*surface.partial, *known.partial),
     )
 
 
@@ -249,9 +249,9 @@ def surface_of_headers(
         return None
     _fetch(missing, cache)
     plan = plan_layer(packages, cache, selection, database=False, payload=False)
-    found = surface_of_plan(plan, closure, snapshot, cache)
-    untold = [*found.partial, *_stood_in(closure.packages)]
-    return replace(found, partial=(*untold, *(() if plan.accounts else (_UNREAD,))))
+    surface = surface_of_plan(plan, closure, snapshot, cache)
+    limitations = [*surface.partial, *_stood_in(closure.packages)]
+    return replace(surface, partial=(*limitations, *(() if plan.accounts else (_UNREAD,))))
 
 
 def _at_hand(package: Package, cache: Cache) -> bool:

@@ -37,11 +37,11 @@ class UnfixedCves:
 
     def of(self, packages: Collection[Package]) -> tuple[str, ...]:
         """Return the CVEs of some packages, sorted."""
-        found: set[str] = set()
+        cves: set[str] = set()
         for package in packages:
-            found.update(self.sources.get(package.source, ()))
-            found.update(self.packages.get(package.nevra.name, ()))
-        return tuple(sorted(found))
+            cves.update(self.sources.get(package.source, ()))
+            cves.update(self.packages.get(package.nevra.name, ()))
+        return tuple(sorted(cves))
 
 
 def unfixed_cves(source: VexSource, cache: Cache) -> UnfixedCves:
@@ -54,22 +54,22 @@ def unfixed_cves(source: VexSource, cache: Cache) -> UnfixedCves:
     state = _state(source, files)
     place = hashlib.sha256(f"{source.folder}\0{source.products}".encode()).hexdigest()[:32]
     index = cache.directory("vex") / f"{place}.json"
-    known = _read_index(index, state)
-    if known is not None:
-        return known
+    cached = _read_index(index, state)
+    if cached is not None:
+        return cached
     sources: dict[str, set[str]] = {}
     packages: dict[str, set[str]] = {}
     for path in files:
         for cve, name, is_source in _affected(_document(path), source.products):
             (sources if is_source else packages).setdefault(name, set()).add(cve)
-    found = UnfixedCves(_sorted(sources), _sorted(packages))
-    content = {"state": state, "sources": found.sources, "packages": found.packages}
+    cves = UnfixedCves(_sorted(sources), _sorted(packages))
+    content = {"state": state, "sources": cves.sources, "packages": cves.packages}
     cache.write(index, json.dumps(content).encode())
-    return found
+    return cves
 
 
-def _sorted(found: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(sorted(cves)) for name, cves in sorted(found.items())}
+def _sorted(cves_by_name: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(sorted(cves)) for name, cves in sorted(cves_by_name.items())}
 
 
 def _documents(folder: Path) -> list[Path]:
@@ -85,8 +85,8 @@ def _state(source: VexSource, files: Iterable[Path]) -> str:
     """Return a key of the documents that changes when a file is added, removed or changed."""
     text = [f"{_INDEX}\0{source.products}"]
     for path in files:
-        found = path.stat()
-        text.append(f"{path}\0{found.st_size}\0{found.st_mtime_ns}")
+        status = path.stat()
+        text.append(f"{path}\0{status.st_size}\0{status.st_mtime_ns}")
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 
@@ -128,19 +128,20 @@ def _affected(document: CsafDocument, products: Collection[str]) -> Iterator[tup
         return
     names = {}
     product_ids = set()
-    for branch in _leaves(document.product_tree.branches):
+    for branch in _all_branches(document.product_tree.branches):
         product = branch.product
         if product is None:
             continue
         helper = product.product_identification_helper
         if helper.purl is not None and helper.purl.startswith(_PURL):
             names[product.product_id] = _package(helper.purl)
-        if helper.cpe is not None and any(_within(helper.cpe, one) for one in products):
+        if helper.cpe is not None and any(_within(helper.cpe, prefix) for prefix in products):
             product_ids.add(product.product_id)
     pairs = {
-        one.full_product_name.product_id: names[one.product_reference]
-        for one in document.product_tree.relationships
-        if one.relates_to_product_reference in product_ids and one.product_reference in names
+        relationship.full_product_name.product_id: names[relationship.product_reference]
+        for relationship in document.product_tree.relationships
+        if relationship.relates_to_product_reference in product_ids
+        and relationship.product_reference in names
     }
     for vulnerability in document.vulnerabilities:
         status = vulnerability.product_status
@@ -149,10 +150,10 @@ def _affected(document: CsafDocument, products: Collection[str]) -> Iterator[tup
                 yield (vulnerability.cve, *pairs[product_id])
 
 
-def _leaves(branches: Iterable[Branch]) -> Iterator[Branch]:
+def _all_branches(branches: Iterable[Branch]) -> Iterator[Branch]:
     for branch in branches:
         yield branch
-        yield from _leaves(branch.branches)
+        yield from _all_branches(branch.branches)
 
 
 def _package(purl: str) -> tuple[str, bool]:

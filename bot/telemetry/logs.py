@@ -37,10 +37,10 @@ def current_context() -> WorkContext:
 def working_on(context: WorkContext | None = None, **changes: str) -> Iterator[WorkContext]:
     """Set the context of a block: `context` (null: the current one) with the named fields
     changed."""
-    entered = replace(context or _CURRENT.get(), **changes)
-    token = _CURRENT.set(entered)
+    context_here = replace(context or _CURRENT.get(), **changes)
+    token = _CURRENT.set(context_here)
     try:
-        yield entered
+        yield context_here
     finally:
         _CURRENT.reset(token)
 
@@ -59,8 +59,8 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
         """The message, with the context of the thread that logs."""
         line = super().formatMessage(record)
-        about = " ".join(f"{name}={value}" for name, value in _about(record).items())
-        return f"{line} [{about}]" if about else line
+        context = " ".join(f"{name}={value}" for name, value in _about(record).items())
+        return f"{line} [{context}]" if context else line
 
 
 class JsonFormatter(logging.Formatter):

@@ -44,15 +44,15 @@ def timed(work: WorkName) -> Iterator[None]:
     try:
         yield
     finally:
-        taken = time.perf_counter() - started
+        elapsed = time.perf_counter() - started
         with _LOCK:
             _GATHERED.times[work] += 1
-            _GATHERED.seconds[work] = _GATHERED.seconds.get(work, 0.0) + taken
+            _GATHERED.seconds[work] = _GATHERED.seconds.get(work, 0.0) + elapsed
 
 
 def take_measures() -> Measures:
     """All measures since the last call."""
     global _GATHERED
     with _LOCK:
-        taken, _GATHERED = _GATHERED, Measures()
-    return taken
+        measures, _GATHERED = _GATHERED, Measures()
+    return measures

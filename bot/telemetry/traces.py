@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Attribute = str | int | float | bool
 
 
-class Recorded(Protocol):
+class RunningSpan(Protocol):
     """The interface of a running span, which takes attributes."""
 
     def set_attribute(self, key: str, value: Attribute) -> Any:
@@ -34,7 +34,7 @@ class Recorded(Protocol):
         ...
 
 
-class _Unrecorded:
+class _NoSpan:
     def set_attribute(self, key: str, value: Attribute) -> None:
         """Do nothing: no endpoint is set."""
 
@@ -46,7 +46,7 @@ class _Ids:
 
 
 # The ids for the next span, if they are given.
-_GIVEN: ContextVar[_Ids | None] = ContextVar("given span ids", default=None)
+_ROOT_IDS: ContextVar[_Ids | None] = ContextVar("given span ids", default=None)
 _PROVIDER: TracerProvider | None = None
 
 
@@ -75,8 +75,10 @@ def start_traces(
         ) from error
     from bot.outbound.sessions import outbound_session
 
-    named = {"service.name": "minimize", "service.instance.id": process}
-    provider = TracerProvider(resource=Resource.create(named), id_generator=_given_ids(_next_ids))
+    resource = {"service.name": "minimize", "service.instance.id": process}
+    provider = TracerProvider(
+        resource=Resource.create(resource), id_generator=_id_generator(_take_root_ids)
+    )
     sending = exporter or OTLPSpanExporter(
         endpoint=endpoint, headers=dict(headers or {}), session=outbound_session()
     )
@@ -84,20 +86,20 @@ def start_traces(
     _PROVIDER = provider
 
 
-def _given_ids(given: Callable[[], tuple[int, int] | None]) -> IdGenerator:
+def _id_generator(next_ids: Callable[[], tuple[int, int] | None]) -> IdGenerator:
     """A generator of the ids (trace, span) that `given` returns; of random ones for null."""
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-    class GivenIds(RandomIdGenerator):
+    class RootIds(RandomIdGenerator):
         def generate_trace_id(self) -> int:
-            ids = given()
+            ids = next_ids()
             return ids[0] if ids else super().generate_trace_id()
 
         def generate_span_id(self) -> int:
-            ids = given()
+            ids = next_ids()
             return ids[1] if ids else super().generate_span_id()
 
-    return GivenIds()
+    return RootIds()
 
 
 def stop_traces() -> None:
@@ -109,16 +111,18 @@ def stop_traces() -> None:
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[Recorded]:
+def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[RunningSpan]:
     """Record a span of the current work's trace; does nothing if no endpoint is set."""
-    about = current_context()
-    key = about.delivery or about.run
+    context = current_context()
+    key = context.delivery or context.run
     if _PROVIDER is None or not key:
-        yield _Unrecorded()
+        yield _NoSpan()
         return
-    known = {"delivery": about.delivery, "run": about.run, **(attributes or {})}
+    all_attributes = {"delivery": context.delivery, "run": context.run, **(attributes or {})}
     tracer = _PROVIDER.get_tracer("minimize")
-    with tracer.start_as_current_span(name, _below_root(key), attributes=known) as recorded:
+    with tracer.start_as_current_span(
+        name, _below_root(key), attributes=all_attributes
+    ) as recorded:
         yield recorded
 
 
@@ -142,19 +146,19 @@ def record_root(
         return
     from opentelemetry.context import Context
 
-    token = _GIVEN.set(_ids_of(key))
+    token = _ROOT_IDS.set(_ids_of(key))
     try:
         started = _PROVIDER.get_tracer("minimize").start_span(
             name, Context(), attributes=dict(attributes), start_time=_nanoseconds(begun)
         )
     finally:
-        _GIVEN.reset(token)
+        _ROOT_IDS.reset(token)
     started.end(_nanoseconds(ended))
 
 
-def _next_ids() -> tuple[int, int] | None:
-    given = _GIVEN.get()
-    return None if given is None else (given.trace, given.root)
+def _take_root_ids() -> tuple[int, int] | None:
+    ids = _ROOT_IDS.get()
+    return None if ids is None else (ids.trace, ids.root)
 
 
 def _below_root(key: str) -> Context:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bot.model.image import ImageKey
 from bot.report.phrase import plain, to_markdown, visible
+from bot.store.store import utc_text
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"[-\dT:.]+(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -67,7 +68,7 @@ class Parameters:
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
-    opened: str = ""
+    opened_check: str = ""
 
     @property
     def key(self) -> ImageKey:
@@ -142,13 +143,13 @@ def window(parameters: Parameters, date: str | None) -> str | None:
 def _moment(text: str) -> str | None:
     """A date unchanged, or a time in UTC, but not before 1970; null if it is neither."""
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
         if _DATE.fullmatch(text):
             return max(text, _FIRST)
         if not _TIME.fullmatch(text):
             return None
-        moment = found.astimezone(UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year >= 1970 else _FIRST
+        moment = time.astimezone(UTC)
+        return utc_text(moment) if moment.year >= 1970 else _FIRST
     except (ValueError, OverflowError):
         return None
 
@@ -162,7 +163,7 @@ def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
     """The address of an image's page, or of a `part` of it such as `size.svg`."""
     names = (key.repository, key.environment, key.workload, key.arch)
     path = "/".join(quote(name, safe="") for name in names)
-    return f"/images/{path}{'/' if part else ''}{part}{_query(query)}"
+    return f"/images/{path}{'/' if part else ''}{part}{query_text(query)}"
 
 
 def image_link(row: Any, date: str | None) -> str:
@@ -172,12 +173,12 @@ def image_link(row: Any, date: str | None) -> str:
 
 def package_url(name: str, **query: str | None) -> str:
     """The address of a package name's page."""
-    return f"/packages/{quote(name, safe='')}{_query(query)}"
+    return f"/packages/{quote(name, safe='')}{query_text(query)}"
 
 
 def objective_url(objective: str, part: str = "", **query: str | None) -> str:
     """The address of an objective's page, by its id; or of a `part` of it."""
-    return f"/objectives/{quote(objective, safe='')}{'/' if part else ''}{part}{_query(query)}"
+    return f"/objectives/{quote(objective, safe='')}{'/' if part else ''}{part}{query_text(query)}"
 
 
 def check_url(check: str) -> str:
@@ -198,6 +199,7 @@ def embed(origin: str, picture: str, page: str, text: str) -> str:
     return f"[![{alternative}]({origin}{picture})]({origin}{page})"
 
 
-def _query(values: Mapping[str, str | None]) -> str:
-    given = {name: value for name, value in values.items() if value}
-    return f"?{urlencode(given)}" if given else ""
+def query_text(values: Mapping[str, str | None]) -> str:
+    """The query of an address, with its question mark, without empty values."""
+    present = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(present)}" if present else ""

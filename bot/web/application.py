@@ -75,15 +75,15 @@ def make_application(
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        found = await health.readiness()
-        status = "not ready" if found.problems else "ok"
-        parts = {name: problem or "ok" for name, problem in found.parts.items()}
+        readiness = await health.readiness()
+        status = "not ready" if readiness.problems else "ok"
+        parts = {name: problem or "ok" for name, problem in readiness.parts.items()}
         return web.json_response(
-            {"status": status, "problems": list(found.problems), "parts": parts},
-            status=503 if found.problems else 200,
+            {"status": status, "problems": list(readiness.problems), "parts": parts},
+            status=503 if readiness.problems else 200,
         )
 
-    async def described(_request: web.Request) -> web.Response:
+    async def openapi(_request: web.Request) -> web.Response:
         return web.json_response(description)
 
     async def numbers(_request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ def make_application(
             web.get("/health/live", live),
             web.get("/health/ready", ready),
             web.get("/metrics", numbers),
-            web.get("/api/openapi.json", described),
+            web.get("/api/openapi.json", openapi),
             *Pages(archive, templates, public_url).routes(),
             *Pictures(archive).routes(),
             web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),
@@ -114,7 +114,7 @@ def make_application(
 
 @web.middleware
 async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    answer = await handler(request)
+    response = await handler(request)
     for name, value in _HEADERS.items():
-        answer.headers.setdefault(name, value)
-    return answer
+        response.headers.setdefault(name, value)
+    return response

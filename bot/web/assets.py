@@ -17,7 +17,7 @@ from font_roboto import font_files
 
 from bot.web.addresses import missing
 
-_OURS = Path(__file__).parent / "static"
+_FOLDER = Path(__file__).parent / "static"
 FONT_FILE = Path(font_files["Roboto"])
 CHART_FONT = "chart-font.woff"
 _TYPES = {"css": "text/css", "svg": "image/svg+xml", "woff": "font/woff"}
@@ -29,19 +29,19 @@ _CHARACTERS = (*range(0x20, 0x250), *range(0x2000, 0x2300))
 class _Asset(NamedTuple):
     body: bytes
     type: str
-    lasting: str
+    lasting_name: str
 
 
 @cache
 def _assets() -> Mapping[str, _Asset]:
     """Each file by its plain name."""
-    bodies = {name: (_OURS / name).read_bytes() for name in ("minimize.css", "minimize.svg")}
-    found = {}
+    bodies = {name: (_FOLDER / name).read_bytes() for name in ("minimize.css", "minimize.svg")}
+    assets = {}
     for name, body in {**bodies, CHART_FONT: _font()}.items():
         digest = hashlib.sha256(body).hexdigest()[:12]
         start, dot, kind = name.rpartition(".")
-        found[name] = _Asset(body, _TYPES[kind], f"{start}.{digest}{dot}{kind}")
-    return found
+        assets[name] = _Asset(body, _TYPES[kind], f"{start}.{digest}{dot}{kind}")
+    return assets
 
 
 def _font() -> bytes:
@@ -57,23 +57,23 @@ def _font() -> bytes:
         font.flavor = "woff"
         # Otherwise the time of creation, which would change the file's name at each start.
         font.recalcTimestamp = False
-        made = io.BytesIO()
-        font.save(made)
-    return made.getvalue()
+        output = io.BytesIO()
+        font.save(output)
+    return output.getvalue()
 
 
 def asset_url(name: str) -> str:
     """The address of a file, by its plain name; it changes when the file does."""
-    return f"/static/{_assets()[name].lasting}"
+    return f"/static/{_assets()[name].lasting_name}"
 
 
 async def show_asset(request: web.Request) -> web.Response:
     """`/static/{name}`: cached for good under its lasting name, revalidated under its plain one."""
     name = request.match_info["name"]
     for plain, asset in _assets().items():
-        if name in (plain, asset.lasting):
-            answer = web.Response(body=asset.body, content_type=asset.type)
-            if name == asset.lasting:
-                answer.headers["Cache-Control"] = _FOR_GOOD
-            return answer
+        if name in (plain, asset.lasting_name):
+            response = web.Response(body=asset.body, content_type=asset.type)
+            if name == asset.lasting_name:
+                response.headers["Cache-Control"] = _FOR_GOOD
+            return response
     raise missing("There is no such file.")

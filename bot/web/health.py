@@ -110,9 +110,9 @@ class Health:
 
     async def readiness(self, clock: Callable[[], float] = time.monotonic) -> Readiness:
         """Ask every part, for at most a second."""
-        begun = [asking for probe in self.probes if (asking := probe.begin(clock()))]
-        if begun:
-            await asyncio.wait(begun, timeout=_SECONDS)
+        pending = [asking for probe in self.probes if (asking := probe.begin(clock()))]
+        if pending:
+            await asyncio.wait(pending, timeout=_SECONDS)
         problems, parts = self._own_problems(), {}
         for probe in self.probes:
             parts[probe.name], problem = probe.state(clock())
@@ -127,12 +127,12 @@ class Health:
             probe.stop()
 
     def _own_problems(self) -> list[str]:
-        found = []
+        problems = []
         if self.stopping:
-            found.append("The bot is being stopped.")
+            problems.append("The bot is being stopped.")
         elif not self.launched:
-            found.append("The engine is not started yet.")
-        return found + [f"The loop {t.get_name()} has ended." for t in self.tasks if t.done()]
+            problems.append("The engine is not started yet.")
+        return problems + [f"The loop {t.get_name()} has ended." for t in self.tasks if t.done()]
 
 
 def probes_of(settings: Settings, store: Store, engine: Engine) -> tuple[Probe, ...]:
@@ -164,8 +164,8 @@ def probes_of(settings: Settings, store: Store, engine: Engine) -> tuple[Probe, 
 
 def _disk_problem(folders: Sequence[Path]) -> str:
     for folder in folders:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if shutil.disk_usage(there).free < _FEWEST_BYTES:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if shutil.disk_usage(existing).free < _FEWEST_BYTES:
             return f"The disk of {folder} is almost full."
     return ""
 
@@ -179,11 +179,11 @@ def _forge_question(name: str, api_url: str) -> Callable[[], Awaitable[str]]:
                 aiohttp.ClientSession(
                     timeout=_FORGE_TIMEOUT, connector=aiohttp.TCPConnector(ssl=tls_context())
                 ) as session,
-                session.get(api_url, allow_redirects=False, proxy=proxy_url(api_url)) as answer,
+                session.get(api_url, allow_redirects=False, proxy=proxy_url(api_url)) as response,
             ):
-                if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                     return ""
-                return f"The forge {name} answers {answer.status}."
+                return f"The forge {name} answers {response.status}."
         except (aiohttp.ClientError, TimeoutError) as error:
             return f"The forge {name} cannot be reached: {type(error).__name__}."
 
@@ -200,8 +200,8 @@ def _repositories_question(settings: Settings) -> Callable[[], Awaitable[str]]:
 
         configuration = load_configuration(settings.config, cache=Cache(settings.cache))
         names = dict.fromkeys(i for rule in settings.repositories for i in rule.documents)
-        known = [d for i in names if (d := configuration.repositories.get(i)) is not None]
-        answers = ask_repositories(known)
+        documents = [d for i in names if (d := configuration.repositories.get(i)) is not None]
+        answers = ask_repositories(documents)
         away = [f"{a.document}/{a.repository} {a.arch}" for a in answers if not a.reachable]
         if away and len(away) == len(answers):
             return f"No repository can be read: not {', '.join(away)}."

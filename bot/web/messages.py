@@ -68,9 +68,9 @@ class Messages:
     async def _take_all(self) -> None:
         import aio_pika
 
-        wanted = self._settings
+        settings = self._settings
         secure = self._url.startswith("amqps:")
-        context = _tls_context(wanted) if secure else None
+        context = _tls_context(settings) if secure else None
         connection = await aio_pika.connect(
             self._url, ssl=secure, ssl_context=context, timeout=_CONNECT_SECONDS
         )
@@ -78,9 +78,9 @@ class Messages:
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=_AT_ONCE)
             queue = await channel.declare_queue(
-                wanted.queue, durable=wanted.durable, auto_delete=not wanted.durable
+                settings.queue, durable=settings.durable, auto_delete=not settings.durable
             )
-            for topic in wanted.topics:
+            for topic in settings.topics:
                 await queue.bind(_EXCHANGE, routing_key=topic)
             LOG.info("taking the messages of %s from the queue %s", self._forge, queue.name)
             async with queue.iterator() as messages:

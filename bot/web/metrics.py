@@ -119,11 +119,11 @@ class Metrics:
     def settled(self, store: Store, desired: Desired) -> None:
         """Record that a forge has a status or a comment, the first of its check. Blocks."""
         if isinstance(desired, DesiredComment):
-            if desired.check and (first := store.written_first(desired.check, "first_comment")):
+            if desired.check and (first := store.record_first(desired.check, "first_comment")):
                 self.first_comment_seconds.observe(_between(first.created, first.first_comment))
         elif isinstance(desired, DesiredStatuses):
             shown = desired.shown
-            if shown and (first := store.written_first(shown.check, "first_status")):
+            if shown and (first := store.record_first(shown.check, "first_status")):
                 self.first_status_seconds.observe(_between(first.created, first.first_status))
 
     def show_store(self, store: Store) -> None:
@@ -181,15 +181,15 @@ async def start_metrics_listener(host: str, port: int) -> web.AppRunner:
 
 def record_check(check: CheckRecord) -> None:
     """Record the span of a check that has ended, in the trace of its delivery."""
-    begun, ended = _seconds_of(check.created), _seconds_of(check.finished or check.created)
-    about: dict[str, Attribute] = {
+    start, end = _seconds_of(check.created), _seconds_of(check.finished or check.created)
+    attributes: dict[str, Attribute] = {
         "run": check.id,
         "repository": check.repository,
         "number": check.number,
         "stage": check.stage,
         "verdict": check.verdict or "none",
     }
-    record_span("check", check.delivery or check.id, begun, ended, about)
+    record_span("check", check.delivery or check.id, start, end, attributes)
 
 
 def _seconds_of(text: str) -> float:

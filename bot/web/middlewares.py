@@ -35,12 +35,13 @@ _TITLES = {
     500: "Internal error",
     503: "Temporarily not available",
 }
-_OURS = "The bot failed. Details are in its log."
-_AROUND = "Something that the bot needs failed. Details are in its log; try again later."
+_OUR_FAULT = "The bot failed. Details are in its log."
+_OUTSIDE_FAULT = "Something that the bot needs failed. Details are in its log; try again later."
 
 
 def errors(templates: Environment) -> Middleware:
-    """Return error responses for handlers that raise; details go only to the log."""
+    """The middleware that responds with an error if a handler raises; details go only to the
+    log."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -53,17 +54,17 @@ def errors(templates: Environment) -> Middleware:
             allowed = error.headers.get("Allow")
         except SurroundingsError:
             LOG.exception("%s %s failed", request.method, request.path)
-            status, what, allowed = 503, _AROUND, None
+            status, what, allowed = 503, _OUTSIDE_FAULT, None
         except Exception:
             LOG.exception("%s %s failed", request.method, request.path)
-            status, what, allowed = 500, _OURS, None
+            status, what, allowed = 500, _OUR_FAULT, None
         if f"{request.path}/".startswith(_JSON):
-            answer = web.json_response({"error": what}, status=status)
+            response = web.json_response({"error": what}, status=status)
         else:
-            answer = _page(templates, request, status, what)
+            response = _page(templates, request, status, what)
         if allowed:
-            answer.headers["Allow"] = allowed
-        return answer
+            response.headers["Allow"] = allowed
+        return response
 
     return middleware
 
@@ -104,29 +105,33 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     `no-store` for errors and live values; a handler's own Cache-Control stays.
     """
-    answer = await handler(request)
+    response = await handler(request)
     live = f"{request.path}/".startswith(_LIVE)
-    if live or answer.status >= HTTPStatus.BAD_REQUEST:
-        answer.headers.setdefault(hdrs.CACHE_CONTROL, _NO_STORE)
-    cache_control = answer.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
-    body = answer.body if isinstance(answer, web.Response) else None
-    if _NO_STORE in cache_control or answer.status != HTTPStatus.OK or not isinstance(body, bytes):
-        return answer
-    answer.etag = hashlib.sha256(body).hexdigest()[:32]
+    if live or response.status >= HTTPStatus.BAD_REQUEST:
+        response.headers.setdefault(hdrs.CACHE_CONTROL, _NO_STORE)
+    cache_control = response.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
+    body = response.body if isinstance(response, web.Response) else None
+    if (
+        _NO_STORE in cache_control
+        or response.status != HTTPStatus.OK
+        or not isinstance(body, bytes)
+    ):
+        return response
+    response.etag = hashlib.sha256(body).hexdigest()[:32]
     # A HEAD's response keeps the body's length; aiohttp leaves the body out.
-    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and _is_cached(request, answer):
-        headers = answer.headers.copy()
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and _is_cached(request, response):
+        headers = response.headers.copy()
         for name in _OF_THE_BODY:
             headers.popall(name, None)
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return answer
+    return response
 
 
-def _is_cached(request: web.Request, answer: web.StreamResponse) -> bool:
+def _is_cached(request: web.Request, response: web.StreamResponse) -> bool:
     """Return whether the client has this response; weak tags count, as proxies weaken them."""
-    given = answer.etag
-    return given is not None and any(
-        tag.value in ("*", given.value) for tag in request.if_none_match or ()
+    etag = response.etag
+    return etag is not None and any(
+        tag.value in ("*", etag.value) for tag in request.if_none_match or ()
     )
 
 
@@ -142,14 +147,15 @@ _HEADERS = {
 }
 
 
-def opened(request: web.Request) -> str:
+def opened_check(request: web.Request) -> str:
     """The id of the hidden check that this request may see, or ""."""
     check: str = request.get(_OPENED, "")
     return check
 
 
 def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
-    """Open the checks whose token `keys` verify; `secure` if cookies need TLS."""
+    """The middleware that opens the checks whose token `keys` verify; `secure` if cookies need
+    TLS."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -163,16 +169,16 @@ def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
         request[_OPENED] = check
         if place == _PAGE and LINK_FIELD in request.query:
             rest = {n: v for n, v in request.query.items() if n != LINK_FIELD}
-            answer: web.StreamResponse = web.Response(
+            response: web.StreamResponse = web.Response(
                 status=303, headers={"Location": str(request.rel_url.with_query(rest))}
             )
             path = request.rel_url.raw_path
-            _set_cookie(answer, token, f"/api{path}", keys.seconds, secure=secure)
-            _set_cookie(answer, token, path, keys.seconds, secure=secure)
+            _set_cookie(response, token, f"/api{path}", keys.seconds, secure=secure)
+            _set_cookie(response, token, path, keys.seconds, secure=secure)
         else:
-            answer = await handler(request)
-        answer.headers.update(_HEADERS)
-        return answer
+            response = await handler(request)
+        response.headers.update(_HEADERS)
+        return response
 
     return middleware
 
@@ -185,10 +191,10 @@ def _place(request: web.Request) -> str | None:
 
 
 def _set_cookie(
-    answer: web.StreamResponse, token: str, path: str, seconds: int, *, secure: bool
+    response: web.StreamResponse, token: str, path: str, seconds: int, *, secure: bool
 ) -> None:
     """Set a cookie for one path; `Lax`, since the forge's page links here."""
-    answer.headers.add(
+    response.headers.add(
         "Set-Cookie",
         f"{_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
         + ("; Secure" if secure else ""),
@@ -209,7 +215,7 @@ class BuildLogs:
         """`/checks/{id}/logs/{number}`: plain text; 404 if it is not stored, or no longer."""
         number = request.match_info["number"]
         check = request.match_info["id"]
-        path = await asyncio.to_thread(self._find, check, number, opened(request))
+        path = await asyncio.to_thread(self._find, check, number, opened_check(request))
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         return web.FileResponse(path, headers=headers)
 

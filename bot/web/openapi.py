@@ -63,25 +63,25 @@ class Problem:
     error: str
 
 
-class _Written(GenerateJsonSchema):
+class _SerializedSchema(GenerateJsonSchema):
     """Fields are in the JSON even if they have a default."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Return whether the JSON always has a field."""
-        written = field["type"] == "dataclass-field" and "serialization_exclude_if" not in field
-        return written or super().field_is_required(field, total)
+        always = field["type"] == "dataclass-field" and "serialization_exclude_if" not in field
+        return always or super().field_is_required(field, total)
 
 
 def describe() -> Json:
     """OpenAPI 3.1 as a JSON object."""
     types = [Problem, *(page.data for page in PAGES)]
-    refs, made = TypeAdapter.json_schemas(
+    refs, definitions = TypeAdapter.json_schemas(
         [(data, "serialization", TypeAdapter(data)) for data in types],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Written,
+        schema_generator=_SerializedSchema,
     )
     schemas = {data: refs[data, "serialization"] for data in types}
-    check = made["$defs"]["Check"]["properties"]
+    check = definitions["$defs"]["Check"]["properties"]
     for name in ("merge_base", "verdict", "stage"):
         check[name] = {"anyOf": [check[name], {"type": "null"}]}
     return {
@@ -101,30 +101,32 @@ def describe() -> Json:
                 if picture.png or kind == "svg"
             },
         },
-        "components": {"schemas": _referenced(made["$defs"], json.dumps([*schemas.values()]))},
+        "components": {
+            "schemas": _referenced(definitions["$defs"], json.dumps([*schemas.values()]))
+        },
     }
 
 
-def _referenced(described: Json, used: str) -> Json:
+def _referenced(schemas: Json, used: str) -> Json:
     """The schemas that a JSON text refers to, directly or through other schemas."""
-    found: Json = {}
-    wanted = re.findall(_REFERENCE, used)
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found[name] = described[name]
-            wanted += re.findall(_REFERENCE, json.dumps(found[name]))
-    return dict(sorted(found.items()))
+    referenced: Json = {}
+    names = re.findall(_REFERENCE, used)
+    while names:
+        name = names.pop()
+        if name not in referenced:
+            referenced[name] = schemas[name]
+            names += re.findall(_REFERENCE, json.dumps(referenced[name]))
+    return dict(sorted(referenced.items()))
 
 
 def _picture(picture: Picture, media: str) -> Json:
     parameters = _parameters(picture.path, picture.query)
-    answers = {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}}
+    responses = {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}}
     page = {"text/html": {"schema": {"type": "string"}}}
     return {
         "summary": picture.summary,
         "parameters": parameters,
-        "responses": {**answers, **_refusals(picture.path, parameters, page)},
+        "responses": {**responses, **_refusals(picture.path, parameters, page)},
     }
 
 
@@ -135,14 +137,14 @@ def _parameters(path: str, query: tuple[str, ...]) -> list[Json]:
 
 
 def _refusals(path: str, parameters: list[Json], content: Json) -> Json:
-    answers: Json = {}
+    responses: Json = {}
     if any(parameter["in"] == "query" for parameter in parameters):
         meaning = "A value of the query is not what it should be."
-        answers["400"] = {"description": meaning, "content": content}
+        responses["400"] = {"description": meaning, "content": content}
     named = any(parameter["name"] in ("sort", "state") for parameter in parameters)
     if "{" in path or named:
-        answers["404"] = {"description": "There is no such thing.", "content": content}
-    return answers
+        responses["404"] = {"description": "There is no such thing.", "content": content}
+    return responses
 
 
 def _get(page: Page, schemas: Mapping[Any, Json]) -> Json:
@@ -154,11 +156,11 @@ def _get(page: Page, schemas: Mapping[Any, Json]) -> Json:
         parameters.append(_parameter("table", "query", {"type": "string", "enum": [*page.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}
     wrong = {"application/json": {"schema": schemas[Problem]}}
-    answers = {"200": {"description": "The answer.", "content": content}}
+    responses = {"200": {"description": "The answer.", "content": content}}
     return {
         "summary": page.summary,
         "parameters": parameters,
-        "responses": {**answers, **_refusals(page.path, parameters, wrong)},
+        "responses": {**responses, **_refusals(page.path, parameters, wrong)},
     }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -17,9 +16,9 @@ from pydantic import TypeAdapter
 from bot.report.phrase import printable_html
 from bot.report.sizes import format_delta, format_size
 from bot.web import addresses
-from bot.web.addresses import Parameters
+from bot.web.addresses import Parameters, query_text
 from bot.web.assets import asset_url
-from bot.web.middlewares import opened
+from bot.web.middlewares import opened_check
 from bot.web.responses import (
     checks,
     differences,
@@ -237,11 +236,11 @@ class Pages:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes of each page and of its JSON."""
-        found = []
+        routes = []
         for page in PAGES:
-            found.append(web.get(page.path, self._html(page)))
-            found.append(web.get(f"/api{page.path}", self._json(page)))
-        return [*found, web.get("/api", self._json(PAGES[0]))]
+            routes.append(web.get(page.path, self._html(page)))
+            routes.append(web.get(f"/api{page.path}", self._json(page)))
+        return [*routes, web.get("/api", self._json(PAGES[0]))]
 
     def _html(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
@@ -249,23 +248,23 @@ class Pages:
             origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
-                answer = sorted_response(page.respond(self._archive, parameters), parameters)
-                given = csv_response(answer, parameters)
-                if given is not None:
-                    return given
+                response = sorted_response(page.respond(self._archive, parameters), parameters)
+                csv = csv_response(response, parameters)
+                if csv is not None:
+                    return csv
                 run = self._archive.run(parameters.date)
                 values = {
-                    "data": answer.data,
-                    "tables": answer.tables,
+                    "data": response.data,
+                    "tables": response.tables,
                     "here": link_maker(request.rel_url.raw_path, parameters.query),
-                    "api": f"/api{request.rel_url.raw_path}{_query(parameters.query)}",
+                    "api": f"/api{request.rel_url.raw_path}{query_text(parameters.query)}",
                     "path": request.path,
                     "date": parameters.query.get("date", ""),
                     "seen": run.started if run else None,
                     "origin": origin,
                 }
-                template = self._templates.get_template(answer.template)
-                text = template.render(values | dict(answer.extra))
+                template = self._templates.get_template(response.template)
+                text = template.render(values | dict(response.extra))
                 return web.Response(text=text, content_type="text/html")
 
             return await asyncio.to_thread(render)
@@ -279,11 +278,11 @@ class Pages:
             parameters = parameters_of(request)
 
             def render() -> web.Response:
-                answer = sorted_response(page.respond(self._archive, parameters), parameters)
-                found = csv_response(answer, parameters)
+                response = sorted_response(page.respond(self._archive, parameters), parameters)
+                csv = csv_response(response, parameters)
                 # A check without a report has nulls in its place.
-                body = None if found else writer.dump_json(answer.data, warnings=False)
-                return found or web.Response(body=body, content_type="application/json")
+                body = None if csv else writer.dump_json(response.data, warnings=False)
+                return csv or web.Response(body=body, content_type="application/json")
 
             return await asyncio.to_thread(render)
 
@@ -292,7 +291,7 @@ class Pages:
 
 def parameters_of(request: web.Request) -> Parameters:
     """The parameters in the path and query of `request`."""
-    return Parameters(dict(request.match_info), dict(request.query), opened(request))
+    return Parameters(dict(request.match_info), dict(request.query), opened_check(request))
 
 
 def age_words(seconds: int | None) -> str:
@@ -306,41 +305,41 @@ def age_words(seconds: int | None) -> str:
     return "less than a minute"
 
 
-def sorted_response(answer: PageResponse, parameters: Parameters) -> PageResponse:
+def sorted_response(response: PageResponse, parameters: Parameters) -> PageResponse:
     """The response with the table of `sort` in that order. Raises a 400 for an unknown table."""
     order = parameters.order
     if order is None:
-        return answer
-    name = order.table or next(iter(answer.tables), "")
-    if name not in answer.tables:
-        raise web.HTTPBadRequest(text=f"sort can begin with {', '.join(answer.tables)}, and a dot.")
-    return replace(answer, tables={**answer.tables, name: answer.tables[name].sorted_by(order)})
+        return response
+    name = order.table or next(iter(response.tables), "")
+    if name not in response.tables:
+        raise web.HTTPBadRequest(
+            text=f"sort can begin with {', '.join(response.tables)}, and a dot."
+        )
+    return replace(
+        response, tables={**response.tables, name: response.tables[name].sorted_by(order)}
+    )
 
 
-def csv_response(answer: PageResponse, parameters: Parameters) -> web.Response | None:
+def csv_response(page_response: PageResponse, parameters: Parameters) -> web.Response | None:
     """One of the response's tables as CSV, null if another format is requested. Raises a 400 for an
     unknown table."""
-    wanted = parameters.query.get("table", next(iter(answer.tables), ""))
-    if "table" in parameters.query and wanted not in answer.tables:
-        raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
+    table = parameters.query.get("table", next(iter(page_response.tables), ""))
+    if "table" in parameters.query and table not in page_response.tables:
+        raise web.HTTPBadRequest(text=f"table can be {', '.join(page_response.tables)}.")
     if "format" not in parameters.query:
         return None
-    if parameters.query["format"] != "csv" or wanted not in answer.tables:
+    if parameters.query["format"] != "csv" or table not in page_response.tables:
         raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
-    response = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
-    response.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'
+    response = web.Response(text=to_csv(page_response.tables[table]), content_type="text/csv")
+    response.headers["Content-Disposition"] = f'inline; filename="{table}.csv"'
     return response
 
 
 def link_maker(path: str, query: Mapping[str, str]) -> Callable[..., str]:
     """A function that gives this page's address with changed query values."""
 
-    def made(**changes: Any) -> str:
+    def link(**changes: Any) -> str:
         values = {**query, **changes}
-        return path + _query({n: str(v) for n, v in values.items() if v not in (None, "")})
+        return path + query_text({n: str(v) for n, v in values.items() if v is not None})
 
-    return made
-
-
-def _query(values: Mapping[str, str]) -> str:
-    return f"?{urlencode(values)}" if values else ""
+    return link

@@ -53,17 +53,21 @@ class Pictures:
 
     def routes(self) -> list[web.RouteDef]:
         """The address of each picture."""
-        found = [web.get(f"{one.path}.svg", self._svg(one.draw)) for one in PICTURES]
-        found += [web.get(f"{one.path}.png", self._png(one.draw)) for one in PICTURES if one.png]
-        return found
+        routes = [web.get(f"{picture.path}.svg", self._svg(picture.draw)) for picture in PICTURES]
+        routes += [
+            web.get(f"{picture.path}.png", self._png(picture.draw))
+            for picture in PICTURES
+            if picture.png
+        ]
+        return routes
 
     def _svg(self, draw: Draw) -> Handler:
         async def show(request: web.Request) -> web.Response:
             parameters = parameters_of(request)
             text = await asyncio.to_thread(draw, self._archive, parameters, _look(parameters))
-            answer = web.Response(text=text, content_type="image/svg+xml")
-            answer.headers["Content-Security-Policy"] = _policy(text)
-            return answer
+            response = web.Response(text=text, content_type="image/svg+xml")
+            response.headers["Content-Security-Policy"] = _policy(text)
+            return response
 
         return show
 
@@ -93,12 +97,12 @@ class Pictures:
 
 
 def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
-    found = objective(archive, parameters).data
-    known = dict.fromkeys(state.metric for state in found.history)
-    metric = parameters.text("metric") or next((m for m in known if m in METRICS), "")
-    if metric not in known:
+    data = objective(archive, parameters).data
+    metrics = dict.fromkeys(state.metric for state in data.history)
+    metric = parameters.text("metric") or next((m for m in metrics if m in METRICS), "")
+    if metric not in metrics:
         raise missing("This objective has no such metric.")
-    return objective_chart(found, metric, look=look)
+    return objective_chart(data, metric, look=look)
 
 
 def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
@@ -107,8 +111,8 @@ def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
 
 
 def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
-    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
-    images = check_from_json(found.result).images if found.result else ()
+    record = visible_check(archive.store, parameters.path["id"], parameters.opened_check)
+    images = check_from_json(record.result).images if record.result else ()
     added = [added for image in images for added in image.added]
     return chains_graph(
         (chain for a in added for chain in a.chains), (a.package.nevra for a in added)
@@ -120,17 +124,17 @@ def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: s
 
     Both sides are drawn in one scale.
     """
-    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
-    image = furthest(check_from_json(found.result).images if found.result else ())
+    record = visible_check(archive.store, parameters.path["id"], parameters.opened_check)
+    image = furthest(check_from_json(record.result).images if record.result else ())
     moved = moved_packages(image) if image else ()
-    drawn = [(row, row.after if side == "after" else row.before) for row in moved]
+    sizes = [(row, row.after if side == "after" else row.before) for row in moved]
     totals = [sum(row.before or 0 for row in moved), sum(row.after or 0 for row in moved)]
     total = totals[side == "after"]
     part: Part = "came" if side == "after" else "went"
     return tiles(
         [
             Tile(row.name or "all others", size, part if row.name else "stays")
-            for row, size in reversed(drawn)
+            for row, size in reversed(sizes)
             if size
         ],
         look=look,
@@ -140,7 +144,7 @@ def _check_treemap(archive: Archive, parameters: Parameters, look: Look, side: s
 
 def _image_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
     key = parameters.key
-    facts = archive.evaluated(key, parameters.date).facts
+    facts = archive.evaluation(key, parameters.date).facts
     label = parameters.text("label") or f"{key.workload} {key.arch}"
     if facts.status != "ok":
         return badge(label, "unsolvable", "unsolvable")
@@ -249,7 +253,7 @@ def _look(parameters: Parameters) -> Look:
 
 def _policy(text: str) -> str:
     """The content security policy of a drawing: its own styles and our font only."""
-    styles = (hashlib.sha256(unescape(found).encode()).digest() for found in _STYLE.findall(text))
+    styles = (hashlib.sha256(unescape(style).encode()).digest() for style in _STYLE.findall(text))
     hashes = (
         " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in styles) or "'none'"
     )

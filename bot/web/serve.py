@@ -62,7 +62,7 @@ class Bot:
         self._settings = settings
         self._computing = computing or _processes(settings)
         self._tasks: list[asyncio.Task[None]] = []
-        self._socket = _listening(settings)
+        self._socket = _listen(settings)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._forges = open_forges(settings)
@@ -94,10 +94,13 @@ class Bot:
         self._resync = Resync(self._store, self._forges, settings, self._dispatcher.wake)
         self._messages = [
             Messages(
-                name, own.messages, forge_module(own.type, "events").read_message, self._writer
+                name,
+                forge_settings.messages,
+                forge_module(forge_settings.type, "events").read_message,
+                self._writer,
             )
-            for name, own in settings.forges.items()
-            if own.messages is not None
+            for name, forge_settings in settings.forges.items()
+            if forge_settings.messages is not None
         ]
         self._runner: web.AppRunner | None = None
 
@@ -249,8 +252,8 @@ def _run(
 ) -> int:
     log_to_stderr(settings.log.format)
     if settings.traces is not None:
-        given = settings.traces.authorization
-        headers = {} if given is None else {"authorization": given.value()}
+        authorization = settings.traces.authorization
+        headers = {} if authorization is None else {"authorization": authorization.value()}
         start_traces(settings.traces.endpoint, settings.executor_id(role), headers=headers)
     write_stacks_on_sigusr1(sys.stderr.fileno())
     _warn_of_sandbox(settings)
@@ -327,7 +330,7 @@ def _processes(settings: Settings) -> Processes:
     )
 
 
-def _listening(settings: Settings) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     """The bound socket, so that the port is reserved before anything else starts."""
     host, port = settings.listen.host, settings.listen.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

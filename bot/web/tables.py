@@ -179,14 +179,14 @@ def ordered(rows: Sequence[Row], columns: Iterable[Column], order: Order) -> lis
 
     Raises a 404 that names the columns if there is none of this name.
     """
-    known = {c.name: c for c in columns if c.sortable}
-    column = known.get(order.column)
+    by_name = {c.name: c for c in columns if c.sortable}
+    column = by_name.get(order.column)
     if column is None:
-        raise web.HTTPNotFound(text=f"sort can be {', '.join(known)}, each also with - before.")
+        raise web.HTTPNotFound(text=f"sort can be {', '.join(by_name)}, each also with - before.")
     values = [(column.of(row), row) for row in rows]
-    there = [(_rank(value), row) for value, row in values if value is not None]
-    there.sort(key=lambda pair: pair[0], reverse=order.descending)
-    return [*(row for _, row in there), *(row for value, row in values if value is None)]
+    valued = [(_rank(value), row) for value, row in values if value is not None]
+    valued.sort(key=lambda pair: pair[0], reverse=order.descending)
+    return [*(row for _, row in valued), *(row for value, row in values if value is None)]
 
 
 def _rank(value: Any) -> tuple[float, str]:
@@ -197,18 +197,18 @@ def _rank(value: Any) -> tuple[float, str]:
 
 def columns(row: type, *order: str | Column) -> tuple[Column, ...]:
     """Columns in order: those of the row's fields by name, and computed ones."""
-    known = _field_columns(row)
-    return tuple(known[one] if isinstance(one, str) else one for one in order)
+    by_name = _field_columns(row)
+    return tuple(by_name[column] if isinstance(column, str) else column for column in order)
 
 
 @cache
 def _field_columns(row: type) -> dict[str, Column]:
     hints = get_type_hints(row, include_extras=True)
     return {
-        name: replace(found, name=found.name or name)
+        name: replace(column, name=column.name or name)
         for name, hint in hints.items()
-        for found in getattr(hint, "__metadata__", ())
-        if isinstance(found, Column)
+        for column in getattr(hint, "__metadata__", ())
+        if isinstance(column, Column)
     }
 
 
@@ -238,9 +238,9 @@ def to_csv(table: Table) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    given = [column for column in table.columns if column.only != "html"]
-    writer.writerow([column.name for column in given])
-    writer.writerows([_plain(c.of(row)) for c in given] for row in table.listed)
+    chosen = [column for column in table.columns if column.only != "html"]
+    writer.writerow([column.name for column in chosen])
+    writer.writerows([_plain(c.of(row)) for c in chosen] for row in table.listed)
     return out.getvalue()
 
 

@@ -67,7 +67,7 @@ class Webhooks:
         self._metrics = metrics
         self._most = most_bytes
         self._spool = spool
-        self._files = _Places(_FILES, _WAITING, _WAITING_SECONDS)
+        self._files = _Slots(_FILES, _WAITING, _WAITING_SECONDS)
         self._reading = asyncio.Semaphore(1)
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -75,45 +75,45 @@ class Webhooks:
         kind = request.match_info["type"]
         forges = self._forges.get(kind, ())
         if not forges:
-            return _answer(404, error=f"No forge of the type {kind} is configured.")
+            return _response(404, error=f"No forge of the type {kind} is configured.")
         started = time.monotonic()
         try:
             new = await self._delivery(forges, request)
             started = time.monotonic()
             receipt = await self._writer.write(lambda db: add_delivery(db, new, now()))
             word = "repeat" if receipt.repeat else "accepted"
-            answer = _answer(202, status=word, delivery=new.delivery)
+            response = _response(202, status=word, delivery=new.delivery)
         except WebhookRefusedError as error:
-            answer = _answer(error.status, error=str(error))
+            response = _response(error.status, error=str(error))
         except TimeoutError:
-            answer = _answer(408, error="The body did not come in time.")
+            response = _response(408, error="The body did not come in time.")
         except CrowdedError:
-            answer = _later("Too many large deliveries come at once.")
+            response = _unavailable("Too many large deliveries come at once.")
         except SurroundingsError:
             # The error is in the log; the forge or an operator may send the delivery again.
-            answer = _later("The delivery cannot be stored at the moment.")
-        repeat = str(answer.status == 202 and receipt.repeat).lower()
-        self._metrics.webhooks.labels(kind, str(answer.status), repeat).inc()
+            response = _unavailable("The delivery cannot be stored at the moment.")
+        repeat = str(response.status == 202 and receipt.repeat).lower()
+        self._metrics.webhooks.labels(kind, str(response.status), repeat).inc()
         self._metrics.webhook_seconds.observe(time.monotonic() - started)
-        return answer
+        return response
 
     async def _delivery(self, forges: Sequence[Forge], request: web.Request) -> NewDelivery:
         """The delivery as accepted by the first forge that knows its signature."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         # Before the body: unsigned requests are refused unread.
-        begun, refused = _begin_verifications(forges, headers)
-        if not begun:
-            raise _lowest_status(refused)
+        verifications, refusals = _begin_verifications(forges, headers)
+        if not verifications:
+            raise _lowest_status(refusals)
         if (request.content_length or 0) > self._most:
             raise self._too_large()
-        async with self._body(request, [verification for _, verification in begun]) as body:
-            for forge, verification in begun:
+        async with self._body(request, [verification for _, verification in verifications]) as body:
+            for forge, verification in verifications:
                 try:
                     verification.finish()
                     return forge.read(*await self._readable(headers, body))
                 except WebhookRefusedError as error:
-                    refused.append(error)
-        raise _lowest_status(refused)
+                    refusals.append(error)
+        raise _lowest_status(refusals)
 
     @asynccontextmanager
     async def _body(
@@ -124,21 +124,21 @@ class Webhooks:
         Raises TimeoutError if it is too slow.
         """
         async with AsyncExitStack() as stack:
-            held: IO[bytes] = BytesIO()
+            body: IO[bytes] = BytesIO()
             size = 0
             async for part in _parts(request.content):
                 size += len(part)
                 if size > self._most:
                     raise self._too_large()
-                if size > _IN_MEMORY and isinstance(held, BytesIO):
-                    await stack.enter_async_context(self._files.one())
-                    small = held
-                    held = stack.enter_context(TemporaryFile(dir=self._spool))  # noqa: SIM115 - the stack closes it
-                    held.write(small.getbuffer())
+                if size > _IN_MEMORY and isinstance(body, BytesIO):
+                    await stack.enter_async_context(self._files.slot())
+                    small = body
+                    body = stack.enter_context(TemporaryFile(dir=self._spool))  # noqa: SIM115 - the stack closes it
+                    body.write(small.getbuffer())
                 for verification in verifications:
                     verification.update(part)
-                held.write(part)
-            yield held
+                body.write(part)
+            yield body
 
     async def _readable(
         self, headers: Mapping[str, str], body: IO[bytes]
@@ -165,18 +165,18 @@ class Webhooks:
         return WebhookRefusedError(413, f"More than {self._most} bytes.")
 
 
-class _Places:
-    """Limited places, with a limited queue; raises CrowdedError beyond it."""
+class _Slots:
+    """Limited slots, with a limited queue; raises CrowdedError beyond it."""
 
     def __init__(self, count: int, waiting: int, seconds: float) -> None:
-        """`seconds`: the longest wait for a place."""
+        """`seconds`: the longest wait for a slot."""
         self._free = asyncio.Semaphore(count)
         self._may_wait = waiting
         self._seconds = seconds
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it."""
         if self._free.locked() and not self._may_wait:
             raise CrowdedError
         self._may_wait -= 1
@@ -212,27 +212,27 @@ def _begin_verifications(
 ) -> tuple[list[tuple[Forge, Verification]], list[WebhookRefusedError]]:
     """The forges that may have sent these headers, with their verifications; and the refusals of
     the others."""
-    begun: list[tuple[Forge, Verification]] = []
-    refused: list[WebhookRefusedError] = []
+    verifications: list[tuple[Forge, Verification]] = []
+    refusals: list[WebhookRefusedError] = []
     for forge in forges:
         try:
-            begun.append((forge, forge.begin(headers)))
+            verifications.append((forge, forge.begin(headers)))
         except WebhookRefusedError as error:
-            refused.append(error)
-    return begun, refused
+            refusals.append(error)
+    return verifications, refusals
 
 
-def _lowest_status(refused: Sequence[WebhookRefusedError]) -> WebhookRefusedError:
+def _lowest_status(refusals: Sequence[WebhookRefusedError]) -> WebhookRefusedError:
     """The refusal with the lowest status: a forge that knew the signature but rejects the body
     comes first."""
-    return min(refused, key=lambda error: error.status)
+    return min(refusals, key=lambda error: error.status)
 
 
-def _answer(code: int, **content: str) -> web.Response:
+def _response(code: int, **content: str) -> web.Response:
     return web.json_response(content, status=code)
 
 
-def _later(error: str) -> web.Response:
-    answer = _answer(503, error=error)
-    answer.headers["Retry-After"] = "60"
-    return answer
+def _unavailable(error: str) -> web.Response:
+    response = _response(503, error=error)
+    response.headers["Retry-After"] = "60"
+    return response

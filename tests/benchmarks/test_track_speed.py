@@ -12,7 +12,7 @@ import pytest
 
 from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
-from bot.objectives.tracking import Tracked, track
+from bot.objectives.tracking import TrackResult, track
 from bot.store.history.history import open_history
 from tests.benchmarks.content_resolver_tree import ARCHES, PACKAGES, write_packages, write_tree
 
@@ -29,7 +29,7 @@ def test_every_image_is_tracked_within_60_s_and_within_10_s_if_nothing_changed(
     history = open_history(tmp_path / "data")
     figures = {}
 
-    def timed(name: str) -> Tracked:
+    def timed(name: str) -> TrackResult:
         start, before = time.perf_counter(), os.times()
         tracked = track(configuration, history, cache)
         figures[name], after = time.perf_counter() - start, os.times()

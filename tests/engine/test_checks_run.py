@@ -422,7 +422,7 @@ async def test_what_is_gone_is_given_up_after_days_while_the_forge_answers(bot, 
         with bot.store.writing() as db:
             db.execute("update deliveries set due = 0, attempts = 30, misses = ?", [misses])
         answered = time.monotonic() - (0 if answers else 100_000)
-        bot.dispatcher._answered.update(dict.fromkeys(bot.dispatcher._forges, answered))
+        bot.dispatcher._answer_times.update(dict.fromkeys(bot.dispatcher._forges, answered))
         await bot.dispatcher.handle_new()
         assert bot.store.delivery_counts() == {state: 1}
 

@@ -121,7 +121,7 @@ async def test_a_forge_that_asks_to_wait_is_left_alone_so_long(bot) -> None:
     await bot.until(lambda: not bot.store.open_checks())
     assert await bot.reconciler.reconcile() == 0
     assert bot.forge.statuses == bot.forge.comments == []
-    bot.reconciler._held.clear()  # the time is over
+    bot.reconciler._wait_until.clear()  # the time is over
     bot.postpone_nothing()
     await bot.settled()
     assert bot.forge.states(head) == ["success"]

@@ -110,7 +110,7 @@ async def test_the_forges_own_wait_is_kept(world: World) -> None:
     before = len(world.local.requests)
     assert await reconciler.reconcile() == 0
     assert len(world.local.requests) == before
-    assert reconciler._held["gh"] > 0
+    assert reconciler._wait_until["gh"] > 0
 
 
 async def test_a_write_whose_answer_was_lost_is_found_again(world: World, monkeypatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.git.mirror import GitMirror, locked_mirror, open_mirror, size_of, sweep_mirrors, used
+from bot.git.mirror import GitMirror, last_use, locked_mirror, open_mirror, size_of, sweep_mirrors
 from tests.git.running import git
 
 NOW = 2_000_000_000.0
@@ -65,7 +65,7 @@ def test_an_unused_cache_leaves_and_comes_back_when_it_is_needed(tmp_path: Path)
     mirror = fetched(tmp_path / "cache", url, ids)
     set_used(mirror, NOW - 100)
     assert sweep_mirrors(tmp_path / "cache", NOW - 200, MUCH).removed == 0
-    assert used(mirror.path) == NOW - 100  # sweeping is no use
+    assert last_use(mirror.path) == NOW - 100  # sweeping is no use
     assert sweep_mirrors(tmp_path / "cache", NOW - 50, MUCH).removed == 1
     assert list((tmp_path / "cache").iterdir()) == []
     assert fetched(tmp_path / "cache", url, ids).path == mirror.path

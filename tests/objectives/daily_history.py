@@ -15,8 +15,8 @@ from bot.objectives.attribution import attribute
 from bot.objectives.status import headings, states
 from bot.objectives.tracking import renamed
 from bot.store.history.history import History, open_history
-from bot.store.history.recording import Moved
-from bot.store.history.values import Cause, ClosureFacts, Described, Evaluated, Member
+from bot.store.history.recording import MovedImage
+from bot.store.history.values import Cause, ClosureFacts, DocumentedImage, EvaluatedImage, Member
 
 KEY = ImageKey("web", "minimal", "fedora", "x86_64")
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)
@@ -85,7 +85,7 @@ class DailyHistory:
         if not known:
             facts = replace(facts, installed_size=None)
         snapshot = SnapshotState(f"s{self.days}", (RepositoryState("base", "1", 0),))
-        now = Evaluated(
+        now = EvaluatedImage(
             KEY, snapshot, f"{self.days}", f"{facts} {app} {brought}", facts, ("app",), False,
             tuple(members), links if solvable else (),
         )  # fmt: skip
@@ -95,14 +95,14 @@ class DailyHistory:
         causes = step.causes if step else ()
         causes = (broke,) if broke is not None else causes
         landed = [(change, KEY) for change in step.landed] if step else []
-        recorder.record(run, [Moved(now, causes)], landed)
+        recorder.record(run, [MovedImage(now, causes)], landed)
         names = frozenset(m.nevra.name for m in members)
         found = states(self.objectives, {KEY: facts}, lambda _: names, {}, started.date())
         reported = headings(self.objectives)
         headed = {i: replace(h, **self.own.get(i, {})) for i, h in reported.items()}
         before = {heading.id: heading for heading in self.history.objective_headings(private=True)}
         recorder.settle_run(
-            run, {KEY: Described("web-sig", ())}, headed, found, renamed(before, headed)
+            run, {KEY: DocumentedImage("web-sig", ())}, headed, found, renamed(before, headed)
         )
         recorder.finish_run(run, images=1, solved=1, moved=int(bool(causes)))
         return run

@@ -13,7 +13,7 @@ from bot.objectives.attribution import attribute
 from bot.store.history.values import (
     ClosureFacts,
     Contents,
-    Evaluated,
+    EvaluatedImage,
     Link,
     Member,
     MergedChange,
@@ -31,10 +31,12 @@ def member(
     return Member(nevra, source or name, "repo", size, None, file, requested)
 
 
-def after(members: Sequence[Member], links: Sequence[Link] = (), requests=("app",)) -> Evaluated:
+def after(
+    members: Sequence[Member], links: Sequence[Link] = (), requests=("app",)
+) -> EvaluatedImage:
     facts = ClosureFacts("ok", len(members), None, sum(m.installed_size or 0 for m in members))
     state = SnapshotState("s", ())
-    return Evaluated(KEY, state, "", "", facts, requests, False, tuple(members), tuple(links))
+    return EvaluatedImage(KEY, state, "", "", facts, requests, False, tuple(members), tuple(links))
 
 
 def change(sources, number=1, *, effects=(), documents=(), pushed=False) -> MergedChange:

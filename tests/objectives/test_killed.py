@@ -15,7 +15,7 @@ from bot.model.image import ImageKey
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import unplaced_drift
 from bot.objectives.jsonform import track_to_json
-from bot.objectives.tracking import Tracked
+from bot.objectives.tracking import TrackResult
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History
 from bot.store.history.values import MergedChange
@@ -53,7 +53,7 @@ def again(reported: Path, root: Path) -> World:
     return world
 
 
-def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
+def outcome(history: History, tracked: TrackResult) -> dict[str, Any]:
     """The report of a run, and what history has of it, without times and numbers of runs."""
     value = track_to_json(tracked)
     keys = [ImageKey(w, "env", "repo", "x86_64") for w in ("first", "second")]
@@ -141,7 +141,7 @@ def test_the_processes_of_a_killed_run_end_with_it(reported: Path, tmp_path: Pat
 def test_what_was_not_reported_to_its_end_is_reported_again(reported: Path, tmp_path: Path) -> None:
     world = again(reported, tmp_path / "world")
 
-    def gone(_tracked: Tracked) -> None:
+    def gone(_tracked: TrackResult) -> None:
         raise BrokenPipeError
 
     with world.history() as history:

@@ -12,7 +12,7 @@ from bot.advice.maintainers import maintainers_of
 from bot.check.pools import Pools
 from bot.distro.cache import Cache
 from bot.model.opportunity import Opportunity
-from bot.objectives.opportunities import Settled, settle_opportunities
+from bot.objectives.opportunities import Settlement, settle_opportunities
 from bot.store.history.history import History
 from bot.store.opportunities import Opportunities
 from tests.objectives.worlds import Thing, World
@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def settle(world: World, history: History, edits: int = 1) -> Settled:
+def settle(world: World, history: History, edits: int = 1) -> Settlement:
     pools = Pools(Cache(world.root / "cache"))
     opportunities = Opportunities(history.store)
     return settle_opportunities(world.configuration, opportunities, pools, Wish(edits))
@@ -47,7 +47,7 @@ def test_an_edit_is_found_with_its_images_and_not_looked_for_twice(world: World)
         (one,) = known(history)
         assert (one.edit, one.state, one.saves) == ("app:perl", "found", 28_000)
         assert [(i.workload, i.saves) for i in one.images] == [("tools", 14_000), ("web", 14_000)]
-        assert settle(world, history) == Settled()
+        assert settle(world, history) == Settlement()
         world.workload("more", "app")
         assert settle(world, history).advised == 1
         assert settle(world, history, edits=2).advised == 3

@@ -13,7 +13,7 @@ from bot.distro.cache import Cache
 from bot.engine.merged import MergedChanges, Pushes
 from bot.forge.events import PushEvent
 from bot.model.image import ImageKey
-from bot.objectives.tracking import Tracked, track
+from bot.objectives.tracking import TrackResult, track
 from bot.requests.file_images import BaseImage
 from bot.settings.values import RepositoryRule
 from bot.store.history.history import History, open_history
@@ -55,7 +55,7 @@ class World:
         event = PushEvent("it", NAME, "main", before, after, "main", private)
         await self.pushes.take(self.forge, event, "2026-11-24T00:00:00.000000Z")  # type: ignore[arg-type]
 
-    def track(self) -> Tracked:
+    def track(self) -> TrackResult:
         cache = Cache(self.bench.root / "cache")
         configuration = self.bench.configuration()
         return track(configuration, self.history, cache, processes=1, base_images=TABLE)

@@ -14,7 +14,7 @@ from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Measures
 from bot.objectives.status import objectives_now
-from bot.objectives.tracking import Tracked, track
+from bot.objectives.tracking import TrackResult, track
 from bot.store.history.history import History
 from tests.check.tiny import Bench, documented, objective, workload
 
@@ -31,7 +31,7 @@ def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
     return documented(tmp_path, repositories, **texts)
 
 
-def run(bench: Bench, history: History, measures: Measures | None = None) -> Tracked:
+def run(bench: Bench, history: History, measures: Measures | None = None) -> TrackResult:
     cache = Cache(bench.root / "cache")
     return track(bench.configuration(), history, cache, measures=measures, processes=1)
 

@@ -7,11 +7,11 @@ import pytest
 
 from bot.model.closure import SnapshotState
 from bot.objectives.jsonform import track_to_json
-from bot.objectives.steps import Stepping
+from bot.objectives.steps import StepMaker
 from bot.objectives.tracking import TrackedImage
 from bot.store.history.history import History
-from bot.store.history.recording import Moved
-from bot.store.history.values import Evaluated, MergedChange
+from bot.store.history.recording import MovedImage
+from bot.store.history.values import EvaluatedImage, MergedChange
 from tests.objectives.worlds import Thing, World
 
 LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))
@@ -196,16 +196,16 @@ def test_a_layer_that_weighs_otherwise_with_the_same_packages_is_a_step_with_a_c
     moved(world, history)
     last = history.evaluation(key)
     contents = history.contents(key)
-    with closing(Stepping(history.store.path, ())) as stepping:
+    with closing(StepMaker(history.store.path, ())) as stepping:
         for layer, causes in ((None, 0), (7, 0), (7, 0), (9, 1)):
             facts = replace(last.facts, layer_size=layer)
             snapshot = last.snapshot if same else SnapshotState(f"with {layer}", ())
-            now = Evaluated(key, snapshot, "i", f"{layer}", facts, contents.requests, False,
+            now = EvaluatedImage(key, snapshot, "i", f"{layer}", facts, contents.requests, False,
                             contents.members, contents.links)  # fmt: skip
             step = stepping(now, lambda _source: ())
             assert len(step.causes) == causes
             run = history.recorder.begin_run()
-            history.recorder.record(run, [Moved(now, step.causes)])
+            history.recorder.record(run, [MovedImage(now, step.causes)])
             last = history.evaluation(key)
     (step,) = history.steps(key)
     assert (step.before.layer_size, step.after.layer_size, step.known_delta) == (7, 9, 0)

@@ -10,7 +10,7 @@ from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from bot.model.image import ImageKey
 from bot.objectives.jsonform import status_json
-from bot.objectives.tracking import Tracked, track
+from bot.objectives.tracking import TrackResult, track
 from bot.store.history.history import History
 from tests.check.tiny import BASE, Bench, documented, objective, workload
 from tests.specs import build
@@ -43,7 +43,7 @@ def published(root: Path, revision: int) -> None:
     write_repository(root / "x86_64", sorted(root.rglob("*.rpm")), revision=revision)
 
 
-def run(bench: Bench, history: History) -> Tracked:
+def run(bench: Bench, history: History) -> TrackResult:
     return track(bench.configuration(), history, Cache(bench.root / "cache"), processes=1)
 
 

@@ -15,7 +15,7 @@ from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration
 from bot.distro.repomd import createrepo
 from bot.model.image import ImageKey
-from bot.objectives.tracking import Tracked, track
+from bot.objectives.tracking import TrackResult, track
 from bot.store.history.history import History, open_history
 
 DOCUMENTS = {
@@ -99,7 +99,7 @@ class World:
     def configuration(self) -> Configuration:
         return load_configuration(self.config)
 
-    def track(self, history: History, **options: Any) -> Tracked:
+    def track(self, history: History, **options: Any) -> TrackResult:
         options.setdefault("processes", 1)
         return track(self.configuration, history, Cache(self.root / "cache"), **options)
 

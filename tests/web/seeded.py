@@ -15,15 +15,15 @@ from bot.model.surface import Advisories, Surface
 from bot.objectives.attribution import attribute
 from bot.objectives.status import headings, states
 from bot.store.history.history import History
-from bot.store.history.recording import Moved, Unchanged
+from bot.store.history.recording import MovedImage, UnchangedImage
 from bot.store.history.values import (
     Acceptance,
     Cause,
     ClosureFacts,
     Contents,
-    Described,
+    DocumentedImage,
     DriftIssue,
-    Evaluated,
+    EvaluatedImage,
     Link,
     Member,
     MergedChange,
@@ -58,7 +58,7 @@ class _Seeding:
             for workload in NAMES
             for arch in ARCHITECTURES
         ]
-        self.last: dict[ImageKey, Evaluated] = {}
+        self.last: dict[ImageKey, EvaluatedImage] = {}
         self.objectives = [
             ObjectiveDocument(
                 "nginx-stays-small",
@@ -96,11 +96,11 @@ class _Seeding:
             names = {k: frozenset(m.nevra.name for m in e.members) for k, e in self.last.items()}
             writer.settle_run(
                 run,
-                dict.fromkeys(self.keys, Described("", ())),
+                dict.fromkeys(self.keys, DocumentedImage("", ())),
                 headings(self.objectives),
                 states(self.objectives, figures, names.__getitem__, surfaces, at.date()),
             )
-            moved = sum(isinstance(one, Moved) for one in found)
+            moved = sum(isinstance(one, MovedImage) for one in found)
             failed = ["The repository <x> did not answer."] if day == self.days else []
             writer.finish_run(run, images=len(found), solved=moved, moved=moved, failed=failed)
         self._decisions()
@@ -144,7 +144,9 @@ class _Seeding:
             )
         )  # fmt: skip
 
-    def _image(self, key: ImageKey, day: int, changes: list[MergedChange]) -> Unchanged | Moved:
+    def _image(
+        self, key: ImageKey, day: int, changes: list[MergedChange]
+    ) -> UnchangedImage | MovedImage:
         broken = key.workload == ODD and key.arch == "s390x" and day > self.days - 3
         names = [*BASE.split(), *NAMES[key.workload].split(" " if key.workload != ODD else None)]
         with_perl = key.workload == "nginx" and self.days // 3 < day <= 2 * self.days // 3
@@ -173,21 +175,21 @@ class _Seeding:
         digest = f"{facts.status}{[(str(m.nevra), m.installed_size) for m in members]}"
         before = self.last.get(key)
         if before is not None and before.digest == digest:
-            return Unchanged(key, snapshot, f"i{day}")
-        evaluated = Evaluated(
+            return UnchangedImage(key, snapshot, f"i{day}")
+        evaluated = EvaluatedImage(
             key, snapshot, f"i{day}", digest, facts, tuple(names[:1]), False,
             () if broken else members, () if broken else self._links(members),
             surface=None if broken else _surface(names, key),
         )  # fmt: skip
         self.last[key] = evaluated
         if before is None:
-            return Moved(evaluated)
+            return MovedImage(evaluated)
         if broken or before.facts.status != "ok":
             change = "unsolvable" if broken else "solvable"
             cause = Cause(names[-1], change, None, None, None, 0, "distribution")
-            return Moved(evaluated, (cause,))
+            return MovedImage(evaluated, (cause,))
         contents = Contents(before.members, before.links, before.requests)
-        return Moved(evaluated, attribute(contents, evaluated, changes).causes)
+        return MovedImage(evaluated, attribute(contents, evaluated, changes).causes)
 
     def _member(self, name: str, key: ImageKey, day: int, with_perl: bool) -> Member:
         noarch = name in ("setup", "tzdata", "basesystem", "ncurses-base", "filesystem")

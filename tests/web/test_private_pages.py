@@ -20,7 +20,7 @@ from bot.model.result_json import check_to_json
 from bot.settings.values import load_settings
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
-from bot.store.history.values import Described
+from bot.store.history.values import DocumentedImage
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from bot.web.application import make_application
@@ -55,7 +55,7 @@ def data(tmp_path_factory) -> Path:
             headings["curl"], id=id_, name=f"Hush {id_}", place=place, private=private
         )
         states += tuple(replace(s, objective=id_) for s in states if s.objective == "curl")
-    described = dict.fromkeys(history.latest_evaluations(), Described("", ()))
+    described = dict.fromkeys(history.latest_evaluations(), DocumentedImage("", ()))
     history.recorder.settle_run(run, described, headings, states)
     history.close()
     history.store.close()

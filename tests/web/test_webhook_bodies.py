@@ -189,21 +189,21 @@ async def test_large_bodies_wait_for_each_other_without_losing_their_time(
 
 
 async def test_of_more_large_bodies_than_may_wait_the_last_comes_again_later() -> None:
-    places = webhooks._Places(1, 1, 60.0)
-    async with places.one():
-        second = asyncio.create_task(places.one().__aenter__())
+    places = webhooks._Slots(1, 1, 60.0)
+    async with places.slot():
+        second = asyncio.create_task(places.slot().__aenter__())
         await asyncio.sleep(0)
         with pytest.raises(webhooks.CrowdedError):
-            async with places.one():
+            async with places.slot():
                 pass
     await second
 
 
 async def test_who_waits_too_long_comes_again_later() -> None:
-    places = webhooks._Places(1, 1, 0.01)
-    async with places.one():
+    places = webhooks._Slots(1, 1, 0.01)
+    async with places.slot():
         with pytest.raises(webhooks.CrowdedError):
-            async with places.one():
+            async with places.slot():
                 pass
-    async with places.one():
+    async with places.slot():
         pass

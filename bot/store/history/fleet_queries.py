@@ -21,7 +21,7 @@ from bot.store.history.rows import (
 )
 from bot.store.history.values import CauseKind, Step
 from bot.store.records import Row
-from bot.store.store import now
+from bot.store.store import now, utc_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,8 @@ class FleetQueries(ImageQueries):
         self, days: int, until: str | None = None, *, parts: int
     ) -> dict[ImageKey, list[tuple[int, int]]]:
         """The moves of images in the days before a time, oldest first, as pairs: the number (from
-        0) of one of `parts` equal parts of that time, and its bytes if not 0."""
+        0) of one of `parts` equal parts of that time, and its bytes if not 0. Images that no
+        document describes any more are among them."""
         end = moment(until) if until else now()
         start = _before(end, days)
         sums = self.tuples(
@@ -208,11 +209,11 @@ class FleetQueries(ImageQueries):
             [start, parts, days, parts - 1, start, end],
         )
         keys = {row["id"]: key_of(row) for row in self.rows(f"select id, {KEY} from images")}
-        found: dict[ImageKey, list[tuple[int, int]]] = {}
+        bends: dict[ImageKey, list[tuple[int, int]]] = {}
         for image, part, delta in sums:
             if delta:
-                found.setdefault(keys[image], []).append((part, delta))
-        return found
+                bends.setdefault(keys[image], []).append((part, delta))
+        return bends
 
     def holders(self, source: str, run: int | None = None) -> frozenset[ImageKey]:
         """The images that have a package of a source package."""
@@ -261,12 +262,12 @@ class FleetQueries(ImageQueries):
         hidden = self.tuples(f"select id from images where not ({described(run)})")
         # A condition on each of a hundred thousand rows would double the time.
         where = "where image not in (select value ->> 0 from json_each(?))" if hidden else ""
-        found = self.tuples(
+        counts = self.tuples(
             f"select package, count(*) from ({holding('image_packages', 'package, image', run)})"
             f" {where} group by package",
             [json.dumps(hidden)] if hidden else [],
         )
-        return tuple((package, images) for package, images in found)
+        return tuple((package, images) for package, images in counts)
 
     def spread(
         self, run: int | None = None, presence: Presence | None = None
@@ -306,12 +307,12 @@ class FleetQueries(ImageQueries):
             " order by packages.installed_size desc, packages.name, images.arch",
             [self._presence_parameter(run, presence)],
         )
-        found = [(row["name"], _usage_of(row)) for row in rows]
+        usages = [(row["name"], _usage_of(row)) for row in rows]
         holders: dict[str, set[tuple[str, str, str]]] = {}
-        for name, usage in found:
+        for name, usage in usages:
             image = (usage.key.workload, usage.key.environment, usage.key.repository)
             holders.setdefault(name, set()).add(image)
-        return tuple(usage for name, usage in found if len(holders[name]) == 1)[:limit]
+        return tuple(usage for name, usage in usages if len(holders[name]) == 1)[:limit]
 
     def totals(self, run: int | None = None, presence: Presence | None = None) -> Totals:
         """The totals of all images."""
@@ -343,8 +344,7 @@ class FleetQueries(ImageQueries):
 
 
 def _before(end: str, days: int) -> str:
-    then = datetime.fromisoformat(end) - timedelta(days=days)
-    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc_text(datetime.fromisoformat(end) - timedelta(days=days))
 
 
 def _usage_of(row: Row) -> Usage:

@@ -1,4 +1,4 @@
-"""Opens history; its figures for trends.
+"""Opening of history, and its figures for trends.
 
 One connection reads; the store's one writer writes.
 """
@@ -15,10 +15,10 @@ from bot.store.history.fleet_queries import FleetQueries
 from bot.store.history.objective_queries import ObjectiveQueries
 from bot.store.history.recording import Recorder
 from bot.store.history.rows import KEY, key_of
-from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
+from bot.store.history.schema import history_migrations
 from bot.store.history.values import Curve, Figures, Moves
 from bot.store.records import Row
-from bot.store.store import Store, open_store
+from bot.store.store import Store, open_store, pending_migrations
 from bot.store.transactions import StoreError
 
 _SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
@@ -64,25 +64,25 @@ class History(FleetQueries, ObjectiveQueries):
         )
         first = self._figures_of(row[2] for row in rows)
         now = self._figures_of(place["closure"] for place in places.values())
-        found: dict[tuple[ImageKey, str], Moves] = {}
-        still = set(places) - {row[0] for row in rows}
+        moves: dict[tuple[ImageKey, str], Moves] = {}
+        steady = set(places) - {row[0] for row in rows}
         for number, row in places.items():
-            if number in still:
+            if number in steady:
                 for metric in _DELTAS:
                     if getattr(now[row["closure"]], metric) is not None:
-                        found[key_of(row), metric] = Moves(row["first"], 0, 0.0, 0.0)
+                        moves[key_of(row), metric] = Moves(row["first"], 0, 0.0, 0.0)
         for image, _, closure, *figures in rows:
             place = places[image]
             for index, metric in enumerate(_DELTAS):
                 whole, total, moment, square = figures[4 * index : 4 * index + 4]
-                was = getattr(first[closure], metric)
+                before = getattr(first[closure], metric)
                 if (
                     whole
-                    and was is not None
-                    and was + total == getattr(now[place["closure"]], metric)
+                    and before is not None
+                    and before + total == getattr(now[place["closure"]], metric)
                 ):
-                    found[key_of(place), metric] = Moves(place["first"], total, moment, square)
-        return found
+                    moves[key_of(place), metric] = Moves(place["first"], total, moment, square)
+        return moves
 
     def curves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
@@ -143,15 +143,7 @@ def open_history(store: Store | Path) -> History:
     store = store if isinstance(store, Store) else open_store(store)
     try:
         with store.writing() as db:
-            applied = {m.name for m in history_migrations.applied(db)}
-            newer = applied - set(HISTORY_MIGRATIONS)
-            if newer:
-                raise StoreError(
-                    f"The store {store.path} was written by a newer release of minimize"
-                    f" ({min(newer)}).",
-                    "Update minimize, or name another data folder.",
-                )
-            if set(HISTORY_MIGRATIONS) - applied:
+            if pending_migrations(store.path, db, history_migrations):
                 history_migrations.apply(db)
         return History(store)
     except sqlite3.Error as error:

@@ -119,8 +119,8 @@ class ImageQueries(Reading):
 
     def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
         """The last evaluation of an image at or before a time, or null."""
-        found = self._image_and_run(key, at)
-        return None if found is None else self._evaluation(*found)
+        image_and_run = self._image_and_run(key, at)
+        return None if image_and_run is None else self._evaluation(*image_and_run)
 
     def last_solvable(self, key: ImageKey) -> Evaluation | None:
         """The last evaluation of an image that could be solved, or null."""
@@ -168,13 +168,13 @@ class ImageQueries(Reading):
             [*key_values(key), since or "", moment(until)],
         )
         last = len(rows) - 1
-        shown = [
+        selected = [
             row
             for index, row in enumerate(rows)
             if every or index in (0, last) or row["closure"] != rows[index - 1]["closure"]
         ]
-        facts = self._figures(row["closure"] for row in shown)
-        return tuple(Point(**row, **facts[row["closure"]]) for row in shown)
+        facts = self._figures(row["closure"] for row in selected)
+        return tuple(Point(**row, **facts[row["closure"]]) for row in selected)
 
     def _figures(self, closures: Iterable[int]) -> dict[int, Row]:
         numbers = sorted(set(closures))
@@ -251,10 +251,10 @@ class ImageQueries(Reading):
 
         While it is unsolvable these are those of its last solvable state.
         """
-        found = self._image_and_run(key, at)
-        if found is None:
+        image_and_run = self._image_and_run(key, at)
+        if image_and_run is None:
             return Contents()
-        image, run = found
+        image, run = image_and_run
         rows = self.tuples(
             "select name, epoch, version, release, arch, id, source, repository, installed_size,"
             " installed_size_nodocs, download_size, requested from image_packages"
@@ -280,9 +280,9 @@ class ImageQueries(Reading):
     def _links(
         self, image: int, run: int, members: Sequence[Member], places: dict[int, int]
     ) -> tuple[Link, ...]:
-        named: dict[str, list[int]] = {}
+        indices: dict[str, list[int]] = {}
         for index, member in enumerate(members):
-            named.setdefault(f"{member.nevra.name}.{member.nevra.arch}", []).append(index)
+            indices.setdefault(f"{member.nevra.name}.{member.nevra.arch}", []).append(index)
         rows = self.rows(
             "select requirements.package, capabilities.text as capability,"
             " targets.text as target, requirements.kind from image_packages"
@@ -298,7 +298,7 @@ class ImageQueries(Reading):
                 {
                     Link(places[row["package"]], row["capability"], target, row["kind"])
                     for row in rows
-                    for target in named.get(row["target"], ())
+                    for target in indices.get(row["target"], ())
                 }
             )
         )

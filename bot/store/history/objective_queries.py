@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.model.amount import restored
 from bot.model.image import ImageKey
@@ -31,6 +31,8 @@ from bot.store.history.values import (
     Place,
 )
 from bot.store.records import Row, pull_request_is_hidden, repository_is_hidden
+
+T = TypeVar("T", MergedChange, Acceptance)
 
 
 def _states_sql(source: str = "objective_values") -> str:
@@ -63,7 +65,7 @@ class ObjectiveQueries(Reading):
         places = {row["place"] for row in rows if row["place"]}
         hidden = {p for p in places if repository_is_hidden(self.rows, *p.split(":", 1))}
         names = [field.name for field in fields(Heading)]
-        found = (
+        headings = (
             Heading(
                 **{name: row[name] for name in names}
                 | {
@@ -73,7 +75,7 @@ class ObjectiveQueries(Reading):
             )
             for row in rows
         )
-        return tuple(heading for heading in found if private or not heading.private)
+        return tuple(heading for heading in headings if private or not heading.private)
 
     def objective_states(
         self, objective: str | None = None, run: int | None = None
@@ -111,20 +113,20 @@ class ObjectiveQueries(Reading):
         if until is None:
             return self._states(where, values)
         end = moment(until)
-        found = self._states(f"{where} and first.started <= ?", [*values, end])
-        return tuple(replace(s, until=None) if (s.until or "") > end else s for s in found)
+        states = self._states(f"{where} and first.started <= ?", [*values, end])
+        return tuple(replace(s, until=None) if (s.until or "") > end else s for s in states)
 
     def _states(
         self, where: str, values: Sequence[Any], source: str = "objective_values"
     ) -> tuple[ObjectiveState, ...]:
-        found = []
+        states = []
         for row in self.rows(f"{_states_sql(source)} where {where}", values):
             key = key_of(row)
-            fields = {name: row[name] for name in ObjectiveState.__slots__ if name in row}
-            fields |= {name: restored(row[name]) for name in ("value", "limit")}
-            fields["met"] = None if row["met"] is None else bool(row["met"])
-            found.append(ObjectiveState(**{**fields, "key": key, "reason": row["reason"] or ""}))
-        return tuple(sorted(found, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
+            columns = {name: row[name] for name in ObjectiveState.__slots__ if name in row}
+            columns |= {name: restored(row[name]) for name in ("value", "limit")}
+            columns["met"] = None if row["met"] is None else bool(row["met"])
+            states.append(ObjectiveState(**{**columns, "key": key, "reason": row["reason"] or ""}))
+        return tuple(sorted(states, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
 
     def acceptances(
         self, objective: str | None = None, limit: int = 200, until: str | None = None
@@ -137,21 +139,22 @@ class ObjectiveQueries(Reading):
             f"select * from accepted_growth {where} order by accepted desc, id desc limit ?",
             [*values, limit],
         )
-        found = []
+        acceptances = []
         for row in rows:
             del row["id"]
             row["private"] = bool(row["private"])
             row |= {name: restored(row[name]) for name in ("before", "value", "limit")}
             names = ("workload", "environment", "image_repository", "arch")
             key = ImageKey(*(row.pop(name) for name in names))
-            found.append(self._visible_acceptance(Acceptance(**row, key=key)))
-        return tuple(found)
+            acceptance = Acceptance(**row, key=key)
+            acceptances.append(self._visible(acceptance, ("accepted_by", "reason"), number=0))
+        return tuple(acceptances)
 
     def merged_changes(
         self, *, landed: bool | None = None, limit: int = 100
     ) -> tuple[MergedChange, ...]:
-        """Merged pull requests, newest first, without their effects; `landed` selects those that
-        have, or have not, arrived in some image."""
+        """Merged changes, newest first, without their effects; `landed` selects those that have,
+        or have not, arrived in some image."""
         where = {None: "", True: "where landed_run is not null", False: "where landed_run is null"}
         rows = self.rows(
             f"select * from merged_changes {where[landed]} order by merged desc, id desc limit ?",
@@ -160,7 +163,7 @@ class ObjectiveQueries(Reading):
         return tuple(self._without_private(merged_of(row)) for row in rows)
 
     def merged_change(self, number: int) -> MergedChange | None:
-        """One merged pull request, with what its check measured in each image."""
+        """One merged change, with what its check measured in each image; null if there is none."""
         rows = self.rows("select * from merged_changes where id = ?", [number])
         if not rows:
             return None
@@ -197,13 +200,13 @@ class ObjectiveQueries(Reading):
         return tuple(BranchFile(**row) for row in rows)
 
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
-        """Pull requests merged at or after a time, oldest first, with their effects: candidates for
+        """The changes merged at or after a time, oldest first, with their effects: candidates for
         the causes of a step."""
         rows = self.rows(
             "select id from merged_changes where merged >= ? order by merged, id", [since]
         )
-        found = (self.merged_change(row["id"]) for row in rows)
-        return tuple(change for change in found if change is not None)
+        changes = (self.merged_change(row["id"]) for row in rows)
+        return tuple(change for change in changes if change is not None)
 
     def issue(self, subject: str, place: Place) -> DriftIssue | None:
         """The issue about a subject in a place, or null if there never was one."""
@@ -232,28 +235,18 @@ class ObjectiveQueries(Reading):
         )
 
     def _without_private(self, change: MergedChange) -> MergedChange:
-        """The change without its texts if it is private now, so that no page has to hide them."""
-        if not self._hides(change):
-            return change
+        texts = ("title", "author", "branch", "commit_sha")
         number = None if change.number is None else 0
-        texts: Row = dict.fromkeys(
-            ("forge", "repository", "title", "author", "url", "head_sha", "commit_sha", "branch"),
-            "",
-        )
-        return replace(change, **texts, number=number, check_id=None, private=True)
+        return self._visible(change, texts, number=number, check_id=None)
 
-    def _visible_acceptance(self, growth: Acceptance) -> Acceptance:
-        if not self._hides(growth):
-            return growth
-        texts: Row = dict.fromkeys(
-            ("forge", "repository", "head_sha", "accepted_by", "reason", "url"), ""
-        )
-        return replace(growth, **texts, number=0, private=True)
-
-    def _hides(self, one: MergedChange | Acceptance) -> bool:
-        return one.private or pull_request_is_hidden(
-            self.rows, one.forge, one.repository, one.number
-        )
+    def _visible(self, record: T, texts: Sequence[str], **fields: Any) -> T:
+        """The record as it is; if it is private now, with empty `texts` and with these `fields`,
+        so that no page has to hide them."""
+        place = (record.forge, record.repository, record.number)
+        if not record.private and not pull_request_is_hidden(self.rows, *place):
+            return record
+        empty = dict.fromkeys(("forge", "repository", "url", "head_sha", *texts), "")
+        return replace(record, **{**empty, **fields, "private": True})
 
 
 def _issue(row: Row) -> DriftIssue:

@@ -1,9 +1,10 @@
-"""Writing objectives, merged pull requests, accepted growth and issues."""
+"""Writing of objectives, merged changes, accepted growth and issues."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from sqlite3 import Cursor
 from typing import Any
@@ -23,12 +24,6 @@ from bot.store.history.values import (
     ObjectiveState,
 )
 from bot.store.store import Store
-
-"""Of an objective: `name`, `description`, `maintainer`, `workload`, and its `document` as JSON.
-
-One of a repository's `.minimize.yaml` has `place` too, `FORGE:REPOSITORY`, and `private` (not
-empty) where that is not for everybody.
-"""
 
 
 class ObjectiveWriter:
@@ -65,14 +60,20 @@ class ObjectiveWriter:
         return number
 
     def record_merged(self, change: MergedChange) -> int:
-        """Store a merged pull request with its check's figures; return its id.
+        """Store a merged change with its check's figures; return its id.
 
         For a known one, a later check of the same head replaces the figures until the change has
         landed, and adds those of images that landed without a measurement.
         """
+        with self._writing() as db:
+            return self._record_merged(db, change)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Database]:
+        """A transaction; if it fails, cached ids of rows are dropped."""
         try:
             with self._store.writing() as db:
-                return self._record_merged(db, change)
+                yield db
         except BaseException:
             self._forget()
             raise
@@ -104,9 +105,11 @@ class ObjectiveWriter:
             )  # fmt: skip
         return int(row[0])
 
-    def _landed(self, db: Database, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
+    def _record_arrivals(
+        self, db: Database, run: int, arrivals: Collection[tuple[int, ImageKey]]
+    ) -> None:
         """Record the images in which merged changes arrived with this run."""
-        for change, key in landed:
+        for change, key in arrivals:
             db.execute(
                 "update merged_changes set landed_run = coalesce(landed_run, ?) where id = ?",
                 [run, change],
@@ -125,21 +128,21 @@ class ObjectiveWriter:
         run: int,
         headings: Mapping[str, Heading],
         states: Iterable[ObjectiveState],
-        renamed: Mapping[str, str],
+        renames: Mapping[str, str],
     ) -> None:
         """Store the state of every objective; a row is written only for one that changed.
 
-        `renamed` has the former ids of objectives by their new ones: their past goes with them.
+        `renames` has the former ids of objectives by their new ones: their past goes with them.
         """
-        for new, old in renamed.items():
+        for new, old in renames.items():
             _rename(db, old, new)
         self._headings(db, run, headings)
         wanted = {(s.objective, self._image(db, s.key), s.metric): s for s in states}
-        there = {
+        rows = {
             (row["objective"], row["image"], row["metric"]): row
             for row in db.query("select * from objective_values where until_run is null")
         }
-        for place, row in there.items():
+        for place, row in rows.items():
             state = wanted.get(place)
             if state is not None and _values(state) == tuple(row[c] for c in _COLUMNS):
                 del wanted[place]
@@ -158,7 +161,7 @@ class ObjectiveWriter:
         texts = ("name", "description", "maintainer", "workload")
         for id_, heading in headings.items():
             # An objective renamed meanwhile keeps the subject of its issue.
-            taken = db.execute(
+            other = db.execute(
                 "select 1 from objectives where subject = ? and id <> ?", [id_, id_]
             ).fetchone()
             fields = {
@@ -167,7 +170,7 @@ class ObjectiveWriter:
                 "place": heading.place,
                 "private": int(heading.private),
             }
-            subject = id_ if taken is None else f"{id_}#{run}"
+            subject = id_ if other is None else f"{id_}#{run}"
             write(
                 db, "objectives", {"id": id_, **fields, "first_run": run, "subject": subject},
                 f"on conflict (id) do update set {_excluded(fields)}, gone_run = null",
@@ -185,11 +188,13 @@ class ObjectiveWriter:
         row |= {**key, "image_repository": key["repository"], "repository": acceptance.repository}
         with self._store.writing() as db:
             # A check may have the objective's id from before a rename.
-            named = db.execute(
+            row_of_objective = db.execute(
                 "select id from objectives where id = ? or subject = ? order by id <> ? limit 1",
                 [acceptance.objective] * 3,
             ).fetchone()
-            row["objective"] = named[0] if named is not None else acceptance.objective
+            row["objective"] = (
+                row_of_objective[0] if row_of_objective is not None else acceptance.objective
+            )
             # Replaced by its other unique columns: the objective and head commit.
             write(db, "accepted_growth", row, verb=REPLACE)
 

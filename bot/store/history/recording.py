@@ -1,4 +1,4 @@
-"""Writes history: each call is one transaction under the store's lock."""
+"""Writing of history: each call is one transaction under the store's lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from bot.model.nevra import Nevra
 from bot.model.surface import Surface
 from bot.store.history.objective_writer import REPLACE, ObjectiveWriter, write
 from bot.store.history.rows import FACTS, IS_KEY, SURFACE, causes_text, chain_text, key_values
-from bot.store.history.values import Cause, Described, Evaluated, Heading, Member, ObjectiveState
+from bot.store.history.values import (
+    Cause,
+    DocumentedImage,
+    EvaluatedImage,
+    Heading,
+    Member,
+    ObjectiveState,
+)
 from bot.store.store import now
 
 _CAUSE = ("package", "change", "delta", "known_delta", "kind", "merged_change")
@@ -27,7 +34,7 @@ _PACKAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
+class UnchangedImage:
     """An image with the last result: its `inputs` are the same or lead to the same closure.
 
     `solved` is true if that had to be solved. `surface` is null if it was not read again: the last
@@ -42,15 +49,15 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedImage:
     """A changed image and the causes; no causes for an image's first evaluation."""
 
-    evaluated: Evaluated
+    evaluated: EvaluatedImage
     causes: tuple[Cause, ...] = ()
 
 
 class Recorder(ObjectiveWriter):
-    """Writes a run's results. Row ids are cached until a transaction fails."""
+    """Recorder of a run's results. Row ids are cached until a transaction fails."""
 
     def begin_run(self, started: str | None = None) -> int:
         """Begin a run; return its number."""
@@ -71,75 +78,71 @@ class Recorder(ObjectiveWriter):
     def record(
         self,
         run: int,
-        found: Iterable[Unchanged | Moved],
-        landed: Collection[tuple[int, ImageKey]] = (),
+        evaluations: Iterable[UnchangedImage | MovedImage],
+        arrivals: Collection[tuple[int, ImageKey]] = (),
     ) -> None:
         """Store the evaluations of some images, and the merged changes that arrived with them, in
         one transaction."""
-        try:
-            with self._store.writing() as db:
-                for one in found:
-                    if isinstance(one, Unchanged):
-                        self._same(db, run, one)
-                    else:
-                        self._moved(db, run, one)
-                self._landed(db, run, landed)
-        except BaseException:
-            self._forget()
-            raise
+        with self._writing() as db:
+            for evaluation in evaluations:
+                if isinstance(evaluation, UnchangedImage):
+                    self._record_unchanged(db, run, evaluation)
+                else:
+                    self._record_moved(db, run, evaluation)
+            self._record_arrivals(db, run, arrivals)
 
     def settle_run(
         self,
         run: int,
-        described: Mapping[ImageKey, Described],
+        descriptions: Mapping[ImageKey, DocumentedImage],
         headings: Mapping[str, Heading],
         states: Iterable[ObjectiveState],
-        renamed: Mapping[str, str] | None = None,
+        renames: Mapping[str, str] | None = None,
     ) -> None:
         """Record in one transaction how documents describe images, which images are described no
-        more (or again), and the state of every objective. `renamed` has the former ids of
+        more (or again), and the state of every objective. `renames` has the former ids of
         objectives by their new ones."""
-        try:
-            with self._store.writing() as db:
-                self._mark_gone(db, run, described)
-                self._describe(db, described)
-                self._objectives(db, run, headings, states, renamed or {})
-        except BaseException:
-            self._forget()
-            raise
+        with self._writing() as db:
+            self._mark_gone(db, run, descriptions)
+            self._describe(db, descriptions)
+            self._objectives(db, run, headings, states, renames or {})
 
-    def _mark_gone(self, db: Database, run: int, described: Collection[ImageKey]) -> None:
+    def _mark_gone(self, db: Database, run: int, descriptions: Collection[ImageKey]) -> None:
         for row in list(db.query("select * from images")):
             key = ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
-            gone = None if key in described else (row["gone_run"] or run)
+            gone = None if key in descriptions else (row["gone_run"] or run)
             if gone != row["gone_run"]:
                 db.execute("update images set gone_run = ? where id = ?", [gone, row["id"]])
 
-    def _describe(self, db: Database, described: Mapping[ImageKey, Described]) -> None:
+    def _describe(self, db: Database, descriptions: Mapping[ImageKey, DocumentedImage]) -> None:
         db.conn.executemany(
             f"update images set maintainer = ?, environment_requests = ? where {IS_KEY}",
             [
-                (one.maintainer, json.dumps(one.environment_requests), *key_values(key))
-                for key, one in described.items()
+                (
+                    description.maintainer,
+                    json.dumps(description.environment_requests),
+                    *key_values(key),
+                )
+                for key, description in descriptions.items()
             ],
         )
 
     # -- one image ------------------------------------------------------------------------------
 
-    def _same(self, db: Database, run: int, same: Unchanged) -> None:
-        image = self._image(db, same.key)
-        snapshot = self._snapshot(db, run, same.key, same.snapshot)
+    def _record_unchanged(self, db: Database, run: int, unchanged: UnchangedImage) -> None:
+        image = self._image(db, unchanged.key)
+        snapshot = self._snapshot(db, run, unchanged.key, unchanged.snapshot)
         db.execute(
             "insert or replace into evaluations (image, run, snapshot, closure)"
             " select image, ?, ?, closure from evaluations where image = ?"
             " order by run desc limit 1",
             [run, snapshot, image],
         )
-        self._inputs(db, image, same.inputs)
-        if same.surface is not None:
-            self._surface(db, run, image, same.surface)
+        self._inputs(db, image, unchanged.inputs)
+        if unchanged.surface is not None:
+            self._surface(db, run, image, unchanged.surface)
 
-    def _moved(self, db: Database, run: int, moved: Moved) -> None:
+    def _record_moved(self, db: Database, run: int, moved: MovedImage) -> None:
         evaluated = moved.evaluated
         image = self._image(db, evaluated.key)
         snapshot = self._snapshot(db, run, evaluated.key, evaluated.snapshot)
@@ -168,7 +171,7 @@ class Recorder(ObjectiveWriter):
 
     def _intervals(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
         """End the intervals of removed packages, begin those of added ones."""
-        there = {
+        current = {
             row[0]: bool(row[1])
             for row in db.execute(
                 "select package, requested from image_packages"
@@ -177,20 +180,20 @@ class Recorder(ObjectiveWriter):
             )
         }
         wanted = {number: member.requested for number, member in members.items()}
-        ended = [n for n, requested in there.items() if wanted.get(n) != requested]
-        begun = [n for n, requested in wanted.items() if there.get(n) != requested]
+        removed = [n for n, requested in current.items() if wanted.get(n) != requested]
+        added = [n for n, requested in wanted.items() if current.get(n) != requested]
         db.conn.executemany(
             "update image_packages set until_run = ?"
             " where image = ? and package = ? and until_run is null",
-            [(run, image, number) for number in ended],
+            [(run, image, number) for number in removed],
         )
         db.conn.executemany(
             "insert or replace into image_packages (image, package, from_run, requested)"
             " values (?, ?, ?, ?)",
-            [(image, number, run, int(wanted[number])) for number in begun],
+            [(image, number, run, int(wanted[number])) for number in added],
         )
 
-    def _links(self, db: Database, numbers: Sequence[int], evaluated: Evaluated) -> None:
+    def _links(self, db: Database, numbers: Sequence[int], evaluated: EvaluatedImage) -> None:
         names = [f"{m.nevra.name}.{m.nevra.arch}" for m in evaluated.members]
         rows = []
         for link in evaluated.links:
@@ -212,10 +215,10 @@ class Recorder(ObjectiveWriter):
     def _surface(self, db: Database, run: int, image: int, surface: Surface | None) -> None:
         """End the row of another surface and begin that of this one; null is not known."""
         body = None if surface is None else SURFACE.dump_json(surface).decode()
-        there = db.execute(
+        row = db.execute(
             "select body from image_surfaces where image = ? and until_run is null", [image]
         ).fetchone()
-        if body == (there[0] if there else None):
+        if body == (row[0] if row else None):
             return
         db.execute(
             "update image_surfaces set until_run = ? where image = ? and until_run is null",
@@ -227,13 +230,13 @@ class Recorder(ObjectiveWriter):
             )
 
     def _step(
-        self, db: Database, run: int, image: int, closures: tuple[int, int], moved: Moved
+        self, db: Database, run: int, image: int, closures: tuple[int, int], moved: MovedImage
     ) -> None:
         causes = moved.causes
-        known = [cause.delta for cause in causes]
+        all_deltas = [cause.delta for cause in causes]
         steady = moved.evaluated.facts.status == "ok"
-        deltas = [delta for delta in known if delta is not None]
-        complete = steady and len(deltas) == len(known)
+        deltas = [delta for delta in all_deltas if delta is not None]
+        complete = steady and len(deltas) == len(all_deltas)
         counts = {"came": 1, "went": -1}
         step = {
             "image": image,
@@ -260,14 +263,14 @@ class Recorder(ObjectiveWriter):
 
     # -- numbers --------------------------------------------------------------------------------
 
-    def _closure(self, db: Database, image: int, evaluated: Evaluated) -> int:
-        known = _single_value(
+    def _closure(self, db: Database, image: int, evaluated: EvaluatedImage) -> int:
+        number = _single_value(
             db,
             "select id from closures where image = ? and digest = ?",
             [image, evaluated.digest],
         )
-        if known is not None:
-            return known
+        if number is not None:
+            return number
         facts = evaluated.facts
         figures = {name: getattr(facts, name) for name in FACTS}
         row = {
@@ -290,9 +293,11 @@ class Recorder(ObjectiveWriter):
                 "repositories": json.dumps([asdict(r) for r in state.repositories]),
                 "first_run": run,
             }
-            again = "do update set repositories = excluded.repositories returning id"
-            found = write(db, "snapshots", row, f"on conflict (digest) {again}").fetchone()
-            self._snapshots[state.id] = int(found[0])
+            conflict = "do update set repositories = excluded.repositories returning id"
+            row_of_snapshot = write(
+                db, "snapshots", row, f"on conflict (digest) {conflict}"
+            ).fetchone()
+            self._snapshots[state.id] = int(row_of_snapshot[0])
         return self._snapshots[state.id]
 
     def _inputs(self, db: Database, image: int, digest: str) -> None:
@@ -320,19 +325,20 @@ class Recorder(ObjectiveWriter):
         return number
 
     def _known_package(self, db: Database, nevra: Nevra | None) -> int | None:
-        """The newest row of a NEVRA, since causes name recorded packages."""
+        """The number of the newest row of a NEVRA, since causes name recorded packages; null for
+        null, or if there is none."""
         if nevra is None:
             return None
         if nevra not in self._nevras:
-            found = _single_value(
+            number = _single_value(
                 db,
                 "select max(id) from packages where name = ? and epoch = ? and version = ?"
                 " and release = ? and arch = ?",
                 astuple(nevra),
             )
-            if found is None:
+            if number is None:
                 return None
-            self._nevras[nevra] = found
+            self._nevras[nevra] = number
         return self._nevras[nevra]
 
     def _text(self, db: Database, text: str) -> int:

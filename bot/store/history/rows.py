@@ -26,7 +26,7 @@ from bot.model.nevra import Nevra, parse_nevra
 from bot.model.surface import Surface
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Run
 from bot.store.records import Row
-from bot.store.transactions import StoreError
+from bot.store.transactions import reading_errors
 
 KEY = "images.workload, images.environment, images.repository, images.arch"
 # An image's number by `key_values`.
@@ -77,20 +77,13 @@ class Reading:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """The rows of one query. Raises StoreError if the file cannot be read."""
-        with self._lock:
-            try:
-                return list(self._reader.query(sql, values))
-            except sqlite3.Error as error:
-                raise StoreError(f"The store {self._path} cannot be read: {error}.") from error
+        with self._lock, reading_errors(self._path):
+            return list(self._reader.query(sql, values))
 
     def tuples(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """As `rows`, without column names: for tens of thousands of rows."""
-        with self._lock:
-            try:
-                found: list[tuple[Any, ...]] = self._reader.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise StoreError(f"The store {self._path} cannot be read: {error}.") from error
-            return found
+        with self._lock, reading_errors(self._path):
+            return list(self._reader.execute(sql, values))
 
     def close(self) -> None:
         """Close the connection; the store stays open."""
@@ -133,11 +126,11 @@ def causes_text(causes: tuple[UnsolvableCause, ...]) -> str | None:
 
 def _causes_in(problems: Iterable[str], missing: Iterable[str]) -> tuple[UnsolvableCause, ...]:
     """The causes in the texts that an earlier release stored."""
-    found = [UnsolvableCause("missing", request, None) for request in missing]
-    for match in (m for text in problems for one in _TEXTS if (m := one.fullmatch(text))):
+    causes = [UnsolvableCause("missing", request, None) for request in missing]
+    for match in (m for text in problems for pattern in _TEXTS if (m := pattern.fullmatch(text))):
         needed_by = parse_nevra(match["nevra"])
-        found.append(UnsolvableCause("missing", match["capability"], needed_by))
-    return tuple(found)
+        causes.append(UnsolvableCause("missing", match["capability"], needed_by))
+    return tuple(causes)
 
 
 def evaluations_sql(source: str) -> str:

@@ -376,18 +376,7 @@ def h013_requests(db: Database) -> None:
 
 
 def _create(db: Database, script: str) -> None:
-    """Runs statements one by one: `executescript` would end the migration's transaction."""
+    """Run statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):
         if statement.strip():
             db.execute(statement)
-
-
-def _names() -> tuple[str, ...]:
-    empty = Database(memory=True)
-    try:
-        return tuple(m.name for m in history_migrations.pending(empty))
-    finally:
-        empty.close()
-
-
-HISTORY_MIGRATIONS = _names()

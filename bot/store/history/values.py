@@ -52,7 +52,7 @@ class ClosureFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class EvaluatedImage:
     """One image as just solved.
 
     `inputs` identifies everything that the result depends on. `members` are sorted, `links` refer
@@ -101,7 +101,7 @@ class HistoryImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DocumentedImage:
     """An image as its documents describe it: see HistoryImage."""
 
     maintainer: str

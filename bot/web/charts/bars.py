@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from bot.report.sizes import format_delta, plural
@@ -32,9 +31,6 @@ from bot.web.charts.svg import (
 from bot.web.responses.differences import OtherArchitecture
 from bot.web.responses.image_packages import ImagePackage
 from bot.web.responses.overview import Mover
-
-if TYPE_CHECKING:
-    from bot.web.responses.image_packages import ImagePackage
 
 _TILES, _HEIGHT = 60, 460
 _LINE = 18  # pixels of a line of text
@@ -119,22 +115,22 @@ class Tile:
 def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
     """A tile for each package, sized by bytes, coloured by its part of the image."""
     ordered = sorted(packages, key=lambda p: -(p.installed_size or 0))
-    shown = [p for p in ordered[:_TILES] if p.installed_size]
-    found = [Tile(p.name, p.installed_size or 0, p.part, package_url(p.name)) for p in shown]
+    drawn = [p for p in ordered[:_TILES] if p.installed_size]
+    all_tiles = [Tile(p.name, p.installed_size or 0, p.part, package_url(p.name)) for p in drawn]
     for part in PARTS:
-        rest = [p for p in ordered[len(shown) :] if p.part == part]
+        rest = [p for p in ordered[len(drawn) :] if p.part == part]
         size = sum(p.installed_size or 0 for p in rest)
-        found += [Tile(plural(len(rest), "other"), size, part)] if size else []
-    return tiles(found, look=look)
+        all_tiles += [Tile(plural(len(rest), "other"), size, part)] if size else []
+    return tiles(all_tiles, look=look)
 
 
-def tiles(found: Sequence[Tile], *, look: Look = AUTO, share: float = 1) -> str:
+def tiles(tiles_to_draw: Sequence[Tile], *, look: Look = AUTO, share: float = 1) -> str:
     """Tiles, grouped by part, with a legend of the colours.
 
     They fill `share` (0 to 1) of a drawing's usual height, so that two drawings have one scale.
     """
     parts: dict[Part, list[Tile]] = {}
-    for tile in sorted(found, key=lambda tile: -tile.size):
+    for tile in sorted(tiles_to_draw, key=lambda tile: -tile.size):
         parts.setdefault(tile.part, []).append(tile)
     groups = sorted(parts.values(), key=lambda tiles: -sum(tile.size for tile in tiles))
     bottom = _LEGEND + max(share * (_HEIGHT - 1 - _LEGEND), _LINE)
@@ -251,9 +247,9 @@ def _rows(
     start: tuple[int | None, float, int],
     scale: float,
 ) -> None:
-    waiting = [start]
-    while waiting:
-        holder, left, level = waiting.pop()
+    to_draw = [start]
+    while to_draw:
+        holder, left, level = to_draw.pop()
         if level >= _DEEPEST:
             continue
         for place in below.get(holder, ()):
@@ -262,7 +258,7 @@ def _rows(
             if across < _NARROWEST:
                 break  # the following ones are not wider
             _block(root, package, url[place], (left, across, level))
-            waiting.append((place, left, level + 1))
+            to_draw.append((place, left, level + 1))
             left += across
 
 
@@ -270,13 +266,13 @@ def _block(root: Element, package: ImagePackage, url: str, box: tuple[float, flo
     left, across, level = box
     leaves = package.leaves
     words = f"{package.name} {size_words(leaves.installed_size)}"
-    held = plural(leaves.packages, "package")
-    link = group(root, f"{package.name} holds {held}, {size_words(leaves.installed_size)}", url)
+    count = plural(leaves.packages, "package")
+    link = group(root, f"{package.name} holds {count}, {size_words(leaves.installed_size)}", url)
     top = _TOP + _ROW * level
     colour = f"tile {part_class(package.part)}"
     add(link, "rect", x=left, y=top, width=across, height=_ROW, class_=colour)
     texts = (words, fitting(package.name, across - 8))
-    text = next((one for one in texts if width(one) < across - 8), "")
+    text = next((candidate for candidate in texts if width(candidate) < across - 8), "")
     if len(text) > 2:
         add(link, "text", text, class_="on", x=left + across / 2, y=top + _ROW / 2 + 4)
 

@@ -91,10 +91,10 @@ def _curve(
     causes = {step.run: step for step in steps}
     times = [seconds(p.evaluated) for p in points]
     values = [getattr(p, figure.name) for p in points]
-    known = [value for value in values if value is not None]
-    drawn = [*known, *(limit for _, limit in limits)] if known else known
-    plot = Plot(look, 320, times, drawn, figure.words, whole=figure.name == "packages")
-    for name, limit in limits if known else ():
+    known_values = [value for value in values if value is not None]
+    scale_values = [*known_values, *(limit for _, limit in limits)] if known_values else []
+    plot = Plot(look, 320, times, scale_values, figure.words, whole=figure.name == "packages")
+    for name, limit in limits if known_values else ():
         level = group(plot.root, f"{name} {figure.words(limit)}")
         ends = Point(plot.left, plot.y(limit)), Point(plot.right, plot.y(limit))
         add(level, "path", d=_path(ends), class_="line s4", stroke_dasharray="8,4")
@@ -112,22 +112,22 @@ def _curve(
     large = moves[_OUTSTANDING] if len(moves) > 2 * _OUTSTANDING else 0
     # Below the dots, so that these can be reached.
     labels = add(plot.root, "g", class_="labels")
-    moved = []
+    labelled = []
     for point, at, value in zip(points, times, values, strict=True):
         if value is None:
             continue
-        step, there = causes.get(point.run), Point(plot.x(at), plot.y(value))
+        step, dot = causes.get(point.run), Point(plot.x(at), plot.y(value))
         delta = (getattr(step, figure.delta) or 0) if step else 0
         title = f"{point.evaluated[:10]}: {figure.words(value)}"
         title += f", {in_words(step)}" if step else ""
         parent = group(plot.root, title, _cause_url(step) if step else None)
         radius = 5 if abs(delta) > large else 2
-        add(parent, "circle", cx=there.x, cy=there.y, r=radius, class_="dot s0")
+        add(parent, "circle", cx=dot.x, cy=dot.y, r=radius, class_="dot s0")
         if step and delta:
-            moved.append((there, step, delta))
-    moved.sort(key=lambda one: -abs(one[2]))
+            labelled.append((dot, step, delta))
+    labelled.sort(key=lambda label: -abs(label[2]))
     most = _LABELS_NARROW if look.narrow else _LABELS
-    _write_labels(labels, plot, corners, moved[:most], figure)
+    _write_labels(labels, plot, corners, labelled[:most], figure)
     return svg(plot.root)
 
 
@@ -135,29 +135,29 @@ def _write_labels(
     parent: Element,
     plot: Plot,
     corners: Sequence[Point],
-    moved: Sequence[tuple[Point, Step, int]],
+    labelled: Sequence[tuple[Point, Step, int]],
     figure: _Figure,
 ) -> None:
     """Write the causes of steps beside their points, where there is room."""
     widest = _WIDEST_NARROW if plot.look.narrow else _WIDEST
     forms = []
-    for _, step, delta in moved:
+    for _, step, delta in labelled:
         text = f"{figure.delta_words(delta)}: {in_few_words(step)}"
         forms.append(list(dict.fromkeys(fitting(text, most) for most in widest)))
     labels = [
         (at, [width(text) for text in texts])
-        for (at, _, _), texts in zip(moved, forms, strict=True)
+        for (at, _, _), texts in zip(labelled, forms, strict=True)
     ]
     places = place(labels, corners, Box(plot.left, plot.top, plot.right, plot.bottom))
-    for (_, step, _), texts, found in zip(moved, forms, places, strict=True):
-        if found is not None:
-            _write_label(parent, found, texts[found.form], step)
+    for (_, step, _), texts, position in zip(labelled, forms, places, strict=True):
+        if position is not None:
+            _write_label(parent, position, texts[position.form], step)
 
 
-def _write_label(parent: Element, found: Place, text: str, step: Step) -> None:
-    box = found.box
-    if found.leader:
-        start, end = found.leader
+def _write_label(parent: Element, position: Place, text: str, step: Step) -> None:
+    box = position.box
+    if position.leader:
+        start, end = position.leader
         add(parent, "path", d=_path((start, end)), class_="leader")
     link = group(parent, in_words(step), _cause_url(step))
     # Fixed to its width, whatever font the browser has.
@@ -199,12 +199,12 @@ def objective_chart(objective: Objective, metric: str, *, look: Look = AUTO) -> 
     radius = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
     for index, line in enumerate(lines):
         colour = SERIES[index % len(SERIES)]
-        drawn = [Point(plot.x(at), plot.y(value)) for at, value in line.corners]
+        points = [Point(plot.x(at), plot.y(value)) for at, value in line.corners]
         parent = group(plot.root, line.name)
         extra = {"stroke_dasharray": line.dashes} if line.dashes else {}
-        add(parent, "path", d=_path(drawn), class_=f"line {colour}", **extra)
+        add(parent, "path", d=_path(points), class_=f"line {colour}", **extra)
         if not line.dashes and len(states) <= _DOTS:
-            for (at, value), point in list(zip(line.corners, drawn, strict=True))[::2]:
+            for (at, value), point in list(zip(line.corners, points, strict=True))[::2]:
                 day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
                 dot = group(plot.root, f"{line.name}, {day}: {measure(metric, value)}")
                 add(dot, "circle", cx=point.x, cy=point.y, r=radius, class_=f"dot {colour}")
@@ -224,10 +224,10 @@ def _image_lines(states: Sequence[State], now: str) -> list[_Line]:
         images.setdefault(state.key, []).append(state)
     alone = len({key.workload for key in images}) == 1
     lines = []
-    for key, found in list(images.items())[:8]:
+    for key, image_states in list(images.items())[:8]:
         corners = [
             (seconds(at), number(state.value))
-            for state in found
+            for state in image_states
             if state.value is not None
             for at in (state.since or now, state.until or now)
         ]
@@ -239,13 +239,13 @@ def _goal_lines(
     states: Sequence[State], images: Sequence[_Line], now: str, metric: str, *, narrow: bool
 ) -> list[_Line]:
     """The lines of the limits and targets in force, and the line to a target with a date."""
-    held = [s for s in states if s.until is None]
-    targets = sorted({(s.target, s.target_by) for s in held if s.target is not None})
+    current = [s for s in states if s.until is None]
+    targets = sorted({(s.target, s.target_by) for s in current if s.target is not None})
     start, end = min((seconds(s.since or now) for s in states), default=0.0), seconds(now)
     last = max([end, *(seconds(by) for _, by in targets if by)])
     lines = [
         _Line(f"Limit {measure(metric, limit)}", ((start, limit), (last, limit)), "8,4")
-        for limit in sorted({only_number(s.limit) or 0 for s in held if s.limit is not None})
+        for limit in sorted({only_number(s.limit) or 0 for s in current if s.limit is not None})
     ]
     first = max((line.corners[0][1] for line in images if line.corners), default=0)
     for target, by in targets:

@@ -27,17 +27,18 @@ def closure_graph(packages: Iterable[ImagePackage], wanted: str, most: int = DRA
     Draws the nearest `most` of them; without `wanted` the requested packages and their
     requirements. A line states the number of packages left out.
     """
-    known = {str(package.nevra): package for package in packages}
-    near = _nearest(known, wanted)
+    by_nevra = {str(package.nevra): package for package in packages}
+    near = _nearest(by_nevra, wanted)
     drawn = dict.fromkeys(near[: max(most, 1)])
     needs: dict[tuple[str, str], list[str]] = {}
     for nevra in drawn:
-        for need in known[nevra].required_by:
+        for need in by_nevra[nevra].required_by:
             source = str(need.nevra)
             if source in drawn and source != nevra:
                 needs.setdefault((source, nevra), []).append(need.capability)
     classes = {
-        nevra: " requested" * known[nevra].requested + " wanted" * (known[nevra].name == wanted)
+        nevra: " requested" * by_nevra[nevra].requested
+        + " wanted" * (by_nevra[nevra].name == wanted)
         for nevra in drawn
     }
     return _draw(classes, needs, len(near))
@@ -62,27 +63,29 @@ def chains_graph(chains: Iterable[Iterable[Edge]], wanted: Iterable[Nevra]) -> s
     for source, target, need in edges:
         if source in classes and target in classes and source != target:
             needs.setdefault((source, target), {})[need] = None
-    return _draw(classes, {edge: list(found) for edge, found in needs.items()}, len(every))
+    return _draw(
+        classes, {edge: list(capabilities) for edge, capabilities in needs.items()}, len(every)
+    )
 
 
-def _nearest(known: Mapping[str, ImagePackage], wanted: str) -> list[str]:
+def _nearest(by_nevra: Mapping[str, ImagePackage], wanted: str) -> list[str]:
     """The packages that lead to `wanted`, or that the requested ones require, nearest first."""
-    near: dict[str, list[str]] = {nevra: [] for nevra in known}
-    for nevra, package in known.items():
+    near: dict[str, list[str]] = {nevra: [] for nevra in by_nevra}
+    for nevra, package in by_nevra.items():
         for need in package.required_by:
             source = str(need.nevra)
             if wanted:
                 near[nevra].append(source)
             elif source in near:
                 near[source].append(nevra)
-    level = [n for n, p in known.items() if (p.name == wanted if wanted else p.requested)]
-    found = dict.fromkeys(level)
+    level = [n for n, p in by_nevra.items() if (p.name == wanted if wanted else p.requested)]
+    nearest = dict.fromkeys(level)
     while level:
         level = list(
-            dict.fromkeys(m for n in level for m in near[n] if m in known and m not in found)
+            dict.fromkeys(m for n in level for m in near[n] if m in by_nevra and m not in nearest)
         )
-        found |= dict.fromkeys(level)
-    return list(found)
+        nearest |= dict.fromkeys(level)
+    return list(nearest)
 
 
 def _draw(classes: Mapping[str, str], needs: Needs, of: int) -> str:
@@ -151,21 +154,21 @@ def _topological(
     nodes: Sequence[str], after: Mapping[str, list[str]], before: Mapping[str, list[str]]
 ) -> list[str]:
     """The nodes in topological order, requiring ones first, except in cycles."""
-    done: dict[str, None] = {}
-    seen: set[str] = set()
+    finished: dict[str, None] = {}
+    visited: set[str] = set()
     for start in sorted(nodes, key=lambda node: bool(before[node])):
-        way = [(start, iter(after[start]))] if start not in seen else []
-        seen.add(start)
+        way = [(start, iter(after[start]))] if start not in visited else []
+        visited.add(start)
         while way:
             node, following = way[-1]
-            target = next((n for n in following if n not in seen), None)
+            target = next((n for n in following if n not in visited), None)
             if target is None:
-                done[node] = None
+                finished[node] = None
                 way.pop()
             else:
-                seen.add(target)
+                visited.add(target)
                 way.append((target, iter(after[target])))
-    return list(done)[::-1]
+    return list(finished)[::-1]
 
 
 def _mean(values: Sequence[float], default: float) -> float:

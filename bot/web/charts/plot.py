@@ -72,11 +72,11 @@ def place(
     A label is a point, and the widths of its text and of its shorter forms, which are used if there
     is no room.
     """
-    taken = _Taken(stairs, [at for at, _ in labels], plot)
-    return [taken.find(at, widths) for at, widths in labels]
+    space = _OccupiedSpace(stairs, [at for at, _ in labels], plot)
+    return [space.find(at, widths) for at, widths in labels]
 
 
-class _Taken:
+class _OccupiedSpace:
     """The occupied shapes of the plot."""
 
     def __init__(self, stairs: Sequence[Point], dots: Sequence[Point], plot: Box) -> None:
@@ -88,17 +88,17 @@ class _Taken:
         for start, end in itertools.pairwise(stairs):
             low, high = sorted((start.y, end.y))
             for column in range(int(min(start.x, end.x)), int(max(start.x, end.x)) + 1):
-                known = self._covered.get(column, (low, high))
-                self._covered[column] = min(low, known[0]), max(high, known[1])
+                covered = self._covered.get(column, (low, high))
+                self._covered[column] = min(low, covered[0]), max(high, covered[1])
 
     def find(self, at: Point, widths: Sequence[float]) -> Place | None:
         """The nearest free place for a label, which is then occupied."""
         for form, room in enumerate(widths):
             for box in self._candidates(at, room):
-                found = Place(box, _leader(at, box), form)
-                if self._free(found, at):
-                    self._places.append(found)
-                    return found
+                position = Place(box, _leader(at, box), form)
+                if self._free(position, at):
+                    self._places.append(position)
+                    return position
         return None
 
     def _candidates(self, at: Point, width: float) -> Iterator[Box]:
@@ -112,16 +112,16 @@ class _Taken:
                 for start in starts:
                     yield Box(start, top, start + width, top + HEIGHT)
 
-    def _free(self, found: Place, at: Point) -> bool:
-        box, leader = found.box, found.leader
+    def _free(self, position: Place, at: Point) -> bool:
+        box, leader = position.box, position.leader
         if not all(map(self._plot.has, (Point(box.left, box.top), Point(box.right, box.bottom)))):
             return False
         if any(box.meets(dot) for dot in self._dots):
             return False
-        for other in self._places:
-            if box.meets(other.box, _AIR) or (other.leader and _crosses(*other.leader, box)):
+        for earlier in self._places:
+            if box.meets(earlier.box, _AIR) or (earlier.leader and _crosses(*earlier.leader, box)):
                 return False
-            if leader and _crosses(*leader, other.box):
+            if leader and _crosses(*leader, earlier.box):
                 return False
         if leader and any(_crosses(*leader, d) for d in self._dots if not d.has(at)):
             return False
@@ -224,8 +224,8 @@ def _marks(low: float, high: float, most: int, *, whole: bool) -> list[float]:
 
 def seconds(text: str) -> float:
     """Seconds since 1970; a date alone is its first second."""
-    found = datetime.fromisoformat(text)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def axis_format(times: Sequence[float]) -> Callable[[float], str]:
@@ -241,8 +241,8 @@ def ticks(times: Sequence[float], *, narrow: bool = False) -> list[float]:
     first, last = min(times), max(times)
     parts = 2 if narrow else 5
     label = axis_format(times)
-    found: dict[str, float] = {}
+    labelled: dict[str, float] = {}
     for part in (0, parts, *range(1, parts)):
         moment = first + (last - first) * part / parts
-        found.setdefault(label(moment), moment)
-    return sorted(found.values())
+        labelled.setdefault(label(moment), moment)
+    return sorted(labelled.values())

@@ -92,20 +92,20 @@ def drawing(look: Look, height: float, width: float | None = None) -> Element:
 
 def add(parent: Element, tag: str, text: str = "", **attributes: str | float) -> Element:
     """Add an element; `class_` and `stroke_width` are `class` and `stroke-width`."""
-    made = SubElement(parent, tag)
+    element = SubElement(parent, tag)
     for name, value in attributes.items():
-        written = value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
-        made.set(name.rstrip("_").replace("_", "-"), written)
+        attribute = value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
+        element.set(name.rstrip("_").replace("_", "-"), attribute)
     if text:
-        made.text = _printable(text)
-    return made
+        element.text = _printable(text)
+    return element
 
 
 def group(parent: Element, title: str, url: str | None = None) -> Element:
     """Add a group with a tooltip; with a `url` it is a link to a page."""
-    made = add(parent, "a", href=url, target="_top") if url else add(parent, "g")
-    add(made, "title", title)
-    return made
+    element = add(parent, "a", href=url, target="_top") if url else add(parent, "g")
+    add(element, "title", title)
+    return element
 
 
 def svg(root: Element) -> str:

@@ -89,12 +89,12 @@ class Archive:
         """The status of every objective, the worst first."""
         number = self.number(date)
         then = self._run_time(date) if number is not None else None
-        found = self.cached(
+        statuses = self.cached(
             ("objective_statuses", number), lambda: objective_statuses(self.history, then, number)
         )
         # A repository may have become private since this was cached.
         shown = {heading.id for heading in self.history.objective_headings(run=number)}
-        return tuple(s for s in found if s.state.objective in shown)
+        return tuple(s for s in statuses if s.state.objective in shown)
 
     def objective_statuses_of(
         self,
@@ -167,12 +167,12 @@ class Archive:
         self, keys: Iterable[ImageKey], window: str, date: str | None = None
     ) -> Mapping[ImageKey, Step]:
         """The largest step of each of some images in a window before a date."""
-        wanted, days, until = tuple(keys), GROWTH_DAYS[window], self._until(date)
-        if not wanted:
+        images, days, until = tuple(keys), GROWTH_DAYS[window], self._until(date)
+        if not images:
             return {}
         return self.cached(
-            ("largest_steps", window, until, wanted),
-            lambda: self.history.largest_steps(wanted, days, until),
+            ("largest_steps", window, until, images),
+            lambda: self.history.largest_steps(images, days, until),
         )
 
     def bends(self, window: str, date: str | None = None) -> Mapping[ImageKey, Sequence[Bend]]:
@@ -187,12 +187,12 @@ class Archive:
 
         Null while this is not computed for more images than a page can wait for, unless `at_once`.
         """
-        every = self.evaluations()
-        if not at_once and len(every) > _AT_ONCE and not self._has("retained"):
+        evaluations = self.evaluations()
+        if not at_once and len(evaluations) > _AT_ONCE and not self._has("retained"):
             return None
 
         def find() -> Mapping[str, Retained]:
-            self._retained = retained_of_images(self.history, every, self._retained)
+            self._retained = retained_of_images(self.history, evaluations, self._retained)
             return retained_sums(self._retained.values())
 
         return self.cached("retained", find)
@@ -209,23 +209,23 @@ class Archive:
         of_workload: dict[str, list[Heading]] = {}
         for heading in headings:
             of_workload.setdefault(heading.workload, []).append(heading)
-        found = {}
+        maintainers = {}
         for image in self.cached("images", self.history.images):
-            own = [image.maintainer] if image.maintainer else []
-            more = (
+            of_image = [image.maintainer] if image.maintainer else []
+            of_objectives = (
                 heading.maintainer
                 for heading in of_workload.get(image.key.workload, ())
                 if heading.maintainer and speaks_of(heading, image.key)
             )
-            found[image.key] = tuple(dict.fromkeys([*own, *more]))
-        return found
+            maintainers[image.key] = tuple(dict.fromkeys([*of_image, *of_objectives]))
+        return maintainers
 
     def worst_outlooks(self, date: str | None = None) -> Mapping[ImageKey, Outlook]:
         """The worst state of the objectives of each image that has any."""
-        found: dict[ImageKey, Outlook] = {}
+        outlooks: dict[ImageKey, Outlook] = {}
         for status in self.objective_statuses(date):
-            found.setdefault(status.state.key, status.outlook)
-        return found
+            outlooks.setdefault(status.state.key, status.outlook)
+        return outlooks
 
     def evaluations(self, date: str | None = None) -> Mapping[ImageKey, Evaluation]:
         """The last evaluation of every image that was described, by key."""
@@ -235,14 +235,14 @@ class Archive:
             lambda: dict(sorted(self.history.latest_evaluations(number).items())),
         )
 
-    def evaluated(self, key: ImageKey, date: str | None) -> Evaluation:
+    def evaluation(self, key: ImageKey, date: str | None) -> Evaluation:
         """An image's evaluation at a time. Raises a 404 if there was none until then."""
         if self.history.image(key) is None:
             raise missing("No image of this address was ever evaluated. /images lists all.")
-        found = self.history.evaluation(key, date)
-        if found is None:
+        evaluation = self.history.evaluation(key, date)
+        if evaluation is None:
             raise missing(f"This image was not evaluated until {date}.")
-        return found
+        return evaluation
 
     def cached(self, name: Hashable, find: Callable[[], _T]) -> _T:
         """The value of `find`, computed once between two runs; the least recently used is
@@ -251,17 +251,17 @@ class Archive:
         with self._lock:
             if state != self._state:
                 self._state, self._known = state, OrderedDict()
-            known = self._known
-            if name in known:
-                known.move_to_end(name)
-                value: _T = known[name]
-                return value
-        found = find()
+            cached = self._known
+            if name in cached:
+                cached.move_to_end(name)
+                cached_value: _T = cached[name]
+                return cached_value
+        value = find()
         with self._lock:
-            known[name] = found
-            while len(known) > _CACHED_VALUES:
-                known.popitem(last=False)
-        return found
+            cached[name] = value
+            while len(cached) > _CACHED_VALUES:
+                cached.popitem(last=False)
+        return value
 
     def _has(self, name: Hashable) -> bool:
         """Return whether a value is cached since the last run."""
@@ -274,10 +274,10 @@ class Archive:
         return (runs[0].id, runs[0].finished) if runs else None
 
     def changes(self, steps: Iterable[Step]) -> dict[int, MergedChange]:
-        """The merged pull requests that steps are attributed to, by number."""
-        wanted = {cause.merged_change for step in steps for cause in step.causes}
-        found = {n: self.history.merged_change(n) for n in wanted if n is not None}
-        return {n: change for n, change in found.items() if change is not None}
+        """The merged changes that steps are attributed to, by number."""
+        numbers = {cause.merged_change for step in steps for cause in step.causes}
+        changes = {n: self.history.merged_change(n) for n in numbers if n is not None}
+        return {n: change for n, change in changes.items() if change is not None}
 
     def warm(self) -> None:
         """Compute the values that all pages need, unless they are cached."""
@@ -343,33 +343,33 @@ class ImageRetained:
 def retained_of_images(
     history: History,
     evaluations: Mapping[ImageKey, Evaluation],
-    known: Mapping[ImageKey, ImageRetained],
+    earlier: Mapping[ImageKey, ImageRetained],
 ) -> dict[ImageKey, ImageRetained]:
     """The bytes that packages retain in each image, in its last solvable state.
 
     `known` ones of the same closure are reused. An image takes some milliseconds.
     """
-    found = {}
+    retained = {}
     for key, evaluation in evaluations.items():
-        before = known.get(key)
-        found[key] = (
+        before = earlier.get(key)
+        retained[key] = (
             before
             if before is not None and before.closure == evaluation.closure
             else ImageRetained(evaluation.closure, _retained(history, key))
         )
-    return found
+    return retained
 
 
 def _retained(history: History, key: ImageKey) -> dict[str, tuple[int, int]]:
     contents = history.contents(key)
-    found: dict[str, tuple[int, int]] = {}
+    retained: dict[str, tuple[int, int]] = {}
     for member, (packages, size) in zip(
         contents.members, leaving(graph_of(contents), contents.members), strict=True
     ):
         # An image may have both architectures of a name; a page shows them in one row each.
-        before = found.get(member.nevra.name, (0, 0))
-        found[member.nevra.name] = (before[0] + packages, before[1] + size)
-    return found
+        before = retained.get(member.nevra.name, (0, 0))
+        retained[member.nevra.name] = (before[0] + packages, before[1] + size)
+    return retained
 
 
 def retained_sums(images: Iterable[ImageRetained]) -> dict[str, Retained]:

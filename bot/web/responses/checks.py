@@ -94,23 +94,28 @@ def checks(archive: Archive, parameters: Parameters) -> PageResponse:
         data = Checks(date, list(page.of(rows)), page.next(len(rows)))
     else:
         most = _ALL if page.limit is None else page.limit
-        found = archive.store.recent_checks(most + 1, offset=page.offset, until=date)
-        following = page.offset + most if len(found) > most else None
-        data = Checks(date, [about_check(check) for check in found[:most]], following)
+        records = archive.store.recent_checks(most + 1, offset=page.offset, until=date)
+        following = page.offset + most if len(records) > most else None
+        data = Checks(date, [about_check(check) for check in records[:most]], following)
     extra = {"page": page, "seen": None}
     return PageResponse("checks.html.j2", data, {"checks": checks_table(data.checks)}, extra)
 
 
 def check(archive: Archive, parameters: Parameters) -> PageResponse:
     """One check. That of a private repository is only for holders of its link."""
-    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
-    stored = None if found.result is None else check_from_json(found.result)
+    record = visible_check(archive.store, parameters.path["id"], parameters.opened_check)
+    stored = None if record.result is None else check_from_json(record.result)
     # The page lists the logs in a table: a report links absolute addresses only.
-    bare = stored and replace(stored, builds=tuple(replace(b, log=None) for b in stored.builds))
-    extra: dict[str, object] = {"report": bare and (lambda: render_check_html(bare)), "seen": None}
-    extra["standing"] = result_words(about_check(found))
-    steps = archive.store.steps(found.id)
-    data = check_data(found, stored, steps)
+    without_logs = stored and replace(
+        stored, builds=tuple(replace(b, log=None) for b in stored.builds)
+    )
+    extra: dict[str, object] = {
+        "report": without_logs and (lambda: render_check_html(without_logs)),
+        "seen": None,
+    }
+    extra["standing"] = result_words(about_check(record))
+    steps = archive.store.steps(record.id)
+    data = check_data(record, stored, steps)
     drawn = furthest(stored.images) if stored else None
     extra["drawn"] = drawn
     tables = {
@@ -145,14 +150,14 @@ def _log_url(log: str | None, check: str, number: int) -> str | None:
     return f"{check_url(check)}/logs/{number}"
 
 
-def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
-    """The check with an id. Raises a 404 if it is unknown, or hidden and not the `opened` one."""
-    found = None
-    if check == opened or not check_is_hidden(store.rows, check):
-        found = store.check(check)
-    if found is None:
+def visible_check(store: Store, check: str, opened_check: str = "") -> CheckRecord:
+    """The check with an id. Raises a 404 if it is unknown, or hidden and not `opened_check`."""
+    record = None
+    if check == opened_check or not check_is_hidden(store.rows, check):
+        record = store.check(check)
+    if record is None:
         raise missing("There is no check of this id.")
-    return found
+    return record
 
 
 def furthest(images: Sequence[ImageResult]) -> ImageResult | None:
@@ -194,7 +199,7 @@ def moved_packages(image: ImageResult) -> list[MovedPackage]:
 
 def about_check(check: CheckRecord) -> CheckAbout:
     """The subject of a check, without its result."""
-    return CheckAbout(**{one.name: getattr(check, one.name) for one in fields(CheckAbout)})
+    return CheckAbout(**{field.name: getattr(check, field.name) for field in fields(CheckAbout)})
 
 
 def checks_table(rows: list[CheckAbout]) -> Table:

@@ -106,17 +106,19 @@ class Architectures:
 def each_architecture(archive: Archive, parameters: Parameters) -> list[OtherArchitecture]:
     """The figures of the image on each of its architectures."""
     key, date = parameters.key, parameters.date
-    archive.evaluated(key, date)
-    known = {*archive.evaluations(date), key}
-    found = []
-    for arch in ordered_architectures(k.arch for k in known if replace(k, arch=key.arch) == key):
+    archive.evaluation(key, date)
+    described = {*archive.evaluations(date), key}
+    rows = []
+    for arch in ordered_architectures(
+        k.arch for k in described if replace(k, arch=key.arch) == key
+    ):
         other = replace(key, arch=arch)
         evaluation = archive.history.evaluation(other, date)
         if evaluation is not None:
             facts = evaluation.facts
             names = ("status", "packages", "installed_size", "download_size", "layer_size")
-            found.append(OtherArchitecture(other, *(getattr(facts, name) for name in names)))
-    return found
+            rows.append(OtherArchitecture(other, *(getattr(facts, name) for name in names)))
+    return rows
 
 
 def ordered_architectures(arches: Iterable[str]) -> list[str]:
@@ -140,9 +142,9 @@ def compare(archive: Archive, parameters: Parameters) -> PageResponse:
         _packages_by_name(archive, key, dates[0]), _packages_by_name(archive, other, dates[1])
     )
     data = Comparison(key, left, right, rows, sum(row.known_delta for row in rows))
-    known = archive.cached("images", archive.history.images)
+    all_images = archive.cached("images", archive.history.images)
     arches = ordered_architectures(
-        i.key.arch for i in known if replace(i.key, arch=key.arch) == key
+        i.key.arch for i in all_images if replace(i.key, arch=key.arch) == key
     )
     extra = {"key": key, "arches": arches, "dates": dates}
     side = Column("Side", name="side", value=lambda row: "Left" if row is left else "Right")
@@ -154,7 +156,7 @@ def compare(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def _side(archive: Archive, key: ImageKey, date: str | None) -> ComparedSide:
-    evaluation = archive.evaluated(key, date)
+    evaluation = archive.evaluation(key, date)
     facts = evaluation.facts
     return ComparedSide(
         key.arch, date, facts.status, evaluation.evaluated, facts.packages, facts.installed_size,
@@ -164,10 +166,10 @@ def _side(archive: Archive, key: ImageKey, date: str | None) -> ComparedSide:
 
 def _packages_by_name(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
     """The packages of each name; most names have one."""
-    found: dict[str, list[Member]] = {}
+    members: dict[str, list[Member]] = {}
     for member in archive.history.contents(key, date, links=False).members:
-        found.setdefault(member.nevra.name, []).append(member)
-    return found
+        members.setdefault(member.nevra.name, []).append(member)
+    return members
 
 
 def _differences(
@@ -210,8 +212,8 @@ def _differences_table(data: Comparison) -> Table:
         Column(names[0], "code", name="from", blank="not there", value=lambda row: row.before),
         Column(names[1], "code", name="to", blank="not there", value=lambda row: row.after),
     )
-    found = columns(Difference, _PACKAGE, "change", "known_delta", *sides)
-    return Table("What differs", found, data.packages)
+    all_columns = columns(Difference, _PACKAGE, "change", "known_delta", *sides)
+    return Table("What differs", all_columns, data.packages)
 
 
 def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -222,16 +224,18 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
     """
     key, date = parameters.key, parameters.date
     sides = each_architecture(archive, parameters)
-    held = {
+    members = {
         side.key.arch: _packages_by_name(archive, side.key, date) if side.status == "ok" else {}
         for side in sides
     }
-    rows = [_everywhere(n, held) for n in sorted({n for names in held.values() for n in names})]
+    rows = [
+        _everywhere(n, members) for n in sorted({n for names in members.values() for n in names})
+    ]
     rows.sort(key=lambda row: (-row.spread, row.name))
-    there = [column for arch in held for column in _arch_columns(arch)]
-    found = columns(PackageEverywhere, _PACKAGE, "spread", *there)
+    columns_of_arches = [column for arch in members for column in _arch_columns(arch)]
+    all_columns = columns(PackageEverywhere, _PACKAGE, "spread", *columns_of_arches)
     tables = {
-        "packages": Table("Packages on each architecture", found, rows, date).first(
+        "packages": Table("Packages on each architecture", all_columns, rows, date).first(
             parameters.page(_SHOWN).limit
         ),
         "architectures": architectures_table(sides, date),
@@ -241,8 +245,8 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
     return PageResponse("architectures.html.j2", data, tables, extra)
 
 
-def _everywhere(name: str, held: dict[str, dict[str, list[Member]]]) -> PackageEverywhere:
-    on = {arch: _package_there(names.get(name)) for arch, names in held.items()}
+def _everywhere(name: str, members: dict[str, dict[str, list[Member]]]) -> PackageEverywhere:
+    on = {arch: _package_there(names.get(name)) for arch, names in members.items()}
     sizes = [there.installed_size or 0 if there else 0 for there in on.values()]
     versions = {there.version if there else None for there in on.values()}
     spread = max(sizes) - min(sizes)
@@ -267,7 +271,7 @@ def _arch_columns(arch: str) -> Iterable[Column]:
 
     def other_version(row: PackageEverywhere) -> str | None:
         there = row.on[arch]
-        several = len({found.version for found in row.on.values() if found}) > 1
+        several = len({package.version for package in row.on.values() if package}) > 1
         return there.version if there and several else None
 
     return (

@@ -54,8 +54,8 @@ class Grid:
 
 def grid(archive: Archive, parameters: Parameters) -> PageResponse:
     """The workloads of a page whose names contain every word of `q`."""
-    date, page, wanted = parameters.date, parameters.page(_PAGE), parameters.text("window")
-    window = wanted if wanted in GROWTH_DAYS else "year"
+    date, page, text = parameters.date, parameters.page(_PAGE), parameters.text("window")
+    window = text if text in GROWTH_DAYS else "year"
     words = parameters.text("q").casefold().split()
     every = archive.evaluations(date)
     families: dict[ImageKey, dict[str, ImageKey]] = {}
@@ -113,11 +113,11 @@ def _curve(cell: Cell, moves: Sequence[Bend]) -> list[Point]:
     size = cell.known_size
     if size is None:
         return []
-    found: list[Point] = []
+    points: list[Point] = []
     for part, delta in reversed(moves):
-        found.append((round((part + 1) / CURVE_PARTS, 3), size))
+        points.append((round((part + 1) / CURVE_PARTS, 3), size))
         size -= delta
-    return [(0.0, size), *reversed(found)]
+    return [(0.0, size), *reversed(points)]
 
 
 def path_of(curve: Sequence[Point]) -> str:

@@ -47,7 +47,7 @@ from bot.web.responses.steps import (
     cause_rows,
     causes_table,
     largest_steps,
-    moved,
+    movement_of,
     step_row,
     steps_table,
 )
@@ -126,14 +126,14 @@ def totals_of(facts: ClosureFacts) -> ImageTotals | None:
 
 def image(archive: Archive, parameters: Parameters) -> PageResponse:
     """One image; `package` of the query highlights one: the chains that lead to it."""
-    key, date, wanted = parameters.key, parameters.date, parameters.text("package")
-    evaluation = archive.evaluated(key, date)
+    key, date, package = parameters.key, parameters.date, parameters.text("package")
+    evaluation = archive.evaluation(key, date)
     contents = archive.history.contents(key, date)
     graph = graph_of(contents)
     history, steps = curve(archive, parameters)
     facts, ok = evaluation.facts, evaluation.facts.status == "ok"
     objectives = status_rows(archive.objective_statuses_of(date, key=key))
-    found = (
+    packages = (
         packages_of(contents, graph, environment_members(archive, key, contents, graph))
         if ok
         else []
@@ -141,14 +141,14 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     surfaces = archive.history.surface_history(key, window(parameters, date), date)
     data = Image(
         key, date, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
-        evaluation.evaluated, totals_of(facts), found if ok else None,
-        highlight(contents, graph, wanted) if wanted else None, history, moved(steps), steps,
-        each_architecture(archive, parameters), objectives,
+        evaluation.evaluated, totals_of(facts), packages if ok else None,
+        highlight(contents, graph, package) if package else None, history, movement_of(steps),
+        steps, each_architecture(archive, parameters), objectives,
         surfaces[-1].surface if surfaces and ok else None, surface_moves(surfaces),
         best_of_image(archive, key) if date is None else [],
     )  # fmt: skip
     shown = parameters.page(_SHOWN).limit
-    by_size = sorted(found, key=lambda p: (-(p.installed_size or 0), str(p.nevra)))
+    by_size = sorted(packages, key=lambda p: (-(p.installed_size or 0), str(p.nevra)))
     newest = [_PointRow(key, point) for point in reversed(history)]
     tables = {
         "packages": Table("Packages", (*PACKAGES, why_column(key)), by_size, date),
@@ -162,16 +162,16 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "objectives": status_table("Objectives", objectives, date, with_image=False),
         "history": Table("Size and packages over time", _HISTORY, newest).first(shown),
     }
-    drawn, of = drawn_of(found, wanted, parameters.number("drawn", DRAWN, MOST))
+    drawn, total = drawn_of(packages, package, parameters.number("drawn", DRAWN, MOST))
     extra = {
         "key": key,
-        "wanted": wanted,
+        "wanted": package,
         "window": parameters.text("window") or "year",
         "windows": tuple(WINDOWS),
         "drawn": drawn,
-        "of": of,
+        "of": total,
         "most": MOST,
-        "held": holding(found),
+        "held": holding(packages),
         "names": sorted({m.nevra.name for m in contents.members}),
         "unsolvable": [] if ok else list(unsolvable_lines(facts)),
     }
@@ -181,7 +181,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
 def curve(archive: Archive, parameters: Parameters) -> tuple[tuple[Point, ...], list[Step]]:
     """An image's points in the requested window, and its steps, the newest first."""
     key, date = parameters.key, parameters.date
-    archive.evaluated(key, date)
+    archive.evaluation(key, date)
     since = window(parameters, date)
     points = archive.history.history(key, since, date)
     steps = archive.history.steps(key, since, date, limit=_STEPS)
@@ -191,14 +191,16 @@ def curve(archive: Archive, parameters: Parameters) -> tuple[tuple[Point, ...], 
 
 def limits(archive: Archive, parameters: Parameters, metric: str) -> list[tuple[str, int]]:
     """The limits and targets of an image's objectives for one metric, each with its name."""
-    found: dict[tuple[str, int], None] = {}
+    bounds_by_name: dict[tuple[str, int], None] = {}
     for status in archive.objective_statuses_of(parameters.date, key=parameters.key):
         state = status.state
         if state.metric != metric:
             continue
         bounds = (("limit", only_number(state.limit)), ("target", state.target))
-        found |= {(f"{status.name}: {what}", n): None for what, n in bounds if n is not None}
-    return list(found)
+        bounds_by_name |= {
+            (f"{status.name}: {what}", n): None for what, n in bounds if n is not None
+        }
+    return list(bounds_by_name)
 
 
 def highlight(contents: Contents, graph: Graph, name: str) -> Highlight | None:

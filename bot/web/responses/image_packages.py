@@ -74,7 +74,7 @@ class ImagePackage:
 def packages(archive: Archive, parameters: Parameters) -> list[ImagePackage]:
     """An image's packages; empty while it cannot be installed."""
     key, date = parameters.key, parameters.date
-    if archive.evaluated(key, date).facts.status != "ok":
+    if archive.evaluation(key, date).facts.status != "ok":
         return []
     contents = archive.history.contents(key, date)
     graph = graph_of(contents)
@@ -85,14 +85,14 @@ def holders(
     archive: Archive, parameters: Parameters
 ) -> tuple[list[ImagePackage], list[int | None], dict[int, str]]:
     """An image's packages, the index of the dominating package of each, and the address of each."""
-    found = packages(archive, parameters)
+    members = packages(archive, parameters)
     key, date = parameters.key, parameters.date
-    above = graph_of(archive.history.contents(key, date)).holders() if found else {}
+    above = graph_of(archive.history.contents(key, date)).holders() if members else {}
     links = {
         place: image_url(key, date=date, package=package.name) + "#closure"
-        for place, package in enumerate(found)
+        for place, package in enumerate(members)
     }
-    return found, [above[place] for place in range(len(found))], links
+    return members, [above[place] for place in range(len(members))], links
 
 
 def environment_members(
@@ -106,15 +106,17 @@ def environment_members(
     image = archive.history.image(key)
     if image is None or image.environment_requests is None:
         return None
-    own = set(image.environment_requests)
-    workload = set(contents.requests) - own
+    environment = set(image.environment_requests)
+    workload = set(contents.requests) - environment
     names = {member.nevra.name for member in contents.members}
     unnamed = not workload <= names | {WEAK}
     roots = {
         place
         for place, member in enumerate(contents.members)
         if member.requested
-        and (member.nevra.name in own or (member.nevra.name not in workload and not unnamed))
+        and (
+            member.nevra.name in environment or (member.nevra.name not in workload and not unnamed)
+        )
     }
     return graph.reached(roots)
 
@@ -127,14 +129,14 @@ def packages_of(
     members = contents.members
     required_by: list[list[RequiredBy]] = [[] for _ in members]
     for link in contents.links:
-        needed = RequiredBy(members[link.source].nevra, link.capability, link.kind)
-        required_by[link.target].append(needed)
+        requirement = RequiredBy(members[link.source].nevra, link.capability, link.kind)
+        required_by[link.target].append(requirement)
     return [
         replace(
-            _package(member, needs, Leaves(*left)),
+            _package(member, needs, Leaves(*leaves)),
             environment=None if environment is None else place in environment,
         )
-        for place, (member, needs, left) in enumerate(
+        for place, (member, needs, leaves) in enumerate(
             zip(members, required_by, leaving(graph, members), strict=True)
         )
     ]
@@ -183,7 +185,7 @@ PACKAGES = columns(
 )  # fmt: skip
 
 
-def holding(found: Sequence[ImagePackage]) -> list[ImagePackage]:
+def holding(members: Sequence[ImagePackage]) -> list[ImagePackage]:
     """The packages not requested by name that hold the most besides themselves."""
-    several = [p for p in found if p.leaves.packages > 1 and not p.requested]
+    several = [p for p in members if p.leaves.packages > 1 and not p.requested]
     return sorted(several, key=lambda p: (-p.leaves.installed_size, p.name))[:_HOLDING]

@@ -128,22 +128,24 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
     """The images that the query selects: names that contain every word of `q`, a state, a
     maintainer, a source of which they have a package."""
     date, page, window = parameters.date, parameters.page(_PAGE), _window(parameters)
-    about = _About(archive.growth(date), archive.maintainers(date), archive.worst_outlooks(date))
-    every = archive.evaluations(date)
-    found = {key: every[key] for key in _selected(archive, parameters, about, every)}
-    folded = _rows_of(found, about)
+    fields = _Fields(archive.growth(date), archive.maintainers(date), archive.worst_outlooks(date))
+    evaluations = archive.evaluations(date)
+    selected = {
+        key: evaluations[key] for key in _selected(archive, parameters, fields, evaluations)
+    }
+    rows = _rows_of(selected, fields)
     order = parameters.order
     if order is not None and order.table in ("", "rows"):
-        folded = ordered(folded, _ROWS, order)
-    shown = _with_causes(archive, page.of(folded), window, date)
+        rows = ordered(rows, _ROWS, order)
+    listed = _with_causes(archive, page.of(rows), window, date)
     data = Images(
-        date, window, len(found), _images_in(found, about, page, order), page.next(len(found)),
-        shown, page.next(len(folded)),
+        date, window, len(selected), _images_in(selected, fields, page, order),
+        page.next(len(selected)), listed, page.next(len(rows)),
     )  # fmt: skip
     cause = replace(_CAUSE, title=f"What moved it most in the {window}")
     tables = {
         "rows": Table(
-            "Images", tuple(cause if c.name == "cause" else c for c in _ROWS), shown, date
+            "Images", tuple(cause if c.name == "cause" else c for c in _ROWS), listed, date
         ),
         "images": Table("Images on each architecture", _IMAGES, data.images, date),
     }
@@ -152,17 +154,17 @@ def images(archive: Archive, parameters: Parameters) -> PageResponse:
     extra = {
         **{name: parameters.text(name) for name in ("q", "status", "maintainer", "source")},
         "page": page,
-        "folded": len(folded),
+        "folded": len(rows),
         "windows": tuple(GROWTH_DAYS),
         "states": STATES,
-        "known_maintainers": sorted({m for names in about.maintainers.values() for m in names}),
+        "known_maintainers": sorted({m for names in fields.maintainers.values() for m in names}),
     }
     return PageResponse("images.html.j2", data, tables, extra)
 
 
 @dataclass(frozen=True, slots=True)
-class _About:
-    """Columns in addition to the evaluations, by image."""
+class _Fields:
+    """The fields of rows that are not of the evaluations, by image."""
 
     growth: Mapping[ImageKey, Growth]
     maintainers: Mapping[ImageKey, tuple[str, ...]]
@@ -172,12 +174,12 @@ class _About:
 def _window(parameters: Parameters) -> str:
     """The window of the causes: `window`, else that by which the rows are sorted, else a month."""
     order = parameters.order
-    wanted = parameters.text("window") or (order.column if order else "")
-    return wanted if wanted in GROWTH_DAYS else "month"
+    window = parameters.text("window") or (order.column if order else "")
+    return window if window in GROWTH_DAYS else "month"
 
 
 def _selected(
-    archive: Archive, parameters: Parameters, about: _About, keys: Iterable[ImageKey]
+    archive: Archive, parameters: Parameters, fields: _Fields, keys: Iterable[ImageKey]
 ) -> Iterable[ImageKey]:
     words, status = parameters.text("q").lower().split(), parameters.text("status")
     maintainer, source = parameters.text("maintainer").casefold(), parameters.text("source")
@@ -185,61 +187,68 @@ def _selected(
     evaluations = archive.evaluations(parameters.date)
     for key in keys:
         names = f"{key.workload} {key.environment} {key.repository} {key.arch}".lower()
-        states = (evaluations[key].facts.status, about.outlooks.get(key))
+        states = (evaluations[key].facts.status, fields.outlooks.get(key))
         if (
             all(word in names for word in words)
             and (status not in STATES or status in states)
             and (holders is None or key in holders)
             and (
                 not maintainer
-                or maintainer in (m.casefold() for m in about.maintainers.get(key, ()))
+                or maintainer in (m.casefold() for m in fields.maintainers.get(key, ()))
             )
         ):
             yield key
 
 
 def _images_in(
-    found: Mapping[ImageKey, Evaluation], about: _About, page: PageRange, order: Order | None
+    evaluations: Mapping[ImageKey, Evaluation],
+    fields: _Fields,
+    page: PageRange,
+    order: Order | None,
 ) -> list[ListedImage]:
     """The images of a page, one for each architecture; all of them are read only to be sorted."""
     if order is not None and order.table == "images":
-        every = [_listed_image(key, evaluation, about) for key, evaluation in found.items()]
-        return list(page.of(ordered(every, _IMAGES, order)))
-    return [_listed_image(key, found[key], about) for key in page.of(list(found))]
+        all_images = [
+            _listed_image(key, evaluation, fields) for key, evaluation in evaluations.items()
+        ]
+        return list(page.of(ordered(all_images, _IMAGES, order)))
+    return [_listed_image(key, evaluations[key], fields) for key in page.of(list(evaluations))]
 
 
-def _listed_image(key: ImageKey, evaluation: Evaluation, about: _About) -> ListedImage:
+def _listed_image(key: ImageKey, evaluation: Evaluation, fields: _Fields) -> ListedImage:
     facts = evaluation.facts
     return ListedImage(
         key, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
-        totals_of(facts), evaluation.evaluated, about.maintainers.get(key, ()),
-        about.growth.get(key, Growth()),
+        totals_of(facts), evaluation.evaluated, fields.maintainers.get(key, ()),
+        fields.growth.get(key, Growth()),
     )  # fmt: skip
 
 
-def _rows_of(found: Mapping[ImageKey, Evaluation], about: _About) -> list[ImageRow]:
+def _rows_of(evaluations: Mapping[ImageKey, Evaluation], fields: _Fields) -> list[ImageRow]:
     families: dict[ImageKey, list[ImageKey]] = {}
-    for key in found:
+    for key in evaluations:
         families.setdefault(replace(key, arch=""), []).append(key)
     rows = []
     for family in families.values():
         arches = ordered_architectures(key.arch for key in family)
         rows += [
-            _row(group, found, about)
-            for group in _groups([replace(family[0], arch=arch) for arch in arches], found)
+            _row(group, evaluations, fields)
+            for group in _groups([replace(family[0], arch=arch) for arch in arches], evaluations)
         ]
     return rows
 
 
-def _groups(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation]) -> list[list[ImageKey]]:
+def _groups(
+    keys: Sequence[ImageKey], evaluations: Mapping[ImageKey, Evaluation]
+) -> list[list[ImageKey]]:
     """The architectures of an image, grouped by state and similar size."""
     groups: list[list[ImageKey]] = []
     for key in keys:
-        facts = found[key].facts
+        facts = evaluations[key].facts
         for group in groups:
-            first = found[group[0]].facts
-            apart = abs((first.known_size or 0) - (facts.known_size or 0))
-            if first.status == facts.status and apart <= _APART * (first.known_size or 0):
+            first = evaluations[group[0]].facts
+            difference = abs((first.known_size or 0) - (facts.known_size or 0))
+            if first.status == facts.status and difference <= _APART * (first.known_size or 0):
                 group.append(key)
                 break
         else:
@@ -247,16 +256,18 @@ def _groups(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation]) -> l
     return groups
 
 
-def _row(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation], about: _About) -> ImageRow:
-    facts = [found[key].facts for key in keys]
-    growths = [about.growth.get(key, Growth()) for key in keys]
+def _row(
+    keys: Sequence[ImageKey], evaluations: Mapping[ImageKey, Evaluation], fields: _Fields
+) -> ImageRow:
+    facts = [evaluations[key].facts for key in keys]
+    growths = [fields.growth.get(key, Growth()) for key in keys]
 
     def largest(name: str) -> int | None:
         return max((v for f in facts if (v := getattr(f, name)) is not None), default=None)
 
     sizes = [f.known_size for f in facts if f.known_size is not None]
-    outlooks = {about.outlooks[key] for key in keys if key in about.outlooks}
-    maintainers = dict.fromkeys(m for key in keys for m in about.maintainers.get(key, ()))
+    outlooks = {fields.outlooks[key] for key in keys if key in fields.outlooks}
+    maintainers = dict.fromkeys(m for key in keys for m in fields.maintainers.get(key, ()))
     return ImageRow(
         keys[0],
         tuple(key.arch for key in keys),
@@ -276,8 +287,8 @@ def _row(keys: Sequence[ImageKey], found: Mapping[ImageKey, Evaluation], about: 
 def _with_causes(
     archive: Archive, rows: Sequence[ImageRow], window: str, date: str | None
 ) -> list[ImageRow]:
-    moved = (row.key for row in rows if getattr(row.growth, window))
-    steps = archive.largest_steps(moved, window, date)
+    moving = (row.key for row in rows if getattr(row.growth, window))
+    steps = archive.largest_steps(moving, window, date)
     changes = archive.changes(steps.values())
     return [
         replace(row, largest_step=step_row(steps[row.key], changes)) if row.key in steps else row

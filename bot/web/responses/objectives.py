@@ -24,7 +24,7 @@ _METRIC = Column("Metric", value=lambda row: metric_words(row.metric))
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MetricRow:
     """One metric of one objective in one image."""
 
     key: ImageKey
@@ -47,7 +47,7 @@ class Measured:
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
-class StatusRow(Measured):
+class StatusRow(MetricRow):
     """The status of a metric, as CONTRACT has it."""
 
     trend_per_week: Annotated[
@@ -90,7 +90,7 @@ class Objectives:
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
-class State(Measured):
+class State(MetricRow):
     """A state of a metric, and the time that it held."""
 
     reason: str
@@ -152,29 +152,29 @@ class Outlooks:
 
 def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
     """All objectives; `outlook` of the query shows those of one state."""
-    wanted, date, page = parameters.text("outlook"), parameters.date, parameters.page(_SHOWN)
-    found = archive.objective_statuses(date)
+    outlook, date, page = parameters.text("outlook"), parameters.date, parameters.page(_SHOWN)
+    statuses = archive.objective_statuses(date)
     headings = archive.history.objective_headings(run=archive.number(date))
-    rows = status_rows(s for s in found if not wanted or s.outlook == wanted)
+    rows = status_rows(s for s in statuses if not outlook or s.outlook == outlook)
     if parameters.order is not None:
         rows = ordered(rows, status_table("", (), date).columns, parameters.order)
-    images: dict[str, list[StatusRow]] = {} if wanted else {h.id: [] for h in headings}
+    images: dict[str, list[StatusRow]] = {} if outlook else {h.id: [] for h in headings}
     for row in rows:
         images.setdefault(row.id, []).append(row)
     names = {heading.id: heading.name for heading in headings}
-    listed = [
+    entries = [
         ObjectiveImages(names[id_], id_, _sorted(images[id_]))
         for id_ in sorted(images, key=lambda id_: (names[id_], id_))
     ]
     extra = {
-        "wanted": wanted,
+        "wanted": outlook,
         "page": page,
         "following": page.next(len(rows)),
         "count": len(rows),
-        "counts": outlooks(found),
+        "counts": outlooks(statuses),
     }
     tables = {"objectives": status_table("Objectives", list(page.of(rows)), date)}
-    return PageResponse("objectives.html.j2", Objectives(date, listed), tables, extra)
+    return PageResponse("objectives.html.j2", Objectives(date, entries), tables, extra)
 
 
 def objective(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -182,14 +182,14 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     date = parameters.date
     heading = heading_of(archive, parameters.path["id"], date)
     id_ = heading.id
-    found = archive.objective_statuses_of(date, objective=id_)
-    rows = status_rows(found)
+    statuses = archive.objective_statuses_of(date, objective=id_)
+    rows = status_rows(statuses)
     states = archive.history.objective_history(id_, since=window(parameters, date), until=date)
-    about = ("name", "description", "maintainer", "workload", "document")
+    names = ("name", "description", "maintainer", "workload", "document")
     data = Objective(
         id_,
         date,
-        **{name: getattr(heading, name) for name in about},
+        **{name: getattr(heading, name) for name in names},
         images=_sorted(rows),
         history=[_state(state) for state in states],
         accepted=[_accepted(a) for a in archive.history.acceptances(id_, until=date)],
@@ -201,9 +201,9 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
         "accepted": Table("Accepted growth", _ACCEPTED, data.accepted, date).first(shown),
         "history": Table("History", _HISTORY, newest, date).first(shown),
     }
-    metrics = [m for m in dict.fromkeys(s.state.metric for s in found) if m in METRICS]
+    metrics = [m for m in dict.fromkeys(s.state.metric for s in statuses) if m in METRICS]
     extra = {
-        "outlook": worst(found),
+        "outlook": worst(statuses),
         "metrics": [(m, METRICS[m]) for m in metrics],
         "window": parameters.text("window") or "year",
         "windows": tuple(WINDOWS),
@@ -222,16 +222,16 @@ def heading_of(archive: Archive, id_: str, date: str | None) -> Heading:
     raise missing(f"No objective has this id{' at that time' if date else ''}.")
 
 
-def outlooks(found: Iterable[ObjectiveStatus]) -> Outlooks:
+def outlooks(statuses: Iterable[ObjectiveStatus]) -> Outlooks:
     """The number of metrics of images in each state."""
-    counts = Counter(objective_status.outlook for objective_status in found)
+    counts = Counter(objective_status.outlook for objective_status in statuses)
     return Outlooks(*(counts[outlook] for outlook in OUTLOOKS))
 
 
-def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
+def worst(statuses: Iterable[ObjectiveStatus]) -> Outlook:
     """The worst of the given states; `unknown` if there is none."""
-    there = {objective_status.outlook for objective_status in found}
-    return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
+    present = {objective_status.outlook for objective_status in statuses}
+    return next((outlook for outlook in OUTLOOKS if outlook in present), "unknown")
 
 
 def _sorted(rows: Iterable[StatusRow]) -> list[StatusRow]:
@@ -239,7 +239,7 @@ def _sorted(rows: Iterable[StatusRow]) -> list[StatusRow]:
 
 
 def _state(state: ObjectiveState) -> State:
-    return State(**{one.name: getattr(state, one.name) for one in fields(State)})
+    return State(**{field.name: getattr(state, field.name) for field in fields(State)})
 
 
 def _accepted(growth: Acceptance) -> Accepted:
@@ -251,9 +251,9 @@ def _accepted(growth: Acceptance) -> Accepted:
     return Accepted(**values, image=growth.key)
 
 
-def status_rows(found: Iterable[ObjectiveStatus]) -> list[NamedStatus]:
+def status_rows(statuses: Iterable[ObjectiveStatus]) -> list[NamedStatus]:
     """Statuses as rows, with the objective's id and name."""
-    return [_status_row(status) for status in found]
+    return [_status_row(status) for status in statuses]
 
 
 def _status_row(status: ObjectiveStatus) -> NamedStatus:
@@ -274,8 +274,8 @@ def status_table(
     with_image: bool = True,
 ) -> Table:
     """Each metric of each image: value, limit, target, trend, state."""
-    found = (*((_NAME,) if named else ()), *(_IMAGE if with_image else ()), *_STATUS)
-    return Table(caption, found, rows, date)
+    all_columns = (*((_NAME,) if named else ()), *(_IMAGE if with_image else ()), *_STATUS)
+    return Table(caption, all_columns, rows, date)
 
 
 def _image_then(row: State, date: str | None) -> str:

@@ -95,26 +95,26 @@ class OpportunityPage:
 
 def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
     """The edits, filtered by state, source, repository, maintainer and workload."""
-    known = Stored(archive.store).all()
-    wanted = {
+    every_edit = Stored(archive.store).all()
+    filters = {
         name: parameters.query.get(name, "")
         for name in ("state", "source", "repository", "maintainer", "workload")
     }
-    if wanted["state"] not in ("", *STATES):
+    if filters["state"] not in ("", *STATES):
         raise missing(f"state can be {', '.join(STATES)}.")
-    fitting = [one for one in known if _fits(one, wanted)]
-    shown = [one for one in fitting if wanted["state"] in ("", one.state)]
+    fitting = [edit for edit in every_edit if _fits(edit, filters)]
+    shown = [edit for edit in fitting if filters["state"] in ("", edit.state)]
     page = parameters.page(_SHOWN, 500)
     end = None if page.limit is None else page.offset + page.limit
-    rows = [_row(one) for one in shown[page.offset : end]]
+    rows = [_row(edit) for edit in shown[page.offset : end]]
     following = end if end is not None and end < len(shown) else None
     data = OpportunityList(rows, following)
-    counts = Counter(one.state for one in fitting)
+    counts = Counter(edit.state for edit in fitting)
     extra = {
         "page": page,
-        "wanted": wanted,
+        "wanted": filters,
         "counts": {state: counts[state] for state in STATES},
-        "filters": _filters(known),
+        "filters": _filters(every_edit),
     }
     tables = {"opportunities": opportunities_table(rows)}
     return PageResponse("opportunities.html.j2", data, tables, extra)
@@ -122,25 +122,25 @@ def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
 
 def opportunity(archive: Archive, parameters: Parameters) -> PageResponse:
     """One edit. Raises a 404 for an unknown id."""
-    wanted = parameters.path["id"]
-    one = next((o for o in Stored(archive.store).all() if o.id == wanted), None)
-    if one is None:
+    id_ = parameters.path["id"]
+    edit = next((o for o in Stored(archive.store).all() if o.id == id_), None)
+    if edit is None:
         raise missing("There is no opportunity of this id.")
-    texts = opportunity_texts(one)
+    texts = opportunity_texts(edit)
     data = OpportunityPage(
-        _row(one),
-        one.change,
-        [to_plain(phrase) for phrase in evidence_phrases(one.change)],
+        _row(edit),
+        edit.change,
+        [to_plain(phrase) for phrase in evidence_phrases(edit.change)],
         [
             SavedImage(i.workload, i.environment, i.arches, i.saves, i.before, i.after)
-            for i in one.images
+            for i in edit.images
         ],
         texts.commit,
         texts.changelog,
         texts.report,
     )
     shown = parameters.page(_SHOWN).limit
-    tables = {"images": _images_table(one.repository, data.images).first(shown)}
+    tables = {"images": _images_table(edit.repository, data.images).first(shown)}
     return PageResponse("opportunity.html.j2", data, tables, {"where": safe_url(data.opportunity)})
 
 
@@ -165,68 +165,68 @@ def opportunities_table(rows: list[OpportunityRow]) -> Table:
 
 def best_of_image(archive: Archive, key: ImageKey) -> list[OpportunityRow]:
     """The open edits that make an image smaller, the largest saving first."""
-    found = [
-        (image.saves, one)
-        for one in Stored(archive.store).all()
-        if one.repository == key.repository and one.state in ("found", "proposed")
-        for image in one.images
+    edits = [
+        (image.saves, edit)
+        for edit in Stored(archive.store).all()
+        if edit.repository == key.repository and edit.state in ("found", "proposed")
+        for image in edit.images
         if (image.workload, image.environment) == (key.workload, key.environment)
     ]
-    return [_row(one) for _, one in sorted(found, key=lambda pair: (-pair[0], pair[1].edit))]
+    return [_row(edit) for _, edit in sorted(edits, key=lambda pair: (-pair[0], pair[1].edit))]
 
 
-def _fits(one: Opportunity, wanted: dict[str, str]) -> bool:
+def _fits(edit: Opportunity, filters: dict[str, str]) -> bool:
     return (
-        wanted["source"] in ("", one.change.source)
-        and wanted["repository"] in ("", one.repository)
-        and (not wanted["maintainer"] or wanted["maintainer"] in one.change.maintainers)
-        and (not wanted["workload"] or wanted["workload"] in {i.workload for i in one.images})
+        filters["source"] in ("", edit.change.source)
+        and filters["repository"] in ("", edit.repository)
+        and (not filters["maintainer"] or filters["maintainer"] in edit.change.maintainers)
+        and (not filters["workload"] or filters["workload"] in {i.workload for i in edit.images})
     )
 
 
-def _filters(known: Sequence[Opportunity]) -> dict[str, list[str]]:
+def _filters(edits: Sequence[Opportunity]) -> dict[str, list[str]]:
     """The values by which a page filters, the most frequent of each kind, sorted."""
     values = {
-        "source": Counter(one.change.source for one in known),
-        "maintainer": Counter(name for one in known for name in one.change.maintainers),
-        "workload": Counter(i.workload for one in known for i in one.images),
+        "source": Counter(edit.change.source for edit in edits),
+        "maintainer": Counter(name for edit in edits for name in edit.change.maintainers),
+        "workload": Counter(i.workload for edit in edits for i in edit.images),
     }
     return {
-        name: sorted(value for value, _ in counted.most_common(_FILTERS))
-        for name, counted in values.items()
-        if len(counted) > 1
+        name: sorted(value for value, _ in counts.most_common(_FILTERS))
+        for name, counts in values.items()
+        if len(counts) > 1
     }
 
 
-def _evidence(found: Evidence) -> str:
-    if found.use or found.integrity is False:
-        return "traces of use" if found.use else "something is missing"
-    if found.use is None:
+def _evidence(evidence: Evidence) -> str:
+    if evidence.use or evidence.integrity is False:
+        return "traces of use" if evidence.use else "something is missing"
+    if evidence.use is None:
         return "not searched"
-    return "no trace of use" if found.looked_into == "files" else "headers alone"
+    return "no trace of use" if evidence.looked_into == "files" else "headers alone"
 
 
-def _row(one: Opportunity) -> OpportunityRow:
-    evidence = _evidence(one.change.evidence)
+def _row(edit: Opportunity) -> OpportunityRow:
+    evidence = _evidence(edit.change.evidence)
     return OpportunityRow(
-        one.id,
-        one.edit,
-        one.change.kind,
-        one.change.to,
-        one.change.source,
-        one.repository,
-        one.saves,
-        len(one.images),
-        one.state,
+        edit.id,
+        edit.edit,
+        edit.change.kind,
+        edit.change.to,
+        edit.change.source,
+        edit.repository,
+        edit.saves,
+        len(edit.images),
+        edit.state,
         evidence,
-        one.change.maintainers,
-        one.saved,
-        one.found,
-        one.changed,
-        one.url or None,
-        one.reason,
-        one.user,
-        one.published,
+        edit.change.maintainers,
+        edit.saved,
+        edit.found,
+        edit.changed,
+        edit.url or None,
+        edit.reason,
+        edit.user,
+        edit.published,
     )
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from bot.model.image import ImageKey, inline
-from bot.store.history.fleet_queries import GROWTH_DAYS, Totals
-from bot.store.history.values import CauseKind, DriftIssue, Run
+from bot.store.history.fleet_queries import GROWTH_DAYS, Contribution, Totals
+from bot.store.history.values import CauseKind, DriftIssue, MergedChange, Run
 from bot.web.addresses import Parameters, image_link
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.checks import CheckAbout, about_check, checks_table
@@ -110,11 +110,11 @@ class Overview:
 def overview(archive: Archive, parameters: Parameters) -> PageResponse:
     """Objectives by state, moves in a window until a date with their causes, newest checks."""
     history, date = archive.history, parameters.date
-    wanted = parameters.text("window")
-    window = wanted if wanted in GROWTH_DAYS else "week"
+    text = parameters.text("window")
+    window = text if text in GROWTH_DAYS else "week"
     run = archive.run(date)
-    found = archive.objective_statuses(date)
-    pressing = status_rows(s for s in found if s.outlook in ("broken", "at risk"))
+    statuses = archive.objective_statuses(date)
+    pressing = status_rows(s for s in statuses if s.outlook in ("broken", "at risk"))
     most = parameters.page(_SHOWN).limit
     every = parameters.whole and parameters.text("table") in ("movers", "causes")
     movers = _movers(archive, date, window, None if every else _SHOWN)
@@ -126,7 +126,7 @@ def overview(archive: Archive, parameters: Parameters) -> PageResponse:
         run,
         age,
         archive.totals(date),
-        outlooks(found),
+        outlooks(statuses),
         pressing[:_SHOWN],
         window,
         movers,
@@ -152,39 +152,26 @@ def _maintainers(archive: Archive, date: str | None) -> list[str]:
 
 
 def _deeds(archive: Archive, window: str, date: str | None) -> list[Deed]:
-    found = []
-    for one in archive.contributions(window, date)[:_DEEDS_MOST]:
-        number = one.merged_change
-        change = archive.history.merged_change(number) if number is not None else None
-        if change is None:
-            found.append(
-                Deed(one.package or "", None, None, one.kind, one.known_delta, one.images, None)
-            )
-        elif change.private:
-            found.append(
-                Deed(
-                    "a private repository", None, None, one.kind, one.known_delta, one.images, None
-                )
-            )
-        else:
-            commit = change.commit_sha[:10] if change.number is None else ""
-            what = (
-                f"{change.repository}@{commit}"
-                if commit
-                else f"{change.repository}#{change.number}"
-            )
-            found.append(
-                Deed(
-                    what,
-                    change.title,
-                    change.author,
-                    one.kind,
-                    one.known_delta,
-                    one.images,
-                    change.url,
-                )
-            )
-    return found
+    deeds = []
+    for contribution in archive.contributions(window, date)[:_DEEDS_MOST]:
+        number = contribution.merged_change
+        change = None if number is None else archive.history.merged_change(number)
+        what, title, author, url = _deed_texts(contribution, change)
+        figures = (contribution.known_delta, contribution.images)
+        deeds.append(Deed(what, title, author, contribution.kind, *figures, url))
+    return deeds
+
+
+def _deed_texts(
+    contribution: Contribution, change: MergedChange | None
+) -> tuple[str, str | None, str | None, str | None]:
+    """The name, title, author and address of a contribution."""
+    if change is None:
+        return contribution.package or "", None, None, None
+    if change.private:
+        return "a private repository", None, None, None
+    name = f"@{change.commit_sha[:10]}" if change.number is None else f"#{change.number}"
+    return f"{change.repository}{name}", change.title, change.author, change.url
 
 
 def _age(run: Run | None) -> int | None:

@@ -101,12 +101,12 @@ def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     exact name comes first, then the largest."""
     query, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
     words = query.lower().split()
-    found = [s for s in archive.spread(date) if _holds(s, words)]
-    found.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
+    spreads = [s for s in archive.spread(date) if _holds(s, words)]
+    spreads.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
     if parameters.order is not None:
-        found = ordered(found, SPREAD, parameters.order)
-    shown = list(page.of(found))
-    data = Packages(date, len(found), shown, page.next(len(found)))
+        spreads = ordered(spreads, SPREAD, parameters.order)
+    shown = list(page.of(spreads))
+    data = Packages(date, len(spreads), shown, page.next(len(spreads)))
     tables = {"packages": Table("Packages", SPREAD, shown, date)}
     return PageResponse("packages.html.j2", data, tables, {"q": query, "page": page})
 
@@ -122,24 +122,24 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
     What would leave is counted without a solver's replacements; `minimize why` has these.
     """
     name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
-    found: Sequence[Usage] = archive.history.usage(name, date)
+    usages: Sequence[Usage] = archive.history.usage(name, date)
     if parameters.order is not None and parameters.order.column in _BY_USAGE:
-        found = ordered(found, (*_images(name), *_USAGE_ORDER), parameters.order)
-    if not found:
+        usages = ordered(usages, (*_images(name), *_USAGE_ORDER), parameters.order)
+    if not usages:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
-    shown = [_usage(archive, usage, date) for usage in page.of(found)]
-    counts = Counter(version(usage.nevra) for usage in found)
+    shown = [_usage(archive, usage, date) for usage in page.of(usages)]
+    counts = Counter(version(usage.nevra) for usage in usages)
     data = PackagePage(
         name,
         date,
-        found[0].source,
-        len(found),
-        sum(usage.installed_size or 0 for usage in found),
-        sum(usage.requested for usage in found),
+        usages[0].source,
+        len(usages),
+        sum(usage.installed_size or 0 for usage in usages),
+        sum(usage.requested for usage in usages),
         _leaves_of_all(archive, name, shown, date),
         [VersionCount(v, n) for v, n in counts.most_common()],
         shown,
-        page.next(len(found)),
+        page.next(len(usages)),
     )
     tables = {
         "images": Table("Images that hold it", (*_images(name), *_USAGE), shown, date),
@@ -156,9 +156,11 @@ def _leaves_of_all(
     if date is None:
         sums = archive.retained()
         return None if sums is None else sums.get(name, Retained())
-    leaves = [one.leaves for one in shown if one.leaves]
+    leaves = [image.leaves for image in shown if image.leaves]
     return Retained(
-        sum(one.packages for one in leaves), sum(one.installed_size for one in leaves), len(leaves)
+        sum(members.packages for members in leaves),
+        sum(one.installed_size for one in leaves),
+        len(leaves),
     )
 
 
@@ -184,11 +186,11 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> PackageInImage:
 
 def ways_of(shown: Iterable[PackageInImage]) -> list[tuple[str, list[PackageInImage]]]:
     """The chains that lead to the package, each with its images, the commonest first."""
-    found: dict[str, list[PackageInImage]] = {}
+    ways: dict[str, list[PackageInImage]] = {}
     for row in shown:
         for way in _why(row) or ["not known: the image cannot be installed now"]:
-            found.setdefault(way, []).append(row)
-    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+            ways.setdefault(way, []).append(row)
+    return sorted(ways.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 
 
 def _why(row: PackageInImage) -> list[str]:
@@ -211,11 +213,11 @@ def _taken_out_by(row: PackageInImage) -> str:
         if row.leaves is None:
             return "not known: the image cannot be installed now"
         return "it is requested" if row.requested else "no few requirements"
-    named = [f"{drop.capability} of {drop.nevra.name}" for drop in drops[:_REQUIREMENTS]]
+    requirements = [f"{drop.capability} of {drop.nevra.name}" for drop in drops[:_REQUIREMENTS]]
     more = len(drops) - _REQUIREMENTS
     if more > 0:
-        return f"{', '.join(named)} and {plural(more, 'more requirement')}"
-    return " and ".join(named)
+        return f"{', '.join(requirements)} and {plural(more, 'more requirement')}"
+    return " and ".join(requirements)
 
 
 def _leaves(name: str) -> Column:
@@ -243,14 +245,14 @@ def used_by_one_rows(packages: Iterable[Usage]) -> list[UsedByOne]:
         name = parse_nevra(usage.nevra).name
         families.setdefault((name, replace(usage.key, arch="")), []).append(usage)
     rows = []
-    for (name, key), found in families.items():
-        sizes = [usage.installed_size for usage in found if usage.installed_size is not None]
-        arches = ordered_architectures(usage.key.arch for usage in found)
+    for (name, key), usages in families.items():
+        sizes = [usage.installed_size for usage in usages if usage.installed_size is not None]
+        arches = ordered_architectures(usage.key.arch for usage in usages)
         rows.append(
             UsedByOne(
-                name, found[0].source, max(sizes, default=None), replace(key, arch=arches[0]),
-                tuple(arches), any(usage.requested for usage in found),
-                min(usage.since for usage in found),
+                name, usages[0].source, max(sizes, default=None), replace(key, arch=arches[0]),
+                tuple(arches), any(usage.requested for usage in usages),
+                min(usage.since for usage in usages),
             )
         )  # fmt: skip
     return sorted(rows, key=lambda row: (-(row.installed_size or 0), row.name))

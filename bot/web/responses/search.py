@@ -37,7 +37,7 @@ def search(archive: Archive, parameters: Parameters) -> PageResponse:
     """Everything whose name contains every word of `q`, in any case; exact names come first."""
     query = parameters.text("q")
     words = query.casefold().split()
-    found: dict[Kind, list[Hit]] = {
+    hits_by_kind: dict[Kind, list[Hit]] = {
         "package": _packages(archive, words),
         "image": _images(archive, words),
         "objective": _objectives(archive, words),
@@ -45,12 +45,14 @@ def search(archive: Archive, parameters: Parameters) -> PageResponse:
     }
     hits = [
         hit
-        for kind in found.values()
+        for kind in hits_by_kind.values()
         for hit in sorted(kind, key=lambda hit: hit.name.casefold() != query.casefold())[
             :_OF_A_KIND
         ]
     ]
-    data = Search(query, {kind: len(some) for kind, some in found.items()}, hits)
+    data = Search(
+        query, {kind: len(hits_of_kind) for kind, hits_of_kind in hits_by_kind.items()}, hits
+    )
     return PageResponse("search.html.j2", data, {"hits": Table("Found", _HITS, hits)})
 
 
@@ -62,41 +64,49 @@ def _matches(words: list[str], *texts: str) -> bool:
 def _packages(archive: Archive, words: list[str]) -> list[Hit]:
     return [
         Hit(
-            "package", one.name, f"from {one.source}, in {one.images} images", package_url(one.name)
+            "package",
+            spread.name,
+            f"from {spread.source}, in {spread.images} images",
+            package_url(spread.name),
         )
-        for one in sorted(archive.spread(), key=lambda s: (-s.images, s.name))
-        if _matches(words, one.name, one.source)
+        for spread in sorted(archive.spread(), key=lambda s: (-s.images, s.name))
+        if _matches(words, spread.name, spread.source)
     ]
 
 
 def _images(archive: Archive, words: list[str]) -> list[Hit]:
     """The images, one for all of its architectures unless a word names one."""
-    found: dict[tuple[str, str, str], Hit] = {}
+    hits: dict[tuple[str, str, str], Hit] = {}
     for key in archive.evaluations():
         if _matches(words, key.workload, key.environment, key.repository, key.arch):
             about = f"{key.environment}, {key.repository}"
             place = (key.workload, key.environment, key.repository)
-            found.setdefault(place, Hit("image", key.workload, about, image_url(key)))
-    return list(found.values())
+            hits.setdefault(place, Hit("image", key.workload, about, image_url(key)))
+    return list(hits.values())
 
 
 def _objectives(archive: Archive, words: list[str]) -> list[Hit]:
     return [
-        Hit("objective", one.name, f"{one.workload}, by {one.maintainer}", objective_url(one.id))
-        for one in archive.history.objective_headings()
-        if _matches(words, one.name, one.workload, one.maintainer)
+        Hit(
+            "objective",
+            heading.name,
+            f"{heading.workload}, by {heading.maintainer}",
+            objective_url(heading.id),
+        )
+        for heading in archive.history.objective_headings()
+        if _matches(words, heading.name, heading.workload, heading.maintainer)
     ]
 
 
 def _checks(archive: Archive, words: list[str]) -> list[Hit]:
     """The newest check of each pull request."""
-    found: dict[str, Hit] = {}
-    for one in archive.store.recent_checks(_CHECKS):
-        name = f"{one.repository}#{one.number}"
-        if _matches(words, name, one.title, one.author):
-            about = f"{one.title}, by {one.author}"
-            found.setdefault(name, Hit("pull request", name, about, check_url(one.id)))
-    return list(found.values())
+    hits: dict[str, Hit] = {}
+    for check in archive.store.recent_checks(_CHECKS):
+        name = f"{check.repository}#{check.number}"
+        if _matches(words, name, check.title, check.author):
+            about = f"{check.title}, by {check.author}"
+            hits.setdefault(name, Hit("pull request", name, about, check_url(check.id)))
+    return list(hits.values())
 
 
 _HITS = columns(Hit, "name", "kind", "about")

@@ -21,6 +21,7 @@ from bot.report.causes import (
 )
 from bot.store.history.values import CauseKind, Change, ClosureFacts, MergedChange
 from bot.store.history.values import Step as HistoryStep
+from bot.store.store import utc_text
 from bot.web.addresses import image_url, package_url
 from bot.web.tables import Column, Row, Table, columns, image_columns
 
@@ -124,7 +125,7 @@ class CauseRow:
 
 
 def step_row(step: HistoryStep, changes: Mapping[int, MergedChange]) -> Step:
-    """A step of history with its causes; `changes` are the pull requests that they name."""
+    """A step of history with its causes; `changes` are the merged changes that they name."""
     return Step(
         step.key, step.run, step.evaluated, step.before, step.after, step.delta,
         step.known_delta, step.packages_delta,
@@ -132,7 +133,7 @@ def step_row(step: HistoryStep, changes: Mapping[int, MergedChange]) -> Step:
     )  # fmt: skip
 
 
-def moved(steps: Sequence[Step]) -> Movement:
+def movement_of(steps: Sequence[Step]) -> Movement:
     """The sum of steps: bytes, packages, their number, and the bytes of each kind of cause."""
     by = dict.fromkeys(_KINDS, 0)
     for step in steps:
@@ -166,13 +167,13 @@ def in_words(step: Step) -> str:
     cause = largest(step)
     if cause is None:
         return "cause not known"
-    together, about = _causes_with(step, cause), cause["cause"]
+    together, blame = _causes_with(step, cause), cause["cause"]
     others = len(step.steps) - len(together)
     more = f", {others} more changed" if others else ""
     if len(together) == 1:
-        return f"{cause['package']} {_change(about)} ({blame_words(about)}){more}"
+        return f"{cause['package']} {_change(blame)} ({blame_words(blame)}){more}"
     first, count = _head(step, cause), len(together) - 1
-    return f"{first} {_change(about)} with {count} more ({blame_words(about)}){more}"
+    return f"{first} {_change(blame)} with {count} more ({blame_words(blame)}){more}"
 
 
 def in_few_words(step: Step) -> str:
@@ -180,15 +181,15 @@ def in_few_words(step: Step) -> str:
     cause = largest(step)
     if cause is None:
         return "cause not known"
-    about, others = cause["cause"], len(step.steps) - 1
-    after = version(about["to"]) if about["change"] == "changed" and not others else None
+    blame, others = cause["cause"], len(step.steps) - 1
+    after = version(blame["to"]) if blame["change"] == "changed" and not others else None
     parts = [_head(step, cause), *([after] if after else [])]
     if others:
         parts.append(f"and {others} more")
-    if about["change"] == "went" and not others:
+    if blame["change"] == "went" and not others:
         parts.append("left")
-    origin = short_blame_words(about)
-    return " ".join(parts) + (f", {origin}" if origin else "")
+    blame_text = short_blame_words(blame)
+    return " ".join(parts) + (f", {blame_text}" if blame_text else "")
 
 
 def _causes_with(step: Step, cause: Any) -> list[Any]:
@@ -201,16 +202,16 @@ def _causes_with(step: Step, cause: Any) -> list[Any]:
 
 def _head(step: Step, cause: Any) -> str:
     """The first package on a cause's chain that came, or went, in the same step."""
-    names = {one["package"] for one in _causes_with(step, cause)}
+    names = {part["package"] for part in _causes_with(step, cause)}
     way = (parse_nevra(edge["to"]).name for edge in cause["cause"]["chain"])
     return next((name for name in way if name in names), str(cause["package"]))
 
 
-def _change(about: Mapping[str, Any]) -> str:
-    before, after = version(about["from"]), version(about["to"])
-    if about["change"] == "changed" and before and after and before != after:
+def _change(blame: Mapping[str, Any]) -> str:
+    before, after = version(blame["from"]), version(blame["to"])
+    if blame["change"] == "changed" and before and after and before != after:
         return f"{before} \N{RIGHTWARDS ARROW} {after}"
-    return change_words(about)
+    return change_words(blame)
 
 
 def at_that_time(row: Row, _date: str | None = None) -> str:
@@ -229,14 +230,13 @@ def _package_then(row: CauseRow, _date: str | None) -> str:
 
 def _package_at(name: str, change: str, evaluated: str) -> str:
     """A package's page at a time when it was present: before the step if it went."""
-    gone = change in ("went", "unsolvable")
-    return package_url(name, date=_before(evaluated) if gone else evaluated)
+    is_gone = change in ("went", "unsolvable")
+    return package_url(name, date=_before(evaluated) if is_gone else evaluated)
 
 
 def _before(evaluated: str) -> str:
     """The time one microsecond before `evaluated`."""
-    then = datetime.fromisoformat(evaluated) - timedelta(microseconds=1)
-    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc_text(datetime.fromisoformat(evaluated) - timedelta(microseconds=1))
 
 
 def step_url(step: Step) -> str | None:
@@ -259,14 +259,14 @@ def origin(step: Step) -> str | None:
     cause = largest(step)
     if cause is None:
         return None
-    blamed, way = _blamed_change(cause["cause"]) or {}, chain_words(cause["cause"]["chain"])
-    title = [f"{blamed['title']}, by {blamed['author']}"] if blamed.get("title") else []
+    change, way = _blamed_change(cause["cause"]) or {}, chain_words(cause["cause"]["chain"])
+    title = [f"{change['title']}, by {change['author']}"] if change.get("title") else []
     return "; ".join(title + ([way] if way else [])) or None
 
 
-def _blamed_change(about: Mapping[str, Any]) -> Any:
+def _blamed_change(blame: Mapping[str, Any]) -> Any:
     """The pull request or the commit of a cause, null if it has neither."""
-    return about["pull_request"] or about.get("commit")
+    return blame["pull_request"] or blame.get("commit")
 
 
 def steps_table(steps: Sequence[Step], caption: str = "Steps and their causes") -> Table:
@@ -280,12 +280,12 @@ def cause_rows(steps: Iterable[Step]) -> list[CauseRow]:
 
 
 def _cause_row(step: Step, cause: Any) -> CauseRow:
-    about = cause["cause"]
+    blame = cause["cause"]
     return CauseRow(
         step.key, step.evaluated, step.known_delta, cause["package"], cause["delta"],
-        about["change"], about["kind"], about["mover"], about["from"], about["to"],
-        blame_words(about), blame_url(about), (_blamed_change(about) or {}).get("author"),
-        chain_words(about["chain"]),
+        blame["change"], blame["kind"], blame["mover"], blame["from"], blame["to"],
+        blame_words(blame), blame_url(blame), (_blamed_change(blame) or {}).get("author"),
+        chain_words(blame["chain"]),
     )  # fmt: skip
 
 

@@ -69,8 +69,8 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
 
     `limit` is for each list.
     """
-    date, wanted = parameters.date, parameters.text("window")
-    window = wanted if wanted in GROWTH_DAYS else "month"
+    date, text = parameters.date, parameters.text("window")
+    window = text if text in GROWTH_DAYS else "month"
     images = archive.cached(
         ("surfaces", window, archive.number(date)), lambda: _rows(archive, window, date)
     )
@@ -134,9 +134,11 @@ def _row(
 ) -> SurfaceRow:
     arches = ordered_architectures(key.arch for key in keys)
     items = all_items(now[key] for key in keys)
-    then = all_items(before[key] for key in keys if key in before)
-    known = all(key in before for key in keys)
-    fixes = [one.advisories.total for key in keys if (one := now[key]).advisories is not None]
+    items_before = all_items(before[key] for key in keys if key in before)
+    is_known = all(key in before for key in keys)
+    fixes = [
+        surface.advisories.total for key in keys if (surface := now[key]).advisories is not None
+    ]
     return SurfaceRow(
         replace(keys[0], arch=arches[0]),
         tuple(arches),
@@ -144,8 +146,8 @@ def _row(
         max(now[key].programs for key in keys),
         max(fixes, default=None),
         tuple(dict.fromkeys(text for key in keys for text in now[key].partial)),
-        moved(then, items) if known else None,
-        moved(items, then) if known else None,
+        new_items(items_before, items) if is_known else None,
+        new_items(items, items_before) if is_known else None,
     )
 
 
@@ -163,8 +165,8 @@ def _kind_column(kind: str) -> Column:
 
 def _image_columns(window: str, images: Sequence[SurfaceRow]) -> tuple[Column, ...]:
     """The columns of kinds that some image has; setuid files always have one."""
-    there = {"setuid", *(k for row in images for k, items in row.items.items() if items)}
-    shown = [kind for kind in KINDS if kind in there]
+    present = {"setuid", *(k for row in images for k, items in row.items.items() if items)}
+    shown = [kind for kind in KINDS if kind in present]
     moves = (
         Column(f"Came in the {window}", name="came", blank="nothing",
                value=lambda row: item_count(row.came),
@@ -213,14 +215,14 @@ class SurfaceMove:
 
 def all_items(surfaces: Iterable[ImageSurface]) -> Items:
     """The items of each kind over some surfaces, sorted."""
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
-    for one in surfaces:
-        for kind, items in found.items():
-            items.update(one.items(kind) or ())
-    return {kind: tuple(sorted(items)) for kind, items in found.items()}
+    items_by_kind: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for surface in surfaces:
+        for kind, names in items_by_kind.items():
+            names.update(surface.items(kind) or ())
+    return {kind: tuple(sorted(names)) for kind, names in items_by_kind.items()}
 
 
-def moved(before: Items, after: Items) -> Items:
+def new_items(before: Items, after: Items) -> Items:
     """The items that `after` has and `before` lacks, without empty kinds."""
     new = {kind: beyond(items, before[kind]) for kind, items in after.items()}
     return {kind: items for kind, items in new.items() if isinstance(items, tuple) and items}
@@ -232,26 +234,26 @@ def item_count(items: Items | None) -> int:
 
 
 def kind_rows(states: Sequence[SurfaceState]) -> list[KindRow]:
-    """Each kind in the last of an image's states, with its changes since the first; empty kinds
-    last."""
+    """Each kind in the last of an image's states, with its changes since the first, without kinds
+    that have no item and had no change."""
     if not states:
         return []
     first, last = states[0].surface, states[-1].surface
     then, now = all_items([first]), all_items([last])
-    came, went = moved(then, now), moved(now, then)
+    came, went = new_items(then, now), new_items(now, then)
     rows = [KindRow(k, last.items(k), came.get(k, ()), went.get(k, ())) for k in KINDS]
     return [row for row in rows if row.items or row.came or row.went or row.items is None]
 
 
 def surface_moves(states: Sequence[SurfaceState]) -> list[SurfaceMove]:
     """The changes of an image's surface, the newest first."""
-    found = []
+    moves = []
     for before, after in pairwise(states):
         then, now = all_items([before.surface]), all_items([after.surface])
-        move = SurfaceMove(after.since, moved(then, now), moved(now, then))
+        move = SurfaceMove(after.since, new_items(then, now), new_items(now, then))
         if move.came or move.went:
-            found.append(move)
-    return found[::-1]
+            moves.append(move)
+    return moves[::-1]
 
 
 def items_words(items: Items | None) -> str:
