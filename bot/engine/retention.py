@@ -41,6 +41,7 @@ LOG = logging.getLogger(__name__)
 EVERY = 3600.0  # seconds between two sweeps
 _DAY = 86_400.0
 _RUNS_AT_ONCE = 200
+Removal = Swept | SweptFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ class Retention:
             self._next = self._clock() + EVERY
             await self.sweep()
 
-    async def sweep(self) -> dict[str, Swept | SweptFiles]:
+    async def sweep(self) -> dict[str, Removal]:
         """Delete all data that exceeds the rules; return what was removed and remains, by kind.
 
         A kind that fails is logged, and the others are still swept.
         """
         needed: frozenset[str] = frozenset()
-        swept: dict[str, Swept | SweptFiles] = {}
+        swept: dict[str, Removal] = {}
         if self._server is not None:
             store = self._server.store
             for kind, work in self._server_kinds(self._server).items():
@@ -135,9 +136,9 @@ class Retention:
 
     async def _sweep_kind(
         self,
-        swept: dict[str, Swept | SweptFiles],
+        swept: dict[str, Removal],
         kind: str,
-        work: Callable[[], Awaitable[Swept | SweptFiles]],
+        work: Callable[[], Awaitable[Removal]],
     ) -> None:
         try:
             result = await work()

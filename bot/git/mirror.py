@@ -32,6 +32,9 @@ _DEPTHS = (50, 400, 4000)
 _FILTER = "--filter=blob:none"
 _OWN_LOCK = "minimize.lock"
 _HALF_PACK_SECONDS = 3600.0
+# Numbers of packs and of loose objects from which they are joined: each fetch makes a pack, and git
+# searches all. The seconds are the time for it.
+_PACKS, _LOOSE, _JOIN_SECONDS = 20, 2000, 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +224,6 @@ def open_mirror(
     return GitMirror(path, True, environment, url, fetch_timeout)
 
 
-# Number of packs from which they are joined: each fetch makes one, and git searches all.
-_PACKS = 20
-_LOOSE = 2000
-_SECONDS = 1800.0
-
-
 @dataclass(frozen=True, slots=True)
 class SweptMirrors:
     """The numbers of removed caches, removed refs and repacked caches, and the bytes left."""
@@ -319,5 +316,5 @@ def _join_packs(mirror: Path) -> int:
         return 0
     environment = git_environment({}, isolated=True, protocols="")
     for command in (["repack", "-a", "-d", "-q"], ["prune-packed", "-q"]):
-        run_git(mirror, command, environment=environment, timeout=_SECONDS)
+        run_git(mirror, command, environment=environment, timeout=_JOIN_SECONDS)
     return 1

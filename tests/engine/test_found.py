@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.engine.missed_events import FoundAction, found_delivery, found_event
-from bot.forge.events import PushEvent, RepositoriesEvent
+from bot.engine.missed_events import FoundAction, comment_delivery, found_delivery, found_event
+from bot.forge.events import CommentEvent, PushEvent, RepositoriesEvent
 from bot.forge.values import (
     ForgeDeniedError,
     ForgeError,
@@ -211,3 +211,22 @@ async def test_a_clock_that_is_set_back_holds_nothing_up(bot, monkeypatch) -> No
     monkeypatch.setattr("bot.store.store.time", Back)
     monkeypatch.setattr(store_deliveries, "time", Back)
     assert await bot.dispatcher.handle_new() == 1
+
+
+SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+
+
+async def test_a_found_command_is_answered_and_its_late_webhook_not_again(bot: Any) -> None:
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    event = CommentEvent(
+        KEY, "41", "maria", "maria", False, "/minimize help", "created", "2026-01-01T00:00:00Z"
+    )
+    bot.store.add_deliveries([comment_delivery(event)])
+    assert await bot.dispatcher.handle_new() == 1
+    await bot.until(lambda: len(bot.forge.answers()) == 1)
+    late = await bot.comment("/minimize help", updated="2026-01-01T00:00:00Z")
+    assert late == ("ignored", "The comment has no new command.")
+    await bot.settled()
+    assert len(bot.forge.answers()) == 1

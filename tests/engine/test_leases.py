@@ -122,10 +122,10 @@ def test_a_lease_says_where_its_process_builds(database: sa.Engine) -> None:
     }
     for each in made.values():
         each.start()
-    assert made["one"].built() == {x86, emulated}
+    assert made["one"].build_places() == {x86, emulated}
     shift(database, 20.0)  # all are lost, but the first
     made["one"].renew()
-    assert made["one"].built() == {x86}
+    assert made["one"].build_places() == {x86}
     for each in made.values():
         each.stop()
 
@@ -140,6 +140,6 @@ def test_leases_of_a_release_before_places_are_read(database: sa.Engine) -> None
         connection.execute(sa.text(f"insert into minimize_leases values {values}"))
     one = Leases(database, "one", "2", builds=(BuildPlace("x86_64"),), renewal=3600.0)
     one.start()
-    assert one.built() == {BuildPlace("x86_64")}
+    assert one.build_places() == {BuildPlace("x86_64")}
     assert one.living() == {"older": "1", "one": "2"}
     one.stop()

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 
 from bot.engine.merged import MergedChanges
+from bot.engine.merged_effects import measured_change
 from bot.forge.values import ForgeFile, ForgeTooLargeError
 from bot.model.image import ImageKey
+from bot.model.result_json import check_to_store
 from bot.store.commands import Commands, Decision
+from bot.store.history.values import MergedChange
+from bot.store.records import CheckRecord
 from bot.store.store import now
 from bot.store.transactions import StoreError
+from tests.report.situations import predicted
 
 MERGED = {"merged": "2026-11-01T10:00:00Z", "merge_sha": "c" * 40, "open": False}
 IMAGE = ImageKey("nginx", "minimal", "demo", "x86_64")
@@ -169,3 +174,28 @@ async def test_the_objectives_of_a_branch_that_nothing_is_built_from_are_not_kep
     assert bot.history.repository_files() == ()
     await merge(bot)
     assert bot.history.merged_changes() == ()
+
+
+@pytest.mark.parametrize(
+    ("workload", "stored"),
+    [
+        ("web/Containerfile", "o/r/web/Containerfile"),
+        ("web/Containerfile:build", "o/r/web/Containerfile:build"),
+        ("nginx", "nginx"),
+    ],
+)
+def test_an_image_of_a_file_has_its_repository_before_its_name(workload: str, stored: str) -> None:
+    found = predicted()
+    images = tuple(
+        replace(image, key=ImageKey(workload, "minimal", "demo", image.key.arch))
+        for image in found.images
+    )
+    result = replace(found, specs=(), sources={}, requests=("web/Containerfile",), images=images)
+    change = MergedChange("gh", "o/r", 7, "t", "ann", "u", "a" * 40, "now", None)
+    check = CheckRecord(
+        id="c", forge="gh", repository="o/r", number=7, head_sha="a" * 40,
+        result=check_to_store(result),
+    )  # fmt: skip
+    measured = measured_change(change, check)
+    assert {effect.key.workload for effect in measured.effects} == {stored}
+    assert dict(measured.sources) == {}

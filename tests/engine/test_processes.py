@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bot.engine import compute_process
 from bot.engine.compute_process import (
     AnswerTooLargeError,
     ComputationError,
+    ComputeProcess,
     ProcessEndedError,
     RunStoppedError,
     is_large,
@@ -30,6 +32,7 @@ from bot.engine.compute_process import (
 from bot.engine.processes import Processes
 from bot.errors import ChangeError, SurroundingsError
 from bot.model.result_json import check_to_json
+from tests.engine.conftest import FakeChecker
 from tests.report.situations import SITUATIONS
 
 MEMORY = 2_000_000_000
@@ -366,3 +369,18 @@ def test_a_start_that_the_forking_server_refuses_is_tried_again(monkeypatch):
     refusals[:] = [ConnectionRefusedError() for _ in range(3)]
     with pytest.raises(compute_process.ProcessEndedError):
         compute_process.start_process(start)
+
+
+def test_a_fork_server_that_is_killed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, killed = forkserver.read_signed, [EOFError("unexpected EOF")]  # type: ignore[attr-defined]
+
+    def read_signed(fd: Any) -> Any:
+        if killed:
+            raise killed.pop()
+        return plain(fd)
+
+    monkeypatch.setattr(forkserver, "read_signed", read_signed)
+    process = ComputeProcess(FakeChecker, "text")
+    assert process.alive
+    assert killed == []
+    process.end(RunStoppedError("over"))

@@ -1,4 +1,5 @@
-"""Pull requests that make an opportunity's edit: proposed, landed when merged, else found again."""
+"""Pull requests that make an opportunity's edit: proposed, landed when merged, else found again;
+and edits that somebody declined, which neither a check nor an answer proposes."""
 
 from __future__ import annotations
 
@@ -7,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from bot.chat.parser import Question
+from bot.chat.questions import ChatFinding
 from bot.engine.events import repositories_changed
 from bot.engine.runs import Runs
+from bot.engine.steps import proposing, without_declined
 from bot.forge.events import RepositoriesEvent
-from bot.model.advice import Change
+from bot.model.advice import Change, ImageAdvice, Plan
+from bot.model.image import ImageKey
 from bot.model.opportunity import MadeEdit, Opportunity, OpportunityImage
 from bot.model.result import CheckResult
+from bot.model.spec import SpecLine
+from bot.model.suggestion import Suggestion
 from bot.store.history.values import MergedChange
 from bot.store.opportunities import DeclinedEdit, Opportunities, Place
 from bot.store.proposals import Proposals
@@ -170,3 +177,39 @@ def test_a_commit_whose_text_names_it_has_landed_unmeasured(bot: Any) -> None:
     assert only(opportunities).state == "found"
     Proposals(bot.store).merged(commit, [only(opportunities).id])
     assert (only(opportunities).state, only(opportunities).saved) == ("landed", None)
+
+
+DECLINED_KEY = ImageKey("web", "minimal", "c9", "x86_64")
+LINES = [SpecLine("tool.spec", n, f"Requires: {name}") for n, name in ((3, "perl"), (4, "lua"))]
+RESULT = CheckResult(
+    base="b",
+    head="h",
+    merge_base="b",
+    specs=("tool.spec",),
+    verdict="success",
+    suggestions=tuple(
+        Suggestion(line, line.text.replace("Requires", "Recommends"), (), (edit,))
+        for line, edit in zip(LINES, ("tool:perl", "tool:lua"), strict=True)
+    ),
+)
+
+
+def plan(*capabilities: str) -> Plan:
+    changes = (Change("weaken", "tool", "tool", name, True, "x") for name in capabilities)
+    return Plan(len(capabilities), 1, 1, True, 1, (), (), tuple(changes))
+
+
+def test_a_declined_suggestion_is_left_out_of_a_result() -> None:
+    found = without_declined(RESULT, ("tool:perl",))
+    assert [one.spec.text for one in found.suggestions] == ["Requires: lua"]
+    assert without_declined(RESULT, ()) == RESULT
+    beside = replace(RESULT, suggestions=(), spec_edits=RESULT.suggestions)
+    left = without_declined(beside, ("tool:perl",)).spec_edits
+    assert [one.spec.text for one in left] == ["Requires: lua"]
+
+
+def test_a_plan_with_a_declined_edit_is_left_out_of_an_answer() -> None:
+    advice = ImageAdvice(DECLINED_KEY, "ok", plans=(plan("perl"), plan("lua", "perl"), plan("lua")))
+    finding = ChatFinding(Question("advise", "/minimize advise"), RESULT, advices=(advice,))
+    (found,) = proposing(finding, ("tool:perl",)).advices
+    assert found.plans == (plan("lua"),)

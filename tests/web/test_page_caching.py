@@ -1,7 +1,15 @@
-"""Caching by browsers."""
+"""Caching by browsers, and of the bytes that packages retain over all images."""
 
 import hashlib
 import re
+from collections.abc import Iterator
+
+import pytest
+
+from bot.store.history.history import History, open_history
+from bot.web.responses import archive as module
+from bot.web.responses.archive import Archive, retained_of_images
+from tests.web.seeded import seed
 
 LASTING = re.compile(r"/static/minimize\.[0-9a-f]{12}\.css")
 
@@ -50,3 +58,34 @@ async def test_a_page_that_did_not_change_is_not_sent_again(client) -> None:
 async def test_what_is_true_for_a_moment_and_errors_are_not_kept(client) -> None:
     for path in ("/health/live", "/health/ready", "/metrics", "/nowhere", "/api/nowhere"):
         assert (await client.get(path))[2]["Cache-Control"] == "no-store", path
+
+
+@pytest.fixture
+def history(tmp_path) -> Iterator[History]:
+    opened = open_history(tmp_path)
+    seed(opened, days=5)
+    yield opened
+    opened.close()
+    opened.store.close()
+
+
+def test_many_images_are_computed_beside_the_pages_and_not_by_them(history, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 3)
+    archive = Archive(history.store, history)
+    assert archive.retained() is None
+    archive.warm()
+    found = archive.retained()
+    assert found is not None and found["glibc"].images == 16
+
+
+def test_only_images_whose_closure_changed_are_computed_again(history, monkeypatch) -> None:
+    every = history.latest_evaluations()
+    first = retained_of_images(history, every, {})
+    assert set(first) == set(every)
+    read = []
+    contents = history.contents
+    monkeypatch.setattr(history, "contents", lambda key: read.append(key) or contents(key))
+    moved = next(iter(first))
+    known = {key: one for key, one in first.items() if key != moved}
+    assert retained_of_images(history, every, known) == first
+    assert read == [moved]

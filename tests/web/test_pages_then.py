@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.web.charts.graph import closure_graph, drawn_of
-from bot.web.responses.steps import moved
+from bot.web.responses.steps import movement_of
 from tests.web.rows import cause, package, step
 from tests.web.sites import NGINX, prepare, serving
 
@@ -85,7 +85,7 @@ def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
         step(1, cause("a", 7, kind="pull request"), delta=7, packages_delta=1),
         step(2, cause("b", -5), delta=-2, packages_delta=None),
     ]
-    answer = moved(steps)
+    answer = movement_of(steps)
     assert (answer.known_delta, answer.packages_delta, answer.steps) == (5, 1, 2)
     assert answer.by["pull request"] == 7
     assert sum(answer.by.values()) == 5  # what no cause explains is not known

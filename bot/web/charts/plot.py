@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from bot.web.charts.svg import TEXT, Look, add, drawing, width
 
@@ -21,16 +21,14 @@ _SHIFTS = 9
 HEIGHT = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A position in the plot."""
 
     x: float
     y: float
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle."""
 
     left: float
@@ -52,8 +50,7 @@ class Box:
         return self.left <= point.x <= self.right and self.top <= point.y <= self.bottom
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The box of a label, and the leader line to it, if it is not beside its point.
 
     `form` is the index of its width.

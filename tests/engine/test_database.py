@@ -1,4 +1,4 @@
-"""A server that starts together with its database waits for it."""
+"""The engine's database: a server waits for it, and its statements have few texts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.engine import database
+from bot.engine.engine import even_batches
 from bot.errors import SurroundingsError
 
 URL = "postgresql://nobody@127.0.0.1:1/none"
@@ -44,3 +47,11 @@ def test_one_that_does_not_come_is_an_error_with_its_reason() -> None:
     with pytest.raises(SurroundingsError, match="does not answer: ") as found:
         database.wait_for_database(URL, seconds=0.0, pause=0.0)
     assert "engine.database" in (found.value.hint or "")
+
+
+@given(st.integers(0, 1000))
+def test_all_ids_are_there_in_lists_of_few_lengths(count: int) -> None:
+    ids = [str(number) for number in range(count)]
+    batches = list(even_batches(ids))
+    assert {len(one) for one in batches} <= {3, 30, 300}
+    assert {each for one in batches for each in one} == set(ids)
