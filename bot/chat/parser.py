@@ -293,7 +293,7 @@ def _take_options(
 def _no_choice(option: Option, value: str) -> Phrase:
     return say.no_choice(
         option=option.flag,
-        choices=", ".join([*option.choices[:4], "..."]),
+        choices=", ".join((*option.choices[:4], *("..." for _ in option.choices[4:5]))),
         value=value,
         near=_nearest(value, option.choices),
     )

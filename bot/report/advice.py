@@ -247,14 +247,19 @@ def opportunity_texts(one: Opportunity) -> OpportunityTexts:
     body = textwrap.fill(
         " ".join(map(to_plain, (*_effect(one), *evidence_phrases(one.change)))), _WIDTH
     )
-    what = to_plain(say.edit_write(to=one.change.to, package=one.change.package))
+    package, to = one.change.package, one.change.to
+    if one.change.kind == "split":
+        lines = "\n".join(visible(line, _LONGEST) for line in to.splitlines())
+        what = f"{to_plain(say.edit_write_lines(package=package))}\n\n{lines}\n"
+    else:
+        what = textwrap.fill(to_plain(say.edit_write(to=to, package=package)), _WIDTH)
     question = to_plain(say.edit_report(subject=subject))
     # A pull request or commit with this line is recognised as making the edit.
     named = to_plain(say.edit_named(id=one.id))
     return OpportunityTexts(
         f"{subject}\n\n{body}\n\n{named}\n",
         to_plain(say.edit_changelog(subject=subject)),
-        f"{question}\n\n{textwrap.fill(what, _WIDTH)}\n{body}\n\n{named}\n",
+        f"{question}\n\n{what}\n{body}\n\n{named}\n",
     )
 
 

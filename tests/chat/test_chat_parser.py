@@ -199,6 +199,7 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
         ("/minimize allow", "SHA is missing."),
         ("/minimize allow abc now", "The word `now` is one too many."),
         ("/minimize cancel --force", "There is no option `--force`."),
+        ("/minimize advise --edits 99", "--edits is one of 0, 1, 2, 3, not `99`."),
     ],
 )
 def test_what_is_not_understood_says_which_word(line: str, parsed: str) -> None:

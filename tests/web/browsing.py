@@ -23,6 +23,11 @@ WIDTHS = (360, 768, 1600)
 SEEN = ((360, "dark"), (768, "light"), (1600, "dark"))
 UNSEEN = tuple((w, t) for w in WIDTHS for t in THEMES if (w, t) not in SEEN)
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# The names of the charts that are not seen once.
+CHARTS = """[...document.querySelectorAll('figure:has(object)')]
+    .filter(f => f.checkVisibility()
+      && [...f.querySelectorAll('object')].filter(o => o.checkVisibility()).length != 1)
+    .map(f => f.textContent)"""
 # Controls that can be reached: shown, and not taken out of the order. Charts are; their tables lead
 # to the same places.
 CONTROLS = """[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
@@ -81,6 +86,7 @@ async def look_at(
         found = await Axe().run(page, options={"iframes": False})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
         assert await page.evaluate(WIDER) <= 0, name
+        assert await page.evaluate(CHARTS) == [], name
     assert {url for url in requested if not url.startswith(f"{base}/")} == set()
     await context.close()
 

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bot.model.advice import Change, Evidence
 from bot.model.opportunity import Opportunity, OpportunityImage
 from bot.report.advice import opportunity_texts
+from bot.store.history.history import open_history
 from bot.store.opportunities import Opportunities, Place
 from bot.store.store import open_store
 from tests.web.sites import application, prepare
@@ -30,8 +31,6 @@ EDITS = (
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Any]:
-    from bot.store.history.history import open_history
-
     folder = prepare(tmp_path, days=3)
     history = open_history(folder / "data")
     opportunities = Opportunities(history.store)
@@ -40,6 +39,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Any]:
         db.execute("delete from opportunities")
     place = Place("reference", "nginx", "minimal")
     found = [(c, OpportunityImage("nginx", "minimal", ARCHES, c.saves)) for c in EDITS]
+    best_before = Change("weaken", "nginx", "nginx", "dash", True, "Recommends: dash", 1)
+    earlier = [(best_before, OpportunityImage("nginx", "minimal", ARCHES, 1))]
+    opportunities.record(place, "w", earlier)
     opportunities.record(place, "x", found)
     opportunities.record(
         Place("reference", "git", "minimal"),
@@ -73,6 +75,24 @@ async def test_those_that_save_most_come_first_and_links_filter_them(site: Any) 
     assert 'href="/opportunities?state=found"' in text
     assert "<script>" not in text and HOSTILE not in text
     assert "Saved when it landed" not in text  # none did
+
+
+async def test_the_lines_of_a_split_are_on_its_page_alone(tmp_path: Path, site: Any) -> None:
+    lines = "%package -n python3-tk\n%files -n python3-tk\n/usr/lib64/_tkinter.so"
+    split = Change("split", "python3", "python3", "libtk.so", False, lines, 3)
+    history = open_history(tmp_path / "data")
+    found = [(split, OpportunityImage("python", "minimal", ARCHES, 3))]
+    Opportunities(history.store).record(Place("reference", "python", "minimal"), "x", found)
+    history.close()
+    history.store.close()
+    listed = await (await site.get("/opportunities")).text()
+    assert "a subpackage" in listed
+    assert "_tkinter" not in listed
+    (row,) = (await (await site.get("/api/opportunities?source=python3")).json())["opportunities"]
+    assert row["to"] == lines
+    page = await (await site.get(f"/opportunities/{row['id']}")).text()
+    assert page.count("_tkinter") == 1
+    assert f"\n{lines}\n" in page
 
 
 async def test_one_edit_has_its_evidence_its_images_and_texts_to_copy(site: Any) -> None:

@@ -33,7 +33,7 @@ class OpportunityRow:
     id: str
     edit: Annotated[
         str,
-        Column("Edit", link=lambda row, _: f"/opportunities/{row.id}", also=lambda row: row.to),
+        Column("Edit", link=lambda row, _: f"/opportunities/{row.id}", also=lambda row: row.short),
     ]
     kind: Annotated[str, Column("Kind", wide=True)]
     to: Annotated[str, Column("To write", only="csv")]
@@ -56,6 +56,11 @@ class OpportunityRow:
     reason: Annotated[str, Column("Reason", only="csv")]
     user: Annotated[str, Column("Declined by", only="csv")]
     published: Annotated[bool, Column("Published", only="csv")]
+
+    @property
+    def short(self) -> str:
+        """The text to write, of a split no more than that: its lines are on the edit's page."""
+        return "a subpackage" if self.kind == "split" else self.to
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,11 @@ class OpportunityPage:
 
 
 def opportunities(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The edits, filtered by state, source, repository, maintainer and workload."""
-    every_edit = Stored(archive.store).all()
+    """The edits, filtered by state, source, repository, maintainer and workload.
+
+    A found one that makes no image smaller today (another edit saves more there now) is left out.
+    """
+    every_edit = [one for one in Stored(archive.store).all() if one.images or one.state != "found"]
     filters = {
         name: parameters.query.get(name, "")
         for name in ("state", "source", "repository", "maintainer", "workload")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from bot.report.sizes import plural
 from bot.web.addresses import Parameters, check_url, image_url, objective_url, package_url
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.tables import Column, Table, columns
@@ -66,7 +67,7 @@ def _packages(archive: Archive, words: list[str]) -> list[Hit]:
         Hit(
             "package",
             spread.name,
-            f"from {spread.source}, in {spread.images} images",
+            f"from {spread.source}, in {plural(spread.images, 'image')}",
             package_url(spread.name),
         )
         for spread in sorted(archive.spread(), key=lambda s: (-s.images, s.name))
