@@ -28,8 +28,7 @@ from bot.model.architecture import native_arches
 from bot.model.capability import is_rich, parse_rich
 from bot.model.nevra import Nevra
 
-_BOTH = 0  # before and after libsolv's prereq marker
-_BEHIND = 1
+_BOTH, _BEHIND = 0, 1  # before and after libsolv's prereq marker, or after it alone
 # Sources of the crypto policy, of the base directories and links, and of the accounts.
 _FOUNDATIONS = ("crypto-policies", "filesystem", "basesystem", "setup")
 
@@ -146,8 +145,7 @@ class _Reach:
         # The plain solver may install what nothing needs.
         todo = [*sorted(self._now), *_positive(jobs), *also]
         while todo:
-            number = todo.pop()
-            if number in found:
+            if (number := todo.pop()) in found:
                 continue
             found[number] = None
             for need in self._needs(number):
@@ -168,6 +166,11 @@ class _Reach:
     def _foreign(self, solvable: Any) -> bool:
         return solvable.arch not in self._native
 
+    def _near(self, solvable: Any) -> bool:
+        """Return whether a package is native, or one of its architecture is in today's image."""
+        known = (solvable.nameid, solvable.archid) in self._now_foreign
+        return known or not self._foreign(solvable)
+
     def _tier(self, name: int) -> Mapping[int, bool]:
         """Return the eligible packages of a name (libsolv's id); true marks the second tier."""
         found = self._tiers.get(name)
@@ -182,18 +185,23 @@ class _Reach:
         tiers: dict[int, bool] = {}
         for group in (native, *_by_arch(foreign)):
             first = set(_best(group, self._now))
-            gone = self._obsolete(first)
+            gone = self._obsolete(first, group)
             for solvable in group:
                 number = solvable.id
                 if not gone or number in self._now:
                     tiers[number] = number not in first
         return tiers
 
-    def _obsolete(self, first: Collection[int]) -> bool:
-        """Return whether the best version of another name obsoletes the best version of a name."""
+    def _obsolete(self, first: Collection[int], group: Sequence[Any]) -> bool:
+        """Return whether the best version of another name obsoletes the best version of a name.
+
+        Foreign packages count where today's image has them, or for others of their architecture.
+        """
         for number in self._overlays.obsoleters(sorted(first)):
             solvable = self._solvable(number)
             if any(solvable.nameid == self._solvable(n).nameid for n in first):
+                continue
+            if not self._near(solvable) and all(solvable.archid != s.archid for s in group):
                 continue
             versions = self._versions(solvable.nameid)
             alike = [s for s in versions if self._foreign(s) == self._foreign(solvable)]
@@ -210,28 +218,22 @@ class _Reach:
 
     def _eligible(self, ids: Iterable[int]) -> tuple[int, ...]:
         """Return those of `ids` that may be installed; foreign ones only if there is no other."""
-        chosen, foreign, native = set(), set(), False
+        near: dict[bool, set[int]] = {True: set(), False: set()}
+        native = False
         for number in ids:
             solvable = self._solvable(number)
             second = self._tier(solvable.nameid).get(number)
             if second is None:
                 continue
-            own = not self._foreign(solvable)
-            native = native or own
-            if second and not self._with_second and number not in self._now:
-                continue
-            if own or (solvable.nameid, solvable.archid) in self._now_foreign:
-                chosen.add(number)
-            else:
-                foreign.add(number)
-        return tuple(sorted(chosen if native else chosen | foreign))
+            native = native or not self._foreign(solvable)
+            if not second or self._with_second or number in self._now:
+                near[self._near(solvable)].add(number)
+        return tuple(sorted(near[True] if native else near[True] | near[False]))
 
     def _providers(self, dependency: int) -> tuple[int, ...]:
-        found = self._chosen.get(dependency)
-        if found is None:
-            found = self._eligible(self._overlays.providers(dependency))
-            self._chosen[dependency] = found
-        return found
+        if dependency not in self._chosen:
+            self._chosen[dependency] = self._eligible(self._overlays.providers(dependency))
+        return self._chosen[dependency]
 
     def _providing(self, capability: str) -> tuple[int, ...]:
         return self._eligible(self._all_providing(capability))
@@ -241,8 +243,7 @@ class _Reach:
         return self._overlays.providers(number) if number else ()
 
     def _is_identity(self, number: int) -> bool:
-        """Return whether a package is a kernel, or of the source of `system-release` or of one of
-        _FOUNDATIONS; such packages are never swapped."""
+        """Return whether a package is a kernel, a release package or of _FOUNDATIONS."""
         kernel = any(number in self._providers_of(name) for name in INSTALL_ONLY)
         return kernel or source_of(self._solvable(number)) in self._identity_sources
 

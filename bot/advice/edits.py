@@ -104,14 +104,16 @@ def edits_of_requests(
 ) -> tuple[Edit, ...]:
     """Return the requests for another package of the same source in the place of one in `requests`.
 
-    `able` are, for each architecture, the candidates that have a program that the image is for.
+    `able` are, for each architecture, the candidates that have a program that the image is for. A
+    package without such a program is requested for something else (`rsyslog-gnutls`), unless it is
+    the main package of its source (`git`).
     """
     found: dict[str, tuple[str, set[str]]] = {}
     for image, programs in zip(images, able, strict=True):
         for number in image.now - image.fixed:
             own = image.packages[number]
             name = own.nevra.name
-            if name in requests:
+            if name in requests and (number in programs or name == own.source):
                 same = (n for n in programs if image.packages[n].source == own.source)
                 names = {image.packages[n].nevra.name for n in same} - {name}
                 found[name] = own.source, found.get(name, ("", names))[1] & names

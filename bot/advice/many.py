@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MANY = 16
 _KIND = "advice"
 # To be raised with every change that makes other answers for the same images.
-_FORMAT = 4
+_FORMAT = 5
 Group = tuple[Job, ...]
 T = TypeVar("T")
 Answers = list[tuple[ImageAdvice, ...]]

@@ -208,8 +208,8 @@ def _most_saved(advice: ImageAdvice, edits: int) -> int:
     """Return an upper bound of the bytes that so many edits save beyond the smallest image."""
     if advice.smallest is None or advice.smallest.installed_size is None or not advice.plans:
         return 0
-    bounds = [plan.bound for plan in advice.plans[:edits]]
-    return max(0, advice.smallest.installed_size - min(bounds))
+    bounds = (plan.bound for plan in advice.plans if plan.edits <= edits)
+    return max(0, advice.smallest.installed_size - min(bounds, default=advice.smallest.bound))
 
 
 def _totals(edits: Iterable[OverallEdit], names: NamesOf) -> tuple[OverallTotal, ...]:

@@ -40,7 +40,9 @@ class Proposal:
 def proposals(
     opened: Sequence[Opened], model: Model, edits: int, left: Callable[[], float]
 ) -> Iterator[Proposal]:
-    """Yield the best proposal of each number of edits, while more of them save more.
+    """Yield the best proposal of each number of edits that saves more than fewer edits do.
+
+    One edit may save nothing, and two much: two packages that require the same.
 
     `left` returns the seconds that are left for computing.
     """
@@ -52,7 +54,7 @@ def proposals(
     for count in range(1, edits + 1):
         found = _proposal(opened, model, count, best, refused, left)
         if found is None:
-            return
+            continue
         best = found.answer
         for edit in best.edits:
             if edit not in alone:

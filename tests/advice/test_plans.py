@@ -84,6 +84,15 @@ def test_another_package_of_the_source_that_has_the_programs_is_requested(tiny):
     assert (plan.changes[0].to, plan.installed_size, plan.proved) == ("web-core", 2000, True)
 
 
+def test_a_requested_library_or_plugin_is_not_replaced_by_the_program_of_its_source(tiny):
+    base = web(tiny, requires=["web-core = 1-1"], pre=[])
+    needs = ["web-core = 1-1", "manager"]
+    base.package("web-tls-0:1-1.x86_64", source="web-1-1", requires=needs, size=7000)
+    pool = tiny.pool(base)
+    assert [changes(p) for p in plans(pool, "web-tls")] == [[("weaken", "web-tls", "manager")]]
+    assert changes(plans(pool, "web")[0]) == [("request", "web", "web")]
+
+
 def test_what_only_scriptlets_require_becomes_an_order(tiny):
     (plan,) = plans(tiny.pool(web(tiny, files=["/usr/bin/web-upgrade"])), "web")
     assert changes(plan) == [("order", "web", "manager")]
@@ -159,6 +168,16 @@ def test_one_edit_is_all_versions_of_one_name(tiny):
     first, second = plans(tiny.pool(base), "app", edits=3)
     assert changes(first) == [("weaken", "app", "lib")]
     assert changes(second) == [("weaken", "app", "lib"), ("weaken", "app", "other")]
+
+
+def test_two_edits_may_save_what_neither_saves_alone(tiny):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["tool", "manager"], files=["/usr/bin/app"])
+    base.package("tool-0:1-1.x86_64", requires=["manager"], files=["/usr/bin/tool"])
+    base.package("manager-0:1-1.x86_64", size=9000)
+    (plan,) = plans(tiny.pool(base), "app", edits=3)
+    assert changes(plan) == [("weaken", "app", "manager"), ("weaken", "tool", "manager")]
+    assert (plan.edits, plan.installed_size, plan.proved) == (2, 2000, True)
 
 
 def test_a_plan_has_the_swaps_of_the_smallest_image(tiny):

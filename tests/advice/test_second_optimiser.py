@@ -18,6 +18,7 @@ from bot.closure.pool import Pool, open_pool
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot
+from tests.advice.second_model import exact_optimiser
 from tests.closure.conftest import request
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -35,16 +36,6 @@ def pool(tmp_path_factory) -> Pool:
         "d", "D", "", "", "9", ("x86_64",), sources, module_platform="platform:el9"
     )
     return open_pool(open_snapshot(document, "x86_64", cache), cache)
-
-
-def exact_optimiser() -> highspy.Highs:
-    """HiGHS without a tolerance that a byte of an image passes."""
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 0.5)
-    solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
-    return solver
 
 
 def constrain(solver: highspy.Highs, candidates: Candidates, inside: Mapping[int, Any]) -> None:

@@ -230,6 +230,17 @@ def test_a_repository_of_a_worse_priority_and_excludes_do_not_count(tiny):
     assert advice(tiny.pool(base, more), "app").smallest.installed_size == 16_000
 
 
+@pytest.mark.parametrize(("arch", "taken"), [("i686", "small"), ("x86_64", "large")])
+def test_what_only_a_foreign_package_obsoletes_counts(tiny, arch, taken):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["lib"])
+    base.package("large-0:1-1.x86_64", size=9000, provides=["lib"])
+    base.package("small-0:1-1.x86_64", size=100, provides=["lib"])
+    base.package(f"new-0:1-1.{arch}", obsoletes=["small"])
+    found = advice(tiny.pool(base), "app").smallest
+    assert found.installed_size == {"small": 1100, "large": 10_000}[taken]
+
+
 def test_what_another_candidate_obsoletes_does_not_count(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["lib"])
