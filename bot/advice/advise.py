@@ -11,7 +11,7 @@ from itertools import filterfalse
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.costs import figures
 from bot.advice.edits import Edit, edits_of_requests, edits_of_requirements
-from bot.advice.evidence import with_evidence
+from bot.advice.evidence import with_evidence, with_uses
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
@@ -23,7 +23,7 @@ from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.uses import uses_of
-from bot.advice.written import Leaving, news_of, unreadable_uses
+from bot.advice.written import Leaving, news_of
 from bot.closure.why import retained
 from bot.model.advice import (
     ImageAdvice,
@@ -103,7 +103,7 @@ def _plans(
     # File sizes are known for this metric only.
     whole = headers is not None and wish.metric == "installed"
     splits = edits_of_files(opened, headers) if headers is not None and whole else ()
-    refused = unreadable_uses(opened, headers)
+    refused: set[tuple[str, str]] = set()
     tried = 0
     while True:
         edits = [*requests, *edits_of_requirements(images, written, refused), *splits]
@@ -122,6 +122,7 @@ def _plans(
         refused |= broken
     if headers is not None:
         found = with_split_text(opened, list(filterfalse(_fails, found)), headers)
+    found = with_uses(opened, found)
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]

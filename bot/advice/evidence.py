@@ -23,7 +23,7 @@ from bot.advice.programs import Opened
 from bot.advice.requests import Job
 from bot.advice.swaps import files_of, offer_of, offers
 from bot.advice.trial import native, test_passes
-from bot.model.advice import EditKind, Evidence
+from bot.model.advice import Change, EditKind, Evidence
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
@@ -102,6 +102,20 @@ def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidenc
         _evidence(each, headers, contents, tests[smaller.job.request.key])
         for smaller, each in zip(images, moved, strict=True)
     ]
+
+
+def with_uses(opened: Sequence[Opened], proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals with the uses that metadata shows and that nothing read disproves."""
+    uses = {name: depth for one in opened for name, depth in one.uses.items()}
+
+    def with_use(change: Change) -> Change:
+        depth = uses.get((change.package, change.capability))
+        read = change.evidence.looked_into == "files" if depth == "files" else change.written
+        if depth is None or read or change.kind not in ("order", "weaken"):
+            return change
+        return replace(change, evidence=replace(change.evidence, metadata_use=True))
+
+    return [replace(one, changes=tuple(map(with_use, one.changes))) for one in proposals]
 
 
 def _lacks(proposal: Proposal) -> bool:

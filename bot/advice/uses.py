@@ -1,7 +1,7 @@
-"""Requirements that a package uses, as metadata shows: edits of them are not planned unread.
+"""Requirements that a package uses, as metadata shows: evidence against edits of them.
 
 By metadata alone a requirement for a name can be any. For some it shows that what is required is
-used, and an edit of them would break the package:
+used, so that an edit of them would break the package:
 
 - modules: a package with code of a language requires a package with modules of that language;
 - services: a package has files that only the programs of what it requires read, such as the policy
@@ -23,16 +23,13 @@ from dataclasses import dataclass
 from bot.advice.candidates import Candidates, Need
 from bot.advice.contents import Depth
 from bot.advice.edits import capability_name
-from bot.advice.headers import HeaderFacts
 from bot.advice.swaps import files_of, offer_of
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
-from bot.distro.packages import package_at_hand
 from bot.model.capability import split_capability
-from bot.model.package import Package
 
 Uses = Mapping[tuple[str, str], Depth]
-"""What must be read of a package before an edit is planned, by package and capability name."""
+"""What of a package shows that it does without a requirement, by package and capability name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +88,6 @@ def uses_of(overlays: OverlayPool, candidates: Candidates, sources: Collection[s
     return found
 
 
-def is_readable(package: Package, depth: Depth, headers: HeaderFacts | None) -> bool:
-    """Return whether a package's files, or only its header, can be read."""
-    if headers is None:
-        return False
-    if depth == "files":
-        return package_at_hand(package, headers.cache) is not None
-    headers.read([package])
-    return headers.of(package.nevra) is not None
-
-
 class _Image:
     """Today's packages, with what metadata knows of each."""
 
@@ -117,8 +104,7 @@ class _Image:
                 self._met.setdefault(need.package, set()).update(self._meeting(need))
 
     def depth(self, need: Need) -> Depth | None:
-        """Return what must be read before a requirement is edited; None if metadata shows no
-        use."""
+        """Return what would show that a requirement is not used; None if metadata shows no use."""
         met = self._meeting(need)
         if not met:
             return None

@@ -14,7 +14,6 @@ from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
 from bot.advice.programs import Opened
 from bot.advice.scriptlets import bare_commands
-from bot.advice.uses import is_readable
 from bot.model.package import Package
 
 Leaving = Sequence[frozenset[int]]
@@ -35,9 +34,6 @@ def news_of(
     """
     new = False
     for edit, leaving in planned.items():
-        if edit.name not in refused and not _is_readable(opened, edit.name, headers):
-            refused.add(edit.name)
-            new = True
         for place, one in enumerate(opened):
             gone = _met_by(one, edit) | leaving[place]
             for package in _packages(one, edit):
@@ -54,34 +50,6 @@ def news_of(
                     refused.add((edit.package, edit.capability))
                     new = True
     return new
-
-
-def unreadable_uses(opened: Sequence[Opened], headers: HeaderFacts | None) -> set[tuple[str, str]]:
-    """Return the edits of requirements that metadata shows to be used, where the files of their
-    packages are not available.
-
-    Headers, which may have to be fetched, are read only of what is planned (`news_of`).
-    """
-    return {
-        name
-        for one in opened
-        for name, depth in one.uses.items()
-        if (headers is None or depth == "files") and not _is_readable(opened, name, headers)
-    }
-
-
-def _is_readable(
-    opened: Sequence[Opened], name: tuple[str, str], headers: HeaderFacts | None
-) -> bool:
-    """Return whether the package of an edit can be read on each architecture where metadata shows
-    that it uses what is edited."""
-    return all(
-        is_readable(package, one.uses[name], headers)
-        for one in opened
-        if name in one.uses
-        for package in one.today.values()
-        if package.nevra.name == name[0]
-    )
 
 
 def _packages(one: Opened, edit: Edit) -> Iterable[Package]:

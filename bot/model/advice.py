@@ -52,7 +52,8 @@ class Evidence:
     `use`: the files of staying packages in which a trace of leaving ones was found; empty if there
     is none in what was `looked_into`: the files, or only the headers (scriptlets, links).
     `integrity`: everything that the smaller image's files refer to is there as before. `runs`: the
-    workload's test succeeds.
+    workload's test succeeds. `metadata_use`: metadata shows a use, and nothing that could be read
+    shows that there is none.
     """
 
     use: tuple[str, ...] | None = None
@@ -60,6 +61,7 @@ class Evidence:
     runs: bool | None = None
     precedent: tuple[Precedent, ...] = ()
     looked_into: Literal["files", "headers"] | None = None
+    metadata_use: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Change:
         Headers show only scriptlets and links, which is not enough for `supported`.
         """
         found = self.evidence
-        if found.use or found.integrity is False or found.runs is False:
+        if found.use or found.integrity is False or found.runs is False or found.metadata_use:
             return "contradicted"
         if self.written is False and self.kind != "split":
             return "contradicted"

@@ -30,6 +30,7 @@ def evidence_phrases(change: Change) -> tuple[Phrase, ...]:
     found = change.evidence
     sentences = (
         (change.kind not in ("request", "prefer"), _use_phrase(change)),
+        (found.metadata_use, say.edit_use_in_metadata()),
         (found.integrity is False, say.edit_lacks()),
         (found.runs is True, say.edit_runs()),
     )

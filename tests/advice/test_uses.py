@@ -1,17 +1,26 @@
-"""Edits that metadata shows to break a package: planned only where its files can be read."""
+"""Uses that metadata shows speak against an edit, unless what was read shows that there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from bot.advice.advise import Wish, advise
 from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
+from bot.closure.pool import Pool
 from bot.distro.cache import Cache
+from bot.model.advice import Standing
 from tests.closure.conftest import request
 from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
+
+
+def standings(pool: Pool, *requests: str) -> Mapping[tuple[str, str], Standing]:
+    """Return the standing of each edit of the plans of one edit."""
+    (found,) = advise([Job(pool, request(*requests))], Wish(1))
+    return {(c.package, c.capability): c.standing for plan in found.plans for c in plan.changes}
+
 
 PYTHON, PERL = ["python(abi) = 3.9"], ["perl(strict)"]
 DBUS = "/etc/dbus-1/system.d/app.conf"
@@ -19,61 +28,63 @@ BUS = ["/usr/bin/dbus-broker"]
 
 
 @pytest.mark.parametrize(
-    ("needs", "files", "provides", "brings", "planned"),
+    ("needs", "files", "provides", "brings", "used"),
     [
         # Modules of the language in which the package has code.
-        (PYTHON, [], ["python3dist(dbus-python)"], [], False),
-        (["/usr/bin/python3"], [], ["typelib(Gtk)"], [], False),
-        (["/usr/libexec/platform-python"], [], ["python3.9dist(rpm)"], [], False),
-        (PERL, [], ["perl(Pod::Perldoc)"], [], False),
-        (PERL, [], ["python3dist(dbus-python)"], [], True),
-        ([], [], ["python3dist(dbus-python)"], [], True),
-        (PYTHON, [], ["bundled(python3dist(pip))"], [], True),
+        (PYTHON, [], ["python3dist(dbus-python)"], [], True),
+        (["/usr/bin/python3"], [], ["typelib(Gtk)"], [], True),
+        (["/usr/libexec/platform-python"], [], ["python3.9dist(rpm)"], [], True),
+        (PERL, [], ["perl(Pod::Perldoc)"], [], True),
+        (PERL, [], ["python3dist(dbus-python)"], [], False),
+        ([], [], ["python3dist(dbus-python)"], [], False),
+        (PYTHON, [], ["bundled(python3dist(pip))"], [], False),
         # Services whose policies only the bus reads.
-        ([], [DBUS], [], BUS, False),
-        ([], ["/usr/share/polkit-1/actions/app.policy"], [], ["/usr/bin/pkaction"], False),
-        ([], ["/etc/security/console.apps/app"], [], ["/usr/bin/consolehelper"], False),
-        ([], ["/etc/logrotate.d/app"], [], BUS, True),
-        ([], [DBUS], [], ["/usr/sbin/logrotate"], True),
+        ([], [DBUS], [], BUS, True),
+        ([], ["/usr/share/polkit-1/actions/app.policy"], [], ["/usr/bin/pkaction"], True),
+        ([], ["/etc/security/console.apps/app"], [], ["/usr/bin/consolehelper"], True),
+        ([], ["/etc/logrotate.d/app"], [], BUS, False),
+        ([], [DBUS], [], ["/usr/sbin/logrotate"], False),
         # Configuration, which no other package is there for.
-        ([], [], ["config(helper) = 1-1"], ["/etc/helper/policy.json"], False),
-        ([], [], ["config(helper) = 1-1"], ["/etc/helper.conf", "/usr/bin/helper-run"], True),
-        ([], [], ["config(helper) = 1-1", "libhelper.so.1()(64bit)"], ["/etc/helper.conf"], True),
-        ([], [], [], ["/etc/helper/policy.json"], True),
+        ([], [], ["config(helper) = 1-1"], ["/etc/helper/policy.json"], True),
+        ([], [], ["config(helper) = 1-1"], ["/etc/helper.conf", "/usr/bin/helper-run"], False),
+        ([], [], ["config(helper) = 1-1", "libhelper.so.1()(64bit)"], ["/etc/helper.conf"], False),
+        ([], [], [], ["/etc/helper/policy.json"], False),
     ],
 )
-def test_a_requirement_that_metadata_shows_to_be_used_is_not_planned(
-    tiny, needs, files, provides, brings, planned
+def test_a_requirement_that_metadata_shows_to_be_used_is_contradicted(
+    tiny, needs, files, provides, brings, used
 ):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["helper", *needs], files=files)
     base.package("helper-0:1-1.x86_64", size=9000, provides=provides, files=brings)
     base.package("base-0:1-1.x86_64", provides=[*PYTHON, *PERL], files=[*needs, "/usr/bin/base"])
-    (found,) = advise([Job(tiny.pool(base), request("app"))], Wish(1))
-    edits = [(c.package, c.capability) for plan in found.plans for c in plan.changes]
-    assert edits == ([("app", "helper")] if planned else [])
+    assert standings(tiny.pool(base), "app") == {
+        ("app", "helper"): "contradicted" if used else "possible"
+    }
 
 
-def test_the_configuration_of_what_the_image_is_not_for_may_be_planned(tiny):
+def test_configuration_is_used_by_what_the_image_is_for(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["lib"])
     base.package("lib-0:1-1.x86_64", requires=["lib-conf"], provides=["libx.so.1()(64bit)"])
     files = ["/etc/lib.conf"]
     base.package("lib-conf-0:1-1.x86_64", size=9000, provides=["config(lib-conf)"], files=files)
-    (found,) = advise([Job(tiny.pool(base), request("app"))], Wish(2))
-    assert [[c.package for c in plan.changes] for plan in found.plans] == [["app"]]
-    (kept,) = advise([Job(tiny.pool(base), request("app", "lib"))], Wish(2))
-    assert kept.plans == ()
+    assert standings(tiny.pool(base), "app") == {("app", "lib"): "possible"}
+    assert standings(tiny.pool(base), "app", "lib") == {("lib", "lib-conf"): "contradicted"}
 
 
-def test_a_package_without_files_is_what_it_requires(tiny):
-    """The bus is required by a name: neither this requirement nor that of the name is edited."""
+def test_a_package_without_files_stands_for_what_it_requires(tiny):
+    """The bus is required by a name: requiring it is a use of what the name requires."""
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["dbus"], files=[DBUS])
+    base.package("dbus-0:1-1.x86_64", size=1, requires=["dbus-broker"])
+    base.package("dbus-broker-0:1-1.x86_64", size=9000, files=BUS)
+    assert standings(tiny.pool(base), "app") == {("app", "dbus"): "possible"}
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["dbus"], files=[DBUS])
     base.package("dbus-0:1-1.x86_64", size=0, requires=["dbus-broker"])
     base.package("dbus-broker-0:1-1.x86_64", size=9000, files=BUS)
-    (found,) = advise([Job(tiny.pool(base), request("app"))], Wish(2))
-    assert found.plans == ()
+    assert set(standings(tiny.pool(base), "app").values()) == {"contradicted"}
 
 
 def test_a_program_that_a_named_program_requires_by_name_stays(tiny):
@@ -108,23 +119,24 @@ echo '#!/bin/sh' > %{{buildroot}}/usr/bin/app
 @pytest.mark.parametrize(
     ("text", "readable", "planned"),
     [
-        ("[ ! -x /usr/sbin/useradd ] || useradd app", True, ["order"]),
-        ("[ ! -x /usr/sbin/useradd ] || useradd app", False, []),
+        ("[ ! -x /usr/sbin/useradd ] || useradd app", True, [("order", False)]),
+        ("[ ! -x /usr/sbin/useradd ] || useradd app", False, [("order", True)]),
         ("useradd app", True, []),
     ],
 )
-def test_accounts_are_ordered_only_where_the_scriptlet_is_read(
-    tmp_path, monkeypatch, text: str, readable: bool, planned: Sequence[str]
+def test_a_scriptlet_that_is_not_read_uses_what_makes_accounts(
+    tmp_path, monkeypatch, text: str, readable: bool, planned: Sequence[tuple[str, bool]]
 ):
     pool = built_pool(tmp_path, {"app": scriptlet(text), "accounts": ACCOUNTS, "shell": shell()})
     if not readable:
         monkeypatch.setattr("bot.advice.headers.fetch_header", lambda *_: None)
     headers = HeaderFacts(Cache(tmp_path / "cache"))
     (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
-    assert [c.kind for plan in found.plans for c in plan.changes] == planned
+    changes = [c for plan in found.plans for c in plan.changes]
+    assert [(c.kind, c.evidence.metadata_use) for c in changes] == planned
 
 
-def test_modules_are_planned_where_the_files_show_no_import(tmp_path, monkeypatch):
+def test_files_without_an_import_outweigh_metadata(tmp_path, monkeypatch):
     needs = "Requires: module\nRequires: /usr/bin/perl"
     module = program("module", file="/usr/share/perl5/X.pm", size=9000)
     specs = {
@@ -136,7 +148,7 @@ def test_modules_are_planned_where_the_files_show_no_import(tmp_path, monkeypatc
     pool = built_pool(tmp_path, specs)
     headers = HeaderFacts(Cache(tmp_path / "cache"))
     (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
-    assert [(c.capability, c.evidence.use) for c in found.plans[0].changes] == [("module", ())]
-    monkeypatch.setattr("bot.advice.uses.package_at_hand", lambda *_: None)
-    (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
-    assert found.plans == ()
+    (change,) = found.plans[0].changes
+    assert (change.capability, change.evidence.use, change.standing) == ("module", (), "supported")
+    (unread,) = advise([Job(pool, request("app"))], Wish(1))
+    assert unread.plans[0].changes[0].standing == "contradicted"

@@ -209,6 +209,8 @@ def _filters(edits: Sequence[Opportunity]) -> dict[str, list[str]]:
 def _evidence(evidence: Evidence) -> str:
     if evidence.use or evidence.integrity is False:
         return "traces of use" if evidence.use else "something is missing"
+    if evidence.metadata_use:
+        return "used, by metadata"
     if evidence.use is None:
         return "not searched"
     return "no trace of use" if evidence.looked_into == "files" else "headers alone"
