@@ -43,9 +43,9 @@ def merged_result(
 ) -> CheckResult:
     """Merge the results of a change that was built on several architectures.
 
-    `parts` are the results so far; architectures without a build are transferred from the first.
-    `awaited` are architectures whose build has not ended: the merged result is not final then.
-    `lost` has, by architecture, a sentence on why there is no build.
+    `parts` are the results so far; architectures without a build take the first usable one, or stay
+    predicted. `awaited` are architectures whose build has not ended: the merged result is not final
+    then. `lost` has, by architecture, a sentence on why there is no build.
     """
     usable = [part for part in parts if part.usable]
     own = {part.arch: part.result for part in usable}
@@ -91,9 +91,9 @@ def _images(
     """Each image once, from the result chosen for its architecture; if that has no such image, from
     the last result that has it."""
     keys = {image.key: image for result in results for image in result.images}
-    for key, known in sorted(keys.items()):
+    for key, image in sorted(keys.items()):
         own = {image.key: image for image in chosen(key.arch).images}
-        yield own.get(key, known)
+        yield own.get(key, image)
 
 
 def _with_verdict(whole: CheckResult, results: Iterable[CheckResult]) -> CheckResult:
@@ -124,13 +124,19 @@ def _suggestions(
     keys = {image.key for image in images}
     merged: dict[tuple[SpecLine, str], Suggestion] = {}
     for arch in sorted({key.arch for key in keys}):
-        for one in of(chosen(arch)):
-            own = tuple(s for s in one.saves if s.key.arch == arch and s.key in keys)
-            known = merged.get((one.spec, one.replace_with))
+        for suggestion in of(chosen(arch)):
+            own = tuple(s for s in suggestion.saves if s.key.arch == arch and s.key in keys)
+            previous = merged.get((suggestion.spec, suggestion.replace_with))
             if own:
-                before = known.saves if known is not None else ()
-                looked_into = known if known is not None and known.evidence is not None else one
-                merged[one.spec, one.replace_with] = replace(looked_into, saves=(*before, *own))
+                before = previous.saves if previous is not None else ()
+                looked_into = (
+                    previous
+                    if previous is not None and previous.evidence is not None
+                    else suggestion
+                )
+                merged[suggestion.spec, suggestion.replace_with] = replace(
+                    looked_into, saves=(*before, *own)
+                )
     yield from merged.values()
 
 
@@ -138,7 +144,7 @@ def _broken(
     results: Iterable[CheckResult], chosen: Callable[[str], CheckResult]
 ) -> Iterator[Broken]:
     """The packages that become uninstallable, each from the result chosen for its architecture."""
-    for package in {one for result in results for one in result.broken}:
+    for package in {broken for result in results for broken in result.broken}:
         if package in chosen(package.arch).broken:
             yield package
 

@@ -30,8 +30,8 @@ def build_check(
 ) -> CheckResult:
     """Build both sides on `native`, transfer the difference to the others, and compose the
     layers."""
-    found = rebuilt_check(change, prediction, builder, native, layers=True)
-    return with_edits(change, found).result
+    built = rebuilt_check(change, prediction, builder, native, layers=True)
+    return with_edits(change, built).result
 
 
 def build_on(
@@ -44,10 +44,10 @@ def build_on(
     """
     elsewhere = frozenset(planned) - {arch}
     layers = True if arch == planned[0] else frozenset({arch})
-    found = rebuilt_check(
+    built = rebuilt_check(
         change, prediction, builder, arch, layers=layers, apart=True, elsewhere=elsewhere
     )
-    return ArchitectureResult(arch, with_edits(change, found).result, found.transfers)
+    return ArchitectureResult(arch, with_edits(change, built).result, built.transfers)
 
 
 def rebuilt_check(
@@ -69,7 +69,7 @@ def rebuilt_check(
     remarks = Remarks()
     run = _Builds(builder, native, elsewhere, remarks, Remarks() if apart else remarks)
     parts = [_rebuilt(part, run) for part in prediction.parts]
-    found = built_check(
+    built = built_check(
         change,
         prediction,
         parts,
@@ -78,7 +78,7 @@ def rebuilt_check(
         interrupted=remarks.interrupted,
         layers=layers,
     )
-    return replace(found, transfers=tuple(run.transfers.notes) if apart else ())
+    return replace(built, transfers=tuple(run.transfers.notes) if apart else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ def built_check(
         parts, targets, images, remarks, tuple(builds), "final", requests, prediction.cache
     )
     result = with_locked(result, requests.locked, targets, prediction.plan.thresholds)
-    found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
-    return with_proposal(change, found)
+    built = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
+    return with_proposal(change, built)
 
 
 def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:

@@ -153,8 +153,8 @@ def _named_elsewhere(
         return set()
     text = (git.read(commit, spec) or b"").decode(errors="replace")
     upward = upward_files(spec, text) if above else ()
-    found = {path for path in below if PurePosixPath(path).name in text}
-    return found | {p for p in paths if p in upward or p.startswith(tuple(f"{u}/" for u in upward))}
+    named = {path for path in below if PurePosixPath(path).name in text}
+    return named | {p for p in paths if p in upward or p.startswith(tuple(f"{u}/" for u in upward))}
 
 
 def _plain_branch(revision: str) -> str | None:
@@ -182,35 +182,35 @@ def _changed_specs(
         # Others were refused before this change too.
         for path in sorted(refused.keys() & changed)
     ]
-    found: dict[str, ChangedSpec] = {}
+    changed_specs: dict[str, ChangedSpec] = {}
     for file in files:
         old, new = file.old_path or file.path, file.path
         base_path = old if old in before and file.status != "A" else None
         head_path = new if new in after and file.status != "D" else None
         if base_path or head_path:
             why = refused_after.get(new, "") if head_path is None else ""
-            found[new] = ChangedSpec(base_path, head_path, itself=True, refused=why)
+            changed_specs[new] = ChangedSpec(base_path, head_path, itself=True, refused=why)
     beside: dict[str, list[str]] = {}
     for file in files:
         for path in (file.path, *((file.old_path,) if file.old_path else ())):
             if path != REPOSITORY_FILE:  # no source of a spec
                 beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
-    renamed = {s.base_path for s in found.values()}
+    renamed = {s.base_path for s in changed_specs.values()}
     few = len(before | after) <= _FEW_SPECS
     for path in sorted(before | after):
         names = [n for f in source_folders(path) for n in beside.get("" if f == "." else f, ())]
         for side, specs in ((merge_base, before), (head, after)):
             if path in specs:
                 named = _named_elsewhere(git, side, path, changed, above=few)
-                names += [PurePosixPath(each).name for each in named]
-        if names and path not in found and path not in renamed:
-            found[path] = ChangedSpec(
+                names += [PurePosixPath(file).name for file in named]
+        if names and path not in changed_specs and path not in renamed:
+            changed_specs[path] = ChangedSpec(
                 path if path in before else None,
                 path if path in after else None,
                 itself=False,
                 beside=tuple(sorted(set(names))),
             )
-    return tuple(sorted(found.values(), key=lambda s: s.path)), tuple(problems)
+    return tuple(sorted(changed_specs.values(), key=lambda s: s.path)), tuple(problems)
 
 
 def _specs(git: GitRepository, commit: str) -> tuple[set[str], dict[str, str]]:

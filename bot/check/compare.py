@@ -34,8 +34,8 @@ def side_of(closure: Closure) -> Side:
         return Side("absent")
     if closure.status == "unsolvable":
         missing = tuple(f"nothing provides the request {name}" for name in closure.missing)
-        known = tuple(p for p in closure.problems if p not in missing)
-        return _unsolvable(known or missing, closure.causes)
+        problems = tuple(p for p in closure.problems if p not in missing)
+        return _unsolvable(problems or missing, closure.causes)
     sums = totals(closure)
     sizes = [p.installed_size for p in closure.packages if p.nevra in closure.beneath]
     return Side(

@@ -68,8 +68,8 @@ class EvaluatedSpec:
     def notes(self) -> tuple[str, ...]:
         """The notes of both sides' evaluations, each once."""
         sides = (*self.head.values(), *self.base.values())
-        found = (n for side in sides if isinstance(side, SpecEvaluation) for n in side.notes)
-        return tuple(dict.fromkeys(found))
+        notes = (n for side in sides if isinstance(side, SpecEvaluation) for n in side.notes)
+        return tuple(dict.fromkeys(notes))
 
     def sources(self, arch: str) -> frozenset[str]:
         """The source packages of a spec on the sides that could be evaluated for an
@@ -136,20 +136,20 @@ def published_sides(arch: str) -> Sides:
 def _provided(overlay: Overlay) -> set[str]:
     """The files and capabilities that an overlay provides; its packages' own version-release as
     `VR`."""
-    found = {path for package in overlay.packages for path in package.files}
+    provided = {path for package in overlay.packages for path in package.files}
     for package in overlay.packages:
         own = (plain_capability(package.nevra, d)[1] for d in package.of_kind("provides"))
-        found.update((package.nevra.name, *own))
-    return found
+        provided.update((package.nevra.name, *own))
+    return provided
 
 
 def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:
-    """Evaluate every spec of the change on both sides; if only head runs into a limit, once more.
+    """Evaluate every spec of the change on both sides; head once more if only it runs into a limit.
 
     `evaluate(side, path)` evaluates one side. A spec of which only files beside it changed is left
     out unless either side names one as a Source or Patch, or reads it during evaluation.
     """
-    found = []
+    specs = []
     for spec in change.specs:
         before = evaluate("base", spec.base_path) if spec.base_path else Evaluated({})
         after = evaluate("head", spec.head_path) if spec.head_path else Evaluated({})
@@ -160,22 +160,22 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
             message = f"It {spec.refused} now."
             failed = {a: SpecFailure(spec.path, a, "invalid", message) for a in before.results}
             after = Evaluated(failed)
-        one = EvaluatedSpec(
+        evaluated = EvaluatedSpec(
             spec,
             before.results,
             after.results,
             {"base": before.definitions, "head": after.definitions},
             dict(_texts(change, spec)),
         )
-        if spec.itself or _names_a_file(one, frozenset(spec.beside)) or _reads(one):
-            found.append(one)
-    return tuple(found)
+        if spec.itself or _names_a_file(evaluated, frozenset(spec.beside)) or _reads(evaluated):
+            specs.append(evaluated)
+    return tuple(specs)
 
 
 def _limited(side: Evaluated) -> set[str]:
     """The architectures on which a side ran into a limit of its sandbox."""
-    failed = (one for one in side.results.values() if isinstance(one, SpecFailure))
-    return {one.arch for one in failed if one.cause == "limit"}
+    failed = (result for result in side.results.values() if isinstance(result, SpecFailure))
+    return {failure.arch for failure in failed if failure.cause == "limit"}
 
 
 def _names_a_file(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
@@ -207,10 +207,7 @@ def _texts(change: Change, spec: ChangedSpec) -> Iterator[tuple[Side, str]]:
 
 
 def predicted_sides(
-    pool: Pool,
-    arch: str,
-    specs: tuple[EvaluatedSpec, ...],
-    headers: Headers,
+    pool: Pool, arch: str, specs: tuple[EvaluatedSpec, ...], headers: Headers
 ) -> Sides:
     """Both sides' predicted overlays of all specs, which must have been evaluated on `arch`.
     `headers` reads the dependency flags from the header of a published package."""
@@ -231,9 +228,7 @@ def predicted_sides(
             for source in sorted({e.source for e in (before, after) if e is not None})
             for package in pool.newest_published(source)
         )
-        others = frozenset(
-            n for other in specs if other is not evaluated for n in _names(other, arch)
-        )
+        others = frozenset(n for spec in specs if spec is not evaluated for n in _names(spec, arch))
         prediction = predict(published, before, after, arch, headers, elsewhere=others)
         base.append(prediction.base)
         head.append(prediction.head)
@@ -263,17 +258,17 @@ def joined_sides(sides: Sequence[Sides]) -> Sides:
     theirs."""
     if len(sides) == 1:
         return sides[0]
-    before_change = _before([each.base for each in sides])
-    specs = [each.base_spec or each.base for each in sides]
+    before_change = _before([side.base for side in sides])
+    specs = [side.base_spec or side.base for side in sides]
     return Sides(
-        _joined_overlay([each.base for each in sides], before_change),
-        _joined_overlay([each.head for each in sides], before_change),
-        tuple(line for each in sides for line in each.lines),
-        tuple(dict.fromkeys(note for each in sides for note in each.notes)),
-        _joined_overlay(specs, {}) if any(each.base_spec for each in sides) else None,
-        tuple(line for each in sides for line in each.removed),
-        tuple(line for each in sides for line in each.build_requires),
-        tuple(capability for each in sides for capability in each.base_build_requires),
+        _joined_overlay([side.base for side in sides], before_change),
+        _joined_overlay([side.head for side in sides], before_change),
+        tuple(line for side in sides for line in side.lines),
+        tuple(dict.fromkeys(note for side in sides for note in side.notes)),
+        _joined_overlay(specs, {}) if any(side.base_spec for side in sides) else None,
+        tuple(line for side in sides for line in side.removed),
+        tuple(line for side in sides for line in side.build_requires),
+        tuple(capability for side in sides for capability in side.base_build_requires),
     )
 
 
@@ -284,8 +279,8 @@ def _before(bases: Iterable[Overlay]) -> Mapping[Nevra, Package]:
 def _names(evaluated: EvaluatedSpec, arch: str) -> set[str]:
     """The names of the packages that a spec makes, on either side."""
     sides = (evaluated.base.get(arch), evaluated.head.get(arch))
-    made = (side.packages for side in sides if isinstance(side, SpecEvaluation))
-    return {package.nevra.name for packages in made for package in packages}
+    package_lists = (side.packages for side in sides if isinstance(side, SpecEvaluation))
+    return {package.nevra.name for packages in package_lists for package in packages}
 
 
 def _duplicate_notes(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Iterator[str]:
@@ -321,34 +316,34 @@ def raised_sources(specs: Iterable[EvaluatedSpec]) -> dict[str, str | None]:
     """The version-release of each source package of the heads, sorted by name; null if it is not
     higher than the base's, because then a build with the change looks like one without. Of several
     (`%dist` differs between repositories) the lowest."""
-    found: dict[str, list[str | None]] = {}
+    versions: dict[str, list[str | None]] = {}
     for evaluated in specs:
         before = _heads(evaluated.base)
         for source, head in _heads(evaluated.head).items():
             base = before.get(source)
             raised = base is None or compare_evr(head, base) > 0
-            found.setdefault(source, []).append(head if raised else None)
-    return {source: _lowest(found[source]) for source in sorted(found)}
+            versions.setdefault(source, []).append(head if raised else None)
+    return {source: _lowest(versions[source]) for source in sorted(versions)}
 
 
 def _lowest(versions: Iterable[str | None]) -> str | None:
-    known: str | None = None
+    lowest: str | None = None
     for version in versions:
         if version is None:
             return None
-        if known is None or compare_evr(version, known) < 0:
-            known = version
-    return known
+        if lowest is None or compare_evr(version, lowest) < 0:
+            lowest = version
+    return lowest
 
 
 def _heads(side: Mapping[str, Evaluation]) -> dict[str, str]:
     """The version-release of each source, the lowest of all architectures."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for evaluation in side.values():
         if isinstance(evaluation, SpecEvaluation):
             _, version, release = evaluation.evr
             text = f"{version}-{release}"
-            known = found.get(evaluation.source)
-            if known is None or compare_evr(text, known) < 0:
-                found[evaluation.source] = text
-    return found
+            lowest = versions.get(evaluation.source)
+            if lowest is None or compare_evr(text, lowest) < 0:
+                versions[evaluation.source] = text
+    return versions

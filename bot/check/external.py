@@ -71,10 +71,10 @@ class ExternalPlan:
 
 @dataclass(frozen=True, slots=True)
 class ExternalProgress:
-    """The places that have all their packages, and a sentence for each other one; `failed` is the
-    error of a build that ended without packages."""
+    """The places that have all their packages (`complete`), and a sentence for each other one;
+    `failed` is the error of a build that ended without packages."""
 
-    there: tuple[ExternalPlace, ...]
+    complete: tuple[ExternalPlace, ...]
     missing: tuple[str, ...]
     failed: str = ""
 
@@ -163,7 +163,7 @@ def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> Exter
 def look_for(plan: ExternalPlan, builds: ExternalBuilds) -> ExternalProgress:
     """Ask each place whether it has its packages. Errors of a repository are returned, not
     raised."""
-    there: list[ExternalPlace] = []
+    complete: list[ExternalPlace] = []
     missing: list[str] = []
     failed: list[str] = []
     for place in plan.places:
@@ -174,8 +174,8 @@ def look_for(plan: ExternalPlan, builds: ExternalBuilds) -> ExternalProgress:
         except SurroundingsError as error:
             missing.append(error.what)
         else:
-            there.append(place)
-    return ExternalProgress(tuple(there), tuple(dict.fromkeys(missing)), "; ".join(failed[:1]))
+            complete.append(place)
+    return ExternalProgress(tuple(complete), tuple(dict.fromkeys(missing)), "; ".join(failed[:1]))
 
 
 def _service_build(place: ExternalPlace, plan: ExternalPlan) -> ServiceBuild | None:
@@ -196,26 +196,26 @@ def external_check(
     """The check of one change with the packages that the places of `plan` have.
 
     An architecture without packages is transferred from one that has them or stays predicted, which
-    a note says. With `cached_only` nothing is fetched. Raises SurroundingsError if no place has
-    packages, another MinimizeError if what is there is wrong.
+    a note says. With `cached_only` nothing is fetched. Raises the first place's error (a
+    MinimizeError) if no place gives packages.
     """
-    taken: dict[ExternalPlace, Built] = {}
+    fetched: dict[ExternalPlace, Built] = {}
     notes: list[str] = []
     failed: list[MinimizeError] = []
     for place in plan.places:
         try:
             build = _service_build(place, plan)
-            taken[place] = _fetch(builds, place.url, place, change.head, cached_only, build)
+            fetched[place] = _fetch(builds, place.url, place, change.head, cached_only, build)
         except MinimizeError as error:
             failed.append(error)
             notes.append(f"{place.arch}: nothing was taken from {place.url}: {error.what}")
-    if not taken:
+    if not fetched:
         raise failed[0]
     headers = generated_flags(prediction.cache)
     targets: list[Target] = []
-    made: list[BuildNote] = []
+    build_notes: list[BuildNote] = []
     for target in prediction.targets:
-        own = {p: b for p, b in taken.items() if p.document == target.document.id}
+        own = {p: b for p, b in fetched.items() if p.document == target.document.id}
         sides: dict[str, Sides] = {}
         for place, built in own.items():
             before = target.sides[place.arch]
@@ -224,27 +224,27 @@ def external_check(
             head = replace(overlay, evidence="external")
             sides[place.arch] = replace(before, base=base, head=head, base_spec=None)
             notes += [*built.notes, *base_notes, *_compared(place, base, head, target.specs)]
-            made += _build_notes(place, built, target.specs)
+            build_notes += _build_notes(place, built, target.specs)
         if own:
             moved, transfer_notes = _transferred(target, sides, next(iter(own)).arch, headers)
             sides |= moved
             notes += transfer_notes
         targets.append(replace(target, sides={**target.sides, **sides}))
     part = replace(prediction.parts[0], targets=tuple(targets))
-    found = built_check(change, prediction, [part], made, notes, layers=layers)
-    return with_edits(change, found) if layers else found
+    checked = built_check(change, prediction, [part], build_notes, notes, layers=layers)
+    return with_edits(change, checked) if layers else checked
 
 
 def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
     """The source packages that head builds for an architecture."""
-    found = {
+    sources = {
         head.source
         for evaluated in specs
         if isinstance(head := evaluated.head.get(arch), SpecEvaluation)
         and not head.excluded
         and not unevaluated(evaluated, arch)
     }
-    return tuple(sorted(found))
+    return tuple(sorted(sources))
 
 
 def _fetch(
@@ -286,11 +286,13 @@ def _compared(
     base branch's spec."""
     notes = []
     for source in place.sources:
-        here, there = (_versions(overlay, source) for overlay in (head, base))
+        built, base_versions = (_versions(overlay, source) for overlay in (head, base))
         origin = "as built elsewhere" if base.evidence == "external" else "as published"
-        with_what = f"{there} {origin}" if there else "nothing: no version is published"
+        with_what = (
+            f"{base_versions} {origin}" if base_versions else "nothing: no version is published"
+        )
         notes.append(
-            f"{place.arch}: {source} {here} as built elsewhere, compared with {with_what}."
+            f"{place.arch}: {source} {built} as built elsewhere, compared with {with_what}."
         )
     if base.evidence == "external":
         return notes
@@ -299,18 +301,18 @@ def _compared(
         if not isinstance(spec, SpecEvaluation):
             continue
         _, version, release = spec.evr
-        there = _versions(base, spec.source)
-        if there and f"{version}-{release}" not in there.split(", "):
+        published = _versions(base, spec.source)
+        if published and f"{version}-{release}" not in published.split(", "):
             notes.append(
-                f"{place.arch}: what is published of {spec.source} is {there}, the base branch's"
-                f" spec makes {version}-{release}: the differences count as this change's."
+                f"{place.arch}: what is published of {spec.source} is {published}, the base"
+                f" branch's spec makes {version}-{release}: the differences count as this change's."
             )
     return notes
 
 
 def _versions(overlay: Overlay, source: str) -> str:
-    found = {p.nevra.version_release for p in overlay.packages if p.source == source}
-    return ", ".join(sorted(found))
+    versions = {p.nevra.version_release for p in overlay.packages if p.source == source}
+    return ", ".join(sorted(versions))
 
 
 def _build_notes(
@@ -330,7 +332,7 @@ def _transferred(
 ) -> tuple[dict[str, Sides], list[str]]:
     """The sides of the architectures without a build, with the difference found on `native`; and
     notes."""
-    found: dict[str, Sides] = {}
+    transferred: dict[str, Sides] = {}
     notes: list[str] = []
     others = {arch: before for arch, before in target.sides.items() if arch not in sides}
     differing = obstacles(target.specs, native, others)
@@ -355,8 +357,8 @@ def _transferred(
         )
         notes += moved.notes
         if moved.base is not None and moved.head is not None:
-            found[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
-    return found, notes
+            transferred[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
+    return transferred, notes
 
 
 def _provides(target: Target, arch: str) -> Callable[[str], bool]:

@@ -64,8 +64,8 @@ class _BuildLines:
         if not self._brought:
             return None
         providers = {nevra.name for nevra in self._pool.selects(capability)}
-        found = (line for line, names in self._brought.items() if names & providers)
-        return next(found, None)
+        lines = (line for line, names in self._brought.items() if names & providers)
+        return next(lines, None)
 
     def _build_root_names(self, capabilities: Iterable[str]) -> set[str] | None:
         """The names of the packages in a build root; null if it cannot be installed."""
@@ -75,46 +75,59 @@ class _BuildLines:
 
 def overlay_without_generated(overlay: Overlay, generated: Generated) -> Overlay:
     """The overlay as it would be if the build had not generated these requirements."""
-    gone: dict[str, set[str]] = {}
+    dropped: dict[str, set[str]] = {}
     for requirement in generated:
-        gone.setdefault(requirement.package, set()).add(requirement.capability)
+        dropped.setdefault(requirement.package, set()).add(requirement.capability)
 
-    def left(package: Package) -> Package:
-        drop = gone.get(package.nevra.name, set())
-        left_over = (
+    def trimmed(package: Package) -> Package:
+        drop = dropped.get(package.nevra.name, set())
+        dependencies = (
             d for d in package.dependencies if d.kind != "requires" or d.capability not in drop
         )
-        return replace(package, dependencies=tuple(left_over)) if drop else package
+        return replace(package, dependencies=tuple(dependencies)) if drop else package
 
-    return replace(overlay, packages=tuple(map(left, overlay.packages)))
+    return replace(overlay, packages=tuple(map(trimmed, overlay.packages)))
 
 
 def with_generated(
     explained: Explained,
-    found: Iterable[GeneratedRequirement],
+    requirements: Iterable[GeneratedRequirement],
     solve: Callable[[frozenset[SpecLine], Generated], Closure],
 ) -> ImageResult:
     """The image with generated requirements as causes, and its sizes without each and all causes.
 
     `solve(lines, generated)` solves head without these lines and requirements.
     """
-    known = {(one.package, one.capability): one for one in found}
+    by_capability = {
+        (requirement.package, requirement.capability): requirement for requirement in requirements
+    }
     image = replace(
-        explained.image, added=tuple(_with_cause(added, known) for added in explained.image.added)
+        explained.image,
+        added=tuple(_with_cause(added, by_capability) for added in explained.image.added),
     )
-    causes = tuple(dict.fromkeys(_causes(image, tuple(known.values()))))
+    causes = tuple(dict.fromkeys(_causes(image, tuple(by_capability.values()))))
     if len(causes) > 1:
-        lines = frozenset(line for one, _ in causes for line in one)
-        causes = (*causes, (lines, frozenset(g for _, every in causes for g in every)))
+        lines = frozenset(line for group, _ in causes for line in group)
+        causes = (
+            *causes,
+            (lines, frozenset(g for _, requirements in causes for g in requirements)),
+        )
     return replace(image, without=tuple(_measured(causes, explained.solved, solve)))
 
 
-def _with_cause(added: Added, known: Mapping[tuple[str, str], GeneratedRequirement]) -> Added:
-    if added.spec is not None or not known:
+def _with_cause(
+    added: Added, by_capability: Mapping[tuple[str, str], GeneratedRequirement]
+) -> Added:
+    if added.spec is not None or not by_capability:
         return added
     edges = (edge for chain in _shortest(added) for edge in chain)
-    found = (known.get((edge.source.name, edge.capability)) for edge in edges)
-    return replace(added, generated=next((one for one in found if one is not None), None))
+    requirements = (by_capability.get((edge.source.name, edge.capability)) for edge in edges)
+    return replace(
+        added,
+        generated=next(
+            (requirement for requirement in requirements if requirement is not None), None
+        ),
+    )
 
 
 def _shortest(added: Added) -> Iterator[tuple[Edge, ...]]:
@@ -128,7 +141,10 @@ def _causes(image: ImageResult, known: tuple[GeneratedRequirement, ...]) -> Iter
             yield frozenset(added.leaves_with), frozenset()
         elif added.generated is not None:
             group = added.generated.group
-            yield frozenset(), frozenset(one for one in known if one.group == group)
+            yield (
+                frozenset(),
+                frozenset(requirement for requirement in known if requirement.group == group),
+            )
 
 
 def _measured(

@@ -36,15 +36,15 @@ SELF = "@self"
 class CheckedImage:
     """One affected image: its result, both closures, and what each line of the change costs.
 
-    `request` is head's. `held` are the changed sources of which either closure has a package; for
-    an image that cannot be installed, also those with a package that the image requests by name.
+    `request` is head's. `sources` are the changed sources of which either closure has a package;
+    for an image that cannot be installed, also those with a package that it requests by name.
     """
 
     result: ImageResult
     request: ImageRequest
     pair: ClosurePair
     savings: Mapping[SpecLine, Saving]
-    held: frozenset[str]
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ def affected_images(
     """The images of `keys` (all of the pool's architecture) that the change affects."""
     requests = [image_request(rules.configuration, key) for key in keys]
     solver = Solver(pool, sides, requests)
-    found = []
+    checked = []
     for request in requests:
         pair = image_pair(solver, request)
         if pair is not None:
-            found.append(
+            checked.append(
                 _checked_image(solver, RequestedImage(request.key, request, request), pair, rules)
             )
-    return tuple(found)
+    return tuple(checked)
 
 
 def requested_images(
@@ -85,18 +85,20 @@ def requested_images(
     The base of an image that the base's files do not have is `absent`. `base_pool` is the base's,
     if the change edits the repository document too.
     """
-    requests = [side for one in requested for side in (one.base, one.head) if side is not None]
+    requests = [
+        side for image in requested for side in (image.base, image.head) if side is not None
+    ]
     solver = Solver(pool, sides, requests, base_pool)
-    found = []
-    for one in requested:
-        assert one.head is not None  # an image that head does not request is not checked
-        head = solver.solve(one.head, sides.head)
-        base = _absent(head) if one.base is None else solver.solve_base(one.base)
+    checked = []
+    for image in requested:
+        assert image.head is not None  # an image that head does not request is not checked
+        head = solver.solve(image.head, sides.head)
+        base = _absent(head) if image.base is None else solver.solve_base(image.base)
         built = holds(base, sides.sources) or holds(head, sides.sources)
         pair = ClosurePair(base, head, sides.head.evidence if built else "requested")
-        pair = _with_reasons(solver, (one.base or one.head, one.head), pair)
-        found.append(_checked_image(solver, one, pair, rules))
-    return tuple(found)
+        pair = _with_reasons(solver, (image.base or image.head, image.head), pair)
+        checked.append(_checked_image(solver, image, pair, rules))
+    return tuple(checked)
 
 
 def image_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
@@ -117,11 +119,7 @@ def _with_reasons(
 
 
 def self_images(
-    pool: Pool,
-    keys: tuple[ImageKey, ...],
-    sides: Sides,
-    rules: Rules,
-    workloads: Mapping[str, str],
+    pool: Pool, keys: tuple[ImageKey, ...], sides: Sides, rules: Rules, workloads: Mapping[str, str]
 ) -> tuple[CheckedImage, ...]:
     """The images `@self`: each environment of `keys` plus each package that `workloads` names.
 
@@ -135,7 +133,7 @@ def self_images(
     if not names:
         return ()
     solver = Solver(pool, sides, ())
-    found = []
+    checked = []
     for key in keys:
         for name in names:
             workload = workloads[name]
@@ -149,8 +147,8 @@ def self_images(
             pair = ClosurePair(base, solver.solve(request, sides.head), sides.head.evidence)
             requests = base_request, request
             pair = _with_reasons(solver, requests, pair)
-            found.append(_checked_image(solver, RequestedImage(key, *requests), pair, rules))
-    return tuple(found)
+            checked.append(_checked_image(solver, RequestedImage(key, *requests), pair, rules))
+    return tuple(checked)
 
 
 def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
@@ -158,8 +156,8 @@ def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
     architecture."""
     lost: dict[str, list[str]] = {}
     for arch, both in sides.items():
-        left = {p.source for p in both.base.packages} - {p.source for p in both.head.packages}
-        for source in sorted(left):
+        lost_here = {p.source for p in both.base.packages} - {p.source for p in both.head.packages}
+        for source in sorted(lost_here):
             lost.setdefault(source, []).append(arch)
     for source, arches in lost.items():
         yield f"This change makes no package of {source} any more. {where_so(arches, sides)}"
@@ -192,13 +190,13 @@ def _checked_image(
     def ways(lines: frozenset[SpecLine]) -> Mapping[tuple[str, str], tuple[Edge, ...]]:
         overlay = solver.without(lines - own) if lines - own else sides.head
         after = requested.without(lines & own), without(lines)
-        found = solver.chains(before, after, overlay)
-        return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
+        by_nevra = solver.chains(before, after, overlay)
+        return {(n.name, n.arch): min(c, key=len) for n, c in by_nevra.items() if c}
 
     chains = solver.chains(before, (request, pair.head), sides.head)
     roots = _roots(solver, requested, pair.head)
     # The chain to a package that a line requests is that package alone.
-    chains = {n: found or (((),) if n in roots else ()) for n, found in chains.items()}
+    chains = {n: paths or (((),) if n in roots else ()) for n, paths in chains.items()}
     image = compare(pair, rules.thresholds, _with_files(chains, pair.head))
     texts = {entry.text: entry.line for entry in requested.entries}
     head = with_cause_lines(image.head, sides.lines, sides.removed, texts)
@@ -206,8 +204,8 @@ def _checked_image(
     solving = Solving(without, only, ways, requested.lines, roots)
     explained = explain(image, pair.head, sides.lines, solving)
     image = with_generated(explained, solver.generated if image.added else (), apart)
-    held = evaluate_objectives(rules.objectives, image, pair, rules.today)
-    image = replace(image, objectives=held)
+    objectives = evaluate_objectives(rules.objectives, image, pair, rules.today)
+    image = replace(image, objectives=objectives)
     return CheckedImage(
         image,
         request,
@@ -222,14 +220,14 @@ def _roots(
     solver: Solver, requested: RequestedImage, head: Closure
 ) -> Mapping[Nevra, tuple[SpecLine, ...]]:
     """The lines of the change that request packages of head, by package."""
-    found: dict[Nevra, dict[SpecLine, None]] = {}
+    lines_of: dict[Nevra, dict[SpecLine, None]] = {}
     for entry in requested.entries:
         names = solver.pool.group(entry.text) if entry.kind == "group" else (entry.text,)
         for name in names if entry.kind in ("package", "group") else ():
             for nevra in solver.pool.selects(name, solver.sides.head):
                 if nevra in head.requested:
-                    found.setdefault(nevra, {})[entry.line] = None
-    return {nevra: tuple(sorted(lines)) for nevra, lines in found.items()}
+                    lines_of.setdefault(nevra, {})[entry.line] = None
+    return {nevra: tuple(sorted(lines)) for nevra, lines in lines_of.items()}
 
 
 def _with_files(
@@ -253,18 +251,18 @@ def _with_files(
         return replace(edge, files=files.get((holder, edge.kind, edge.capability), ()))
 
     return {
-        nevra: tuple(tuple(map(named, chain)) for chain in each) for nevra, each in chains.items()
+        nevra: tuple(tuple(map(named, chain)) for chain in paths) for nevra, paths in chains.items()
     }
 
 
 def _sources_in(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:
-    """The changed sources that an image is about (`CheckedImage.held`)."""
+    """The changed sources that an image is about (`CheckedImage.sources`)."""
     packages = (*pair.base.packages, *pair.head.packages)
-    found = {p.source for p in packages if p.source in sides.sources}
+    sources = {p.source for p in packages if p.source in sides.sources}
     if pair.base.status != "ok" or pair.head.status != "ok":
         overlays = (*sides.base.packages, *sides.head.packages)
-        found.update(p.source for p in overlays if p.nevra.name in request.requests)
-    return frozenset(found)
+        sources.update(p.source for p in overlays if p.nevra.name in request.requests)
+    return frozenset(sources)
 
 
 def _with_absent_base(pair: ClosurePair, sides: Sides) -> ClosurePair:
@@ -315,8 +313,8 @@ def closure_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
 
 def holds(closure: Closure, sources: Iterable[str]) -> bool:
     """Return whether the closure has a package of one of these sources."""
-    wanted = frozenset(sources)
-    return any(p.source in wanted for p in closure.packages)
+    source_set = frozenset(sources)
+    return any(p.source in source_set for p in closure.packages)
 
 
 def same(before: Closure, after: Closure) -> bool:

@@ -72,8 +72,8 @@ def explain(
     leaves = search.smallest_sets()
     stated = Stated(changes, solving.roots)
     added = tuple(
-        _with_set(a, stated, found, search, head)
-        if (found := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
+        _with_set(a, stated, together, search, head)
+        if (together := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
         else _staying(a, stated, frozenset(lines), solving)
         for a in image.added
     )
@@ -99,19 +99,15 @@ def _saved(head: Closure, without: Closure) -> int | None:
     """Bytes that leave; null if the size of a package that differs is unknown."""
     before = {p.nevra: p.installed_size for p in head.packages}
     after = {p.nevra: p.installed_size for p in without.packages}
-    gone = [before[n] for n in before.keys() - after.keys()]
-    come = [after[n] for n in after.keys() - before.keys()]
-    if None in gone or None in come:
+    leaving = [before[n] for n in before.keys() - after.keys()]
+    coming = [after[n] for n in after.keys() - before.keys()]
+    if None in leaving or None in coming:
         return None
-    return sum(s for s in gone if s is not None) - sum(s for s in come if s is not None)
+    return sum(s for s in leaving if s is not None) - sum(s for s in coming if s is not None)
 
 
 def _with_set(
-    added: Added,
-    stated: Stated,
-    together: tuple[SpecLine, ...],
-    search: _Search,
-    head: Closure,
+    added: Added, stated: Stated, together: tuple[SpecLine, ...], search: _Search, head: Closure
 ) -> Added:
     """An added package that leaves without the lines `together`: which of them bring it."""
     name = added.package.nevra.name, added.package.nevra.arch
@@ -166,7 +162,7 @@ class _Search:
         self.alone: dict[SpecLine, Closure] = {}
 
     def smallest_sets(self) -> dict[tuple[str, str], tuple[SpecLine, ...]]:
-        found: dict[tuple[str, str], tuple[SpecLine, ...]] = {}
+        smallest: dict[tuple[str, str], tuple[SpecLine, ...]] = {}
         for line in self._lines:
             self.alone[line] = self._without(frozenset((line,)))
         open_names = self._left_by(frozenset(self._lines))
@@ -175,11 +171,11 @@ class _Search:
                 if not open_names or len(self.solved) > MOST_SOLVES:
                     break
                 for name in sorted(open_names & self._left_by(frozenset(chosen))):
-                    found[name] = chosen
+                    smallest[name] = chosen
                     open_names.discard(name)
         for name in sorted(open_names):
-            found[name] = self._shrunk(name)
-        return found
+            smallest[name] = self._shrunk(name)
+        return smallest
 
     def brings(self, line: SpecLine, name: tuple[str, str]) -> bool:
         """Return whether this line of the change brings the package even without all the others."""
@@ -187,8 +183,8 @@ class _Search:
 
     def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
         """Return whether the package leaves without this line alone."""
-        there = self._names_without(frozenset({line}))
-        return self.alone[line].status == "ok" and name not in there
+        names = self._names_without(frozenset({line}))
+        return self.alone[line].status == "ok" and name not in names
 
     def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         """The packages that are there without these lines of the change and are not in `head`."""
@@ -198,15 +194,15 @@ class _Search:
         return self._coming[chosen]
 
     def _coming_without(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
-        there = {(p.nevra.name, p.nevra.arch) for p in head.packages}
+        head_names = {(p.nevra.name, p.nevra.arch) for p in head.packages}
         packages = self._without(lines).packages
-        return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in there)
+        return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in head_names)
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """The smallest set of other lines that, with `line`, bring the package."""
-        needed = [each for each in self._lines if each != line]
-        for each in tuple(needed):
-            fewer = [other for other in needed if other != each]
+        needed = [other for other in self._lines if other != line]
+        for candidate in tuple(needed):
+            fewer = [line_ for line_ in needed if line_ != candidate]
             if self._is_there(frozenset(self._lines) - {line, *fewer}, name):
                 needed = fewer
         return tuple(needed)

@@ -21,7 +21,7 @@ from bot.requests.values import Entry
 
 @dataclass(frozen=True, slots=True)
 class LockedImage:
-    """One architecture of a lock file: its packages on both sides, null where a side has no file.
+    """One architecture of a lock file: its packages at head, and at base, null if it has none.
 
     The key's `repository` is the repository document that its `rpms.in.yaml` stands on, or
     `locked`; `entries` are the entries of that file.
@@ -48,21 +48,24 @@ def locked_images(
     (`solved`)."""
     images: list[LockedImage] = []
     problems: list[str] = []
-    for one in files.changed:
-        if one.kind != "rpms.lock" or one.head_path is None or request_of(one.path) in solved:
+    for file in files.changed:
+        if file.kind != "rpms.lock" or file.head_path is None or request_of(file.path) in solved:
             continue
         try:
-            after = read_rpms_lock(one.path, files.head[one.path]).packages
+            after = read_rpms_lock(file.path, files.head[file.path]).packages
             before: Mapping[str, tuple[Package, ...]] = {}
-            if one.base_path is not None:
-                before = read_rpms_lock(one.base_path, files.base[one.base_path]).packages
+            if file.base_path is not None:
+                before = read_rpms_lock(file.base_path, files.base[file.base_path]).packages
         except ChangeError as error:
             problems.append(f"{error.what}; it was not compared.")
             continue
-        repository, entries = _request(one.path, files.head, own, table)
+        repository, entries = _request(file.path, files.head, own, table)
         images += [
             LockedImage(
-                ImageKey(one.path, LOCKED, repository, arch), before.get(arch), after[arch], entries
+                ImageKey(file.path, LOCKED, repository, arch),
+                before.get(arch),
+                after[arch],
+                entries,
             )
             for arch in sorted(after)
         ]
@@ -70,10 +73,7 @@ def locked_images(
 
 
 def _request(
-    path: str,
-    files: Mapping[str, bytes],
-    own: Sequence[FileImage],
-    table: Sequence[BaseImage],
+    path: str, files: Mapping[str, bytes], own: Sequence[FileImage], table: Sequence[BaseImage]
 ) -> tuple[str, tuple[Entry, ...]]:
     """The repository document and the entries of the `rpms.in.yaml` beside a lock file."""
     request = request_of(path)
@@ -89,24 +89,26 @@ def with_locked(
 ) -> CheckResult:
     """The result with the locked images added."""
     pools = {(t.document.id, arch): pool for t in targets for arch, pool in t.pools.items()}
-    more = [
-        _compared(one, pools.get((one.key.repository, one.key.arch)), thresholds)
-        for one in locked.images
+    compared = [
+        _compared(image, pools.get((image.key.repository, image.key.arch)), thresholds)
+        for image in locked.images
     ]
-    images = sorted((*result.images, *more), key=lambda image: image.key)
+    images = sorted((*result.images, *compared), key=lambda image: image.key)
     return replace(result, images=tuple(images))
 
 
-def _compared(one: LockedImage, pool: Pool | None, thresholds: Thresholds) -> ImageResult:
+def _compared(locked: LockedImage, pool: Pool | None, thresholds: Thresholds) -> ImageResult:
     """One locked image; installed sizes are from repository metadata, if there is any."""
     state = pool.state if pool is not None else SnapshotState("", ())
-    head = _closure(one, state, _sized(one.head, pool))
-    base = Closure(one.key, state, "absent")
-    if one.base is not None:
-        base = _closure(one, state, _sized(one.base, pool))
+    head = _closure(locked, state, _sized(locked.head, pool))
+    base = Closure(locked.key, state, "absent")
+    if locked.base is not None:
+        base = _closure(locked, state, _sized(locked.base, pool))
     image = compare(ClosurePair(base, head, "requested"), thresholds)
     lines = {
-        e.text: e.line for e in one.entries if e.kind == "package" and e.counts_on(one.key.arch)
+        e.text: e.line
+        for e in locked.entries
+        if e.kind == "package" and e.counts_on(locked.key.arch)
     }
     added = (replace(a, spec=lines.get(a.package.nevra.name)) for a in image.added)
     before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
@@ -120,15 +122,15 @@ def _compared(one: LockedImage, pool: Pool | None, thresholds: Thresholds) -> Im
     return replace(image, added=tuple(added), changed=moved, changed_packages=tuple(changed))
 
 
-def _closure(one: LockedImage, state: SnapshotState, packages: Iterable[Package]) -> Closure:
-    names = {entry.text for entry in one.entries if entry.kind == "package"}
+def _closure(locked: LockedImage, state: SnapshotState, packages: Iterable[Package]) -> Closure:
+    names = {entry.text for entry in locked.entries if entry.kind == "package"}
     own = tuple(packages)
     requested = frozenset(p.nevra for p in own if p.nevra.name in names)
-    return Closure(one.key, state, "ok", packages=own, requested=requested)
+    return Closure(locked.key, state, "ok", packages=own, requested=requested)
 
 
 def _sized(packages: Iterable[Package], pool: Pool | None) -> Iterator[Package]:
     for package in packages:
-        known = pool.candidates(str(package.nevra)) if pool is not None else ()
-        published = next((p for p in known if p.nevra == package.nevra), None)
+        candidates = pool.candidates(str(package.nevra)) if pool is not None else ()
+        published = next((p for p in candidates if p.nevra == package.nevra), None)
         yield package if published is None else replace(published, dependencies=())

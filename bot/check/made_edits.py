@@ -16,11 +16,12 @@ from bot.model.package import DependencyKind, Overlay
 
 
 def made_edits(targets: Iterable[Target], requests: Requests) -> tuple[MadeEdit, ...]:
-    """The edits of a change, sorted, at most one for each repository document and package."""
-    found = [
+    """The edits of a change, sorted: for each repository document and package at most one of its
+    dependencies and one of the requests for it."""
+    edits = [
         edit for target in targets for edit in edits_of_sides(target.document.id, target.sides)
     ]
-    return tuple(sorted((*found, *_edits_of_requests(requests))))
+    return tuple(sorted((*edits, *_edits_of_requests(requests))))
 
 
 def edits_of_sides(repository: str, sides: Mapping[str, Sides]) -> Iterator[MadeEdit]:
@@ -43,18 +44,18 @@ def _by_package(
     sides: Iterable[Sides], kind: DependencyKind
 ) -> Mapping[str, Sequence[tuple[Names, Names]]]:
     """The capability names at base and head of each package; one pair for each architecture."""
-    found: dict[str, list[tuple[Names, Names]]] = {}
-    for one in sides:
-        base, head = _names(one.base, kind), _names(one.head, kind)
+    pairs: dict[str, list[tuple[Names, Names]]] = {}
+    for side in sides:
+        base, head = _names(side.base, kind), _names(side.head, kind)
         for package in base.keys() & head.keys():
-            found.setdefault(package, []).append((base[package], head[package]))
-    return dict(sorted(found.items()))
+            pairs.setdefault(package, []).append((base[package], head[package]))
+    return dict(sorted(pairs.items()))
 
 
 def _names(overlay: Overlay, kind: DependencyKind) -> Mapping[str, Names]:
     return {
         package.nevra.name: frozenset(
-            edited_name(each.capability) for each in package.of_kind(kind)
+            edited_name(dependency.capability) for dependency in package.of_kind(kind)
         )
         for package in overlay.packages
     }
@@ -62,14 +63,14 @@ def _names(overlay: Overlay, kind: DependencyKind) -> Mapping[str, Names]:
 
 def _edits_of_requests(requests: Requests) -> Iterator[MadeEdit]:
     """The requests that replace a package in images on both sides."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
+    replacements: dict[tuple[str, str], dict[str, None]] = {}
     for image in requests.images:
         if image.base is None or image.head is None:
             continue
         before, after = frozenset(image.base.requests), frozenset(image.head.requests)
         for name in before - after:
             instead = dict.fromkeys(sorted(after - before))
-            found.setdefault((image.key.repository, name), {}).update(instead)
-    for (repository, name), others in found.items():
+            replacements.setdefault((image.key.repository, name), {}).update(instead)
+    for (repository, name), others in replacements.items():
         if others:
             yield MadeEdit(repository, name, replaced_by=tuple(sorted(others)))

@@ -88,13 +88,13 @@ def weighed(
     sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
     snapshots = {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()}
     inputs = Inputs(sides, snapshots, rules, cache)
-    found: dict[ImageKey, CheckedImage] = {}
+    by_key: dict[ImageKey, CheckedImage] = {}
     notes: list[str] = []
     for weigh, composed in ((measure, True), (with_surfaces, False)):
         measured = weigh([i for i in images if _composed(i, layers) is composed], inputs)
         notes.extend(measured.notes)
-        found |= {image.result.key: image for image in measured.images}
-    return Measured(tuple(found[image.result.key] for image in images), tuple(notes))
+        by_key |= {image.result.key: image for image in measured.images}
+    return Measured(tuple(by_key[image.result.key] for image in images), tuple(notes))
 
 
 def _composed(image: CheckedImage, layers: Layers) -> bool:
@@ -108,7 +108,7 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
     package. A layer that cannot be composed is null, with a note; it does not fail the change.
     """
     notes: list[str] = []
-    found = []
+    measured = []
     for image in images:
         key, pair = image.result.key, image.pair
         LOG.debug("Composing the layers of %s on %s", key.workload, key.environment)
@@ -129,8 +129,8 @@ def measure(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
             )
         if base is not None and head is not None:
             result = replace(result, files=_moved_files(image, inputs))
-        found.append(_with_objectives(image, result, inputs.rules))
-    return Measured(tuple(found), tuple(dict.fromkeys(notes)))
+        measured.append(_with_objectives(image, result, inputs.rules))
+    return Measured(tuple(measured), tuple(dict.fromkeys(notes)))
 
 
 def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
@@ -141,12 +141,12 @@ def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
     """
     few = sum(image.result.changed for image in images) <= FEW
     notes: list[str] = []
-    found = []
+    measured = []
     for image in images:
         key = image.result.key
         limited = any(o.limits.surface for o in inputs.rules.objectives if applies(o, key))
         if not (limited or (few and image.result.changed)):
-            found.append(image)
+            measured.append(image)
             continue
         surfaces = [
             _predicted_surface(closure, inputs, notes)
@@ -157,13 +157,13 @@ def with_surfaces(images: Sequence[CheckedImage], inputs: Inputs) -> Measured:
             base=replace(image.result.base, surface=surfaces[0]),
             head=replace(image.result.head, surface=surfaces[1]),
         )
-        found.append(_with_objectives(image, result, inputs.rules))
-    return Measured(tuple(found), tuple(dict.fromkeys(notes)))
+        measured.append(_with_objectives(image, result, inputs.rules))
+    return Measured(tuple(measured), tuple(dict.fromkeys(notes)))
 
 
 def _with_objectives(image: CheckedImage, result: ImageResult, rules: Rules) -> CheckedImage:
-    held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
-    return replace(image, result=replace(result, objectives=held))
+    objectives = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
+    return replace(image, result=replace(result, objectives=objectives))
 
 
 def _predicted_surface(closure: Closure, inputs: Inputs, notes: list[str]) -> Surface | None:

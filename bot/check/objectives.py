@@ -26,10 +26,10 @@ def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
 
 def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[str, ...]:
     """The programs and capabilities that the objectives of an image need or keep."""
-    found = (
+    lists = (
         (*objective.needs, *objective.keep) for objective in objectives if applies(objective, key)
     )
-    return tuple(dict.fromkeys(text for texts in found for text in texts))
+    return tuple(dict.fromkeys(text for texts in lists for text in texts))
 
 
 def evaluate_objectives(
@@ -45,7 +45,9 @@ def evaluate_objectives(
     for objective in sorted(objectives, key=lambda o: o.name):
         if not applies(objective, image.key):
             continue
-        results += (replace(one, id=objective.id) for one in _of(objective, image, pair, today))
+        results += (
+            replace(result, id=objective.id) for result in _of(objective, image, pair, today)
+        )
     return tuple(results)
 
 

@@ -58,10 +58,7 @@ class Plan:
 
 
 def make_plan(
-    options: CheckOptions,
-    file: RepositoryFile,
-    configuration: Configuration,
-    branch: str | None,
+    options: CheckOptions, file: RepositoryFile, configuration: Configuration, branch: str | None
 ) -> Plan:
     """Make the plan by the request, else by `.minimize.yaml`, else by the server. Raises UsageError
     for an unknown id."""

@@ -58,8 +58,8 @@ def in_processes(function: Callable[[A], R], values: Sequence[A]) -> list[R]:
             _read(selector, running, answers)
         while running:
             _read(selector, running, answers)
-    found: list[R] = [_opened(answers[place]) for place in range(len(values))]
-    return found
+    results: list[R] = [_opened(answers[place]) for place in range(len(values))]
+    return results
 
 
 def threads() -> int:
@@ -146,7 +146,7 @@ def _opened(answer: bytes) -> Any:  # whatever the function gave
             "A process that solves images was killed or failed; its error is on standard error.",
             "It may have run out of memory: see the machine's log.",
         )
-    found, error = pickle.loads(answer)
+    result, error = pickle.loads(answer)
     if error is not None:
         raise error
-    return found
+    return result

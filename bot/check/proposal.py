@@ -155,33 +155,33 @@ def _with_judgement(
 ) -> ConfigurationChange:
     """The effect with the verdict and the images as head's file would judge them."""
     notes = list(effect.notes)
-    remaining = [found for found in checked.images if _is_checked(found.result.key, plan)]
+    remaining = [image for image in checked.images if _is_checked(image.result.key, plan)]
     results = [
         replace(
-            found.result,
-            changed=compare(found.pair, plan.thresholds).changed,
-            objectives=evaluate_objectives(plan.objectives, found.result, found.pair, plan.today),
+            image.result,
+            changed=compare(image.pair, plan.thresholds).changed,
+            objectives=evaluate_objectives(plan.objectives, image.result, image.pair, plan.today),
         )
-        for found in remaining
+        for image in remaining
     ]
-    was = {found.result.key: found.result for found in checked.images}
-    otherwise = [r for r in results if _judgement(r) != _judgement(was[r.key])]
-    known = [key for key in effect.more if (key.repository, key.arch) in checked.sides]
-    if len(known) > _SOLVED:
-        notes.append(f"The first {_SOLVED} of the {len(known)} additional images were solved.")
-    if len(known) < len(effect.more):
+    was = {image.result.key: image.result for image in checked.images}
+    differing = [r for r in results if _judgement(r) != _judgement(was[r.key])]
+    solvable = [key for key in effect.more if (key.repository, key.arch) in checked.sides]
+    if len(solvable) > _SOLVED:
+        notes.append(f"The first {_SOLVED} of the {len(solvable)} additional images were solved.")
+    if len(solvable) < len(effect.more):
         notes.append("Images on other repositories or architectures were not solved.")
     open_ = len(notes)
-    extra = list(_solved(known, plan, configuration, checked, notes))
+    extra = list(_solved(solvable, plan, configuration, checked, notes))
     open_ -= len(notes)
-    if not any(found.held for found in remaining) and not extra and checked.images:
+    if not any(image.sources for image in remaining) and not extra and checked.images:
         notes.append("No workload with the package is left; the package alone would be checked.")
     return replace(
         effect,
         verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted or open_ != 0),
         images=tuple(
             JudgedImage(r.key, r.changed, r.objectives)
-            for r in sorted([*otherwise, *extra], key=lambda r: r.key)
+            for r in sorted([*differing, *extra], key=lambda r: r.key)
         ),
         notes=tuple(notes),
     )

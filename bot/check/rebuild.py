@@ -87,7 +87,9 @@ def rebuild(
     differing = obstacles(specs, context.native, predicted.keys() - {context.native})
     same = {arch: before for arch, before in predicted.items() if arch not in differing}
     sides, problems = _sides(context, built, same, provides, elsewhere)
-    reported = {arch: found for arch, found in differing.items() if arch not in elsewhere}
+    reported = {
+        arch: differences for arch, differences in differing.items() if arch not in elsewhere
+    }
     problems = (*obstacle_notes(reported), *problems)
     return Rebuilt(sides, tuple(notes), problems)
 
@@ -129,11 +131,7 @@ def _sides(
             base = _mixed(built["base"], before.base, sources)
             head = _mixed(built["head"], before.head, sources)
             sides[arch] = replace(
-                before,
-                base=base,
-                head=head,
-                base_spec=None,
-                notes=(*before.notes, *head.notes),
+                before, base=base, head=head, base_spec=None, notes=(*before.notes, *head.notes)
             )
             continue
         moved = transfer(
@@ -158,9 +156,9 @@ def _mixed(built: Iterable[Built], predicted: Overlay, sources: frozenset[str]) 
     side; the published packages are the starting point then.
     """
     overlay = rebuilt_overlay(built, predicted.arch, sources)
-    known = {package.source for each in built for package in each.packages}
-    others = tuple(p for p in predicted.packages if p.source not in known)
-    if not known:
+    sources_built = {package.source for build in built for package in build.packages}
+    others = tuple(p for p in predicted.packages if p.source not in sources_built)
+    if not sources_built:
         return predicted if others else overlay
     return replace(overlay, packages=(*overlay.packages, *others))
 
@@ -206,27 +204,27 @@ def obstacles(
 ) -> dict[str, tuple[str, ...]]:
     """The architectures among `others` on which the change differs from that on `native`, each with
     the differences."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_arch: dict[str, tuple[str, ...]] = {}
     for arch in others:
         differences = tuple(d for evaluated in specs for d in _differences(evaluated, native, arch))
         if differences:
-            found[arch] = differences
-    return found
+            by_arch[arch] = differences
+    return by_arch
 
 
 def _differences(evaluated: EvaluatedSpec, native: str, other: str) -> Iterator[str]:
-    here, there = _evaluations(evaluated, native), _evaluations(evaluated, other)
-    yield from unlike(here, there)
-    for first, second in zip(here, there, strict=True):
+    native_sides, other_sides = _evaluations(evaluated, native), _evaluations(evaluated, other)
+    yield from unlike(native_sides, other_sides)
+    for first, second in zip(native_sides, other_sides, strict=True):
         if first is not None and second is not None:
             yield from used_unlike(first, second, evaluated.spec.beside)
 
 
-def obstacle_notes(found: dict[str, tuple[str, ...]]) -> list[str]:
+def obstacle_notes(by_arch: dict[str, tuple[str, ...]]) -> list[str]:
     """A sentence for each list of differences, with all architectures that have it."""
     shared: dict[tuple[str, ...], list[str]] = {}
-    for arch in sorted(found, key=architecture_order):
-        shared.setdefault(found[arch], []).append(arch)
+    for arch in sorted(by_arch, key=architecture_order):
+        shared.setdefault(by_arch[arch], []).append(arch)
     return [
         f"Not transferred to {' and '.join(', '.join(arches).rsplit(', ', 1))}: this change differs"
         f" there ({'; '.join(differences)}), so it is predicted."
@@ -263,7 +261,7 @@ def build_problems(builds: Iterable[BuildNote]) -> list[str]:
         "missing-requirement": "A build requirement is missing",
         "not-built": "Nothing was built",
     }
-    found = []
+    problems = []
     for build in builds:
         if build.outcome not in sentences:
             continue
@@ -273,8 +271,8 @@ def build_problems(builds: Iterable[BuildNote]) -> list[str]:
             if build.side == "base":
                 continue
             side, sentence = "base and head", "Neither builds"
-        found.append(
+        problems.append(
             f"{build.spec} ({side}, {build.arch}): {sentence},"
             f" so the figures are still predictions{first}."
         )
-    return found
+    return problems

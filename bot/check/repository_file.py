@@ -144,11 +144,11 @@ class _ThresholdFields:
     percent: Percent | None = None
 
 
-def _thresholds(found: _ThresholdFields) -> Thresholds:
+def _thresholds(fields: _ThresholdFields) -> Thresholds:
     default = Thresholds()
     return Thresholds(
-        size=default.size if found.bytes is None else found.bytes,
-        percent=default.percent if found.percent is None else found.percent,
+        size=default.size if fields.bytes is None else fields.bytes,
+        percent=default.percent if fields.percent is None else fields.percent,
     )
 
 
@@ -157,9 +157,9 @@ def _of_every_branch(value: Any) -> Any:
 
 
 def _branches(
-    found: Mapping[str, tuple[str, ...]] | None,
+    branches: Mapping[str, tuple[str, ...]] | None,
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((glob or "*", ids) for glob, ids in (found or {}).items())
+    return tuple((glob or "*", ids) for glob, ids in (branches or {}).items())
 
 
 def _with_maintainer(value: Any) -> Any:
@@ -170,8 +170,8 @@ def _with_maintainer(value: Any) -> Any:
     return {"description": "", "maintainer": "", **value, "id": ""}
 
 
-def _numbered(found: tuple[ObjectiveDocument, ...]) -> tuple[ObjectiveDocument, ...]:
-    return tuple(replace(one, id=f"{REPOSITORY_FILE}#{n}") for n, one in enumerate(found, 1))
+def _numbered(objectives: tuple[ObjectiveDocument, ...]) -> tuple[ObjectiveDocument, ...]:
+    return tuple(replace(o, id=f"{REPOSITORY_FILE}#{n}") for n, o in enumerate(objectives, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class RepositoryFile:
 
 
 class RepositoryFileError(UsageError):
-    """The file is invalid; `problems` has every place."""
+    """The file is invalid; `problems` has the first 100 places."""
 
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         listed = problems[:_MOST]

@@ -48,18 +48,20 @@ class _Solved:
     def advice(
         self, kind: LineKind, line: SpecLine, without: Closure | None = None
     ) -> LineAdvice | None:
-        """Advice with the saving of `without`; null if it saves nothing."""
+        """Advice with the saving of `without`, or with no figure; null if `without` cannot be
+        installed or no package leaves.
+        """
         key = self.image.result.key
         if without is None:
             return LineAdvice(key, kind, line)
         head = self.image.pair.head
         # An image that begins empty has only packages of its own.
-        mine = head.own if kind != "empty-folder" else head.packages
-        left = {p.nevra.name for p in without.own}
-        gone = tuple(sorted(p.nevra.name for p in mine if p.nevra.name not in left))
-        if without.status != "ok" or not gone:
+        packages = head.own if kind != "empty-folder" else head.packages
+        names = {p.nevra.name for p in without.own}
+        leaving = tuple(sorted(p.nevra.name for p in packages if p.nevra.name not in names))
+        if without.status != "ok" or not leaving:
             return None
-        return LineAdvice(key, kind, line, gone, (), _saved(mine, without.own))
+        return LineAdvice(key, kind, line, leaving, (), _saved(packages, without.own))
 
     def documentation(self, line: SpecLine) -> LineAdvice | None:
         """Advice to install without documentation, with its bytes if the headers of all packages
@@ -75,41 +77,38 @@ class _Solved:
 
 
 def line_advice(
-    images: Iterable[CheckedImage],
-    targets: Iterable[Target],
-    requests: Requests,
-    cache: Cache,
+    images: Iterable[CheckedImage], targets: Iterable[Target], requests: Requests, cache: Cache
 ) -> tuple[LineAdvice, ...]:
     """The advice on the lines of the Containerfiles of these images, sorted."""
     by_name = {image.request.name: image for image in requests.container_images}
     documents = {target.document.id: target for target in targets}
-    found: list[LineAdvice] = []
+    advices: list[LineAdvice] = []
     searched = 0
     nodocs = NodocsSizes(cache)
     for image in images:
         key = image.result.key
-        one = by_name.get(key.workload)
-        if one is None or image.pair.head.status != "ok":
+        container = by_name.get(key.workload)
+        if container is None or image.pair.head.status != "ok":
             continue
         target = documents[key.repository]
-        lines = {e.text: e.line for e in one.request.entries if e.kind == "package"}
-        source = one.request.source_line
+        lines = {e.text: e.line for e in container.request.entries if e.kind == "package"}
+        source = container.request.source_line
         pool, place = target.pools[key.arch], requests.places[key.workload]
-        solved = _Solved(image, pool, target, source, one.installs, lines, place, nodocs)
-        found += [advice for advice in _of_lines(solved) if advice is not None]
+        solved = _Solved(image, pool, target, source, container.installs, lines, place, nodocs)
+        advices += [advice for advice in _of_lines(solved) if advice is not None]
         if searched < _MOST:
-            found += _alternatives(solved)
+            advices += _alternatives(solved)
             searched += 1
-    return tuple(sorted(found))
+    return tuple(sorted(advices))
 
 
 def _of_lines(solved: _Solved) -> Iterator[LineAdvice | None]:
     request = solved.image.request
-    known = solved.place.weak_dependencies is not None
+    decided = solved.place.weak_dependencies is not None
     yield _empty_folder(solved)
     for install in solved.installs:
         command = install.command
-        if request.weak and is_weak(install) and (known or command.weak):
+        if request.weak and is_weak(install) and (decided or command.weak):
             yield solved.advice(
                 "weak-dependencies", install.line, solved.closure(replace(request, weak=False))
             )
@@ -135,8 +134,8 @@ def _empty_folder(solved: _Solved) -> LineAdvice | None:
     if beneath.isdisjoint(_PACKAGE_MANAGERS):
         return None
     alone = solved.closure(replace(request, beneath=None, removes=(), swaps=()))
-    found = solved.advice("empty-folder", solved.source_line, alone)
-    return None if found is None or (found.saves or 0) <= 0 else found
+    advice = solved.advice("empty-folder", solved.source_line, alone)
+    return None if advice is None or (advice.saves or 0) <= 0 else advice
 
 
 def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
@@ -158,7 +157,7 @@ def _alternatives(solved: _Solved) -> Iterator[LineAdvice]:
 
 def _saved(head: Iterable[Package], without: Iterable[Package]) -> int | None:
     sizes = [[p.installed_size for p in packages] for packages in (head, without)]
-    if any(None in each for each in sizes):
+    if any(None in side for side in sizes):
         return None
-    before, after = (sum(size for size in each if size is not None) for each in sizes)
+    before, after = (sum(size for size in side if size is not None) for side in sizes)
     return before - after

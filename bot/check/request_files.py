@@ -70,22 +70,22 @@ def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
     Without documents, which the bot has in its configuration, and lock files. Empty if the files
     exceed the limits of number or size.
     """
-    there = [path for path in _paths(git, commit) if may_ask(path)]
-    if not there or len(there) > limits.REQUEST_CANDIDATES:
+    paths = [path for path in _paths(git, commit) if may_ask(path)]
+    if not paths or len(paths) > limits.REQUEST_CANDIDATES:
         return {}
     try:
-        contents = _contents(git, commit, there)
+        contents = _contents(git, commit, paths)
         kinds = {path: kind_of(path, [contents]) for path in contents}
-        wanted = {
+        needed = {
             beside
             for path, kind in kinds.items()
             if kind is not None and kind.name not in ("document", "rpms.lock")
-            for beside in read_with(kind.name, path, there)
+            for beside in read_with(kind.name, path, paths)
         }
     except ChangeError:
         return {}
-    found = ((path, contents[path]) for path in sorted(wanted & contents.keys()))
-    return {path: content.decode("utf-8", "replace") for path, content in found}
+    texts = ((path, contents[path]) for path in sorted(needed & contents.keys()))
+    return {path: content.decode("utf-8", "replace") for path, content in texts}
 
 
 def _changed(
@@ -102,9 +102,9 @@ def _changed(
 def _with_those_beside(
     git: GitRepository, commit: str, changed: Iterable[ChangedRequest]
 ) -> dict[str, bytes]:
-    there = _paths(git, commit)
-    wanted = {path for one in changed for path in read_with(one.kind, one.path, there)}
-    return _contents(git, commit, wanted)
+    paths = _paths(git, commit)
+    needed = {path for file in changed for path in read_with(file.kind, file.path, paths)}
+    return _contents(git, commit, needed)
 
 
 def _paths(git: GitRepository, commit: str) -> list[str]:
@@ -117,18 +117,18 @@ def _paths(git: GitRepository, commit: str) -> list[str]:
 def _contents(git: GitRepository, commit: str, paths: Collection[str]) -> dict[str, bytes]:
     """The bytes of those of `paths` that are files of a commit. Raises ChangeError above the size
     limit."""
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     size = 0
     ordered = sorted(paths)
     for start in range(0, len(ordered), _AT_ONCE):
-        some = ordered[start : start + _AT_ONCE]
+        batch = ordered[start : start + _AT_ONCE]
         with temporary_directory("change") as folder:
-            git.materialize(commit, folder, some, max_bytes=limits.REQUEST_FILES - size)
-            for path in some:
+            git.materialize(commit, folder, batch, max_bytes=limits.REQUEST_FILES - size)
+            for path in batch:
                 if (content := _content(folder / path)) is not None:
-                    found[path] = content
+                    contents[path] = content
                     size += len(content)
-    return found
+    return contents
 
 
 def _content(path: Path) -> bytes | None:

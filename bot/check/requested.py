@@ -35,7 +35,7 @@ from bot.requests.values import RequestedImage
 
 # The number of removed images that one sentence names.
 _NAMED = 10
-# The number of processes that share the images of one target.
+# The number of processes that share the images of one architecture of a target.
 SHARES = 4
 
 
@@ -44,9 +44,9 @@ class Requests:
     """The images of the changed files that request packages.
 
     `configuration` has head's documents added to the bot's, `base_repositories` the base's version
-    of repository documents that the change edits. `refused` are head's files that are invalid where
-    the base's are not; `problems` and `notes` are sentences, `undecided` says that an image could
-    not be judged. `places` are those of images from files, by workload.
+    of repository documents that the change edits. `refused` are head's documents that are invalid
+    and that the change edits; `problems` and `notes` are sentences, `undecided` says that an image
+    could not be judged. `places` are those of images from files, by workload.
     """
 
     configuration: Configuration
@@ -64,12 +64,12 @@ class Requests:
     @property
     def arches(self) -> Mapping[str, tuple[str, ...]]:
         """The architectures of the images by the ids of their repository documents."""
-        found: dict[str, dict[str, None]] = {}
-        known = self.configuration.repositories
-        locked = [one.key for one in self.locked.images if one.key.repository in known]
+        arches: dict[str, dict[str, None]] = {}
+        repositories = self.configuration.repositories
+        locked = [image.key for image in self.locked.images if image.key.repository in repositories]
         for key in (*(image.key for image in self.images), *locked):
-            found.setdefault(key.repository, {})[key.arch] = None
-        return {id_: tuple(arches) for id_, arches in found.items()}
+            arches.setdefault(key.repository, {})[key.arch] = None
+        return {id_: tuple(arches) for id_, arches in arches.items()}
 
     def of(self, repository: str, arch: str) -> tuple[RequestedImage, ...]:
         """The images on a repository document and an architecture."""
@@ -81,7 +81,7 @@ def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks
     """The change with targets for the images of its requests."""
     targets = {target.document.id: target for target in part.targets}
     for id_, arches in requests.arches.items():
-        found = requested_target(
+        target = requested_target(
             pools,
             requests.configuration.repositories[id_],
             arches,
@@ -89,8 +89,8 @@ def with_requests(part: Part, requests: Requests, pools: Pools, remarks: Remarks
             requests.base_repositories.get(id_),
             remarks,
         )
-        if found is not None:
-            targets[id_] = found
+        if target is not None:
+            targets[id_] = target
     return replace(part, targets=tuple(targets.values()))
 
 
@@ -113,8 +113,8 @@ def images_of_requests(
         return requested_images(target.pools[arch], own, target.sides[arch], rules, base_pool)
 
     few = len(requests.images) < FEW
-    found = list(map(of, shares)) if few else in_processes(of, shares)
-    return [image for images in found for image in images]
+    by_share = list(map(of, shares)) if few else in_processes(of, shares)
+    return [image for images in by_share for image in images]
 
 
 def requests_of(
@@ -127,15 +127,18 @@ def requests_of(
         return Requests(configuration, problems=problems, undecided=bool(problems))
     trees = list(_document_trees(change, options, configuration))
     choice = Choice(options.workloads, options.repositories, options.arches)
-    found = [image for base, head in trees for image in changed_images(base, head, choice)]
+    of_documents = [image for base, head in trees for image in changed_images(base, head, choice)]
     own = with_documents(configuration, (head for _, head in trees))
     of_files = _images_of_files(change, file, options, own)
     solved = {image.key.workload for image in of_files.images}
     locked = locked_images(files, file.images, options.base_images, solved)
     images = tuple(
-        sorted((i for i in (*found, *of_files.images) if i.head is not None), key=lambda i: i.key)
+        sorted(
+            (i for i in (*of_documents, *of_files.images) if i.head is not None),
+            key=lambda i: i.key,
+        )
     )
-    gone = [f"{i.key.workload} in {i.key.environment}" for i in found if i.head is None]
+    removed = [f"{i.key.workload} in {i.key.environment}" for i in of_documents if i.head is None]
     refused = tuple(f for base, head in trees for f in _refused(base, head))
     unknown = [
         sentence
@@ -148,11 +151,16 @@ def requests_of(
     return Requests(
         with_images(own, of_files),
         images,
-        tuple(sorted({one.path for one in files.changed})),
+        tuple(sorted({file.path for file in files.changed})),
         _edited_repositories(trees),
         refused,
-        (*(_sentence(each) for each in refused), *unknown, *of_files.problems, *locked.problems),
-        (*_removed_images_note([*gone, *of_files.gone]), *of_files.notes),
+        (
+            *(_sentence(failure) for failure in refused),
+            *unknown,
+            *of_files.problems,
+            *locked.problems,
+        ),
+        (*_removed_images_note([*removed, *of_files.gone]), *of_files.notes),
         undecided=bool(unknown or of_files.problems or locked.problems),
         places=of_files.places,
         container_images=_container_images(change),
@@ -168,9 +176,9 @@ def _images_of_files(
     base, head = (
         [
             image
-            for one in files.changed
-            for path in [(one.base_path if side is files.base else one.head_path) or one.path]
-            for image in images_of(one.kind, path, side)
+            for file in files.changed
+            for path in [(file.base_path if side is files.base else file.head_path) or file.path]
+            for image in images_of(file.kind, path, side)
         ]
         for side in (files.base, files.head)
     )
@@ -184,9 +192,9 @@ def _images_of_files(
         arches,
         databases.packages,
     )
-    found = images_of_files(base, head, choices)
-    found.notes += databases.problems
-    return found
+    images = images_of_files(base, head, choices)
+    images.notes += databases.problems
+    return images
 
 
 def _container_images(change: Change) -> tuple[ContainerImage, ...]:
@@ -233,12 +241,12 @@ def _document_trees(
 
 
 def _documents(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    found = {}
+    documents = {}
     for path, content in files.items():
         own, _, name = path.rpartition("/")
         if own == folder and name.endswith(".yaml") and is_document(path, content):
-            found[name.removesuffix(".yaml")] = content
-    return found
+            documents[name.removesuffix(".yaml")] = content
+    return documents
 
 
 def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
@@ -258,9 +266,9 @@ def _refused(base: DocumentTree, head: DocumentTree) -> Iterator[Unevaluated]:
 
 def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]:
     """A sentence for each changed repository document, if only the bot's own documents count."""
-    changed = {one.path for one in change.requests.changed}
-    for id_, one in tree.documents.items() if not own else ():
-        if one.kind == "repository" and tree.path(id_) in changed:
+    changed = {file.path for file in change.requests.changed}
+    for id_, document in tree.documents.items() if not own else ():
+        if document.kind == "repository" and tree.path(id_) in changed:
             yield (
                 f"{tree.path(id_)}: not evaluated: a repository document counts once the bot's own"
                 " configuration has it."
@@ -269,19 +277,19 @@ def _not_ours(change: Change, tree: DocumentTree, *, own: bool) -> Iterator[str]
 
 def _unknown_repositories(tree: DocumentTree) -> Iterator[str]:
     """A sentence for each unknown repository document that an environment names."""
-    known = tree.configuration.repositories
+    repositories = tree.configuration.repositories
     missing: dict[str, str] = {}
     for environment in tree.configuration.environments.values():
         for id_ in environment.repositories:
-            if id_ not in known and environment.id in tree.contents:
+            if id_ not in repositories and environment.id in tree.contents:
                 missing.setdefault(id_, tree.path(environment.id))
     for id_, path in missing.items():
         yield f"{path}: not evaluated on `{id_}`: there is no repository document of this name."
 
 
-def _sentence(one: Unevaluated) -> str:
-    failure = one.failure
-    ending = " The base is invalid too." if one.fault == "base" else ""
+def _sentence(failed: Unevaluated) -> str:
+    failure = failed.failure
+    ending = " The base is invalid too." if failed.fault == "base" else ""
     return f"{failure.path}:{failure.line}: {in_backticks(failure.message.rstrip('.'))}.{ending}"
 
 
@@ -300,5 +308,5 @@ def _removed_images_note(names: list[str]) -> Iterator[str]:
     """A sentence on the images that head's files no longer request."""
     if names:
         places = list(dict.fromkeys(names))
-        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
-        yield f"No longer requested: {', '.join(places[:_NAMED])}{more}."
+        rest = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        yield f"No longer requested: {', '.join(places[:_NAMED])}{rest}."

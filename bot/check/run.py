@@ -38,7 +38,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A check and its inputs: what `build_check` continues from, or what it returned.
+    """A check and its inputs: what `rebuilt_check` continues from, and what it returns.
 
     `parts` are the changes that it checks, `targets` theirs joined; `images` are the affected
     images with both closures, `requests` those whose request changes. `transfers` are sentences on
@@ -66,12 +66,12 @@ class Prediction:
     @property
     def read(self) -> bool:
         """Return whether a changed file is read by an evaluation or a build, as far as is known."""
-        found = self.result
-        if found.specs or found.configuration:
+        result = self.result
+        if result.specs or result.configuration:
             return True
         # Nothing that an image requests is executed.
-        specs = not found.requests or any(part.change.specs for part in self.parts)
-        return specs and bool(found.problems or found.interrupted)
+        specs = not result.requests or any(part.change.specs for part in self.parts)
+        return specs and bool(result.problems or result.interrupted)
 
 
 def predict_check(
@@ -94,12 +94,11 @@ def predict_check(
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
     remarks = Remarks(
-        problems=list(requests.problems),
-        notes=list(requests.notes),
-        undecided=requests.undecided,
+        problems=list(requests.problems), notes=list(requests.notes), undecided=requests.undecided
     )
     parts = [
-        _part(name, each, plan, pools, options, remarks) for name, each in (("", change), *others)
+        _part(name, part_change, plan, pools, options, remarks)
+        for name, part_change in (("", change), *others)
     ]
     parts[0] = with_requests(parts[0], requests, pools, remarks)
     targets = joined_targets(parts)
@@ -109,10 +108,10 @@ def predict_check(
     remarks.notes.extend(measured.notes)
     result = check_result(parts, targets, images, remarks, (), "predicted", requests, pools.cache)
     result = with_locked(result, requests.locked, targets, plan.thresholds)
-    found = Prediction(
+    prediction = Prediction(
         result, options, plan, rules, file, tuple(parts), targets, images, pools.cache, requests
     )
-    return with_proposal(change, found)
+    return with_proposal(change, prediction)
 
 
 def _part(
@@ -133,26 +132,26 @@ def _part(
     return Part(name, change, file, targets)
 
 
-def with_proposal(change: Change, found: Prediction) -> Prediction:
+def with_proposal(change: Change, prediction: Prediction) -> Prediction:
     """The result with the effect of a change to `.minimize.yaml`, which changes nothing else in it.
 
-    Not for several changes together.
+    Unchanged for several changes together.
     """
-    if len(found.parts) > 1:
-        return found
+    if len(prediction.parts) > 1:
+        return prediction
     checked = CheckFindings(
-        found.plan,
+        prediction.plan,
         {
             (t.document.id, a): (t.pools[a], s, t.unknown.get(a, ()))
-            for t in found.targets
+            for t in prediction.targets
             for a, s in t.sides.items()
         },
-        found.images,
-        tuple(each for target in found.targets for each in target.unevaluated),
-        found.result.interrupted,
+        prediction.images,
+        tuple(failed_spec for target in prediction.targets for failed_spec in target.unevaluated),
+        prediction.result.interrupted,
     )
-    effect = proposal(change, found.options, found.rules.configuration, checked)
-    return replace(found, result=replace(found.result, configuration=effect))
+    effect = proposal(change, prediction.options, prediction.rules.configuration, checked)
+    return replace(prediction, result=replace(prediction.result, configuration=effect))
 
 
 def checked_images(
@@ -197,16 +196,16 @@ def checked_images(
     by_place = dict(zip(busy, map(of, busy) if few else in_processes(of, busy), strict=True))
     remarks.broken = [package for _, broken in by_place.values() for package in broken]
     affected = iter(by_place.get(number, ((), ()))[0] for number in range(len(places)))
-    found: list[CheckedImage] = []
+    checked: list[CheckedImage] = []
     of_requests = images_of_requests(requests, targets, rules)
     for target in targets:
         own = [image for _ in target.sides for image in next(affected)]
         own += [image for image in of_requests if image.result.key.repository == target.document.id]
         if not plan.narrowed:
-            own.extend(_self_images(target, rules, frozenset().union(*(f.held for f in own))))
-        found.extend(image for image in own if not _undecided(target, image, remarks))
-    found.sort(key=lambda f: f.result.key)
-    return with_each_alone(found, parts) if len(parts) > 1 else tuple(found)
+            own.extend(_self_images(target, rules, frozenset().union(*(f.sources for f in own))))
+        checked.extend(image for image in own if not _undecided(target, image, remarks))
+    checked.sort(key=lambda image: image.result.key)
+    return with_each_alone(checked, parts) if len(parts) > 1 else tuple(checked)
 
 
 def _undecided(target: Target, image: CheckedImage, remarks: Remarks) -> bool:
@@ -221,7 +220,7 @@ def _undecided(target: Target, image: CheckedImage, remarks: Remarks) -> bool:
     return bool(obstacle)
 
 
-def _self_images(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:
+def _self_images(target: Target, rules: Rules, covered: frozenset[str]) -> Iterable[CheckedImage]:
     """The `@self` images of sources that no workload contains; a single one is named `@self`
     alone."""
     sources = frozenset().union(*(sides.sources for sides in target.sides.values()))
@@ -232,7 +231,7 @@ def _self_images(target: Target, rules: Rules, held: frozenset[str]) -> Iterable
     alone = sum(map(len, mains.values())) == 1
     workloads = {
         name: SELF if alone else f"{SELF}:{name}"
-        for source in sources - held
+        for source in sources - covered
         for name in mains[source]
     }
     for arch, sides in target.sides.items():
@@ -253,7 +252,7 @@ def check_result(
     cache: Cache,
 ) -> CheckResult:
     change, targets = parts[0].change, tuple(targets)
-    failed = (*requests.refused, *(each for t in targets for each in t.unevaluated))
+    failed = (*requests.refused, *(failed_spec for t in targets for failed_spec in t.unevaluated))
     specs = dict.fromkeys(evaluated.spec.path for t in targets for evaluated in t.specs)
     results = tuple(f.result for f in images)
     open_ = remarks.interrupted or remarks.undecided
@@ -280,7 +279,7 @@ def check_result(
         stage=stage,
         interrupted=remarks.interrupted,
         incomplete=remarks.undecided
-        or any(each.fault in ("base", "unexpanded", "unread") for each in failed),
+        or any(failed_spec.fault in ("base", "unexpanded", "unread") for failed_spec in failed),
         only_limits=only_limits(results, failed, open_),
         sources=raised_sources(evaluated for t in targets for evaluated in t.specs),
         unverified=tuple(

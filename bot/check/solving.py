@@ -54,11 +54,11 @@ class Solver:
     def solve(self, request: ImageRequest, overlay: Overlay) -> Closure:
         """The closure of an image with an overlay of this solver, without edges."""
         content = _content(request), id(overlay)
-        known = self._solved.get(content)
-        if known is None:
-            known = self.pool.solve(request, overlay, settled=lambda _: True)
-            self._solved[content] = known
-        return replace(known, key=request.key)
+        closure = self._solved.get(content)
+        if closure is None:
+            closure = self.pool.solve(request, overlay, settled=lambda _: True)
+            self._solved[content] = closure
+        return replace(closure, key=request.key)
 
     def solve_base(self, request: ImageRequest) -> Closure:
         """The closure of an image at the base, without edges."""
@@ -74,10 +74,10 @@ class Solver:
     ) -> Chains:
         """The chains to the packages that `after`, solved with an overlay of this solver, adds to
         the base."""
-        found = (*before, self.sides.base), (*after, overlay)
+        solved = (*before, self.sides.base), (*after, overlay)
         content = _content(before[0]), _content(after[0]), id(overlay)
         if content not in self._chains:
-            self._chains[content] = self._added.find(*found)
+            self._chains[content] = self._added.find(*solved)
         return self._chains[content]
 
     def without(self, lines: frozenset[SpecLine]) -> Overlay:
@@ -86,17 +86,17 @@ class Solver:
             all_lines = frozenset(line.origin for line in self.sides.lines)
             single = [frozenset({line}) for line in sorted(all_lines)[:_MOST_LINES]]
             self.pool.hold(
-                [self._made_without(each) for each in dict.fromkeys((*single, all_lines))]
+                [self._made_without(lines_) for lines_ in dict.fromkeys((*single, all_lines))]
             )
         return self._made_without(lines)
 
     def _made_without(self, lines: frozenset[SpecLine]) -> Overlay:
         if lines not in self._without:
-            made = overlay_without(self.sides.head, self.sides.lines, lines)
+            overlay = overlay_without(self.sides.head, self.sides.lines, lines)
             base = self.sides.base
             # If the lines are all that changed, it is base, whose closures are known.
-            same = (made.packages, made.sources) == (base.packages, base.sources)
-            self._without[lines] = base if same else made
+            same = (overlay.packages, overlay.sources) == (base.packages, base.sources)
+            self._without[lines] = base if same else overlay
         return self._without[lines]
 
     @cached_property
@@ -108,8 +108,8 @@ class Solver:
         """Head's overlay without these lines and these generated requirements."""
         key = lines, generated
         if key not in self._built_without:
-            left = self.without(lines) if lines else self.sides.head
-            self._built_without[key] = overlay_without_generated(left, generated)
+            overlay = self.without(lines) if lines else self.sides.head
+            self._built_without[key] = overlay_without_generated(overlay, generated)
         return self._built_without[key]
 
     def only(self, line: SpecLine) -> Overlay:

@@ -67,27 +67,27 @@ class _Trial:
     evidence: Evidence | None = None
 
 
-def with_edits(change: Change, found: Prediction) -> Prediction:
+def with_edits(change: Change, prediction: Prediction) -> Prediction:
     """The check with evidence for its suggestions, and with suggestions for other lines.
 
     Unchanged for several changes together, and if this machine has no optimiser, which the evidence
     needs.
     """
-    if len(found.parts) > 1 or not found.file.suggestions or find_spec("pysat") is None:
-        return found
+    if len(prediction.parts) > 1 or not prediction.file.suggestions or find_spec("pysat") is None:
+        return prediction
     from bot.advice.headers import HeaderFacts
 
-    headers = HeaderFacts(found.cache)
+    headers = HeaderFacts(prediction.cache)
     trials: list[_Trial] = []
     places: dict[SpecLine, DiffLine] = {}
-    for target in found.targets:
+    for target in prediction.targets:
         for arch, sides in target.sides.items():
             if sides.head.evidence in _BUILT:
                 lines = list(_lines(target, arch))
-                trials += _trials(target, arch, lines, found, headers)
+                trials += _trials(target, arch, lines, prediction, headers)
         for evaluated in target.specs:
             places |= _diff_lines(change, evaluated)
-    return replace(found, result=_suggesting(found.result, trials, places))
+    return replace(prediction, result=_suggesting(prediction.result, trials, places))
 
 
 def _lines(target: Target, arch: str) -> Iterator[EditedLine]:
@@ -104,11 +104,14 @@ def edited_lines(evaluated: SpecEvaluation) -> Iterator[EditedLine]:
     needs: dict[SpecLine, set[tuple[str, str | None]]] = {}
     stated: dict[tuple[str, str | None], set[SpecLine]] = {}
     for package in evaluated.packages:
-        for each in package.dependencies:
-            if each.dependency.kind == "requires" and each.origin is not None:
-                need = package.nevra.name, capability_name(each.dependency.capability)
-                needs.setdefault(each.origin, set()).add(need)
-                stated.setdefault(need, set()).add(each.origin)
+        for stated_dependency in package.dependencies:
+            if (
+                stated_dependency.dependency.kind == "requires"
+                and stated_dependency.origin is not None
+            ):
+                need = package.nevra.name, capability_name(stated_dependency.dependency.capability)
+                needs.setdefault(stated_dependency.origin, set()).add(need)
+                stated.setdefault(need, set()).add(stated_dependency.origin)
     for line, own in sorted(needs.items()):
         weaker = weaker_line(line.text)
         plain = {(package, name) for package, name in own if name is not None}
@@ -129,7 +132,7 @@ def _trials(
     target: Target,
     arch: str,
     lines: Sequence[EditedLine],
-    found: Prediction,
+    prediction: Prediction,
     headers: HeaderFacts,
 ) -> list[_Trial]:
     """The weaker lines that make an image of an architecture smaller, for each image."""
@@ -138,7 +141,7 @@ def _trials(
     place = target.document.id, arch
     images = [
         image
-        for image in found.images
+        for image in prediction.images
         if (image.result.key.repository, image.result.key.arch) == place
         and image.pair.head.status == "ok"
     ]
@@ -147,29 +150,33 @@ def _trials(
     trials: list[_Trial] = []
     smaller: list[Smaller] = []
     for image in images:
-        opened = _opened(target, image, found, headers)
+        opened = _opened(target, image, prediction, headers)
         for line, numbers, saving in _savings(opened, image, lines, headers):
             trials.append(_Trial(line, saving))
             smaller.append(Smaller(opened.job, opened.candidates.now, numbers))
-    known = evidence_of(smaller, headers)
+    evidences = evidence_of(smaller, headers)
     return [
-        replace(trial, evidence=of_kind(one, trial.line.kind) if one is not None else None)
-        for trial, one in zip(trials, known, strict=True)
+        replace(
+            trial, evidence=of_kind(evidence, trial.line.kind) if evidence is not None else None
+        )
+        for trial, evidence in zip(trials, evidences, strict=True)
     ]
 
 
-def _opened(target: Target, image: CheckedImage, found: Prediction, headers: HeaderFacts) -> Opened:
+def _opened(
+    target: Target, image: CheckedImage, prediction: Prediction, headers: HeaderFacts
+) -> Opened:
     from bot.advice.candidates import candidates_of
     from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
     from bot.advice.requests import Job
 
     key, request = image.result.key, image.request
-    workload = found.rules.configuration.workloads.get(key.workload)
+    workload = prediction.rules.configuration.workloads.get(key.workload)
     job = Job(
         target.pools[key.arch],
         request,
         target.sides[key.arch].head,
-        needs=needs_of(found.plan.objectives, key),
+        needs=needs_of(prediction.plan.objectives, key),
         test=workload.test if workload is not None else "",
     )
     with job.pool.solved(request, job.overlay) as solved:
@@ -208,17 +215,24 @@ def _savings(
         if line.kind == "weaken" and job.request.weak:
             continue  # what is recommended is installed
         needs = [need for need in sorted(line.needs) if need[0] in installed]
-        wanted = [edits[need] for need in needs if need in edits]
-        if not wanted or len(wanted) < len(needs) or {e.kind for e in wanted} != {line.kind}:
+        planned_edits = [edits[need] for need in needs if need in edits]
+        if (
+            not planned_edits
+            or len(planned_edits) < len(needs)
+            or {e.kind for e in planned_edits} != {line.kind}
+        ):
             continue
         after = job.pool.solve(
-            job.request, job.overlay, drop=dropped(candidates, wanted), settled=lambda _: True
+            job.request,
+            job.overlay,
+            drop=dropped(candidates, planned_edits),
+            settled=lambda _: True,
         )
-        left = frozenset(numbers[p.nevra] for p in after.packages if p.nevra in numbers)
+        remaining = frozenset(numbers[p.nevra] for p in after.packages if p.nevra in numbers)
         saving = saving_of(image.result.key, image.pair.head, after)
-        served = all(owners & left for owners in opened.purpose.programs.values())
+        served = all(owners & remaining for owners in opened.purpose.programs.values())
         if after.status == "ok" and served and saving.packages > saving.come:
-            yield line, left, saving
+            yield line, remaining, saving
 
 
 def _diff_lines(change: Change, evaluated: EvaluatedSpec) -> Mapping[SpecLine, DiffLine]:
@@ -244,7 +258,7 @@ def _suggesting(
     by_line: dict[EditedLine, list[_Trial]] = {}
     for trial in trials:
         by_line.setdefault(trial.line, []).append(trial)
-    found = {
+    by_spec = {
         edited.line: Suggestion(
             edited.line,
             edited.replace_with,
@@ -257,29 +271,37 @@ def _suggesting(
         for edited, own in by_line.items()
     }
     suggestions = tuple(
-        replace(one, evidence=known.evidence, diff_line=known.diff_line)
-        if (known := found.get(one.spec)) is not None
-        else one
-        for one in result.suggestions
+        replace(suggestion, evidence=edited.evidence, diff_line=edited.diff_line)
+        if (edited := by_spec.get(suggestion.spec)) is not None
+        else suggestion
+        for suggestion in result.suggestions
     )
-    named = {line for one in result.suggestions for line in (one.spec, *one.spec.feeds)}
-    others = [one for line, one in found.items() if line not in named and one.safe]
-    others.sort(key=lambda one: (-one.most, one.spec))
+    named = {
+        line
+        for suggestion in result.suggestions
+        for line in (suggestion.spec, *suggestion.spec.feeds)
+    }
+    others = [
+        suggestion for line, suggestion in by_spec.items() if line not in named and suggestion.safe
+    ]
+    others.sort(key=lambda suggestion: (-suggestion.most, suggestion.spec))
     return replace(result, suggestions=suggestions, spec_edits=tuple(others[:MOST_LINES]))
 
 
-def joined_evidence(found: Sequence[Evidence | None]) -> Evidence | None:
+def joined_evidence(evidences: Sequence[Evidence | None]) -> Evidence | None:
     """The evidence of several images joined; null if one of them has none."""
-    known = [one for one in found if one is not None]
-    if len(known) < len(found) or not known:
+    known_evidences = [evidence for evidence in evidences if evidence is not None]
+    if len(known_evidences) < len(evidences) or not known_evidences:
         return None
-    traces = [None if one.use is None else list(one.use) for one in known]
+    traces = [None if evidence.use is None else list(evidence.use) for evidence in known_evidences]
     return Evidence(
         None if None in traces else tuple(dict.fromkeys(t for own in traces for t in own or ())),
-        _all_of([one.integrity for one in known]),
+        _all_of([evidence.integrity for evidence in known_evidences]),
         # Only if a workload has a test, and on a machine that runs it.
-        _all_of([one.runs for one in known if one.runs is not None]),
-        looked_into="files" if all(one.looked_into == "files" for one in known) else "headers",
+        _all_of([evidence.runs for evidence in known_evidences if evidence.runs is not None]),
+        looked_into="files"
+        if all(evidence.looked_into == "files" for evidence in known_evidences)
+        else "headers",
     )
 
 

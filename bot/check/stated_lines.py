@@ -55,11 +55,11 @@ def added_changes(
 
 def edits_of_lines(lines: Iterable[AddedDependency]) -> dict[SpecLine, tuple[str, ...]]:
     """The names of the edits that changing each line would be, in the order of `lines`."""
-    found: dict[SpecLine, dict[str, None]] = {}
+    edits_of: dict[SpecLine, dict[str, None]] = {}
     for line in lines:
         capability = split_capability(line.dependency.capability).name
-        found.setdefault(line.origin, {})[edit_name(line.own.name, capability)] = None
-    return {line: tuple(edits) for line, edits in found.items()}
+        edits_of.setdefault(line.origin, {})[edit_name(line.own.name, capability)] = None
+    return {line: tuple(edits) for line, edits in edits_of.items()}
 
 
 def with_changed_lines(
@@ -83,10 +83,13 @@ def with_changed_lines(
         line = addition.origin
         if line.text.strip() in known and not _is_moved(addition, base):
             uses = uses or MacroUses(texts["head"])
-            if (found := _deciding(addition, uses, known)) is not None:
-                deciding[line] = found
-                fed.setdefault(found, {})[line] = None
-    final = {line: replace(found, feeds=tuple(fed[found])) for line, found in deciding.items()}
+            if (changed_line := _deciding(addition, uses, known)) is not None:
+                deciding[line] = changed_line
+                fed.setdefault(changed_line, {})[line] = None
+    final = {
+        line: replace(changed_line, feeds=tuple(fed[changed_line]))
+        for line, changed_line in deciding.items()
+    }
     return tuple(
         replace(addition, origin=final.get(addition.origin, addition.origin)) for addition in added
     )
@@ -97,8 +100,9 @@ def _is_moved(addition: AddedDependency, base: SpecEvaluation) -> bool:
     holders = {
         package.nevra.name
         for package in base.packages
-        for each in package.dependencies
-        if each.origin is not None and each.origin.text.strip() == addition.origin.text.strip()
+        for dependency in package.dependencies
+        if dependency.origin is not None
+        and dependency.origin.text.strip() == addition.origin.text.strip()
     }
     return bool(holders) and addition.own.name not in holders
 
@@ -138,24 +142,24 @@ def overlay_without(
 
     A dependency stays if a remaining line states it too, or a generator made it.
     """
-    gone: dict[str, set[tuple[str, str]]] = {}
+    dropped: dict[str, set[tuple[str, str]]] = {}
     staying: dict[str, set[tuple[str, str]]] = {}
     for change in changes:
-        side = gone if change.origin in lines else staying
+        side = dropped if change.origin in lines else staying
         side.setdefault(change.own.name, set()).add(plain_capability(change.own, change.dependency))
     packages = []
     for package in overlay.packages:
-        drop = gone.get(package.nevra.name, set()) - staying.get(package.nevra.name, set())
+        drop = dropped.get(package.nevra.name, set()) - staying.get(package.nevra.name, set())
         packages.append(_drop(package, drop) if drop else package)
     return replace(overlay, packages=tuple(packages))
 
 
 def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: SpecLine) -> Overlay:
     """The overlay with one line of the change added to those packages that it has."""
-    more: dict[str, list[AddedDependency]] = {}
+    additions: dict[str, list[AddedDependency]] = {}
     for change in changes:
         if change.origin == line:
-            more.setdefault(change.own.name, []).append(change)
+            additions.setdefault(change.own.name, []).append(change)
     return replace(
         overlay,
         packages=tuple(
@@ -163,7 +167,7 @@ def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: Spe
                 p,
                 dependencies=(
                     *p.dependencies,
-                    *(_at_version(each, p.nevra) for each in more.get(p.nevra.name, ())),
+                    *(_at_version(change, p.nevra) for change in additions.get(p.nevra.name, ())),
                 ),
             )
             for p in overlay.packages
@@ -175,12 +179,14 @@ def _at_version(change: AddedDependency, to: Nevra) -> Dependency:
     return _with_version(change.dependency, change.own, to)
 
 
-def with_version_of(package: Package, other: Nevra) -> Package:
+def with_version_of(package: Package, nevra_of: Nevra) -> Package:
     """The package with the version and release of another, also in its dependencies on packages of
     the same source."""
     own = package.nevra
-    nevra = Nevra(own.name, other.epoch, other.version, other.release, own.arch)
-    dependencies = tuple(_with_version(each, own, nevra) for each in package.dependencies)
+    nevra = Nevra(own.name, nevra_of.epoch, nevra_of.version, nevra_of.release, own.arch)
+    dependencies = tuple(
+        _with_version(dependency, own, nevra) for dependency in package.dependencies
+    )
     return replace(package, nevra=nevra, repository="overlay", dependencies=dependencies)
 
 
@@ -246,10 +252,10 @@ class Stated:
         chains = tuple(chains)
         # The chains share most of their edges.
         edges = {id(edge): edge for chain in chains for edge in reversed(chain)}
-        found = [self.line_of_edge(edge) for edge in edges.values()]
+        lines = [self.line_of_edge(edge) for edge in edges.values()]
         roots = [end, *(chain[0].source for chain in chains if chain)]
-        found += [line for root in roots for line in self._roots.get(root, ())]
-        return tuple(dict.fromkeys(line for line in found if line is not None))
+        lines += [line for root in roots for line in self._roots.get(root, ())]
+        return tuple(dict.fromkeys(line for line in lines if line is not None))
 
 
 def with_cause_lines(
@@ -287,9 +293,11 @@ def _removed_line(cause: UnsolvableCause, removed: Sequence[AddedDependency]) ->
     if cause.kind != "missing":
         return None
     tree = parse_rich(cause.capability) if cause.capability.startswith("(") else None
-    wanted = [cause.capability] if tree is None else list(leaves(tree))
+    capabilities = [cause.capability] if tree is None else list(leaves(tree))
     for addition in removed:
-        if any(satisfies(addition.dependency.capability, each) for each in wanted):
+        if any(
+            satisfies(addition.dependency.capability, capability) for capability in capabilities
+        ):
             return addition.origin
     return None
 

@@ -99,25 +99,25 @@ def open_target(
         remarks.problems.append(f"{document.id}: not evaluated: {error}")
         remarks.interrupted = True
         return None
-    remarks.notes.extend((*setting.notes, *(note for one in specs for note in one.notes)))
+    remarks.notes.extend((*setting.notes, *(note for spec in specs for note in spec.notes)))
     flags = generated_flags(inputs.pools.cache)
     sides: dict[str, Sides] = {}
     failed: list[Unevaluated] = []
     unknown: dict[str, tuple[UnevaluatedPackages, ...]] = {}
     for arch, pool in loaded.items():
-        failed.extend(each for one in specs for each in unevaluated(one, arch))
-        evaluated = tuple(one for one in specs if not unevaluated(one, arch))
+        failed.extend(failure for spec in specs for failure in unevaluated(spec, arch))
+        evaluated = tuple(spec for spec in specs if not unevaluated(spec, arch))
         if not evaluated:
             continue
         sides[arch] = predicted_sides(pool, arch, evaluated, flags)
         unknown[arch] = tuple(
-            unevaluated_packages(pool, one.spec.path, one.sources(arch), one.texts.values())
-            for one in specs
-            if one not in evaluated
+            unevaluated_packages(pool, spec.spec.path, spec.sources(arch), spec.texts.values())
+            for spec in specs
+            if spec not in evaluated
         )
         remarks.notes.extend(sides[arch].notes)
     remarks.notes.extend(lost_sources(sides))
-    remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
+    remarks.interrupted |= any(failure.fault == "surroundings" for failure in failed)
     remarks.problems.extend(sentences(specs))
     return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
 
@@ -133,20 +133,20 @@ def requested_target(
     """The target for images whose request changes on a repository document.
 
     `before` is the target of the changed spec files; on architectures that it lacks, both sides are
-    the published packages. `base_document` is the base's version if the change edits it. Null if
-    something around the check fails for all architectures; `remarks` has the reason.
+    the published packages. `base_document` is the base's version if the change edits it. `before`
+    if something around the check fails for all architectures; `remarks` has the reason.
     """
-    known = before.pools if before is not None else {}
-    missing = tuple(arch for arch in arches if arch not in known)
-    loaded = {**known, **_opened(pools, document, missing, remarks)}
-    found = before or Target(document, {}, None, (), {})
+    opened = before.pools if before is not None else {}
+    missing = tuple(arch for arch in arches if arch not in opened)
+    loaded = {**opened, **_opened(pools, document, missing, remarks)}
+    target = before or Target(document, {}, None, (), {})
     old = _opened(pools, base_document, arches, remarks) if base_document is not None else {}
     if base_document is not None:
         loaded = {arch: pool for arch, pool in loaded.items() if arch in old}
     if not loaded:
         return before
-    sides = {arch: found.sides.get(arch) or published_sides(arch) for arch in loaded}
-    return replace(found, pools=loaded, sides=sides, base_pools=old)
+    sides = {arch: target.sides.get(arch) or published_sides(arch) for arch in loaded}
+    return replace(target, pools=loaded, sides=sides, base_pools=old)
 
 
 def _opened(

@@ -76,13 +76,13 @@ def with_each_alone(
     """
     images = tuple(images)
     places = {(i.result.key.repository, i.result.key.arch) for i in images}
-    found = {image.result.key: image for image in images}
+    by_key = {image.result.key: image for image in images}
     for place in sorted(places):
         own = [i for i in images if (i.result.key.repository, i.result.key.arch) == place]
         heads = [_alone(part, place, own) for part in parts]
         for image, *alone in zip(own, *heads, strict=True):
-            found[image.result.key] = _with_alone(image, alone)
-    return tuple(found[image.result.key] for image in images)
+            by_key[image.result.key] = _with_alone(image, alone)
+    return tuple(by_key[image.result.key] for image in images)
 
 
 def _alone(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -> list[Closure]:
@@ -101,11 +101,11 @@ def _alone(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -
 
 def _with_alone(image: CheckedImage, alone: Sequence[Closure]) -> CheckedImage:
     before, after = _installed(image.pair.base), _installed(image.pair.head)
-    each = [_installed(closure) for closure in alone]
+    installed = [_installed(closure) for closure in alone]
     together = OnlyTogether()
     if image.pair.base.status == image.pair.head.status == "ok":
-        added = after.keys() - before.keys() - frozenset().union(*each)
-        removed = frozenset(before).intersection(*each) - after.keys()
+        added = after.keys() - before.keys() - frozenset().union(*installed)
+        removed = frozenset(before).intersection(*installed) - after.keys()
         together = OnlyTogether(
             tuple(sorted(after[key] for key in added)),
             tuple(sorted(before[key] for key in removed)),
@@ -123,15 +123,15 @@ def _refuse_same_sources(parts: Sequence[Part]) -> None:
     """Raise UsageError if two changes make packages of the same source: only a merge in git can
     join their specs."""
     for first, second in combinations(parts, 2):
-        both = sorted(_sources(first) & _sources(second))
-        if both:
-            here = (
+        common = sorted(_sources(first) & _sources(second))
+        if common:
+            changes = (
                 f"This change and {second.name}"
                 if not first.name
                 else (f"{first.name} and {second.name}")
             )
             raise UsageError(
-                f"{here} both change the source package {both[0]}.",
+                f"{changes} both change the source package {common[0]}.",
                 "Merge one into the other with git, and check the result as one change.",
             )
 
@@ -157,11 +157,11 @@ def _joined_target(targets: Sequence[Target]) -> Target:
     return replace(
         targets[0],
         pools={arch: pool for target in targets for arch, pool in target.pools.items()},
-        specs=tuple(one for target in targets for one in target.specs),
-        sides={arch: joined_sides(each) for arch, each in sides.items()},
-        unevaluated=tuple(one for target in targets for one in target.unevaluated),
+        specs=tuple(spec for target in targets for spec in target.specs),
+        sides={arch: joined_sides(joined) for arch, joined in sides.items()},
+        unevaluated=tuple(failure for target in targets for failure in target.unevaluated),
         unknown={
-            arch: tuple(one for target in targets for one in target.unknown.get(arch, ()))
+            arch: tuple(unknown for target in targets for unknown in target.unknown.get(arch, ()))
             for arch in {arch for target in targets for arch in target.unknown}
         },
     )
@@ -173,22 +173,25 @@ def _with_name(target: Target, name: str) -> Target:
         return target
     return replace(
         target,
-        specs=tuple(_named_spec(one, name) for one in target.specs),
+        specs=tuple(_named_spec(spec, name) for spec in target.specs),
         sides={
             arch: replace(
                 sides,
                 lines=tuple(_named_line(line, name) for line in sides.lines),
                 removed=tuple(_named_line(line, name) for line in sides.removed),
                 build_requires=tuple(
-                    replace(one, origin=one.origin and _named_origin(one.origin, name))
-                    for one in sides.build_requires
+                    replace(
+                        dependency,
+                        origin=dependency.origin and _named_origin(dependency.origin, name),
+                    )
+                    for dependency in sides.build_requires
                 ),
             )
             for arch, sides in target.sides.items()
         },
         unknown={
-            arch: tuple(replace(one, path=f"{name}:{one.path}") for one in each)
-            for arch, each in target.unknown.items()
+            arch: tuple(replace(unknown, path=f"{name}:{unknown.path}") for unknown in unknowns)
+            for arch, unknowns in target.unknown.items()
         },
     )
 

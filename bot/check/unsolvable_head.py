@@ -182,21 +182,23 @@ def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
     """As `undecided`, for packages of another architecture: the published ones with head's version
     and the lines that the change adds."""
     head = sides.head
-    made = {p.nevra.name: p.nevra for p in head.packages}
+    by_name = {p.nevra.name: p.nevra for p in head.packages}
     native = native_arches(pool.arch)
     # If there are several versions, the newest, which comes last.
     foreign = {
-        (package.nevra.name, package.nevra.arch): with_version_of(package, made[package.nevra.name])
+        (package.nevra.name, package.nevra.arch): with_version_of(
+            package, by_name[package.nevra.name]
+        )
         for source in sorted(head.sources)
         for package in pool.published(source)
-        if package.nevra.arch not in native and package.nevra.name in made
+        if package.nevra.arch not in native and package.nevra.name in by_name
     }
     if not foreign:
         return ""
-    others = replace(head, packages=tuple(foreign.values()))
-    for line in dict.fromkeys(each.origin for each in sides.lines):
-        others = overlay_with(others, sides.lines, line)
-    overlay = replace(head, packages=(*head.packages, *others.packages))
+    foreign_overlay = replace(head, packages=tuple(foreign.values()))
+    for line in dict.fromkeys(addition.origin for addition in sides.lines):
+        foreign_overlay = overlay_with(foreign_overlay, sides.lines, line)
+    overlay = replace(head, packages=(*head.packages, *foreign_overlay.packages))
     with_them = pool.solve(request, overlay, settled=lambda _: True)
     if with_them.status != "ok":
         return ""
@@ -224,16 +226,16 @@ def _wants_unevaluated(
             (packages, c) for c in causes for packages in unevaluated if packages.concerns(c)
         ]
         first = first or next(iter(concerned), None)
-        found = {
+        requirements = {
             Requirement(c.needed_by, c.capability)
             for _, c in concerned
             if c.kind == "missing" and c.needed_by is not None
         }
-        if found <= ignored:
+        if requirements <= ignored:
             # A conflict cannot be ignored: only if there are no other causes.
             decided = any(not any(packages.concerns(c) for packages in unevaluated) for c in causes)
             return "" if first is None or decided or not concerned else _sentence(*first)
-        ignored |= found
+        ignored |= requirements
         head = pool.solve(request, sides.head, drop=ignored, settled=lambda _: True)
         if head.status == "ok":
             break
@@ -264,12 +266,14 @@ def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Over
 
 def _reason(published: Closure, base: Overlay, arch: str) -> str:
     """Sentences on the published packages that the image needs and the overlay lacks."""
-    there = {p.nevra for p in base.packages}
-    needed = [p for p in published.packages if p.source in base.sources and p.nevra not in there]
+    overlay_nevras = {p.nevra for p in base.packages}
+    needed = [
+        p for p in published.packages if p.source in base.sources and p.nevra not in overlay_nevras
+    ]
     foreign = [p for p in needed if p.nevra.arch not in native_arches(arch)]
     names = {p.nevra.name for p in base.packages}
     older = [p for p in needed if p not in foreign and p.nevra.name in names]
-    other = [p for p in needed if p not in foreign and p.nevra.name not in names]
+    lost = [p for p in needed if p not in foreign and p.nevra.name not in names]
     sentences = [
         *_sentences(older, "It needs an older version of {source} that this change replaces"),
         *_sentences(
@@ -277,7 +281,7 @@ def _reason(published: Closure, base: Overlay, arch: str) -> str:
             "It needs packages of {source} for another architecture, which this change replaces and"
             f" a check on {arch} does not know",
         ),
-        *_sentences(other, "It needs packages of {source} that its spec file no longer makes"),
+        *_sentences(lost, "It needs packages of {source} that its spec file no longer makes"),
     ]
     return " ".join([*sentences, "With the published packages alone it can be installed."])
 

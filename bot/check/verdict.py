@@ -30,7 +30,7 @@ def verdict(
     failed, or an image could not be judged.
     """
     images, unevaluated = tuple(images), tuple(unevaluated)
-    if any(each.fault == "change" for each in unevaluated):
+    if any(spec.fault == "change" for spec in unevaluated):
         return "failure"
     if any(i.base.status != "unsolvable" and i.head.status == "unsolvable" for i in images):
         return "failure"
@@ -113,11 +113,11 @@ def unevaluated(evaluated: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
     if alike(base, head):
         return (Unevaluated(head, _fault(head, "base"), ("base", "head")),)
     fault: Fault = "surroundings" if base.cause == "surroundings" else _fault(head, "head")
-    found = (
+    failed = (
         Unevaluated(head, fault, ("head",)),
         Unevaluated(base, _fault(base, "base"), ("base",)),
     )
-    return tuple(sorted(found, key=lambda each: _ORDER.index(each.fault)))
+    return tuple(sorted(failed, key=lambda spec: _ORDER.index(spec.fault)))
 
 
 _ORDER: tuple[Fault, ...] = ("change", "unexpanded", "unread", "base", "surroundings")
@@ -167,9 +167,9 @@ def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tupl
     return tuple(
         sorted(
             {
-                RefusedLine(each.failure.path, each.failure.line or 1, each.failure.message)
-                for each in failed
-                if each.fault == "change" and each.failure.path in paths
+                RefusedLine(spec.failure.path, spec.failure.line or 1, spec.failure.message)
+                for spec in failed
+                if spec.fault == "change" and spec.failure.path in paths
             }
         )
     )
@@ -180,29 +180,29 @@ def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
     change come first."""
     shared: dict[tuple[int, str], list[str]] = {}
     evaluated: set[str] = set()
-    for one in specs:
-        for arch in dict.fromkeys((*one.head, *one.base)):
+    for spec in specs:
+        for arch in dict.fromkeys((*spec.head, *spec.base)):
             evaluated.add(arch)
-            for rank, text in _failure_texts(one, arch):
+            for rank, text in _failure_texts(spec, arch):
                 shared.setdefault((rank, text), []).append(arch)
     listed = sorted(shared.items(), key=lambda item: item[0][0])
     return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in listed]
 
 
 def _failure_texts(evaluated: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
-    for each in unevaluated(evaluated, arch):
+    for failed in unevaluated(evaluated, arch):
         # A refused spec is among the problems of the change already.
-        if evaluated.spec.refused and each.sides == ("head",):
+        if evaluated.spec.refused and failed.sides == ("head",):
             continue
-        failure = each.failure
+        failure = failed.failure
         where = f"{failure.path}:{failure.line}" if failure.line else failure.path
         reason = failure.message.rstrip(".")
         # Only messages about limits are ours; those of rpm and the shell cite the spec.
         words = reason if failure.cause == "limit" else in_backticks(reason)
-        text = f"{where} ({' and '.join(each.sides)}): {words}."
-        if each.fault == "base" and "head" in each.sides:
+        text = f"{where} ({' and '.join(failed.sides)}): {words}."
+        if failed.fault == "base" and "head" in failed.sides:
             text += " The base fails in the same way."
-        yield _ORDER.index(each.fault), text
+        yield _ORDER.index(failed.fault), text
 
 
 def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:

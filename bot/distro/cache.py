@@ -131,10 +131,10 @@ def in_use(cache: Cache) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Evicted:
-    """The bytes removed, and the bytes left."""
+    """The bytes removed, and the bytes that remain."""
 
-    taken: int
-    left: int
+    removed: int
+    remaining: int
 
 
 def evict(
@@ -154,14 +154,14 @@ def evict(
         before = min(_oldest_run(cache), now() - grace)
         contents = sorted(_contents(cache, kinds))
         total = sum(content.size for content in contents)
-        taken = 0
+        removed = 0
         for content in contents:
-            if total - taken <= limit or content.used >= before:
+            if total - removed <= limit or content.used >= before:
                 break
             for path in content.paths:
                 path.unlink(missing_ok=True)
-            taken += content.size
-    return Evicted(taken, total - taken)
+            removed += content.size
+    return Evicted(removed, total - removed)
 
 
 def tidy(cache: Cache) -> None:
@@ -176,10 +176,12 @@ def tidy(cache: Cache) -> None:
             return
     limit = limit_wanted()
     stamp.touch()
-    more = [path for pattern in _MORE_KINDS for path in cache.root.glob(pattern) if path.is_dir()]
-    kinds = (*KINDS, *(str(path.relative_to(cache.root)) for path in more))
+    directories = [
+        path for pattern in _MORE_KINDS for path in cache.root.glob(pattern) if path.is_dir()
+    ]
+    kinds = (*KINDS, *(str(path.relative_to(cache.root)) for path in directories))
     others = size_on_disk(cache.root) - sum(size_on_disk(cache.root / kind) for kind in kinds)
-    left = others + evict(cache, max(limit - others, 0), kinds=kinds).left
+    remaining = others + evict(cache, max(limit - others, 0), kinds=kinds).remaining
     # apt's lists of Debian's packages, for each architecture.
     whole = [path for path in cache.root.glob("debian/*/*") if path.name != "packages"]
     with cache.lock(_LOCK):  # no run begins
@@ -187,8 +189,8 @@ def tidy(cache: Cache) -> None:
             # Of older releases too; which of its files a run needs is not known.
             whole += sorted(filter(Path.is_dir, cache.root.glob("reference/*")), key=_newest)
         for path in whole:
-            if left > limit and _newest(path) < time.time() - _GRACE:
-                left -= size_on_disk(path)
+            if remaining > limit and _newest(path) < time.time() - _GRACE:
+                remaining -= size_on_disk(path)
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -29,11 +29,7 @@ from bot.distro.validation import (
     validated,
 )
 from bot.distro.variables import BUILT_IN, variables_in
-from bot.model.architecture import (
-    DEFAULT_ARCHITECTURES,
-    RPM_ARCHITECTURES,
-    meant_architecture,
-)
+from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES, meant_architecture
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 _PREFIXES = ("feedback-pipeline-", "content-resolver-")
@@ -87,9 +83,9 @@ def check_text(
         text = parse_yaml(content)
     except YamlError as error:
         return CheckedDocument(None, None, (Finding((), error.line, f"not YAML: {error}"),))
-    kind, wrong = _kind(text)
-    if kind is None or wrong is not None or kind in without:
-        return CheckedDocument(kind, None, (wrong,) if wrong else (), (), text)
+    kind, finding = _kind(text)
+    if kind is None or finding is not None or kind in without:
+        return CheckedDocument(kind, None, (finding,) if finding else (), (), text)
     data = text.data.get("data")
     read: Mapping[str, str] = {}
     errors: list[Finding] = []
@@ -98,7 +94,7 @@ def check_text(
         errors.append(_finding(text, ("data",), "expected a mapping here"))
     if kind == "repository":
         data, read, unread = with_repofiles(data, folder or Path())
-        errors += [_finding(text, *found) for found in unread]
+        errors += [_finding(text, *problem) for problem in unread]
     if not errors:
         try:
             document = check_data(kind, id_, data)
@@ -117,9 +113,9 @@ def check_data(kind: str, id_: str, data: Any) -> Document:
     source: Any = data.get("source")
     if kind == "repository" and not isinstance(source, dict):
         return _without_source(id_, data)
-    given = _from_source(data, source) if kind == "repository" else data
+    values = _from_source(data, source) if kind == "repository" else data
     type_, _ = KINDS[kind]
-    checked = validated(type_, {**given, "id": id_}, kind, lambda place: _in_yaml(place, data))
+    checked = validated(type_, {**values, "id": id_}, kind, lambda place: _in_yaml(place, data))
     if isinstance(checked, ViewDocument) and kind == "view-addon" and checked.base_view_id is None:
         message = "`base_view_id` is missing, and every view-addon must have it"
         raise InvalidDataError((Problem(("base_view_id",), message),))
@@ -143,8 +139,8 @@ def _without_source(id_: str, data: Mapping[str, Any]) -> NoReturn:
 def _from_source(data: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
     """A repository document's data with the keys of `source` moved up beside the rest."""
     own = {k: v for k, v in data.items() if _is_beside(k, source)}
-    there = {k: source[k] for k in RepositoryDocument.in_source if k in source}
-    return {"architectures": DEFAULT_ARCHITECTURES, **there, **own}
+    below = {k: source[k] for k in RepositoryDocument.in_source if k in source}
+    return {"architectures": DEFAULT_ARCHITECTURES, **below, **own}
 
 
 def _is_beside(key: str, source: Mapping[str, Any]) -> bool:
@@ -170,7 +166,9 @@ def _finding(text: YamlText, place: Place, message: str) -> Finding:
 
 
 def _kind(text: YamlText) -> tuple[str | None, Finding | None]:
-    """The document's type without its prefix, and messages on its head."""
+    """The document's type without its prefix, null if it cannot be read, and the first message on
+    its head, null if there is none.
+    """
     head = text.data
     if not isinstance(head, dict):
         return None, _finding(text, (), "expected a mapping with `document`, `version` and `data`")
@@ -230,7 +228,7 @@ def _unused(kind: str, document: Document, text: YamlText) -> Iterator[Finding]:
     if kind == "workload":
         yield from _placeholders(text, data.get("package_placeholders", []))
     if isinstance(document, RepositoryDocument):
-        yield from (_finding(text, *found) for found in _unknown_variables(document))
+        yield from (_finding(text, *problem) for problem in _unknown_variables(document))
 
 
 def _unknown_keys(
@@ -262,13 +260,13 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
         return
     for key, value in data.items():
         if key in ("architectures", "limit_arches") and isinstance(value, list):
-            listed: Iterable[tuple[str | int, Any]] = enumerate(value)
+            entries: Iterable[tuple[str | int, Any]] = enumerate(value)
         elif key in ("base_buildroot", "source_packages") or "arch_" in str(key):
-            listed = ((arch, arch) for arch in value) if isinstance(value, dict) else ()
+            entries = ((arch, arch) for arch in value) if isinstance(value, dict) else ()
         else:
             yield from _unknown_arches(text, (*place, key), value)
             continue
-        for step, arch in listed:
+        for step, arch in entries:
             meant = meant_architecture(str(arch))
             hint = f"; did you mean `{meant}`?" if meant else ""
             if arch not in RPM_ARCHITECTURES:

@@ -109,8 +109,8 @@ def public_addresses(host: str, port: int) -> tuple[str, ...]:
     """The addresses of a host. Raises PrivateAddressError unless all are public, and
     socket.gaierror if it has none."""
     name = host.strip("[]")
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    infos = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in infos))
     for address in addresses:
         if not is_public(ip_address(address)):
             raise PrivateAddressError(
@@ -243,23 +243,23 @@ def read_reference(reference: Reference, purpose: str) -> str:
     """
     if reference.kind == "env":
         where = f"The environment variable {reference.name}"
-        found = os.environ.get(reference.name, "")
+        value = os.environ.get(reference.name, "")
     else:
         where = f"The file {reference.name}"
         try:
-            found = Path(reference.name).read_text(encoding="utf-8")
+            value = Path(reference.name).read_text(encoding="utf-8")
             if reference.kind == "repofile":
                 from bot.distro.repofile import option_of
 
                 where += f" ([{reference.section}] {reference.option})"
-                found = option_of(found, reference.section, reference.option)
+                value = option_of(value, reference.section, reference.option)
         except OSError as error:
             raise UsageError(f"{where} with {purpose} cannot be read: {error.strerror}.") from error
         except (UnicodeDecodeError, ConfigParserError):
             raise UsageError(f"{where} with {purpose} cannot be read: it is not text.") from None
-    if not found.strip():
+    if not value.strip():
         raise UsageError(f"{where} should hold {purpose}, and is empty or not there.", "Set it.")
-    return found.strip()
+    return value.strip()
 
 
 def _basic(user: Reference | None, password: Reference | None, whose: str) -> str:

@@ -60,8 +60,8 @@ class AccessFields(TypedDict, total=False):
     proxy_password: Secret | None
 
 
-def _access(found: AccessFields) -> RepositoryAccess:
-    return RepositoryAccess(**found)
+def _access(fields: AccessFields) -> RepositoryAccess:
+    return RepositoryAccess(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ def _complete(source: RepoSource) -> RepoSource:
     return source
 
 
-def _sources(found: Mapping[str, RepoSource]) -> tuple[RepoSource, ...]:
-    if not found:
+def _sources(sources: Mapping[str, RepoSource]) -> tuple[RepoSource, ...]:
+    if not sources:
         raise ValueError("expected at least one, not an empty mapping")
-    return tuple(replace(s, id=id_, name=s.name or id_) for id_, s in found.items())
+    return tuple(replace(s, id=id_, name=s.name or id_) for id_, s in sources.items())
 
 
 Sources = Annotated[
@@ -239,9 +239,9 @@ def _lists_only(value: Any) -> Any:
     return value if isinstance(value, list) else []
 
 
-def _named_rpms(found: list[PlaceholderRpm]) -> tuple[PlaceholderRpm, ...]:
+def _named_rpms(rpms: list[PlaceholderRpm]) -> tuple[PlaceholderRpm, ...]:
     missing = "Description not provided."
-    return tuple(replace(r, description=r.description or missing) for r in found if r.rpm_name)
+    return tuple(replace(r, description=r.description or missing) for r in rpms if r.rpm_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +258,8 @@ class Placeholder:
     limit_arches: Texts = ()
 
 
-def _named_srpms(found: list[Placeholder]) -> tuple[Placeholder, ...]:
-    return tuple(srpm for srpm in found if srpm.srpm_name)
+def _named_srpms(srpms: list[Placeholder]) -> tuple[Placeholder, ...]:
+    return tuple(srpm for srpm in srpms if srpm.srpm_name)
 
 
 @dataclass(frozen=True, slots=True)

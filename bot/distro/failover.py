@@ -96,9 +96,7 @@ def rounds(places: int, most: RetryPolicy | None = None) -> tuple[RetryPolicy, .
 
 
 def first_of(
-    urls: Sequence[str],
-    request: Callable[[str, RetryPolicy], _T],
-    policies: Iterable[RetryPolicy],
+    urls: Sequence[str], request: Callable[[str, RetryPolicy], _T], policies: Iterable[RetryPolicy]
 ) -> _T:
     """The first answer of `request` for the URLs, in their order.
 
@@ -106,20 +104,20 @@ def first_of(
     an answer.
     """
     errors: dict[str, SurroundingsError] = {}
-    left = list(urls)
+    remaining = list(urls)
     for retry_policy in policies:
-        for url in sorted(left, key=_is_avoided):
+        for url in sorted(remaining, key=_is_avoided):
             if retry_policy.is_over:
                 break
             try:
-                found = request(url, retry_policy)
+                result = request(url, retry_policy)
             except SurroundingsError as error:
                 errors[url] = error
                 _note(url, error)
             else:
                 _AVOIDED.pop(origin(url), None)
-                return found
-        left = [url for url in left if _may_do_better(errors.get(url))]
+                return result
+        remaining = [url for url in remaining if _may_do_better(errors.get(url))]
     if not errors:
         raise SurroundingsError(f"{urls[0]} was not read: the time limit had passed.")
     raise worst([errors[url] for url in urls if url in errors])

@@ -53,10 +53,10 @@ def parse_size(text: str) -> int:
 
 def parse_duration(text: str) -> float:
     """Seconds in `text`. Raises ValueError with a sentence on what is expected."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f"expected a duration such as `30 min` or `2 h`, not `{text}`")
-    return float(found["number"]) * _SECONDS[found["unit"]]
+    return float(match["number"]) * _SECONDS[match["unit"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +194,11 @@ def _secret(value: Any) -> Reference:
 
 def known_arches(values: tuple[str, ...]) -> tuple[str, ...]:
     """The architectures that rpm knows; ValueError if there are none."""
-    known = tuple(arch for arch in without_repeats(values) if arch in RPM_ARCHITECTURES)
-    if values and not known:
+    arches = tuple(arch for arch in without_repeats(values) if arch in RPM_ARCHITECTURES)
+    if values and not arches:
         common = ", ".join(DEFAULT_ARCHITECTURES)
         raise ValueError(f"expected an architecture by rpm's name, such as {common}")
-    return known
+    return arches
 
 
 def _of_known_arches(values: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:

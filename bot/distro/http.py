@@ -42,7 +42,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 18
 # Bytes per second: a mirror that stays slower for the policy's `slow` seconds has failed.
-_SLOWEST = 20_000  # bytes a second
+_SLOWEST = 20_000
 
 
 class _Retry(urllib3.Retry):
@@ -67,18 +67,18 @@ def get(
     as in `download`.
     """
     headers = {"If-None-Match": earlier.etag, "If-Modified-Since": earlier.last_modified}
-    given = {name: value for name, value in headers.items() if value}
+    conditions = {name: value for name, value in headers.items() if value}
     LOG.debug("Fetching %s", url)
     transfer = _Transfer(url, access, retry_policy, reach)
 
     def once() -> SmallFile:
-        with transfer.response(given) as response:
-            if response.status == HTTPStatus.NOT_MODIFIED and given:
+        with transfer.response(conditions) as response:
+            if response.status == HTTPStatus.NOT_MODIFIED and conditions:
                 return replace(earlier, content=None)
             transfer.expect(response, HTTPStatus.OK)
             content = b"".join(transfer.body(response, limit))
-            found = response.headers
-            return SmallFile(content, found.get("ETag"), found.get("Last-Modified"))
+            received = response.headers
+            return SmallFile(content, received.get("ETag"), received.get("Last-Modified"))
 
     return transfer.attempt(once)
 
@@ -188,13 +188,13 @@ class _Transfer:
         """An answer whose body is not read yet. Requests without an answer or with a temporary
         error are retried."""
         response = self._follow(headers)
-        done = False
+        finished = False
         try:
             yield response
-            done = True
+            finished = True
         finally:
             # A half-read connection cannot be reused.
-            if done and _is_small_rest(response):
+            if finished and _is_small_rest(response):
                 response.drain_conn()
             else:
                 response.close()
@@ -228,7 +228,7 @@ class _Transfer:
         named = self.access.named or {origin(self.url)}
         if self.reach.public_only or origin(place) in named:
             return self.reach.public_only
-        return any(connections.is_on_internet(one) for one in named if "://" in one)
+        return any(connections.is_on_internet(server) for server in named if "://" in server)
 
     def _ask(
         self, place: str, headers: Mapping[str, str], access: RepositoryAccess

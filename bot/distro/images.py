@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from bot.distro.documents import (
-    Configuration,
-    Placeholder,
-    RepositoryDocument,
-    WorkloadDocument,
-)
+from bot.distro.documents import Configuration, Placeholder, RepositoryDocument, WorkloadDocument
 from bot.errors import UsageError
 from bot.model.architecture import RPM_ARCHITECTURES, architecture_order, meant_architecture
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
@@ -50,8 +45,8 @@ def image_keys(
     chosen_workloads = _chosen("workload", configuration.workloads, workloads)
     chosen_environments = _chosen("environment", configuration.environments, environments)
     chosen_repositories = chosen_documents(configuration, repositories)
-    wanted = _arches(configuration, arches)
-    met = {
+    chosen_arches = _arches(configuration, arches)
+    keys = {
         ImageKey(workload.id, environment.id, repository.id, arch)
         for environment in chosen_environments
         for workload in chosen_workloads
@@ -59,17 +54,17 @@ def image_keys(
         for repository in chosen_repositories
         if repository.id in environment.repositories
         for arch in repository.architectures
-        if not wanted or arch in wanted
+        if not chosen_arches or arch in chosen_arches
     }
-    ids = [{one.id for one in c} for c in (chosen_workloads, chosen_environments)]
-    places = {one.id for one in chosen_repositories}
+    ids = [{document.id for document in c} for c in (chosen_workloads, chosen_environments)]
+    places = {repository.id for repository in chosen_repositories}
     of_files = {
         key
         for key in configuration.requested
         if key.workload in ids[0] and key.environment in ids[1] and key.repository in places
-        if not wanted or key.arch in wanted
+        if not chosen_arches or key.arch in chosen_arches
     }
-    return tuple(sorted(met | of_files))
+    return tuple(sorted(keys | of_files))
 
 
 def environment_keys(
@@ -77,7 +72,7 @@ def environment_keys(
 ) -> tuple[ImageKey, ...]:
     """Each environment with the workload `@self`, in each repository and architecture, sorted."""
     chosen = chosen_documents(configuration, repositories)
-    wanted = set(arches)
+    arch_set = set(arches)
     return tuple(
         sorted(
             ImageKey(SELF, environment.id, repository.id, arch)
@@ -85,7 +80,7 @@ def environment_keys(
             for repository in chosen
             if repository.id in environment.repositories
             for arch in repository.architectures
-            if not wanted or arch in wanted
+            if not arch_set or arch in arch_set
         )
     )
 
@@ -144,14 +139,14 @@ def _placeholders(workload: WorkloadDocument, arch: str) -> tuple[PlaceholderPac
 
     Of binary packages with one name the last counts. Both are Content Resolver's rules.
     """
-    found: dict[str, PlaceholderPackage] = {}
+    placeholders: dict[str, PlaceholderPackage] = {}
     for srpm in workload.package_placeholders:
         for rpm in srpm.rpms:
             if _allows(srpm, arch) and (not rpm.limit_arches or arch in rpm.limit_arches):
-                found[rpm.rpm_name] = PlaceholderPackage(
+                placeholders[rpm.rpm_name] = PlaceholderPackage(
                     rpm.rpm_name, srpm.srpm_name, rpm.dependencies
                 )
-    return tuple(found.values())
+    return tuple(placeholders.values())
 
 
 def _allows(srpm: Placeholder, arch: str) -> bool:
@@ -201,12 +196,14 @@ def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[st
     """`arches`, all known to rpm. Raises UsageError with similar names or those of the
     documents."""
     named = frozenset(arches)
-    there = {a for document in configuration.repositories.values() for a in document.architectures}
+    documented = {
+        a for document in configuration.repositories.values() for a in document.architectures
+    }
     for arch in sorted(named):
-        meant = meant_architecture(arch) if arch not in there else None
-        if arch in RPM_ARCHITECTURES and (meant == arch or meant not in there):
+        meant = meant_architecture(arch) if arch not in documented else None
+        if arch in RPM_ARCHITECTURES and (meant == arch or meant not in documented):
             continue
-        known = sorted(there, key=architecture_order)
+        known = sorted(documented, key=architecture_order)
         hint = (
             f"Did you mean {_either([meant])}?"
             if meant

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot import limits
 from bot.distro.documents import RepositoryDocument
-from bot.distro.failover import (
-    FetchError,
-    RefusedFileError,
-    RetryPolicy,
-    first_of,
-    rounds,
-    worst,
-)
+from bot.distro.failover import FetchError, RefusedFileError, RetryPolicy, first_of, rounds, worst
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
@@ -40,7 +33,7 @@ def read_keys(
     def read(url: str, retry_policy: RetryPolicy) -> bytes:
         return read_small(url, limits.KEY, access=access, retry_policy=retry_policy).content or b""
 
-    first, *more = rounds(len(urls), most)
+    first, *later = rounds(len(urls), most)
     keys: dict[str, bytes] = {}
     errors: dict[str, SurroundingsError] = {}
     for url in urls:
@@ -48,11 +41,11 @@ def read_keys(
             keys[url] = first_of([url], read, [first])
         except SurroundingsError as error:
             errors[url] = error
-    for url, found in errors.items():
-        hangs = isinstance(found, FetchError) and found.status is None
-        if more and not (hangs and keys):
+    for url, failure in errors.items():
+        hangs = isinstance(failure, FetchError) and failure.status is None
+        if later and not (hangs and keys):
             with suppress(SurroundingsError):
-                keys[url] = first_of([url], read, more)
+                keys[url] = first_of([url], read, later)
     if not keys:
         raise worst(list(errors.values()))
     for url in errors.keys() - keys.keys():

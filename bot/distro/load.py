@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # The server's settings are in the same folder and are not a document.
 SETTINGS_FILE = "bot.yaml"
-# The limit of `parse_yaml`, which a cold command does not import.
 _NO_NAME = "its file name is not UTF-8, and is the document's id: rename it"
 _MISNAMED = (
     ("*.yml", "not read: a document's file name ends in `.yaml`"),
@@ -61,8 +60,9 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationReport:
-    """The problems of a configuration, sorted by file and line. `documents` is the number of YAML
-    files read, including refused ones."""
+    """The problems of a configuration, sorted by file and line; in `unused`, files whose names are
+    wrong come last. `documents` is the number of YAML files read, including refused ones.
+    """
 
     documents: int
     errors: tuple[DocumentProblem, ...]
@@ -89,12 +89,14 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
     remembered = cache.root / "configuration" / f"{_key(contents)}.json" if cache else None
     if remembered is not None:
         try:
-            known = json.loads(remembered.read_bytes())
-            if all(checksum_of(Path(path)) == checksum for path, checksum in known["read"].items()):
+            stored = json.loads(remembered.read_bytes())
+            if all(
+                checksum_of(Path(path)) == checksum for path, checksum in stored["read"].items()
+            ):
                 return _configuration(
                     {
                         i: (k, from_json(KINDS[k][0], plain))
-                        for i, (k, plain) in known["documents"].items()
+                        for i, (k, plain) in stored["documents"].items()
                     }
                 )
         except (OSError, ValueError, KeyError, TypeError):
@@ -121,9 +123,9 @@ def check_together(directory: Path, beside: Path) -> ConfigurationReport:
 
     Of the other's documents only errors are reported; of two with one name, `directory`'s counts.
     """
-    new, there = documents_in(directory), documents_in(beside)
+    new, existing = documents_in(directory), documents_in(beside)
     _, both = _check(
-        directory, {**there, **new}, {name: beside for name in there if name not in new}
+        directory, {**existing, **new}, {name: beside for name in existing if name not in new}
     )
     return ConfigurationReport(
         documents=len(new),
@@ -240,7 +242,7 @@ def _check(
     errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]
 
-    def placed(found: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:
+    def placed(findings: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:
         return tuple(
             sorted(
                 DocumentProblem(
@@ -249,7 +251,7 @@ def _check(
                     f.field,
                     f.message,
                 )
-                for id_, f in found
+                for id_, f in findings
             )
         )
 
@@ -289,14 +291,16 @@ def import_content_resolver(tree: Path, config: Path) -> Imported:
             f"There are no documents in {source}.",
             "Name a content-resolver-input checkout, or the folder of its YAML documents.",
         )
-    there = documents_in(config) if config.exists() else {}
-    report = check_together(source, config) if there else check_configuration(source)
+    existing = documents_in(config) if config.exists() else {}
+    report = check_together(source, config) if existing else check_configuration(source)
     if report.errors:
         return Imported(report)
-    taken = [name for name, content in documents.items() if there.get(name, content) != content]
-    if taken:
+    conflicting = [
+        name for name, content in documents.items() if existing.get(name, content) != content
+    ]
+    if conflicting:
         raise UsageError(
-            f"{config} has other documents of the same name: {', '.join(taken[:10])}.",
+            f"{config} has other documents of the same name: {', '.join(conflicting[:10])}.",
             "Move them away first, or name another folder with --config.",
         )
     config.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ from bot.distro.transfer import new_digest, obtain
 from bot.model.package import NO_ACCESS, RepositoryAccess
 from bot.telemetry.measures import looked_up
 
-# Bytes that no metadata of a distribution reaches: Fedora's filelists are below 1 GB.
 _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 1 << 27
@@ -39,9 +38,9 @@ def metadata_file(
     """
     name = re.sub(r"[^a-z_]", "", record.type.lower()) or "data"
     place = cache.addressed(_KIND, record.checksum, f"{name}.open")
-    there = place.exists()
-    looked_up("metadata", hit=there)
-    if there:
+    cached = place.exists()
+    looked_up("metadata", hit=cached)
+    if cached:
         cache.mark_used(place)
         return place
     urls = _urls(record, base_urls)
@@ -49,7 +48,7 @@ def metadata_file(
         if place.exists():
             return place
         packed = cache.addressed("packed", record.checksum)
-        found = obtain(
+        source = obtain(
             urls,
             cache,
             packed,
@@ -62,7 +61,7 @@ def metadata_file(
         )
         try:
             with cache.replacing(place) as temporary:
-                unpack(found, urls[0], record, temporary)
+                unpack(source, urls[0], record, temporary)
         finally:
             packed.unlink(missing_ok=True)
     return place
@@ -137,7 +136,9 @@ def unpacked(stream: IO[bytes], name: str, record: Record) -> Iterator[bytes]:
 
 
 def opened(stream: IO[bytes], name: str) -> tuple[_Readable, tuple[type[Exception], ...]]:
-    """A reader of the content, chosen by the file's first bytes, and the errors that it raises."""
+    """A reader of the content, chosen by the file's first bytes, and the errors that it raises.
+    Raises RefusedFileError for zchunk.
+    """
     magic = stream.read(6)
     stream.seek(0)
     for start, opener in _OPENERS.items():

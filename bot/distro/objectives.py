@@ -119,11 +119,11 @@ class _TargetFields(Sizes):
     by: date
 
 
-def _target(found: _TargetFields) -> Target:
-    sizes = Sizes(**{f.name: getattr(found, f.name) for f in fields(Sizes)})
+def _target(keys: _TargetFields) -> Target:
+    sizes = Sizes(**{f.name: getattr(keys, f.name) for f in fields(Sizes)})
     if sizes == Sizes():
         raise ValueError("expected `packages`, `installed_size` or `layer_size` beside `by`")
-    return Target(sizes, found.by)
+    return Target(sizes, keys.by)
 
 
 def _names_to_reasons(value: Any) -> Any:

@@ -67,13 +67,13 @@ def ask_repositories(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    wanted = frozenset(arches)
+    arch_set = frozenset(arches)
     places = [
         (document, source, arch)
         for document in documents
         for source in document.repos
         for arch in document.architectures
-        if (not wanted or arch in wanted)
+        if (not arch_set or arch in arch_set)
         and (not source.limit_arches or arch in source.limit_arches)
     ]
 
@@ -94,25 +94,25 @@ def _answer(
     retry_policy: RetryPolicy,
     now: Callable[[], float],
 ) -> RepositoryAnswer:
-    found = RepositoryAnswer(document.id, source.id, arch)
+    answer = RepositoryAnswer(document.id, source.id, arch)
     try:
-        there = expanded(source, document, arch)
-        state = ask(there, retry_policy)
-        found = _with_state(found, there, state, now())
-        return replace(found, packages=_packages(there, state, retry_policy))
+        repository = expanded(source, document, arch)
+        state = ask(repository, retry_policy)
+        answer = _with_state(answer, repository, state, now())
+        return replace(answer, packages=_packages(repository, state, retry_policy))
     except MinimizeError as error:
         cause = "surroundings"
         if isinstance(error, UsageError):
             cause = "configuration" if document.default else "not asked"
-        return replace(found, error=error.what, hint=error.hint, cause=cause)
+        return replace(answer, error=error.what, hint=error.hint, cause=cause)
 
 
 def _with_state(
-    found: RepositoryAnswer, source: RepoSource, state: State, now: float
+    answer: RepositoryAnswer, source: RepoSource, state: State, now: float
 ) -> RepositoryAnswer:
     timestamp = parse_repomd(state.content).timestamp
     return replace(
-        found,
+        answer,
         url=state.base_urls[0],
         timestamp=rfc3339(timestamp) if timestamp else "",
         age=max(0, int(now - timestamp)) if timestamp else None,

@@ -16,7 +16,7 @@ from bot.limits import HEADER
 from bot.model.package import Location, Package
 from bot.telemetry.measures import looked_up
 
-# Bytes: the largest packages of distributions are below this, headers far below.
+# Characters of a package's name in the name of its cached file.
 _NAME = 150
 # rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
 _LEAD = b"\xed\xab\xee\xdb"
@@ -33,7 +33,7 @@ def fetch_package(package: Package, cache: Cache) -> Path:
     location = _location(package)
     place = _place(package, location, cache)
     looked_up("packages", hit=place.exists())
-    found = obtain(
+    path = obtain(
         (location.url, *location.mirrors),
         cache,
         place,
@@ -43,10 +43,10 @@ def fetch_package(package: Package, cache: Cache) -> Path:
         limit=limits.PACKAGE,
         access=location.access,
     )
-    if found.is_relative_to(cache.root):
+    if path.is_relative_to(cache.root):
         with suppress(OSError):  # deleted meanwhile, or another user's: the reader will see that
-            os.utime(found)
-    return found
+            os.utime(path)
+    return path
 
 
 def package_at_hand(package: Package, cache: Cache) -> Path | None:
@@ -57,12 +57,7 @@ def package_at_hand(package: Package, cache: Cache) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch_packages(
-    packages: Iterable[Package],
-    cache: Cache,
-    *,
-    jobs: int = 8,
-) -> tuple[Path, ...]:
+def fetch_packages(packages: Iterable[Package], cache: Cache, *, jobs: int = 8) -> tuple[Path, ...]:
     """`fetch_package` for many, `jobs` at once; the files in the order of `packages`.
 
     Raises the error of the first failing package; files that were fetched stay for the next try.
@@ -104,12 +99,12 @@ def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None
         )
     place = cache.addressed("headers", location.checksum.lower(), str(end))
     try:
-        found = place.read_bytes()
+        header = place.read_bytes()
     except OSError:
         looked_up("headers", hit=False)
     else:
         looked_up("headers", hit=True)
-        return found
+        return header
     whole = _place(package, location, cache)
     if whole.exists():
         return _checked(str(whole), first_bytes(whole, end), location)

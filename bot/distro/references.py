@@ -9,12 +9,12 @@ from bot.distro.documents import Configuration, ViewDocument
 from bot.distro.objectives import ObjectiveDocument
 from bot.distro.validation import Place, near
 
-Found = tuple[str, Finding]
+DocumentFinding = tuple[str, Finding]
 
 
 def cross_check(
     checked: Mapping[str, CheckedDocument], good: Configuration
-) -> tuple[list[Found], list[Found]]:
+) -> tuple[list[DocumentFinding], list[DocumentFinding]]:
     """Errors (unknown ids) and messages on what is unused, each with its document's id.
 
     A refused document counts as existing: it is reported once, by its own error.
@@ -27,11 +27,15 @@ def _ids(checked: Mapping[str, CheckedDocument], *kinds: str) -> list[str]:
     return [id_ for id_, c in checked.items() if c.kind in kinds or c.kind is None]
 
 
-def _error(checked: Mapping[str, CheckedDocument], id_: str, place: Place, message: str) -> Found:
+def _error(
+    checked: Mapping[str, CheckedDocument], id_: str, place: Place, message: str
+) -> DocumentFinding:
     return id_, Finding(place, checked[id_].line_of(place), message)
 
 
-def _unknown(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
+def _unknown(
+    checked: Mapping[str, CheckedDocument], good: Configuration
+) -> Iterator[DocumentFinding]:
     repositories = _ids(checked, "repository")
     for environment in good.environments.values():
         for repository in environment.repositories:
@@ -48,23 +52,25 @@ def _unknown(checked: Mapping[str, CheckedDocument], good: Configuration) -> Ite
 
 def _unknown_of(
     checked: Mapping[str, CheckedDocument], objective: ObjectiveDocument
-) -> Iterator[Found]:
+) -> Iterator[DocumentFinding]:
     named = (
         ("workload", objective.workload),
         ("environment", objective.environment),
         ("repository", objective.repository),
     )
     for kind, id_ in named:
-        known = _ids(checked, kind)
-        if id_ is not None and id_ not in known:
-            yield _error(checked, objective.id, ("data", kind), _no(kind, id_, known))
+        ids = _ids(checked, kind)
+        if id_ is not None and id_ not in ids:
+            yield _error(checked, objective.id, ("data", kind), _no(kind, id_, ids))
 
 
 def _no(kind: str, id_: str, known: list[str]) -> str:
     return f"no {kind} document is called `{id_}`{near(id_, known)}"
 
 
-def _unused(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
+def _unused(
+    checked: Mapping[str, CheckedDocument], good: Configuration
+) -> Iterator[DocumentFinding]:
     yield from _unused_labels(checked, good)
     listed = {id_ for e in good.environments.values() for id_ in e.repositories}
     for repository in good.repositories:
@@ -82,9 +88,11 @@ def _unused(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iter
             yield _error(checked, objective.id, ("data", "workload"), message)
 
 
-def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
+def _unused_labels(
+    checked: Mapping[str, CheckedDocument], good: Configuration
+) -> Iterator[DocumentFinding]:
     places = [frozenset(e.labels) for e in good.environments.values()]
-    wanted = frozenset[str]().union(*(w.labels for w in good.workloads.values()))
+    of_workloads = frozenset[str]().union(*(w.labels for w in good.workloads.values()))
     of_images = frozenset[str]().union(*places, *(w.labels for w in good.workloads.values()))
     of_views = frozenset[str]().union(*(v.labels for v in good.views.values()))
     for workload in good.workloads.values():
@@ -93,9 +101,9 @@ def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) 
             meant = _near_labels(workload.labels, frozenset[str]().union(*places))
             yield _error(checked, workload.id, ("data", "labels"), message + meant)
     for environment in good.environments.values():
-        if environment.labels and not wanted & set(environment.labels):
+        if environment.labels and not of_workloads & set(environment.labels):
             message = "no workload has one of these labels: the environment is in no image"
-            meant = _near_labels(environment.labels, wanted)
+            meant = _near_labels(environment.labels, of_workloads)
             yield _error(checked, environment.id, ("data", "labels"), message + meant)
     for unwanted in good.unwanted.values():
         if not of_images & set(unwanted.labels):
@@ -139,7 +147,7 @@ def _meets_nothing(good: Configuration, objective: ObjectiveDocument) -> bool:
             repository = good.repositories.get(id_)
             if repository is None or objective.repository not in (None, id_):
                 continue
-            wanted = set(objective.architectures or repository.architectures)
-            if wanted & set(repository.architectures):
+            arches = set(objective.architectures or repository.architectures)
+            if arches & set(repository.architectures):
                 return False
     return True

@@ -191,13 +191,13 @@ def _newest(
     behind: list[State] = []
 
     def newest_of(base: str, retry_policy: RetryPolicy) -> State:
-        found = _ask(base, mirrors, known, now(), access, retry_policy)
-        if _is_behind(found, known, mirrors):
-            behind.append(found)
-            raise RefusedFileError(found.origin, "it is older than what other mirrors have")
-        if known is not None and found.content == known.content:
-            return replace(found, signed=known.signed, older=known.older)
-        return _adopt(source, found, known, cache, retry_policy, most)
+        state = _ask(base, mirrors, known, now(), access, retry_policy)
+        if _is_behind(state, known, mirrors):
+            behind.append(state)
+            raise RefusedFileError(state.origin, "it is older than what other mirrors have")
+        if known is not None and state.content == known.content:
+            return replace(state, signed=known.signed, older=known.older)
+        return _adopt(source, state, known, cache, retry_policy, most)
 
     policies = rounds(len(mirrors.base_urls), most)
     try:
@@ -220,9 +220,9 @@ def ask(source: RepoSource, most: RetryPolicy) -> State:
     access = access_of(source, mirrors.base_urls)
 
     def state_of(base: str, retry_policy: RetryPolicy) -> State:
-        found = _ask(base, mirrors, None, 0.0, access, retry_policy)
-        _parse(found)
-        return replace(found, signed=_signed(source, found, access, retry_policy, most))
+        state = _ask(base, mirrors, None, 0.0, access, retry_policy)
+        _parse(state)
+        return replace(state, signed=_signed(source, state, access, retry_policy, most))
 
     return first_of(mirrors.base_urls, state_of, rounds(len(mirrors.base_urls), most))
 
@@ -235,10 +235,10 @@ def _mirrors(source: RepoSource, most: RetryPolicy | None) -> Mirrors:
 
     def read(url: str, retry_policy: RetryPolicy) -> Mirrors:
         reader = read_metalink if url == source.metalink else read_mirrorlist
-        found = reader(url, access, retry_policy)
+        mirrors = reader(url, access, retry_policy)
         # AlmaLinux's list has `$basearch` in it (librepo's LRO_VARSUB).
-        urls = (substituted(base, source.variables) for base in found.base_urls)
-        return replace(found, base_urls=tuple(urls))
+        urls = (substituted(base, source.variables) for base in mirrors.base_urls)
+        return replace(mirrors, base_urls=tuple(urls))
 
     if not lists:
         return own
@@ -261,19 +261,19 @@ def _ask(
 ) -> State:
     """The state of one mirror, unchecked except against the metalink's checksums."""
     url = f"{base}{REPOMD}"
-    mine = known if known is not None and known.origin == url else None
+    earlier = known if known is not None and known.origin == url else None
     answer = read_small(
         url,
         limits.REPOMD,
-        earlier=SmallFile(None, mine.etag, mine.last_modified) if mine else NOTHING_KNOWN,
+        earlier=SmallFile(None, earlier.etag, earlier.last_modified) if earlier else NOTHING_KNOWN,
         access=access,
         retry_policy=retry_policy,
     )
-    others = tuple(other for other in mirrors.base_urls if other != base)
-    if answer.content is None and mine is not None:
-        found = replace(mine, checked=checked, base_urls=(base, *others))
+    others = tuple(base_url for base_url in mirrors.base_urls if base_url != base)
+    if answer.content is None and earlier is not None:
+        state = replace(earlier, checked=checked, base_urls=(base, *others))
     else:
-        found = State(
+        state = State(
             content=answer.content or b"",
             checked=checked,
             base_urls=(base, *others),
@@ -282,9 +282,9 @@ def _ask(
             last_modified=answer.last_modified,
         )
     vouched = (mirrors.current, *mirrors.alternates) if mirrors.current else ()
-    if vouched and not any(hashes and _matches(found.content, hashes) for hashes in vouched):
+    if vouched and not any(hashes and _matches(state.content, hashes) for hashes in vouched):
         raise RefusedFileError(url, "it is not the repomd.xml that the metalink names")
-    return found
+    return state
 
 
 def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAccess:
@@ -309,18 +309,18 @@ def _matches(content: bytes, hashes: Hashes) -> bool:
     )
 
 
-def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:
-    if mirrors.current is not None and not _matches(found.content, mirrors.current):
+def _is_behind(state: State, known: State | None, mirrors: Mirrors) -> bool:
+    if mirrors.current is not None and not _matches(state.content, mirrors.current):
         return True
-    return known is not None and _parse(found).timestamp < _parse(known).timestamp
+    return known is not None and _parse(state).timestamp < _parse(known).timestamp
 
 
-def _refuse_older(found: State, known: State) -> None:
+def _refuse_older(state: State, known: State) -> None:
     """Raise RefusedFileError for a repomd.xml older than the last one seen."""
-    then, now = _parse(found).timestamp, _parse(known).timestamp
+    then, now = _parse(state).timestamp, _parse(known).timestamp
     if then < now:
         why = f"it is of {rfc3339(then)}, and one of {rfc3339(now)} was seen before"
-        raise RefusedFileError(found.origin, why)
+        raise RefusedFileError(state.origin, why)
 
 
 def _parse(state: State) -> Repomd:

@@ -18,9 +18,9 @@ from typing import Any
 from bot import limits
 
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
-# dnf's default; Content Resolver's documents use 100.
 _FIELD = ("data", "source", "repofile")
 Place = tuple[str | int, ...]
+# dnf's default; Content Resolver's documents use 100.
 _PRIORITY = 99
 _TEXTS = ("metalink", "mirrorlist", "sslcacert", "sslclientcert", "sslclientkey")
 _LISTS = {
@@ -49,7 +49,7 @@ RepoFields = Mapping[str, Field]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RepoSelection:
     """Globs of repository ids that are enabled or disabled in addition to the file's own
     `enabled`."""
 
@@ -63,24 +63,24 @@ class Chosen:
         return enabled or any(fnmatchcase(id_, pattern) for pattern in self.enable)
 
 
-def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, RepoFields]:
+def read_repofile(text: str, path: str, selection: RepoSelection) -> dict[str, RepoFields]:
     """The enabled repositories by id, as in a document's `source.repos`.
 
     Secrets become references to the file `path`, so that they are stored nowhere else. Raises
     RepofileError.
     """
     parser = _parsed(text)
-    found: dict[str, RepoFields] = {}
+    repositories: dict[str, RepoFields] = {}
     for id_ in parser.sections():
         if id_ == "main":
             continue
         options = dict(parser.items(id_))
         try:
-            if chosen.has(id_, _flag(options, "enabled", True)):
-                found[id_] = dict(_repository(id_, options, path))
+            if selection.has(id_, _flag(options, "enabled", True)):
+                repositories[id_] = dict(_repository(id_, options, path))
         except ValueError as error:
             raise RepofileError(f"[{id_}] {error}", _line_of(text, id_)) from None
-    return found
+    return repositories
 
 
 def option_of(text: str, section: str, option: str) -> str:
@@ -166,7 +166,7 @@ def with_repofiles(
     named = source.get("repofile") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not named:
         return data, {}, []
-    chosen = Chosen(_texts(source.get("enablerepo")), _texts(source.get("disablerepo")))
+    selection = RepoSelection(_texts(source.get("enablerepo")), _texts(source.get("disablerepo")))
     repos: dict[str, RepoFields] = {}
     read: dict[str, str] = {}
     problems: list[tuple[Place, str]] = []
@@ -174,7 +174,7 @@ def with_repofiles(
         path = folder / name
         try:
             content = path.read_bytes()
-            found = read_repofile(content.decode(), str(path.absolute()), chosen)
+            enabled = read_repofile(content.decode(), str(path.absolute()), selection)
         except OSError as error:
             problems.append((_FIELD, f"{path} cannot be read: {error.strerror}"))
             continue
@@ -184,9 +184,9 @@ def with_repofiles(
         except RepofileError as error:
             problems.append((_FIELD, f"{path}:{error.line}: {error}"))
             continue
-        if not found:
+        if not enabled:
             problems.append((_FIELD, f"{path} has no repository that is enabled: see `enablerepo`"))
-        repos |= found
+        repos |= enabled
         read[str(path.absolute())] = checksum_of(path)
     own = source.get("repos")
     merged = {**repos, **(own if isinstance(own, dict) else {})}

@@ -15,7 +15,6 @@ from bot.temporary import temporary_directory
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-# Bytes, far above any real repomd.xml.
 # Names of the same metadata in other compressions, in order of preference. zchunk (`primary_zck`)
 # is left out: repositories that have it also have a sibling in another compression.
 _VARIANTS = {

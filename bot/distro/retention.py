@@ -60,11 +60,7 @@ def sweep_metadata(cache: Cache, before: float, most: int, now: float) -> SweptF
 
 
 def sweep_paths(
-    paths: Iterable[Path],
-    before: float,
-    most: int,
-    now: float,
-    remove: Callable[[Path], bool],
+    paths: Iterable[Path], before: float, most: int, now: float, remove: Callable[[Path], bool]
 ) -> SweptFiles:
     """Remove those of `paths` not used since `before`, then the least recently used until `most`
     bytes are left, by `remove`, which returns whether it did. Those used in the last hour stay."""
@@ -86,8 +82,8 @@ def sweep_remains(cache: Path, before: float, most: int, now: float) -> SweptFil
     temporary directories."""
     removed = size = 0
     for name in _UNFINISHED:
-        found = sweep_entries(cache / name, before, most, now)
-        removed, size = removed + found.removed, size + found.bytes
+        swept = sweep_entries(cache / name, before, most, now)
+        removed, size = removed + swept.removed, size + swept.bytes
     for kind in _ADDRESSED:
         for path in (cache / kind).glob("*/.*"):
             if path.is_file() and _entry(path).used < before:

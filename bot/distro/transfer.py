@@ -110,8 +110,8 @@ def check_file(path: Path, name: str, size: int | None, checksum_type: str, chec
 def new_digest(checksum_type: str, name: str) -> hashlib._Hash:
     """A digest of a type that is still secure; RefusedFileError for others."""
     if checksum_type not in CHECKSUMS:
-        known = ", ".join(CHECKSUMS)
-        raise RefusedFileError(name, f"its checksum is of type `{checksum_type}`, not {known}")
+        secure = ", ".join(CHECKSUMS)
+        raise RefusedFileError(name, f"its checksum is of type `{checksum_type}`, not {secure}")
     return hashlib.new(checksum_type)
 
 
@@ -152,8 +152,7 @@ def obtain(
             raise
         except OSError as error:
             raise SurroundingsError(
-                f"{part} cannot be written: {error.strerror}.",
-                write_hint(error, "--cache"),
+                f"{part} cannot be written: {error.strerror}.", write_hint(error, "--cache")
             ) from error
 
     def _check_local(path: Path, url: str) -> None:

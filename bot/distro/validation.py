@@ -75,15 +75,12 @@ def dotted(place: Place) -> str:
 
 def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean `x`?` if `known` has a name similar to `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{matches[0]}`?" if matches else ""
 
 
 def validated(
-    type_: type[_T],
-    data: Any,
-    what: str,
-    place_of: Callable[[Place], Place] = lambda place: place,
+    type_: type[_T], data: Any, what: str, place_of: Callable[[Place], Place] = lambda place: place
 ) -> _T:
     """`data` as a value of the dataclass `type_`; `what` names it in messages (`workload`).
 
@@ -118,8 +115,8 @@ def keys_of(type_: Any) -> Mapping[str, Any]:
     """The YAML keys of a dataclass, and the type that each is read as."""
     hints = get_type_hints(type_, include_extras=True)
     no_keys = getattr(type_, "no_keys", ("id",))
-    found = {one.name: hints[one.name] for one in fields(type_) if one.name not in no_keys}
-    return found | dict.fromkeys(getattr(type_, "more_keys", ()), Any)
+    keys = {field.name: hints[field.name] for field in fields(type_) if field.name not in no_keys}
+    return keys | dict.fromkeys(getattr(type_, "more_keys", ()), Any)
 
 
 def inner_types(annotation: Any) -> Iterator[tuple[bool, Any]]:
@@ -135,8 +132,8 @@ def inner_types(annotation: Any) -> Iterator[tuple[bool, Any]]:
         return
     is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
     for part in parts:
-        for nested, found in inner_types(part):
-            yield is_mapping or nested, found
+        for nested, dataclass_type in inner_types(part):
+            yield is_mapping or nested, dataclass_type
 
 
 def _place(detail: ErrorDetails) -> Place:

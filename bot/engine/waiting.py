@@ -57,7 +57,7 @@ class WaitSteps:
         some = False
         if combined.state == "passed" or (combined.state == "waiting" and plan.links != NO_LINKS):
             progress = await self._checks.locate(job, plan)
-            some = bool(progress.there)
+            some = bool(progress.complete)
             if progress.failed:
                 combined = replace(combined, state="failed", text=progress.failed)
             elif not progress.missing:

@@ -144,7 +144,7 @@ def test_each_architecture_has_its_own_build_where_there_is_one(
     with elsewhere.change() as (change, prediction):
         plan = elsewhere.plan(prediction)
         stands = look_for(plan, elsewhere.builds())
-        assert [p.arch for p in stands.there] == ["x86_64"]
+        assert [p.arch for p in stands.complete] == ["x86_64"]
         assert "f-aarch64" in stands.missing[0]
         half = external_check(change, prediction, plan, elsewhere.builds()).result
         assert image_of(half, arch="aarch64").evidence == "transferred"
@@ -271,10 +271,10 @@ def test_packages_of_a_koji_task_take_the_place_of_the_prediction(
         koji.scratch(50, source, "tool-2-1.src.rpm", {}, state="failed")
         koji.results[50] = "BuildError: no"
         progress = look_for(plan, builds)
-        assert (progress.there, progress.missing) == ((), ())
+        assert (progress.complete, progress.missing) == ((), ())
         assert progress.failed == f"Task 50 of {koji.url}/koji failed: BuildError: no"
         koji.scratch(50, source, "tool-2-1.src.rpm", {"x86_64": rpms, "s390x": []})
-        assert [p.arch for p in look_for(plan, builds).there] == ["x86_64"]
+        assert [p.arch for p in look_for(plan, builds).complete] == ["x86_64"]
         result = external_check(change, prediction, plan, builds).result
         assert image_of(result).evidence == "external"
         assert image_of(result, arch="aarch64").evidence == "transferred"

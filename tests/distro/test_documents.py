@@ -68,11 +68,9 @@ def test_capabilities_versions_and_odd_names_stay_as_they_are_written(load):
 def test_packages_by_architecture_and_an_unknown_one_is_dropped_with_a_warning(load, unused):
     text = WORKLOAD + "  arch_packages:\n    x86_64: [grub2]\n    s390x:\n    vax: [silo]\n"
     assert load(web=text).workloads["web"].arch_packages == {"x86_64": ("grub2",)}
-    assert (
-        11,
-        "data.arch_packages.vax",
-        "unknown architecture `vax` is dropped",
-    ) in unused(web=text)
+    assert (11, "data.arch_packages.vax", "unknown architecture `vax` is dropped") in unused(
+        web=text
+    )
 
 
 def test_options_that_nobody_knows_are_dropped_with_a_warning(load, unused):

@@ -28,20 +28,20 @@ def test_the_longest_unused_goes_until_the_rest_fits(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     old, middle, new = (put(cache, n, a * HOUR) for n, a in (("b", 30), ("c", 20), ("d", 10)))
     done = evict(cache, 250, now=lambda: NOW)
-    assert (done.taken, done.left) == (100, 200)
+    assert (done.removed, done.remaining) == (100, 200)
     assert (old.exists(), middle.exists(), new.exists()) == (False, True, True)
 
 
 def test_what_fits_stays(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     put(cache, "b", 30 * HOUR)
-    assert evict(cache, 100, now=lambda: NOW).taken == 0
+    assert evict(cache, 100, now=lambda: NOW).removed == 0
 
 
 def test_what_was_used_within_the_grace_stays_even_beyond_the_limit(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     path = put(cache, "b", 60)
-    assert evict(cache, 0, now=lambda: NOW).taken == 0
+    assert evict(cache, 0, now=lambda: NOW).removed == 0
     assert path.exists()
 
 
@@ -55,9 +55,9 @@ def test_files_of_one_content_go_together(tmp_path: Path) -> None:
         paths.append(path)
     other = put(cache, "e", 20 * HOUR, size=10)
     # The record was used later than the other file: its whole content is the younger.
-    assert evict(cache, 30, now=lambda: NOW).taken == 10
+    assert evict(cache, 30, now=lambda: NOW).removed == 10
     assert not other.exists()
-    assert evict(cache, 29, now=lambda: NOW).taken == 30
+    assert evict(cache, 29, now=lambda: NOW).removed == 30
     assert [path.exists() for path in paths] == [False] * 3
 
 

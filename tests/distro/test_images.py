@@ -15,12 +15,7 @@ from bot.distro.documents import (
     RepoSource,
     WorkloadDocument,
 )
-from bot.distro.images import (
-    environment_keys,
-    image_keys,
-    image_request,
-    self_request,
-)
+from bot.distro.images import environment_keys, image_keys, image_request, self_request
 from bot.errors import UsageError
 from bot.model.image import ImageKey, PlaceholderPackage
 

@@ -60,11 +60,7 @@ def test_limits_of_the_attack_surface_are_allow_lists_and_0_is_an_empty_one(load
     text = f"{OBJECTIVE}  limits: {{setuid: 0, interpreters: [bash, bash], pam: [/etc/pam.d/su]}}\n"
     limits = load(o=text, nginx=WORKLOAD).objectives["o"].limits
     assert limits == Limits(setuid=(), interpreters=("bash",), pam=("/etc/pam.d/su",))
-    assert limits.surface == {
-        "setuid": (),
-        "interpreters": ("bash",),
-        "pam": ("/etc/pam.d/su",),
-    }
+    assert limits.surface == {"setuid": (), "interpreters": ("bash",), "pam": ("/etc/pam.d/su",)}
 
 
 def test_each_kind_of_attack_surface_can_be_limited_and_advisories_cannot():

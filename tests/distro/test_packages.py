@@ -129,8 +129,7 @@ def test_a_header_comes_from_the_package_if_that_is_there(web, package, cache):
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"header_start": 0, "header_end": 0}, {"header_start": 400, "header_end": 100}],
+    "fields", [{"header_start": 0, "header_end": 0}, {"header_start": 400, "header_end": 100}]
 )
 def test_a_header_whose_place_is_not_said_is_not_read(web, package, cache, fields):
     with pytest.raises(SurroundingsError, match="does not say where its header is"):
