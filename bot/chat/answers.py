@@ -15,13 +15,14 @@ from bot.chat.commands import COMMANDS, WORD, Name
 from bot.chat.parser import NotUnderstood, Question, say
 from bot.chat.questions import ChatFinding, wanted_workloads
 from bot.model.advice import ImageAdvice, Plan, Smallest
+from bot.model.architecture import architecture_order
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
 from bot.report.edits import edit_phrase, evidence_phrases, programs_phrase
-from bot.report.grouping import arch_order, architectures, image_on, place_of
+from bot.report.grouping import architectures, image_on, place_of
 from bot.report.objectives import limits_table
 from bot.report.phrase import Phrase, code, joined, listing, message, plain, to_text
 from bot.report.reasons import VERBS, short_name
@@ -252,7 +253,7 @@ def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
         if image.key in wanted:
             arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
     built, predicted = (
-        ", ".join(sorted(arches.get(is_predicted, ()), key=arch_order))
+        ", ".join(sorted(arches.get(is_predicted, ()), key=architecture_order))
         for is_predicted in (False, True)
     )
     head = found.result.head

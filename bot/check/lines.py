@@ -12,6 +12,7 @@ from itertools import combinations
 from types import MappingProxyType
 
 from bot.check.stated_lines import AddedDependency, Stated
+from bot.closure.why import difference
 from bot.model.closure import Closure, Edge
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
@@ -92,18 +93,7 @@ def saving_of(key: ImageKey, head: Closure, without: Closure) -> Saving:
     """The saving of an image if `head` becomes `without`."""
     before = {(p.nevra.name, p.nevra.arch) for p in head.packages}
     after = {(p.nevra.name, p.nevra.arch) for p in without.packages}
-    return Saving(key, len(before - after), _saved(head, without), len(after - before))
-
-
-def _saved(head: Closure, without: Closure) -> int | None:
-    """Bytes that leave; null if the size of a package that differs is unknown."""
-    before = {p.nevra: p.installed_size for p in head.packages}
-    after = {p.nevra: p.installed_size for p in without.packages}
-    leaving = [before[n] for n in before.keys() - after.keys()]
-    coming = [after[n] for n in after.keys() - before.keys()]
-    if None in leaving or None in coming:
-        return None
-    return sum(s for s in leaving if s is not None) - sum(s for s in coming if s is not None)
+    return Saving(key, len(before - after), difference(head, without).saved, len(after - before))
 
 
 def _with_set(

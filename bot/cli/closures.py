@@ -206,7 +206,8 @@ def impact(action: str, name: str, choice: Choice, form: str, places: Places) ->
     for pool, request in choice.images(places):
         requests.setdefault(pool, []).append(request)
     result = _impact_of(requests, name)
-    from bot.report.impact import impact_text, impact_to_json
+    from bot.report.answers import impact_text
+    from bot.report.jsonform import impact_to_json
 
     if form == "json":
         print_json(impact_to_json(result))

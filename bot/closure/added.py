@@ -70,9 +70,9 @@ class AddedChains:
         ]
         roots = sorted(places[nevra] for nevra in after[1].requested)
         found = self._between(nevras, _usable(links, added, alone), roots, added)
-        left = {target for target in added if not found[target]} if spare else set()
-        if left:
-            found |= self._between(nevras, _usable(links, added, fresh), roots, left)
+        unreached = {target for target in added if not found[target]} if spare else set()
+        if unreached:
+            found |= self._between(nevras, _usable(links, added, fresh), roots, unreached)
         return {nevras[target]: found[target] for target in sorted(added)}
 
     def _between(
@@ -82,15 +82,15 @@ class AddedChains:
         roots: Sequence[int],
         targets: Collection[int],
     ) -> dict[int, tuple[tuple[Edge, ...], ...]]:
-        made: dict[tuple[int, int], Edge] = {}
+        edge_of: dict[tuple[int, int], Edge] = {}
 
         def chain(way: Way) -> tuple[Edge, ...]:
             steps = list(pairwise(way))
             for source, target in steps:
-                if (source, target) not in made:
+                if (source, target) not in edge_of:
                     edge = self._edge(nevras[source], links[source][target][0], nevras[target])
-                    made[source, target] = edge
-            edges = tuple(made[step] for step in steps)
+                    edge_of[source, target] = edge
+            edges = tuple(edge_of[step] for step in steps)
             return self._chains.setdefault(tuple(map(id, edges)), edges)
 
         ways = ways_to(links, roots, targets)
@@ -98,11 +98,11 @@ class AddedChains:
 
     def _edge(self, source: Nevra, stated: Stated, target: Nevra) -> Edge:
         key = source, stated, target
-        found = self._edges.get(key)
-        if found is None:
+        edge = self._edges.get(key)
+        if edge is None:
             capability, kind = stated
-            found = self._edges[key] = Edge(source, capability, target, kind)
-        return found
+            edge = self._edges[key] = Edge(source, capability, target, kind)
+        return edge
 
     def _spare(
         self,
@@ -116,16 +116,16 @@ class AddedChains:
             for capability, kind in stated:
                 if kind != "supplements":
                     targets.setdefault(capability, set()).add(target)
-        found: set[tuple[str, int]] = set()
+        spare: set[tuple[str, int]] = set()
         for capability, several in targets.items():
             if len(several) > 1 and not is_rich(capability):
-                found.update((capability, target) for target in several)
+                spare.update((capability, target) for target in several)
             # A rich dependency may need several of them: `(a and b)`.
             for target in several if len(several) > 1 and is_rich(capability) else ():
                 others = [p for p in after[1].packages if p.nevra != nevras[target]]
                 if self._pool.met(*after[::2], others, [capability]):
-                    found.add((capability, target))
-        return found
+                    spare.add((capability, target))
+        return spare
 
 
 def _usable(
@@ -137,14 +137,14 @@ def _usable(
 
     These are any to a package that both sides have, and those of `into` to an added one.
     """
-    found = list(links)
+    usable = list(links)
     for source in {source for source, _, _ in into}:
         steps = links[source].items()
-        found[source] = {
+        usable[source] = {
             **{target: stated for target, stated in steps if target not in added},
-            **{target: stated for other, target, stated in into if other == source and stated},
+            **{target: stated for start, target, stated in into if start == source and stated},
         }
-    return found
+    return usable
 
 
 def ways_to(
@@ -169,14 +169,14 @@ def _forward(
     links: Sequence[Collection[int]], roots: Sequence[int], targets: Collection[int]
 ) -> dict[int, tuple[Way, ...]]:
     ordered: list[Sequence[int] | None] = [None] * len(links)
-    found: dict[int, list[Way]] = {target: [] for target in targets}
+    paths: dict[int, list[Way]] = {target: [] for target in targets}
     for root in roots:
         # The search visits packages in the order of their paths: the first step to one is of the
         # first path.
         before = {root: root}
-        left = set(targets) - before.keys()
+        remaining = set(targets) - before.keys()
         todo = deque([root])
-        while todo and left:
+        while todo and remaining:
             source = todo.popleft()
             steps = ordered[source]
             if steps is None:
@@ -184,14 +184,14 @@ def _forward(
             for target in steps:
                 if target not in before:
                     before[target] = source
-                    left.discard(target)
+                    remaining.discard(target)
                     todo.append(target)
-        for target in found.keys() & before.keys() - {root}:
+        for target in paths.keys() & before.keys() - {root}:
             way = [target]
             while way[-1] != root:
                 way.append(before[way[-1]])
-            found[target].append(tuple(reversed(way)))
-    return {target: tuple(ways) for target, ways in found.items()}
+            paths[target].append(tuple(reversed(way)))
+    return {target: tuple(ways) for target, ways in paths.items()}
 
 
 def _backward(

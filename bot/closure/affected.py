@@ -62,11 +62,11 @@ def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
     packages = [p for source in sorted(overlay.sources) for p in pool.published(source)]
     offered = {name for p in (*packages, *overlay.packages) for name in _offered(p)}
     texts = {*offered, *(p.nevra.nvra for p in packages)}
-    for wanted in request.requests:
-        if any(c in wanted for c in "*?["):
-            if any(fnmatchcase(text, wanted) for text in texts):
+    for request_text in request.requests:
+        if any(c in request_text for c in "*?["):
+            if any(fnmatchcase(text, request_text) for text in texts):
                 return True
-        elif not wanted.startswith("@") and _could_mean(wanted, offered):
+        elif not request_text.startswith("@") and _could_mean(request_text, offered):
             return True
     return pool.may_need(request, overlay, offered)
 
@@ -157,7 +157,7 @@ def reaches_hidden(
 def reached(
     overlays: OverlayPool, start: Iterable[int], *, weak: bool = False
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield the enabled packages that can be reached from `start`, itself included.
+    """Yield the enabled packages that can be reached from `start`, themselves included.
 
     Each comes with those of its dependencies that no package before it has.
     """

@@ -43,13 +43,15 @@ class Comps:
         None where neither has that id.
         """
         if group in self.environments:
-            found = {p for g in self.environments[group] for p in self.groups.get(g, ())}
-            return tuple(sorted(found, key=_order))
+            packages = {p for g in self.environments[group] for p in self.groups.get(g, ())}
+            return tuple(sorted(packages, key=_order))
         return self.groups.get(group)
 
 
 def read_comps(files: Iterable[Path], arch: str) -> Comps:
-    """Return the merged groups of several comps files; SurroundingsError where one is not comps."""
+    """Return the merged groups of several comps files; SurroundingsError where one is too large or
+    not comps.
+    """
     from xml.etree import ElementTree
 
     groups: dict[str, set[GroupPackage]] = {}
@@ -73,7 +75,7 @@ def read_comps(files: Iterable[Path], arch: str) -> Comps:
             ids = environments.setdefault(_id(element), {})
             ids.update((g.text or "", None) for g in element.iterfind("grouplist/groupid"))
     return Comps(
-        {name: tuple(sorted(found, key=_order)) for name, found in groups.items()},
+        {name: tuple(sorted(members, key=_order)) for name, members in groups.items()},
         {name: tuple(ids) for name, ids in environments.items()},
     )
 

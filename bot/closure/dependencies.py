@@ -16,7 +16,7 @@ _STRONG_OR_WEAK = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVAB
 _WEAK = (solv.SOLVABLE_RECOMMENDS,)
 
 
-class Taken(NamedTuple):
+class FormerDependencies(NamedTuple):
     """The dependencies of one kind of a package before the change."""
 
     solvable: Any
@@ -26,7 +26,7 @@ class Taken(NamedTuple):
 
 def take_requirements(
     pool: Any, drop: Iterable[Requirement], numbers: Callable[[Nevra], Iterable[int]]
-) -> list[Taken]:
+) -> list[FormerDependencies]:
     """Take these requirements, recommendations and supplements from packages.
 
     `numbers` returns the packages of a NEVRA in the pool. Returns what to put back.
@@ -35,64 +35,64 @@ def take_requirements(
     for item in drop:
         by_package[item.nevra].add(item.capability)
     return [
-        taken
-        for nevra, gone in by_package.items()
+        former
+        for nevra, capabilities in by_package.items()
         for number in numbers(nevra)
-        for taken in _take(
-            pool.id2solvable(number), _STRONG_OR_WEAK, partial(_is_other, pool, gone)
+        for former in _take(
+            pool.id2solvable(number), _STRONG_OR_WEAK, partial(_is_other, pool, capabilities)
         )
     ]
 
 
-def _is_other(pool: Any, gone: Collection[str], dependency: int) -> bool:
-    return pool.dep2str(dependency) not in gone
+def _is_other(pool: Any, capabilities: Collection[str], dependency: int) -> bool:
+    return pool.dep2str(dependency) not in capabilities
 
 
-def take_recommendations(solvables: Iterable[Any]) -> list[Taken]:
+def take_recommendations(solvables: Iterable[Any]) -> list[FormerDependencies]:
     """Take all recommendations: installed packages do not bring theirs in.
 
     Returns what to put back.
     """
-    return [taken for each in solvables for taken in _take(each, _WEAK, lambda _: False)]
+    return [former for solvable in solvables for former in _take(solvable, _WEAK, lambda _: False)]
 
 
-def take_all(solvables: Iterable[Any]) -> list[Taken]:
+def take_all(solvables: Iterable[Any]) -> list[FormerDependencies]:
     """Take all requirements, recommendations and supplements. Returns what to put back."""
     keys = tuple(dict.fromkeys((*_STRONG_OR_WEAK, *_WEAK)))
-    return [taken for each in solvables for taken in _take(each, keys, lambda _: False)]
+    return [former for solvable in solvables for former in _take(solvable, keys, lambda _: False)]
 
 
 def add_suggestions(
-    pool: Any,
-    suggests: Iterable[tuple[Nevra, str]],
-    numbers: Callable[[Nevra], Iterable[int]],
-) -> list[Taken]:
+    pool: Any, suggests: Iterable[tuple[Nevra, str]], numbers: Callable[[Nevra], Iterable[int]]
+) -> list[FormerDependencies]:
     """Make packages suggest others too, by name. Returns what to put back."""
-    taken = []
+    former = []
     for nevra, name in suggests:
         for number in numbers(nevra):
             solvable = pool.id2solvable(number)
             before = solvable.lookup_idarray(solv.SOLVABLE_SUGGESTS, 0)
-            taken.append(Taken(solvable, solv.SOLVABLE_SUGGESTS, before))
+            former.append(FormerDependencies(solvable, solv.SOLVABLE_SUGGESTS, before))
             _set_dependencies(solvable, solv.SOLVABLE_SUGGESTS, [*before, pool.str2id(name)])
-    return taken
+    return former
 
 
-def put_back(taken: Iterable[Taken]) -> None:
+def put_back(former: Iterable[FormerDependencies]) -> None:
     """Restore the dependencies of packages."""
-    for solvable, key, before in taken:
+    for solvable, key, before in former:
         _set_dependencies(solvable, key, before)
 
 
-def _take(solvable: Any, keys: Sequence[int], stays: Callable[[int], bool]) -> list[Taken]:
-    taken = []
+def _take(
+    solvable: Any, keys: Sequence[int], stays: Callable[[int], bool]
+) -> list[FormerDependencies]:
+    former = []
     for key in keys:
         before = solvable.lookup_idarray(key, 0)
         after = [dependency for dependency in before if stays(dependency)]
         if after != before:
-            taken.append(Taken(solvable, key, before))
+            former.append(FormerDependencies(solvable, key, before))
             _set_dependencies(solvable, key, after)
-    return taken
+    return former
 
 
 def _set_dependencies(solvable: Any, key: int, dependencies: Sequence[int]) -> None:

@@ -62,7 +62,7 @@ class EdgeFinder:
         """Return all edges among `members` (package numbers and their NEVRAs), sorted."""
         nevras, links = self.links(members, weak=weak)
         # Indexes into the sorted NEVRAs have the same order, and compare much faster.
-        found = sorted(
+        rows = sorted(
             (source, capability, target, kind)
             for source, targets in enumerate(links)
             for target, stated in targets.items()
@@ -70,7 +70,7 @@ class EdgeFinder:
         )
         return tuple(
             Edge(nevras[source], capability, nevras[target], kind)
-            for source, capability, target, kind in found
+            for source, capability, target, kind in rows
         )
 
     def links(
@@ -86,49 +86,51 @@ class EdgeFinder:
         nevras = tuple(sorted(dict.fromkeys(members.values())))
         places = {nevra: place for place, nevra in enumerate(nevras)}
         ranks = {number: places[nevra] for number, nevra in members.items()}
-        found: list[dict[int, tuple[Stated, ...]]] = [{} for _ in nevras]
+        links: list[dict[int, tuple[Stated, ...]]] = [{} for _ in nevras]
         for number, own in ranks.items():
             needs = self._needs_of(number, weak)
-            targets = found[own]
+            targets = links[own]
             for provider, stated in needs.plain:
-                other = ranks.get(provider, own)
-                if other != own:
-                    targets[other] = _together(targets.get(other), stated)
+                satisfier = ranks.get(provider, own)
+                if satisfier != own:
+                    targets[satisfier] = _together(targets.get(satisfier), stated)
             for capability, kind in needs.rich:
                 for provider in self._rich(capability, members):
-                    if (other := ranks[provider]) != own:
-                        targets[other] = _together(targets.get(other), ((capability, kind),))
+                    if (satisfier := ranks[provider]) != own:
+                        targets[satisfier] = _together(
+                            targets.get(satisfier), ((capability, kind),)
+                        )
         if weak:
-            self._supplement(ranks, members, found)
-        return nevras, found
+            self._supplement(ranks, members, links)
+        return nevras, links
 
     def _supplement(
         self,
         ranks: Mapping[int, int],
         members: Mapping[int, Nevra],
-        found: Sequence[dict[int, tuple[Stated, ...]]],
+        links: Sequence[dict[int, tuple[Stated, ...]]],
     ) -> None:
         for number, own in ranks.items():
             for text, providers in self._dependencies(number, solv.SOLVABLE_SUPPLEMENTS):
                 named = self._rich(text, members) if providers is None else providers
-                for other in {ranks.get(each, own) for each in named} - {own}:
+                for source in {ranks.get(provider, own) for provider in named} - {own}:
                     stated: Stated = (text, "supplements")
-                    found[other][own] = _together(found[other].get(own), (stated,))
+                    links[source][own] = _together(links[source].get(own), (stated,))
 
     def _needs_of(self, number: int, weak: bool) -> _Needs:
-        found = self._needs.get((number, weak))
-        if found is None:
+        needs = self._needs.get((number, weak))
+        if needs is None:
             plain: dict[int, set[Stated]] = {}
             rich: dict[Stated, None] = {}
             for kind, key in _KINDS if weak else _KINDS[:1]:
                 for text, providers in self._dependencies(number, key):
                     if providers is None:
                         rich[text, kind] = None
-                    for each in providers or ():
-                        plain.setdefault(each, set()).add((text, kind))
-            sorted_ = tuple((each, tuple(sorted(stated))) for each, stated in plain.items())
-            found = self._needs[number, weak] = _Needs(sorted_, tuple(rich))
-        return found
+                    for provider in providers or ():
+                        plain.setdefault(provider, set()).add((text, kind))
+            sorted_ = tuple((provider, tuple(sorted(stated))) for provider, stated in plain.items())
+            needs = self._needs[number, weak] = _Needs(sorted_, tuple(rich))
+        return needs
 
     def _dependencies(self, number: int, key: int) -> Iterable[tuple[str, tuple[int, ...] | None]]:
         """Yield the texts of a package's dependencies with their providers, None for rich ones."""
@@ -152,11 +154,11 @@ class EdgeFinder:
         return tree is not None and self._is_true(tree, members)
 
     def _providing_plain(self, capability: str) -> tuple[int, ...]:
-        found = self._plain.get(capability)
-        if found is None:
+        providers = self._plain.get(capability)
+        if providers is None:
             number = dependency_id(self._pool, capability)
-            found = self._plain[capability] = self._providers(number) if number else ()
-        return found
+            providers = self._plain[capability] = self._providers(number) if number else ()
+        return providers
 
     def _is_true(self, tree: Node, members: Collection[int]) -> bool:
         if isinstance(tree, str) or tree.operator in ("with", "without"):
@@ -191,10 +193,10 @@ class EdgeFinder:
     def _providing(self, capability: str, members: Collection[int]) -> set[int]:
         name, relation, _ = split_capability(capability)
         number = self._pool.str2id(name, False)
-        found = {n for n in self._providers(number) if n in members} if number else set()
+        providing = {n for n in self._providers(number) if n in members} if number else set()
         if not relation:
-            return found
-        return {n for n in found if self._has(n, name, capability)}
+            return providing
+        return {n for n in providing if self._has(n, name, capability)}
 
     def _has(self, number: int, name: str, capability: str) -> bool:
         provided = self._pool.id2solvable(number).lookup_idarray(solv.SOLVABLE_PROVIDES, _BOTH)
@@ -244,14 +246,18 @@ def without_packages(closure: Closure, removes: Sequence[str], swaps: Sequence[s
     if not (removes or swaps) or closure.status != "ok":
         return closure
     names = {package.nevra for package in closure.packages}
-    gone = {nevra for nevra in names if _is_like(nevra, removes)}
+    removed = {nevra for nevra in names if _is_like(nevra, removes)}
     needs = _needs(closure)
-    while more := {n for n in names - gone for met in needs[n].values() if met <= gone}:
-        gone |= more
-    gone |= {nevra for nevra in names if _is_like(nevra, swaps)}
-    left = tuple(package for package in closure.packages if package.nevra not in gone)
+    while broken := {n for n in names - removed for met in needs[n].values() if met <= removed}:
+        removed |= broken
+    removed |= {nevra for nevra in names if _is_like(nevra, swaps)}
+    remaining = tuple(package for package in closure.packages if package.nevra not in removed)
     return replace(
-        closure, packages=left, requested=closure.requested - gone, edges=(), beneath=frozenset()
+        closure,
+        packages=remaining,
+        requested=closure.requested - removed,
+        edges=(),
+        beneath=frozenset(),
     )
 
 
@@ -261,8 +267,8 @@ def _is_like(nevra: Nevra, globs: Iterable[str]) -> bool:
 
 def _needs(closure: Closure) -> Mapping[Nevra, Mapping[str, set[Nevra]]]:
     """Return the packages that meet each requirement of each package."""
-    found: defaultdict[Nevra, defaultdict[str, set[Nevra]]] = defaultdict(lambda: defaultdict(set))
+    needs: defaultdict[Nevra, defaultdict[str, set[Nevra]]] = defaultdict(lambda: defaultdict(set))
     for edge in closure.edges:
         if edge.kind == "requires":
-            found[edge.source][edge.capability].add(edge.target)
-    return found
+            needs[edge.source][edge.capability].add(edge.target)
+    return needs

@@ -49,13 +49,13 @@ def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
             numbers = [s.id for s in repo.solvables]
             own = range(min(numbers), max(numbers) + 1) if numbers else own
         for pattern in dict.fromkeys(repository.exclude):
-            found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
-            excluded.update(n for n in found if n in own)
+            matches, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
+            excluded.update(n for n in matches if n in own)
         if repository.include:
             included: set[int] = set()
             for pattern in dict.fromkeys(repository.include):
-                found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
-                included.update(found)
+                matches, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
+                included.update(matches)
             excluded.update(n for n in own if n not in included)
     return excluded
 
@@ -75,13 +75,13 @@ def _platform(pool: Any, excluded: set[int]) -> str | None:
             newest[solvable.nameid] = [solvable]
         elif order == 0 and solvable.id != best[0].id:
             best.append(solvable)
-    found = set()
+    platforms = set()
     for solvable in (s for best in newest.values() for s in best):
         for dependency in solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, -1):
             text = pool.dep2str(dependency)
             if text.startswith("base-module(") and text.endswith(")"):
-                found.add(text.removeprefix("base-module(").removesuffix(")"))
-    return found.pop() if len(found) == 1 else None
+                platforms.add(text.removeprefix("base-module(").removesuffix(")"))
+    return platforms.pop() if len(platforms) == 1 else None
 
 
 def _filtered(

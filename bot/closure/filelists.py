@@ -26,24 +26,24 @@ def normal_path(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
-def owners(filelists: Path, wanted: Collection[str]) -> dict[str, list[str]]:
-    """Return the `pkgid` checksums of the packages that own each wanted path, in the file's order.
+def owners(filelists: Path, paths: Collection[str]) -> dict[str, list[str]]:
+    """Return the `pkgid` checksums of the packages that own each of `paths`, in the file's order.
 
     `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. The file is
     mapped into memory, so that large files need little of it.
     """
-    names = {_escaped(path): path for path in wanted}
+    names = {_escaped(path): path for path in paths}
     return _scan(filelists, names.get) if names else {}
 
 
 def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[str]]:
     """Return the same as `owners` for every path that passes a test."""
 
-    def wanted(name: bytes) -> str | None:
+    def path_of(name: bytes) -> str | None:
         path = _unescaped(name)
         return path if matches(path) else None
 
-    return _scan(filelists, wanted)
+    return _scan(filelists, path_of)
 
 
 def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
@@ -54,7 +54,7 @@ def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
     """
     if filelists.stat().st_size == 0:
         return []
-    found: dict[int, str] = {}
+    pkgids: dict[int, str] = {}
     with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for directory in directories:
             # A search for the bytes is some hundred times faster than reading every entry.
@@ -62,10 +62,10 @@ def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
             position = data.find(name)
             while position >= 0:
                 start = data.rfind(_PACKAGE, 0, position) + len(_PACKAGE)
-                found[start] = data[start : data.find(b'"', start)].decode(errors="replace")
+                pkgids[start] = data[start : data.find(b'"', start)].decode(errors="replace")
                 end = data.find(b"</package>", position)
                 position = data.find(name, end) if end >= 0 else -1
-    return [found[start] for start in sorted(found)]
+    return [pkgids[start] for start in sorted(pkgids)]
 
 
 def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]]:
@@ -73,23 +73,23 @@ def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]
 
     Only those packages' entries are read; the others are skipped.
     """
-    wanted = {checksum.encode() for checksum in checksums}
-    found: dict[str, list[str]] = {}
-    if not wanted or filelists.stat().st_size == 0:
-        return found
+    encoded = {checksum.encode() for checksum in checksums}
+    paths: dict[str, list[str]] = {}
+    if not encoded or filelists.stat().st_size == 0:
+        return paths
     with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = data.find(_PACKAGE)
-        while start >= 0 and len(found) < len(wanted):
+        while start >= 0 and len(paths) < len(encoded):
             first = start + len(_PACKAGE)
             checksum = data[first : data.find(b'"', first)]
-            if checksum in wanted:
+            if checksum in encoded:
                 end = data.find(b"</package>", first)
                 entries = _ENTRY.finditer(data, first, end if end >= 0 else len(data))
-                found[checksum.decode(errors="replace")] = [
+                paths[checksum.decode(errors="replace")] = [
                     _unescaped(entry[2]) for entry in entries
                 ]
             start = data.find(_PACKAGE, first)
-    return found
+    return paths
 
 
 def _escaped(path: str) -> bytes:
@@ -102,17 +102,17 @@ def _unescaped(name: bytes) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _scan(filelists: Path, wanted: Callable[[bytes], str | None]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _scan(filelists: Path, path_of: Callable[[bytes], str | None]) -> dict[str, list[str]]:
+    pkgids: dict[str, list[str]] = {}
     if filelists.stat().st_size == 0:
-        return found
+        return pkgids
     package = b""
     with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for match in _ENTRY.finditer(data):
             if match[1] is not None:
                 package = match[1]
                 continue
-            path = wanted(match[2])
+            path = path_of(match[2])
             if path is not None:
-                found.setdefault(path, []).append(package.decode(errors="replace"))
-    return found
+                pkgids.setdefault(path, []).append(package.decode(errors="replace"))
+    return pkgids

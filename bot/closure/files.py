@@ -47,26 +47,26 @@ class FileOwners:
         """Return the owners of a path, or of the paths that match a glob."""
         if _GLOB.search(path):
             flags = solv.Dataiterator.SEARCH_GLOB | solv.Dataiterator.SEARCH_FILES
-            found = set(self._search(path, flags))
+            numbers = set(self._search(path, flags))
             matches = self.matcher(path)
             for _, ids in self._scan(lambda file: filelists.matching(file, matches)):
-                found.update(ids)
-            return sorted(found)
+                numbers.update(ids)
+            return sorted(numbers)
         return self.of_all([path]).get(path, ())
 
     def of_all(self, paths: Iterable[str]) -> Mapping[str, Sequence[int]]:
         """Return the owners of each path."""
         flags = solv.Dataiterator.SEARCH_STRING | solv.Dataiterator.SEARCH_FILES
-        found: dict[str, Sequence[int]] = {}
+        owners: dict[str, Sequence[int]] = {}
         unknown = []
         for path in paths:
             if filelists.in_primary(path):
-                found[path] = sorted(set(self._search(path, flags)))
+                owners[path] = sorted(set(self._search(path, flags)))
             else:
                 unknown.append(path)
         if unknown:
-            found.update(self._remembered(unknown))
-        return found
+            owners.update(self._remembered(unknown))
+        return owners
 
     def below(self, directories: Sequence[str]) -> Sequence[int]:
         """Return the packages that own a file below one of `directories`; cached on disk."""
@@ -79,13 +79,13 @@ class FileOwners:
         except (OSError, ValueError, AttributeError, TypeError):
             cached = {}
         if key not in cached:
-            found: set[int] = set()
+            owners: set[int] = set()
             for repo, repository in self._repositories:
                 file = self._file_of(repository, "filelists")
                 checksums = filelists.owners_below(file, directories) if file is not None else []
                 numbers = _by_checksum(repo) if checksums else {}
-                found.update(numbers[c] for c in checksums if c in numbers)
-            cached[key] = sorted(found)
+                owners.update(numbers[c] for c in checksums if c in numbers)
+            cached[key] = sorted(owners)
             self._cache.write(place, json.dumps(cached, sort_keys=True).encode())
         return cached[key]
 
@@ -94,28 +94,28 @@ class FileOwners:
 
         For a repository without filelists.xml they are those in its primary.xml.
         """
-        found: dict[int, set[str]] = {}
+        paths_of: dict[int, set[str]] = {}
         by_repo: dict[int, list[tuple[int, str]]] = {}
         for number in numbers:
             solvable = self._loaded.pool.id2solvable(number)
-            found[number] = set(files_in_primary(solvable))
+            paths_of[number] = set(files_in_primary(solvable))
             checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
             if checksum is not None:
                 by_repo.setdefault(solvable.repo.id, []).append((number, checksum.hex()))
         for repo, repository in self._repositories:
-            wanted = by_repo.get(repo.id, ())
-            file = self._file_of(repository, "filelists") if wanted else None
+            packages = by_repo.get(repo.id, ())
+            file = self._file_of(repository, "filelists") if packages else None
             if file is None:
                 continue
-            listed = filelists.files_of(file, {checksum for _, checksum in wanted})
-            for number, checksum in wanted:
-                found[number].update(listed.get(checksum, ()))
-        return {number: tuple(sorted(paths)) for number, paths in found.items()}
+            listed = filelists.files_of(file, {checksum for _, checksum in packages})
+            for number, checksum in packages:
+                paths_of[number].update(listed.get(checksum, ()))
+        return {number: tuple(sorted(paths)) for number, paths in paths_of.items()}
 
     def complete(self, index: Index) -> Index:
         """Return the index with the owners of its unread paths; cached on disk."""
-        found = dict(self._scan(lambda file: filelists.owners(file, index.unread)))
-        self._loaded.index = index.with_files(found)
+        owners = dict(self._scan(lambda file: filelists.owners(file, index.unread)))
+        self._loaded.index = index.with_files(owners)
         self._cache.store(self._loaded)
         return self._loaded.index
 
@@ -132,8 +132,8 @@ class FileOwners:
                 self._answers = {}
         unknown = [path for path in paths if path not in self._answers]
         if unknown:
-            found = dict(self._scan(lambda file: filelists.owners(file, unknown)))
-            self._answers.update({path: found.get(path, []) for path in unknown})
+            owners = dict(self._scan(lambda file: filelists.owners(file, unknown)))
+            self._answers.update({path: owners.get(path, []) for path in unknown})
             self._cache.write(place, json.dumps(self._answers, sort_keys=True).encode())
         return {path: self._answers[path] for path in paths}
 
@@ -141,7 +141,7 @@ class FileOwners:
         self, ask: Callable[[Any], Mapping[str, Sequence[str]]]
     ) -> Iterable[tuple[str, list[int]]]:
         """Search every repository's filelists.xml; return paths with their owners' numbers."""
-        found: dict[str, list[int]] = {}
+        owners: dict[str, list[int]] = {}
         for repo, repository in self._repositories:
             file = self._file_of(repository, "filelists")
             answers = ask(file) if file is not None else {}
@@ -149,8 +149,8 @@ class FileOwners:
                 numbers = _by_checksum(repo)
                 for path, checksums in answers.items():
                     ids = [numbers[c] for c in checksums if c in numbers]
-                    found.setdefault(path, []).extend(ids)
-        return [(path, sorted(set(ids))) for path, ids in sorted(found.items())]
+                    owners.setdefault(path, []).extend(ids)
+        return [(path, sorted(set(ids))) for path, ids in sorted(owners.items())]
 
 
 def _by_checksum(repo: Any) -> dict[str, int]:

@@ -106,8 +106,8 @@ class PackageGraph(Generic[N, E]):
         chain: list[E] = []
         current = root
         while current != target:
-            left = distances[current] - 1
-            nearer = (x for x in self._from[current] if distances.get(x.target) == left)
+            distance = distances[current] - 1
+            nearer = (x for x in self._from[current] if distances.get(x.target) == distance)
             chain.append(min(nearer, key=lambda x: (x.target, x.capability, x.kind)))
             current = chain[-1].target
         return tuple(chain)
@@ -144,10 +144,10 @@ class PackageGraph(Generic[N, E]):
             flow.connect(outside, nodes[edge.target], _UNBOUNDED)
         if sum(1 for _ in islice(flow.augmented(start, end), limit + 1)) > limit:
             return ()
-        left = flow.leading_to(end)
+        sink_side = flow.leading_to(end)
         return tuple(
             sorted(stated for stated, (inside, outside) in requirements.items()
-                   if outside in left and inside not in left)
+                   if outside in sink_side and inside not in sink_side)
         )  # fmt: skip
 
     # -- what leaves with a package ---------------------------------------------------------------
@@ -158,25 +158,25 @@ class PackageGraph(Generic[N, E]):
         The graph has one root above all, with the highest number, that requires what is requested
         and what nothing requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
         """
-        order = self._postorder(self.held)
+        order = self._postorder(self.all_roots)
         nodes: list[N] = list(order)
         count = len(nodes)
         sources = [[order[x.source] for x in self._to.get(node, ())] for node in nodes]
         # Packages are represented by their numbers in the order; the root above all has the
         # highest.
         above = {count: count}
-        moved = True
-        while moved:
-            moved = False
+        changed = True
+        while changed:
+            changed = False
             for number in range(count - 1, -1, -1):
-                known = [n for n in sources[number] if n in above]
-                known += [count] if nodes[number] in self.held else []
-                best = known[0]
-                for other in known[1:]:
-                    best = _common(best, other, above)
+                candidates = [n for n in sources[number] if n in above]
+                candidates += [count] if nodes[number] in self.all_roots else []
+                best = candidates[0]
+                for candidate in candidates[1:]:
+                    best = _common(best, candidate, above)
                 if above.get(number) != best:
                     above[number] = best
-                    moved = True
+                    changed = True
         return nodes, above
 
     def leaving(self, sizes: Mapping[N, int]) -> dict[N, Leaving]:
@@ -205,8 +205,10 @@ class PackageGraph(Generic[N, E]):
         return frozenset(self._postorder(roots))
 
     @cached_property
-    def held(self) -> frozenset[N]:
-        """The requested packages, and those that no requested package leads to."""
+    def all_roots(self) -> frozenset[N]:
+        """The requested packages, those that nothing requires, and those of cycles that none of
+        these reaches.
+        """
         packages = set(self._packages).union(self.roots, self._from, self._to)
         roots = packages.difference(self._to).union(self.roots)
         # Packages in a cycle that no root reaches count as roots as well.
@@ -287,11 +289,11 @@ class _Flow:
             for target, capacity in targets.items():
                 if capacity > 0:
                     into[target].append(source)
-        found = {end}
+        nodes = {end}
         todo = [end]
         while todo:
             for source in into[todo.pop()]:
-                if source not in found:
-                    found.add(source)
+                if source not in nodes:
+                    nodes.add(source)
                     todo.append(source)
-        return found
+        return nodes

@@ -13,9 +13,9 @@ from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import nevra_of
 from bot.closure.pool import Pool
 from bot.closure.uninstallable import (
-    Seen,
+    EnabledPackages,
+    enabled_packages,
     not_installable,
-    seen_now,
     suspects,
     without_provider,
 )
@@ -88,20 +88,20 @@ def _impact(old: Closure, new: Closure) -> Iterator[ImageImpact]:
     if new.status != "ok":
         yield ImageImpact(old.key, "unsolvable", new.causes)
         return
-    found = difference(old, new)
-    if found.added or found.removed:
+    change = difference(old, new)
+    if change.added or change.removed:
         yield ImageImpact(
-            old.key, "ok", added=found.added, removed=found.removed, saved=found.saved
+            old.key, "ok", added=change.added, removed=change.removed, saved=change.saved
         )
 
 
 def broken_without(pool: Pool, what: Dropped) -> tuple[Broken, ...]:
     """Return the packages that cannot be installed without it, and can with it."""
     with pool.opened() as overlays:
-        before = seen_now(overlays)
+        before = enabled_packages(overlays)
         never = without_provider(overlays, before, before.needs, ())
     with pool.opened(exclude=what.packages) as overlays, unprovided(overlays, what.capabilities):
-        after = seen_now(overlays)
+        after = enabled_packages(overlays)
         among = suspects(before, after).difference(never)
         broken = _broken(overlays, after, among, ())
     with pool.opened() as overlays:
@@ -114,11 +114,11 @@ def broken_by(pool: Pool, base: Overlay, head: Overlay) -> tuple[Broken, ...]:
     The packages of the change itself are paired by name and architecture.
     """
     with pool.opened(base) as overlays:
-        before = seen_now(overlays)
+        before = enabled_packages(overlays)
         never = without_provider(overlays, before, before.needs, ())
         old = {_place(overlays, number): number for number in overlays.own_numbers()}
     with pool.opened(head) as overlays:
-        after = seen_now(overlays)
+        after = enabled_packages(overlays)
         own = not_installable(overlays, [n for n in overlays.own_numbers() if n in after.needs])
         among = suspects(before, after, own).difference(own, never)
         broken = {**own, **_broken(overlays, after, among, own)}
@@ -128,9 +128,9 @@ def broken_by(pool: Pool, base: Overlay, head: Overlay) -> tuple[Broken, ...]:
 
 
 def _broken(
-    overlays: OverlayPool, after: Seen, among: Collection[int], gone: Collection[int]
+    overlays: OverlayPool, after: EnabledPackages, among: Collection[int], lost: Collection[int]
 ) -> dict[int, str]:
-    sure = without_provider(overlays, after, among, gone)
+    sure = without_provider(overlays, after, among, lost)
     return {**not_installable(overlays, set(among).difference(sure)), **sure}
 
 
@@ -141,13 +141,13 @@ def _newly(
     tried = [base_numbers[number] for number in broken if overlays.enabled(base_numbers[number])]
     never, known = not_installable(overlays, tried), set(tried)
     document = pool.snapshot.document.id
-    found = []
+    newly = []
     for number, capability in broken.items():
         if base_numbers[number] in known and base_numbers[number] not in never:
             solvable = overlays.pool.id2solvable(base_numbers[number])
             origin = overlays.repository(base_numbers[number])
-            found.append(Broken(document, pool.arch, nevra_of(solvable), capability, origin))
-    return tuple(sorted(found))
+            newly.append(Broken(document, pool.arch, nevra_of(solvable), capability, origin))
+    return tuple(sorted(newly))
 
 
 def _place(overlays: OverlayPool, number: int) -> tuple[str, str]:
@@ -164,8 +164,10 @@ def unprovided(overlays: OverlayPool, capabilities: Collection[str]) -> Iterator
             solvable = overlays.pool.id2solvable(number)
             both = [solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, m) for m in (_BEFORE, _AFTER)]
             undo.append((number, *both))
-            left = ([d for d in each if not _is_of(overlays, d, name)] for each in both)
-            _set_provides(overlays, number, *left)
+            remaining = (
+                [d for d in dependencies if not _is_of(overlays, d, name)] for dependencies in both
+            )
+            _set_provides(overlays, number, *remaining)
     if undo:
         overlays.renew()
     try:

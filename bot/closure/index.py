@@ -50,9 +50,9 @@ class Index:
     excluded: tuple[int, ...]
     crowded: Mapping[str, int]
 
-    def with_files(self, found: Mapping[str, Iterable[int]]) -> Index:
+    def with_files(self, owners: Mapping[str, Iterable[int]]) -> Index:
         """Return the index with owners of paths from filelists.xml; no path is unread then."""
-        files = {p: tuple(sorted({*ids, *found.get(p, ())})) for p, ids in self.files.items()}
+        files = {p: tuple(sorted({*ids, *owners.get(p, ())})) for p, ids in self.files.items()}
         return replace(self, files=files, unread=(), seekers=())
 
 
@@ -84,11 +84,11 @@ def derive(
     """
     # Without ADDFILEPROVIDESFILTERED this returns every path in a dependency, and looks for its
     # owners in the file lists that primary.xml has.
-    wanted = {pool.id2str(number): number for number in pool.addfileprovides_queue()}
+    dependency_paths = {pool.id2str(number): number for number in pool.addfileprovides_queue()}
     pool.createwhatprovides()
     files = {
         path: tuple(s.id for s in pool.whatprovides(number) if _owns(s, number))
-        for path, number in sorted(wanted.items())
+        for path, number in sorted(dependency_paths.items())
     }
     unread = tuple(path for path in files if not in_primary(path))
     seekers, obsoletes, sources = _survey(pool, frozenset(unread))
@@ -114,13 +114,13 @@ def _survey(
         for dependency in solvable.lookup_idarray(solv.SOLVABLE_OBSOLETES):
             for name in names_in(pool.dep2str(dependency)):
                 obsoletes.setdefault(name, []).append(number)
-        found = False
+        is_seeker = False
         for key in DEPENDENCY_KEYS if unread else ():
             for dependency in solvable.lookup_idarray(key, 0):
                 if dependency not in seeks:
                     seeks[dependency] = not unread.isdisjoint(names_in(pool.dep2str(dependency)))
-                found = found or seeks[dependency]
-        if found:
+                is_seeker = is_seeker or seeks[dependency]
+        if is_seeker:
             seekers.append(number)
     unique = {name: tuple(dict.fromkeys(ids)) for name, ids in obsoletes.items()}
     return tuple(seekers), unique, sources

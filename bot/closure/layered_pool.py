@@ -11,7 +11,12 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.closure.dependencies import Taken, add_suggestions, put_back, take_requirements
+from bot.closure.dependencies import (
+    FormerDependencies,
+    add_suggestions,
+    put_back,
+    take_requirements,
+)
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
 from bot.closure.overlay_pool import OverlayPool
@@ -78,7 +83,7 @@ class LayeredPool:
         with self._lock:
             layers = [self._overlay_layer(overlay) for overlay in overlays]
             placeholders = dict.fromkeys(r.placeholders for r in requests if r.placeholders)
-            layers += [placeholder_layer(self._overlay_pool, each) for each in placeholders]
+            layers += [placeholder_layer(self._overlay_pool, group) for group in placeholders]
             self._overlay_pool.hold(layers)
 
     def published(self, source: str) -> tuple[Package, ...]:
@@ -88,8 +93,10 @@ class LayeredPool:
         """
         with self._lock:
             files = self._overlay_pool.files(self._overlay_pool.published(source))
-            found = [replace(self._overlay_pool.package(n), files=own) for n, own in files.items()]
-        return tuple(sorted(found, key=lambda p: p.nevra))
+            packages = [
+                replace(self._overlay_pool.package(n), files=own) for n, own in files.items()
+            ]
+        return tuple(sorted(packages, key=lambda p: p.nevra))
 
     def newest_published(self, source: str) -> tuple[Package, ...]:
         """Return a source's newest published packages for this architecture and noarch.
@@ -121,8 +128,8 @@ class LayeredPool:
         in a slash (`/usr/lib/rpm/`).
         """
         with self._lock:
-            found = self._overlay_pool.owners_below(directories)
-            return frozenset(self._overlay_pool.package(number).nevra for number in found)
+            numbers = self._overlay_pool.owners_below(directories)
+            return frozenset(self._overlay_pool.package(number).nevra for number in numbers)
 
     @contextmanager
     def _active_overlays(
@@ -144,7 +151,7 @@ class LayeredPool:
         if placeholders:
             layers.append(placeholder_layer(self._overlay_pool, tuple(placeholders)))
         self._overlay_pool.set_active_overlays(layers, frozenset(exclude))
-        undo: list[Taken] = []
+        undo: list[FormerDependencies] = []
         try:
             if drop:
                 undo = self._ignore(drop)
@@ -175,7 +182,7 @@ class LayeredPool:
         packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
         return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
 
-    def _ignore(self, drop: Collection[Requirement]) -> list[Taken]:
+    def _ignore(self, drop: Collection[Requirement]) -> list[FormerDependencies]:
         """Take requirements from packages, and return what to put back."""
         undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
         self._views.finder().forget({taken.solvable.id for taken in undo})
@@ -209,40 +216,40 @@ class Views:
 
     def numbers_of(self, packages: Iterable[Package]) -> dict[int, Nevra]:
         """Return the numbers of packages of a closure, with their NEVRAs."""
-        found: dict[int, Nevra] = {}
+        nevras: dict[int, Nevra] = {}
         for package in packages:
             number = self._overlay_pool.number(package)
             if number is not None:
-                found[number] = package.nevra
+                nevras[number] = package.nevra
                 continue
-            for each in self.find(package.nevra):
-                if self._overlay_pool.package(each).repository == package.repository:
-                    found[each] = package.nevra
-        return found
+            for candidate in self.find(package.nevra):
+                if self._overlay_pool.package(candidate).repository == package.repository:
+                    nevras[candidate] = package.nevra
+        return nevras
 
     def find(self, nevra: Nevra) -> tuple[int, ...]:
         """Return the packages of a NEVRA that are not hidden and not of an inactive layer."""
-        known = self._sight().numbers
-        if nevra not in known:
+        numbers = self._sight().numbers
+        if nevra not in numbers:
             overlays = self._overlay_pool
             name = overlays.pool.str2id(nevra.name)
-            known[nevra] = tuple(
+            numbers[nevra] = tuple(
                 number
                 for number in overlays.providers(name)
                 if not overlays.hidden(number)
                 and overlays.pool.id2solvable(number).nameid == name
                 and overlays.package(number).nevra == nevra
             )
-        return known[nevra]
+        return numbers[nevra]
 
     def _sight(self) -> _Sight:
         overlays = self._overlay_pool
         self._renew()
-        found = self._sights.get(overlays.active_key)
-        if found is None:
+        sight = self._sights.get(overlays.active_key)
+        if sight is None:
             view = View(overlays.pool, overlays.enabled, overlays.obsoleters, overlays.owners, {})
-            found = self._sights[overlays.active_key] = _Sight(view, {})
-        return found
+            sight = self._sights[overlays.active_key] = _Sight(view, {})
+        return sight
 
     def _renew(self) -> None:
         if self._generation != self._overlay_pool.generation:

@@ -55,7 +55,7 @@ def read_modules(
 ) -> tuple[tuple[ModuleStream, ...], dict[str, str]]:
     """Return the streams of several repositories (id and modules.yaml), and the default streams.
 
-    Raises SurroundingsError where a file is not YAML.
+    Raises SurroundingsError where a file is too large or not YAML.
     """
     streams: list[ModuleStream] = []
     defaults: dict[str, _Default] = {}
@@ -116,12 +116,12 @@ def _merge_defaults(merged: dict[str, _Default], own: Mapping[str, _Default]) ->
     no default, whatever follows.
     """
     for module, (modified, stream) in own.items():
-        before, known = merged.get(module, (modified, stream))
-        if known is None:
-            known = stream
-        elif stream is not None and known not in (_DISPUTED, stream) and modified >= before:
-            known = stream if modified > before else _DISPUTED
-        merged[module] = (max(modified, before), known)
+        before, current = merged.get(module, (modified, stream))
+        if current is None:
+            current = stream
+        elif stream is not None and current not in (_DISPUTED, stream) and modified >= before:
+            current = stream if modified > before else _DISPUTED
+        merged[module] = (max(modified, before), current)
 
 
 def _stream(repository: str, data: Mapping[str, Any]) -> ModuleStream | None:
@@ -146,17 +146,17 @@ def _stream(repository: str, data: Mapping[str, Any]) -> ModuleStream | None:
 
 def _requires(value: object) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], ...]:
     """Return the alternatives; version 2 has a list of them, version 1 a single mapping."""
-    found = []
+    alternatives = []
     for item in value if isinstance(value, list) else [value]:
         requires = item.get("requires") if isinstance(item, dict) else None
         if isinstance(requires, dict):
-            found.append(
+            alternatives.append(
                 tuple(
                     (str(m), _strings(s) if isinstance(s, list) else (str(s),))
                     for m, s in sorted(requires.items())
                 )
             )
-    return tuple(found)
+    return tuple(alternatives)
 
 
 def _strings(value: object) -> tuple[str, ...]:
@@ -179,13 +179,13 @@ def demodularized(
     for position in active:
         key = (names[position], streams[position].arch)
         newest[key] = max(newest.get(key, 0), streams[position].version)
-    found: dict[tuple[str, str, str], frozenset[str]] = {}
+    released: dict[tuple[str, str, str], frozenset[str]] = {}
     for position in sorted(active):
         s = streams[position]
         if s.version == newest[names[position], s.arch] and s.demodularized:
             place = (s.name, s.stream, s.arch)
-            found[place] = found.get(place, frozenset()) | set(s.demodularized)
-    return found
+            released[place] = released.get(place, frozenset()) | set(s.demodularized)
+    return released
 
 
 def active_modules(
@@ -247,12 +247,14 @@ def _solver_names(streams: Sequence[ModuleStream]) -> list[str]:
 
 
 def _requirements(stream: ModuleStream) -> str:
-    found = []
+    requirements = []
     for alternative in stream.requires:
-        for module, wanted in alternative:
+        for module, allowed in alternative:
             if module != "platform":
-                found.append(f"{module}:[{','.join(sorted(wanted))}]" if wanted else module)
-    return ";".join(sorted(found))
+                requirements.append(
+                    f"{module}:[{','.join(sorted(allowed))}]" if allowed else module
+                )
+    return ";".join(sorted(requirements))
 
 
 def _add(pool: Any, repo: Any, stream: ModuleStream, name: str) -> None:
@@ -260,12 +262,12 @@ def _add(pool: Any, repo: Any, stream: ModuleStream, name: str) -> None:
     solvable.name, solvable.evr, solvable.arch = name, str(stream.version), stream.arch
     _identify(pool, solvable, stream.name, stream.stream)
     for alternative in stream.requires:
-        for module, wanted in alternative:
-            for one in wanted:
+        for module, allowed in alternative:
+            for choice in allowed:
                 # libdnf looks for a dash anywhere, and then drops the first character.
-                if "-" in one:
-                    solvable.add_conflicts(pool.str2id(f"module({module}:{one[1:]})"))
-            positive = [f"module({module}:{one})" for one in wanted if "-" not in one]
+                if "-" in choice:
+                    solvable.add_conflicts(pool.str2id(f"module({module}:{choice[1:]})"))
+            positive = [f"module({module}:{choice})" for choice in allowed if "-" not in choice]
             if len(positive) > 1:
                 rich = pool.parserpmrichdep(f"({' or '.join(positive)})")
                 if rich is not None:
@@ -328,10 +330,10 @@ def _conflicting(problems: Iterable[Any]) -> set[int]:
         solv.Solver.SOLVER_RULE_PKG_SELF_CONFLICT,
         solv.Solver.SOLVER_RULE_PKG_SAME_NAME,
     )
-    found: set[int] = set()
+    numbers: set[int] = set()
     for problem in problems:
         for rule in problem.findallproblemrules():
             info = rule.info()
             if info.type in types:
-                found.update(s.id for s in (info.solvable, info.othersolvable) if s is not None)
-    return {n for n in found if n > 1}
+                numbers.update(s.id for s in (info.solvable, info.othersolvable) if s is not None)
+    return {n for n in numbers if n > 1}

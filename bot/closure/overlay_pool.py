@@ -18,12 +18,7 @@ from typing import TYPE_CHECKING
 import solv
 
 from bot.closure.files import FileOwners
-from bot.closure.packages import (
-    Layer,
-    LayerSpec,
-    provide_files,
-    published_package,
-)
+from bot.closure.packages import Layer, LayerSpec, provide_files, published_package
 from bot.closure.solvcache import Loaded
 from bot.model.capability import names_in
 from bot.model.package import Package
@@ -31,7 +26,7 @@ from bot.model.package import Package
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository
 
-KEPT_LAYERS = 32
+MOST_LAYERS = 32
 
 
 class OverlayPool:
@@ -43,10 +38,7 @@ class OverlayPool:
     """
 
     def __init__(
-        self,
-        loaded: Loaded,
-        repositories: Sequence[SnapshotRepository],
-        owners: FileOwners,
+        self, loaded: Loaded, repositories: Sequence[SnapshotRepository], owners: FileOwners
     ) -> None:
         self.pool = loaded.pool
         self.index = loaded.index
@@ -118,7 +110,7 @@ class OverlayPool:
         if missing:
             # libsolv does not grow its map of enabled packages: without one, all are enabled.
             self.pool.set_disabled_list([])
-            many = len(self._layers) + len(missing) > max(KEPT_LAYERS, len(specs))
+            many = len(self._layers) + len(missing) > max(MOST_LAYERS, len(specs))
             if many and not self.keepers:
                 self._drop_layers()
                 missing = list({spec.key: spec for spec in specs}.values())
@@ -154,18 +146,18 @@ class OverlayPool:
 
     def names_like(self, globs: Iterable[str]) -> frozenset[str]:
         """Return the names of packages that match one of these globs; plain names as they are."""
-        found: set[str] = set()
+        matched: set[str] = set()
         for glob in globs:
             if not any(c in glob for c in "*?["):
-                found.add(glob)
+                matched.add(glob)
             else:
                 key = glob, self.generation
                 if key not in self._names_like:
                     matches = re.compile(translate(glob)).match
                     names = {s.name for s in self.pool.solvables}
                     self._names_like[key] = frozenset(name for name in names if matches(name))
-                found |= self._names_like[key]
-        return frozenset(found)
+                matched |= self._names_like[key]
+        return frozenset(matched)
 
     def _has_name(self, number: int, name: int) -> bool:
         return bool(self.pool.id2solvable(number).nameid == name)
@@ -176,8 +168,8 @@ class OverlayPool:
 
     def repository(self, number: int) -> str:
         """Return the id of a package's rpm-md repository; `overlay` for a layer's package."""
-        found = self._repository_of.get(self.pool.id2solvable(number).repo.id)
-        return found.id if found is not None else "overlay"
+        repository = self._repository_of.get(self.pool.id2solvable(number).repo.id)
+        return repository.id if repository is not None else "overlay"
 
     def renew(self) -> None:
         """Update the provides after some were changed."""
@@ -195,25 +187,27 @@ class OverlayPool:
         overlaid = self.overlaid(number)
         if overlaid is not None:
             return overlaid
-        found = self._published.get(number)
-        if found is None:
+        package = self._published.get(number)
+        if package is None:
             solvable = self.pool.id2solvable(number)
             repository = self._repository_of[solvable.repo.id]
             self._let_go((number,))
-            found = published_package(self.pool, solvable, repository)
+            package = published_package(self.pool, solvable, repository)
             if number in self._hidden:
                 self._take_out((number,))
-            self._published[number] = found
-            self._numbers[id(found)] = number
-        return found
+            self._published[number] = package
+            self._numbers[id(package)] = number
+        return package
 
     def number(self, package: Package) -> int | None:
-        """Return the number of a package that this pool made and that is not hidden, else None."""
-        found = self._numbers.get(id(package))
-        if found is None:
+        """Return the number of a package that this pool made or an active layer has; None if it is
+        hidden or of neither.
+        """
+        number = self._numbers.get(id(package))
+        if number is None:
             for layer in self._active_overlays or ():
-                found = layer.numbers.get(id(package), found)
-        return None if found in self._hidden else found
+                number = layer.numbers.get(id(package), number)
+        return None if number in self._hidden else number
 
     def overlaid(self, number: int) -> Package | None:
         """Return the package of an active layer; None for a published one."""
@@ -241,48 +235,48 @@ class OverlayPool:
     def providers(self, dependency: int) -> tuple[int, ...]:
         """Return the packages, enabled or not, that provide a dependency, by its libsolv id."""
         self._make_ready()
-        found = self._providers.get(dependency)
-        if found is None:
-            found = tuple(s.id for s in self.pool.whatprovides(dependency))
-            self._providers[dependency] = found
-        return found
+        providers = self._providers.get(dependency)
+        if providers is None:
+            providers = tuple(s.id for s in self.pool.whatprovides(dependency))
+            self._providers[dependency] = providers
+        return providers
 
     def obsoleters(self, ids: Sequence[int]) -> list[int]:
         """Return the enabled packages that obsolete one of these by its name and version."""
-        found: dict[int, None] = {}
+        obsoleters: dict[int, None] = {}
         for number in ids:
             target = self.pool.id2solvable(number)
             candidates = list(self.index.obsoletes.get(target.name, ()))
             for layer in self._active_overlays or ():
                 candidates += layer.obsoletes.get(target.name, ())
             for candidate in candidates:
-                if candidate not in found and self.enabled(candidate):
+                if candidate not in obsoleters and self.enabled(candidate):
                     solvable = self.pool.id2solvable(candidate)
                     # SOLVABLE_NAME is libsolv's way to ask for a match by name and version.
                     if any(
                         target.matchesdep(solv.SOLVABLE_NAME, dependency)
                         for dependency in solvable.lookup_deparray(solv.SOLVABLE_OBSOLETES)
                     ):
-                        found[candidate] = None
-        return list(found)
+                        obsoleters[candidate] = None
+        return list(obsoleters)
 
     def one_of(self, ids: tuple[int, ...]) -> int:
         """Return libsolv's id of a choice among packages."""
-        found = self._one_of.get(ids)
-        if found is None:
-            found = int(self.pool.towhatprovides(list(ids)))
-            self._one_of[ids] = found
-        return found
+        choice = self._one_of.get(ids)
+        if choice is None:
+            choice = int(self.pool.towhatprovides(list(ids)))
+            self._one_of[ids] = choice
+        return choice
 
     # -- paths ----------------------------------------------------------------------------------
 
     def owners(self, path: str) -> list[int]:
         """Return the packages, enabled or not, that own a path or a path that matches a glob."""
-        found = list(self._owners.of(path))
+        owners = list(self._owners.of(path))
         matches = self._owners.matcher(path)
         for layer in self._active_overlays or ():
-            found += [n for n, files in layer.files.items() if any(map(matches, files))]
-        return sorted(found)
+            owners += [n for n, files in layer.files.items() if any(map(matches, files))]
+        return sorted(owners)
 
     def owners_below(self, directories: Sequence[str]) -> Sequence[int]:
         """Return the published packages that own a file below one of these directories."""
@@ -309,12 +303,12 @@ class OverlayPool:
         """Read from filelists.xml the paths in dependencies that primary.xml lacks."""
         if not self.index.unread:
             return
-        found = self._owners.complete(self.index)
+        index = self._owners.complete(self.index)
         for path in self.index.unread:
-            known = set(self.index.files[path])
-            self._provide(path, [n for n in found.files[path] if n not in known])
-        self.index = found
-        self.seekers = frozenset(found.seekers)
+            owners = set(self.index.files[path])
+            self._provide(path, [n for n in index.files[path] if n not in owners])
+        self.index = index
+        self.seekers = frozenset(index.seekers)
         self._make_ready()
 
     # -- within ---------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def nevra_of(solvable: Any) -> Nevra:
 
 def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
     """Return all dependencies of a solvable, by kind and text; rpm-md's `pre` is a qualifier."""
-    found: list[Dependency] = []
+    dependencies: list[Dependency] = []
     text = pool.dep2str
     for kind in DEPENDENCY_KINDS:
         key = KEYS[kind]
@@ -55,8 +55,8 @@ def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
         if plain or pre:
             of_kind = [Dependency(kind, c) for c in plain]
             of_kind += [Dependency(kind, c, ("pre",)) for c in pre]
-            found.extend(sorted(of_kind, key=lambda d: (d.capability, d.qualifiers)))
-    return tuple(found)
+            dependencies.extend(sorted(of_kind, key=lambda d: (d.capability, d.qualifiers)))
+    return tuple(dependencies)
 
 
 def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) -> Package:

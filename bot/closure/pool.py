@@ -9,12 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.closure.affected import is_unmet, reaches, reaches_hidden
-from bot.closure.dependencies import (
-    Taken,
-    put_back,
-    take_all,
-    take_recommendations,
-)
+from bot.closure.dependencies import FormerDependencies, put_back, take_all, take_recommendations
 from bot.closure.edges import Links, without_packages
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
@@ -43,7 +38,7 @@ _IN_ORDER = attrgetter(*(f"nevra.{field.name}" for field in fields(Nevra)))
 def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None = None) -> Pool:
     """Return the pool of a snapshot, from the cache's .solv files; missing ones are made.
 
-    `file_of` fetches the snapshot's metadata files (default: `bot.distro.repository_file`). Raises
+    `file_of` fetches the snapshot's metadata files (default: `repository_file`). Raises
     SurroundingsError where metadata cannot be fetched or the cache cannot be written.
     """
     if file_of is None:
@@ -164,14 +159,14 @@ class Pool(LayeredPool):
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
         """Return the packages that a request could mean, sorted; none if it matches nothing."""
         with self._lock, self._active_overlays(overlay, (), ()):
-            found, _ = best_solution(self._views.view(), request, with_sources=False)
-            return tuple(sorted(self._overlay_pool.package(number).nevra for number in found))
+            numbers, _ = best_solution(self._views.view(), request, with_sources=False)
+            return tuple(sorted(self._overlay_pool.package(number).nevra for number in numbers))
 
     def candidates(self, request: str) -> tuple[Package, ...]:
         """Return the newest package of each name that a request could mean, with dependencies."""
         with self._lock, self._active_overlays(None, (), ()):
-            found, _ = best_solution(self._views.view(), request, with_sources=False)
-            return newest([self._overlay_pool.package(number) for number in found], self.arch)
+            numbers, _ = best_solution(self._views.view(), request, with_sources=False)
+            return newest([self._overlay_pool.package(number) for number in numbers], self.arch)
 
     def group(self, name: str) -> tuple[str, ...]:
         """Return the names of a comps group's unconditional packages; none if there is no such
@@ -217,9 +212,9 @@ class Pool(LayeredPool):
             return SolvedImage(overlays, wants, missing, Solution(()), beneath)
         below = self._below(request, beneath)
         wants = [*(Want((number,)) for number in below), *wants]
-        taken = self._taken_of(request, below)
+        former = self._taken_of(request, below)
         answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
-        put_back(taken)
+        put_back(former)
         if missing or answer.problems:
             texts = tuple(f"nothing provides requested {name}" for name in missing)
             closure = Closure(
@@ -254,7 +249,7 @@ class Pool(LayeredPool):
             return list(self._views.numbers_of(beneath.packages))
         return [number for p in beneath.packages for number in self._views.find(p.nevra)]
 
-    def _taken_of(self, request: ImageRequest, below: Sequence[int]) -> list[Taken]:
+    def _taken_of(self, request: ImageRequest, below: Sequence[int]) -> list[FormerDependencies]:
         """Take the dependencies that installed packages no longer bring in.
 
         These are recommendations and, for a real image, requirements, met or not. If packages of
@@ -334,9 +329,9 @@ class Pool(LayeredPool):
         """
         beneath = self._beneath(request, overlay)
         installed_names = {package.nevra.name for package in beneath.packages}
-        gone = self._overlay_pool.names_like((*request.removes, *request.swaps))
+        removed = self._overlay_pool.names_like((*request.removes, *request.swaps))
         excluded = self._overlay_pool.names_like(request.excludes)
-        names = {*exclude, *(n for n in excluded if n not in installed_names), *gone}
+        names = {*exclude, *(n for n in excluded if n not in installed_names), *removed}
         installed = beneath.packages if request.beneath and request.beneath.installed else ()
         with self._active_overlays(overlay, request.placeholders, drop, names, installed):
             yield beneath

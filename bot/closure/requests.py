@@ -84,20 +84,20 @@ def select(view: View, request: str) -> list[tuple[int, ...]]:
 
 
 def _selected(view: View, request: str) -> list[tuple[int, ...]]:
-    found, pattern = best_solution(view, request, with_sources=False)
-    if not found:
+    numbers, pattern = best_solution(view, request, with_sources=False)
+    if not numbers:
         return []
     if pattern is not None and pattern.arch and _is_glob(pattern.arch):
-        groups = _grouped(view, found, lambda s: (s.name, s.arch))
+        groups = _grouped(view, numbers, lambda s: (s.name, s.arch))
         return [_with_obsoleters(view, group, latest=True) for group in groups]
     if _is_glob(request) and not request.startswith(("/", "*/")):
-        groups = _grouped(view, found, lambda s: s.name)
+        groups = _grouped(view, numbers, lambda s: s.name)
         if pattern is not None and pattern.just_name:
             return [_with_obsoleters(view, group, latest=True) for group in groups]
         return [tuple(group) for group in groups]
     if pattern is not None and pattern.just_name:
-        return [_with_obsoleters(view, found, latest=True)]
-    return [tuple(found)]
+        return [_with_obsoleters(view, numbers, latest=True)]
+    return [tuple(numbers)]
 
 
 def best_solution(
@@ -109,28 +109,28 @@ def best_solution(
     """
 
     def seen(ids: Iterable[int]) -> list[int]:
-        wanted = sorted({i for i in ids if view.enabled(i)})
+        visible = sorted({i for i in ids if view.enabled(i)})
         if with_sources:
-            return wanted
-        return [i for i in wanted if view.pool.id2solvable(i).arch != "src"]
+            return visible
+        return [i for i in visible if view.pool.id2solvable(i).arch != "src"]
 
     for form in _FORMS:
         match = form.match(request)
         if match is None:
             continue
         pattern = _pattern(match)
-        found = seen(_by_nevra(view.pool, pattern))
-        if found:
-            return found, pattern
+        numbers = seen(_by_nevra(view.pool, pattern))
+        if numbers:
+            return numbers, pattern
     if _is_glob(request) and not re.search(r"[(/=<> ]", request):
-        found = seen(_by_text(view.pool, request))
-        if found:
-            return found, None
+        numbers = seen(_by_text(view.pool, request))
+        if numbers:
+            return numbers, None
     if only_nevra:
         return [], None
-    found = seen(_by_provides(view, request))
-    if found:
-        return found, None
+    numbers = seen(_by_provides(view, request))
+    if numbers:
+        return numbers, None
     if request.startswith(("/", "*/")):
         path = normal_path(request) if not _is_glob(request) else request.rstrip("/")
         return seen(view.owners(path)), None
@@ -217,9 +217,9 @@ def named(pool: Any, name: str) -> list[Any]:
     number = pool.str2id(name, False)
     if not number:
         return []
-    found = [s for s in pool.whatprovides(number) if s.nameid == number]
-    if found:
-        return found
+    solvables = [s for s in pool.whatprovides(number) if s.nameid == number]
+    if solvables:
+        return solvables
     # Provides list only packages of installable architectures; dnf also selects the others, and
     # then refuses them.
     flags = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
@@ -237,18 +237,18 @@ def _fits(solvable: Any, pattern: _Pattern) -> bool:
     return _fits_part(version, pattern.version) and _fits_part(release, pattern.release)
 
 
-def _fits_part(actual: str, wanted: str | None) -> bool:
-    if not wanted or wanted == "*":
+def _fits_part(actual: str, pattern: str | None) -> bool:
+    if not pattern or pattern == "*":
         return True
-    if _is_glob(wanted):
-        return _glob(wanted)(actual)
-    return compare_evr(f"{actual}-0", f"{wanted}-0") == 0
+    if _is_glob(pattern):
+        return _glob(pattern)(actual)
+    return compare_evr(f"{actual}-0", f"{pattern}-0") == 0
 
 
 def _by_text(pool: Any, glob: str) -> list[int]:
     matches = _glob(glob)
     with_epoch = ":" in glob
-    found = []
+    numbers = []
     for solvable in pool.solvables:
         evr = solvable.evr
         if with_epoch and ":" not in evr:
@@ -256,8 +256,8 @@ def _by_text(pool: Any, glob: str) -> list[int]:
         elif not with_epoch:
             evr = evr.rpartition(":")[2]
         if matches(f"{solvable.name}-{evr}.{solvable.arch}"):
-            found.append(solvable.id)
-    return found
+            numbers.append(solvable.id)
+    return numbers
 
 
 def _by_provides(view: View, request: str) -> list[int]:
@@ -268,12 +268,12 @@ def _by_provides(view: View, request: str) -> list[int]:
             return []
         matches = _glob(match[1])
         rest = "".join(f" {part}" for part in match.groups()[1:] if part)
-        found: list[int] = []
+        numbers: list[int] = []
         for number in pool.matchprovidingids(None, 0):
             name = pool.id2str(number)
             if matches(name):
-                found.extend(s.id for s in pool.whatprovides(dependency_id(pool, name + rest)))
-        return found
+                numbers.extend(s.id for s in pool.whatprovides(dependency_id(pool, name + rest)))
+        return numbers
     number = dependency_id(pool, request)
     return [s.id for s in pool.whatprovides(number)] if number else []
 
@@ -317,19 +317,19 @@ def wants_of(
             missing.append(f"@{group}")
             continue
         for package in packages:
-            found = tuple(
+            members = tuple(
                 s.id
                 for s in named(view.pool, package.name)
                 if view.enabled(s.id)
                 and s.arch not in ("src", "nosrc")
                 and (not package.base_arch or s.arch == arch)
             )
-            if not found:
+            if not members:
                 continue
             if package.requires:
                 text = f"({package.name} if {package.requires})"
-                wants.append(Want(found, dependency_id(view.pool, text)))
+                wants.append(Want(members, dependency_id(view.pool, text)))
             else:
-                more = view.obsoleters(latest_by_arch(view, found))
-                wants.append(Want(tuple(sorted({*found, *more}))))
+                obsoleters = view.obsoleters(latest_by_arch(view, members))
+                wants.append(Want(tuple(sorted({*members, *obsoleters}))))
     return wants, missing

@@ -304,8 +304,8 @@ def _strip(primary: Path, stripped: Any) -> list[int]:
                 continue
             whole, rest = data[:end], data[end:]
             # Numbers beyond 64 bits would not fit into libsolv's either.
-            found = _HEADER_RANGE.findall(whole)
-            starts.extend(int(start) if len(start) < 19 else 0 for start in found)
+            header_starts = _HEADER_RANGE.findall(whole)
+            starts.extend(int(start) if len(start) < 19 else 0 for start in header_starts)
             stripped.write(_UNUSED.sub(b"", whole))
     stripped.write(rest)
     stripped.flush()

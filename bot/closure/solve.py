@@ -131,7 +131,7 @@ class _End(NamedTuple):
 
     number: int
     capability: str
-    other: int = 0
+    excluded: int = 0
 
 
 class _Proof:
@@ -149,9 +149,9 @@ class _Proof:
                     self._take(info)
 
     def _take(self, info: Any) -> None:
-        solvable, other = info.solvable, info.othersolvable
-        if other is not None and other.id == _NOBODY:
-            other = None
+        solvable, excluded = info.solvable, info.othersolvable
+        if excluded is not None and excluded.id == _NOBODY:
+            excluded = None
         if info.type == _SOLVER.SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
             self.unmet[str(info.dep)] = None
         elif solvable is None or not self._overlay_pool.enabled(solvable.id):
@@ -163,11 +163,13 @@ class _Proof:
             self.ends[_End(solvable.id, str(info.dep))] = None
         elif info.type == _SOLVER.SOLVER_RULE_PKG_REQUIRES:
             self._require(solvable.id, info)
-        elif info.type in _CONFLICTS and (other is None or self._overlay_pool.enabled(other.id)):
+        elif info.type in _CONFLICTS and (
+            excluded is None or self._overlay_pool.enabled(excluded.id)
+        ):
             capability = str(info.dep) if info.dep_id else solvable.name
-            self.ends[_End(solvable.id, capability, solvable.id if other is None else other.id)] = (
-                None
-            )
+            self.ends[
+                _End(solvable.id, capability, solvable.id if excluded is None else excluded.id)
+            ] = None
 
     def _require(self, number: int, info: Any) -> None:
         """Record a requirement; it counts as unmet if all its providers are hidden or excluded."""
@@ -181,9 +183,12 @@ class _Proof:
 
     def numbers(self) -> set[int]:
         """Return the numbers of the packages in the rules."""
-        ends = {number for end in self.ends for number in (end.number, end.other) if number}
+        ends = {number for end in self.ends for number in (end.number, end.excluded) if number}
         targets = {
-            n for found in self.requirements.values() for each in found.values() for n in each
+            n
+            for by_capability in self.requirements.values()
+            for providers in by_capability.values()
+            for n in providers
         }
         return {*ends, *self.requirements, *targets, *self.incompatible}
 
@@ -205,11 +210,11 @@ def causes_of(
     """
     proof = _Proof(overlays, problems)
     ways = _Ways(overlays, arch, proof, {number for want in wants for number in want.ids})
-    found = sorted(proof.ends, key=ways.order)
+    ends = sorted(proof.ends, key=ways.order)
     requests = dict.fromkeys((*missing, *proof.unmet))
     causes = (
         *(UnsolvableCause("missing", request, None) for request in requests),
-        *dict.fromkeys(ways.cause(end) for end in found),
+        *dict.fromkeys(ways.cause(end) for end in ends),
         *ways.incompatible(proof.incompatible),
     )
     return causes, ways.packages_of(causes)
@@ -241,9 +246,9 @@ class _Ways:
         for number, package in self._packages.items():
             versions.setdefault((package.nevra.name, package.nevra.arch), []).append(number)
         older: set[int] = set()
-        for found in versions.values():
-            newest = max((self._nevra(n).evr for n in found), key=cmp_to_key(compare_evr))
-            older.update(n for n in found if self._nevra(n).evr != newest)
+        for same_name in versions.values():
+            newest = max((self._nevra(n).evr for n in same_name), key=cmp_to_key(compare_evr))
+            older.update(n for n in same_name if self._nevra(n).evr != newest)
         return older
 
     def _nevra(self, number: int) -> Nevra:
@@ -262,13 +267,13 @@ class _Ways:
             self._length.setdefault(number, 0)
         while todo:
             number = todo.popleft()
-            found = sorted(
+            steps = sorted(
                 (self._places[target], target, capability)
                 for capability, targets in proof.requirements.get(number, {}).items()
                 for target in targets
                 if target in among and target not in self._into
             )
-            for _, target, capability in found:
+            for _, target, capability in steps:
                 if target not in self._into:
                     self._into[target] = number, capability
                     self._length[target] = self._length[number] + 1
@@ -304,17 +309,17 @@ class _Ways:
                 *(e.source for e in (*cause.chain, *cause.conflicts_with_chain)),
             )
         }
-        found = {p.nevra: p for p in self._packages.values() if p.nevra in named}
-        return tuple(found[nevra] for nevra in sorted(found))
+        packages = {p.nevra: p for p in self._packages.values() if p.nevra in named}
+        return tuple(packages[nevra] for nevra in sorted(packages))
 
     def order(self, end: _End) -> tuple[object, ...]:
         """Return the sort key of an end: roots first."""
-        packages = [n for n in (end.number, end.other) if n]
+        packages = [n for n in (end.number, end.excluded) if n]
         return (
             any(map(self._foreign, packages)),
             not any(self._packages[n].repository == "overlay" for n in packages),
             any(n in self._older for n in packages),
-            end.other != 0,
+            end.excluded != 0,
             max(self._length.get(n, len(self._places)) for n in packages),
             [self._nevra(n) for n in packages],
             end.capability,
@@ -322,13 +327,13 @@ class _Ways:
 
     def cause(self, end: _End) -> UnsolvableCause:
         """Return an end as a cause."""
-        needed_by, other = self._nevra(end.number), end.other
+        needed_by, excluded = self._nevra(end.number), end.excluded
         return UnsolvableCause(
-            "conflict" if other else "missing",
+            "conflict" if excluded else "missing",
             end.capability,
             needed_by,
             self.chain(end.number),
-            arch_only=any(self._foreign(n) for n in (end.number, other) if n),
-            conflicts_with=self._nevra(other) if other else None,
-            conflicts_with_chain=self.chain(other) if other else (),
+            arch_only=any(self._foreign(n) for n in (end.number, excluded) if n),
+            conflicts_with=self._nevra(excluded) if excluded else None,
+            conflicts_with_chain=self.chain(excluded) if excluded else (),
         )

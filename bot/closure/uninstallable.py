@@ -21,7 +21,7 @@ _BATCH = 200
 _SOURCE = ("src", "nosrc")
 
 
-class Seen(NamedTuple):
+class EnabledPackages(NamedTuple):
     """The enabled packages on one side: their requirements, and the providers of these."""
 
     needs: Mapping[int, tuple[int, ...]]
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     names: Mapping[int, int]
 
 
-def seen_now(overlays: OverlayPool) -> Seen:
+def enabled_packages(overlays: OverlayPool) -> EnabledPackages:
     """Return the packages that are enabled with the active overlays.
 
     All requirements count, also those on paths that only filelists.xml has.
@@ -41,14 +41,16 @@ def seen_now(overlays: OverlayPool) -> Seen:
         number = solvable.id
         if overlays.enabled(number) and solvable.arch not in _SOURCE and solvable.installable():
             names[number] = solvable.nameid
-            found = solvable.lookup_idarray(solv.SOLVABLE_REQUIRES, 0)
-            needs[number] = tuple(d for d in found if d != solv.SOLVABLE_PREREQMARKER)
-    wanted = {dependency for each in needs.values() for dependency in each}
-    providers = {d: frozenset(n for n in overlays.providers(d) if n in needs) for d in wanted}
-    return Seen(needs, providers, names)
+            requirements = solvable.lookup_idarray(solv.SOLVABLE_REQUIRES, 0)
+            needs[number] = tuple(d for d in requirements if d != solv.SOLVABLE_PREREQMARKER)
+    dependencies = {dependency for own in needs.values() for dependency in own}
+    providers = {d: frozenset(n for n in overlays.providers(d) if n in needs) for d in dependencies}
+    return EnabledPackages(needs, providers, names)
 
 
-def suspects(before: Seen, after: Seen, gone: Collection[int] = ()) -> set[int]:
+def suspects(
+    before: EnabledPackages, after: EnabledPackages, lost: Collection[int] = ()
+) -> set[int]:
     """Return the packages of `after` from which requirements lead to one that lost a provider.
 
     A provider is lost if no package of its name provides the capability any more; packages in
@@ -62,28 +64,30 @@ def suspects(before: Seen, after: Seen, gone: Collection[int] = ()) -> set[int]:
     for dependency, providers in after.providers.items():
         for number in providers:
             provided.setdefault(number, []).append(dependency)
-    found: set[int] = set()
-    todo = [n for d in _weaker(before, after, gone) for n in requirers.get(d, ())]
+    reached: set[int] = set()
+    todo = [n for d in _weaker(before, after, lost) for n in requirers.get(d, ())]
     while todo:
         number = todo.pop()
-        if number not in found:
-            found.add(number)
+        if number not in reached:
+            reached.add(number)
             todo += [n for d in provided.get(number, ()) for n in requirers[d]]
-    return found
+    return reached
 
 
-def _weaker(before: Seen, after: Seen, gone: Collection[int]) -> Iterator[int]:
+def _weaker(
+    before: EnabledPackages, after: EnabledPackages, lost: Collection[int]
+) -> Iterator[int]:
     for dependency, providers in after.providers.items():
         old = before.providers.get(dependency, frozenset())
-        left = providers.difference(gone)
-        if old != left:
+        remaining = providers.difference(lost)
+        if old != remaining:
             names = {before.names[n] for n in old}
-            if names - {after.names[n] for n in left}:
+            if names - {after.names[n] for n in remaining}:
                 yield dependency
 
 
 def without_provider(
-    overlays: OverlayPool, after: Seen, among: Collection[int], gone: Collection[int]
+    overlays: OverlayPool, after: EnabledPackages, among: Collection[int], lost: Collection[int]
 ) -> dict[int, str]:
     """Return those of `among` that require what no installable package provides.
 
@@ -91,50 +95,50 @@ def without_provider(
     installable. Rich dependencies are left to the solver.
     """
     plain = {d for n in among for d in after.needs[n] if not is_rich(overlays.pool.dep2str(d))}
-    left = {d: set(after.providers[d]).difference(gone) for d in plain}
+    remaining = {d: set(after.providers[d]).difference(lost) for d in plain}
     requirers: dict[int, list[int]] = {}
     provided: dict[int, list[int]] = {}
     for number in sorted(among):
         for dependency in after.needs[number]:
-            if dependency in left:
+            if dependency in remaining:
                 requirers.setdefault(dependency, []).append(number)
-    for dependency, providers in left.items():
+    for dependency, providers in remaining.items():
         for number in providers:
             provided.setdefault(number, []).append(dependency)
-    found: dict[int, str] = {}
-    todo = sorted(dependency for dependency in plain if not left[dependency])
+    uninstallable: dict[int, str] = {}
+    todo = sorted(dependency for dependency in plain if not remaining[dependency])
     while todo:
         dependency = todo.pop()
         for number in requirers.get(dependency, ()):
-            if number not in found:
-                found[number] = overlays.pool.dep2str(dependency)
-                for other in provided.get(number, ()):
-                    left[other].discard(number)
-                    if not left[other]:
-                        todo.append(other)
-    return found
+            if number not in uninstallable:
+                uninstallable[number] = overlays.pool.dep2str(dependency)
+                for provided_dependency in provided.get(number, ()):
+                    remaining[provided_dependency].discard(number)
+                    if not remaining[provided_dependency]:
+                        todo.append(provided_dependency)
+    return uninstallable
 
 
 def not_installable(overlays: OverlayPool, numbers: Iterable[int]) -> dict[int, str]:
     """Return the packages that cannot be installed on an empty system, with what prevents it."""
-    left = dict.fromkeys(sorted(numbers))
+    untried = dict.fromkeys(sorted(numbers))
     for _ in range(2):
-        waiting = list(left)
+        waiting = list(untried)
         for start in range(0, len(waiting), _BATCH):
-            batch = [number for number in waiting[start : start + _BATCH] if number in left]
+            batch = [number for number in waiting[start : start + _BATCH] if number in untried]
             for number in _installed(overlays, batch):
-                left.pop(number, None)
-    found: dict[int, str] = {}
-    while left:
-        number, _ = left.popitem()
+                untried.pop(number, None)
+    reasons: dict[int, str] = {}
+    while untried:
+        number, _ = untried.popitem()
         solver = _solver(overlays)
         problems = solver.solve([_job(overlays, number)])
         if problems:
-            found[number] = _reason(problems)
+            reasons[number] = _reason(problems)
             continue
         for solvable in solver.transaction().newsolvables():
-            left.pop(solvable.id, None)
-    return found
+            untried.pop(solvable.id, None)
+    return reasons
 
 
 def _installed(overlays: OverlayPool, numbers: Iterable[int]) -> list[int]:

@@ -32,10 +32,10 @@ def why(
     without those requirements; it is empty if the package itself is requested, or if no small set
     was found.
     """
-    found = members(closure, package_name)
-    if not found:
+    nevras = members(closure, package_name)
+    if not nevras:
         return Why(request.key, None)
-    nevra = found[0]
+    nevra = nevras[0]
     graph = closure_graph(closure)
     return Why(
         request.key,
@@ -48,12 +48,12 @@ def why(
 
 def members(closure: Closure, name: str) -> list[Nevra]:
     """Return the packages of a closure with this name, `name.arch` or NEVRA, sorted."""
-    found = []
+    nevras = []
     for package in closure.packages:
         n = package.nevra
         if name in (n.name, f"{n.name}.{n.arch}", str(n), n.nvra):
-            found.append(n)
-    return sorted(found)
+            nevras.append(n)
+    return sorted(nevras)
 
 
 def leaves_with(
@@ -78,21 +78,21 @@ def leaves_with(
     def stays(drop: Collection[Requirement]) -> Closure | None:
         nonlocal solves
         solves += 1
-        other = pool.solve(request, overlay, drop=drop)
-        return other if other.status != "ok" or _holds(other, nevra) else None
+        solved = pool.solve(request, overlay, drop=drop)
+        return solved if solved.status != "ok" or _holds(solved, nevra) else None
 
     while solves < MOST_SOLVES:
         cut = PackageGraph(roots, edges).cut(nevra, roots, MOST_REQUIREMENTS)
         if not cut:
             return ()
         drops = [Requirement(*stated) for stated in cut]
-        other = stays(drops)
-        if other is None:
+        solved = stays(drops)
+        if solved is None:
             break
-        if other.status != "ok" or edges.issuperset(other.edges):
+        if solved.status != "ok" or edges.issuperset(solved.edges):
             return ()
-        edges.update(other.edges)
-        roots.update(other.requested)
+        edges.update(solved.edges)
+        roots.update(solved.requested)
     else:
         return ()
     needed = list(drops)
@@ -191,25 +191,25 @@ def retained(closure: Closure) -> tuple[Retained, ...]:
     """
     sizes = {package.nevra: package.installed_size for package in closure.packages}
     graph = PackageGraph(sorted(closure.requested), _alone(closure.edges), sizes)
-    known = graph.leaving({nevra: size or 0 for nevra, size in sizes.items()})
+    leaving_of = graph.leaving({nevra: size or 0 for nevra, size in sizes.items()})
     unknown = graph.leaving({nevra: int(size is None) for nevra, size in sizes.items()})
-    found = [
+    rows = [
         Retained(
             nevra,
             leaving.packages,
             None if unknown[nevra].installed_size else leaving.installed_size,
         )
-        for nevra, leaving in known.items()
+        for nevra, leaving in leaving_of.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-known[one.nevra].installed_size, one.nevra)))
+    return tuple(sorted(rows, key=lambda row: (-leaving_of[row.nevra].installed_size, row.nevra)))
 
 
 def _alone(edges: Iterable[Edge]) -> Iterator[Edge]:
     """Yield the edges of requirements that one member meets or that need several members."""
-    met: dict[tuple[Nevra, str], list[Edge]] = {}
+    edges_of: dict[tuple[Nevra, str], list[Edge]] = {}
     for edge in edges:
-        met.setdefault((holder(edge), edge.capability), []).append(edge)
-    for (_, capability), several in met.items():
+        edges_of.setdefault((holder(edge), edge.capability), []).append(edge)
+    for (_, capability), several in edges_of.items():
         if len(several) == 1 or _asks_for_several(capability):
             yield from several
 
@@ -235,24 +235,24 @@ def forbid(pool: Pool, request: ImageRequest, package_name: str) -> WhatIf:
     before = pool.solve(request, settled=lambda _: True)
     if before.status != "ok":
         return WhatIf(request.key, "unsolvable", problems=before.problems, causes=before.causes)
-    found = members(before, package_name)
-    if not found:
+    nevras = members(before, package_name)
+    if not nevras:
         sentence = f"{package_name} is not in this image"
         return WhatIf(request.key, "ok", saved=0, problems=(sentence,))
-    names = {nevra.name for nevra in found}
+    names = {nevra.name for nevra in nevras}
     because: dict[Requirement, None] = {}
     for _ in range(_MOST_ROUNDS):
         after = pool.solve(request, drop=because, exclude=names, settled=lambda _: True)
         if after.status == "ok":
             return replace(difference(before, after), because=tuple(sorted(because)))
-        more = [
+        requirements = [
             Requirement(cause.needed_by, cause.capability)
             for cause in after.causes
             if cause.kind == "missing" and cause.needed_by is not None
         ]
-        if not set(more) - because.keys():
+        if not set(requirements) - because.keys():
             break
-        because.update(dict.fromkeys(more))
+        because.update(dict.fromkeys(requirements))
     return WhatIf(
         request.key, "unsolvable", problems=after.problems, causes=after.causes,
         because=tuple(sorted(because)),

@@ -330,7 +330,7 @@ def leaves_with(graph: Graph, members: Sequence[Member], place: int) -> tuple[Re
     It uses the image's own links: packages that a solver would add instead do not count. Empty if
     the package is requested, or if the set is too large.
     """
-    cut = graph.cut(place, graph.held, MOST_REQUIREMENTS)
+    cut = graph.cut(place, graph.all_roots, MOST_REQUIREMENTS)
     return tuple(Requirement(members[stated].nevra, capability) for stated, capability in cut)
 
 

@@ -24,7 +24,7 @@ from bot.model.nevra import Nevra
 from bot.model.opportunity import Opportunity, suggestion_of
 from bot.report.answers import image_text, unsolvable_lines
 from bot.report.edits import edit_phrase, evidence_phrases, programs_phrase
-from bot.report.phrase import Phrase, to_plain, visible
+from bot.report.phrase import Phrase, to_line, to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.template import say
 
@@ -93,8 +93,8 @@ def _overall_lines(advice: Advice) -> Iterator[str]:
     for edit in advice.overall[:20]:
         what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
         saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
-        known = f", {edit.opportunity.state}" if edit.opportunity is not None else ""
-        yield f"  {what} ({visible(edit.source)}) saves {saved}, {edit.standing}{known}"
+        state = f", {edit.opportunity.state}" if edit.opportunity is not None else ""
+        yield f"  {what} ({visible(edit.source)}) saves {saved}, {edit.standing}{state}"
     for together in advice.together:
         names = _names(f"{edit.package}: {edit.capability}" for edit in together.changes)
         proof = (
@@ -108,16 +108,17 @@ def _overall_lines(advice: Advice) -> Iterator[str]:
             yield f"  {what} {visible(total.name)}: {saved}"
 
 
-def _unused_lines(found: Iterable[UnusedRequirement]) -> Iterator[str]:
+def _unused_lines(requirements: Iterable[UnusedRequirement]) -> Iterator[str]:
     yield "Written requirements with no trace of use:"
     owners: tuple[str, ...] | None = None
-    for one in found:
-        if one.maintainers != owners:
-            owners = one.maintainers
+    for requirement in requirements:
+        if requirement.maintainers != owners:
+            owners = requirement.maintainers
             yield f"  {_names(owners) or 'no maintainer known'}"
-        headers = " (only its header was read)" if one.looked_into == "headers" else ""
-        what = f"{visible(one.package)}: {visible(one.capability)} ({visible(one.source)})"
-        yield f"    {what} in {plural(one.images, 'image')}{headers}"
+        headers = " (only its header was read)" if requirement.looked_into == "headers" else ""
+        what = f"{visible(requirement.package)}: {visible(requirement.capability)}"
+        source = visible(requirement.source)
+        yield f"    {what} ({source}) in {plural(requirement.images, 'image')}{headers}"
 
 
 def _fleet_lines(fleet: Fleet) -> Iterator[str]:
@@ -127,11 +128,11 @@ def _fleet_lines(fleet: Fleet) -> Iterator[str]:
     yield f"  each image at its smallest: {alone}"
     proof = _proof(fleet.proved, fleet.bound)
     yield f"  the fewest bytes: {_figures(fleet.packages, fleet.installed_size)} ({proof})"
-    for one in fleet.images:
-        if one.request or one.excludes:
-            without = f", exclude {_names(one.excludes)}" if one.excludes else ""
-            names = _names(one.request) or "nothing"
-            yield f"    {image_text(one.key)}: request also {names}{without}"
+    for image in fleet.images:
+        if image.request or image.excludes:
+            without = f", exclude {_names(image.excludes)}" if image.excludes else ""
+            names = _names(image.request) or "nothing"
+            yield f"    {image_text(image.key)}: request also {names}{without}"
 
 
 def _image_lines(image: ImageAdvice) -> Iterator[str]:
@@ -148,19 +149,19 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
         yield f"  {to_plain(kept)}"
     if image.retained:
         yield "  What would leave with a package:"
-    for held in image.retained[:10]:
-        figures = _figures(held.packages, held.installed_size)
-        yield f"    {visible(str(held.nevra))}: {figures}"
+    for package in image.retained[:10]:
+        figures = _figures(package.packages, package.installed_size)
+        yield f"    {visible(str(package.nevra))}: {figures}"
 
 
 def _smallest_lines(smallest: Smallest, now: int | None) -> Iterator[str]:
     figures = _figures(smallest.packages, smallest.installed_size)
     proof = _proof(smallest.proved, smallest.bound)
     if smallest.installed_size == now and not smallest.instead:
-        known = (
+        sentence = (
             "Nothing smaller serves this request" if smallest.proved else "Nothing smaller found"
         )
-        yield f"  {known}{'' if smallest.proved else f' ({proof})'}."
+        yield f"  {sentence}{'' if smallest.proved else f' ({proof})'}."
         return
     yield f"  Smallest: {figures} ({proof})"
     yield from _addition_lines(smallest)
@@ -168,11 +169,11 @@ def _smallest_lines(smallest: Smallest, now: int | None) -> Iterator[str]:
         yield from _swap_lines(swap)
 
 
-def _addition_lines(found: Smallest | Plan) -> Iterator[str]:
-    if found.request:
-        yield f"    request also: {_names(found.request)}"
-    if found.excludes:
-        yield f"    exclude: {_names(found.excludes)}"
+def _addition_lines(plan: Smallest | Plan) -> Iterator[str]:
+    if plan.request:
+        yield f"    request also: {_names(plan.request)}"
+    if plan.excludes:
+        yield f"    exclude: {_names(plan.excludes)}"
 
 
 def _swap_lines(swap: Swap) -> Iterator[str]:
@@ -184,10 +185,10 @@ def _swap_lines(swap: Swap) -> Iterator[str]:
     for what in ("programs", "sonames", "modules"):
         lost = getattr(swap.loses, what)
         if lost:
-            more = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
-            yield f"      lacks {what}: {_names(lost[:8])}{more}"
+            rest = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
+            yield f"      lacks {what}: {_names(lost[:8])}{rest}"
     if swap.prefer is not None:
-        yield f"      or, for everybody: {_words(edit_phrase(swap.prefer))}"
+        yield f"      or, for everybody: {to_line(edit_phrase(swap.prefer))}"
 
 
 def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
@@ -197,11 +198,11 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     yield f"  {plural(plan.edits, 'edit')}: {figures}{less} ({_proof(plan.proved, plan.bound)})"
     yield from _addition_lines(plan)
     for change in plan.changes:
-        yield f"    {_words(edit_phrase(change))}"
+        yield f"    {to_line(edit_phrase(change))}"
         if change.opportunity is not None:
             yield f"      {_state(change.opportunity)}"
         for phrase in evidence_phrases(change):
-            yield f"      {_words(phrase)}"
+            yield f"      {to_line(phrase)}"
 
 
 def _state(known: KnownState) -> str:
@@ -211,8 +212,6 @@ def _state(known: KnownState) -> str:
     return f"{known.state}{saved}{where} (opportunity {visible(known.id)})"
 
 
-def _words(phrase: Phrase) -> str:
-    return visible(to_plain(phrase), _LONGEST)
 
 
 def _figures(packages: int, size: int | None) -> str:
@@ -227,7 +226,6 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(map(visible, names))
 
 
-_LONGEST = 1000  # characters of a line
 _NAMES = 5  # number of images that are named
 _WIDTH = 72
 
@@ -241,21 +239,22 @@ class OpportunityTexts:
     report: str
 
 
-def opportunity_texts(one: Opportunity) -> OpportunityTexts:
+def opportunity_texts(opportunity: Opportunity) -> OpportunityTexts:
     """Return the texts for the author of the edit, and for a person who asks for it."""
-    subject = to_plain(_subject(one.change))
+    subject = to_plain(_subject(opportunity.change))
     body = textwrap.fill(
-        " ".join(map(to_plain, (*_effect(one), *evidence_phrases(one.change)))), _WIDTH
+        " ".join(map(to_plain, (*_effect(opportunity), *evidence_phrases(opportunity.change)))),
+        _WIDTH,
     )
-    package, to = one.change.package, one.change.to
-    if one.change.kind == "split":
+    package, to = opportunity.change.package, opportunity.change.to
+    if opportunity.change.kind == "split":
         lines = "\n".join(visible(line, _LONGEST) for line in to.splitlines())
         what = f"{to_plain(say.edit_write_lines(package=package))}\n\n{lines}\n"
     else:
         what = textwrap.fill(to_plain(say.edit_write(to=to, package=package)), _WIDTH)
     question = to_plain(say.edit_report(subject=subject))
     # A pull request or commit with this line is recognised as making the edit.
-    named = to_plain(say.edit_named(id=one.id))
+    named = to_plain(say.edit_named(id=opportunity.id))
     return OpportunityTexts(
         f"{subject}\n\n{body}\n\n{named}\n",
         to_plain(say.edit_changelog(subject=subject)),
@@ -270,22 +269,22 @@ def _subject(change: Change) -> Phrase:
     if change.kind == "prefer":
         name = suggestion_of(change) or change.to
         return say.edit_prefer(package=package, capability=capability, name=name)
-    sentence = {
-        "order": say.edit_order,
-        "weaken": say.edit_weaken,
-        "split": say.edit_split,
-    }[change.kind]
+    sentence = {"order": say.edit_order, "weaken": say.edit_weaken, "split": say.edit_split}[
+        change.kind
+    ]
     return sentence(package=package, capability=capability)
 
 
-def _effect(one: Opportunity) -> tuple[Phrase, ...]:
-    if not one.images:
+def _effect(opportunity: Opportunity) -> tuple[Phrase, ...]:
+    if not opportunity.images:
         return ()
-    names = [image.workload for image in one.images[:_NAMES]]
-    others = len(one.images) - len(names)
+    names = [image.workload for image in opportunity.images[:_NAMES]]
+    others = len(opportunity.images) - len(names)
     listed = ", ".join(names) + (f" and {others} more" if others else "")
-    arches = sorted({arch for image in one.images for arch in image.arches})
+    arches = sorted({arch for image in opportunity.images for arch in image.arches})
     return (
-        say.edit_saves(size=format_size(one.saves), images=len(one.images), names=listed),
+        say.edit_saves(
+            size=format_size(opportunity.saves), images=len(opportunity.images), names=listed
+        ),
         say.edit_measured(arches=", ".join(arches)),
     )

@@ -53,12 +53,18 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
     """
     lines = (*_refused(result), *_uninstallable(result), *_arrivals(result))
     # If there are too many, the gravest are kept.
-    gravest = sorted(lines, key=lambda one: _GRAVITY[one.level], reverse=True)
-    shown = sorted(gravest[: limits.ANNOTATIONS], key=lambda one: (one.path, one.line))
-    found = (*_invalid_fields(result)[: limits.ANNOTATIONS], *shown)
+    gravest = sorted(lines, key=lambda annotation: _GRAVITY[annotation.level], reverse=True)
+    shown = sorted(
+        gravest[: limits.ANNOTATIONS], key=lambda annotation: (annotation.path, annotation.line)
+    )
+    annotations = (*_invalid_fields(result)[: limits.ANNOTATIONS], *shown)
     return tuple(
-        replace(one, path=visible(one.path, _LONGEST_PATH), message=_cut(printable(one.message)))
-        for one in found
+        replace(
+            annotation,
+            path=visible(annotation.path, _LONGEST_PATH),
+            message=_cut(printable(annotation.message)),
+        )
+        for annotation in annotations
     )
 
 
@@ -112,12 +118,12 @@ def _uninstallable(result: CheckResult) -> Iterator[Annotation]:
 
 def _refused(result: CheckResult) -> Iterator[Annotation]:
     """Yield one for each line for which a file of the change cannot be evaluated."""
-    for one in result.refused:
+    for line in result.refused:
         yield Annotation(
-            path=one.path,
-            line=one.line,
+            path=line.path,
+            line=line.line,
             title="minimize: cannot be evaluated",
-            message=one.message,
+            message=line.message,
             level="failure",
             rule="not-evaluated",
         )

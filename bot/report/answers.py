@@ -1,4 +1,4 @@
-"""Closures, reasons and what-ifs as terminal text.
+"""Closures, reasons, what-ifs and impacts as terminal text.
 
 `closures_text` does not use rich, whose import takes longer than a solve, so that a cold `minimize
 closure` in a pipe does not load it.
@@ -7,14 +7,15 @@ closure` in a pipe does not load it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from bot.model.closure import Closure, Edge, WhatIf, Why
+from bot.model.closure import Broken, Closure, Edge, ImageImpact, Impact, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.causes import UnsolvableAnswer, cause_phrase, why_unsolvable
 from bot.report.grouping import essential_causes
-from bot.report.phrase import Phrase, printable, to_plain, visible
+from bot.report.phrase import Phrase, plain, printable, to_line, to_text, visible
 from bot.report.sizes import format_size
 from bot.report.template import say
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.tree import Tree
+
+
+# The number of packages that a list shows; JSON has all.
+_SHOWN = 40
 
 
 def closures_text(closures: Iterable[Closure]) -> str:
@@ -53,27 +58,30 @@ def print_why(package: str, whys: Iterable[Why], console: Console) -> None:
         if why.nevra is None:
             show(
                 console,
-                Text(_words(say.is_not_in(package=package, image=_image(why.key))), style="bold"),
+                Text(
+                    to_line(say.is_not_in(package=package, image=_image(why.key))), style="bold"
+                ),
             )
             continue
         heading = Text(visible(str(why.nevra)), style="bold")
         show(
-            console, heading + Text(f" {_words(say.is_in(image=_image(why.key)))}", style="default")
+            console,
+            heading + Text(f" {to_line(say.is_in(image=_image(why.key)))}", style="default"),
         )
         for chain in why.chains:
             show(console, _tree(chain))
         if not why.chains:
             reason = say.requested if why.nevra in why.roots else say.why_chosen
-            show(console, Text(f"  {_words(reason())}"))
+            show(console, Text(f"  {to_line(reason())}"))
         if why.leaves_with:
             together = len(why.leaves_with) > 1
             intro = say.leaves_without_all() if together else say.leaves_without()
-            show(console, Text(_words(intro)))
+            show(console, Text(to_line(intro)))
             for leaving in why.leaves_with:
                 need = say.requires_what(package=str(leaving.nevra), capability=leaving.capability)
-                show(console, Text(f"  {_words(need)}"))
+                show(console, Text(f"  {to_line(need)}"))
         elif why.chains:
-            show(console, Text(_words(say.leaves_never())))
+            show(console, Text(to_line(say.leaves_never())))
         console.print()
 
 
@@ -85,18 +93,18 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
     for answer in sorted(answers, key=lambda a: a.key):
         image = _image(answer.key)
         if answer.status != "ok":
-            show(console, Text(_words(say.could_not_be_installed(image=image)), style="bold"))
+            show(console, Text(to_line(say.could_not_be_installed(image=image)), style="bold"))
             for problem in unsolvable_lines(answer):
                 show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
             reason = next(iter(answer.problems), "")
             nothing = say.nothing_would_leave(image=image, why=reason)
-            show(console, Text(_words(nothing), style="bold"))
+            show(console, Text(to_line(nothing), style="bold"))
             continue
         saved = "an unknown size" if answer.saved is None else format_size(answer.saved)
         leaving = say.would_leave(image=image, packages=len(answer.removed), saved=saved)
-        show(console, Text(_words(leaving), style="bold"))
+        show(console, Text(to_line(leaving), style="bold"))
         table = _table(("Package", "Installed size", ""))
         for package, word in (
             *((p, "leaves") for p in _by_size(answer.removed)),
@@ -108,29 +116,25 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
         show(console, table)
         for need in answer.because:
             words = say.requires_what(package=str(need.nevra), capability=need.capability)
-            show(console, Text(f"  {_words(words)}"))
+            show(console, Text(f"  {to_line(words)}"))
         console.print()
 
 
 def unsolvable_text(closure: Closure) -> str:
     """`nginx on minimal, centos-stream-9, x86_64 cannot be installed: nothing provides ...`."""
     reason = why_unsolvable(closure)
-    return _words(say.image_unsolvable(image=_image(closure.key), reason=reason))
+    return to_line(say.image_unsolvable(image=_image(closure.key), reason=reason))
 
 
 def image_text(key: ImageKey) -> str:
     """`nginx on minimal, centos-stream-9, x86_64`."""
-    return _words(_image(key))
+    return to_line(_image(key))
 
 
 def _image(key: ImageKey) -> Phrase:
     return say.image_named(
         workload=key.workload, environment=key.environment, repository=key.repository, arch=key.arch
     )
-
-
-def _words(phrase: Phrase) -> str:
-    return visible(to_plain(phrase), 1000)
 
 
 def fitted(console: Console) -> Console:
@@ -150,10 +154,45 @@ def show(console: Console, renderable: RenderableType) -> None:
     from rich.segment import Segment, Segments
 
     shown = [
-        one if one.control else Segment(printable(one.text), one.style)
-        for one in console.render(renderable, console.options.update(highlight=False))
+        segment if segment.control else Segment(printable(segment.text), segment.style)
+        for segment in console.render(renderable, console.options.update(highlight=False))
     ]
     console.print(Segments(shown), highlight=False, emoji=False, markup=False, end="")
+
+
+def impact_text(impact: Impact) -> str:
+    """Return the images, then the packages that break, by repository and architecture."""
+    lines = [line for image in impact.images for line in _impact_lines(image)]
+    if not impact.images:
+        lines.append(to_line(say.impact_none()))
+    lines += _broken_lines(impact.broken)
+    return "\n".join(lines) + "\n"
+
+
+def _impact_lines(image: ImageImpact) -> Iterator[str]:
+    named = plain(image_text(image.key))
+    if image.status != "ok":
+        yield to_line(say.impact_broken(image=named))
+        for cause in image.causes[:3]:
+            yield f"  {visible(to_text(cause_phrase(cause)), 1000)}"
+        return
+    saved = "an unknown size" if image.saved is None else format_size(image.saved)
+    yield to_line(
+        say.impact_moves(image=named, leave=len(image.removed), come=len(image.added), saved=saved)
+    )
+
+
+def _broken_lines(broken: Iterable[Broken]) -> Iterator[str]:
+    for (repository, arch), of_place in groupby(
+        broken, lambda package: (package.repository, package.arch)
+    ):
+        packages = list(of_place)
+        yield to_line(say.impact_place(repository=repository, arch=arch, packages=len(packages)))
+        for package in packages[:_SHOWN]:
+            lacks = say.impact_package(package=str(package.nevra), capability=package.capability)
+            yield f"  {to_line(lacks)}"
+        if len(packages) > _SHOWN:
+            yield f"  {to_line(say.and_more(others=len(packages) - _SHOWN))}"
 
 
 def _closure_lines(closure: Closure) -> str:
@@ -170,10 +209,10 @@ def _closure_lines(closure: Closure) -> str:
 def _heading(closure: Closure) -> str:
     image = _image(closure.key)
     if closure.status != "ok":
-        return _words(say.closure_unsolvable(image=image))
+        return to_line(say.closure_unsolvable(image=image))
     sizes = [package.installed_size for package in closure.packages]
     total = sum(size for size in sizes if size is not None)
-    return _words(
+    return to_line(
         say.closure_size(
             image=image, packages=len(sizes), size=format_size(total), unknown=sizes.count(None)
         )
@@ -184,16 +223,16 @@ def unsolvable_lines(answer: UnsolvableAnswer) -> Iterator[str]:
     """Yield each cause with its chain, then the number of the causes left out."""
     causes = essential_causes(answer.causes)
     for cause in causes:
-        yield _words(cause_phrase(cause))
+        yield to_line(cause_phrase(cause))
         for edge in (*cause.chain, *cause.conflicts_with_chain):
-            yield "  " + _words(
+            yield "  " + to_line(
                 say.requires_whom(
                     package=str(edge.source), capability=edge.capability, target=str(edge.target)
                 )
             )
     others = len(answer.causes) - len(causes)
     if others:
-        yield _words(say.more_causes_alike(causes=others))
+        yield to_line(say.more_causes_alike(causes=others))
     for problem in () if causes else answer.problems:
         yield visible(problem, 1000)
 
@@ -213,8 +252,8 @@ def _rows(closure: Closure) -> Iterator[tuple[str, str, str]]:
         elif edge is None:
             why = ""
         else:
-            more = f" and {others[package.nevra]} more" if others[package.nevra] else ""
-            why = visible(f"{edge.source.name} {edge.kind} {edge.capability}{more}")
+            rest = f" and {others[package.nevra]} more" if others[package.nevra] else ""
+            why = visible(f"{edge.source.name} {edge.kind} {edge.capability}{rest}")
         yield visible(str(package.nevra)), format_size(package.installed_size), why
 
 

@@ -68,9 +68,9 @@ class Document:
 class Detail:
     """Limits of a report: the numbers of rows that it shows.
 
-    `shown` is for the open tables, `rows` for images and objectives, `arrivals` for packages,
-    `changed` for changed packages, `lines` for lists; with `folded` false there are no folded
-    sections.
+    `graph_nodes` are the nodes of a graph, 0 for no graph. `shown` is for the open tables, `rows`
+    for images and objectives, `arrivals` for packages, `changed` for changed packages, `lines` for
+    lists; with `folded` false there are no folded sections.
     """
 
     graph_nodes: int = 40

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bot.model.amount import only_number
+from bot.model.architecture import architecture_order
 from bot.model.closure import Edge, GeneratedRequirement
 from bot.model.image import LOCKED, ImageKey
 from bot.model.result import Added, CheckResult, ImageResult, ObjectiveResult, Without
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Suggestion
 from bot.report.blocks import Block, Detail, table
-from bot.report.grouping import arch_order, place_of_image
+from bot.report.grouping import place_of_image
 from bot.report.phrase import Phrase, code, joined, listing
 from bot.report.reasons import entry_of, is_library, need_phrase, short_name
 from bot.report.sizes import count_span, number_in_unit, plural, short_delta, short_size, short_span
@@ -56,12 +57,12 @@ class Cause:
         It is the size in the first of the images that get it, of the report's leading architecture
         if that is one of them.
         """
-        found: dict[str, int | None] = {}
+        sizes: dict[str, int | None] = {}
         for image, added in self.members:
-            found.setdefault(
+            sizes.setdefault(
                 short_name(added.package.nevra, image.key.arch), added.package.installed_size
             )
-        return dict(sorted(found.items(), key=lambda item: (-(item[1] or 0), item[0])))
+        return dict(sorted(sizes.items(), key=lambda item: (-(item[1] or 0), item[0])))
 
     @cached_property
     def brought(self) -> tuple[int | None, ...]:
@@ -78,13 +79,15 @@ class Cause:
 
     def is_of(self, without: Without) -> bool:
         """Return whether `without` is an image without this cause and no other."""
-        wanted = {one.capability for one in self.generated}
+        capabilities = {requirement.capability for requirement in self.generated}
         same = set(without.lines) == set(self.lines)
-        return same and (wanted <= set(without.generated) if wanted else not without.generated)
+        return same and (
+            capabilities <= set(without.generated) if capabilities else not without.generated
+        )
 
     def without(self, image: ImageResult) -> Without | None:
         """Return the image measured without this cause; None if it was not measured."""
-        return next((one for one in image.without if self.is_of(one)), None)
+        return next((measured for measured in image.without if self.is_of(measured)), None)
 
 
 def causes_of(images: Iterable[ImageResult]) -> tuple[Cause, ...]:
@@ -93,8 +96,8 @@ def causes_of(images: Iterable[ImageResult]) -> tuple[Cause, ...]:
     for image in images:
         for added in image.added:
             groups.setdefault(_key(image, added), []).append((image, added))
-    found = [_cause(members) for members in groups.values()]
-    return tuple(sorted(found, key=lambda cause: -cause.weight))
+    causes = [_cause(members) for members in groups.values()]
+    return tuple(sorted(causes, key=lambda cause: -cause.weight))
 
 
 def _key(image: ImageResult, added: Added) -> object:
@@ -109,8 +112,10 @@ def _key(image: ImageResult, added: Added) -> object:
 def _cause(members: Sequence[tuple[ImageResult, Added]]) -> Cause:
     image, first = members[0]
     lines = first.leaves_with or ((first.spec,) if first.spec is not None else ())
-    found = {added.generated for _, added in members if added.generated is not None}
-    generated = tuple(sorted(found, key=lambda one: (one.package, one.capability)))
+    requirements = {added.generated for _, added in members if added.generated is not None}
+    generated = tuple(
+        sorted(requirements, key=lambda requirement: (requirement.package, requirement.capability))
+    )
     need = None if lines or generated else entry_of(image, first)
     return Cause(lines, () if lines else generated, need, tuple(members))
 
@@ -128,7 +133,7 @@ def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -
 def _because(cause: Cause, in_all: int) -> Phrase:
     """Return the lines of a cause or the build's finding, and the number of images unless all."""
     some = len(cause.images) if len(cause.images) < in_all else 0
-    arches = sorted({image.key.arch for image in cause.images}, key=arch_order)
+    arches = sorted({image.key.arch for image in cause.images}, key=architecture_order)
     one_place = len({place_of_image(image) for image in cause.images}) == 1
     where = ", ".join(arches) if some and one_place else ""
     return say.because(cause=because(cause), where=where, images=0 if where else some)
@@ -139,10 +144,10 @@ def because(cause: Cause) -> Phrase:
     if cause.lines:
         lines = joined([place_phrase(line) for line in cause.lines], "; ")
         enough = {cause.members[0][1].spec, *cause.members[0][1].alternatives}
-        each = len(cause.lines) > 1 and enough >= set(cause.lines)
-        return say.each_enough(lines=lines) if each else lines
+        each_enough = len(cause.lines) > 1 and enough >= set(cause.lines)
+        return say.each_enough(lines=lines) if each_enough else lines
     if cause.generated:
-        return _found(cause)
+        return _finding_phrase(cause)
     if cause.need is not None:
         return say.no_line(need=need_phrase(cause.need, cause.images[0].key.arch))
     return unrequired(*cause.members[0])
@@ -160,10 +165,10 @@ def place_phrase(line: SpecLine) -> Phrase:
     return say.placed(text=line.text, place=f"{line.path}:{line.line}", feeds=feeds_phrase(line))
 
 
-def _found(cause: Cause) -> Phrase:
+def _finding_phrase(cause: Cause) -> Phrase:
     first = cause.generated[0]
     arch = cause.images[0].key.arch
-    capabilities = {one.capability for one in cause.generated}
+    capabilities = {requirement.capability for requirement in cause.generated}
     direct = {
         short_name(edge.target, arch)
         for _, added in cause.members
@@ -171,8 +176,8 @@ def _found(cause: Cause) -> Phrase:
         for edge in chain
         if edge.capability in capabilities
     }
-    file = next((one.files[0] for one in cause.generated if one.files), "")
-    verb = "links" if all(is_library(each) for each in capabilities) else "needs"
+    file = next((requirement.files[0] for requirement in cause.generated if requirement.files), "")
+    verb = "links" if all(is_library(capability) for capability in capabilities) else "needs"
     links = say.now_links if file else say.now_links_somewhere
     named = listing(code(name) for name in cause.sizes if name in direct)
     clause = links(file=file or first.package, verb=verb, packages=named)
@@ -197,15 +202,15 @@ def size_list(sizes: Mapping[str, int | None]) -> tuple[Phrase, str]:
     """Return the largest packages with their sizes in the unit of the sum, and the known sum."""
     total = sum(size or 0 for size in sizes.values())
     ordered = sorted(sizes.items(), key=lambda item: (-(item[1] or 0), item[0]))
-    named = [one for one in ordered[:_NAMED] if (one[1] or 0) >= _PART * total] or ordered[:1]
+    named = [pair for pair in ordered[:_NAMED] if (pair[1] or 0) >= _PART * total] or ordered[:1]
     rest = ordered[len(named) :]
     parts = [
         say.part(package=name, size="" if size is None else number_in_unit(size, total))
         for name, size in named
     ]
     if rest:
-        left = sum(size or 0 for _, size in rest)
-        parts.append(say.more_parts(others=len(rest), size=number_in_unit(left, total)))
+        rest_size = sum(size or 0 for _, size in rest)
+        parts.append(say.more_parts(others=len(rest), size=number_in_unit(rest_size, total)))
     if None not in sizes.values():
         return joined(parts, ", "), short_size(total)
     return joined(parts, ", "), f"at least {short_size(total)}" if total else "size not known"
@@ -267,34 +272,36 @@ def _saving(cause: Cause) -> Phrase:
 
 def sufficiency(image: ImageResult, causes: Sequence[Cause]) -> Phrase:
     """Return which of `causes` it is enough to remove for `image`; empty if not measured."""
-    each = [one for one in (cause.without(image) for cause in causes) if one is not None]
+    measured = [
+        without for without in (cause.without(image) for cause in causes) if without is not None
+    ]
     broken = [objective for objective in image.objectives if objective.worse]
-    if not each or not broken or len(each) < len(causes):
+    if not measured or not broken or len(measured) < len(causes):
         return ()
-    whole = each[0] if len(each) == 1 else image.without[-1]
-    met = [_meets(image, without, broken) for without in (*each, whole)]
+    whole = measured[0] if len(measured) == 1 else image.without[-1]
+    met = [_meets(image, without, broken) for without in (*measured, whole)]
     if None in met:
         return ()
     limit = "limit" if len(broken) == 1 else "limits"
     packages = all(objective.metric == "packages" for objective in broken)
-    values = [_value(without, packages) for without in each]
+    values = [_value(without, packages) for without in measured]
     back = _value(whole, packages)
-    if len(each) == 1:
+    if len(measured) == 1:
         return (say.enough_alone if met[0] else say.not_enough_alone)(value=back, limit=limit)
     if any(met[:-1]):
         which = met.index(True)
         return say.one_is_enough(cause=because(causes[which]), value=values[which], limit=limit)
     if not met[-1]:
         return say.all_not_enough(value=back, limit=limit)
-    ordered = sorted(each, key=lambda one: (one.installed_size or 0, one.packages))
-    first, last = (_value(one, packages) for one in (ordered[0], ordered[-1]))
+    ordered = sorted(measured, key=lambda without: (without.installed_size or 0, without.packages))
+    first, last = (_value(without, packages) for without in (ordered[0], ordered[-1]))
     shared = first.removesuffix(" " + last.partition(" ")[2])
-    between = "or" if len(each) == 2 else "to"
+    between = "or" if len(measured) == 2 else "to"
     return sentences(
         say.no_one_is_enough(
             values=f"{shared} {between} {last}" if first != last else last, limit=limit
         ),
-        say.all_are_enough(all="Both" if len(each) == 2 else "All of them", value=back),
+        say.all_are_enough(all="Both" if len(measured) == 2 else "All of them", value=back),
     )
 
 
@@ -306,8 +313,8 @@ def _value(without: Without, packages: bool) -> str:
 
 def _meets(image: ImageResult, without: Without, broken: Sequence[ObjectiveResult]) -> bool | None:
     """Return whether all limits hold for an image without a cause; None where that is not known."""
-    found = [one for o in broken if (one := _meets_one(image, without, o)) is not None]
-    return all(found) if found else None
+    holding = [holds for o in broken if (holds := _meets_one(image, without, o)) is not None]
+    return all(holding) if holding else None
 
 
 def _meets_one(image: ImageResult, without: Without, objective: ObjectiveResult) -> bool | None:
@@ -327,5 +334,5 @@ def _meets_one(image: ImageResult, without: Without, objective: ObjectiveResult)
 
 def _goes(added: Added, without: Without) -> bool:
     lines = bool(added.leaves_with) and set(added.leaves_with) <= set(without.lines)
-    found = added.generated is not None and added.generated.capability in without.generated
-    return lines or found
+    generated = added.generated is not None and added.generated.capability in without.generated
+    return lines or generated

@@ -57,13 +57,13 @@ def _clause(cause: UnsolvableCause) -> Phrase:
     package = _short(cause.needed_by, cause)
     if cause.kind == "missing":
         return say.nothing_provides(capability=cause.capability, package=package)
-    other = cause.conflicts_with
-    if other is None or other == cause.needed_by:
+    conflicting = cause.conflicts_with
+    if conflicting is None or conflicting == cause.needed_by:
         return say.conflicts(package=package, capability=cause.capability)
-    if (other.name, cause.capability) == (cause.needed_by.name,) * 2:
-        return say.not_beside(package=str(cause.needed_by), other=str(other))
-    through = "" if other.name == cause.capability else cause.capability
-    return say.excludes(package=package, other=_short(other, cause), capability=through)
+    if (conflicting.name, cause.capability) == (cause.needed_by.name,) * 2:
+        return say.not_beside(package=str(cause.needed_by), other=str(conflicting))
+    through = "" if conflicting.name == cause.capability else cause.capability
+    return say.excludes(package=package, other=_short(conflicting, cause), capability=through)
 
 
 class UnsolvableAnswer(Protocol):
@@ -129,18 +129,18 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
 
     An image counts for each of its causes.
     """
-    found: dict[object, list[tuple[ImageResult, Phrase, Phrase]]] = {}
+    hits_by_key: dict[object, list[tuple[ImageResult, Phrase, Phrase]]] = {}
     for image in images:
         causes = essential_causes(image.head.causes)
         for cause in causes:
             key: object = cause_key(cause, image.key.arch)
-            found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
+            hits_by_key.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
         # Results of earlier releases have only the solver's texts, which contain names.
         for problem in () if causes else image.head.problems:
             key = on_any_architecture(problem, image.key.arch)
-            found.setdefault(key, []).append((image, code(problem.rstrip(".")), ()))
+            hits_by_key.setdefault(key, []).append((image, code(problem.rstrip(".")), ()))
     breakages = []
-    for key, hits in found.items():
+    for key, hits in hits_by_key.items():
         # The text for several images has no architecture marks.
         shared = isinstance(key, str) and len(hits) > 1
         phrase = code(str(key).rstrip(".")) if shared else hits[0][1]

@@ -30,7 +30,7 @@ _SHORT = 12
 def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Document:
     """Return the whole report; with `chat` it has the lines that people may write to the bot."""
     rows = changed_rows(result)
-    found: list[Section | None] = [
+    sections: list[Section | None] = [
         section("", _persons(result, chat=chat)),
         section("", _causes(rows, result, detail)),
         together(result, detail),
@@ -41,7 +41,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
         configuration(result.configuration, detail),
     ]
     if detail.folded:
-        found += [
+        sections += [
             packages.packages(rows, result, detail),
             packages.graph(rows, detail),
             limits(result, detail),
@@ -51,7 +51,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
         ]
     return Document(
         headline=headline(result),
-        sections=tuple(each for each in found if each is not None),
+        sections=tuple(part for part in sections if part is not None),
         next_steps=tuple(next_steps(result, chat=chat)),
         footer=evidence.footer(result),
         tone=result.verdict,
@@ -80,15 +80,15 @@ def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Bl
     blocks: list[Block] = [
         *images.broken(rows, detail),
         *causes_table(causes, result, detail),
-        *images.left(comparable),
+        *images.leaving(comparable),
         *images.grouped(groups, detail),
     ]
     if enough := _enough(causes, result):
         blocks.append(Paragraph(enough))
     if others := other_lines(result.spec_edits):
         blocks.append(Paragraph(others))
-    if known := evidence.architectures_line(rows, result):
-        blocks.append(Paragraph(sentences(known, evidence.caveat(result))))
+    if architectures := evidence.architectures_line(rows, result):
+        blocks.append(Paragraph(sentences(architectures, evidence.caveat(result))))
     return [*blocks, *attack_surface(rows, detail)]
 
 
@@ -97,9 +97,9 @@ def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
     if not newly_broken(result):
         return ()
     image, _ = worst_violation(result)
-    own = [cause for cause in causes if any(one.key == image.key for one in cause.images)]
+    own = [cause for cause in causes if any(caused.key == image.key for caused in cause.images)]
     enough = sufficiency(image, own)
-    places = {place_of_image(one) for one in result.images}
+    places = {place_of_image(checked) for checked in result.images}
     if len(places) == 1 or not enough:
         return enough
     name = short_image(place_of_image(image), places, emphasis=True)

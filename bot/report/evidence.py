@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from bot.model.architecture import RPM_ARCHITECTURES
+from bot.model.architecture import RPM_ARCHITECTURES, architecture_order
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult, ImageResult
 from bot.report.blocks import Detail, Section, bullets, section, table, truncated_listing
 from bot.report.causes import why_unsolvable
-from bot.report.grouping import Row, arch_order, architecture_rows, lead_rows, row_phrase
+from bot.report.grouping import Row, architecture_rows, lead_rows, row_phrase
 from bot.report.phrase import Phrase, capitalised, code, joined, link, listing, message, plain
 from bot.report.sizes import short_delta, short_size
 from bot.report.template import say, sentences
@@ -73,10 +73,10 @@ def architectures_line(rows: Sequence[Row], result: CheckResult) -> Phrase:
             moves.setdefault(image.key.arch, []).append(move)
             evidence.setdefault(image.key.arch, kind_of(image))
     write = short_delta if compared else short_size
-    sums = {arch: write(sum(each)) for arch, each in moves.items()}
+    sums = {arch: write(sum(moved)) for arch, moved in moves.items()}
     own = first.key.arch
     by_evidence: dict[str, list[str]] = {kind_of(first): []}
-    for arch in sorted(sums.keys() - {own}, key=arch_order):
+    for arch in sorted(sums.keys() - {own}, key=architecture_order):
         by_evidence.setdefault(evidence[arch], []).append(arch)
     (kind, same), *different = by_evidence.items()
     words, others = _evidence_words(kind, own), _with_deltas(same, sums, sums[own])
@@ -124,17 +124,14 @@ def caveat(result: CheckResult) -> Phrase:
 
 def builds(result: CheckResult, detail: Detail) -> Section | None:
     """Return the outcome of each side's build with its log, notes, and the age of the metadata."""
-    ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
+    ordered = sorted(result.builds, key=lambda b: (b.spec, architecture_order(b.arch), b.side))
     rows = [
         (code(build.spec), plain(build.side), arch_phrase(build.arch), _outcome(build), _log(build))
         for build in ordered
     ]
     head = ("Spec", "Side", "Architecture", "Outcome", "Log")
     notes = [*map(message, result.notes), *_snapshots(result)]
-    blocks = [
-        *table(head, rows, (), detail.rows, "build"),
-        *bullets(notes, detail.lines, "note"),
-    ]
+    blocks = [*table(head, rows, (), detail.rows, "build"), *bullets(notes, detail.lines, "note")]
     return section("Builds and metadata" if rows else "Notes and metadata", blocks, folded=True)
 
 
@@ -143,7 +140,7 @@ def failed_builds(result: CheckResult, detail: Detail) -> Section | None:
     failed = [b for b in result.builds if b.outcome not in ("built", "cached")]
     items = [
         say.failed_build(spec=b.spec, arch=arch_phrase(b.arch), outcome=_outcome(b), log=_log(b))
-        for b in sorted(failed, key=lambda b: (b.spec, arch_order(b.arch), b.side))
+        for b in sorted(failed, key=lambda b: (b.spec, architecture_order(b.arch), b.side))
     ]
     return section("", bullets(items if not result.problems else [], detail.lines, "build"))
 
@@ -175,7 +172,9 @@ def _log(build: BuildNote) -> Phrase:
 
 
 def _snapshots(result: CheckResult) -> list[Phrase]:
-    """Return the newest metadata of each repository, the oldest of all architectures first."""
+    """Return sentences on each repository's metadata (the days of the oldest and the newest of all
+    architectures), and on repositories without keys.
+    """
     dates: dict[tuple[str, str], set[str]] = {}
     for image in result.images:
         for repository in image.snapshot.repositories:
@@ -184,12 +183,12 @@ def _snapshots(result: CheckResult) -> list[Phrase]:
         say.metadata_of(repository=repository, days=" to ".join(sorted({min(days), max(days)})))
         for (_, repository), days in sorted(dates.items())
     ]
-    found = []
+    phrases = []
     if entries:
-        found.append(say.metadata(repositories=truncated_listing(entries, 8, "repository")))
+        phrases.append(say.metadata(repositories=truncated_listing(entries, 8, "repository")))
     if result.unverified:
-        found.append(say.unverified(repositories=listing(map(code, result.unverified))))
-    return found
+        phrases.append(say.unverified(repositories=listing(map(code, result.unverified))))
+    return phrases
 
 
 def _stale(result: CheckResult) -> list[Phrase]:

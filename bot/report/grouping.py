@@ -76,14 +76,9 @@ class Row:
         return tuple(image.size_delta for image in self.images)
 
 
-def arch_order(arch: str) -> tuple[int, str]:
-    """The sort key of an architecture."""
-    return architecture_order(arch)
-
-
 def architecture_rows(images: Iterable[ImageResult]) -> tuple[Row, ...]:
     """Rows of images with the same effect, sorted by image and then by architecture."""
-    listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
+    listed = sorted(images, key=lambda i: (place_of_image(i), architecture_order(i.key.arch)))
     checked: dict[Place, list[str]] = {}
     groups: dict[object, list[ImageResult]] = {}
     for image in listed:
@@ -97,7 +92,7 @@ def architecture_rows(images: Iterable[ImageResult]) -> tuple[Row, ...]:
 
 def architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
     """`all four`, or the names: `x86_64, aarch64`."""
-    listed = sorted(set(arches), key=arch_order)
+    listed = sorted(set(arches), key=architecture_order)
     return all_architectures(listed, set(checked)) or ", ".join(listed)
 
 
@@ -121,7 +116,7 @@ def place_of_image(image: ImageResult) -> Place:
 
 def arch_names(keys: Iterable[ImageKey]) -> str:
     """The architectures of images: `x86_64, aarch64`."""
-    return ", ".join(sorted({key.arch for key in keys}, key=arch_order))
+    return ", ".join(sorted({key.arch for key in keys}, key=architecture_order))
 
 
 def image_on(place: Place, arches: str, *, emphasis: bool = False) -> Phrase:
@@ -187,12 +182,12 @@ def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause
 
 def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
     """Return the part of a cause that is the same on every architecture and in every image."""
-    other = cause.conflicts_with
+    conflicting = cause.conflicts_with
     return (
         cause.kind,
         on_any_architecture(cause.capability, arch),
         cause.needed_by.name if cause.needed_by is not None else "",
-        other.name if other is not None else "",
+        conflicting.name if conflicting is not None else "",
         cause.spec,
         cause.removed,
     )
@@ -255,39 +250,39 @@ def groups_of(result: CheckResult) -> tuple[Group, ...]:
     """
     alike: dict[object, list[Row]] = {}
     for row in changed_rows(result):
-        came = frozenset(_came(added) for added in row.first.added)
-        left = frozenset(package.nevra.name for package in row.first.removed)
-        alike.setdefault((_kind(row), came, left), []).append(row)
+        added_names = frozenset(_came(added) for added in row.first.added)
+        removed_names = frozenset(package.nevra.name for package in row.first.removed)
+        alike.setdefault((_kind(row), added_names, removed_names), []).append(row)
 
     def order(row: Row) -> tuple[object, ...]:
         return _distance(row, result), -abs(row.lead.known_delta), row.place
 
-    found = [Group(_kind(rows[0]), tuple(sorted(rows, key=order))) for rows in alike.values()]
-    return tuple(sorted(found, key=lambda g: (_KINDS.index(g.kind), *order(g.rows[0]))))
+    groups = [Group(_kind(rows[0]), tuple(sorted(rows, key=order))) for rows in alike.values()]
+    return tuple(sorted(groups, key=lambda g: (_KINDS.index(g.kind), *order(g.rows[0]))))
 
 
 def lead_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Return one row for each image, in order: the built one, else the first."""
-    found: dict[Place, Row] = {}
+    leads: dict[Place, Row] = {}
     for row in rows:
-        known = found.setdefault(row.place, row)
-        found[row.place] = min(known, row, key=lambda each: lead_order(each.lead))
-    return tuple(found.values())
+        first = leads.setdefault(row.place, row)
+        leads[row.place] = min(first, row, key=lambda candidate: lead_order(candidate.lead))
+    return tuple(leads.values())
 
 
 def lead_order(image: ImageResult) -> tuple[bool, tuple[int, str]]:
     """Return the sort key of an image's architectures: built ones first."""
-    return image.evidence not in BUILT, arch_order(image.key.arch)
+    return image.evidence not in BUILT, architecture_order(image.key.arch)
 
 
 def _distance(row: Row, result: CheckResult) -> int:
-    """Return an image's distance from a change's source: 0 its own, 1 one that requests it, 2."""
+    """Return an image's distance from a change's source: 0 its own, 1 if it requests it, else 2."""
     workload = row.place[0]
     if workload.startswith("@self") or workload in result.sources:
         return 0
-    came = {added.package.nevra for added in row.first.added}
+    nevras = {added.package.nevra for added in row.first.added}
     chains = (chain for added in row.first.added for chain in added.chains)
-    return 1 if any(chain and chain[0].target in came for chain in chains) else 2
+    return 1 if any(chain and chain[0].target in nevras for chain in chains) else 2
 
 
 def _kind(row: Row) -> Kind:

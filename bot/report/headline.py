@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median_low
 
+from bot.model.architecture import architecture_order
 from bot.model.result import BuildNote, CheckResult, ImageResult
 from bot.report.causes import more_causes, why_broken
 from bot.report.evidence import arch_phrase, not_before
 from bot.report.grouping import (
     Group,
     Row,
-    arch_order,
     architecture_rows,
     groups_of,
     lead_rows,
     on_architectures,
+    place_of_image,
 )
 from bot.report.objectives import limit_sentence, newly_broken
 from bot.report.phrase import Phrase, capitalised, code, joined, listing, plain, shortened, to_text
@@ -75,7 +76,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
 
 def _failed_builds(result: CheckResult) -> list[BuildNote]:
     """Return the builds of the change that failed where base's did not fail alike."""
-    base = {(one.spec, one.arch) for one in result.builds if one.outcome == "base-failed"}
+    base = {(build.spec, build.arch) for build in result.builds if build.outcome == "base-failed"}
     return [
         build
         for build in result.builds
@@ -90,7 +91,7 @@ def _unbuilt(result: CheckResult) -> Phrase:
         return ()
     arches = {build.arch for build in failed}
     checked = {image.key.arch for image in result.images}
-    some = () if arches >= checked else sorted(arches, key=arch_order)
+    some = () if arches >= checked else sorted(arches, key=architecture_order)
     return say.does_not_build(arches=listing(map(arch_phrase, some)))
 
 
@@ -99,7 +100,7 @@ def _repository_breaks(result: CheckResult, *, short: bool = False) -> Phrase:
 
     A `short` sentence has no markup and does not name the repositories.
     """
-    broken = {(one.repository, one.nevra.name) for one in result.broken}
+    broken = {(package.repository, package.nevra.name) for package in result.broken}
     repositories = sorted({repository for repository, _ in broken})
     named = () if short else listing(map(code, repositories))
     return say.repository_breaks(packages=len(broken), repositories=named) if broken else ()
@@ -118,15 +119,15 @@ def _effect(result: CheckResult, *, short: bool = False) -> Phrase:
     """Return one or two sentences on the effect: uninstallable and new images come first."""
     never = {row.place for row in _never_installable(result)}
     more = say.more_never_installable(images=len(never)) if never and not short else ()
-    found = groups_of(result)
-    if not found:
+    groups = groups_of(result)
+    if not groups:
         nothing = _nothing(result)
         return (
             nothing if nothing == _never_installable_sentence(result) else sentences(nothing, more)
         )
-    kind = found[0].kind
-    lead = [group for group in found if group.kind == kind]
-    others = [group for group in found if group.kind != kind]
+    kind = groups[0].kind
+    lead = [group for group in groups if group.kind == kind]
+    others = [group for group in groups if group.kind != kind]
     say_it = _size_changes if kind == "moved" else _installability_sentence
     return sentences(say_it(lead, result), () if short else _other_effects(others), more)
 
@@ -203,11 +204,11 @@ def _where(rows: Sequence[Row]) -> str:
 def _figures(images: Sequence[ImageResult]) -> Phrase:
     """Return the package counts and known sizes of new or repaired images."""
     counts = count_span(image.head.packages for image in images)
-    known = sorted(image.head.known_size or 0 for image in images)
-    sure = all(image.head.installed_size is not None for image in images)
+    sizes = sorted(image.head.known_size or 0 for image in images)
+    complete = all(image.head.installed_size is not None for image in images)
     return say.figures(
         packages="1 package" if counts == "1" else f"{counts} packages",
-        size=("" if sure else "at least ") + short_span(known) if all(known) else "",
+        size=("" if complete else "at least ") + short_span(sizes) if all(sizes) else "",
     )
 
 
@@ -224,7 +225,7 @@ def _size_changes(groups: Sequence[Group], result: CheckResult) -> Phrase:
     rows = [row for group in groups for row in group.rows]
     row, *others = lead_rows(rows)
     if others:
-        return _all_moved([each.lead for each in (row, *others)], result)
+        return _all_moved([lead_row.lead for lead_row in (row, *others)], result)
     return _one_moved(row.lead, _subject(row.place, result), _where(rows))
 
 
@@ -282,7 +283,7 @@ def _all_moved(images: Sequence[ImageResult], result: CheckResult) -> Phrase:
         total=total,
         least=least,
         median=short_delta(median_low(deltas)),
-        most=_name(_place(most), result),
+        most=_name(place_of_image(most), result),
         largest=short_delta(most.known_delta),
     )
 
@@ -303,10 +304,6 @@ def _other_effects(groups: Iterable[Group]) -> Phrase:
     return say.besides(clauses=listing(clauses)) if clauses else ()
 
 
-def _place(image: ImageResult) -> Place:
-    return image.key.workload, image.key.environment, image.key.repository
-
-
 def _subject(place: Place, result: CheckResult) -> Phrase:
     """Return an image before a verb: `The package alone, on minimal,`."""
     name = _name(place, result)
@@ -314,4 +311,4 @@ def _subject(place: Place, result: CheckResult) -> Phrase:
 
 
 def _name(place: Place, result: CheckResult) -> Phrase:
-    return short_image(place, map(_place, result.images), emphasis=True)
+    return short_image(place, map(place_of_image, result.images), emphasis=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.model.architecture import architecture_order
 from bot.model.closure import Broken
 from bot.model.nevra import Nevra
 from bot.model.result import ChangedPackage, CheckResult, FileChange, ImageResult, Side
@@ -22,7 +23,7 @@ from bot.report.blocks import (
 )
 from bot.report.brought import causes_of, comes_in, size_list
 from bot.report.causes import Breakage, more_causes, why_broken
-from bot.report.grouping import Group, Row, arch_order, image_on, lead_rows, row_arches, row_phrase
+from bot.report.grouping import Group, Row, image_on, lead_rows, row_arches, row_phrase
 from bot.report.phrase import Phrase, code, figure, joined, plain
 from bot.report.sizes import (
     format_count,
@@ -53,14 +54,14 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
         through = say.through(chain=why[0].way, others=alike) if why[0].way else ()
         place_words = sentences(hit if len(places) > 2 else (), through)
         return [Paragraph(place_words)] if place_words else []
-    found = [(one.phrase, _affected_images(one, lost), one.way) for one in why]
-    found += [
+    lines = [(breakage.phrase, _affected_images(breakage, lost), breakage.way) for breakage in why]
+    lines += [
         (say.no_reason(), row_phrase(row, emphasis=True), ())
         for row in lost
         if not (row.first.head.causes or row.first.head.problems)
     ]
     others = more_causes(image for row in lost for image in row.images)
-    return table(("Root cause", "Images", "Chain"), found, (), detail.shown, "cause", others)
+    return table(("Root cause", "Images", "Chain"), lines, (), detail.shown, "cause", others)
 
 
 def _affected_images(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
@@ -76,18 +77,18 @@ def _affected_images(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
 def repository(result: CheckResult, detail: Detail) -> Section | None:
     """Return the repositories' packages that become uninstallable by what the change drops."""
     alike: dict[tuple[str, str], list[Broken]] = {}
-    for one in result.broken:
-        alike.setdefault((one.repository, one.capability), []).append(one)
+    for package in result.broken:
+        alike.setdefault((package.repository, package.capability), []).append(package)
     items = [
         say.broken_package(
             packages=truncated_listing(
-                [code(name) for name in dict.fromkeys(one.nevra.name for one in broken)],
+                [code(name) for name in dict.fromkeys(package.nevra.name for package in broken)],
                 detail.shown,
                 "package",
             ),
             capability=capability,
             repository=repository,
-            arches=", ".join(sorted({one.arch for one in broken}, key=arch_order)),
+            arches=", ".join(sorted({package.arch for package in broken}, key=architecture_order)),
         )
         for (repository, capability), broken in alike.items()
     ]
@@ -114,27 +115,27 @@ def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
 
 def _moves(images: Sequence[ImageResult]) -> Phrase:
     """Return the packages that come into images of one group, and those that leave."""
-    came = comes_in(causes_of(images)) if images[0].added else ()
-    left = plural(len(images[0].removed), "package") if images[0].removed else ""
-    return say.group_moves(came=came, left=left)
+    added = comes_in(causes_of(images)) if images[0].added else ()
+    removed = plural(len(images[0].removed), "package") if images[0].removed else ""
+    return say.group_moves(came=added, left=removed)
 
 
-def left(rows: Sequence[Row]) -> list[Block]:
+def leaving(rows: Sequence[Row]) -> list[Block]:
     """Return the packages that leave one image, and those that only change if none comes in."""
     leads = [row.lead for row in lead_rows(rows) if row.comparable]
     if len(leads) != 1:
         return []
     (image,) = leads
-    found: list[Phrase] = []
+    phrases: list[Phrase] = []
     if image.removed:
         sizes = {package.nevra.name: package.installed_size for package in image.removed}
         named, total = size_list(sizes)
-        found = [say.leave(packages=len(sizes), size=total, names=named)]
+        phrases = [say.leave(packages=len(sizes), size=total, names=named)]
     elif not image.added:
         grown = sorted(image.changed_packages, key=lambda c: -abs(c.delta or 0))
-        own = [_own_change(one) for one in grown if one.delta]
-        found = [say.same_packages(changes=truncated_listing(own, 3, "package"))] if own else []
-    return [Paragraph(phrase) for phrase in found]
+        own = [_own_change(change) for change in grown if change.delta]
+        phrases = [say.same_packages(changes=truncated_listing(own, 3, "package"))] if own else []
+    return [Paragraph(phrase) for phrase in phrases]
 
 
 def _own_change(changed: ChangedPackage) -> Phrase:
@@ -180,19 +181,19 @@ def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
 
 def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
     """Return the files with the largest changes, for the leading architecture of each row."""
-    one = len({row.place for row in rows}) == 1
+    one_place = len({row.place for row in rows}) == 1
     lines = [
         (
             code(file.path),
             code(file.package),
             _file_size(file),
             figure(format_delta(file.delta)),
-            *(() if one else (image_on(row.place, row.lead.key.arch),)),
+            *(() if one_place else (image_on(row.place, row.lead.key.arch),)),
         )
         for row in lead_rows(rows)
         for file in row.lead.files
     ]
-    head = ("File", "Package", "Size", "Change", *(() if one else ("Image",)))
+    head = ("File", "Package", "Size", "Change", *(() if one_place else ("Image",)))
     blocks = table(head, lines, {2, 3}, detail.rows, "file")
     return section("Files that move most", blocks, folded=True)
 
@@ -209,7 +210,7 @@ def _figures(image: ImageResult) -> tuple[Phrase, ...]:
     """Return packages, installed size, its change, and the bytes that a registry transfers."""
     base, head = image.base, image.head
     layers = (base.layer, head.layer)
-    pull = _before_and_after(*(format_size(one.gzip) for one in layers if one is not None))
+    pull = _before_and_after(*(format_size(layer.gzip) for layer in layers if layer is not None))
     if base.status == head.status == "ok":
         delta = (head.packages or 0) - (base.packages or 0)
         counts = (format_count(base.packages), format_count(head.packages))
@@ -233,7 +234,7 @@ def _figures(image: ImageResult) -> tuple[Phrase, ...]:
 
 
 def _size(side: Side) -> str:
-    """Return its own layer's size, and that of the image that it is built on."""
+    """Return the installed size of its own packages, and that of the image that it is built on."""
     known = side.installed_size is not None
     size = format_size(side.known_size) if known else f"{format_size(side.known_size)} known"
     return size if side.beneath_size is None else f"{size} on {format_size(side.beneath_size)}"

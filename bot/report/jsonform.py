@@ -12,7 +12,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bot.closure.packages import totals
-from bot.model.closure import Closure, Edge, UnsolvableCause, WhatIf, Why
+from bot.model.closure import (
+    Broken,
+    Closure,
+    Edge,
+    ImageImpact,
+    Impact,
+    UnsolvableCause,
+    WhatIf,
+    Why,
+)
 from bot.model.nevra import Nevra
 
 if TYPE_CHECKING:
@@ -45,6 +54,14 @@ def why_to_json(whys: Iterable[Why]) -> Json:
 def what_if_to_json(answers: Iterable[WhatIf]) -> Json:
     """CONTRACT's `what-if` object, images sorted by key."""
     return {"images": _written(WhatIf, sorted(answers, key=lambda answer: answer.key))}
+
+
+def impact_to_json(impact: Impact) -> Json:
+    """CONTRACT's `impact` object."""
+    return {
+        "images": _written(ImageImpact, impact.images),
+        "broken": _written(Broken, impact.broken),
+    }
 
 
 def chain_json(chain: Iterable[Edge]) -> list[Json]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.model.amount import Amount, beyond, excess, number, only_number
+from bot.model.architecture import architecture_order
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
 from bot.model.surface import KINDS
 from bot.report.blocks import Block, Detail, Section, section, table, truncated_listing
 from bot.report.grouping import (
-    arch_order,
     architectures,
     image_on,
     lead_order,
@@ -26,7 +26,9 @@ _MOST_NAMES = 3
 
 def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
     """Return the objectives that this change breaks or makes worse, with each such image."""
-    ordered = sorted(result.images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
+    ordered = sorted(
+        result.images, key=lambda i: (place_of_image(i), architecture_order(i.key.arch))
+    )
     return tuple(
         (image, objective) for image in ordered for objective in image.objectives if objective.worse
     )
@@ -43,8 +45,8 @@ def metric_text(metric: str, value: Amount | None) -> str:
     if value is None:
         return "not known"
     if isinstance(value, tuple):
-        more = [f"{len(value) - _MOST_NAMES} more"] if len(value) > _MOST_NAMES else []
-        return ", ".join([*value[:_MOST_NAMES], *more]) or "none"
+        rest = [f"{len(value) - _MOST_NAMES} more"] if len(value) > _MOST_NAMES else []
+        return ", ".join([*value[:_MOST_NAMES], *rest]) or "none"
     if metric == "packages":
         return plural(value, "package")
     if metric.startswith("unwanted:"):
@@ -70,8 +72,8 @@ def metric_phrase(metric: str) -> Phrase:
 
 def _not_allowed(objective: ObjectiveResult) -> Phrase:
     """Return `interpreters that are not allowed: perl`."""
-    found = beyond(objective.value or (), objective.limit or ())
-    names = found if isinstance(found, tuple) else ()
+    items = beyond(objective.value or (), objective.limit or ())
+    names = items if isinstance(items, tuple) else ()
     listed = truncated_listing([code(name) for name in sorted(names)], _MOST_NAMES, "more")
     return say.not_allowed(kind=metric_phrase(objective.metric), names=listed)
 
@@ -79,16 +81,19 @@ def _not_allowed(objective: ObjectiveResult) -> Phrase:
 def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
     """Return the most important limit that the change exceeds: `“nginx stays small” allows 70 MB.`
 
-    Sizes are more important than numbers of packages, then growth, then unwanted packages. Of
-    several images the one furthest beyond it is named, and the others are counted unless it is
-    `short`.
+    Sizes are more important than numbers of packages, then growth, then unwanted packages, then the
+    attack surface. Of several images the one furthest beyond it is named, and the others are
+    counted unless it is `short`.
     """
-    found = sorted(newly_broken(result), key=lambda one: _rank(one[1]))
-    if not found:
-        return _kept_limit(result)
+    violations = sorted(newly_broken(result), key=lambda violation: _rank(violation[1]))
+    if not violations:
+        return _size_limit_met(result)
     image, worst = worst_violation(result)
-    first = worst
-    same = [one for one in found if (one[1].name, one[1].metric) == (first.name, first.metric)]
+    same = [
+        violation
+        for violation in violations
+        if (violation[1].name, violation[1].metric) == (worst.name, worst.metric)
+    ]
     arches = [i.key.arch for i, _ in same if place_of_image(i) == place_of_image(image)]
     checked = [i.key.arch for i in result.images if place_of_image(i) == place_of_image(image)]
     several = len({place_of_image(i) for i in result.images if i.changed or i.objectives}) > 1
@@ -99,7 +104,7 @@ def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
         else (),
         value=metric_text(worst.metric, worst.value) if several else "",
         where="" if set(arches) == set(checked) else on_architectures(arches, checked),
-        beyond=() if short else _other_violations(result, image, found),
+        beyond=() if short else _other_violations(result, image, violations),
         before="before" if was_broken(worst) else "",
     )
 
@@ -107,10 +112,10 @@ def limit_sentence(result: CheckResult, *, short: bool = False) -> Phrase:
 def _other_violations(
     result: CheckResult,
     named: ImageResult,
-    found: Iterable[tuple[ImageResult, ObjectiveResult]],
+    violations: Iterable[tuple[ImageResult, ObjectiveResult]],
 ) -> Phrase:
     """Return the one other image that exceeds a limit, or the number of them."""
-    others = sorted({place_of_image(image) for image, _ in found} - {place_of_image(named)})
+    others = sorted({place_of_image(image) for image, _ in violations} - {place_of_image(named)})
     if len(others) != 1:
         return say.more_beyond_too(others=len(others)) if others else ()
     (other,) = others
@@ -123,30 +128,30 @@ def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:
 
     Of its architectures it is the built one, else the first.
     """
-    found = newly_broken(result)
-    first = min((objective for _, objective in found), key=_rank)
-    same = [one for one in found if _rank(one[1]) == _rank(first)]
-    image, worst = max(same, key=lambda one: _over(one[1]))
+    violations = newly_broken(result)
+    first = min((objective for _, objective in violations), key=_rank)
+    same = [violation for violation in violations if _rank(violation[1]) == _rank(first)]
+    image, worst = max(same, key=lambda violation: _over(violation[1]))
     alike = [
-        one
-        for one in same
-        if place_of_image(one[0]) == place_of_image(image) and one[1].name == worst.name
+        violation
+        for violation in same
+        if place_of_image(violation[0]) == place_of_image(image) and violation[1].name == worst.name
     ]
-    return min(alike, key=lambda one: lead_order(one[0]))
+    return min(alike, key=lambda violation: lead_order(violation[0]))
 
 
-def _kept_limit(result: CheckResult) -> Phrase:
+def _size_limit_met(result: CheckResult) -> Phrase:
     """Return the limit of its size that one image keeps; empty for several."""
-    held = {
+    by_limit = {
         (place_of_image(image), o.name, o.limit): o
         for image in result.images
         if image.changed
         for o in image.objectives
         if o.metric == "installed_size" and o.limit is not None and o.met
     }
-    if len(held) != 1 or len({place_of_image(image) for image in result.images}) > 1:
+    if len(by_limit) != 1 or len({place_of_image(image) for image in result.images}) > 1:
         return ()
-    (objective,) = held.values()
+    (objective,) = by_limit.values()
     limit = metric_text(objective.metric, objective.limit)
     return say.within(limit=limit, objective=objective.name)
 
@@ -195,14 +200,14 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
         for o in image.objectives:
             key = (not o.worse, place_of_image(image), o.name, o.metric, o.met)
             values.setdefault(key, []).append((image, o))
-    one = len({key[1] for key in values}) == 1
+    one_place = len({key[1] for key in values}) == 1
     lines = []
     for (_, place, _, metric, _), members in sorted(values.items(), key=_worst_first):
-        members.sort(key=lambda m: arch_order(m[0].key.arch))
+        members.sort(key=lambda m: architecture_order(m[0].key.arch))
         objective = members[0][1]
         checked = [i.key.arch for i in result.images if place_of_image(i) == place]
         arches = architectures([i.key.arch for i, _ in members], checked)
-        where = plain(arches) if one else image_on(place_of_image(members[0][0]), arches)
+        where = plain(arches) if one_place else image_on(place_of_image(members[0][0]), arches)
         bounds = limits_phrase(
             objective.metric, objective.limit, objective.target, objective.target_by
         )
@@ -223,7 +228,7 @@ def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
                 ),
             )
         )
-    place_title = "Architectures" if one else "Image"
+    place_title = "Architectures" if one_place else "Image"
     head = ("Objective", place_title, "Metric", "Before and after", "Limit, target", "State")
     return table(head, lines, {3, 4}, detail.rows, "objective")
 
@@ -273,25 +278,29 @@ def limits_phrase(metric: str, limit: Amount | None, target: int | None, by: str
     return say.limit_and_target(limit=limit_value, target=metric_value(metric, target), by=str(by))
 
 
-def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
+def way_to_target(results: Sequence[ObjectiveResult]) -> Phrase:
     """Return the distance of several images from one target, and how the change moves it.
 
     `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value is
     unknown.
     """
-    ways = [(only_number(o.before), only_number(o.value), o.target) for o in held]
-    left = [value - target for _, value, target in ways if None not in (value, target)]  # type: ignore[operator]  # both are there
-    if not ways or len(left) < len(ways):
+    ways = [(only_number(o.before), only_number(o.value), o.target) for o in results]
+    distances = [value - target for _, value, target in ways if None not in (value, target)]  # type: ignore[operator]  # both are there
+    if not ways or len(distances) < len(ways):
         return ()
     moved = [value - before for before, value, _ in ways if None not in (before, value)]  # type: ignore[operator]  # both are there
-    more = less = ""
+    increase = decrease = ""
     if len(moved) == len(ways) and any(moved):
-        more = _amounts(held, moved) if min(moved) >= 0 else ""
-        less = _amounts(held, [-one for one in moved]) if max(moved) <= 0 else ""
-    if max(left) <= 0:
-        return say.target_reached(more=more, less=less)
-    return say.to_go(amount=_amounts(held, [max(one, 0) for one in left]), more=more, less=less)
+        increase = _amounts(results, moved) if min(moved) >= 0 else ""
+        decrease = _amounts(results, [-move for move in moved]) if max(moved) <= 0 else ""
+    if max(distances) <= 0:
+        return say.target_reached(more=increase, less=decrease)
+    return say.to_go(
+        amount=_amounts(results, [max(distance, 0) for distance in distances]),
+        more=increase,
+        less=decrease,
+    )
 
 
-def _amounts(held: Sequence[ObjectiveResult], values: Iterable[int]) -> str:
-    return span(metric_text(held[0].metric, value) for value in sorted(values))
+def _amounts(results: Sequence[ObjectiveResult], values: Iterable[int]) -> str:
+    return span(metric_text(results[0].metric, value) for value in sorted(values))

@@ -20,14 +20,14 @@ _GRAPHS = 3
 
 def packages(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
     """Return all packages that come, leave or change, with exact figures."""
-    came, gone, changed = (
+    added, removed, changed = (
         _came_in(rows, result, detail),
         _left(rows, detail),
         _changed_packages(rows, detail),
     )
-    counts = ((came, "in"), (gone, "out"), (changed, "changed"))
+    counts = ((added, "in"), (removed, "out"), (changed, "changed"))
     title = ", ".join(f"{len(lines)} {word}" for (lines, _), word in counts if lines)
-    blocks = [block for _, found in (came, gone, changed) for block in found]
+    blocks = [block for _, part in (added, removed, changed) for block in part]
     return section(f"Packages ({title})", blocks, folded=True)
 
 
@@ -36,9 +36,9 @@ _Lines = tuple[Sequence[tuple[Phrase, ...]], list[Block]]
 
 def _came_in(rows: Sequence[Row], result: CheckResult, detail: Detail) -> _Lines:
     """Return the added packages with size, requirement and spec line, the largest first."""
-    found = arrivals(image for row in rows for image in row.images)
+    listed = arrivals(image for row in rows for image in row.images)
     in_all = {image.key for row in rows for image in row.images if not row.broken}
-    somewhere = any({i.key for i in arrival.images} != in_all for arrival in found)
+    somewhere = any({i.key for i in arrival.images} != in_all for arrival in listed)
     lines = [
         (
             code(arrival.name + (f".{arrival.arch}" if arrival.arch else "")),
@@ -47,27 +47,29 @@ def _came_in(rows: Sequence[Row], result: CheckResult, detail: Detail) -> _Lines
             _brought(arrival, with_path=len(result.specs) + len(result.requests) > 1),
             *((where_phrase(arrival.images, in_all),) if somewhere else ()),
         )
-        for arrival in found
+        for arrival in listed
     ]
     head = ("Comes in", "Size", "Needed because", "Brought by", *(["Where"] if somewhere else []))
     return lines, table(head, lines, {1}, detail.arrivals, "package")
 
 
 def _left(rows: Sequence[Row], detail: Detail) -> _Lines:
-    gone: dict[str, list[tuple[ImageResult, int | None]]] = {}
+    removed: dict[str, list[tuple[ImageResult, int | None]]] = {}
     for row in rows:
         for image in row.images:
             for package in image.removed:
                 text = short_name(package.nevra, image.key.arch)
-                gone.setdefault(text, []).append((image, package.installed_size))
+                removed.setdefault(text, []).append((image, package.installed_size))
     in_all = {image.key for row in rows for image in row.images}
     lines = [
         (
             code(text),
-            figure(size_span(s for _, s in found)),
-            where_phrase([i for i, _ in found], in_all),
+            figure(size_span(s for _, s in occurrences)),
+            where_phrase([i for i, _ in occurrences], in_all),
         )
-        for text, found in sorted(gone.items(), key=lambda g: (-max(s or 0 for _, s in g[1]), g[0]))
+        for text, occurrences in sorted(
+            removed.items(), key=lambda g: (-max(s or 0 for _, s in g[1]), g[0])
+        )
     ]
     return lines, table(("Leaves", "Size", "Where"), lines, {1}, detail.arrivals, "package")
 
@@ -87,10 +89,10 @@ def _changed_packages(rows: Sequence[Row], detail: Detail) -> _Lines:
         (
             code(text),
             code(before) if before == after else say.versions(before=before, after=after),
-            figure(delta_span(delta for _, delta in found)),
-            where_phrase([image for image, _ in found], in_all),
+            figure(delta_span(delta for _, delta in occurrences)),
+            where_phrase([image for image, _ in occurrences], in_all),
         )
-        for (text, before, after), found in sorted(
+        for (text, before, after), occurrences in sorted(
             moved.items(), key=lambda m: (-max(abs(d or 0) for _, d in m[1]), m[0])
         )
     ]
@@ -102,18 +104,18 @@ def graph(rows: Sequence[Row], detail: Detail) -> Section | None:
     """Return the chains as graphs, one for each different set of added packages."""
     if not detail.graph_nodes:
         return None
-    drawn: dict[str, Row] = {}
+    graphs: dict[str, Row] = {}
     for row in lead_rows(rows):
         source = chains_graph([row.lead], detail.graph_nodes)
         if source:
-            drawn.setdefault(source, row)
+            graphs.setdefault(source, row)
     blocks: list[Block] = []
-    for source, row in list(drawn.items())[:_GRAPHS]:
-        if len(drawn) > 1:
+    for source, row in list(graphs.items())[:_GRAPHS]:
+        if len(graphs) > 1:
             blocks.append(Paragraph(row_phrase(row)))
         blocks.append(Graph(source))
-    if len(drawn) > _GRAPHS:
-        blocks.append(Paragraph(say.more_graphs(graphs=len(drawn) - _GRAPHS)))
+    if len(graphs) > _GRAPHS:
+        blocks.append(Paragraph(say.more_graphs(graphs=len(graphs) - _GRAPHS)))
     return section("Graph of what requires what", blocks, folded=True)
 
 
@@ -140,8 +142,8 @@ def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
             need = need_phrase(added.stays_by[-1], arrival.images[0].key.arch)
             return say.brought_stays(line=line, need=need)
         return say.brought(line=line, alternatives=alternatives, others=together)
-    found = added.generated
-    if found is None:
+    requirement = added.generated
+    if requirement is None:
         return say.no_line_named()
-    line = short(found.build_requires) if found.build_requires is not None else ()
-    return say.found_by_build(capability=found.capability, line=line)
+    line = short(requirement.build_requires) if requirement.build_requires is not None else ()
+    return say.found_by_build(capability=requirement.capability, line=line)

@@ -219,6 +219,11 @@ def to_plain(phrase: Phrase) -> str:
     return "".join(piece.text for piece in phrase)
 
 
+def to_line(phrase: Phrase) -> str:
+    """Return the phrase without markup on one line of a terminal, at most 1,000 characters."""
+    return visible(to_plain(phrase), 1000)
+
+
 def to_text(phrase: Phrase) -> str:
     """Return the phrase as plain text, such as a title: code in backticks, nothing else marked.
 
@@ -339,13 +344,13 @@ def _escaped(text: str) -> str:
 
 
 def _escape_match(match: re.Match[str]) -> str:
-    found = match[0]
-    shown = _ENTITIES.get(found, found)
+    text = match[0]
+    shown = _ENTITIES.get(text, text)
     if match.lastgroup is not None:
         return shown + _ZERO_WIDTH
-    if found in _ENTITIES:
+    if text in _ENTITIES:
         return shown
-    return found if found in "%@#:!^$" or len(found) > 1 else f"\\{found}"
+    return text if text in "%@#:!^$" or len(text) > 1 else f"\\{text}"
 
 
 def _piece_html(piece: Piece) -> Markup:

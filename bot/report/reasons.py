@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.model.architecture import architecture_order
 from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
-from bot.report.grouping import arch_order
 from bot.report.phrase import Phrase, visible
 from bot.report.template import say
 
@@ -68,11 +68,11 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
                 (added.alternatives, added.together_with, bool(added.stays_by)),
             )
             groups.setdefault(group, []).append((image, added, need))
-    found = []
+    listed = []
     for (_, arch, *_), members in groups.items():
-        members.sort(key=lambda m: (arch_order(m[0].key.arch), m[0].key))
+        members.sort(key=lambda m: (architecture_order(m[0].key.arch), m[0].key))
         _, added, need = members[0]
-        found.append(
+        listed.append(
             Arrival(
                 name=added.package.nevra.name,
                 arch=str(arch),
@@ -82,13 +82,13 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
                 sizes=tuple(m[1].package.installed_size for m in members),
             )
         )
-    return tuple(sorted(found, key=lambda a: (-a.largest, a.name, a.arch)))
+    return tuple(sorted(listed, key=lambda a: (-a.largest, a.name, a.arch)))
 
 
 def entry_of(image: ImageResult, added: Added) -> Edge | None:
     """Return the first requirement of the shortest chain that was not there before."""
-    came = {other.package.nevra for other in image.added}
-    return next((edge for edge in _shown_chain(added) if edge.target in came), None)
+    nevras = {addition.package.nevra for addition in image.added}
+    return next((edge for edge in _shown_chain(added) if edge.target in nevras), None)
 
 
 def is_library(capability: str) -> bool:
@@ -130,13 +130,13 @@ def chains_graph(images: Iterable[ImageResult], most_nodes: int = 40) -> str:
     """
     graph = _Graph(most_nodes)
     for image in images:
-        came = {added.package.nevra for added in image.added}
+        nevras = {added.package.nevra for added in image.added}
         by_size = sorted(
             image.added, key=lambda a: (-(a.package.installed_size or 0), a.package.nevra)
         )
         for added in by_size:
             for chain in added.chains:
-                graph.add_chain(chain, came, image.key.arch, _lines_behind(added))
+                graph.add_chain(chain, nevras, image.key.arch, _lines_behind(added))
     return graph.source()
 
 
@@ -144,8 +144,12 @@ def _lines_behind(added: Added) -> tuple[SpecLine, ...]:
     """Return the spec lines that each alone bring a package in, or that made the build find it."""
     if added.spec is not None:
         return (added.spec, *added.alternatives)
-    found = added.generated
-    return (found.build_requires,) if found is not None and found.build_requires else ()
+    requirement = added.generated
+    return (
+        (requirement.build_requires,)
+        if requirement is not None and requirement.build_requires
+        else ()
+    )
 
 
 def label(text: str) -> str:
@@ -164,22 +168,22 @@ class _Graph:
         self._left_out: set[str] = set()
 
     def add_chain(
-        self, chain: tuple[Edge, ...], came: set[Nevra], arch: str, lines: tuple[SpecLine, ...]
+        self, chain: tuple[Edge, ...], added: set[Nevra], arch: str, lines: tuple[SpecLine, ...]
     ) -> None:
         if not chain:
             return
         on_chain = [chain[0].source, *(edge.target for edge in chain)]
         names = [short_name(nevra, arch) for nevra in on_chain]
-        wanted = {name for name in names if name not in self._nodes}
-        drawn = len(self._nodes) + len(self._lines.keys() | set(lines))
-        if drawn + len(wanted) > self._most:
+        new_names = {name for name in names if name not in self._nodes}
+        nodes = len(self._nodes) + len(self._lines.keys() | set(lines))
+        if nodes + len(new_names) > self._most:
             self._left_out.add(names[-1])
             return
         for nevra, name in zip(on_chain, names, strict=True):
-            self._nodes[name] = self._nodes.get(name, False) or nevra in came
+            self._nodes[name] = self._nodes.get(name, False) or nevra in added
         for edge, source, target in zip(chain, names, names[1:], strict=False):
             self._edges.setdefault((source, target), {})[edge.capability] = None
-        entry = next((n for v, n in zip(on_chain, names, strict=True) if v in came), None)
+        entry = next((n for v, n in zip(on_chain, names, strict=True) if v in added), None)
         if entry is not None:
             for line in lines:
                 self._lines.setdefault(line, {})[entry] = None
@@ -189,8 +193,8 @@ class _Graph:
             return ""
         ids = {name: f"n{number}" for number, name in enumerate(self._nodes, 1)}
         written = ["graph LR"]
-        for name, came in self._nodes.items():
-            written.append(f'  {ids[name]}["{label(name)}"]{":::added" if came else ""}')
+        for name, is_added in self._nodes.items():
+            written.append(f'  {ids[name]}["{label(name)}"]{":::added" if is_added else ""}')
         for (source, target), capabilities in self._edges.items():
             needs = list(capabilities)
             text = label(needs[0]) + (f" and {len(needs) - 1} more" if len(needs) > 1 else "")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bot.model.architecture import architecture_order
 from bot.model.result import CheckResult
 from bot.model.suggestion import LineAdvice, Suggestion
 from bot.report.blocks import Detail, Section, section, table
-from bot.report.grouping import arch_order
+from bot.report.grouping import place_of
 from bot.report.phrase import Phrase, code, joined, listing, plain, printable, to_markdown
 from bot.report.sizes import format_size, short_span
 from bot.report.template import Place, say, short_image
@@ -17,19 +18,19 @@ def offered(result: CheckResult) -> tuple[Suggestion, ...]:
     """Return the suggestions that a click may apply to the change, by their lines.
 
     Their lines are in the diff, their savings were measured by solving, and the built files have no
-    trace of the leaving packages. None while the check goes on, or where somebody must allow the
+    trace of the leaving packages. Empty while the check goes on, or where somebody must allow the
     change first.
     """
     if result.stage != "final" or result.verdict == "action_required":
         return ()
-    found = (
-        one
-        for one in (*result.suggestions, *result.spec_edits)
-        if one.safe
-        and one.diff_line is not None
-        and printable(one.replace_with) == one.replace_with
+    suggestions = (
+        suggestion
+        for suggestion in (*result.suggestions, *result.spec_edits)
+        if suggestion.safe
+        and suggestion.diff_line is not None
+        and printable(suggestion.replace_with) == suggestion.replace_with
     )
-    return tuple(sorted(found, key=lambda one: one.spec))
+    return tuple(sorted(suggestions, key=lambda suggestion: suggestion.spec))
 
 
 def suggestion_markdown(suggestion: Suggestion) -> str:
@@ -57,12 +58,11 @@ def other_lines(suggestions: Sequence[Suggestion]) -> Phrase:
 
 
 def _saving(suggestion: Suggestion) -> Phrase:
-    most = max(suggestion.saves, key=lambda one: one.installed_size or 0)
+    most = max(suggestion.saves, key=lambda saving: saving.installed_size or 0)
     by_place: dict[Place, list[int]] = {}
-    for one in suggestion.saves:
-        where = (one.key.workload, one.key.environment, one.key.repository)
-        by_place.setdefault(where, []).append(one.installed_size or 0)
-    place = (most.key.workload, most.key.environment, most.key.repository)
+    for saving in suggestion.saves:
+        by_place.setdefault(place_of(saving.key), []).append(saving.installed_size or 0)
+    place = place_of(most.key)
     return say.saves_in(
         size=short_span(sorted(by_place[place])),
         packages=most.packages,
@@ -85,30 +85,32 @@ def line_advice(result: CheckResult, detail: Detail) -> Section | None:
     The saving is that on the first architecture, of each of several images.
     """
     rows: dict[object, LineAdvice] = {}
-    for one in sorted(result.advice, key=lambda a: (arch_order(a.key.arch), a)):
-        rows.setdefault((one.kind, one.line, one.take), one)
-    ordered = sorted(rows.values(), key=lambda one: (-(one.saves or 0), one.line, one.kind))
-    cells = [(_place(one), _words(one), _saves(one)) for one in ordered]
+    for advice in sorted(result.advice, key=lambda a: (architecture_order(a.key.arch), a)):
+        rows.setdefault((advice.kind, advice.line, advice.take), advice)
+    ordered = sorted(
+        rows.values(), key=lambda advice: (-(advice.saves or 0), advice.line, advice.kind)
+    )
+    cells = [(_place(advice), _words(advice), _saves(advice)) for advice in ordered]
     return section("Advice on the lines", table(_HEAD, cells, (2,), detail.rows, "piece of advice"))
 
 
-def _place(one: LineAdvice) -> Phrase:
-    return code(f"{one.line.path}:{one.line.line}")
+def _place(advice: LineAdvice) -> Phrase:
+    return code(f"{advice.line.path}:{advice.line.line}")
 
 
-def _words(one: LineAdvice) -> Phrase:
-    names = _named(one.packages)
-    if one.kind == "weak-dependencies":
+def _words(advice: LineAdvice) -> Phrase:
+    names = _named(advice.packages)
+    if advice.kind == "weak-dependencies":
         return say.advice_weak(names=names)
-    if one.kind == "documentation":
+    if advice.kind == "documentation":
         return say.advice_documentation()
-    if one.kind == "caches":
+    if advice.kind == "caches":
         return say.advice_caches()
-    if one.kind == "package-manager":
+    if advice.kind == "package-manager":
         return say.advice_manager(names=names)
-    if one.kind == "empty-folder":
+    if advice.kind == "empty-folder":
         return say.advice_folder(names=names)
-    return say.advice_alternative(take=_named(one.take), names=names)
+    return say.advice_alternative(take=_named(advice.take), names=names)
 
 
 def _named(names: Iterable[str]) -> Phrase:
@@ -119,5 +121,5 @@ def _named(names: Iterable[str]) -> Phrase:
     return listing(shown)
 
 
-def _saves(one: LineAdvice) -> Phrase:
-    return plain(format_size(one.saves)) if one.saves is not None else ()
+def _saves(advice: LineAdvice) -> Phrase:
+    return plain(format_size(advice.saves)) if advice.saves is not None else ()

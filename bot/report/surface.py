@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bot.model.image import ImageKey
-from bot.model.result import ImageResult
 from bot.model.surface import Surface
 from bot.report.answers import image_text
 from bot.report.blocks import Block, Detail, Paragraph, truncated_listing
@@ -18,7 +17,7 @@ from bot.report.template import say
 _KINDS: tuple[tuple[str, Callable[[Surface], Sequence[str]]], ...] = (
     ("setuid file", lambda s: s.setuid),
     ("setgid file", lambda s: s.setgid),
-    ("file with capabilities", lambda s: [one.path for one in s.capabilities]),
+    ("file with capabilities", lambda s: [file.path for file in s.capabilities]),
     ("world-writable path", lambda s: s.world_writable),
     ("interpreter", lambda s: s.interpreters),
     ("package manager", lambda s: s.package_managers),
@@ -48,11 +47,14 @@ def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
 
     Images count if headers were read on both sides.
     """
-    images = [image for row in rows for image in row.images]
     moves: list[Phrase] = []
-    for sign, find in (("+", _gained), (MINUS, _lost)):
+    surfaces = [(i.base.surface, i.head.surface) for row in rows for i in row.images]
+    known = [(base, head) for base, head in surfaces if base is not None and head is not None]
+    for sign, pairs in (("+", known), (MINUS, [(head, base) for base, head in known])):
         for noun, items_of in _KINDS:
-            items = sorted({item for image in images for item in find(image, items_of)})
+            items = sorted(
+                {item for old, new in pairs for item in {*items_of(new)} - {*items_of(old)}}
+            )
             if items:
                 nouns = _NOUNS.get(noun, noun) if len(items) > 1 else noun
                 kind = nouns if noun in _NOUNS else plural(len(items), noun).partition(" ")[2]
@@ -64,7 +66,7 @@ def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
                         names=truncated_listing(names, min(_NAMES, detail.shown), noun),
                     )
                 )
-    fixes = max(map(_new_advisories, images), default=0)
+    fixes = max((_new_advisories(base, head) for base, head in known), default=0)
     if not moves and not fixes:
         return []
     had = say.surface_fixes(fixes=fixes) if fixes else ()
@@ -72,24 +74,9 @@ def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
     return [Paragraph(sentence)]
 
 
-def _gained(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> set[str]:
-    base, head = image.base.surface, image.head.surface
-    if base is None or head is None:
-        return set()
-    return set(items_of(head)) - set(items_of(base))
-
-
-def _lost(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> set[str]:
-    base, head = image.base.surface, image.head.surface
-    if base is None or head is None:
-        return set()
-    return set(items_of(base)) - set(items_of(head))
-
-
-def _new_advisories(image: ImageResult) -> int:
+def _new_advisories(base: Surface, head: Surface) -> int:
     """Return how many more advisories head has than base; 0 where one is not known."""
-    base, head = image.base.surface, image.head.surface
-    if base is None or head is None or base.advisories is None or head.advisories is None:
+    if base.advisories is None or head.advisories is None:
         return 0
     return max(0, head.advisories.total - base.advisories.total)
 
@@ -109,10 +96,10 @@ def _lines(
         yield _words(say.pinned_unknown(image=named))
     else:
         yield _words(say.pinned_fixes(image=named, fixes=len(unapplied)))
-        yield from (f"  {visible(one)}" for one in unapplied)
+        yield from (f"  {visible(advisory)}" for advisory in unapplied)
     if unfixed is not None:
         yield _words(say.pinned_unfixed(image=named, cves=len(unfixed)))
-        yield from (f"  {visible(one)}" for one in unfixed)
+        yield from (f"  {visible(cve)}" for cve in unfixed)
 
 
 def _words(phrase: Phrase) -> str:

@@ -74,10 +74,12 @@ def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False
     if place[0].startswith("@self"):
         alone = workload_name(place[0], emphasis=emphasis)
         return say.alone_on(workload=alone, environment=place[1])
-    alike = [other for other in others if other[0] == place[0]]
-    more = [name(place[n]) for n in (1, 2) if any(other[n] != place[n] for other in alike)]
+    alike = [similar for similar in others if similar[0] == place[0]]
+    differences = [
+        name(place[n]) for n in (1, 2) if any(similar[n] != place[n] for similar in alike)
+    ]
     return say.short_image(
-        workload=workload_name(place[0], emphasis=emphasis), others=listing(more)
+        workload=workload_name(place[0], emphasis=emphasis), others=listing(differences)
     )
 
 
@@ -231,8 +233,8 @@ def _slot(field: str, spec: str) -> Slot:
         noun = spec[1:].strip()
         return Slot(field, Kind((int,), lambda n: plain(_counted(n, noun)), 3), counts=True)
     if "|" in spec:
-        one, several = spec.split("|")
-        return Slot(field, Kind((int,), lambda n: plain(one if n == 1 else several), 3))
+        singular, several = spec.split("|")
+        return Slot(field, Kind((int,), lambda n: plain(singular if n == 1 else several), 3))
     if spec.startswith("link "):
         words = spec[5:]
         return Slot(field, Kind(_TEXT, lambda url: link(words, url), "https://minimize.example/1"))

@@ -34,12 +34,7 @@ _TONES: Mapping[Verdict, str] = {
     "neutral": "bold yellow",
     "action_required": "bold yellow",
 }
-_STYLES = {
-    "code": "cyan",
-    "strong": "bold",
-    "strong-code": "bold cyan",
-    "strong-figure": "bold",
-}
+_STYLES = {"code": "cyan", "strong": "bold", "strong-code": "bold cyan", "strong-figure": "bold"}
 # Graphs are for browsers; everything else fits a terminal.
 _DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
 
@@ -276,8 +271,8 @@ def print_repositories(answers: Sequence[RepositoryAnswer], console: Console) ->
 
 
 def _state(answer: RepositoryAnswer) -> str:
-    known = "an unknown number of packages"
-    count = known if answer.packages is None else plural(answer.packages, "package")
+    unknown = "an unknown number of packages"
+    count = unknown if answer.packages is None else plural(answer.packages, "package")
     state = say.repository_state(
         age=_age(answer.age), signature=_SIGNED[answer.signed], packages=count
     )

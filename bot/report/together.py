@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from string import ascii_uppercase
 
+from bot.model.architecture import architecture_order
 from bot.model.result import CheckResult, ImageResult, Side
 from bot.report.blocks import Bullets, Detail, Paragraph, Section, section, table, truncated_listing
-from bot.report.grouping import arch_order, architectures, image_on, place_of_image
+from bot.report.grouping import architectures, image_on, place_of_image
 from bot.report.phrase import Phrase, code, joined, plain
 from bot.report.sizes import MINUS, format_count_delta, format_delta
 from bot.report.template import Place, say
 
 _NAMES = 6  # number of packages that are named
 _SAME = plain("no change")
-_STATUS = {
-    "ok": "can be installed",
-    "unsolvable": "cannot be installed",
-    "absent": "is not there",
-}
+_STATUS = {"ok": "can be installed", "unsolvable": "cannot be installed", "absent": "is not there"}
 
 
 def together(result: CheckResult, detail: Detail) -> Section | None:
@@ -48,7 +45,9 @@ def _rows(result: CheckResult, detail: Detail) -> list[tuple[Phrase, ...]]:
     """Return a row for each affected image on the architectures with equal figures."""
     groups: dict[tuple[Place, tuple[Phrase, ...]], list[str]] = {}
     checked: dict[Place, list[str]] = {}
-    for image in sorted(result.images, key=lambda i: (place_of_image(i), arch_order(i.key.arch))):
+    for image in sorted(
+        result.images, key=lambda i: (place_of_image(i), architecture_order(i.key.arch))
+    ):
         place = place_of_image(image)
         checked.setdefault(place, []).append(image.key.arch)
         sides = (*((image.alone,) if image.alone else ()), *image.alone_with, image.head)
@@ -75,15 +74,15 @@ def _effect(base: Side, side: Side) -> Phrase:
 
 def _only_together(image: ImageResult, detail: Detail) -> Phrase:
     """Return `+perl`: the packages that come or leave only with all changes."""
-    found = image.only_together
-    if found is None:
+    changes = image.only_together
+    if changes is None:
         return ()
     most = min(_NAMES, detail.shown)
     parts = [
         joined(
             [plain(sign), truncated_listing([code(n.name) for n in nevras], most, "package")], ""
         )
-        for sign, nevras in (("+", found.added), (MINUS, found.removed))
+        for sign, nevras in (("+", changes.added), (MINUS, changes.removed))
         if nevras
     ]
     return joined(parts, "; ")

@@ -189,13 +189,7 @@ def some_workloads(pool, count: int, seed: int) -> list[dict]:
 def test_centos_stream_9_as_with_dnf(centos, dnf_answers, names):
     pool = centos(*names)
     workloads = some_workloads(pool, 100 + 50 * len(names), seed=len(names))
-    groups = (
-        "core",
-        "base",
-        "standard",
-        "network-server",
-        "headless-management",
-    )
+    groups = ("core", "base", "standard", "network-server", "headless-management")
     workloads += [{"groups": [g]} for g in groups]
     workloads += [{"requests": ["bash"], "groups": ["core"], "weak": True}]
     repositories = [{"id": n, "baseurl": url(n)} for n in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure.overlay_pool import KEPT_LAYERS
+from bot.closure.overlay_pool import MOST_LAYERS
 from bot.model.image import PlaceholderPackage
 from bot.model.nevra import parse_nevra
 
@@ -128,10 +128,7 @@ def test_two_sources_at_once(pool, h):
         h.package("app-0:3-1.x86_64", "app", requires=["helper = 7"]),
         sources=["app", "helper"],
     )
-    assert h.names(pool.solve(h.request("app"), overlay)) == [
-        "app-3-1.x86_64",
-        "helper-7-1.noarch",
-    ]
+    assert h.names(pool.solve(h.request("app"), overlay)) == ["app-3-1.x86_64", "helper-7-1.noarch"]
 
 
 def test_an_overlay_is_above_excludes_and_priorities(tiny, h):
@@ -276,7 +273,7 @@ def test_numbers_of_layers_stay_while_somebody_relies_on_them(pool, h):
     def numbers_after_many() -> list[tuple[int, ...]]:
         with pool.solved(planned) as image:
             before = image.solution.installed
-        for number in range(KEPT_LAYERS + 2):
+        for number in range(MOST_LAYERS + 2):
             pool.solve(h.request("user"), app(h, f"0:{number + 3}-1"))
         with pool.solved(planned) as image:
             return [before, image.solution.installed]

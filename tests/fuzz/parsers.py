@@ -388,7 +388,9 @@ def parsers() -> tuple[Parser, ...]:
         ),
         Parser(
             "repofile",
-            lambda content: read_repofile(content.decode(errors="replace"), "/x.repo", RepoSelection()),
+            lambda content: read_repofile(
+                content.decode(errors="replace"), "/x.repo", RepoSelection()
+            ),
             (RepofileError,),
             (REPOFILE,),
             strangers=False,

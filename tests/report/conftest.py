@@ -65,10 +65,7 @@ def perl(arch: str) -> tuple[Added, ...]:
             edge("perl-interpreter", "libperl.so.5.36()(64bit)", "perl-libs", arch),
         ),
         "perl-modules": (first, edge("perl-interpreter", "perl(strict)", "perl-modules", arch)),
-        "gdbm-libs": (
-            first,
-            edge("perl-interpreter", "libgdbm.so.6()(64bit)", "gdbm-libs", arch),
-        ),
+        "gdbm-libs": (first, edge("perl-interpreter", "libgdbm.so.6()(64bit)", "gdbm-libs", arch)),
         "libdb": (first, edge("perl-interpreter", "libdb-5.3.so()(64bit)", "libdb", arch)),
     }
     bytes_ = {

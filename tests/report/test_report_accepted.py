@@ -5,12 +5,7 @@ from dataclasses import replace
 from bot.check.verdict import not_allowed
 from bot.model.result import Acceptance
 from bot.model.result_json import check_from_json, check_to_json
-from bot.report.render import (
-    comment_needed,
-    render_comment,
-    render_nothing_any_more,
-    status_line,
-)
+from bot.report.render import comment_needed, render_comment, render_nothing_any_more, status_line
 from tests.report.conftest import HEAD, broken_objective, image, perl, result
 
 BROKEN = broken_objective("small", "installed_size", 50, 91_000_000, 60_000_000)

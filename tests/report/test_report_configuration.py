@@ -33,11 +33,7 @@ LOOSER = ConfigurationChange(
     fewer=(key("s390x", "nginx"),),
     verdict="failure",
     images=(
-        JudgedImage(
-            key("x86_64"),
-            True,
-            (broken_objective("small", "packages", 20, 41, 40),),
-        ),
+        JudgedImage(key("x86_64"), True, (broken_objective("small", "packages", 20, 41, 40),)),
     ),
     notes=("dist applies once merged; this check uses the base's.",),
 )

@@ -116,9 +116,7 @@ EFFECT = st.builds(
 # Few different effects over many images, as one change makes them.
 REPORTS = st.lists(EFFECT, min_size=1, max_size=3).flatmap(
     lambda kinds: st.dictionaries(
-        st.tuples(PLACES, st.sampled_from(ARCHITECTURES)),
-        st.sampled_from(kinds),
-        max_size=10,
+        st.tuples(PLACES, st.sampled_from(ARCHITECTURES)), st.sampled_from(kinds), max_size=10
     ).map(
         lambda chosen: report(
             *(image((*place, arch), **effect) for (place, arch), effect in chosen.items())

@@ -122,10 +122,7 @@ def hostile(text):
         ),
     )
     broken = replace(
-        image,
-        key=replace(key, arch="s390x"),
-        head=Side("unsolvable", (text, text)),
-        added=(),
+        image, key=replace(key, arch="s390x"), head=Side("unsolvable", (text, text)), added=()
     )
     # A commit id is linked on purpose.
     commit = f"{text} x" if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", text) else text

@@ -299,12 +299,7 @@ def test_a_configuration_report_has_the_fields_of_the_contract():
         "documents": 2,
         "errors": [{"file": "a.yaml", "line": 3, "field": "data.name", "message": "is missing"}],
         "unused": [
-            {
-                "file": "v.yaml",
-                "line": 1,
-                "field": "document",
-                "message": "views need a buildroot",
-            }
+            {"file": "v.yaml", "line": 1, "field": "document", "message": "views need a buildroot"}
         ],
     }
 

@@ -14,9 +14,7 @@ def with_surfaces(base: Surface | None, head: Surface | None) -> CheckResult:
     result = rebuilt()
     images = tuple(
         replace(
-            image,
-            base=replace(image.base, surface=base),
-            head=replace(image.head, surface=head),
+            image, base=replace(image.base, surface=base), head=replace(image.head, surface=head)
         )
         for image in result.images
     )
