@@ -18,13 +18,7 @@ from bot.distro.cache import Cache
 from bot.distro.failover import FetchError, RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.spec import SpecSource
-from bot.spec.tree import (
-    Listed,
-    SourcesError,
-    checked_name,
-    read_lists,
-    source_directory,
-)
+from bot.spec.tree import LookasideFile, SourcesError, checked_name, read_lists, source_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ class SourceStore:
         return self._cache.directory("source-urls") / name
 
     def _listed(
-        self, source: WantedSource, entry: Listed, package: str, lookaside: str | None
+        self, source: WantedSource, entry: LookasideFile, package: str, lookaside: str | None
     ) -> FetchedSource:
         place = self._place(entry.algorithm, entry.checksum)
         check = f"{entry.algorithm} {entry.checksum}, as listed"
@@ -192,7 +186,7 @@ def download_source(url: str, target: Path, limit: int, *, public_only: bool) ->
 
 
 def _urls(
-    source: WantedSource, entry: Listed, package: str, lookaside: str | None
+    source: WantedSource, entry: LookasideFile, package: str, lookaside: str | None
 ) -> Iterator[str]:
     if lookaside is not None:
         yield lookaside_url(lookaside, package, entry)
@@ -200,7 +194,7 @@ def _urls(
         yield source.url
 
 
-def _check(path: Path, entry: Listed, url: str) -> None:
+def _check(path: Path, entry: LookasideFile, url: str) -> None:
     checksum = _digest(path, entry.algorithm)
     if checksum != entry.checksum:
         raise SourcesError(
@@ -257,7 +251,7 @@ class WantedSource:
     tag: str
     name: str
     local: Path | None = None
-    listed: Listed | None = None
+    listed: LookasideFile | None = None
     url: str | None = None
 
 
@@ -266,7 +260,7 @@ def wanted_sources(
 ) -> tuple[WantedSource, ...]:
     """Return the places of a spec's sources. SourcesError for one without a place."""
     directory = source_directory(checkout, spec_path)
-    lists: dict[str, Listed] = {}
+    lists: dict[str, LookasideFile] = {}
     for place in {directory: None, (checkout / spec_path).parent: None, checkout: None}:
         lists = {**read_lists(place), **lists}
     places: dict[str, WantedSource] = {}
@@ -304,7 +298,7 @@ def inside(checkout: Path, path: Path) -> Path | None:
     return real if real.is_file() else None
 
 
-def lookaside_url(template: str, package: str, entry: Listed) -> str:
+def lookaside_url(template: str, package: str, entry: LookasideFile) -> str:
     """Return the URL of a lookaside file; SourcesError for a template with other fields."""
     values = {
         "name": quote(package, safe=""),

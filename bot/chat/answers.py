@@ -79,63 +79,63 @@ def _answer(phrase: Phrase, *blocks: Block) -> ChatAnswer:
     return ChatAnswer((*blocks, Paragraph(phrase)))
 
 
-def found_answer(found: ChatFinding) -> ChatAnswer:
+def found_answer(finding: ChatFinding) -> ChatAnswer:
     """Return the answer to a question, with the workloads and images that were not answered for."""
-    if not found.result.images:
-        return _answer(_no_images(found))
-    wanted = tuple(dict.fromkeys(wanted_workloads(found.question)))
-    unknown = [w for w in wanted if w not in found.workloads]
+    if not finding.result.images:
+        return _answer(_no_images(finding))
+    named = tuple(dict.fromkeys(wanted_workloads(finding.question)))
+    unknown = [w for w in named if w not in finding.workloads]
     lead = []
     if unknown:
         lead = [Paragraph(say.no_images_of(
-            count=len(unknown), unknown=_listing(unknown), workloads=_listing(found.workloads)
+            count=len(unknown), unknown=_listing(unknown), workloads=_listing(finding.workloads)
         ))]  # fmt: skip
-    if unknown and len(unknown) == len(wanted):
+    if unknown and len(unknown) == len(named):
         return ChatAnswer(tuple(lead))
-    if found.question.name == "why":
-        items = _why_items(found)
-    elif found.question.name == "what-if":
-        items = _what_if_items(found)
-    elif found.question.name == "advise":
-        items = _advice_items(found)
-    elif found.question.name == "objectives":
-        return _objectives(found)
+    if finding.question.name == "why":
+        items = _why_items(finding)
+    elif finding.question.name == "what-if":
+        items = _what_if_items(finding)
+    elif finding.question.name == "advise":
+        items = _advice_items(finding)
+    elif finding.question.name == "objectives":
+        return _objectives(finding)
     else:
-        raise AssertionError(f"no answer is written for the question {found.question.name}")
-    if found.unsolvable:
-        items.append(say.cannot_be_installed(images=_images(found.unsolvable, found)))
-    if found.left_out:
-        items.append(say.left_out(images=found.left_out))
-    if found.near:
-        items.append(say.did_you_mean(names=joined(map(code, found.near), ", ", " or ")))
-    keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
-    keys += [advice.key for advice in found.advices]
-    return _answer(_evidence(found, keys), *lead, Bullets(tuple(items)))
+        raise AssertionError(f"no answer is written for the question {finding.question.name}")
+    if finding.unsolvable:
+        items.append(say.cannot_be_installed(images=_images(finding.unsolvable, finding)))
+    if finding.left_out:
+        items.append(say.left_out(images=finding.left_out))
+    if finding.near:
+        items.append(say.did_you_mean(names=joined(map(code, finding.near), ", ", " or ")))
+    keys = [*(why.key for why in finding.whys), *(answer.key for answer in finding.what_ifs)]
+    keys += [advice.key for advice in finding.advices]
+    return _answer(_evidence(finding, keys), *lead, Bullets(tuple(items)))
 
 
-def _no_images(found: ChatFinding) -> Phrase:
+def _no_images(finding: ChatFinding) -> Phrase:
     """Return the reason why a check has no images: none is affected, or it was not evaluated."""
-    if not found.result.problems:
+    if not finding.result.problems:
         return say.no_images()
-    at_fault = found.result.verdict == "failure"
+    at_fault = finding.result.verdict == "failure"
     not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
-    return not_evaluated(problem=found.result.problems[0].rstrip("."))
+    return not_evaluated(problem=finding.result.problems[0].rstrip("."))
 
 
 def _listing(names: Iterable[str]) -> Phrase:
     return listing(map(code, names))
 
 
-def _why_items(found: ChatFinding) -> list[Phrase]:
-    with_package = [why for why in found.whys if why.nevra is not None]
+def _why_items(finding: ChatFinding) -> list[Phrase]:
+    with_package = [why for why in finding.whys if why.nevra is not None]
     items = [
-        say.about(images=_images([why.key for why in group], found), finding=phrase)
+        say.about(images=_images([why.key for why in group], finding), finding=phrase)
         for phrase, group in _grouped(with_package, _why)
     ]
-    absent = [why.key for why in found.whys if why.nevra is None]
+    absent = [why.key for why in finding.whys if why.nevra is None]
     if absent:
-        package = found.question.one("PACKAGE") or ""
-        items.append(say.not_in(package=package, images=_images(absent, found)))
+        package = finding.question.one("PACKAGE") or ""
+        items.append(say.not_in(package=package, images=_images(absent, finding)))
     return items
 
 
@@ -165,24 +165,24 @@ def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
     return joined(steps, " \N{RIGHTWARDS ARROW} ")
 
 
-def _what_if_items(found: ChatFinding) -> list[Phrase]:
+def _what_if_items(finding: ChatFinding) -> list[Phrase]:
     items = []
-    for phrase, group in _grouped(found.what_ifs, _what_if):
-        finding = phrase
+    for phrase, group in _grouped(finding.what_ifs, _what_if):
+        result = phrase
         if any(answer.removed or answer.added for answer in group):
-            finding = _saved(phrase, [answer.saved for answer in group])
-        images = _images([answer.key for answer in group], found)
-        items.append(say.about(images=images, finding=finding))
+            result = _saved(phrase, [answer.saved for answer in group])
+        images = _images([answer.key for answer in group], finding)
+        items.append(say.about(images=images, finding=result))
     return items
 
 
-def _advice_items(found: ChatFinding) -> list[Phrase]:
+def _advice_items(finding: ChatFinding) -> list[Phrase]:
     places: dict[tuple[str, str, str], list[ImageAdvice]] = {}
-    for advice in found.advices:
+    for advice in finding.advices:
         places.setdefault(place_of(advice.key), []).append(advice)
     return [
-        say.about(images=_images([a.key for a in same], found), finding=advice_of(same))
-        for same in places.values()
+        say.about(images=_images([a.key for a in group], finding), finding=advice_of(group))
+        for group in places.values()
     ]
 
 
@@ -214,12 +214,12 @@ def _names(packages: Sequence[Package], arch: str) -> Phrase:
     return say.names(names=_listing(shown), others=len(packages) - _MOST_NAMES)
 
 
-def _objectives(found: ChatFinding) -> ChatAnswer:
-    blocks = limits_table(found.result, Detail(rows=_MOST_ROWS * 2))
+def _objectives(finding: ChatFinding) -> ChatAnswer:
+    blocks = limits_table(finding.result, Detail(rows=_MOST_ROWS * 2))
     if not blocks:
         return _answer(say.no_objective())
-    keys = [image.key for image in found.result.images]
-    return _answer(_evidence(found, keys), *blocks)
+    keys = [image.key for image in finding.result.images]
+    return _answer(_evidence(finding, keys), *blocks)
 
 
 def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
@@ -230,10 +230,10 @@ def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple
     return list(groups.items())
 
 
-def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
+def _images(keys: Sequence[ImageKey], finding: ChatFinding) -> Phrase:
     """Return images as `nginx on minimal, demo (all four)`; at most _MOST_NAMES of them."""
     checked: dict[tuple[str, str, str], set[str]] = {}
-    for image in found.result.images:
+    for image in finding.result.images:
         checked.setdefault(place_of(image.key), set()).add(image.key.arch)
     places: dict[tuple[str, str, str], list[str]] = {}
     for key in keys:
@@ -245,19 +245,19 @@ def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
     return say.images(images=joined(phrases, "; "), others=len(places) - _MOST_NAMES)
 
 
-def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
+def _evidence(finding: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
     """Return the commit, and for which architectures its packages are built or predicted."""
-    wanted = set(keys) or {image.key for image in found.result.images}
+    shown = set(keys) or {image.key for image in finding.result.images}
     arches: dict[bool, set[str]] = {}
-    for image in found.result.images:
-        if image.key in wanted:
+    for image in finding.result.images:
+        if image.key in shown:
             arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
     built, predicted = (
         ", ".join(sorted(arches.get(is_predicted, ()), key=architecture_order))
         for is_predicted in (False, True)
     )
-    head = found.result.head
-    if all(i.evidence == "requested" for i in found.result.images if i.key in wanted):
+    head = finding.result.head
+    if all(i.evidence == "requested" for i in finding.result.images if i.key in shown):
         return say.as_requested(head=head)
     if built and predicted:
         return say.as_built_and_predicted(head=head, built=built, predicted=predicted)
@@ -270,25 +270,25 @@ def advice_of(advices: Sequence[ImageAdvice]) -> Phrase:
     Swaps with packages of another source are left out, and so are results that need them: in a pull
     request only the same purpose counts.
     """
-    found = [a for a in advices if a.now is not None and a.smallest is not None]
-    now = size_span(a.now.installed_size for a in found if a.now is not None)
-    smallest = [a.smallest for a in found if a.smallest is not None]
+    installable = [a for a in advices if a.now is not None and a.smallest is not None]
+    now = size_span(a.now.installed_size for a in installable if a.now is not None)
+    smallest = [a.smallest for a in installable if a.smallest is not None]
     parts = [_smallest(now, smallest)]
-    for plans in zip(*(a.plans for a in found), strict=True):
+    for plans in zip(*(a.plans for a in installable), strict=True):
         parts.append(_plan(plans))
     evidence = _evidence_of(found[0].plans) if found else ()
     return sentences(*parts, evidence, programs_phrase(found))
 
 
 def _smallest(now: str, smallest: Sequence[Smallest]) -> Phrase:
-    swaps = [swap for one in smallest for swap in one.instead]
-    names = tuple(dict.fromkeys(name for one in smallest for name in one.request))
+    swaps = [swap for image in smallest for swap in image.instead]
+    names = tuple(dict.fromkeys(name for image in smallest for name in image.request))
     unproved = "" if all(one.proved for one in smallest) else _bound(smallest)
     if any(swap.class_ == "other" for swap in swaps):
         return say.today(size=now)
     if not names:
         return say.no_smaller(size=now, bound=unproved)
-    size = size_span(one.installed_size for one in smallest)
+    size = size_span(image.installed_size for image in smallest)
     return say.smallest(now=now, size=size, names=listing(map(code, names)), bound=unproved)
 
 
@@ -304,8 +304,8 @@ def _plan(plans: Sequence[Plan]) -> Phrase:
     )
 
 
-def _bound(found: Sequence[Smallest] | Sequence[Plan]) -> str:
-    return size_span(one.bound for one in found)
+def _bound(answers: Sequence[Smallest] | Sequence[Plan]) -> str:
+    return size_span(answer.bound for answer in answers)
 
 
 def _evidence_of(plans: Sequence[Plan]) -> Phrase:

@@ -144,8 +144,8 @@ class Question:
 
     def one(self, name: str) -> str | None:
         """Return the value of the argument or option `name`, or None."""
-        found = self.values.get(name, ())
-        return found[0] if found else None
+        values = self.values.get(name, ())
+        return values[0] if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +266,12 @@ def _take_options(
     command: Command, words: list[str], values: dict[str, tuple[str, ...]]
 ) -> list[str]:
     """Move options to `values`; return the words that are left."""
-    left: list[str] = []
+    operands: list[str] = []
     options = {option.flag: option for option in command.options}
     remaining = iter(words)
     for word in remaining:
         if word[0] not in _DASHES:
-            left.append(_unquoted(word))
+            operands.append(_unquoted(word))
             continue
         flag, equals, value = word.partition("=")
         flag = "--" + flag.lstrip(_DASHES)
@@ -287,7 +287,7 @@ def _take_options(
         if option.choices and value not in option.choices:
             raise _UnclearError(_no_choice(option, value))
         values[flag] = (*values.get(flag, ()), value)
-    return left
+    return operands
 
 
 def _no_choice(option: Option, value: str) -> Phrase:
@@ -318,19 +318,19 @@ def _take(
             raise _UnclearError(say.no_word(word=argument.keyword))
         words = words[1:]
     if argument.takes == "words":
-        keywords = {one.keyword for one in later if one.keyword}
+        keywords = {argument_.keyword for argument_ in later if argument_.keyword}
         end = next((n for n, word in enumerate(words) if word.lower() in keywords), len(words))
-        taken, words = words[:end], words[end:]
+        words_of, words = words[:end], words[end:]
     elif argument.takes == "rest":
         end = _end_of_rest(words, later)
-        taken, words = words[:end], words[end:]
+        words_of, words = words[:end], words[end:]
         # A reason stays as written; a capability loses its quotes.
-        text = " ".join(taken)
-        taken = [_unquoted(text) if later else text] if taken else []
+        text = " ".join(words_of)
+        words_of = [_unquoted(text) if later else text] if words_of else []
     else:
-        taken, words = [_unquoted(word) for word in words[:1]], words[1:]
-    if taken:
-        values[argument.name] = tuple(taken)
+        words_of, words = [_unquoted(word) for word in words[:1]], words[1:]
+    if words_of:
+        values[argument.name] = tuple(words_of)
     elif not argument.optional or argument.keyword:
         raise _UnclearError(say.no_argument(argument=argument.name))
     return words

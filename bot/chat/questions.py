@@ -60,7 +60,7 @@ def find_answer(question: Question, checked: Prediction) -> ChatFinding:
 
     The images are those that the change could affect, as its head has them.
     """
-    workloads = tuple(sorted({found.result.key.workload for found in checked.images}))
+    workloads = tuple(sorted({image.result.key.workload for image in checked.images}))
     finding = ChatFinding(question, checked.result, workloads=workloads)
     if question.name == "why":
         return _find_why(finding, checked)
@@ -77,11 +77,11 @@ def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
 
     def answer_for(image: _Image) -> Why:
         closure = image.pool.solve(image.request, image.overlay)
-        names.update(found.nevra.name for found in closure.packages)
+        names.update(package.nevra.name for package in closure.packages)
         return why(image.pool, image.request, closure, package, image.overlay)
 
     whys, unsolvable, left_out = _each(finding.question, checked, answer_for)
-    near = () if any(one.nevra for one in whys) else near_names(package, names)
+    near = () if any(answer.nevra for answer in whys) else near_names(package, names)
     return replace(finding, whys=whys, unsolvable=unsolvable, left_out=left_out, near=near)
 
 
@@ -96,12 +96,12 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
         if answer.problems:
             closure = image.pool.solve(image.request, image.overlay)
             required.update(e.capability for e in closure.edges if e.kind == "requires")
-            holders.update(found.nevra.name for found in closure.packages)
+            holders.update(package.nevra.name for package in closure.packages)
         return answer
 
     what_ifs, unsolvable, left_out = _each(question, checked, answer_for)
     near: tuple[str, ...] = ()
-    if all(one.problems for one in what_ifs):
+    if all(answer.problems for answer in what_ifs):
         strange = holder is not None and holder not in holders
         near = near_names(holder or "", holders) if strange else near_names(capability, required)
     return replace(finding, what_ifs=what_ifs, unsolvable=unsolvable, left_out=left_out, near=near)
@@ -138,21 +138,21 @@ def _each(
     question: Question, checked: Prediction, answer_for: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
     """Return one answer for each image that can be installed; the keys of the others."""
-    wanted = wanted_workloads(question)
+    workloads = wanted_workloads(question)
     answers: list[T] = []
     unsolvable: list[ImageKey] = []
     left_out = 0
     targets = {target.document.id: target for target in checked.targets}
-    for found in checked.images:
-        key = found.result.key
-        if wanted and key.workload not in wanted:
+    for image in checked.images:
+        key = image.result.key
+        if workloads and key.workload not in workloads:
             continue
-        if found.pair.head.status != "ok":
+        if image.pair.head.status != "ok":
             unsolvable.append(key)
         elif len(answers) == MOST_IMAGES:
             left_out += 1
         else:
             target = targets[key.repository]
             overlay = target.sides[key.arch].head
-            answers.append(answer_for(_Image(found.request, target.pools[key.arch], overlay)))
+            answers.append(answer_for(_Image(image.request, target.pools[key.arch], overlay)))
     return tuple(answers), tuple(unsolvable), left_out

@@ -374,6 +374,6 @@ def _with_flags(package: Package, headers: Headers) -> Package | None:
     if flags is None:
         return None
     dependencies = tuple(
-        replace(d, generated=flags.made(d.kind, d.capability)) for d in package.dependencies
+        replace(d, generated=flags.has(d.kind, d.capability)) for d in package.dependencies
     )
     return replace(package, dependencies=dependencies)

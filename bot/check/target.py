@@ -179,7 +179,7 @@ def _evaluated(
 
     with distribution_rpm(document, loaded, opened, pools.cache) as rpm:
         setting = setting_of(
-            document, loaded, pools.cache, dist=file.dist, more=file.definitions, rpm=rpm
+            document, loaded, pools.cache, dist=file.dist, extra=file.definitions, rpm=rpm
         )
 
         def evaluate(side: Side, path: str) -> Evaluated:

@@ -109,12 +109,12 @@ class Change:
 
         Headers show only scriptlets and links, which is not enough for `supported`.
         """
-        found = self.evidence
-        if found.use or found.integrity is False or found.runs is False or found.metadata_use:
+        evidence = self.evidence
+        if evidence.use or evidence.integrity is False or evidence.runs is False or evidence.metadata_use:
             return "contradicted"
         if self.written is False and self.kind != "split":
             return "contradicted"
-        nothing = found.use == () and found.looked_into == "files"
+        nothing = evidence.use == () and evidence.looked_into == "files"
         return "supported" if nothing and self.written is not None else "possible"
 
 

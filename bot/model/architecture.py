@@ -128,10 +128,10 @@ def native_arches(arch: str) -> tuple[str, ...]:
     These are `arch` and those that replace it: i586 on i686, but not i686 on x86_64, where such a
     package is installed beside the image's own.
     """
-    found = [arch]
-    while found[-1] in _NEXT and _width(_NEXT[found[-1]]) == _width(arch):
-        found.append(_NEXT[found[-1]])
-    return (*found, "noarch")
+    arches = [arch]
+    while arches[-1] in _NEXT and _width(_NEXT[arches[-1]]) == _width(arch):
+        arches.append(_NEXT[arches[-1]])
+    return (*arches, "noarch")
 
 
 def architecture_order(arch: str) -> tuple[int, str]:
@@ -140,10 +140,10 @@ def architecture_order(arch: str) -> tuple[int, str]:
     return len(DEFAULT_ARCHITECTURES) if rank is None else rank, arch
 
 
-def all_architectures(these: Collection[str], of: Collection[str]) -> str:
+def all_architectures(arches: Collection[str], of: Collection[str]) -> str:
     """Return `all four`, if `these` are all architectures and too many to be listed, else ""."""
-    number = len(set(these))
-    if number < _LISTED or set(these) != set(of):
+    number = len(set(arches))
+    if number < _LISTED or set(arches) != set(of):
         return ""
     return f"all {_NUMBERS[number]}" if number < len(_NUMBERS) else "all"
 

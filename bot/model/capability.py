@@ -82,7 +82,7 @@ def leaves(tree: Node) -> Iterator[str]:
         if isinstance(node, str):
             yield node
         else:
-            todo += [each for each in (node.otherwise, node.right, node.left) if each is not None]
+            todo += [part for part in (node.otherwise, node.right, node.left) if part is not None]
 
 
 def parse_rich(capability: str) -> Node | None:
@@ -105,22 +105,22 @@ def parse_rich(capability: str) -> Node | None:
 
 def capabilities_in(text: str) -> list[str]:
     """Return the capabilities in the value of a dependency tag, in rpm's notation."""
-    found: list[str] = []
+    capabilities: list[str] = []
     position = 0
     while (match := _WORD.search(text, position)) is not None:
         if is_rich(match.group()):
             end = _closing(text, match.start())
-            found.append(" ".join(text[match.start() : end].split()))
+            capabilities.append(" ".join(text[match.start() : end].split()))
             position = end
             continue
         position = match.end()
         version = _VERSION.match(text, position)
         if version is None or version[1] not in RELATIONS:
-            found.append(match.group())
+            capabilities.append(match.group())
             continue
-        found.append(f"{match.group()} {RELATIONS[version[1]]} {version[2]}")
+        capabilities.append(f"{match.group()} {RELATIONS[version[1]]} {version[2]}")
         position = version.end()
-    return found
+    return capabilities
 
 
 def _closing(text: str, start: int) -> int:

@@ -109,13 +109,16 @@ _MOST_NAMED = 50
 
 def named_opportunities(*texts: str) -> tuple[str, ...]:
     """Return the ids of the opportunities in texts: `Opportunity: ID`, or the page's URL."""
-    found = (match[1].lower() for text in texts for match in _NAMED.finditer(text))
-    return tuple(dict.fromkeys(found))[:_MOST_NAMED]
+    ids = (match[1].lower() for text in texts for match in _NAMED.finditer(text))
+    return tuple(dict.fromkeys(ids))[:_MOST_NAMED]
 
 
-def makes_edit(one: Opportunity, edits: Iterable[MadeEdit]) -> bool:
+def makes_edit(opportunity: Opportunity, edits: Iterable[MadeEdit]) -> bool:
     """Return whether a change with these edits makes the edit of an opportunity."""
-    return any(made.repository == one.repository and made.makes(one.change) for made in edits)
+    return any(
+        edit.repository == opportunity.repository and edit.makes(opportunity.change)
+        for edit in edits
+    )
 
 
 def edit_name(package: str, capability: str) -> str:

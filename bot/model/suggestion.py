@@ -56,13 +56,13 @@ class Suggestion:
     @property
     def safe(self) -> bool:
         """Return whether evidence is for it and none against it: files were read."""
-        found = self.evidence
+        evidence = self.evidence
         return (
-            found is not None
-            and found.use == ()
-            and found.looked_into == "files"
-            and found.integrity is not False
-            and found.runs is not False
+            evidence is not None
+            and evidence.use == ()
+            and evidence.looked_into == "files"
+            and evidence.integrity is not False
+            and evidence.runs is not False
         )
 
     @property

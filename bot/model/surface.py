@@ -73,9 +73,9 @@ class Surface:
     def items(self, kind: str) -> tuple[str, ...] | None:
         """Return the paths or names of one of `KINDS`; None where they are not known."""
         if kind == "capabilities":
-            return tuple(one.path for one in self.capabilities)
-        found: tuple[str, ...] | None = getattr(self, kind)
-        return found
+            return tuple(file.path for file in self.capabilities)
+        paths: tuple[str, ...] | None = getattr(self, kind)
+        return paths
 
 
 # The kinds of surface that an objective can limit: their nouns, singular and plural.

@@ -21,11 +21,7 @@ from bot.model.spec import SpecEvaluation, SpecPackage
 # Placeholders for an architecture's own name and its library folder.
 _ARCH, _LIB = "\x00", "\x01"
 # An architecture's names in Go, Debian and GNU triplets, other than rpm's two names.
-_NAMES = {
-    "x86_64": ("amd64",),
-    "aarch64": ("arm64",),
-    "ppc64le": ("powerpc64le", "ppc64el"),
-}
+_NAMES = {"x86_64": ("amd64",), "aarch64": ("arm64",), "ppc64le": ("powerpc64le", "ppc64el")}
 _WORDS = re.compile(r"[\s\"'`\\]+")
 _LABEL = re.compile(r"\(?([^()\s][^()]*)\)(.*)")
 _JOINT = re.compile(r"&&|\|\||;\s*then\b")
@@ -46,8 +42,8 @@ class _Fact:
 class _Difference:
     """The statements that a change adds and removes, as multisets."""
 
-    came: Counter[_Fact]
-    gone: Counter[_Fact]
+    added: Counter[_Fact]
+    removed: Counter[_Fact]
 
 
 def unlike(
@@ -63,14 +59,14 @@ def unlike(
         if here and there and here.excluded != there.excluded:
             return (f"it is not built on {here.arch if here.excluded else there.arch}",)
     first, second = _difference(*native), _difference(*other)
-    found: list[str] = []
-    for verb, one, two in (
-        ("", first.came, second.came),
-        ("removed ", first.gone, second.gone),
+    sentences: list[str] = []
+    for verb, of_first, of_second in (
+        ("", first.added, second.added),
+        ("removed ", first.removed, second.removed),
     ):
-        for arch, facts in zip(arches, (one - two, two - one), strict=True):
-            found += [_sentence(fact, verb, arch) for fact in sorted(facts, key=_order)]
-    unique = list(dict.fromkeys(found))
+        for arch, facts in zip(arches, (of_first - of_second, of_second - of_first), strict=True):
+            sentences += [_sentence(fact, verb, arch) for fact in sorted(facts, key=_order)]
+    unique = list(dict.fromkeys(sentences))
     if len(unique) > _MOST_REASONS:
         return (*unique[:_MOST_REASONS], f"{len(unique) - _MOST_REASONS} more")
     return tuple(unique)
@@ -152,8 +148,8 @@ def _facts(side: SpecEvaluation | None) -> Iterator[_Fact]:
 
 
 def _lines(side: SpecEvaluation) -> Iterator[tuple[str, str]]:
-    for each in side.build_requires:
-        yield "BuildRequires", each.dependency.capability
+    for requirement in side.build_requires:
+        yield "BuildRequires", requirement.dependency.capability
     for source in side.sources:
         yield source.tag.rstrip("0123456789"), source.location
     for name, tag, value in side.generator_tags:
@@ -166,8 +162,8 @@ def _package_lines(package: SpecPackage, arch: str) -> Iterator[tuple[str, str]]
     name = package.nevra.name
     own = package.nevra.arch if package.nevra.arch != arch else ""
     yield "package", f"{name}{f' ({own})' if own else ''}{'' if package.built else ' (no files)'}"
-    for each in package.dependencies:
-        dependency = each.dependency
+    for stated in package.dependencies:
+        dependency = stated.dependency
         yield f"{dependency.kind.capitalize()} of {name}:", dependency.capability
     for line in package.files:
         yield f"%files of {name}:", line
@@ -200,7 +196,7 @@ def _under_conditions(lines: Iterable[str]) -> Iterator[tuple[tuple[str, ...], s
         elif stack and stack[-1][0].startswith("case ") and (label := _LABEL.match(text)):
             # The command beside a label depends on it like the following ones.
             stack[-1] = (stack[-1][0], label[1])
-        conditions = tuple(" ".join(each).strip() for each in stack)
+        conditions = tuple(" ".join(branch).strip() for branch in stack)
         condition, joint, rest = _split_command(line)
         yield conditions, condition + joint
         yield (*conditions, condition.strip()) if joint else conditions, rest

@@ -55,18 +55,20 @@ def stated(
 ) -> dict[Key, Stated]:
     """The dependencies that a spec file states for a package, by kind and template, in its
     order."""
-    found: dict[Key, Stated] = {}
+    by_key: dict[Key, Stated] = {}
     if evaluation is None or package is None:
-        return found
+        return by_key
     known = spec_versions(evaluation, package)
-    for each in package.dependencies:
-        key = (each.dependency.kind, templates.of(each.dependency, known))
-        before = found.get(key)
+    for stated_dependency in package.dependencies:
+        key = (stated_dependency.dependency.kind, templates.of(stated_dependency.dependency, known))
+        before = by_key.get(key)
         origins = () if before is None else before.origins
-        if each.origin not in origins:
-            origins = (*origins, each.origin)
-        found[key] = Stated(key, each.dependency if before is None else before.dependency, origins)
-    return found
+        if stated_dependency.origin not in origins:
+            origins = (*origins, stated_dependency.origin)
+        by_key[key] = Stated(
+            key, stated_dependency.dependency if before is None else before.dependency, origins
+        )
+    return by_key
 
 
 def packages_by_name(evaluation: SpecEvaluation | None) -> dict[str, SpecPackage]:
@@ -90,28 +92,24 @@ def _changes(
     templates = templates_of((), base, head)
     before, after = packages_by_name(base), packages_by_name(head)
     sides = [
-        (
-            name,
-            stated(base, before.get(name), templates),
-            stated(head, after.get(name), templates),
-        )
+        (name, stated(base, before.get(name), templates), stated(head, after.get(name), templates))
         for name in dict.fromkeys((*after, *before))
     ]
     unchanged = {
         origin
         for _, old, new in sides
-        for this, other in ((new, old), (old, new))
-        for key in this.keys() & other.keys()
+        for this, opposite in ((new, old), (old, new))
+        for key in this.keys() & opposite.keys()
         for origin in this[key].origins
     }
     kinds: tuple[Literal["added", "removed"], ...] = ("added", "removed")
     for name, old, new in sides:
-        for kind, this, other in zip(kinds, (new, old), (old, new), strict=True):
-            for key, each in this.items():
-                if key not in other:
-                    for origin in each.origins:
+        for kind, this, opposite in zip(kinds, (new, old), (old, new), strict=True):
+            for key, statement in this.items():
+                if key not in opposite:
+                    for origin in statement.origins:
                         yield SpecDependencyChange(
-                            name, each.dependency, origin, kind, origin not in unchanged
+                            name, statement.dependency, origin, kind, origin not in unchanged
                         )
 
 
@@ -210,7 +208,10 @@ def evr_of(nevra: Nevra) -> Evr:
 
 def spec_versions(evaluation: SpecEvaluation, package: SpecPackage) -> Versions:
     """Return the versions of a package as its spec file says."""
-    packages = {each.nevra.name: evr_of(each.nevra) for each in evaluation.packages}
+    packages = {
+        other_package.nevra.name: evr_of(other_package.nevra)
+        for other_package in evaluation.packages
+    }
     return Versions(evaluation.evr, evr_of(package.nevra), packages)
 
 
@@ -219,14 +220,14 @@ def templates_of(
 ) -> Templates:
     """Return the templates of a source's packages, whichever side has them."""
     owners: dict[str, str] = {}
-    found: list[tuple[Nevra, Iterable[Dependency]]] = [
+    packages: list[tuple[Nevra, Iterable[Dependency]]] = [
         (package.nevra, package.dependencies) for package in published
     ]
     for side in (base, head):
-        for each in side.packages if side is not None else ():
-            found.append((each.nevra, [d.dependency for d in each.dependencies]))
-    owners = {nevra.name: nevra.name for nevra, _ in found}
-    for nevra, dependencies in found:
+        for package in side.packages if side is not None else ():
+            packages.append((package.nevra, [d.dependency for d in package.dependencies]))
+    owners = {nevra.name: nevra.name for nevra, _ in packages}
+    for nevra, dependencies in packages:
         own = {text for text, _ in _forms(evr_of(nevra))}
         for dependency in dependencies:
             name, operator, evr = split_capability(capability_key(dependency.capability))

@@ -84,7 +84,7 @@ def evaluate_spec(
     the host's does, and a refusal that the distribution's version may not share has the cause
     `surroundings`. A spec file that rpm refuses or that runs into a limit, and a sandbox that does
     not work (cause `surroundings`), give a SpecFailure, not an exception. Raises ChangeError if
-    there is no such file.
+    there is no such file in the repository, ValueError for what is not an architecture.
     """
     relative = Path(os.path.normpath(spec_path))
     if relative.is_absolute() or relative.parts[:1] == ("..",):
@@ -100,8 +100,8 @@ def evaluate_spec(
         return {arch: SpecFailure(str(relative), arch, "limit", message) for arch in arches}
     LOG.debug("Evaluating %s", spec_path)
     prepare()
-    given = {**setting.definitions, **(definitions or {})}
-    release, notes = placeholder_definitions(source, given)
+    known_definitions = {**setting.definitions, **(definitions or {})}
+    release, notes = placeholder_definitions(source, known_definitions)
     with temporary_directory("spec") as work:
         tree = copy_spec_tree(checkout, relative, work / "checkout")
         subject = _Subject(
@@ -109,7 +109,7 @@ def evaluate_spec(
             tree,
             relative,
             {
-                "definitions": {**_patches(source, setting.rpm), **release, **given},
+                "definitions": {**_patches(source, setting.rpm), **release, **known_definitions},
                 "defaults": dict(setting.defaults),
                 "versions": dict(setting.versions),
                 "paths": _paths(str(relative.parent), tree.sources),
@@ -129,7 +129,7 @@ def evaluate_spec(
             macros = further
             evaluated = _round(subject, macros, arches)
         evaluated |= _without_unpacking(subject, macros, evaluated)
-        return {arch: _with_gaps(one, gaps) for arch, one in evaluated.items()}
+        return {arch: _with_gaps(judged, gaps) for arch, judged in evaluated.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +159,14 @@ def _more_macros(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> Macr
     """The macros together with those that the BuildRequires bring."""
     assert setting.finder is not None
     return setting.finder.with_requirements(
-        {arch: one.requirements for arch, one in evaluated.items()}
+        {arch: judged.requirements for arch, judged in evaluated.items()}
     )
 
 
-def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
+def _with_gaps(judged: _Judged, gaps: Mapping[str, str]) -> SpecResult:
     """The result; if a macro seems to be missing, with the BuildRequires that may define it."""
-    result = one.result
-    named = [gap for gap in gaps if gap in one.requirements][:_MOST_GAPS]
+    result = judged.result
+    named = [gap for gap in gaps if gap in judged.requirements][:_MOST_GAPS]
     text = (
         "BuildRequires that could not be installed, and whose macros are missing: "
         + ", ".join(f"{gap} ({gaps[gap]})" for gap in named)
@@ -186,10 +186,10 @@ def _round(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dic
     roots: dict[Path | None, list[str]] = {}
     for arch in arches:
         roots.setdefault(macros.root_of(arch), []).append(arch)
-    found: dict[str, _Judged] = {}
+    evaluated: dict[str, _Judged] = {}
     for root, these in roots.items():
-        found.update(_run(subject, root, these))
-    return {arch: found[arch] for arch in arches}
+        evaluated.update(_run(subject, root, these))
+    return {arch: evaluated[arch] for arch in arches}
 
 
 def _without_unpacking(
@@ -198,23 +198,25 @@ def _without_unpacking(
     """The evaluation by the host's rpm without the lines that unpack and patch, for the
     architectures on which only the host's rpm may refuse the spec file and does not refuse it
     then."""
-    refused = {arch: one.only_host for arch, one in evaluated.items() if one.only_host is not None}
+    refused = {
+        arch: judged.only_host for arch, judged in evaluated.items() if judged.only_host is not None
+    }
     path = subject.tree.root / subject.spec
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
     shorter = without_unpacking(text) if refused else text
     if shorter == text:
         return {}
     path.write_text(shorter, encoding="utf-8", errors="surrogateescape")
-    found: dict[str, _Judged] = {}
-    for arch, one in _round(subject, macros, tuple(refused)).items():
-        if isinstance(one.result, SpecEvaluation):
+    accepted: dict[str, _Judged] = {}
+    for arch, judged in _round(subject, macros, tuple(refused)).items():
+        if isinstance(judged.result, SpecEvaluation):
             note = (
                 f"{subject.spec}: evaluated without its lines that unpack and patch, which this"
                 f" host's rpm refuses: {refused[arch]}."
             )
-            result = dataclasses.replace(one.result, notes=(*one.result.notes, note))
-            found[arch] = dataclasses.replace(one, result=result)
-    return found
+            result = dataclasses.replace(judged.result, notes=(*judged.result.notes, note))
+            accepted[arch] = dataclasses.replace(judged, result=result)
+    return accepted
 
 
 def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[str, _Judged]:
@@ -258,20 +260,20 @@ def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[st
         except UnreadableError as error:
             message = f"The answer of evaluating the spec file is not read: {error}."
             return _all(arches, path, "limit", message)
-    found = EVALUATED.validate_json(text)
-    if found is None:
+    results = EVALUATED.validate_json(text)
+    if results is None:
         return {arch: _run(subject, root, [arch])[arch] for arch in arches}
-    return {arch: _with_blame(subject, found[arch]) for arch in arches}
+    return {arch: _with_blame(subject, results[arch]) for arch in arches}
 
 
-def _with_blame(subject: _Subject, found: Evaluated) -> _Judged:
+def _with_blame(subject: _Subject, evaluated: Evaluated) -> _Judged:
     """The result with the notes of the setting; a refusal that may be the host's rpm's alone gets
     the cause `surroundings`."""
-    result = found.result
+    result = evaluated.result
     if isinstance(result, SpecEvaluation):
         if subject.notes:
             result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
-        return _Judged(result, found.requirements)
+        return _Judged(result, evaluated.requirements)
     own, host = subject.rpm, host_rpm()
     if (
         result.cause != "invalid"
@@ -280,10 +282,10 @@ def _with_blame(subject: _Subject, found: Evaluated) -> _Judged:
         or own.version is None
         or not may_be_taken(result.message, host, own.version)
     ):
-        return _Judged(result, found.requirements)
+        return _Judged(result, evaluated.requirements)
     message = host_refuses(result.message, host, own.version, own.problem)
     refused = dataclasses.replace(result, cause="surroundings", message=message)
-    return _Judged(refused, found.requirements, result.message.rstrip("."))
+    return _Judged(refused, evaluated.requirements, result.message.rstrip("."))
 
 
 def _paths(specs: str, sources: str) -> dict[str, str]:

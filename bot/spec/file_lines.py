@@ -37,10 +37,7 @@ class _Line:
 
 
 def owned_files(
-    published: Iterable[str],
-    source: Iterable[str],
-    before: SpecPackage | None,
-    after: SpecPackage,
+    published: Iterable[str], source: Iterable[str], before: SpecPackage | None, after: SpecPackage
 ) -> tuple[str, ...]:
     """The paths of a package at head, sorted: the published ones, and those that the lines change.
 
@@ -53,13 +50,13 @@ def owned_files(
     if before is not None and old == after.files:
         return tuple(sorted(own))
     remaining = _lines(after.files)
-    gone = _Matcher(_lines(set(old) - set(after.files)))
+    dropped = _Matcher(_lines(set(old) - set(after.files)))
     new = _lines([line for line in after.files if line not in set(old)])
-    held, taken = _Matcher(remaining), _Matcher(new)
-    files = {path for path in own if held.holds(path) or not gone.holds(path)}
-    files |= {path for path in source if taken.holds(path)}
+    staying, added = _Matcher(remaining), _Matcher(new)
+    files = {path for path in own if staying.holds(path) or not dropped.holds(path)}
+    files |= {path for path in source if added.holds(path)}
     files |= {line.path for line in new if line.literal and not line.excluded}
-    return tuple(sorted(path for path in files if not taken.excludes(path)))
+    return tuple(sorted(path for path in files if not added.excludes(path)))
 
 
 def _lines(texts: Iterable[str]) -> tuple[_Line, ...]:
@@ -87,12 +84,12 @@ class _Matcher:
     """Matches paths that some lines include or exclude."""
 
     def __init__(self, lines: Iterable[_Line]) -> None:
-        self._held, self._excluded = _Paths(), _Paths()
+        self._included, self._excluded = _Paths(), _Paths()
         for line in lines:
-            (self._excluded if line.excluded else self._held).add(line)
+            (self._excluded if line.excluded else self._included).add(line)
 
     def holds(self, path: str) -> bool:
-        return self._held.fit(path) and not self._excluded.fit(path)
+        return self._included.fit(path) and not self._excluded.fit(path)
 
     def excludes(self, path: str) -> bool:
         return self._excluded.fit(path)
@@ -135,15 +132,15 @@ def _with_parents(path: str) -> Iterator[str]:
 
 def _without_braces(glob: str) -> list[str]:
     """The globs that one with `{a,b}` stands for; the glob itself if these are too many."""
-    found, open_ = [], [glob]
+    globs, open_ = [], [glob]
     while open_:
         text = open_.pop()
         braces = _BRACES.search(text)
         if braces is None:
-            found.append(text)
+            globs.append(text)
         else:
             before, after = text[: braces.start()], text[braces.end() :]
-            open_ += [f"{before}{each}{after}" for each in braces[1].split(",")]
-        if len(found) + len(open_) > _MOST_GLOBS:
+            open_ += [f"{before}{choice}{after}" for choice in braces[1].split(",")]
+        if len(globs) + len(open_) > _MOST_GLOBS:
             return [glob]
-    return found
+    return globs

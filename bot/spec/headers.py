@@ -21,7 +21,7 @@ class GeneratedFlags:
 
     generated: frozenset[tuple[DependencyKind, str]]
 
-    def made(self, kind: DependencyKind, capability: str) -> bool:
+    def has(self, kind: DependencyKind, capability: str) -> bool:
         """Return whether a generator made this dependency (a spec line may state it as well)."""
         return (kind, capability_key(capability)) in self.generated
 
@@ -47,27 +47,25 @@ def flags_in_header(header: bytes) -> GeneratedFlags | None:
         file.flush()
         file.seek(0)
         try:
-            read = transaction.hdrFromFdno(file.fileno())
+            header_data = transaction.hdrFromFdno(file.fileno())
         except rpm.error:
             return None
-    found: set[tuple[DependencyKind, str]] = set()
+    generated: set[tuple[DependencyKind, str]] = set()
     for kind in get_args(DependencyKind):
         tag = kind.removesuffix("s").upper()  # rpm's name of the kind in RPMTAG_REQUIRENAME
         entries = zip(
-            read[getattr(rpm, f"RPMTAG_{tag}NAME")],
-            read[getattr(rpm, f"RPMTAG_{tag}FLAGS")],
-            read[getattr(rpm, f"RPMTAG_{tag}VERSION")],
+            header_data[getattr(rpm, f"RPMTAG_{tag}NAME")],
+            header_data[getattr(rpm, f"RPMTAG_{tag}FLAGS")],
+            header_data[getattr(rpm, f"RPMTAG_{tag}VERSION")],
             strict=True,
         )
         for name, flags, version in entries:
             if flags & (FIND_REQUIRES | FIND_PROVIDES | CONFIG):
-                found.add((kind, capability_key(capability_text(name, flags, version))))
-    return GeneratedFlags(frozenset(found))
+                generated.add((kind, capability_key(capability_text(name, flags, version))))
+    return GeneratedFlags(frozenset(generated))
 
 
-def generated_flags(
-    cache: Cache,
-) -> Headers:
+def generated_flags(cache: Cache) -> Headers:
     """Generated flags by package; each header is fetched once, by its byte range."""
     from bot.distro.failover import FEW
     from bot.distro.packages import fetch_header
@@ -86,13 +84,7 @@ def generated_flags(
 # rpmds.h
 LESS, GREATER, EQUAL = 1 << 1, 1 << 2, 1 << 3
 FIND_REQUIRES, FIND_PROVIDES, CONFIG = 1 << 14, 1 << 15, 1 << 28
-_OPERATORS = {
-    LESS: "<",
-    GREATER: ">",
-    EQUAL: "=",
-    LESS | EQUAL: "<=",
-    GREATER | EQUAL: ">=",
-}
+_OPERATORS = {LESS: "<", GREATER: ">", EQUAL: "=", LESS | EQUAL: "<=", GREATER | EQUAL: ">="}
 _QUALIFIERS = {
     5: "posttrans",
     7: "pretrans",

@@ -74,7 +74,7 @@ _BUILD = ("prep", "conf", "generate_buildrequires", "build", "install", "check")
 def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
     """Name and text of the sections of expanded text that a build runs, in the order of the
     text."""
-    found: list[tuple[str, list[str]]] = []
+    sections: list[tuple[str, list[str]]] = []
     current: list[str] | None = None
     for line in parsed.split("\n"):
         heading = SECTION.match(line)
@@ -82,10 +82,10 @@ def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
             name = "" if heading is None else heading[1].lower()
             current = [] if name in _BUILD else None
             if current is not None:
-                found.append((name, current))
+                sections.append((name, current))
         elif current is not None:
             current.append(line)
-    return tuple((name, "\n".join(lines)) for name, lines in found)
+    return tuple((name, "\n".join(lines)) for name, lines in sections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class ExpandedSpec:
         """
         key = (package, dependency.kind, capability_key(dependency.capability))
         stated = self.stated.get(key, [])
-        exact = [each for each in stated if each.qualifiers == dependency.qualifiers]
-        lines = dict.fromkeys(each.origin for each in exact or stated)
+        exact = [statement for statement in stated if statement.qualifiers == dependency.qualifiers]
+        lines = dict.fromkeys(statement.origin for statement in exact or stated)
         if not lines or None in lines:
             return (None,)
         return tuple(lines)
@@ -131,7 +131,7 @@ def read_expanded(parsed: str, main: str, files: Sequence[tuple[str, str]] = ())
     reader = _Reader(main, [_File(path, text) for path, text in files])
     for line in parsed.split("\n"):
         reader.take(line)
-    return reader.found
+    return reader.spec
 
 
 class _File:
@@ -178,7 +178,7 @@ def _has_word(line: str, name: str) -> bool:
 
 class _Reader:
     def __init__(self, main: str, files: list[_File]) -> None:
-        self.found = ExpandedSpec()
+        self.spec = ExpandedSpec()
         self._main = main
         self._files = files
         self._place: tuple[_File, int] | None = None
@@ -203,14 +203,14 @@ class _Reader:
             self._package = self._package_name(rest)
             if self._package is not None and self._place is not None:
                 file, index = self._place
-                self.found.headings[self._package] = file.line(index)
+                self.spec.headings[self._package] = file.line(index)
         elif word == "files":
             self._package = None
             if (name := self._package_name(rest)) is not None:
-                self.found.with_files.add(name)
+                self.spec.with_files.add(name)
         elif word in PLAIN_SECTIONS:
             self._package = None
-            self.found.generates_requirements |= word == "generate_buildrequires"
+            self.spec.generates_requirements |= word == "generate_buildrequires"
         elif word in _SCRIPTLETS or "trigger" in word:
             self._package = None
             self._scriptlet(word, rest)
@@ -251,26 +251,28 @@ class _Reader:
     def _tag(self, package: str, match: re.Match[str]) -> None:
         name = match[1].lower()
         if name in _GENERATORS:
-            self.found.generator_tags.append((package, match[1], match[3].strip()))
+            self.spec.generator_tags.append((package, match[1], match[3].strip()))
         kind = DEPENDENCY_TAGS.get(name)
         if kind is None:
             return
-        wanted = tuple(sorted(part.strip() for part in (match[2] or "").lower().split(",") if part))
+        qualifiers = tuple(
+            sorted(part.strip() for part in (match[2] or "").lower().split(",") if part)
+        )
         where = SOURCE if name.startswith("build") else package
         for capability in capabilities_in(match[3].strip()):
             origin = None
             if self._place is not None:
                 file, index = self._place
                 origin = file.origin(index, name, split_capability(capability).name)
-            self._state(where, kind, capability, wanted, origin)
+            self._state(where, kind, capability, qualifiers, origin)
 
     def _state(
         self,
         package: str,
         kind: DependencyKind,
         capability: str,
-        wanted: tuple[str, ...],
+        qualifiers: tuple[str, ...],
         origin: SpecLine | None,
     ) -> None:
         key = (package, kind, capability_key(capability))
-        self.found.stated.setdefault(key, []).append(_Stated(wanted, origin))
+        self.spec.stated.setdefault(key, []).append(_Stated(qualifiers, origin))

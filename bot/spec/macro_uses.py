@@ -101,25 +101,25 @@ class MacroUses:
         return next((self._groups[i][0] + 1 for i in self._decisive() if i in decided), None)
 
     def _deciding(self, start: int) -> Iterator[int]:
-        seen, queue = {start}, [start]
+        reached, queue = {start}, [start]
         names: set[str] = set()
         conditions: set[_Condition] = set()
         for index in queue:
             yield index
-            found: list[int] = []
+            deciders: list[int] = []
             condition = self._conditions[index]
             while condition is not None and condition not in conditions:
                 conditions.add(condition)
-                found.append(condition.index)
+                deciders.append(condition.index)
                 condition = condition.outer
             for name in _referenced(self._texts[index]):
                 if name not in names:
                     names.add(name)
-                    found += self._definitions.get(name, ())
-            for each in found:
-                if each not in seen:
-                    seen.add(each)
-                    queue.append(each)
+                    deciders += self._definitions.get(name, ())
+            for decider in deciders:
+                if decider not in reached:
+                    reached.add(decider)
+                    queue.append(decider)
 
     def _decided_by(self, sources: Iterable[int]) -> set[int]:
         """The lines that depend on one of `sources`, through any macros and conditions."""
@@ -144,17 +144,17 @@ class MacroUses:
                 defined.setdefault(index, []).append(name)
         decided, queue = set(sources), list(sources)
         for index in queue:
-            found: list[int] = []
+            dependents: list[int] = []
             for name in defined.pop(index, ()):
-                found += users.pop(name, ())
+                dependents += users.pop(name, ())
             conditions = [opened[index]] if index in opened else []
             for condition in conditions:
-                found += inside.pop(condition, ())
+                dependents += inside.pop(condition, ())
                 conditions += inner.pop(condition, ())
-            for each in found:
-                if each not in decided:
-                    decided.add(each)
-                    queue.append(each)
+            for dependent in dependents:
+                if dependent not in decided:
+                    decided.add(dependent)
+                    queue.append(dependent)
         return decided
 
     def _decisive(self) -> Iterator[int]:
@@ -181,14 +181,14 @@ class MacroUses:
 def _defined(line: str, unnumbered: dict[str, int]) -> Iterator[str]:
     """The macros that a logical line defines, with SOURCE and PATCH and their number; unnumbered
     ones get the next."""
-    if (found := _DEFINITION.match(line)) is not None:
-        yield found[1]
-    elif (found := _BCOND.match(line)) is not None:
-        yield f"with_{found[1]}"
-    elif (found := _TAG.match(line)) is not None:
-        name = found[1].upper()
+    if (match := _DEFINITION.match(line)) is not None:
+        yield match[1]
+    elif (match := _BCOND.match(line)) is not None:
+        yield f"with_{match[1]}"
+    elif (match := _TAG.match(line)) is not None:
+        name = match[1].upper()
         if name in unnumbered:
-            number = int(found[2]) if found[2] else unnumbered[name]
+            number = int(match[2]) if match[2] else unnumbered[name]
             unnumbered[name] = number + 1
             name = f"{name}{number}"
         yield name
@@ -196,13 +196,13 @@ def _defined(line: str, unnumbered: dict[str, int]) -> Iterator[str]:
 
 def _referenced(line: str) -> Iterator[str]:
     """The macros that a line uses, as `_defined` names them."""
-    for found in _REFERENCE.finditer(line):
-        if found["option"]:
-            yield f"with_{found['option']}"
-        elif found["list"]:
-            yield f"{'SOURCE' if found['list'] == 'S' else 'PATCH'}{int(found['number'])}"
+    for reference in _REFERENCE.finditer(line):
+        if reference["option"]:
+            yield f"with_{reference['option']}"
+        elif reference["list"]:
+            yield f"{'SOURCE' if reference['list'] == 'S' else 'PATCH'}{int(reference['number'])}"
         else:
-            name = found["name"]
+            name = reference["name"]
             yield name
             yield name.upper()
             if name.startswith("_with"):

@@ -19,18 +19,16 @@ from bot.model.capability import Rich, is_rich, parse_rich
 from bot.model.closure import Closure
 from bot.model.nevra import Nevra
 from bot.model.package import Package
+from bot.spec.tree import DIGEST_OF_LENGTH
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
-    from bot.model.package import Package
 
 KeyUrls = Mapping[str, tuple[str, ...]]
 """Where the keys of each repository are, by its id; repositories without keys left out."""
 
 DIRECTORIES = ("usr/lib/rpm/", "etc/rpm/")
 _FORMAT = 1
-# By number of hexadecimal digits: the digest's algorithm (RPMTAG_FILEDIGESTALGO).
-_ALGORITHMS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
 class VerifiedFiles:
@@ -69,16 +67,16 @@ class VerifiedFiles:
         from bot.distro.keys import read_keys
 
         with self._lock:
-            found = self._keys.get(urls)
-            if found is None:
+            keys = self._keys.get(urls)
+            if keys is None:
                 try:
-                    found = read_keys(urls)
+                    keys = read_keys(urls)
                 except SurroundingsError as error:
-                    found = error
-                self._keys[urls] = found
-        if isinstance(found, SurroundingsError):
-            raise found
-        return found
+                    keys = error
+                self._keys[urls] = keys
+        if isinstance(keys, SurroundingsError):
+            raise keys
+        return keys
 
 
 def unpacked(rpm_file: Path, checksum: str, cache: Cache) -> Path:
@@ -153,8 +151,8 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
     elif stat.S_ISREG(entry.mode) and entry.size <= limits.MACRO_FILE:
         content = archive.read(entry.size) if entry.size else b""
         _check(name, content, str(entry.digest or ""))
-        for one in (entry, *linked.get(entry.inode, ())):
-            place = _cleared(target, str(one.name).lstrip("/"))
+        for hard_link in (entry, *linked.get(entry.inode, ())):
+            place = _cleared(target, str(hard_link.name).lstrip("/"))
             place.write_bytes(content)
             place.chmod(0o755 if entry.mode & 0o111 else 0o644)
     elif stat.S_ISLNK(entry.mode):
@@ -177,7 +175,7 @@ def _cleared(target: Path, name: str) -> Path:
 
 
 def _check(name: str, content: bytes, digest: str) -> None:
-    algorithm = _ALGORITHMS.get(len(digest))
+    algorithm = DIGEST_OF_LENGTH.get(len(digest))
     if algorithm is None:
         raise ValueError(f"its header has no digest of /{name}")
     if hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() != digest:
@@ -220,22 +218,22 @@ def solve_what_can_be(
     Earlier requests are preferred to later ones.
     """
 
-    def solve(wanted: Sequence[str]) -> Closure:
-        return pool.solve_names(wanted, settled=lambda _: True)
+    def solve(names: Sequence[str]) -> Closure:
+        return pool.solve_names(names, settled=lambda _: True)
 
-    wanted = list(dict.fromkeys(requests))
+    names = list(dict.fromkeys(requests))
     left_out: dict[str, str] = {}
-    closure = solve(wanted)
+    closure = solve(names)
     if closure.missing:
         left_out.update(dict.fromkeys(closure.missing, ABSENT))
-        wanted = [request for request in wanted if request not in left_out]
-        closure = solve(wanted)
+        names = [request for request in names if request not in left_out]
+        closure = solve(names)
     if closure.status == "ok":
         return closure.packages, left_out
     solvable: list[str] = []
     packages: tuple[Package, ...] = ()
     # The rest is halved until a single request is found that cannot be installed.
-    todo = [wanted]
+    todo = [names]
     while todo:
         part = todo.pop()
         closure = solve([*solvable, *part])
@@ -256,26 +254,26 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
     Of several providers the first by name is followed; paths and rich dependencies are not, except
     `(x if rpm-build)`. Nothing is solved: these packages may conflict.
     """
-    found: dict[Nevra, Package] = {}
-    seen = {request}
-    todo = deque(seen)
-    while todo and len(found) < _MOST_WALKED:
+    packages: dict[Nevra, Package] = {}
+    visited = {request}
+    todo = deque(visited)
+    while todo and len(packages) < _MOST_WALKED:
         for package in pool.candidates(todo.popleft())[:1]:
-            if package.nevra not in found:
-                found[package.nevra] = package
+            if package.nevra not in packages:
+                packages[package.nevra] = package
                 for dependency in package.dependencies:
                     capability = _in_buildroots(dependency.capability)
-                    follow = dependency.kind == "requires" and capability not in seen
+                    follow = dependency.kind == "requires" and capability not in visited
                     if follow and not capability.startswith(("/", "(", "rpmlib(")):
-                        seen.add(capability)
+                        visited.add(capability)
                         todo.append(capability)
-    return tuple(found.values())
+    return tuple(packages.values())
 
 
 def _in_buildroots(capability: str) -> str:
     """`x` of `(x if rpm-build)`, by which Fedora's development packages require the macros of their
     language; any other capability unchanged."""
     match parse_rich(capability) if is_rich(capability) else None:
-        case Rich("if", str(wanted), "rpm-build", None):
-            return wanted
+        case Rich("if", str(name), "rpm-build", None):
+            return name
     return capability

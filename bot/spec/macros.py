@@ -82,7 +82,7 @@ class PackageFiles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _MacroPackages:
     """Macro packages of one architecture, and the requests that were left out, with the reason."""
 
     packages: tuple[Package, ...]
@@ -111,7 +111,7 @@ class MacroFinder:
         self._name = name
         self._files = files
         self._owners: dict[str, frozenset[Nevra]] = {}
-        self._found: dict[tuple[str, tuple[str, ...]], _Found] = {}
+        self._results: dict[tuple[str, tuple[str, ...]], _MacroPackages] = {}
         self._walked: dict[tuple[str, str], tuple[Package, ...]] = {}
         self._sources: dict[tuple[tuple[str, tuple[Package, ...]], ...], MacroSource] = {}
 
@@ -120,11 +120,11 @@ class MacroFinder:
 
         If no package with macros can be fetched, the macros of this host's rpm, with a note.
         """
-        found = {arch: self._find(arch, ()) for arch in self._pools}
-        if not any(one.packages for one in found.values()):
-            gaps = _first_gaps(_all_gaps(found))
+        by_arch = {arch: self._find(arch, ()) for arch in self._pools}
+        if not any(part.packages for part in by_arch.values()):
+            gaps = _first_gaps(_all_gaps(by_arch))
             return self._built_in(f"no macro packages were found in {self._name}{gaps}")
-        source = self._source(found)
+        source = self._source(by_arch)
         if source.root is None or not source.gaps:
             return source
         note = f"Not all macros of {self._name} are there{_first_gaps(source.gaps)}."
@@ -132,17 +132,17 @@ class MacroFinder:
 
     def with_requirements(self, requirements: Mapping[str, Sequence[str]]) -> MacroSource:
         """The macros of a build root with a spec file's BuildRequires, by architecture."""
-        found = {
+        by_arch = {
             arch: self._find(arch, tuple(dict.fromkeys(requirements.get(arch, ()))))
             for arch in self._pools
         }
-        return self._source(found)
+        return self._source(by_arch)
 
     # -- finding --------------------------------------------------------------------------------
 
-    def _find(self, arch: str, requirements: tuple[str, ...]) -> _Found:
-        found = self._found.get((arch, requirements))
-        if found is None:
+    def _find(self, arch: str, requirements: tuple[str, ...]) -> _MacroPackages:
+        macro_packages = self._results.get((arch, requirements))
+        if macro_packages is None:
             pool = self._pools[arch]
             closure, gaps = solve_what_can_be(pool, (*self._requests(pool), *requirements))
             owners = self._owners.get(arch)
@@ -159,16 +159,16 @@ class MacroFinder:
                     if package.nevra in owners and package.nevra.name not in names:
                         packages[package.nevra] = package
             ordered = tuple(packages[nevra] for nevra in sorted(packages))
-            found = self._found[arch, requirements] = _Found(ordered, gaps)
-        return found
+            macro_packages = self._results[arch, requirements] = _MacroPackages(ordered, gaps)
+        return macro_packages
 
     def _packages_behind(self, arch: str, request: str) -> tuple[Package, ...]:
         """The packages of a request that cannot be installed: their macros are read without
         installing."""
-        found = self._walked.get((arch, request))
-        if found is None:
-            found = self._walked[arch, request] = required_by(self._pools[arch], request)
-        return found
+        packages = self._walked.get((arch, request))
+        if packages is None:
+            packages = self._walked[arch, request] = required_by(self._pools[arch], request)
+        return packages
 
     def _requests(self, pool: MacroPool) -> tuple[str, ...]:
         """The packages of every build root of the distribution."""
@@ -182,12 +182,12 @@ class MacroFinder:
 
     # -- fetching and unpacking -----------------------------------------------------------------
 
-    def _source(self, found: Mapping[str, _Found]) -> MacroSource:
-        key = tuple((arch, one.packages) for arch, one in found.items())
+    def _source(self, by_arch: Mapping[str, _MacroPackages]) -> MacroSource:
+        key = tuple((arch, part.packages) for arch, part in by_arch.items())
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = self._unpacked(dict(key))
-        return replace(source, gaps={**_all_gaps(found), **source.gaps})
+        return replace(source, gaps={**_all_gaps(by_arch), **source.gaps})
 
     def _unpacked(self, packages: Mapping[str, tuple[Package, ...]]) -> MacroSource:
         root = self._place(packages)
@@ -195,17 +195,18 @@ class MacroFinder:
         if not root.is_dir():
             try:
                 files, refused = self._unpacked_files(
-                    {p for each in packages.values() for p in each}
+                    {p for of_arch in packages.values() for p in of_arch}
                 )
                 packages = {
-                    arch: tuple(p for p in each if p in files) for arch, each in packages.items()
+                    arch: tuple(p for p in of_arch if p in files)
+                    for arch, of_arch in packages.items()
                 }
                 root = self._place(packages)
                 if not root.is_dir():
                     self._make(root, packages, files)
             except OSError as error:
                 return self._built_in(f"its macros cannot be unpacked ({error})")
-        names = sorted({str(p.nevra) for each in packages.values() for p in each})
+        names = sorted({str(p.nevra) for of_arch in packages.values() for p in of_arch})
         if not names:
             return self._built_in(
                 f"the macro packages of {self._name} could not be fetched{_first_gaps(refused)}"
@@ -214,9 +215,9 @@ class MacroFinder:
             arch: root / tree for arch, tree in json.loads((root / "trees").read_text()).items()
         }
         first = next(iter(roots.values()))
-        if not any(_carries_macros(one) for one in set(roots.values())):
+        if not any(_carries_macros(tree) for tree in set(roots.values())):
             return self._built_in(f"the packages of {self._name} carry no macros")
-        others = {arch: one for arch, one in roots.items() if one != first}
+        others = {arch: tree for arch, tree in roots.items() if tree != first}
         return MacroSource(first, tuple(names), others=others, gaps=refused)
 
     def _unpacked_files(
@@ -235,36 +236,35 @@ class MacroFinder:
             except SurroundingsError as error:
                 return error
 
-        had: dict[Package, Path] = {}
+        files_of: dict[Package, Path] = {}
         refused: dict[str, str] = {}
         with ThreadPoolExecutor(_JOBS) as threads:
-            for group, found in zip(same.values(), threads.map(files, same.values()), strict=True):
-                if isinstance(found, SurroundingsError):
-                    refused[str(group[0].nevra)] = str(found).rstrip(".")
+            for group, directory in zip(
+                same.values(), threads.map(files, same.values()), strict=True
+            ):
+                if isinstance(directory, SurroundingsError):
+                    refused[str(group[0].nevra)] = str(directory).rstrip(".")
                 else:
-                    had.update(dict.fromkeys(group, found))
-        return had, refused
+                    files_of.update(dict.fromkeys(group, directory))
+        return files_of, refused
 
     def _place(self, packages: Mapping[str, Sequence[Package]]) -> Path:
         parts = [
             [arch, str(p.nevra), _checksum(p), *self._files.trust(p)]
-            for arch, each in packages.items()
-            for p in each
+            for arch, of_arch in packages.items()
+            for p in of_arch
         ]
         key = json.dumps([_FORMAT, _host_state(), parts])
         return self._cache.addressed("macros", hashlib.sha256(key.encode()).hexdigest())
 
     def _make(
-        self,
-        root: Path,
-        packages: Mapping[str, Sequence[Package]],
-        files: Mapping[Package, Path],
+        self, root: Path, packages: Mapping[str, Sequence[Package]], files: Mapping[Package, Path]
     ) -> None:
         root.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".macros-", dir=root.parent))
         try:
             trees = build_trees(
-                temporary, {arch: [files[p] for p in each] for arch, each in packages.items()}
+                temporary, {arch: [files[p] for p in of_arch] for arch, of_arch in packages.items()}
             )
             (temporary / "trees").write_text(json.dumps(trees))
             put(temporary, root)
@@ -281,15 +281,15 @@ class MacroFinder:
         )
 
 
-def _all_gaps(found: Mapping[str, _Found]) -> dict[str, str]:
+def _all_gaps(by_arch: Mapping[str, _MacroPackages]) -> dict[str, str]:
     """The gaps on any architecture; an unpublished package counts only if it is on none."""
     absent = set.intersection(
-        *({gap for gap, why in one.gaps.items() if why == ABSENT} for one in found.values())
+        *({gap for gap, why in part.gaps.items() if why == ABSENT} for part in by_arch.values())
     )
     return {
         gap: why
-        for one in found.values()
-        for gap, why in one.gaps.items()
+        for part in by_arch.values()
+        for gap, why in part.gaps.items()
         if why != ABSENT or gap in absent
     }
 
@@ -299,17 +299,17 @@ def _first_gaps(gaps: Mapping[str, str]) -> str:
     if not gaps:
         return ""
     texts = [f"{gap}: {why}" for gap, why in list(gaps.items())[:_MOST_GAPS]]
-    more = len(gaps) - len(texts)
-    return f" ({'; '.join(texts)}{f'; and {more} more' if more > 0 else ''})"
+    rest = len(gaps) - len(texts)
+    return f" ({'; '.join(texts)}{f'; and {rest} more' if rest > 0 else ''})"
 
 
 def _host_state() -> list[object]:
     """The files of this host's rpm that go into an unpacked tree, as digests."""
-    found: list[object] = []
+    digests: list[object] = []
     for name in ("rpmrc", "macros"):
         path = HOST / name
-        found.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None)
-    return found
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None)
+    return digests
 
 
 def _carries_macros(root: Path) -> bool:

@@ -29,7 +29,7 @@ def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[st
     would differ between them.
     """
     trees: list[_Tree] = []
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for arch, directories in packages.items():
         files = _files(directories)
         for tree in trees:
@@ -38,22 +38,22 @@ def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[st
         else:
             tree = _Tree(target / str(len(trees)), arch, files)
             trees.append(tree)
-        found[arch] = tree.root.name
+        names[arch] = tree.root.name
     for tree in trees:
         tree.complete()
-    return found
+    return names
 
 
 def _files(directories: Sequence[Path]) -> dict[str, Path]:
     """Each file and link below these directories, by relative path."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for directory in directories:
         for path, folders, names in os.walk(directory):
             links = [name for name in folders if Path(path, name).is_symlink()]
             for name in (*names, *links):
                 file = Path(path, name)
-                found[str(file.relative_to(directory))] = file
-    return dict(sorted(found.items()))
+                files[str(file.relative_to(directory))] = file
+    return dict(sorted(files.items()))
 
 
 class _Tree:
@@ -151,12 +151,12 @@ def _defines(path: str) -> bool:
     return _arch_file(path, "any") is not None or path.endswith((".attr", ".lua", "/rpmrc"))
 
 
-def _same(one: Path, other: Path) -> bool:
-    if one == other:
+def _same(first: Path, second: Path) -> bool:
+    if first == second:
         return True
-    if one.is_symlink() or other.is_symlink():
-        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
-    return filecmp.cmp(one, other, shallow=False)
+    if first.is_symlink() or second.is_symlink():
+        return first.is_symlink() and second.is_symlink() and first.readlink() == second.readlink()
+    return filecmp.cmp(first, second, shallow=False)
 
 
 def _is_program(path: Path) -> bool:
@@ -240,9 +240,9 @@ def assemble_rpmrc(root: Path, host: str) -> None:
     config = root / CONFIG
     own = config / "rpmrc"
     vendors = sorted(config.glob("*/rpmrc"))
-    seen: set[Path] = set()
+    included: set[Path] = set()
     lines = list(host.splitlines())
-    texts = {path: list(_with_includes(root, path, seen)) for path in (own, *vendors)}
+    texts = {path: list(_with_includes(root, path, included)) for path in (own, *vendors)}
     for path in (own, *vendors):
         lines += texts[path]
     _replace(own, lines)
@@ -251,15 +251,15 @@ def assemble_rpmrc(root: Path, host: str) -> None:
         _replace(path, texts[path])
 
 
-def _with_includes(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
+def _with_includes(root: Path, path: Path, included: set[Path]) -> Iterator[str]:
     """The lines of an rpmrc with included files in place, each file once."""
-    if "\0" in str(path) or len(seen) >= _MOST_INCLUDED:
+    if "\0" in str(path) or len(included) >= _MOST_INCLUDED:
         return
     real = path.resolve()
     # Not `Path.is_file`, which raises if a name is too long.
-    if real in seen or not real.is_relative_to(root.resolve()) or not os.path.isfile(real):  # noqa: PTH113
+    if real in included or not real.is_relative_to(root.resolve()) or not os.path.isfile(real):  # noqa: PTH113
         return
-    seen.add(real)
+    included.add(real)
     for line in real.read_text(errors="surrogateescape").splitlines():
         match = _LINE.match(line)
         if match is None:
@@ -267,7 +267,7 @@ def _with_includes(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
         directive = match[1].lower()
         if directive == "include":
             yield from _with_includes(
-                root, root / _included_path(match[2].strip()).lstrip("/"), seen
+                root, root / _included_path(match[2].strip()).lstrip("/"), included
             )
         elif directive in _DIRECTIVES:
             yield line

@@ -98,7 +98,7 @@ def named_files(texts: Iterable[str]) -> tuple[str, ...]:
     >>> named_files(["cat: VERSION: No such file or directory"])
     ('VERSION',)
     """
-    found: dict[str, None] = {}
+    files: dict[str, None] = {}
     for text in texts:
         for line in text.splitlines():
             if not any(sign in line for sign in _SIGNS):
@@ -106,8 +106,8 @@ def named_files(texts: Iterable[str]) -> tuple[str, ...]:
             names = (
                 _LOADED.findall(line) or _QUOTED.findall(line)[-1:] or _BEFORE.findall(line)[-1:]
             )
-            found.update(dict.fromkeys(names))
-    return tuple(found)
+            files.update(dict.fromkeys(names))
+    return tuple(files)
 
 
 def _missing(
@@ -171,8 +171,8 @@ def macros_in(text: str) -> tuple[str, ...]:
     >>> macros_in("python%{python3_pkgversion}-x")
     ('%{python3_pkgversion}',)
     """
-    found = _MACRO.findall(text) or _PERCENT.findall(text)
-    return tuple(dict.fromkeys(found))
+    macros = _MACRO.findall(text) or _PERCENT.findall(text)
+    return tuple(dict.fromkeys(macros))
 
 
 def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
@@ -189,10 +189,10 @@ def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
             ("BuildArch", nevra.arch),
         ):
             yield from (Unexpanded(macro, where) for macro in macros_in(text))
-        for each in package.dependencies:
-            for macro in macros_in(each.dependency.capability):
-                if each.origin is None or f"%{macro}" not in each.origin.text:
-                    yield Unexpanded(macro, each.dependency.kind.capitalize(), each.origin)
+        for stated in package.dependencies:
+            for macro in macros_in(stated.dependency.capability):
+                if stated.origin is None or f"%{macro}" not in stated.origin.text:
+                    yield Unexpanded(macro, stated.dependency.kind.capitalize(), stated.origin)
 
 
 def in_architectures(where: str, values: Iterable[str]) -> Iterator[Unexpanded]:
@@ -233,17 +233,17 @@ def in_message(message: str, build_architectures: Iterable[str] = ()) -> tuple[s
     return tuple(dict.fromkeys(m for m in _MACRO.findall(first) if not _KNOWN.match(m)))
 
 
-def unexpanded_sentence(found: Iterable[Unexpanded]) -> str:
+def unexpanded_sentence(macros: Iterable[Unexpanded]) -> str:
     """Name the macros and where they stand, for people.
 
     >>> unexpanded_sentence([Unexpanded("%{golang_arches}", "ExclusiveArch")])
     'Nothing that was found defines %{golang_arches} (ExclusiveArch)'
     """
     by_macro: dict[str, list[str]] = {}
-    for each in found:
-        where = by_macro.setdefault(each.macro, [])
-        if each.where not in where:
-            where.append(each.where)
+    for unexpanded in macros:
+        where = by_macro.setdefault(unexpanded.macro, [])
+        if unexpanded.where not in where:
+            where.append(unexpanded.where)
     named = [f"{macro} ({', '.join(where)})" for macro, where in by_macro.items()]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
     return f"Nothing that was found defines {shown}"

@@ -156,18 +156,18 @@ class _Predictor:
                 "published version required and this file does not say stays."
             )
         elif self._base is not None and self._published_main is not None:
-            known, stated = self._published_main[1], self._base.evr[1]
-            if known != stated:
+            published_version, base_version = self._published_main[1], self._base.evr[1]
+            if published_version != base_version:
                 self.notes.append(
-                    f"The repository has {self._head.source} {known}, the base commit's spec file "
-                    f"says {stated}: the prediction starts from what is published."
+                    f"The repository has {self._head.source} {published_version}, the base commit's"
+                    f" spec file says {base_version}: the prediction starts from what is published."
                 )
-        found = []
+        packages = []
         for name in dict.fromkeys((*self._published, *self._after)):
             package = self._package(name)
             if package is not None and not name.endswith(_DROPPED):
-                found.append(package)
-        return found
+                packages.append(package)
+        return packages
 
     def _package(self, name: str) -> Package | None:
         published = self._published.get(name)
@@ -218,13 +218,13 @@ class _Predictor:
         dependencies: list[Dependency] = []
         for dependency in published.dependencies:
             key = (dependency.kind, self._templates.of(dependency, known))
-            gone = key in old and key not in new
-            if gone and not self._is_generated(published, dependency):
+            removed = key in old and key not in new
+            if removed and not self._is_generated(published, dependency):
                 continue
-            moved = _updated(dependency, key[1], published.nevra, nevra, known, final)
-            if moved is not None:
+            updated = _updated(dependency, key[1], published.nevra, nevra, known, final)
+            if updated is not None:
                 have.add(key)
-                dependencies.append(moved)
+                dependencies.append(updated)
         if isa(nevra.arch) and nevra.arch != published.nevra.arch:
             dependencies += _own_provides(nevra)[1:]
         added = [entry for key, entry in new.items() if key not in old]
@@ -256,7 +256,7 @@ class _Predictor:
         self, entries: Iterable[Stated], have: set[Key], final: Versions, nevra: Nevra
     ) -> list[Dependency]:
         """The dependencies of these entries of head's spec that are not there already."""
-        found = []
+        dependencies = []
         for entry in entries:
             if not entry.origins or entry.key in have:
                 continue
@@ -264,10 +264,10 @@ class _Predictor:
             dependency = Dependency(
                 kind, final.fill(template), entry.dependency.qualifiers, generated=False
             )
-            found.append(dependency)
+            dependencies.append(dependency)
             if named := tuple(line for line in entry.origins if line is not None):
                 self.origins[nevra, dependency] = named
-        return found
+        return dependencies
 
     def _is_generated(self, package: Package, dependency: Dependency) -> bool:
         """Return whether a generator made this dependency too, so that it stays without its
@@ -276,7 +276,7 @@ class _Predictor:
             return dependency.generated
         flags: GeneratedFlags | None = self._headers(package)
         if flags is not None:
-            return flags.made(dependency.kind, dependency.capability)
+            return flags.has(dependency.kind, dependency.capability)
         stays = _looks_generated(dependency)
         self.notes.append(
             f"The header of {package.nevra} cannot be read, so whether a generator also made "

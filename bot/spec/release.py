@@ -43,7 +43,7 @@ def release_number(repository: GitRepository, commit: str, spec_path: str) -> in
     """The number that %autorelease expands to: commits since the version last changed.
 
     Commits of the first-parent history that touch the spec file's directory count; `[bump release:
-    N]` in a message counts N. Null if the number cannot be known.
+    N]` in a message counts N. Null if the spec file does not use it, or the number cannot be known.
     """
     content = repository.read(commit, spec_path)
     if content is None or b"autorelease" not in content:
@@ -77,14 +77,14 @@ def _version(content: bytes) -> tuple[str, ...]:
     """The values of the Version and Epoch tags, with simple macros of the same file expanded."""
     text = content.decode(errors="replace")
     defined = {name: value.strip()[:NAME] for name, value in _DEFINED.findall(text)}
-    found = []
+    tags = []
     for tag, value in _VERSION.findall(text):
         filled = value.strip()[:NAME]
         for _ in range(5):
             # Each round could grow the text tenfold: no version is that long.
             filled = _MACRO.sub(lambda match: defined.get(match[1], match[0]), filled)[:NAME]
-        found.append(f"{tag.lower()}={filled}")
-    return tuple(found)
+        tags.append(f"{tag.lower()}={filled}")
+    return tuple(tags)
 
 
 def autorelease_definitions(number: int) -> dict[str, str]:
@@ -93,12 +93,12 @@ def autorelease_definitions(number: int) -> dict[str, str]:
 
 
 def placeholder_definitions(
-    spec: Path, given: Mapping[str, str]
+    spec: Path, definitions: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Definitions and notes for a spec file that uses rpmautospec if `given` has none."""
     features = check_specfile_features(spec, enable_caching=False)
     uses = features.has_autorelease or features.has_autochangelog
-    if not uses or features.is_processed or AUTORELEASE_MACRO in given:
+    if not uses or features.is_processed or AUTORELEASE_MACRO in definitions:
         return {}, ()
     notes: tuple[str, ...] = ()
     if features.has_autorelease:

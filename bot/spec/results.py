@@ -38,12 +38,7 @@ from bot.spec.answer import (
     StatedPackage,
     TooLong,
 )
-from bot.spec.headers import (
-    capability_key,
-    capability_text,
-    known_part,
-    qualifiers,
-)
+from bot.spec.headers import capability_key, capability_text, known_part, qualifiers
 from bot.spec.inside.markers import logical_lines
 from bot.spec.lines import SOURCE, ExpandedSpec, build_sections, read_expanded
 from bot.spec.missing import (
@@ -93,11 +88,11 @@ def read_answers(
     written = os.pread(answers, os.lseek(answers, 0, os.SEEK_HOLE), 0).rstrip(b"\0")
     lines = written.split(b"\n", len(arches))
     lines += [b""] * (len(arches) - len(lines))
-    found = {
+    evaluations = {
         arch: _read(line.decode(errors="replace"), path, arch, tree, text)
         for arch, line in zip(arches, lines, strict=False)
     }
-    return EVALUATED.dump_json(found)
+    return EVALUATED.dump_json(evaluations)
 
 
 def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Evaluated:
@@ -151,11 +146,11 @@ def _requirements(
     if isinstance(answer, Refused):
         named = (name for text in answer.requested for name in capabilities_in(text))
     elif isinstance(result, SpecEvaluation):
-        named = (each.dependency.capability for each in result.build_requires)
+        named = (requirement.dependency.capability for requirement in result.build_requires)
     else:
         return ()
-    known = (part for part in map(known_part, named) if part)
-    return tuple(dict.fromkeys(known))[: limits.SPEC_REQUESTED]
+    names = (part for part in map(known_part, named) if part)
+    return tuple(dict.fromkeys(names))[: limits.SPEC_REQUESTED]
 
 
 def _locations(answer: Parsed | Refused) -> tuple[str, ...]:
@@ -183,9 +178,9 @@ def _failure(
         number = _exact_line(int(named[1]), message, read(path) or "")
         message = message[: named.start(1)] + str(number) + message[named.end(1) :]
     if macros:
-        first, *more = message.split("\n")
+        first, *rest = message.split("\n")
         undefined = f"nothing that was found defines {', '.join(macros)}"
-        message = "\n".join((f"{first.rstrip('.')}: {undefined}", *more))
+        message = "\n".join((f"{first.rstrip('.')}: {undefined}", *rest))
     return SpecFailure(path, arch, cause, message, number)
 
 
@@ -202,40 +197,42 @@ def _exact_line(number: int, message: str, text: str) -> int:
 
 
 def _evaluation(
-    found: Parsed, path: str, arch: str, read: Callable[[str], str | None]
+    parsed: Parsed, path: str, arch: str, read: Callable[[str], str | None]
 ) -> SpecEvaluation | SpecFailure:
-    main = found.packages[0].name
-    stated = sum(len(package.dependencies) for package in found.packages)
+    main = parsed.packages[0].name
+    stated = sum(len(package.dependencies) for package in parsed.packages)
     if stated > SPEC_DEPENDENCIES:
         message = f"The spec file states {stated} dependencies, more than {SPEC_DEPENDENCIES}."
         return SpecFailure(path, arch, "limit", message)
-    plain = read_expanded(found.parsed, main)
+    plain = read_expanded(parsed.parsed, main)
     notes: tuple[str, ...] = ()
-    expanded = _marked(found.marked, main, read)
+    expanded = _marked(parsed.marked, main, read)
     if expanded is None:
         expanded = ExpandedSpec()
         notes = (f"{path}: no line of this spec file can be named as the origin of a dependency.",)
-    packages = tuple(_package(entry, plain, expanded) for entry in found.packages)
+    packages = tuple(_package(entry, plain, expanded) for entry in parsed.packages)
     build_requires = tuple(
-        each for entry in found.buildrequires for each in _dependency(entry, SOURCE, expanded)
+        dependency
+        for entry in parsed.buildrequires
+        for dependency in _dependency(entry, SOURCE, expanded)
     )
     first = packages[0].nevra
-    excluded = _excluded(arch, first.arch, found.exclusivearch, found.excludearch)
+    excluded = _excluded(arch, first.arch, parsed.exclusivearch, parsed.excludearch)
     return SpecEvaluation(
         path=path,
         arch=arch,
-        source=found.source,
+        source=parsed.source,
         evr=(first.epoch, first.version, first.release),
         packages=() if excluded else packages,
         build_requires=build_requires,
-        sources=_sources(found.sources),
+        sources=_sources(parsed.sources),
         excluded=excluded,
         notes=notes,
         generates_requirements=plain.generates_requirements,
-        unexpanded=_unexpanded(packages, found, path, read),
-        build_sections=build_sections(found.parsed),
+        unexpanded=_unexpanded(packages, parsed, path, read),
+        build_sections=build_sections(parsed.parsed),
         generator_tags=tuple(plain.generator_tags),
-        macros=tuple(found.macros),
+        macros=tuple(parsed.macros),
     )
 
 
@@ -261,12 +258,12 @@ def _package(entry: StatedPackage, plain: ExpandedSpec, expanded: ExpandedSpec) 
         capability_key(f"{own} = {nevra.evr}") for own in (name, f"{name}({isa(nevra.arch)})")
     }
     dependencies = [
-        each
+        dependency
         for item in entry.dependencies
-        for each in _dependency(item, name, expanded)
+        for dependency in _dependency(item, name, expanded)
         if not (
-            each.dependency.kind == "provides"
-            and capability_key(each.dependency.capability) in automatic
+            dependency.dependency.kind == "provides"
+            and capability_key(dependency.dependency.capability) in automatic
         )
     ]
     files = tuple(line for line in entry.files.split("\n") if line.strip())
@@ -281,31 +278,31 @@ def _dependency(
     # rpm's own features (`rpmlib(...)`) are not met by packages, and repositories do not list them.
     if name.startswith("rpmlib("):
         return ()
-    found = Dependency(kind, capability_text(name, flags, version), qualifiers(flags))
-    return tuple(SpecDependency(found, line) for line in expanded.origins(package, found))
+    dependency = Dependency(kind, capability_text(name, flags, version), qualifiers(flags))
+    return tuple(SpecDependency(dependency, line) for line in expanded.origins(package, dependency))
 
 
 def _unexpanded(
-    packages: Iterable[SpecPackage], found: Parsed, path: str, read: Callable[[str], str | None]
+    packages: Iterable[SpecPackage], parsed: Parsed, path: str, read: Callable[[str], str | None]
 ) -> tuple[Unexpanded, ...]:
-    reached = "" if found.marked is None else found.marked.parsed
+    reached = "" if parsed.marked is None else parsed.marked.parsed
     lines = (read(path) or "").split("\n")
-    every = (
+    macros = (
         *in_packages(packages),
-        *in_architectures("ExclusiveArch", found.exclusivearch),
-        *in_architectures("ExcludeArch", found.excludearch),
-        *in_conditions(found.conditions, path, lines, reached),
+        *in_architectures("ExclusiveArch", parsed.exclusivearch),
+        *in_architectures("ExcludeArch", parsed.excludearch),
+        *in_conditions(parsed.conditions, path, lines, reached),
     )
-    return tuple(dict.fromkeys(_with_origin(each, path, lines) for each in every))
+    return tuple(dict.fromkeys(_with_origin(macro, path, lines) for macro in macros))
 
 
-def _with_origin(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
+def _with_origin(macro: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
     """The macro, at the first line that has it if rpm names none."""
-    if found.origin is None:
+    if macro.origin is None:
         for number, line in enumerate(lines, 1):
-            if found.macro in line:
-                return replace(found, origin=SpecLine(path, number, line.rstrip("\r")))
-    return found
+            if macro.macro in line:
+                return replace(macro, origin=SpecLine(path, number, line.rstrip("\r")))
+    return macro
 
 
 def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -317,8 +314,8 @@ def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequ
 
 
 def _sources(entries: Iterable[tuple[str, int, int]]) -> tuple[SpecSource, ...]:
-    found = []
+    numbered = []
     for location, number, flags in entries:
         tag = "Patch" if flags & _RPMBUILD_ISPATCH else "Source"
-        found.append((tag != "Source", number, SpecSource(f"{tag}{number}", location)))
-    return tuple(source for _, _, source in sorted(found, key=lambda each: each[:2]))
+        numbered.append((tag != "Source", number, SpecSource(f"{tag}{number}", location)))
+    return tuple(source for _, _, source in sorted(numbered, key=lambda entry: entry[:2]))

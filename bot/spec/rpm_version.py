@@ -88,8 +88,8 @@ def rpm_version(text: str) -> RpmVersion | None:
 
 def published_rpm(pool: PublishedPackages) -> RpmVersion | None:
     """The newest version of the package `rpm`; null if there is none."""
-    found = (rpm_version(nevra.version) for nevra in pool.selects("rpm") if nevra.name == "rpm")
-    return max((version for version in found if version is not None), default=None)
+    versions = (rpm_version(nevra.version) for nevra in pool.selects("rpm") if nevra.name == "rpm")
+    return max((version for version in versions if version is not None), default=None)
 
 
 @functools.cache
@@ -151,11 +151,11 @@ def may_be_taken(message: str, host: RpmVersion | None, distribution: RpmVersion
     """
     if host is None or distribution is None or host == distribution:
         return False
-    sure = (_SHARED,) if distribution > host else (_SHARED, _UNKNOWN)
+    patterns = (_SHARED,) if distribution > host else (_SHARED, _UNKNOWN)
     # Lines without a letter point at a position in the previous line.
     lines = [line for line in message.splitlines() if re.search(r"[A-Za-z]", line)]
     return not lines or not all(
-        any(one.search(line) for one in sure) or _is_misspelled(line) for line in lines
+        any(pattern.search(line) for pattern in patterns) or _is_misspelled(line) for line in lines
     )
 
 
@@ -167,8 +167,8 @@ def _is_misspelled(message: str) -> bool:
     >>> _is_misspelled("line 6: Unknown tag: BuildSystem: autotools")
     False
     """
-    found = _UNKNOWN_TAG.search(message)
-    tag = found[1].lower() if found else ""
+    match = _UNKNOWN_TAG.search(message)
+    tag = match[1].lower() if match else ""
     return tag not in _TAGS and bool(get_close_matches(tag, _TAGS, 1, _MISSPELLED))
 
 

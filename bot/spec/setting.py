@@ -59,14 +59,14 @@ def commonest_dist(releases: Iterable[str]) -> str:
     '.el9'
     """
     total = 0
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for release in releases:
         total += 1
         if (match := _DIST.search(release)) is not None:
-            found[match[1]] += 1
-    if not found:
+            counts[match[1]] += 1
+    if not counts:
         return ""
-    dist, count = min(found.items(), key=lambda item: (-item[1], item[0]))
+    dist, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
     return dist if count * 4 >= total else ""
 
 
@@ -76,7 +76,7 @@ def setting_of(
     cache: Cache,
     *,
     dist: str | None = None,
-    more: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
     rpm: DistributionRpm | None = None,
 ) -> SpecSetting:
     """The setting for spec files of a repository document.
@@ -102,7 +102,7 @@ def setting_of(
     defaults = distribution_macros(document, dist)
     if not dist and macros.root is None:
         dist = next((f".{name}" for name in defaults if _DIST.fullmatch(f".{name}")), "")
-    definitions = {"dist": dist, **(more or {})}
+    definitions = {"dist": dist, **(extra or {})}
     if rpm is None:
         rpm = DistributionRpm(published_rpm(pool))
     notes = (*macros.notes, *_without_filelists(pools), *rpm.notes)
@@ -117,14 +117,14 @@ def python_versions(pool: MacroPool) -> dict[str, str]:
     Those run `%{__python3}`, which here is the host's. If a spec sets that to another interpreter
     (`/usr/bin/python3.12`), its version is used.
     """
-    found = {
+    versions = {
         ".".join(nevra.version.split(".")[:2])
         for nevra in pool.selects("python3")
         if nevra.name == "python3"
     }
-    if len(found) != 1:
+    if len(versions) != 1:
         return {}
-    (version,) = found
+    (version,) = versions
     lua = (
         "%{{lua: local own = rpm.expand('%{{?__python3}}'):match('python(3%.%d+)$');"
         " print(((own or '{version}'):gsub('%.', '{dot}')))}}"
@@ -142,14 +142,14 @@ def ghc_version(pool: MacroPool) -> dict[str, str]:
     rpm refuses. A spec may choose another compiler by `%ghc_name` (`ghc9.4`), or a version by
     `%ghc_version_override`.
     """
-    known = {
+    versions = {
         match[1]: nevra.version
         for nevra in pool.selects("ghc*-compiler")
         if (match := _GHC.fullmatch(nevra.name)) and _VERSION.fullmatch(nevra.version)
     }
-    if not known:
+    if not versions:
         return {}
-    table = ", ".join(f"['{name}'] = '{known[name]}'" for name in sorted(known))
+    table = ", ".join(f"['{name}'] = '{versions[name]}'" for name in sorted(versions))
     lua = (
         f"%{{lua: local known = {{{table}}};"
         " local own = rpm.expand('%{?ghc_version_override}');"
@@ -164,10 +164,10 @@ def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
         f"Macro packages of the repository {repository} are not used: it has no filelists.xml."
         for repository in sorted(
             {
-                one.id
+                source.id
                 for pool in pools.values()
-                for one in pool.snapshot.repositories
-                if one.record("primary") is not None and one.record("filelists") is None
+                for source in pool.snapshot.repositories
+                if source.record("primary") is not None and source.record("filelists") is None
             }
         )
     )
@@ -177,11 +177,11 @@ def _keys(document: RepositoryDocument, arches: Iterable[str]) -> KeyUrls:
     """The URLs of the keys of each repository; of all architectures together."""
     from bot.distro.keys import key_urls
 
-    found: dict[str, dict[str, None]] = {}
+    urls_of: dict[str, dict[str, None]] = {}
     for arch in arches:
         for repository, urls in key_urls(document, arch).items():
-            found.setdefault(repository, {}).update(dict.fromkeys(urls))
-    return {repository: tuple(urls) for repository, urls in found.items()}
+            urls_of.setdefault(repository, {}).update(dict.fromkeys(urls))
+    return {repository: tuple(urls) for repository, urls in urls_of.items()}
 
 
 def distribution_macros(document: RepositoryDocument, dist: str) -> dict[str, str]:
@@ -194,16 +194,16 @@ def distribution_macros(document: RepositoryDocument, dist: str) -> dict[str, st
     words = f"{document.id} {document.name}".lower()
     platform = (document.module_platform or "").partition(":")[2]
     tags = [dist.lstrip(".").partition("_")[0], platform]
-    found: dict[str, str] = {}
+    macros: dict[str, str] = {}
     if number := _numbered(tags, "fc", "f") or _version(document, words, "fedora"):
-        found |= {"fedora": number, f"fc{number}": "1"}
+        macros |= {"fedora": number, f"fc{number}": "1"}
     elif number := _numbered(tags, "eln"):
-        found |= {"eln": number}
+        macros |= {"eln": number}
     elif number := _numbered(tags, "el") or _version(document, words, "rhel", "centos", "ubi"):
-        found |= {"rhel": number, f"el{number}": "1"}
+        macros |= {"rhel": number, f"el{number}": "1"}
         if "centos" in words:
-            found |= {"centos": number, "centos_ver": number}
-    return found
+            macros |= {"centos": number, "centos_ver": number}
+    return macros
 
 
 def _numbered(tags: Iterable[str], *prefixes: str) -> str | None:

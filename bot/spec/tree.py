@@ -19,8 +19,6 @@ from bot.errors import ChangeError
 
 # A path to a directory further up, as a spec file writes it.
 _UPWARD = re.compile(r"(?<!\.\./)(?:\.\./)+[\w@+~][\w.@+~/-]*")
-
-
 _READS = re.compile(r"%include\b|%load\b|%\{load:|%\(|%\{lua:")
 
 
@@ -65,8 +63,8 @@ def copy_spec_tree(checkout: Path, spec: Path, target: Path) -> SpecTree:
     sources = source_directory(checkout, str(spec)).relative_to(checkout)
     copier = _Copier(checkout.resolve(), target)
     copier.file(spec)
-    for each in dict.fromkeys((directory, sources)):
-        copier.directory(each)
+    for folder in dict.fromkeys((directory, sources)):
+        copier.directory(folder)
     text = (checkout / spec).read_text(encoding="utf-8", errors="surrogateescape")
     for named in upward_files(str(spec), text):
         copier.file(Path(named))
@@ -82,16 +80,16 @@ def source_folders(spec: str) -> tuple[str, ...]:
 
 def upward_files(spec: str, text: str) -> tuple[str, ...]:
     """The paths in the repository to which `..` in the text of a spec may lead."""
-    found = {
+    paths = {
         os.path.normpath(Path(folder, named))
         for named in _UPWARD.findall(text)
         for folder in source_folders(spec)
     }
-    return tuple(sorted(path for path in found if not path.startswith("..")))
+    return tuple(sorted(path for path in paths if not path.startswith("..")))
 
 
 def is_read(name: str, text: str) -> bool:
-    """True where a line by which a spec reads files while it is evaluated has a file's name.
+    """Return whether a line by which a spec reads files while it is evaluated has a file's name.
 
     >>> is_read("deps.inc", "%include %{_sourcedir}/deps.inc")
     True
@@ -102,13 +100,13 @@ def is_read(name: str, text: str) -> bool:
 
 def _lookaside(checkout: Path, spec: Path) -> frozenset[str]:
     """The names of the files in the lists of sources; invalid lists count as empty."""
-    found: set[str] = set()
+    names: set[str] = set()
     for place in (source_directory(checkout, str(spec)), (checkout / spec).parent, checkout):
         try:
-            found.update(read_lists(place))
+            names.update(read_lists(place))
         except SourcesError:
             continue
-    return frozenset(found)
+    return frozenset(names)
 
 
 class _Copier:
@@ -151,7 +149,8 @@ _BSD_LINE = re.compile(
     r"^(?P<type>[A-Za-z0-9]+)\s*\((?P<file>[^)]+)\)\s*=\s*(?P<hash>[0-9a-fA-F]+)$"
 )
 _PLAIN_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{32,128})\s+\*?(?P<file>\S.*)$")
-_TYPE_OF_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
+# The algorithm of a digest by its number of hexadecimal digits.
+DIGEST_OF_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
 class SourcesError(ChangeError):
@@ -159,7 +158,7 @@ class SourcesError(ChangeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class LookasideFile:
     """A file of the lookaside cache, and the checksum of its content (`algorithm` is hashlib's
     name)."""
 
@@ -195,19 +194,19 @@ def checked_name(name: str) -> str:
     return name
 
 
-def read_lists(directory: Path) -> Mapping[str, Listed]:
+def read_lists(directory: Path) -> Mapping[str, LookasideFile]:
     """The lookaside files that the lists beside a spec name, by file name.
 
     Raises SourcesError with the place of a line in an unknown form or with a bad name.
     """
-    listed: dict[str, Listed] = {}
+    listed: dict[str, LookasideFile] = {}
     paths = [directory / "sources", *sorted(directory.glob(".*.metadata"))]
     for path in paths:
-        for one in _lines(path):
-            listed.setdefault(one.name, one)
+        for file in _lines(path):
+            listed.setdefault(file.name, file)
     for path in sorted(directory.glob("*.signatures.json")):
-        for one in _signatures(path):
-            listed.setdefault(one.name, one)
+        for file in _signatures(path):
+            listed.setdefault(file.name, file)
     return listed
 
 
@@ -219,7 +218,7 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8", "replace")
 
 
-def _lines(path: Path) -> Iterator[Listed]:
+def _lines(path: Path) -> Iterator[LookasideFile]:
     for number, line in enumerate(_text(path).splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -233,7 +232,7 @@ def _lines(path: Path) -> Iterator[Listed]:
         yield _listed(match["file"], match["hash"], f"{path.name}:{number}")
 
 
-def _signatures(path: Path) -> Iterator[Listed]:
+def _signatures(path: Path) -> Iterator[LookasideFile]:
     text = _text(path)
     if not text:
         return
@@ -246,10 +245,10 @@ def _signatures(path: Path) -> Iterator[Listed]:
         yield _listed(str(name), str(checksum), path.name)
 
 
-def _listed(file: str, checksum: str, place: str) -> Listed:
-    algorithm = _TYPE_OF_LENGTH.get(len(checksum))
+def _listed(file: str, checksum: str, place: str) -> LookasideFile:
+    algorithm = DIGEST_OF_LENGTH.get(len(checksum))
     if algorithm is None or not re.fullmatch(r"[0-9a-fA-F]+", checksum):
         raise SourcesError(f"{place}: {checksum[:80]!r} is no checksum of a known length.")
     # CentOS writes SOURCES/file; the build has no such directory.
     name = file.strip().removeprefix("SOURCES/")
-    return Listed(checked_name(name), algorithm, checksum.lower())
+    return LookasideFile(checked_name(name), algorithm, checksum.lower())

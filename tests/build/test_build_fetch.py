@@ -11,12 +11,12 @@ from bot.build.mock import MockBuilder
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
-from bot.spec.tree import Listed, SourcesError
+from bot.spec.tree import LookasideFile, SourcesError
 
 CONTENT = b"the tarball"
 SHA512 = hashlib.sha512(CONTENT).hexdigest()
 TEMPLATE = "https://look.example/{name}/{file}/{hashtype}/{hash}/{file}"
-LISTED = WantedSource("Source0", "a.tar.gz", listed=Listed("a.tar.gz", "sha512", SHA512))
+LISTED = WantedSource("Source0", "a.tar.gz", listed=LookasideFile("a.tar.gz", "sha512", SHA512))
 BARE = WantedSource("Source0", "a.tar.gz", url="https://up.example/a.tar.gz")
 
 

@@ -7,7 +7,7 @@ import pytest
 from bot.build.fetch import lookaside_url, wanted_sources
 from bot.build.tree import spec_tree
 from bot.model.spec import SpecSource
-from bot.spec.tree import Listed, SourcesError, read_lists
+from bot.spec.tree import LookasideFile, SourcesError, read_lists
 
 SHA512 = "ab" * 64
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -16,8 +16,8 @@ MD5 = "0123456789abcdef0123456789abcdef"
 def test_both_formats_of_the_sources_file_are_read(tmp_path):
     (tmp_path / "sources").write_text(f"SHA512 (nginx-1.26.tar.gz) = {SHA512}\n{MD5}  old.tar.gz\n")
     assert read_lists(tmp_path) == {
-        "nginx-1.26.tar.gz": Listed("nginx-1.26.tar.gz", "sha512", SHA512),
-        "old.tar.gz": Listed("old.tar.gz", "md5", MD5),
+        "nginx-1.26.tar.gz": LookasideFile("nginx-1.26.tar.gz", "sha512", SHA512),
+        "old.tar.gz": LookasideFile("old.tar.gz", "md5", MD5),
     }
 
 
@@ -26,8 +26,8 @@ def test_centos_metadata_and_azure_signatures_are_read(tmp_path):
     signatures = {"Signatures": {"zlib.tar.xz": "F" * 64}}
     (tmp_path / "nginx.signatures.json").write_text(json.dumps(signatures))
     listed = read_lists(tmp_path)
-    assert listed["nginx.tar.gz"] == Listed("nginx.tar.gz", "sha1", "a" * 40)
-    assert listed["zlib.tar.xz"] == Listed("zlib.tar.xz", "sha256", "f" * 64)
+    assert listed["nginx.tar.gz"] == LookasideFile("nginx.tar.gz", "sha1", "a" * 40)
+    assert listed["zlib.tar.xz"] == LookasideFile("zlib.tar.xz", "sha256", "f" * 64)
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", "a\tb"])
@@ -83,7 +83,7 @@ def test_a_link_out_of_the_repository_is_refused_and_one_inside_is_followed(tmp_
 
 
 def test_the_lookaside_template_is_filled():
-    listed = Listed("a b.tar.gz", "sha512", SHA512)
+    listed = LookasideFile("a b.tar.gz", "sha512", SHA512)
     assert lookaside_url(
         "https://x/rpms/{name}/{file}/{hashtype}/{hash}/{file}", "gtk+", listed
     ) == (f"https://x/rpms/gtk%2B/a%20b.tar.gz/sha512/{SHA512}/a%20b.tar.gz")
@@ -100,7 +100,7 @@ def test_the_lookaside_template_is_filled():
 )
 def test_a_lookaside_template_with_other_fields_is_refused(template):
     with pytest.raises(SourcesError, match="lookaside"):
-        lookaside_url(template, "nginx", Listed("a", "md5", MD5))
+        lookaside_url(template, "nginx", LookasideFile("a", "md5", MD5))
 
 
 def test_specs_may_lie_in_specs_and_sources_beside_them(tmp_path):

@@ -6,13 +6,7 @@ from hypothesis import strategies as st
 
 from bot import limits
 from bot.chat.commands import COMMANDS
-from bot.chat.parser import (
-    NotUnderstood,
-    Question,
-    command_key,
-    parse_comment,
-    parse_line,
-)
+from bot.chat.parser import NotUnderstood, Question, command_key, parse_comment, parse_line
 
 
 def texts(comment: str) -> list[str]:
@@ -190,10 +184,7 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
         ("/minimize what-if drop", "CAPABILITY is missing."),
         ("/minimize what-if drop a from", "PACKAGE is missing."),
         ("/minimize what-if drop a from b c", "The word `c` is one too many."),
-        (
-            "/minimize what-if drop a --workload b",
-            "There is no option `--workload`.",
-        ),
+        ("/minimize what-if drop a --workload b", "There is no option `--workload`."),
         ("/minimize accept", "SHA is missing."),
         ("/minimize accept abc", "REASON is missing."),
         ("/minimize allow", "SHA is missing."),

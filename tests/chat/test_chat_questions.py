@@ -62,9 +62,7 @@ def test_why_of_a_workload_that_the_change_does_not_touch_names_those_that_it_do
     assert "`web`" in text
 
 
-def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(
-    bench: Bench,
-) -> None:
+def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(bench: Bench) -> None:
     line = "/minimize why perl-libs --workload web --workload other"
     text = rendered(ask(bench, line, {"tool.spec": PERL}))
     assert "no image of the workload `other`. It touches those of " in text

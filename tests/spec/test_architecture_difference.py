@@ -97,10 +97,7 @@ def test_a_change_that_is_the_same_on_both_has_none(tmp_path: Path, head: str) -
             at("Requires: base", X.format("BuildRequires: libxslt-devel")),
             "BuildRequires libxslt-devel only on x86_64",
         ),
-        (
-            at("Requires: base", S.format("Requires: more")),
-            "Requires of tool: more only on s390x",
-        ),
+        (at("Requires: base", S.format("Requires: more")), "Requires of tool: more only on s390x"),
         (at("%install", X.format("make xslt")), "%build make only on x86_64"),
         (
             SPEC.replace("--plain", "\\\n%ifarch x86_64\n --with-xslt \\\n%endif\n --plain"),

@@ -100,8 +100,7 @@ def test_what_rpm_refuses_for_a_macro_names_it(tmp_path: Path, line: str, macro:
 
 
 @pytest.mark.parametrize(
-    "line",
-    ["Sumary: %{no_such}", "%package", "BuildArch: nowhere", "%description -n other", "%if"],
+    "line", ["Sumary: %{no_such}", "%package", "BuildArch: nowhere", "%description -n other", "%if"]
 )
 def test_what_is_wrong_without_a_macro_is_invalid(tmp_path: Path, line: str) -> None:
     found = evaluated(tmp_path, line)

@@ -77,12 +77,12 @@ def macros_in(path: Path) -> "list[tuple[str, str]]":
     if not path.is_file():
         return []
     lines = path.read_text(errors="replace").split("\n")
-    found = []
+    macros = []
     for start, end in markers.logical_lines(lines):
         name = re.match(r"%(\w{3,})[\s(]", lines[start])
         if name:
-            found.append((name[1], "\n".join(lines[start : end + 1])))
-    return found
+            macros.append((name[1], "\n".join(lines[start : end + 1])))
+    return macros
 
 
 def load_missing(macros: "list[tuple[str, str]]") -> None:
@@ -160,9 +160,9 @@ def written_by(
         running.append((pid, reading))
     for pid, reading in running:
         with os.fdopen(reading, "rb") as stream:
-            found = stream.read(most + 1)
+            content = stream.read(most + 1)
         os.waitpid(pid, 0)
-        yield found if len(found) <= most else TOO_LONG
+        yield content if len(content) <= most else TOO_LONG
 
 
 def in_child(most: int, function: "Callable[..., Any]", *arguments: object) -> Any:
@@ -192,7 +192,7 @@ def package(entry: Any) -> "dict[str, object]":
         "release": header["release"],
         "arch": header["arch"],
         "files": entry.fileList or "",
-        "dependencies": [found for kind in KINDS for found in dependencies(header, kind)],
+        "dependencies": [dependency for kind in KINDS for dependency in dependencies(header, kind)],
     }
 
 
@@ -201,7 +201,7 @@ def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
 
     Macros are in their final state: what is undefined then was never defined.
     """
-    found = []
+    rows = []
     for number, line in enumerate(lines, 1):
         match = re.match(pattern, line, re.IGNORECASE)
         if match and "%" in match[2]:
@@ -210,8 +210,8 @@ def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
             except rpm.error:
                 continue
             if "%" in value:
-                found.append([match[1], number, value])
-    return found
+                rows.append([match[1], number, value])
+    return rows
 
 
 def parse(path: Path) -> "dict[str, object]":
@@ -251,13 +251,13 @@ def parse(path: Path) -> "dict[str, object]":
 def own_macros(lines: "list[str]") -> "list[list[str]]":
     """rpm's own macros that the spec sets or removes, with their final values."""
     names = {name for line in lines for name in SETTING.findall(line)}
-    found = []
+    macros = []
     for name in sorted(names):
         try:
-            found.append([name, rpm.expandMacro("%{?" + name + "}")])
+            macros.append([name, rpm.expandMacro("%{?" + name + "}")])
         except rpm.error:
             continue
-    return found
+    return macros
 
 
 def stated(lines: "list[str]", pattern: "re.Pattern[str]") -> "Iterator[str]":
@@ -311,12 +311,12 @@ def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, object]"
     else:
         copy_text = markers.mark(text, 0, everywhere=everywhere)
     copy.write_text(copy_text, encoding="utf-8", errors="surrogateescape")
-    found = parse(copy)
-    return {"files": files, "parsed": found["parsed"]} if "parsed" in found else {}
+    parsed = parse(copy)
+    return {"files": files, "parsed": parsed["parsed"]} if "parsed" in parsed else {}
 
 
-def is_marked(found: "dict[str, object] | None") -> bool:
-    return found is not None and "files" in found
+def is_marked(answer: "dict[str, object] | None") -> bool:
+    return answer is not None and "files" in answer
 
 
 def evaluate(
@@ -324,15 +324,15 @@ def evaluate(
 ) -> "dict[str, object]":
     configure(arch, request, fallback)
     path, most = Path(request["spec"]), request["most"]
-    found: dict[str, object] | None = in_child(most, parse, path)
-    if found is None:
+    answer: dict[str, object] | None = in_child(most, parse, path)
+    if answer is None:
         return {"error": "rpm's parser died while it read this spec file"}
-    if "packages" in found:
+    if "packages" in answer:
         marked: dict[str, object] | None = in_child(most, parse_marked, path, True, most)
         if not is_marked(marked):
             marked = in_child(most, parse_marked, path, False, most)
-        found["marked"] = marked if is_marked(marked) else None
-    return found
+        answer["marked"] = marked if is_marked(marked) else None
+    return answer
 
 
 def evaluate_apart(arch: str, result: int, *arguments: Any) -> "dict[str, object]":

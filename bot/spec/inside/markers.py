@@ -36,7 +36,7 @@ def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
     A line continues while a `%{`, `%(` or `%[` is open, or if it ends in a backslash, even in a
     comment, as in rpm's reader.
     """
-    found = []
+    ranges = []
     start = 0
     depths = dict.fromkeys(_CLOSING.values(), 0)
     for index, line in enumerate(lines):
@@ -52,11 +52,11 @@ def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
             else:
                 depths[_CLOSING[part]] -= depths[_CLOSING[part]] > 0
         if not continued and not any(depths.values()):
-            found.append((start, index))
+            ranges.append((start, index))
             start = index + 1
     if start < len(lines):
-        found.append((start, len(lines) - 1))
-    return found
+        ranges.append((start, len(lines) - 1))
+    return ranges
 
 
 def mark(text: str, file: int, *, everywhere: bool = True) -> str:
