@@ -69,11 +69,11 @@ class AddedChains:
             for source, target, stated in fresh
         ]
         roots = sorted(places[nevra] for nevra in after[1].requested)
-        found = self._between(nevras, _usable(links, added, alone), roots, added)
-        unreached = {target for target in added if not found[target]} if spare else set()
+        chains = self._between(nevras, _usable(links, added, alone), roots, added)
+        unreached = {target for target in added if not chains[target]} if spare else set()
         if unreached:
-            found |= self._between(nevras, _usable(links, added, fresh), roots, unreached)
-        return {nevras[target]: found[target] for target in sorted(added)}
+            chains |= self._between(nevras, _usable(links, added, fresh), roots, unreached)
+        return {nevras[target]: chains[target] for target in sorted(added)}
 
     def _between(
         self,

@@ -158,7 +158,7 @@ class LayeredPool:
             yield
         finally:
             put_back(undo)
-            self._views.finder().forget({taken.solvable.id for taken in undo})
+            self._views.finder().forget({former.solvable.id for former in undo})
 
     def _published_as(self, package: Package) -> Iterator[int]:
         """Yield the published packages with the NEVRA of an installed one."""
@@ -185,7 +185,7 @@ class LayeredPool:
     def _ignore(self, drop: Collection[Requirement]) -> list[FormerDependencies]:
         """Take requirements from packages, and return what to put back."""
         undo = take_requirements(self._overlay_pool.pool, drop, self._views.find)
-        self._views.finder().forget({taken.solvable.id for taken in undo})
+        self._views.finder().forget({former.solvable.id for former in undo})
         return undo
 
 
