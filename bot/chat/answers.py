@@ -276,14 +276,14 @@ def advice_of(advices: Sequence[ImageAdvice]) -> Phrase:
     parts = [_smallest(now, smallest)]
     for plans in zip(*(a.plans for a in installable), strict=True):
         parts.append(_plan(plans))
-    evidence = _evidence_of(found[0].plans) if found else ()
-    return sentences(*parts, evidence, programs_phrase(found))
+    evidence = _evidence_of(installable[0].plans) if installable else ()
+    return sentences(*parts, evidence, programs_phrase(installable))
 
 
 def _smallest(now: str, smallest: Sequence[Smallest]) -> Phrase:
     swaps = [swap for image in smallest for swap in image.instead]
     names = tuple(dict.fromkeys(name for image in smallest for name in image.request))
-    unproved = "" if all(one.proved for one in smallest) else _bound(smallest)
+    unproved = "" if all(image.proved for image in smallest) else _bound(smallest)
     if any(swap.class_ == "other" for swap in swaps):
         return say.today(size=now)
     if not names:
@@ -314,10 +314,10 @@ def _evidence_of(plans: Sequence[Plan]) -> Phrase:
     return sentences(
         *(
             say.edit_evidence(
-                edit=f"{change.package}:{change.capability}", evidence=sentences(*found)
+                edit=f"{change.package}:{change.capability}", evidence=sentences(*evidence)
             )
             for change in changes.values()
-            if (found := evidence_phrases(change))
+            if (evidence := evidence_phrases(change))
         )
     )
 

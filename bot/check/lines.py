@@ -190,7 +190,7 @@ class _Search:
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """The smallest set of other lines that, with `line`, bring the package."""
-        needed = [another for kept_line in self._lines if kept_line != line]
+        needed = [another for another in self._lines if another != line]
         for candidate in tuple(needed):
             fewer = [line_ for line_ in needed if line_ != candidate]
             if self._is_there(frozenset(self._lines) - {line, *fewer}, name):

@@ -110,7 +110,7 @@ class Change:
         Headers show only scriptlets and links, which is not enough for `supported`.
         """
         evidence = self.evidence
-        if evidence.use or evidence.integrity is False or evidence.runs is False or evidence.metadata_use:
+        if evidence.use or evidence.metadata_use or False in (evidence.integrity, evidence.runs):
             return "contradicted"
         if self.written is False and self.kind != "split":
             return "contradicted"

@@ -212,8 +212,6 @@ def _state(known: KnownState) -> str:
     return f"{known.state}{saved}{where} (opportunity {visible(known.id)})"
 
 
-
-
 def _figures(packages: int, size: int | None) -> str:
     return f"{plural(packages, 'package')}, {format_size(size)}"
 
@@ -248,7 +246,7 @@ def opportunity_texts(opportunity: Opportunity) -> OpportunityTexts:
     )
     package, to = opportunity.change.package, opportunity.change.to
     if opportunity.change.kind == "split":
-        lines = "\n".join(visible(line, _LONGEST) for line in to.splitlines())
+        lines = "\n".join(visible(line, 1000) for line in to.splitlines())
         what = f"{to_plain(say.edit_write_lines(package=package))}\n\n{lines}\n"
     else:
         what = textwrap.fill(to_plain(say.edit_write(to=to, package=package)), _WIDTH)

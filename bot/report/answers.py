@@ -58,9 +58,7 @@ def print_why(package: str, whys: Iterable[Why], console: Console) -> None:
         if why.nevra is None:
             show(
                 console,
-                Text(
-                    to_line(say.is_not_in(package=package, image=_image(why.key))), style="bold"
-                ),
+                Text(to_line(say.is_not_in(package=package, image=_image(why.key))), style="bold"),
             )
             continue
         heading = Text(visible(str(why.nevra)), style="bold")

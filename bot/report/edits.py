@@ -27,33 +27,35 @@ def edit_phrase(change: Change) -> Phrase:
 
 def evidence_phrases(change: Change) -> tuple[Phrase, ...]:
     """Return sentences on the evidence for and against an edit."""
-    found = change.evidence
+    evidence = change.evidence
     sentences = (
         (change.kind not in ("request", "prefer"), _use_phrase(change)),
-        (found.metadata_use, say.edit_use_in_metadata()),
-        (found.integrity is False, say.edit_lacks()),
-        (found.runs is True, say.edit_runs()),
+        (evidence.metadata_use, say.edit_use_in_metadata()),
+        (evidence.integrity is False, say.edit_lacks()),
+        (evidence.runs is True, say.edit_runs()),
     )
     precedents = (
-        say.edit_precedent(package=str(one.nevra), repository=one.repository)
-        for one in found.precedent
+        say.edit_precedent(package=str(precedent.nevra), repository=precedent.repository)
+        for precedent in evidence.precedent
     )
     return (*(phrase for holds, phrase in sentences if holds), *precedents)
 
 
 def _use_phrase(change: Change) -> Phrase:
-    found = change.evidence
-    if found.use is None:
+    evidence = change.evidence
+    if evidence.use is None:
         return say.edit_use_unknown()
-    if not found.use:
-        return say.edit_no_use() if found.looked_into == "files" else say.edit_no_use_in_headers()
-    places = listing(map(code, found.use[:_MOST_PLACES]))
-    return say.edit_use(places=places, others=len(found.use) - _MOST_PLACES)
+    if not evidence.use:
+        return (
+            say.edit_no_use() if evidence.looked_into == "files" else say.edit_no_use_in_headers()
+        )
+    places = listing(map(code, evidence.use[:_MOST_PLACES]))
+    return say.edit_use(places=places, others=len(evidence.use) - _MOST_PLACES)
 
 
 def programs_phrase(images: Sequence[ImageAdvice]) -> Phrase:
     """Return a sentence on the programs that plans keep where not all are known, else nothing."""
-    read: set[KnownBy | None] = {image.programs_by for image in images if image.plans}
-    if "metadata" in read:
+    sources: set[KnownBy | None] = {image.programs_by for image in images if image.plans}
+    if "metadata" in sources:
         return say.programs_by_metadata()
-    return say.programs_by_headers() if "headers" in read else ()
+    return say.programs_by_headers() if "headers" in sources else ()

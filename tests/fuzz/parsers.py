@@ -27,7 +27,7 @@ from bot.closure.modules import read_modules
 from bot.distro.failover import RefusedFileError
 from bot.distro.metadata import unpacked
 from bot.distro.mirrors import _parse_metalink
-from bot.distro.repofile import RepoSelection, RepofileError, read_repofile
+from bot.distro.repofile import RepofileError, RepoSelection, read_repofile
 from bot.distro.repomd import Record, RepomdError, parse_repomd
 from bot.errors import ChangeError, SurroundingsError, UsageError
 from bot.forge.events import MISSHAPEN
