@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.amount import beyond, excess, gained
@@ -12,6 +13,9 @@ from bot.model.closure import ClosurePair
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.model.result import ImageResult, ObjectiveResult, Side
+
+# The name and the id of the objective are set in one place, for all its metrics.
+_result = partial(ObjectiveResult, name="")
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
@@ -46,7 +50,8 @@ def evaluate_objectives(
         if not applies(objective, image.key):
             continue
         results += (
-            replace(result, id=objective.id) for result in _of(objective, image, pair, today)
+            replace(result, name=objective.name, id=objective.id)
+            for result in _of(objective, image, pair, today)
         )
     return tuple(results)
 
@@ -83,17 +88,9 @@ def _size(
     if limit is None and target is None:
         return None
     by = objective.target.by if objective.target is not None and target is not None else None
-    result = ObjectiveResult(
-        name=objective.name,
-        metric=metric,
-        before=before,
-        value=value,
-        limit=limit,
-        met=None,
-        target=target,
-        target_by=by.isoformat() if by is not None else None,
-        due=by is not None and today > by,
-    )
+    due, day = by is not None and today > by, by.isoformat() if by is not None else None
+    result = _result(metric=metric, before=before, value=value, limit=limit, met=None)
+    result = replace(result, target=target, target_by=day, due=due)
     bound = result.bound
     met = None if value is None else bound is None or not excess(value, bound)
     return replace(result, met=met, worse=_is_worse(before, value, met))
@@ -114,16 +111,9 @@ def _surface(objective: ObjectiveDocument, image: ImageResult) -> list[Objective
             and value is not None
             and gained(beyond(before, allowed), beyond(value, allowed))
         )
+        worse = met is False and brought
         results.append(
-            ObjectiveResult(
-                name=objective.name,
-                metric=kind,
-                before=before,
-                value=value,
-                limit=allowed,
-                met=met,
-                worse=met is False and brought,
-            )
+            _result(metric=kind, before=before, value=value, limit=allowed, met=met, worse=worse)
         )
     return results
 
@@ -139,36 +129,15 @@ def _growth(objective: ObjectiveDocument, image: ImageResult) -> ObjectiveResult
     assert growth is not None
     before, after = image.base.installed_size, image.head.installed_size
     if before is None or after is None:
-        return ObjectiveResult(
-            name=objective.name,
-            metric="growth",
-            before=None,
-            value=None,
-            limit=growth.bytes,
-            met=None,
-        )
+        return _result(metric="growth", before=None, value=None, limit=growth.bytes, met=None)
     grown = after - before
     # Both parts must be exceeded; one that is not given always is.
     over_bytes = growth.bytes is None or grown > growth.bytes
     over_percent = growth.percent is None or grown * 100 > growth.percent * before
     met = not (grown > 0 and over_bytes and over_percent)
-    return ObjectiveResult(
-        name=objective.name,
-        metric="growth",
-        before=0,
-        value=grown,
-        limit=growth.bytes,
-        met=met,
-        worse=not met,
-        reason=_growth_text(objective),
-    )
-
-
-def _growth_text(objective: ObjectiveDocument) -> str:
-    growth = objective.growth
-    if growth is None or growth.percent is None:
-        return ""
-    return f"more than {growth.percent:g} % in one change"
+    reason = "" if growth.percent is None else f"more than {growth.percent:g} % in one change"
+    result = _result(metric="growth", before=0, value=grown, limit=growth.bytes, met=met)
+    return replace(result, worse=not met, reason=reason)
 
 
 def _unwanted(objective: ObjectiveDocument, pair: ClosurePair) -> list[ObjectiveResult]:
@@ -178,18 +147,8 @@ def _unwanted(objective: ObjectiveDocument, pair: ClosurePair) -> list[Objective
         value = _count(name, pair.head.packages) if pair.head.status == "ok" else None
         met = None if value is None else value == 0
         worse = _is_worse(before, value, met)
-        results.append(
-            ObjectiveResult(
-                name=objective.name,
-                metric=f"unwanted:{name}",
-                before=before,
-                value=value,
-                limit=0,
-                met=met,
-                worse=worse,
-                reason=reason or "",
-            )
-        )
+        result = _result(metric=f"unwanted:{name}", before=before, value=value, limit=0, met=met)
+        results.append(replace(result, worse=worse, reason=reason or ""))
     return results
 
 

@@ -20,7 +20,7 @@ from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRepository:
     """One repository of a snapshot.
 
@@ -31,18 +31,18 @@ class SnapshotRepository:
 
     id: str
     name: str
-    base_urls: tuple[str, ...]
     priority: int
-    exclude: tuple[str, ...]
     module_hotfixes: bool
-    revision: str
-    timestamp: str
-    repomd_checksum: str
-    records: tuple[Record, ...]
     cache: Cache = field(repr=False, compare=False)
+    base_urls: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    revision: str = ""
+    timestamp: str = ""
+    repomd_checksum: str = ""
+    records: tuple[Record, ...] = ()
     stale: str | None = None
     signed: bool = False
-    include: tuple[str, ...] = ()
     access: RepositoryAccess = field(default=NO_ACCESS, repr=False, compare=False)
 
     def record(self, type_: str) -> Record | None:
@@ -172,14 +172,8 @@ def _skipped(source: RepoSource, error: SurroundingsError, cache: Cache) -> Snap
     return SnapshotRepository(
         id=source.id,
         name=source.name,
-        base_urls=(),
         priority=source.priority,
-        exclude=(),
         module_hotfixes=source.module_hotfixes,
-        revision="",
-        timestamp="",
-        repomd_checksum="",
-        records=(),
         cache=cache,
         stale=f"skipped, as `skip_if_unavailable` allows: {error.what}",
     )

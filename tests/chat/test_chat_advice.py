@@ -63,8 +63,8 @@ def test_a_swap_with_another_source_is_left_out_of_a_comment():
 def test_an_older_version_is_called_so_and_not_said_unasked():
     older = replace(SWAP, take="libcurl-0:7.1-1.el9")
     assert (SWAP.suggested, older.suggested) == (True, False)
-    found = advice("x86_64", replace(SMALLEST, instead=(older,)))
-    lines = advice_text(Advice("installed", (found,))).splitlines()
+    image = advice("x86_64", replace(SMALLEST, instead=(older,)))
+    lines = advice_text(Advice("installed", (image,))).splitlines()
     assert "    libcurl-0:7.1-1.el9 instead of libcurl, an older version, saves 7 MB" in lines
 
 
@@ -87,9 +87,9 @@ def test_a_written_edit_and_another_request_are_no_perhaps():
 def test_a_comment_tells_of_an_edit_what_the_command_tells(known_by):
     used = replace(ORDER, evidence=Evidence(("/usr/bin/a", "/usr/bin/b"), False, True))
     plan = replace(PLAN, changes=(used,))
-    found = replace(advice("x86_64", SMALLEST, plan), programs_by=known_by)
-    told = text(found)
-    lines = [line.strip() for line in advice_text(Advice("installed", (found,))).splitlines()]
+    image = replace(advice("x86_64", SMALLEST, plan), programs_by=known_by)
+    answer = text(image)
+    lines = [line.strip() for line in advice_text(Advice("installed", (image,))).splitlines()]
     first = next(n for n, line in enumerate(lines) if line.startswith("nginx: "))
-    assert [line for line in lines[first:] if line not in told] == []
+    assert [line for line in lines[first:] if line not in answer] == []
     assert len(lines) - first == (4 if known_by == "files" else 5)

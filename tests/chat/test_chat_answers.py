@@ -44,7 +44,7 @@ def answers(text: str) -> str:
         if not isinstance(parsed, Question):
             parts.append((parsed.text, not_understood(parsed)))
             continue
-        found = ChatFinding(
+        finding = ChatFinding(
             parsed,
             result,
             whys=(
@@ -61,7 +61,7 @@ def answers(text: str) -> str:
             workloads=(text,),
             near=(text,),
         )
-        parts.append((parsed.text, found_answer(found)))
+        parts.append((parsed.text, found_answer(finding)))
     parts.append(("/minimize accept", sentence(refusal(COMMANDS["accept"], text, "read"))))
     return compose(parts, marker=MARKER, user=text, url="https://forge.example/7#1")
 
@@ -76,9 +76,9 @@ def inert(comment: str) -> None:
             if child.type == "link_open":
                 assert child.attrs["href"] == "https://forge.example/7#1"
             if child.type == "text":
-                found = REFERENCE.search(child.content)
+                match = REFERENCE.search(child.content)
                 # The commit that an answer is about is linked on purpose.
-                assert found is None or re.fullmatch("[0-9a-f]{40}", found[0]), child.content
+                assert match is None or re.fullmatch("[0-9a-f]{40}", match[0]), child.content
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -177,16 +177,16 @@ def found(line: str, **more: object) -> str:
 
 
 def some_images(count: int, evidence: str = "rebuilt") -> CheckResult:
-    one = hostile("nginx")
+    result = hostile("nginx")
     images = tuple(
         replace(
-            one.images[0],
+            result.images[0],
             key=ImageKey(f"w{n}", "minimal", "demo", ARCHITECTURES[n % 4]),
             evidence=evidence if n % 2 else "predicted",
         )
         for n in range(count)
     )
-    return replace(one, images=images, problems=())
+    return replace(result, images=images, problems=())
 
 
 def test_no_answer_is_left_out_in_silence_where_each_image_has_its_own() -> None:

@@ -12,15 +12,15 @@ README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 def rows(markdown: str, first: str) -> list[list[str]]:
     """The cells of the table whose first heading is `first`, as a reader sees them."""
-    found: list[list[list[str]]] = []
+    tables: list[list[list[str]]] = []
     for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown):
         if token.type == "table_open":
-            found.append([])
+            tables.append([])
         elif token.type == "tr_open":
-            found[-1].append([])
-        elif token.type == "inline" and token.level >= 4 and found:
-            found[-1][-1].append("".join(c.content for c in token.children or ()))
-    return next(table for table in found if table[0][0].casefold() == first)
+            tables[-1].append([])
+        elif token.type == "inline" and token.level >= 4 and tables:
+            tables[-1][-1].append("".join(c.content for c in token.children or ()))
+    return next(table for table in tables if table[0][0].casefold() == first)
 
 
 def test_the_table_of_the_readme_is_the_declaration() -> None:

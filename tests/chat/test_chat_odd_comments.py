@@ -27,8 +27,8 @@ def test_a_comment_as_long_as_it_may_be_is_read(kind: str) -> None:
     text = SLOW[kind][: LONGEST - 40]
     # Some take seconds on a slow machine; a parser that is quadratic takes an hour, and the
     # time limit of every test ends it.
-    found = parse_comment(f"/minimize help\n\n{text}\n\n/minimize cancel\n")
-    assert "/minimize help" in [parsed.text for parsed in found]
+    commands = parse_comment(f"/minimize help\n\n{text}\n\n/minimize cancel\n")
+    assert "/minimize help" in [parsed.text for parsed in commands]
 
 
 def test_the_last_line_of_a_comment_of_65536_characters_is_heard() -> None:

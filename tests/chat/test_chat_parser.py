@@ -225,11 +225,11 @@ def test_the_examples_of_the_table_are_understood() -> None:
 
 
 def test_a_command_has_one_key_in_its_comment_and_another_elsewhere() -> None:
-    (one,) = parse_comment("/minimize check")
+    (command,) = parse_comment("/minimize check")
     (same,) = parse_comment("Hello\n/minimize    check\n")
     (other,) = parse_comment("/minimize check nginx")
-    assert command_key("1", one) == command_key("1", same)
-    assert len({command_key("1", one), command_key("1", other), command_key("2", one)}) == 3
+    assert command_key("1", command) == command_key("1", same)
+    assert len({command_key("1", command), command_key("1", other), command_key("2", command)}) == 3
 
 
 # What begins an option or a quotation: no name begins with it.

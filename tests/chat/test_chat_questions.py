@@ -22,16 +22,16 @@ OBJECTIVE = objective("web", name="tool stays small", limits={"packages": 4})
 def ask(bench: Bench, line: str, head: dict[str, str | None]) -> ChatFinding:
     bench.commit(head)
     git = open_repository(bench.root / "git")
-    asked = parse_line(line)
-    assert isinstance(asked, Question)
+    question = parse_line(line)
+    assert isinstance(question, Question)
     with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
         checked = predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
-        return find_answer(asked, checked)
+        return find_answer(question, checked)
 
 
-def rendered(found: ChatFinding) -> str:
+def rendered(finding: ChatFinding) -> str:
     return compose(
-        [(found.question.text, found_answer(found))],
+        [(finding.question.text, found_answer(finding))],
         marker="<!-- minimize:answer 1 ab -->",
         user="ann",
         url="https://forge.example/7#1",
@@ -39,9 +39,9 @@ def rendered(found: ChatFinding) -> str:
 
 
 def test_why_gives_the_chain_of_the_head_side_and_the_way_out(bench: Bench) -> None:
-    found = ask(bench, "/minimize why perl-libs", {"tool.spec": PERL})
-    assert [why.key.arch for why in found.whys] == ["aarch64", "x86_64"]
-    text = rendered(found)
+    finding = ask(bench, "/minimize why perl-libs", {"tool.spec": PERL})
+    assert [why.key.arch for why in finding.whys] == ["aarch64", "x86_64"]
+    text = rendered(finding)
     assert "`tool` \N{RIGHTWARDS ARROW} `perl` \N{RIGHTWARDS ARROW} `perl-libs`." in text
     assert "It would leave without: " in text
     assert "(predicted)" in text
@@ -100,12 +100,12 @@ def test_a_change_that_cannot_be_evaluated_is_not_shown_to_touch_no_image(bench:
 
 
 def test_what_if_measures_what_leaves_on_every_architecture(bench: Bench) -> None:
-    found = ask(bench, "/minimize what-if drop perl from tool", {"tool.spec": PERL})
-    assert [sorted(p.nevra.name for p in w.removed) for w in found.what_ifs] == [
+    finding = ask(bench, "/minimize what-if drop perl from tool", {"tool.spec": PERL})
+    assert [sorted(p.nevra.name for p in w.removed) for w in finding.what_ifs] == [
         ["perl", "perl-libs"],
         ["perl", "perl-libs"],
     ]
-    text = rendered(found)
+    text = rendered(finding)
     assert "2 packages would leave: `perl` and `perl-libs`." in text
     assert "Saved: **" in text
 
@@ -141,9 +141,9 @@ def test_an_image_that_cannot_be_installed_is_named(bench: Bench) -> None:
 
 
 def test_advise_says_that_nothing_smaller_serves_the_request_of_the_head(bench: Bench) -> None:
-    found = ask(bench, "/minimize advise web", {"tool.spec": PERL})
-    assert [advice.key.arch for advice in found.advices] == ["aarch64", "x86_64"]
-    text = rendered(found)
+    finding = ask(bench, "/minimize advise web", {"tool.spec": PERL})
+    assert [advice.key.arch for advice in finding.advices] == ["aarch64", "x86_64"]
+    text = rendered(finding)
     assert "serves this request" in text
 
 
@@ -170,9 +170,9 @@ def test_why_in_a_containerfiles_change_answers_for_its_image(bench: Bench) -> N
     own = "images: [{file: Containerfile, repository: repo, environment: minimal}]\n"
     bench.commit({".minimize.yaml": own})
     head = {"Containerfile": "FROM example.org/tiny\nRUN dnf install -y perl\n"}
-    found = ask(bench, "/minimize why perl-libs", head)
-    assert {why.key.workload for why in found.whys} == {"Containerfile"}
-    text = rendered(found)
+    finding = ask(bench, "/minimize why perl-libs", head)
+    assert {why.key.workload for why in finding.whys} == {"Containerfile"}
+    text = rendered(finding)
     assert "`perl` \N{RIGHTWARDS ARROW} `perl-libs`." in text
     assert "(predicted)" not in text
     assert "with the published packages" in text

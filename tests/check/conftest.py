@@ -22,9 +22,9 @@ def tiny_repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
     """The tool's repository as published, the documents, and a workload that asks for the tool."""
-    made = documented(tmp_path, tiny_repositories, web=workload("tool"))
-    made.start({"tool.spec": TOOL, "data.txt": "data\n"})
-    return made
+    bench = documented(tmp_path, tiny_repositories, web=workload("tool"))
+    bench.start({"tool.spec": TOOL, "data.txt": "data\n"})
+    return bench
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def image_of() -> Callable[[CheckResult, str], ImageResult]:
     """One image of a result, by architecture."""
 
     def find(result: CheckResult, arch: str = "x86_64") -> ImageResult:
-        (found,) = [i for i in result.images if i.key.arch == arch]
-        return found
+        (image,) = [i for i in result.images if i.key.arch == arch]
+        return image
 
     return find

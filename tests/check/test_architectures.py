@@ -13,13 +13,7 @@ from bot.model.closure import Broken, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Evidence
-from bot.model.result import (
-    BuildNote,
-    CheckResult,
-    ImageResult,
-    ObjectiveResult,
-    Side,
-)
+from bot.model.result import BuildNote, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.model.spec import SpecLine
 from bot.model.suggestion import Saving, Suggestion
 
@@ -66,8 +60,8 @@ def built_on(
 
 def not_built(arch: str) -> ArchitectureResult:
     note = BuildNote("base", "a.spec", arch, "not-built", "The mirror hangs.\nfor long")
-    found = replace(PREDICTED, builds=(note,), interrupted=True, verdict="neutral", stage="final")
-    return ArchitectureResult(arch, found)
+    result = replace(PREDICTED, builds=(note,), interrupted=True, verdict="neutral", stage="final")
+    return ArchitectureResult(arch, result)
 
 
 def taken(result: CheckResult) -> dict[str, tuple[str, int | None]]:
@@ -144,12 +138,12 @@ def test_a_head_that_does_not_build_on_one_architecture_is_not_transferred_there
 
 
 def test_a_limit_that_one_architecture_alone_breaks_fails_the_change() -> None:
-    ours = built_on("aarch64", 3)
+    part = built_on("aarch64", 3)
     images = tuple(
         image("aarch64", "rebuilt", 3, over=True) if i.key.arch == "aarch64" else i
-        for i in ours.result.images
+        for i in part.result.images
     )
-    broken = ArchitectureResult("aarch64", check(*images, notes=(), builds=ours.result.builds))
+    broken = ArchitectureResult("aarch64", check(*images, notes=(), builds=part.result.builds))
     merged = merged_result(PREDICTED, [built_on("x86_64"), broken])
     assert (merged.verdict, merged.only_limits) == ("failure", True)
     # The first's transfer had it broken there, the architecture's own build does not.
@@ -158,7 +152,7 @@ def test_a_limit_that_one_architecture_alone_breaks_fails_the_change() -> None:
         for i in built_on("x86_64").result.images
     )
     first = ArchitectureResult("x86_64", check(*wrong))
-    assert merged_result(PREDICTED, [first, ours]).verdict == "success"
+    assert merged_result(PREDICTED, [first, part]).verdict == "success"
     assert merged_result(PREDICTED, [first], awaited=["aarch64"]).verdict == "failure"
 
 
@@ -205,13 +199,13 @@ def test_the_others_order_moves_no_figure_and_every_image_stays(
     others: list[str], missing: set[str]
 ) -> None:
     sizes = {arch: 2 + number for number, arch in enumerate(ARCHES)}
-    there = [arch for arch in ("x86_64", *others) if arch not in missing]
-    parts = [built_on(arch, sizes[arch]) for arch in there]
+    built = [arch for arch in ("x86_64", *others) if arch not in missing]
+    parts = [built_on(arch, sizes[arch]) for arch in built]
     merged = merged_result(PREDICTED, parts)
     assert {i.key for i in merged.images} == {i.key for i in PREDICTED.images}
-    first = there[0] if there else None
+    first = built[0] if built else None
     for arch, (evidence, size) in taken(merged).items():
-        if arch in there:
+        if arch in built:
             assert (evidence, size) == ("rebuilt", sizes[arch])
         elif first is not None:
             assert (evidence, size) == ("transferred", sizes[first])

@@ -43,14 +43,14 @@ PLACE = "usr/lib/sysimage/rpm"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a base image of x86_64: its rpm database is all that is there."""
-    made = tmp_path_factory.mktemp("base")
-    build(OLD, "x86_64", made / "work", made / "rpms")
-    (made / "image" / PLACE).mkdir(parents=True)
-    rpms = sorted(map(str, (made / "rpms").rglob("*.rpm")))
+    root = tmp_path_factory.mktemp("base")
+    build(OLD, "x86_64", root / "work", root / "rpms")
+    (root / "image" / PLACE).mkdir(parents=True)
+    rpms = sorted(map(str, (root / "rpms").rglob("*.rpm")))
     options = ["--justdb", "--nodeps", "--noscripts", "--ignorearch", "--nosignature"]
-    database = ["--dbpath", str(made / "image" / PLACE)]
+    database = ["--dbpath", str(root / "image" / PLACE)]
     subprocess.run(["rpm", *database, "--install", *options, *rpms], check=True)
-    return made / "image"
+    return root / "image"
 
 
 def blob(layout: Path, content: bytes) -> dict[str, object]:
@@ -64,12 +64,12 @@ def oci_layout(root: Path, layout: Path, *, architecture: str = "amd64") -> Path
     """An OCI layout of two layers: the files below `root`, and one more file."""
     layers = []
     for number, name in enumerate((PLACE, "etc/motd")):
-        made = layout.parent / f"layer{number}.tar"
+        path = layout.parent / f"layer{number}.tar"
         (root / "etc").mkdir(exist_ok=True)
         (root / "etc/motd").write_text("hello")
-        with tarfile.open(made, "w") as archive:
+        with tarfile.open(path, "w") as archive:
             archive.add(root / name, f"./{name}")
-        layers.append(blob(layout, zstandard.compress(made.read_bytes())))
+        layers.append(blob(layout, zstandard.compress(path.read_bytes())))
     manifest = {**blob(layout, json.dumps({"layers": layers}).encode())}
     platform = {"architecture": architecture, "os": "linux"}
     index = {"manifests": [{**manifest, "platform": platform}]}
@@ -80,9 +80,9 @@ def oci_layout(root: Path, layout: Path, *, architecture: str = "amd64") -> Path
 
 @pytest.fixture
 def web(tmp_path: Path, tiny_repositories: Path) -> Bench:
-    made = documented(tmp_path, tiny_repositories)
-    made.start({"Containerfile": LAYERED})
-    return made
+    bench = documented(tmp_path, tiny_repositories)
+    bench.start({"Containerfile": LAYERED})
+    return bench
 
 
 def check(web: Bench, files: Path, text: str, **options: object) -> CheckResult:
@@ -139,17 +139,17 @@ def test_removing_what_the_base_image_has(web: Bench, root: Path, image_of: Imag
     text = LAYERED.replace("dnf clean", "dnf remove -y own && dnf clean")
     image = image_of(check(web, root, text, arches=("x86_64",)))
     assert (image.base.beneath_packages, image.head.beneath_packages) == (3, 2)
-    assert [one.nevra.name for one in image.removed] == ["own"]
+    assert [package.nevra.name for package in image.removed] == ["own"]
 
 
 def test_the_database_of_an_oci_layout_is_of_its_newest_layer_that_has_one(
     root: Path, tmp_path: Path
 ) -> None:
     layout = oci_layout(root, tmp_path / "layout")
-    found = installed_packages(layout, "x86_64")
-    assert found == installed_packages(root, "x86_64")
-    assert [p.nevra.name for p in found] == ["base", "own", "perl-libs"]
-    assert {(p.nevra.version, p.source, p.repository) for p in found} == {
+    packages = installed_packages(layout, "x86_64")
+    assert packages == installed_packages(root, "x86_64")
+    assert [p.nevra.name for p in packages] == ["base", "own", "perl-libs"]
+    assert {(p.nevra.version, p.source, p.repository) for p in packages} == {
         ("0", "world", "installed")
     }
     assert installed_packages(layout, "aarch64") == ()
@@ -159,9 +159,9 @@ def test_a_layer_that_is_none_and_a_link_out_of_the_image_are_refused(
     root: Path, tmp_path: Path
 ) -> None:
     layout = oci_layout(root, tmp_path / "layout")
-    for one in (layout / "blobs/sha256").iterdir():
-        if not one.read_bytes().startswith(b"{"):
-            one.write_bytes(b"no archive" * 100)
+    for blob in (layout / "blobs/sha256").iterdir():
+        if not blob.read_bytes().startswith(b"{"):
+            blob.write_bytes(b"no archive" * 100)
     with pytest.raises(HeaderError, match="cannot be read: a layer is no archive"):
         installed_packages(layout, "x86_64")
     linked = tmp_path / "linked"
@@ -173,8 +173,8 @@ def test_a_layer_that_is_none_and_a_link_out_of_the_image_are_refused(
 
 def test_the_path_of_a_base_images_files_is_beside_the_settings() -> None:
     row = {"image": "x:*", "repository": "r", "environment": "e"}
-    made = BaseImageRow.model_validate(
+    model = BaseImageRow.model_validate(
         {**row, "files": "base/fedora"}, context={"base": Path("/srv")}
     )
-    assert made.files == "/srv/base/fedora"
+    assert model.files == "/srv/base/fedora"
     assert BaseImageRow.model_validate(row, context={"base": Path("/srv")}).files == ""

@@ -11,8 +11,8 @@ WITHOUT_EXTRA = TOOL[: TOOL.index("%package extra")]
 
 def test_a_dropped_subpackage_breaks_what_needs_it_on_every_architecture(bench: Bench) -> None:
     result = bench.check({"tool.spec": WITHOUT_EXTRA})
-    found = [(b.arch, b.nevra.name, b.capability, b.origin) for b in result.broken]
-    assert found == [(arch, "addon", "tool-extra", "tiny") for arch in ("aarch64", "x86_64")]
+    broken = [(b.arch, b.nevra.name, b.capability, b.origin) for b in result.broken]
+    assert broken == [(arch, "addon", "tool-extra", "tiny") for arch in ("aarch64", "x86_64")]
     assert check_from_json(check_to_json(result)).broken == result.broken
     text = render_comment(result)
     assert "1 other package of `repo` can no longer be installed." in text

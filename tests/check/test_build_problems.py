@@ -12,14 +12,14 @@ BASE = replace(HEAD, side="base", outcome="base-failed")
 
 
 def test_two_sides_that_fail_alike_are_one_sentence() -> None:
-    (found,) = build_problems([BASE, HEAD])
-    assert found.startswith("a.spec (base and head, x86_64): Neither builds")
+    (problem,) = build_problems([BASE, HEAD])
+    assert problem.startswith("a.spec (base and head, x86_64): Neither builds")
 
 
 def test_two_sides_that_fail_otherwise_are_two_sentences() -> None:
-    found = build_problems([replace(BASE, message="no gcc"), HEAD])
-    assert [text.split(",")[0] for text in found] == ["a.spec (base", "a.spec (head"]
-    assert "This change does not build" in found[1]
+    problems = build_problems([replace(BASE, message="no gcc"), HEAD])
+    assert [text.split(",")[0] for text in problems] == ["a.spec (base", "a.spec (head"]
+    assert "This change does not build" in problems[1]
 
 
 def test_a_build_that_gave_packages_is_no_problem() -> None:

@@ -101,8 +101,8 @@ def test_what_a_spec_reads_elsewhere_is_written_out_with_it(repository: Reposito
             ("rpm/SPECS/tool.spec", ("fix.patch",))
         ]
         for tree, content in ((change.base_tree, "1"), (change.head_tree, "2")):
-            found = {str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file()}
-            assert found == {"rpm/SPECS/tool.spec", "rpm/SOURCES/fix.patch", "VERSION"}
+            paths = {str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file()}
+            assert paths == {"rpm/SPECS/tool.spec", "rpm/SOURCES/fix.patch", "VERSION"}
             assert (tree / "rpm/SOURCES/fix.patch").read_text() == content
     (repository.path / "VERSION").write_text("8")
     (repository.path / "rpm/SOURCES/fix.patch").write_text("3")

@@ -104,12 +104,12 @@ def test_where_a_spec_is_refused_stands_apart_from_rpms_words(bench: Bench, arch
         bench.commit({".minimize.yaml": arches})
     result = bench.check({"tool.spec": TOOL.replace("Name: tool\n", "%if\nName: tool\n")})
     (problem,) = result.problems
-    said, _, where = problem.rpartition(" This is so on ")
-    assert said.startswith("tool.spec:")
+    sentence, _, where = problem.rpartition(" This is so on ")
+    assert sentence.startswith("tool.spec:")
     assert "[" not in problem
-    assert "," not in said
+    assert "," not in sentence
     assert where == ("x86_64." if arches else "x86_64 and aarch64.")
-    assert said.removesuffix(".").replace("`", "") in title(result).replace("`", "")
+    assert sentence.removesuffix(".").replace("`", "") in title(result).replace("`", "")
 
 
 @pytest.mark.parametrize("target", ["tool.spec", "/etc/passwd", "../../outside.spec", "nowhere"])

@@ -189,10 +189,7 @@ def test_a_wrong_file_of_the_base_branch_is_refused_with_its_field(bench: Bench)
 
 
 def test_an_objective_newly_broken_is_a_failure(bench: Bench, image_of: ImageOf) -> None:
-    bench.document(
-        "small",
-        objective("web", limits={"packages": 3}, unwanted={"perl": "large"}),
-    )
+    bench.document("small", objective("web", limits={"packages": 3}, unwanted={"perl": "large"}))
     needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
     result = bench.check({"tool.spec": needs})
     assert result.verdict == "failure"
@@ -205,14 +202,11 @@ def test_an_objective_newly_broken_is_a_failure(bench: Bench, image_of: ImageOf)
 def test_a_target_whose_day_has_passed_fails_a_change_that_moves_away_from_it(
     bench: Bench, image_of: ImageOf
 ) -> None:
-    bench.document(
-        "small",
-        objective("web", target={"packages": 3, "by": "2027-03-01"}),
-    )
+    bench.document("small", objective("web", target={"packages": 3, "by": "2027-03-01"}))
     needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
     result = bench.check({"tool.spec": needs}, today=date(2027, 3, 2))
-    (found,) = image_of(result).objectives
-    assert (found.before, found.value, found.target, found.worse) == (3, 5, 3, True)
+    (judged,) = image_of(result).objectives
+    assert (judged.before, judged.value, judged.target, judged.worse) == (3, 5, 3, True)
     assert (result.verdict, result.only_limits) == ("failure", True)
 
 
@@ -270,4 +264,4 @@ def test_the_line_of_a_conflict_is_named(bench: Bench, image_of: ImageOf) -> Non
 def test_a_suggestion_names_the_edits_that_it_would_be(bench: Bench) -> None:
     more = "Requires: perl\n%description\n%files\n"
     result = bench.check({"tool.spec": TOOL.replace("%description\n%files\n", more, 1)})
-    assert [one.edits for one in result.suggestions] == [("tool:perl",)]
+    assert [suggestion.edits for suggestion in result.suggestions] == [("tool:perl",)]

@@ -177,8 +177,8 @@ def test_what_an_allow_list_does_not_have_breaks_it_and_the_lists_say_what() -> 
 def test_what_base_has_already_is_not_blamed_on_the_change(
     before: tuple[str, ...], after: tuple[str, ...], met: bool, worse: bool
 ) -> None:
-    _, found = with_surfaces(Surface(interpreters=before), Surface(interpreters=after))
-    assert (found.met, found.worse) == (met, worse)
+    _, image = with_surfaces(Surface(interpreters=before), Surface(interpreters=after))
+    assert (image.met, image.worse) == (met, worse)
 
 
 def test_until_headers_were_read_a_limit_on_the_surface_is_not_known() -> None:

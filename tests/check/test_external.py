@@ -292,8 +292,8 @@ def test_chroots_of_a_copr_are_required_and_its_project_is_filled_in(elsewhere: 
             plan_external(prediction, ExternalBuild("x", service="c"), NAMES, [], {"c": copr})
         settings = ExternalBuild("x", service="c", project=project, chroots=chroots)
         (place,) = plan_external(prediction, settings, NAMES, [], {"c": copr}).places
-    found = (place.url, place.service, place.chroot, place.project)
-    assert found == ("https://c.org", "c", "f-x86_64", "packit/rpms-tool-7")
+    place_values = (place.url, place.service, place.chroot, place.project)
+    assert place_values == ("https://c.org", "c", "f-x86_64", "packit/rpms-tool-7")
 
 
 def minimize(bench: Bench, *arguments: str) -> tuple[int, str, str]:
@@ -321,12 +321,12 @@ def test_the_command_takes_packages_from_a_repository(elsewhere: Elsewhere) -> N
     assert "there is no check to wait for" in " ".join(predicted["notes"])
     where = elsewhere.build(LINKED)
     code, output, _ = minimize(elsewhere.bench, "--external-repository", f"x86_64={where}")
-    found = {image["arch"]: image["evidence"] for image in json.loads(output)["images"]}
-    assert (code, found) == (0, {"aarch64": "transferred", "x86_64": "external"})
-    code, _, said = minimize(elsewhere.bench, "--external-repository", str(where / "nowhere"))
+    evidence = {image["arch"]: image["evidence"] for image in json.loads(output)["images"]}
+    assert (code, evidence) == (0, {"aarch64": "transferred", "x86_64": "external"})
+    code, _, errors = minimize(elsewhere.bench, "--external-repository", str(where / "nowhere"))
     assert code == 2
-    assert "no such folder" in said
+    assert "no such folder" in errors
     shutil.rmtree(where / "repodata")
-    code, _, said = minimize(elsewhere.bench, "--external-repository", where.as_uri())
+    code, _, errors = minimize(elsewhere.bench, "--external-repository", where.as_uri())
     assert code == 1
-    assert "repomd.xml is not there" in said
+    assert "repomd.xml is not there" in errors

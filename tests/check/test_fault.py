@@ -98,11 +98,7 @@ def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) 
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [
-        ("", "Sumary: x"),
-        ("Sumary: x", "Licence: x"),
-        ("Sumary: x", "%{lua: while true do end}"),
-    ],
+    [("", "Sumary: x"), ("Sumary: x", "Licence: x"), ("Sumary: x", "%{lua: while true do end}")],
 )
 def test_what_base_does_not_fail_at_so_is_a_failure(bench: Bench, before: str, after: str) -> None:
     if before:
@@ -219,9 +215,9 @@ def test_a_head_that_alone_ran_into_a_limit_is_evaluated_twice(base: str, calls:
             return Evaluated({"x86_64": good if base == "ok" else late})
         return Evaluated({"x86_64": next(heads)})
 
-    (one,) = evaluate_change(change, evaluate)
+    (evaluated,) = evaluate_change(change, evaluate)
     assert sides.count("head") == calls
-    assert one.head["x86_64"] == (good if base == "ok" else late)
+    assert evaluated.head["x86_64"] == (good if base == "ok" else late)
 
 
 def test_the_words_of_a_spec_file_are_code_in_a_comment(bench: Bench) -> None:

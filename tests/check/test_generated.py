@@ -50,8 +50,8 @@ def pool(providers: dict[str, str]) -> Any:
     """A pool in which capabilities have these providers, and build roots are those above."""
 
     def solve_names(names: Iterable[str], settled: object) -> Closure:
-        there = {package for name in names for package in BUILD_ROOT.get(name, ())}
-        return closure(*(replace(WEB, name=name) for name in sorted(there)))
+        packages = {package for name in names for package in BUILD_ROOT.get(name, ())}
+        return closure(*(replace(WEB, name=name) for name in sorted(packages)))
 
     def selects(capability: str) -> tuple[Nevra, ...]:
         name = providers.get(capability)
@@ -79,8 +79,8 @@ def test_a_new_requirement_without_a_line_has_the_build_requirement_that_made_it
 
 def test_what_base_could_link_too_has_no_line() -> None:
     both = sides(requires("libz.so.1", "/usr/bin/web"))
-    (found,) = generated_requirements(pool({"libz.so.1": "zlib"}), both)
-    assert found.build_requires is None
+    (requirement,) = generated_requirements(pool({"libz.so.1": "zlib"}), both)
+    assert requirement.build_requires is None
 
 
 def test_a_prediction_found_nothing() -> None:
@@ -112,12 +112,12 @@ def test_an_image_is_measured_without_each_cause_and_without_all() -> None:
         assert generated == {FOUND}
         return closure(WEB) if lines else closure(WEB, PERL)
 
-    found = with_generated(Explained(image, {}, solved), (FOUND,), solve)
-    assert {one.package.nevra.name: one.generated for one in found.added} == {
+    result = with_generated(Explained(image, {}, solved), (FOUND,), solve)
+    assert {package.package.nevra.name: package.generated for package in result.added} == {
         "libxslt": FOUND,
         "perl": None,
     }
-    assert found.without == (
+    assert result.without == (
         Without((), (SONAME,), 2, 200),
         Without((REQUIRES,), (), 2, 200),
         Without((REQUIRES,), (SONAME,), 1, 100),

@@ -79,17 +79,17 @@ def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> No
     chain = (Edge(OWN, "perl", PERL, "requires"), Edge(PERL, "perl-libs", LIBS, "requires"))
     changes = (AddedDependency(OWN, requires("perl"), FIRST),)
     calls: list[frozenset[SpecLine]] = []
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         closure(OWN, PERL, LIBS),
         changes,
         solving(solver({PERL: {FIRST}, LIBS: {FIRST}}, calls)),
     )
-    (one,) = found.image.added
-    assert one.spec == FIRST
-    assert one.leaves_with == (FIRST,)
+    (package,) = explained.image.added
+    assert package.spec == FIRST
+    assert package.leaves_with == (FIRST,)
     assert frozenset({FIRST}) in calls
-    assert found.savings[FIRST] == Saving(KEY, packages=2, installed_size=200)
+    assert explained.savings[FIRST] == Saving(KEY, packages=2, installed_size=200)
 
 
 def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
@@ -98,16 +98,16 @@ def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
         AddedDependency(OWN, requires("perl"), FIRST),
         AddedDependency(OWN, requires("/usr/bin/perl"), SECOND),
     )
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         closure(OWN, PERL),
         changes,
         solving(solver({PERL: {FIRST, SECOND}}, [])),
     )
-    assert found.image.added[0].leaves_with == (FIRST, SECOND)
-    assert found.image.added[0].spec == FIRST
-    assert found.image.added[0].alternatives == (SECOND,)
-    assert found.savings == {}
+    assert explained.image.added[0].leaves_with == (FIRST, SECOND)
+    assert explained.image.added[0].spec == FIRST
+    assert explained.image.added[0].alternatives == (SECOND,)
+    assert explained.savings == {}
 
 
 def test_what_comes_in_the_place_of_a_package_is_told() -> None:
@@ -118,8 +118,10 @@ def test_what_comes_in_the_place_of_a_package_is_told() -> None:
     def solve(without: frozenset[SpecLine]) -> Closure:
         return closure(OWN, PERL) if without else closure(OWN, LIBS)
 
-    (one,) = explain(image(added(*chain)), closure(OWN, LIBS), changes, solving(solve)).image.added
-    assert (one.leaves_with, one.instead) == ((FIRST,), (PERL,))
+    (package,) = explain(
+        image(added(*chain)), closure(OWN, LIBS), changes, solving(solve)
+    ).image.added
+    assert (package.leaves_with, package.instead) == ((FIRST,), (PERL,))
 
 
 def test_a_line_that_needs_another_says_so() -> None:
@@ -133,9 +135,15 @@ def test_a_line_that_needs_another_says_so() -> None:
     def solve(without: frozenset[SpecLine]) -> Closure:
         return closure(OWN) if without else closure(OWN, PERL)
 
-    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, solving(solve)).image.added
-    assert (one.spec, one.leaves_with, one.together_with) == (FIRST, (FIRST,), (SECOND,))
-    assert one.alternatives == ()
+    (package,) = explain(
+        image(added(*chain)), closure(OWN, PERL), changes, solving(solve)
+    ).image.added
+    assert (package.spec, package.leaves_with, package.together_with) == (
+        FIRST,
+        (FIRST,),
+        (SECOND,),
+    )
+    assert package.alternatives == ()
 
 
 def test_a_line_that_takes_nothing_out_is_named_only_with_what_keeps_the_package() -> None:
@@ -147,11 +155,11 @@ def test_a_line_that_takes_nothing_out_is_named_only_with_what_keeps_the_package
         return closure(OWN, PERL)
 
     both = solving(stays, lambda _: closure(OWN, PERL), link)
-    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, both).image.added
-    assert (one.spec, one.leaves_with, one.stays_by) == (FIRST, (), link)
+    (package,) = explain(image(added(*chain)), closure(OWN, PERL), changes, both).image.added
+    assert (package.spec, package.leaves_with, package.stays_by) == (FIRST, (), link)
     neither = solving(stays, lambda _: closure(OWN), link)
-    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, neither).image.added
-    assert (one.spec, one.leaves_with, one.stays_by) == (None, (), ())
+    (package,) = explain(image(added(*chain)), closure(OWN, PERL), changes, neither).image.added
+    assert (package.spec, package.leaves_with, package.stays_by) == (None, (), ())
 
 
 def test_what_comes_instead_is_counted_apart_from_what_leaves() -> None:
@@ -161,13 +169,13 @@ def test_what_comes_instead_is_counted_apart_from_what_leaves() -> None:
     def solve(_: frozenset[SpecLine]) -> Closure:
         return closure(OWN, other)
 
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         closure(OWN, PERL, LIBS),
         (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(solve),
     )
-    assert found.savings[FIRST] == Saving(KEY, packages=2, installed_size=100, come=1)
+    assert explained.savings[FIRST] == Saving(KEY, packages=2, installed_size=100, come=1)
 
 
 def test_a_line_is_added_to_base_with_bases_own_version() -> None:
@@ -188,39 +196,36 @@ def test_a_line_is_added_to_base_with_bases_own_version() -> None:
 def test_a_library_that_the_build_linked_has_no_line() -> None:
     chain = (Edge(OWN, "libxslt.so.1()(64bit)", LIBS, "requires"),)
     changes = (AddedDependency(OWN, requires("perl"), FIRST),)
-    found = explain(
-        image(added(*chain)),
-        closure(OWN, LIBS),
-        changes,
-        solving(lambda _: closure(OWN, LIBS)),
+    explained = explain(
+        image(added(*chain)), closure(OWN, LIBS), changes, solving(lambda _: closure(OWN, LIBS))
     )
-    assert found.image.added[0].spec is None
-    assert found.image.added[0].leaves_with == ()
+    assert explained.image.added[0].spec is None
+    assert explained.image.added[0].leaves_with == ()
 
 
 def test_an_unsolvable_answer_proves_nothing() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"),)
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         closure(OWN, PERL),
         (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(lambda _: Closure(KEY, SNAPSHOT, "unsolvable", problems=("conflict",))),
     )
-    assert found.image.added[0].leaves_with == ()
-    assert found.savings == {}
+    assert explained.image.added[0].leaves_with == ()
+    assert explained.savings == {}
 
 
 def test_the_smallest_set_is_found_before_larger_ones() -> None:
     lines = tuple(SpecLine("web.spec", n, f"Requires: r{n}") for n in range(1, 6))
     changes = tuple(AddedDependency(OWN, requires(f"r{n}"), lines[n - 1]) for n in range(1, 6))
     chain = (Edge(OWN, "r4", PERL, "requires"),)
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         closure(OWN, PERL),
         changes,
         solving(solver({PERL: {lines[1], lines[3]}}, [])),
     )
-    assert found.image.added[0].leaves_with == (lines[1], lines[3])
+    assert explained.image.added[0].leaves_with == (lines[1], lines[3])
 
 
 def test_leaving_a_line_out_keeps_what_a_generator_made_and_what_another_line_states() -> None:
@@ -250,33 +255,33 @@ def test_a_sibling_requirement_is_recognized_though_the_overlay_has_another_vers
 def test_savings_are_unknown_where_a_size_is() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"),)
     head = Closure(KEY, SNAPSHOT, "ok", (package(OWN), package(PERL, None)))
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         head,
         (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(solver({PERL: {FIRST}}, [])),
     )
-    assert found.savings[FIRST].installed_size is None
+    assert explained.savings[FIRST].installed_size is None
 
 
 def test_explain_saves_nothing_with_a_line_that_states_what_base_has_too() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"),)
     head = Closure(KEY, SNAPSHOT, "ok", (package(OWN), package(PERL)))
-    found = explain(
+    explained = explain(
         image(added(*chain)),
         head,
         (AddedDependency(OWN, requires("perl"), FIRST, whole_line=False),),
         solving(solver({PERL: {FIRST}}, [])),
     )
-    assert found.savings == {}
-    assert found.image.added[0].leaves_with == (FIRST,)
+    assert explained.savings == {}
+    assert explained.image.added[0].leaves_with == (FIRST,)
 
 
 def test_only_plain_requires_lines_are_suggested_to_be_weaker() -> None:
     qualified = SpecLine("web.spec", 5, "Requires(post): perl")
     spaced = SpecLine("web.spec", 6, "Requires:   %{name}-x >= 2")
     saving = Saving(KEY, 3, 1000)
-    made = suggestions([{qualified: saving, spaced: saving}])
-    assert [(s.spec, s.replace_with, s.saves) for s in made] == [
+    suggested = suggestions([{qualified: saving, spaced: saving}])
+    assert [(s.spec, s.replace_with, s.saves) for s in suggested] == [
         (spaced, "Recommends: %{name}-x >= 2", (saving,))
     ]

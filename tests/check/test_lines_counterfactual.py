@@ -49,17 +49,17 @@ def test_a_chains_new_requirement_brings_the_package_and_without_it_the_package_
     wanted = request("app")
     before = wanted, pool.solve(wanted, old), old
 
-    def without(gone):
-        return pool.solve(wanted, overlay_without(head, changes, gone))
+    def without(lines):
+        return pool.solve(wanted, overlay_without(head, changes, lines))
 
     def only(line):
         return pool.solve(wanted, overlay_with(old, changes, line))
 
-    def ways(gone):
-        found = AddedChains(pool).find(
-            before, (wanted, without(gone), overlay_without(head, changes, gone))
+    def ways(lines):
+        chains = AddedChains(pool).find(
+            before, (wanted, without(lines), overlay_without(head, changes, lines))
         )
-        return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
+        return {(n.name, n.arch): min(c, key=len) for n, c in chains.items() if c}
 
     pair = ClosurePair(before[1], pool.solve(wanted, head), "predicted")
     assert pair.base.status == pair.head.status == "ok"

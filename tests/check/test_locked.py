@@ -31,9 +31,9 @@ def lock(*nevras: str) -> str:
 
 @pytest.fixture
 def web(tmp_path: Path, tiny_repositories: Path) -> Bench:
-    made = documented(tmp_path, tiny_repositories)
-    made.start({"rpms.lock.yaml": lock("tool-1-1", "old-1-1")})
-    return made
+    bench = documented(tmp_path, tiny_repositories)
+    bench.start({"rpms.lock.yaml": lock("tool-1-1", "old-1-1")})
+    return bench
 
 
 def test_what_came_left_and_changed_is_compared(web: Bench, image_of: ImageOf) -> None:

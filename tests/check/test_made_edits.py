@@ -28,8 +28,8 @@ def overlay(arch: str, *texts: str, name: str = "app") -> Overlay:
 
 
 def edits(**sides: tuple[Overlay, Overlay]) -> list[MadeEdit]:
-    found = {arch: Sides(base, head, ()) for arch, (base, head) in sides.items()}
-    return list(edits_of_sides("c9", found))
+    sides_of = {arch: Sides(base, head, ()) for arch, (base, head) in sides.items()}
+    return list(edits_of_sides("c9", sides_of))
 
 
 def test_a_requirement_that_is_nowhere_any_more_is_an_edit() -> None:
@@ -80,20 +80,22 @@ def change(kind: Any, package: str, capability: str, to: str) -> Opportunity:
 
 
 def test_an_edit_is_one_of_the_same_document_package_capability_and_tag() -> None:
-    made = MadeEdit("c9", "app", ("perl",), ("curl-minimal",), ("app-core",))
-    assert makes_edit(change("weaken", "app", "perl", "Recommends: perl"), [made])
-    assert makes_edit(change("prefer", "app", "curl", "Suggests: curl-minimal"), [made])
-    assert makes_edit(change("request", "app", "app", "app-core"), [made])
-    assert not makes_edit(change("weaken", "app", "lua", "Recommends: lua"), [made])
-    assert not makes_edit(change("weaken", "other", "perl", "Recommends: perl"), [made])
-    assert not makes_edit(change("prefer", "app", "perl", "Suggests: perl-tiny"), [made])
-    assert not makes_edit(change("request", "app", "app", "app-full"), [made])
+    edit = MadeEdit("c9", "app", ("perl",), ("curl-minimal",), ("app-core",))
+    assert makes_edit(change("weaken", "app", "perl", "Recommends: perl"), [edit])
+    assert makes_edit(change("prefer", "app", "curl", "Suggests: curl-minimal"), [edit])
+    assert makes_edit(change("request", "app", "app", "app-core"), [edit])
+    assert not makes_edit(change("weaken", "app", "lua", "Recommends: lua"), [edit])
+    assert not makes_edit(change("weaken", "other", "perl", "Recommends: perl"), [edit])
+    assert not makes_edit(change("prefer", "app", "perl", "Suggests: perl-tiny"), [edit])
+    assert not makes_edit(change("request", "app", "app", "app-full"), [edit])
     elsewhere = replace(change("weaken", "app", "perl", "Recommends: perl"), repository="c10")
-    assert not makes_edit(elsewhere, [made])
+    assert not makes_edit(elsewhere, [edit])
 
 
 def test_a_text_names_opportunities_by_a_line_or_their_address() -> None:
-    one, two = "0123456789ab", "ba9876543210"
-    text = f"See https://min.example/opportunities/{one}.\n\nOpportunity: {two.upper()}\n{one}0"
-    assert named_opportunities("Do it", text, f"opportunity: {one}") == (one, two)
-    assert named_opportunities(f"opportunity: {one}0", one, "") == ()
+    first, second = "0123456789ab", "ba9876543210"
+    text = (
+        f"See https://min.example/opportunities/{first}.\n\nOpportunity: {second.upper()}\n{first}0"
+    )
+    assert named_opportunities("Do it", text, f"opportunity: {first}") == (first, second)
+    assert named_opportunities(f"opportunity: {first}0", first, "") == ()

@@ -18,10 +18,7 @@ NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%descriptio
 
 @pytest.fixture
 def prediction(bench: Bench) -> Prediction:
-    bench.document(
-        "light",
-        objective("web", limits={"layer_size": "1 kB"}),
-    )
+    bench.document("light", objective("web", limits={"layer_size": "1 kB"}))
     bench.commit({"tool.spec": NEEDS_PERL})
     with open_change(open_repository(bench.root / "git"), "HEAD~1", "HEAD") as change:
         return predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
@@ -59,11 +56,10 @@ def test_both_sides_have_the_sizes_of_their_layers_and_objectives_are_held_again
 def test_a_layer_that_cannot_be_composed_stays_unknown_and_is_no_fault_of_the_change(
     prediction: Prediction,
 ) -> None:
-    def lost(found: CheckedImage) -> CheckedImage:
-        packages = tuple(replace(p, location=None) for p in found.pair.head.packages)
+    def lost(image: CheckedImage) -> CheckedImage:
+        packages = tuple(replace(p, location=None) for p in image.pair.head.packages)
         return replace(
-            found,
-            pair=replace(found.pair, head=replace(found.pair.head, packages=packages)),
+            image, pair=replace(image.pair, head=replace(image.pair.head, packages=packages))
         )
 
     prediction = replace(prediction, images=tuple(lost(i) for i in prediction.images))

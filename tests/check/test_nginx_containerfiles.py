@@ -71,23 +71,23 @@ COPY --from=builder /mnt/ /
 
 
 def sizes(result: CheckResult) -> dict[str, int]:
-    found = {}
+    advices = {}
     for image in result.images:
         assert image.head.status == "ok", (image.key, image.head.problems)
         assert image.head.installed_size is not None
-        found[image.key.workload.split(".")[0]] = image.head.installed_size + (
+        advices[image.key.workload.split(".")[0]] = image.head.installed_size + (
             image.head.beneath_size or 0
         )
-    return found
+    return advices
 
 
 @pytest.fixture(scope="module")
 def bench(reference: ReferenceDistribution, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    made = Bench(tmp_path_factory.mktemp("nginx"), Path())
-    shutil.copytree(reference.config_dir, made.config)
-    made.document("full", FULL)
-    made.start({"README": "nothing\n"})
-    return made
+    bench = Bench(tmp_path_factory.mktemp("nginx"), Path())
+    shutil.copytree(reference.config_dir, bench.config)
+    bench.document("full", FULL)
+    bench.start({"README": "nothing\n"})
+    return bench
 
 
 def check(bench: Bench, files: dict[str, str]) -> CheckResult:
@@ -107,30 +107,25 @@ def of(result: CheckResult, name: str) -> dict[str, LineAdvice]:
 
 
 def test_each_step_of_the_talk_makes_the_image_smaller(result: CheckResult) -> None:
-    found = sizes(result)
-    assert sorted(found, key=found.__getitem__, reverse=True) == [
+    sizes_ = sizes(result)
+    assert sorted(sizes_, key=sizes_.__getitem__, reverse=True) == [
         "plain",
         "scratch",
         "minimized",
         "busybox",
         "distroless",
     ]
-    assert found["plain"] > 3 * found["minimized"]
+    assert sizes_["plain"] > 3 * sizes_["minimized"]
     assert result.problems == ()
 
 
 def test_each_piece_of_advice_stands_on_its_line(result: CheckResult) -> None:
     lines = {
-        name: {kind: one.line.line for kind, one in of(result, name).items()} for name in FILES
+        name: {kind: line.line.line for kind, line in of(result, name).items()} for name in FILES
     }
     assert lines == {
         "plain": {"empty-folder": 1, "documentation": 2, "caches": 2},
-        "scratch": {
-            "weak-dependencies": 2,
-            "documentation": 2,
-            "caches": 2,
-            "package-manager": 3,
-        },
+        "scratch": {"weak-dependencies": 2, "documentation": 2, "caches": 2, "package-manager": 3},
         "minimized": {},
         "busybox": {},
         "distroless": {},
@@ -149,11 +144,11 @@ def test_each_saving_is_what_the_edited_file_saves(bench: Bench, result: CheckRe
         "weak-dependencies": scratch.replace(option, f"{option} --setopt=install_weak_deps=0"),
         "package-manager": scratch.replace(" rpm ", " "),
     }
-    found = sizes(check(bench, edited))
+    sizes_ = sizes(check(bench, edited))
     before = sizes(result)
     for kind, text in edited.items():
         assert text != scratch
-        assert before["scratch"] - found[kind] == of(result, "scratch")[kind].saves
+        assert before["scratch"] - sizes_[kind] == of(result, "scratch")[kind].saves
     alone = {"alone": FILES["distroless"].replace(" --setopt=install_weak_deps=False", "")}
     assert (
         before["plain"] - sizes(check(bench, alone))["alone"]

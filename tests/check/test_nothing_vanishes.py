@@ -85,9 +85,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path, world: Path) -> Bench:
-    made = documented(tmp_path, world)
-    made.start({"dict.spec": DICT, "tool.spec": TOOL})
-    return made
+    bench = documented(tmp_path, world)
+    bench.start({"dict.spec": DICT, "tool.spec": TOOL})
+    return bench
 
 
 def needs(spec: str, what: str) -> str:
@@ -102,8 +102,8 @@ def terminal(result: CheckResult) -> str:
 
 def web(result: CheckResult) -> ImageResult:
     """The image of the workload `web`; `@self` stands beside it where that holds no package."""
-    (found,) = [image for image in result.images if image.key.workload == "web"]
-    return found
+    (image,) = [image for image in result.images if image.key.workload == "web"]
+    return image
 
 
 def test_a_path_that_only_filelists_know_is_had_by_both_sides(
@@ -133,8 +133,8 @@ def test_a_path_that_no_package_has_any_more_is_a_failure(
     bench: Bench, image_of: Callable[..., ImageResult]
 ) -> None:
     bench.document("web", workload("reader"))
-    gone = DICT.replace("%files\n/usr/share/dict/words\n", "%files\n")
-    result = bench.check({"dict.spec": gone})
+    without_files = DICT.replace("%files\n/usr/share/dict/words\n", "%files\n")
+    result = bench.check({"dict.spec": without_files})
     assert image_of(result).head.status == "unsolvable"
     assert result.verdict == "failure"
 
@@ -168,9 +168,7 @@ def test_what_has_nothing_to_do_with_the_change_is_not_listed(bench: Bench) -> N
     assert result.verdict == "success"
 
 
-def test_another_image_that_is_a_failure_has_the_last_word_and_both_are_told(
-    bench: Bench,
-) -> None:
+def test_another_image_that_is_a_failure_has_the_last_word_and_both_are_told(bench: Bench) -> None:
     bench.document("web", workload("near"))
     bench.document("mail", workload("tool"))
     result = bench.check({"tool.spec": needs(TOOL, "nowhere")}, arches=("x86_64",))

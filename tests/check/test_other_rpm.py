@@ -38,9 +38,9 @@ def repositories(tiny_repositories: Path, tmp_path: Path) -> Path:
 
 
 def newer(bench: Bench, repositories: Path, document: str = DOCUMENTS["repo"]) -> Bench:
-    found = Bench(bench.root, repositories)
-    found.document("repo", document)
-    return found
+    bench_ = Bench(bench.root, repositories)
+    bench_.document("repo", document)
+    return bench_
 
 
 def test_what_the_hosts_rpm_alone_refuses_is_neutral_and_worth_another_try(

@@ -30,9 +30,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_results_come_in_order_from_other_processes() -> None:
-    found = in_processes(lambda n: (n, os.getpid()), range(5))
-    assert [n for n, _ in found] == [0, 1, 2, 3, 4]
-    assert len({pid for _, pid in found} - {os.getpid()}) == 5
+    results = in_processes(lambda n: (n, os.getpid()), range(5))
+    assert [n for n, _ in results] == [0, 1, 2, 3, 4]
+    assert len({pid for _, pid in results} - {os.getpid()}) == 5
 
 
 @pytest.mark.usefixtures("alone")
@@ -47,9 +47,9 @@ def test_an_error_for_people_is_raised_here() -> None:
             raise ChangeError("It does not fit.", "Make it fit.")
         return number
 
-    with pytest.raises(ChangeError, match="It does not fit") as found:
+    with pytest.raises(ChangeError, match="It does not fit") as caught:
         in_processes(fail, [0, 1, 2])
-    assert found.value.hint == "Make it fit."
+    assert caught.value.hint == "Make it fit."
 
 
 @pytest.mark.usefixtures("alone")
@@ -81,15 +81,15 @@ except KeyboardInterrupt:
 def test_an_interruption_ends_the_processes() -> None:
     # In a process of its own: a thread of the test runner would take the signal that the main
     # thread blocks while it forks.
-    found = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
-    assert found.returncode == 130, found.stderr
-    for pid in found.stdout.split():
+    assert finished.returncode == 130, finished.stderr
+    for pid in finished.stdout.split():
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
 

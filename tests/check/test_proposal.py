@@ -14,13 +14,13 @@ SMALL = "objectives: [{name: small, workload: web, limits: {packages: %s}}]\n"
 
 
 def record(bench: Bench, head: dict[str, str | None]) -> ConfigurationChange:
-    found = bench.check(head).configuration
-    assert found is not None
-    return found
+    change = bench.check(head).configuration
+    assert change is not None
+    return change
 
 
-def arches(found: ConfigurationChange, what: str) -> list[str]:
-    return [f"{key.workload} {key.arch}" for key in getattr(found, what)]
+def arches(change: ConfigurationChange, what: str) -> list[str]:
+    return [f"{key.workload} {key.arch}" for key in getattr(change, what)]
 
 
 def test_a_change_that_leaves_the_file_alone_says_nothing_of_it(bench: Bench) -> None:
@@ -30,14 +30,14 @@ def test_a_change_that_leaves_the_file_alone_says_nothing_of_it(bench: Bench) ->
 
 def test_a_file_alone_is_told_without_solving_anything(bench: Bench) -> None:
     result = bench.check({NAME: "architectures: [x86_64]\nworkloads: [web]\n"})
-    found = result.configuration
-    assert found is not None
-    assert (found.action, found.problems, found.verdict) == ("added", (), None)
-    assert set(found.fields) == {
+    change = result.configuration
+    assert change is not None
+    assert (change.action, change.problems, change.verdict) == ("added", (), None)
+    assert set(change.fields) == {
         FieldChange("architectures", None, "x86_64"),
         FieldChange("workloads", None, "web"),
     }
-    assert arches(found, "fewer") == ["web aarch64"]
+    assert arches(change, "fewer") == ["web aarch64"]
     assert (result.verdict, result.images, result.specs) == ("success", (), ())
     assert not (bench.root / "cache").exists() or not list((bench.root / "cache").rglob("*.solv"))
 
@@ -46,11 +46,11 @@ def test_the_verdict_is_the_bases_and_the_heads_is_told(bench: Bench) -> None:
     bench.commit({NAME: SMALL % 4})
     result = bench.check({"tool.spec": BUMPED, NAME: SMALL % 9})
     assert result.verdict == "failure"  # nobody raises their own limit
-    found = result.configuration
-    assert found is not None
-    assert found.verdict == "success"
-    assert found.fields == (FieldChange("objectives[small].limits.packages", "4", "9"),)
-    assert [o.limit for image in found.images for o in image.objectives] == [9, 9]
+    change = result.configuration
+    assert change is not None
+    assert change.verdict == "success"
+    assert change.fields == (FieldChange("objectives[small].limits.packages", "4", "9"),)
+    assert [o.limit for image in change.images for o in image.objectives] == [9, 9]
     stricter = bench.check({"tool.spec": TOOL, NAME: SMALL % 1}).configuration
     assert stricter is not None
     assert stricter.verdict == "success"  # the change takes packages out: nothing is made worse
@@ -59,15 +59,15 @@ def test_the_verdict_is_the_bases_and_the_heads_is_told(bench: Bench) -> None:
 def test_images_that_only_the_heads_file_names_are_looked_at(bench: Bench) -> None:
     bench.document("more", workload("tool", "addon"))
     bench.commit({NAME: "workloads: [web]\narchitectures: [x86_64]\n"})
-    found = record(
+    change = record(
         bench,
         {"tool.spec": BUMPED, NAME: "workloads: [web, more]\n" + SMALL.replace("web", "more") % 1},
     )
-    assert arches(found, "more") == ["more aarch64", "more x86_64", "web aarch64"]
-    assert [str(i.key.workload) for i in found.images] == ["more"]
-    assert found.images[0].objectives[0].worse
-    assert found.verdict == "failure"
-    assert any("were not solved" in note for note in found.notes)
+    assert arches(change, "more") == ["more aarch64", "more x86_64", "web aarch64"]
+    assert [str(i.key.workload) for i in change.images] == ["more"]
+    assert change.images[0].objectives[0].worse
+    assert change.verdict == "failure"
+    assert any("were not solved" in note for note in change.notes)
 
 
 def test_an_image_that_a_spec_not_evaluated_may_complete_fails_nothing(bench: Bench) -> None:
@@ -80,25 +80,24 @@ def test_an_image_that_a_spec_not_evaluated_may_complete_fails_nothing(bench: Be
         "other.spec": f"# touched\n{open_}",
         NAME: "workloads: [web, more]\n",
     }
-    found = record(bench, head)
-    assert (found.verdict, found.images) == ("neutral", ())
-    assert any(note.startswith("more in minimal, x86_64: It is not known") for note in found.notes)
+    change = record(bench, head)
+    assert (change.verdict, change.images) == ("neutral", ())
+    assert any(note.startswith("more in minimal, x86_64: It is not known") for note in change.notes)
 
 
 def test_what_a_spec_is_evaluated_with_counts_from_the_merge_on(bench: Bench) -> None:
-    found = record(
-        bench,
-        {"tool.spec": TOOL.replace("Version: 1", "Version: 2"), NAME: "dist: .x\n"},
+    change = record(
+        bench, {"tool.spec": TOOL.replace("Version: 1", "Version: 2"), NAME: "dist: .x\n"}
     )
-    assert found.images == ()
-    assert found.notes == ("dist applies once merged; this check uses the base's.",)
+    assert change.images == ()
+    assert change.notes == ("dist applies once merged; this check uses the base's.",)
 
 
 def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:
     bench.commit({NAME: "architectures: [x86_64]\n"})
-    found = record(bench, {NAME: None})
-    assert (found.action, arches(found, "more")) == ("removed", ["web aarch64"])
-    assert found.fields == (FieldChange("architectures", "x86_64", None),)
+    change = record(bench, {NAME: None})
+    assert (change.action, arches(change, "more")) == ("removed", ["web aarch64"])
+    assert change.fields == (FieldChange("architectures", "x86_64", None),)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +125,12 @@ def test_what_is_wrong_in_the_heads_file_is_said_with_its_place(
     bench: Bench, text: str, line: int, field: str, message: str
 ) -> None:
     result = bench.check({NAME: text})
-    found = result.configuration
-    assert found is not None
-    (problem, *_) = found.problems
+    change = result.configuration
+    assert change is not None
+    (problem, *_) = change.problems
     assert (problem.line, problem.field) == (line, field)
     assert message in problem.message
-    assert (result.verdict, found.fields, found.verdict) == ("success", (), None)
+    assert (result.verdict, change.fields, change.verdict) == ("success", (), None)
 
 
 def test_a_file_that_blows_up_is_refused(bench: Bench) -> None:

@@ -63,8 +63,8 @@ def test_two_specs_of_the_same_source_are_one_overlay(bench: Bench) -> None:
             "perl",
             "perl-libs",
         }
-        said = [note for note in result.notes if "both make" in note]
-        assert len(said) == (len(head) == 2)
+        notes = [note for note in result.notes if "both make" in note]
+        assert len(notes) == (len(head) == 2)
         bench.git("reset", "--quiet", "--hard", "HEAD~1")
 
 

@@ -36,20 +36,20 @@ def test_the_external_builder_as_it_is_written() -> None:
 
 def test_chroots_for_each_repository_document() -> None:
     chroots = "{fedora-41: {x86_64: fedora-41-x86_64}, epel-9: {aarch64: epel-9-aarch64}}"
-    found = read_repository_file(external(chroots=chroots).encode()).external
-    assert found is not None
-    assert found.chroot_of("epel-9", "aarch64") == "epel-9-aarch64"
-    assert found.chroot_of("epel-9", "x86_64") is None
-    assert found.deadline == 7200.0
+    external_ = read_repository_file(external(chroots=chroots).encode()).external
+    assert external_ is not None
+    assert external_.chroot_of("epel-9", "aarch64") == "epel-9-aarch64"
+    assert external_.chroot_of("epel-9", "x86_64") is None
+    assert external_.deadline == 7200.0
 
 
 def test_a_build_service_stands_in_the_place_of_a_repository() -> None:
     fields = {"repository": None, "service": "fedora-copr", "chroots": "{x86_64: f-x86_64}"}
     text = external(**fields, project="'packit/{owner}-{repo}-{number}'")
-    found = read_repository_file(text.encode()).external
-    assert found is not None
-    assert (found.repository, found.service) == (None, "fedora-copr")
-    assert found.project == "packit/{owner}-{repo}-{number}"
+    external_ = read_repository_file(text.encode()).external
+    assert external_ is not None
+    assert (external_.repository, external_.service) == (None, "fedora-copr")
+    assert external_.project == "packit/{owner}-{repo}-{number}"
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ def advice(
 ) -> dict[str, LineAdvice]:
     """The advice on a Containerfile that a change adds `tool` to, by kind, on x86_64."""
     managed = DOCUMENTS["minimal"].replace("[base]", "[base, dnf]")
-    made = documented(tmp_path, world, managed=managed)
-    made.start({"Containerfile": text.replace(" tool", " base")})
+    bench = documented(tmp_path, world, managed=managed)
+    bench.start({"Containerfile": text.replace(" tool", " base")})
     images = (BaseImage("example.org/tiny:*", "repo", environment, **table),)
-    result = made.check({"Containerfile": text}, base_images=images)
+    result = bench.check({"Containerfile": text}, base_images=images)
     assert result.problems == ()
     return {a.kind: a for a in result.advice if a.key.arch == "x86_64"}
 
@@ -86,42 +86,42 @@ def test_a_smaller_package_of_the_same_source_is_named_with_what_it_saves(
     tmp_path: Path, world: Path
 ) -> None:
     options = "--setopt=install_weak_deps=False --nodocs"
-    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
-    assert set(found) == {"alternative"}
-    one = found["alternative"]
-    assert (one.line.line, one.packages, one.take) == (2, ("fetch-full",), ("fetch-minimal",))
-    assert one.saves is not None
-    assert one.saves >= 500_000
+    by_kind = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert set(by_kind) == {"alternative"}
+    line = by_kind["alternative"]
+    assert (line.line.line, line.packages, line.take) == (2, ("fetch-full",), ("fetch-minimal",))
+    assert line.saves is not None
+    assert line.saves >= 500_000
 
 
 def test_weak_dependencies_that_come_in_are_named_where_the_command_asks_for_them(
     tmp_path: Path, world: Path
 ) -> None:
     options = "--setopt=install_weak_deps=True --nodocs"
-    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
-    assert found["weak-dependencies"].packages == ("extra",)
-    assert found["weak-dependencies"].line.line == 2
+    by_kind = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert by_kind["weak-dependencies"].packages == ("extra",)
+    assert by_kind["weak-dependencies"].line.line == 2
 
 
 def test_a_package_manager_in_the_result_is_named_with_what_it_brings(
     tmp_path: Path, world: Path
 ) -> None:
     options = "--setopt=install_weak_deps=False --nodocs dnf"
-    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
-    assert found["package-manager"].packages == ("dnf", "dnf-data")
+    by_kind = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert by_kind["package-manager"].packages == ("dnf", "dnf-data")
 
 
 def test_documentation_is_named_with_its_bytes(tmp_path: Path, world: Path) -> None:
     options = "--setopt=install_weak_deps=False dnf-data"
-    found = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
-    assert found["documentation"].saves == 7000
+    by_kind = advice(tmp_path, world, EMPTY.replace("OPTIONS", options))
+    assert by_kind["documentation"].saves == 7000
 
 
 def test_an_image_beneath_with_a_package_manager_is_named_with_what_stays_out(
     tmp_path: Path, world: Path
 ) -> None:
     text = "FROM example.org/tiny:1\nRUN dnf install -y --nodocs tool && dnf clean all\n"
-    found = advice(tmp_path, world, text, environment="managed")
-    one = found["empty-folder"]
-    assert (one.line.line, one.saves) == (1, 7000)
-    assert one.packages == ("base", "dnf", "dnf-data")
+    by_kind = advice(tmp_path, world, text, environment="managed")
+    line = by_kind["empty-folder"]
+    assert (line.line.line, line.saves) == (1, 7000)
+    assert line.packages == ("base", "dnf", "dnf-data")

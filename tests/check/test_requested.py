@@ -23,11 +23,11 @@ MINIMAL = DOCUMENTS["minimal"]
 @pytest.fixture
 def tree(tmp_path: Path, tiny_repositories: Path) -> Bench:
     """A repository of documents alone, and a bot without any."""
-    made = Bench(tmp_path, tiny_repositories)
-    made.config.mkdir()
+    bench = Bench(tmp_path, tiny_repositories)
+    bench.config.mkdir()
     repo = DOCUMENTS["repo"].replace("%ROOT%", str(tiny_repositories))
-    made.start({"repo.yaml": repo, "minimal.yaml": MINIMAL, "web.yaml": workload("tool")})
-    return made
+    bench.start({"repo.yaml": repo, "minimal.yaml": MINIMAL, "web.yaml": workload("tool")})
+    return bench
 
 
 def check(tree: Bench, head: dict[str, str | None]) -> CheckResult:
@@ -51,10 +51,14 @@ def test_a_workload_that_asks_for_more_has_its_line_in_the_place_of_a_spec_line(
     perl, libs = image.added
     assert perl.requested and perl.chains == ((),)
     assert [[edge.capability for edge in chain] for chain in libs.chains] == [["perl-libs"]]
-    for one in image.added:
-        assert one.spec is not None
-        assert (one.spec.path, one.spec.line, one.spec.text) == ("web.yaml", 10, "- perl")
-        assert one.leaves_with == (one.spec,)
+    for package in image.added:
+        assert package.spec is not None
+        assert (package.spec.path, package.spec.line, package.spec.text) == (
+            "web.yaml",
+            10,
+            "- perl",
+        )
+        assert package.leaves_with == (package.spec,)
     written = check_to_json(result)
     assert check_to_json(check_from_json(written)) == written
     assert written["images"][0]["added"][0]["chains"] == [[]]
@@ -141,6 +145,6 @@ def test_nothing_of_a_request_runs_or_is_built(tree: Bench) -> None:
     tree.commit({"web.yaml": workload("tool", "perl")})
     options = CheckOptions(own_repositories=True)
     with open_change(open_repository(tree.root / "git"), "HEAD~1", "HEAD") as change:
-        found = predict_check(change, options, tree.configuration(), tree.pools())
+        prediction = predict_check(change, options, tree.configuration(), tree.pools())
     # Whose change it is does not matter then: no stranger's text is executed.
-    assert (found.read, found.worth_building) == (False, False)
+    assert (prediction.read, prediction.worth_building) == (False, False)

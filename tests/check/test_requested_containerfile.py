@@ -26,9 +26,9 @@ COPY --from=builder /mnt /
 
 @pytest.fixture
 def web(tmp_path, tiny_repositories) -> Bench:
-    made = documented(tmp_path, tiny_repositories)
-    made.start({"Containerfile": LAYERED})
-    return made
+    bench = documented(tmp_path, tiny_repositories)
+    bench.start({"Containerfile": LAYERED})
+    return bench
 
 
 def check(web: Bench, text: str, **options: object) -> CheckResult:
@@ -108,13 +108,13 @@ def test_a_removed_package_that_others_need_makes_the_image_neutral(web: Bench) 
 def test_a_swapped_package_of_the_image_beneath_comes_into_the_layer(
     tmp_path, tiny_repositories, image_of: ImageOf
 ) -> None:
-    made = documented(tmp_path, tiny_repositories)
-    made.document("minimal", DOCUMENTS["minimal"].replace("[base]", "[base, perl]"))
-    made.start({"Containerfile": LAYERED})
-    image = image_of(check(made, LAYERED + "RUN dnf swap -y perl perl-libs\n"))
+    bench = documented(tmp_path, tiny_repositories)
+    bench.document("minimal", DOCUMENTS["minimal"].replace("[base]", "[base, perl]"))
+    bench.start({"Containerfile": LAYERED})
+    image = image_of(check(bench, LAYERED + "RUN dnf swap -y perl perl-libs\n"))
     # perl-libs lies beneath already, and stays.
     assert (image.base.packages, image.head.packages) == (2, 2)
-    assert check(made, LAYERED + "RUN dnf swap -y perl-libs addon\n").verdict == "neutral"
+    assert check(bench, LAYERED + "RUN dnf swap -y perl-libs addon\n").verdict == "neutral"
 
 
 def test_a_module_that_the_document_does_not_enable_is_named(web: Bench) -> None:

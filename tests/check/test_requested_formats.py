@@ -48,13 +48,7 @@ TREEFILE = "ref: tiny/1\nrecommends: false\npackages:\n- tool\n"
 # many packages of the image's own base has.
 CASES = {
     "mkosi": ("mkosi.conf", MKOSI, ("    tool\n", "    tool\n    perl\n"), 8, 3),
-    "kiwi": (
-        "config.xml",
-        KIWI,
-        ('"tool"/>\n', '"tool"/>\n    <package name="perl"/>\n'),
-        9,
-        3,
-    ),
+    "kiwi": ("config.xml", KIWI, ('"tool"/>\n', '"tool"/>\n    <package name="perl"/>\n'), 9, 3),
     "blueprint": (
         "blueprint.toml",
         BLUEPRINT,

@@ -49,16 +49,16 @@ def test_a_source_in_no_workload_is_checked_beside_one_that_is(bench: Bench) -> 
 def test_the_order_of_specs_does_not_matter(bench: Bench) -> None:
     names = ("a", "m", "z")
     bench.commit({f"{name}.spec": spec(name) for name in names})
-    found = []
+    images = []
     for order in permutations(names):
-        bench.git("reset", "--quiet", "--hard", "HEAD~1") if found else None
+        bench.git("reset", "--quiet", "--hard", "HEAD~1") if images else None
         head: dict[str, str | None] = {"tool.spec": NEEDS_PERL}
         head |= {f"{name}.spec": spec(name, f"Requires: {order[0]}x") for name in order[1:]}
         head[f"{order[0]}.spec"] = spec(order[0], "Provides: x")
         result = bench.check(head)
-        found.append((result.verdict, sorted(workloads(result))))
-    assert {verdict for verdict, _ in found} == {"failure"}
-    assert {tuple(names) for _, names in found} == {("@self:a", "@self:m", "@self:z", "web")}
+        images.append((result.verdict, sorted(workloads(result))))
+    assert {verdict for verdict, _ in images} == {"failure"}
+    assert {tuple(names) for _, names in images} == {("@self:a", "@self:m", "@self:z", "web")}
 
 
 def test_a_source_that_is_not_published_is_compared_with_its_own_base(bench: Bench) -> None:
@@ -179,10 +179,10 @@ def test_a_source_of_packages_for_developers_alone_is_checked(bench: Bench) -> N
 def test_a_package_that_leaves_an_architecture_is_listed(
     bench: Bench, head: str | None, lost: set[str]
 ) -> None:
-    asked = bench.check({"tool.spec": head})
-    broken = {i.key.arch for i in asked.images if i.head.status == "unsolvable"}
-    assert (asked.verdict, broken) == ("failure", lost)
-    assert "can no longer be installed" in to_plain(headline(asked))
+    by_request = bench.check({"tool.spec": head})
+    broken = {i.key.arch for i in by_request.images if i.head.status == "unsolvable"}
+    assert (by_request.verdict, broken) == ("failure", lost)
+    assert "can no longer be installed" in to_plain(headline(by_request))
     bench.git("reset", "--quiet", "--hard", "HEAD~1")
     bench.document("web", workload("base"))
     result = bench.check({"tool.spec": head})

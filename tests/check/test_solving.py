@@ -23,15 +23,15 @@ WITH_PERL = TOOL.replace("Requires: base\n", "Requires: base\nRequires: perl\n")
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> list[LayerSpec]:
     """The layers that pools take in."""
-    taken: list[LayerSpec] = []
+    layers: list[LayerSpec] = []
     add = OverlayPool._add_layer
 
     def add_and_note(pool: OverlayPool, spec: LayerSpec) -> None:
-        taken.append(spec)
+        layers.append(spec)
         add(pool, spec)
 
     monkeypatch.setattr(OverlayPool, "_add_layer", add_and_note)
-    return taken
+    return layers
 
 
 def test_an_overlay_is_taken_in_once_for_all_images(bench: Bench, added: list[LayerSpec]) -> None:

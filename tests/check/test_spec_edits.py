@@ -113,27 +113,27 @@ def with_perl(content: str = "exit 0") -> str:
 
 
 def one(result: CheckResult) -> Suggestion:
-    (found,) = result.suggestions
-    return found
+    (suggestion,) = result.suggestions
+    return suggestion
 
 
 def test_no_trace_in_the_built_files_and_a_line_that_the_diff_shows(built: Built) -> None:
-    found = one(built.check(with_perl()))
-    assert (found.spec.line, found.replace_with) == (8, "Recommends: perl")
-    assert found.evidence is not None
-    assert found.evidence.use == ()
-    assert found.evidence.looked_into == "files"
-    assert found.evidence.integrity is True
-    assert found.safe
-    assert found.diff_line == DiffLine("tool.spec", None)
-    assert found.saves[0].installed_size == 300_000
+    suggestion = one(built.check(with_perl()))
+    assert (suggestion.spec.line, suggestion.replace_with) == (8, "Recommends: perl")
+    assert suggestion.evidence is not None
+    assert suggestion.evidence.use == ()
+    assert suggestion.evidence.looked_into == "files"
+    assert suggestion.evidence.integrity is True
+    assert suggestion.safe
+    assert suggestion.diff_line == DiffLine("tool.spec", None)
+    assert suggestion.saves[0].installed_size == 300_000
 
 
 def test_a_trace_in_the_built_files_is_named_and_not_safe(built: Built) -> None:
-    found = one(built.check(with_perl("exec perl -e 1")))
-    assert found.evidence is not None
-    assert found.evidence.use == ("/usr/bin/tool",)
-    assert not found.safe
+    suggestion = one(built.check(with_perl("exec perl -e 1")))
+    assert suggestion.evidence is not None
+    assert suggestion.evidence.use == ("/usr/bin/tool",)
+    assert not suggestion.safe
 
 
 def test_lines_that_the_change_did_not_bring_are_beside_its_suggestions(built: Built) -> None:
@@ -158,9 +158,9 @@ def test_what_a_file_uses_is_no_edit_of_the_spec(built: Built) -> None:
 def test_an_edit_that_the_change_undoes_is_suggested(built: Built) -> None:
     weak = TOOL.replace("Requires: sed9", "Recommends: sed9")
     built.bench.commit({"tool.spec": weak})
-    found = one(built.check(TOOL))
-    assert (found.spec.text, found.replace_with) == ("Requires: sed9", "Recommends: sed9")
-    assert found.safe
+    suggestion = one(built.check(TOOL))
+    assert (suggestion.spec.text, suggestion.replace_with) == ("Requires: sed9", "Recommends: sed9")
+    assert suggestion.safe
 
 
 def test_a_repository_that_wants_no_suggestions_has_none_looked_into(built: Built) -> None:
@@ -214,8 +214,10 @@ def evaluation(*stated: tuple[str, int, str, str]) -> SpecEvaluation:
     for package, number, text, capability in stated:
         need = SpecDependency(Dependency("requires", capability), SpecLine("a.spec", number, text))
         packages.setdefault(package, []).append(need)
-    made = (SpecPackage(Nevra(n, 0, "1", "1", "x86_64"), tuple(d)) for n, d in packages.items())
-    return SpecEvaluation("a.spec", "x86_64", "a", (0, "1", "1"), tuple(made))
+    packages_ = (
+        SpecPackage(Nevra(n, 0, "1", "1", "x86_64"), tuple(d)) for n, d in packages.items()
+    )
+    return SpecEvaluation("a.spec", "x86_64", "a", (0, "1", "1"), tuple(packages_))
 
 
 def test_a_capability_of_two_lines_is_taken_out_by_none_of_them_alone() -> None:

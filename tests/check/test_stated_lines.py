@@ -59,4 +59,4 @@ def test_an_added_package_is_by_the_line_that_changed(
     assert check_to_json(check_from_json(written)) == written
     comment = render_comment(result)
     assert f"{line.text}`, `tool.spec:{line.line}`" in comment
-    assert all(f"which decides `{one.text}` (line {one.line})" in comment for one in feeds[:1])
+    assert all(f"which decides `{line.text}` (line {line.line})" in comment for line in feeds[:1])

@@ -252,7 +252,7 @@ def test_a_server_checks_the_commits_of_both_by_their_names(two: tuple[Bench, Be
         "c", "gh", "rpms/tool", 7, "main", base, head, "ann", answers="m", others=(other,)
     )
     settings = settings_in(tool.root).model_copy(update={"config": tool.config})
-    found = LocalChecker(settings).predict(job, clones[0], clones[1:]).result
-    assert [one.name for one in found.others] == ["rpms/app#3"]
-    image = image_of(found, "web")
+    result = LocalChecker(settings).predict(job, clones[0], clones[1:]).result
+    assert [change.name for change in result.others] == ["rpms/app#3"]
+    image = image_of(result, "web")
     assert [side.packages for side in (image.alone, *image.alone_with) if side] == [6, 5]

@@ -28,8 +28,8 @@ def spec(*with_xslt: str, package_arch: str = "") -> EvaluatedSpec:
     """A change that needs libxslt to be built, on some architectures."""
     base = {arch: evaluation(arch, package_arch) for arch in ARCHES}
     head = {
-        arch: replace(one, build_requires=(NEEDED,)) if arch in with_xslt else one
-        for arch, one in base.items()
+        arch: replace(evaluation, build_requires=(NEEDED,)) if arch in with_xslt else evaluation
+        for arch, evaluation in base.items()
     }
     return EvaluatedSpec(ChangedSpec("tool.spec", "tool.spec", True), base, head)
 
@@ -54,7 +54,9 @@ class FakeBuilder:
         return Built((package,), (), Path("log"), False, 1.0)
 
 
-def rebuilt(one: EvaluatedSpec, package_arch: str = "") -> tuple[dict[str, Sides], tuple[str, ...]]:
+def rebuilt(
+    evaluated: EvaluatedSpec, package_arch: str = ""
+) -> tuple[dict[str, Sides], tuple[str, ...]]:
     nothing: Any = None
     context = BuildContext(
         FakeBuilder(package_arch or "x86_64"),
@@ -66,8 +68,8 @@ def rebuilt(one: EvaluatedSpec, package_arch: str = "") -> tuple[dict[str, Sides
         "x86_64",
     )
     sides = {a: Sides(overlay(a, package_arch), overlay(a, package_arch), ()) for a in ARCHES}
-    found = rebuild(context, (one,), sides, lambda _: lambda _: True)
-    return {**sides, **found.sides}, found.problems
+    rebuilt_ = rebuild(context, (evaluated,), sides, lambda _: lambda _: True)
+    return {**sides, **rebuilt_.sides}, rebuilt_.problems
 
 
 def evidence(sides: dict[str, Sides]) -> dict[str, str]:
@@ -110,36 +112,36 @@ def test_a_noarch_package_is_taken_as_built_where_the_change_is_the_same() -> No
 
 
 def test_one_spec_of_two_that_differs_is_enough() -> None:
-    found = obstacles((spec(*ARCHES), spec("s390x")), "x86_64", ("aarch64", "s390x"))
-    assert found == {"s390x": ("BuildRequires libxslt-devel only on s390x",)}
+    differences = obstacles((spec(*ARCHES), spec("s390x")), "x86_64", ("aarch64", "s390x"))
+    assert differences == {"s390x": ("BuildRequires libxslt-devel only on s390x",)}
 
 
 def test_an_architecture_that_the_build_left_out_tells_of_no_other() -> None:
-    one = spec()
-    left_out = {"x86_64": replace(one.head["x86_64"], excluded=True, packages=())}
-    one = replace(one, head={**one.head, **left_out})
-    found = obstacles((one,), "x86_64", ("s390x",))
-    assert found == {"s390x": ("it is not built on x86_64",)}
-    assert "it is not built on x86_64" in obstacle_notes(found)[0]
+    evaluated = spec()
+    left_out = {"x86_64": replace(evaluated.head["x86_64"], excluded=True, packages=())}
+    evaluated = replace(evaluated, head={**evaluated.head, **left_out})
+    differences = obstacles((evaluated,), "x86_64", ("s390x",))
+    assert differences == {"s390x": ("it is not built on x86_64",)}
+    assert "it is not built on x86_64" in obstacle_notes(differences)[0]
 
 
 def test_a_spec_with_an_unexpanded_macro_is_not_built() -> None:
-    one = spec(*ARCHES)
+    evaluated = spec(*ARCHES)
     unknown = Unexpanded("%{no_such}", "Requires")
-    head = {arch: replace(each, unexpanded=(unknown,)) for arch, each in one.head.items()}
+    head = {arch: replace(each, unexpanded=(unknown,)) for arch, each in evaluated.head.items()}
     nothing: Any = None
     trees: Any = {"base": Path(), "head": Path()}
     context = BuildContext(FakeBuilder("x86_64"), nothing, nothing, trees, {}, None, "x86_64")
     sides = {"x86_64": Sides(overlay("x86_64"), overlay("x86_64"), ())}
-    both = (one, replace(one, head=head))
-    found = rebuild(context, both, sides, lambda _: lambda _: True)
-    assert [note.side for note in found.builds] == ["base", "head"]
+    both = (evaluated, replace(evaluated, head=head))
+    rebuilt_ = rebuild(context, both, sides, lambda _: lambda _: True)
+    assert [note.side for note in rebuilt_.builds] == ["base", "head"]
 
 
 def test_a_source_that_one_side_did_not_build_is_there_as_predicted() -> None:
     """Of two specs one is new with the change, and its source is published."""
-    one = spec(*ARCHES)
-    plain = {a: replace(e, path="new.spec", source="new") for a, e in one.head.items()}
+    evaluated = spec(*ARCHES)
+    plain = {a: replace(e, path="new.spec", source="new") for a, e in evaluated.head.items()}
     new = EvaluatedSpec(ChangedSpec(None, "new.spec", True), {}, plain)
     published = Package(Nevra("new", 0, "1", "1", "x86_64"), "new", "overlay")
 
@@ -159,8 +161,10 @@ def test_a_source_that_one_side_did_not_build_is_there_as_predicted() -> None:
     nothing: Any = None
     trees: Any = {"base": Path(), "head": Path()}
     context = BuildContext(Both("x86_64"), nothing, nothing, trees, {}, None, "x86_64")
-    found = rebuild(context, (one, new), {"x86_64": Sides(before, before, ())}, lambda _: bool)
-    sides = found.sides["x86_64"]
+    rebuilt_ = rebuild(
+        context, (evaluated, new), {"x86_64": Sides(before, before, ())}, lambda _: bool
+    )
+    sides = rebuilt_.sides["x86_64"]
     assert [str(p.nevra) for p in sides.base.packages] == [
         "tool-0:1-1.x86_64",
         str(published.nevra),

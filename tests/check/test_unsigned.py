@@ -57,12 +57,12 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         bench.document("web", workload("rpm-build"))
         bench.start({"tool.spec": SPEC})
         bench.commit({"tool.spec": SPEC.replace("Summary: t", "Summary: tool")})
-        given = {"--config": bench.config, "--cache": root / "cache", "--format": "json"}
+        options = {"--config": bench.config, "--cache": root / "cache", "--format": "json"}
         if arguments[0] == "check":
-            given |= {"--git": root / "git", "--base": "HEAD~1", "--head": "HEAD"}
+            options |= {"--git": root / "git", "--base": "HEAD~1", "--head": "HEAD"}
         else:
-            given |= {"--arch": ARCH, "--output": f"oci:{root / 'image'}"}
-        words = [str(word) for option in given.items() for word in option]
+            options |= {"--arch": ARCH, "--output": f"oci:{root / 'image'}"}
+        words = [str(word) for option in options.items() for word in option]
         with pytest.raises(SystemExit) as done:
             main([*arguments, *words])
         out, err = capsys.readouterr()
@@ -72,26 +72,26 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_evaluation_has_no_macros_of_it_and_the_report_says_so(run: Run) -> None:
-    _, found, _ = run(True, "check", "--no-build")
-    assert (found["verdict"], found["problems"]) == ("success", [])
-    _, found, _ = run(False, "check", "--no-build")
-    assert found["verdict"] == "neutral"
-    assert any("good" in problem for problem in found["problems"]), found
-    assert any("rpm-build-0:1-1.noarch" in n and "is not signed" in n for n in found["notes"])
+    _, result, _ = run(True, "check", "--no-build")
+    assert (result["verdict"], result["problems"]) == ("success", [])
+    _, result, _ = run(False, "check", "--no-build")
+    assert result["verdict"] == "neutral"
+    assert any("good" in problem for problem in result["problems"]), result
+    assert any("rpm-build-0:1-1.noarch" in n and "is not signed" in n for n in result["notes"])
 
 
 def test_no_buildroot_has_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.check.test_unsigned.SPEC", SPEC.replace("%{good}", "base"))
-    _, found, _ = run(False, "check")
-    outcomes = {one["outcome"] for one in found["builds"]}
+    _, result, _ = run(False, "check")
+    outcomes = {build["outcome"] for build in result["builds"]}
     assert outcomes == {"not-built"}
-    assert all("is not signed" in one["message"] for one in found["builds"])
+    assert all("is not signed" in build["message"] for build in result["builds"])
 
 
 def test_no_image_has_it(run: Run, tmp_path: Path) -> None:
-    code, found, errors = run(True, "image", "web")
-    assert (code, len(found["packages"])) == (0, 2), errors
-    code, found, errors = run(False, "image", "web")
-    assert (code, found) == (1, {})
+    code, output, errors = run(True, "image", "web")
+    assert (code, len(output["packages"])) == (0, 2), errors
+    code, output, errors = run(False, "image", "web")
+    assert (code, output) == (1, {})
     assert "rpm-build-1-1.noarch" in errors and "is not signed" in errors
     assert not (tmp_path / "signed-False/image").exists()

@@ -185,15 +185,15 @@ class Bench:
         self.commit(head)
         git = open_repository(self.root / "git")
         with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
-            found = predict_check(
+            prediction = predict_check(
                 change, CheckOptions(**options), self.configuration(), self.pools()
             )
-        return found.result
+        return prediction.result
 
 
 def documented(root: Path, repositories: Path, **texts: str) -> Bench:
     """A bench with DOCUMENTS and other documents, by id."""
-    made = Bench(root, repositories)
+    bench = Bench(root, repositories)
     for id_, text in {**DOCUMENTS, **texts}.items():
-        made.document(id_, text)
-    return made
+        bench.document(id_, text)
+    return bench

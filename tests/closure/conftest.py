@@ -284,7 +284,7 @@ def dnf_answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[
             check=True,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(work)},
         )
-        found: list[list[str] | None] = json.loads(done.stdout)
-        return found
+        answers: list[list[str] | None] = json.loads(done.stdout)
+        return answers
 
     return answers

@@ -72,8 +72,8 @@ def answer(base, workload):
         base.resolve()
     except dnf.exceptions.Error:
         return None
-    found = base._goal.list_installs()
-    return sorted(f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in found)
+    solvables = base._goal.list_installs()
+    return sorted(f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in solvables)
 
 
 def main():

@@ -13,13 +13,13 @@ def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:
     wanted = h.request(*requests)
     before, after = pool.solve(wanted, base), pool.solve(wanted, head)
     assert before.status == after.status == "ok", (before.problems, after.problems)
-    found = AddedChains(pool).find((wanted, before, base), (wanted, after, head))
+    chains_of = AddedChains(pool).find((wanted, before, base), (wanted, after, head))
     return {
         f"{nevra.name}.{nevra.arch}": [
             " ".join([c[0].source.name, *(f"-{e.capability}-> {e.target.name}" for e in c)])
             for c in each
         ]
-        for nevra, each in sorted(found.items())
+        for nevra, each in sorted(chains_of.items())
     }
 
 
@@ -77,8 +77,8 @@ def test_a_package_in_the_place_of_one_that_left_has_no_chain(tiny, h):
     base.package("tool-0:1-1.x86_64")
     pool = tiny.pool(base)
     head = h.overlay(h.package("tool-0:1-2.x86_64", "tool", conflicts=["a-mail"]))
-    found = chains(pool, h, h.unchanged(pool, "tool"), head, "app", "tool")
-    assert found == {"z-mail.x86_64": []}
+    by_name = chains(pool, h, h.unchanged(pool, "tool"), head, "app", "tool")
+    assert by_name == {"z-mail.x86_64": []}
 
 
 def test_a_rich_requirement_is_met_by_all_that_it_requests(tiny, h):
@@ -143,10 +143,10 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
     wanted = request("app")
     old, head = app(), app(*new)
     before, after = pool.solve(wanted, old), pool.solve(wanted, head)
-    found = AddedChains(pool).find((wanted, before, old), (wanted, after, head))
+    chains_of = AddedChains(pool).find((wanted, before, old), (wanted, after, head))
     had = {p.nevra.name for p in before.packages}
-    assert {n.name for n in found} == {p.nevra.name for p in after.packages} - had
-    for each in found.values():
+    assert {n.name for n in chains_of} == {p.nevra.name for p in after.packages} - had
+    for each in chains_of.values():
         for chain in each:
             entry = next(edge for edge in chain if edge.target.name not in had)
             # Nothing but the new requirements of `app` can bring anything here.
@@ -158,9 +158,9 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
 def test_a_requested_package_that_is_new_has_no_chain_of_its_own(tiny, h):
     base = tiny.repository().package("app-0:1-1.x86_64")
     pool = tiny.pool(base)
-    one, two = h.request("app"), h.request("app", "new")
+    before_request, after_request = h.request("app"), h.request("app", "new")
     old = h.unchanged(pool, "app")
     head = h.overlay(*old.packages, h.package("new-0:1-1.x86_64", "app"))
-    before, after = pool.solve(one, old), pool.solve(two, head)
-    found = AddedChains(pool).find((one, before, old), (two, after, head))
-    assert list(found.values()) == [()]
+    before, after = pool.solve(before_request, old), pool.solve(after_request, head)
+    chains_of = AddedChains(pool).find((before_request, before, old), (after_request, after, head))
+    assert list(chains_of.values()) == [()]

@@ -14,8 +14,8 @@ from tests.objectives.test_graph import reached
 
 
 def held(pool, h, *requests):
-    found = retained(pool.solve(h.request(*requests)))
-    return {one.nevra.name: (one.packages, one.installed_size) for one in found}
+    leaving = retained(pool.solve(h.request(*requests)))
+    return {package.nevra.name: (package.packages, package.installed_size) for package in leaving}
 
 
 def test_a_package_holds_what_it_alone_brings(tiny, h):
@@ -34,8 +34,8 @@ def test_a_requirement_that_two_members_meet_holds_neither(tiny, h):
     base.package("english-0:1-1.x86_64", provides=["langpack"], size=10)
     base.package("minimal-0:1-1.x86_64", provides=["langpack"], size=100)
     base.package("manual-0:1-1.x86_64", requires=["english"], size=1000)
-    found = held(tiny.pool(base), h, "app", "manual", "minimal")
-    assert found == {
+    leaving = held(tiny.pool(base), h, "app", "manual", "minimal")
+    assert leaving == {
         "app": (1, 1), "english": (1, 10), "manual": (1, 1000), "minimal": (1, 100)
     }  # fmt: skip
     # The libc requires a langpack, and the minimal one meets it: the other is the manual's alone.
@@ -77,9 +77,12 @@ def test_what_leaves_is_what_no_sole_requirement_leads_to_without_it(edges, requ
     roots = {*requested, *(n for n in NEVRAS if all(e.target != n for e in sole))}
     roots |= set(NEVRAS) - reached(roots, sole)
     sizes = {package.nevra: package.installed_size for package in packages}
-    for one in retained(closure):
-        gone = set(NEVRAS) - reached(roots, sole, one.nevra)
-        assert (one.packages, one.installed_size) == (len(gone), sum(sizes[n] for n in gone))
+    for package in retained(closure):
+        leaving = set(NEVRAS) - reached(roots, sole, package.nevra)
+        assert (package.packages, package.installed_size) == (
+            len(leaving),
+            sum(sizes[n] for n in leaving),
+        )
 
 
 def test_the_core_names_who_requires_what_is_forbidden(tiny, h):
@@ -89,12 +92,12 @@ def test_the_core_names_who_requires_what_is_forbidden(tiny, h):
     base.package("shell-0:1-1.x86_64").package("lib-0:1-1.x86_64")
     base.package("perl-0:5-1.x86_64", provides=["perl(strict)"], requires=["perl-libs"], size=30)
     base.package("perl-libs-0:5-1.x86_64", size=400)
-    found = forbid(tiny.pool(base), h.request("web"), "perl")
-    assert [(need.nevra.name, need.capability) for need in found.because] == [
+    answer = forbid(tiny.pool(base), h.request("web"), "perl")
+    assert [(need.nevra.name, need.capability) for need in answer.because] == [
         ("tool", "perl(strict)"), ("web", "perl >= 5")
     ]  # fmt: skip
-    assert (found.status, [p.nevra.name for p in found.removed]) == ("ok", ["perl", "perl-libs"])
-    assert found.saved == 430
+    assert (answer.status, [p.nevra.name for p in answer.removed]) == ("ok", ["perl", "perl-libs"])
+    assert answer.saved == 430
 
 
 def test_where_another_meets_the_need_nobody_is_to_blame(tiny, h):
@@ -102,9 +105,9 @@ def test_where_another_meets_the_need_nobody_is_to_blame(tiny, h):
     base.package("app-0:1-1.x86_64", requires=["mta"])
     base.package("a-mail-0:1-1.x86_64", provides=["mta"], size=500)
     base.package("z-mail-0:1-1.x86_64", provides=["mta"], size=900)
-    found = forbid(tiny.pool(base), h.request("app"), "a-mail")
-    assert (found.because, [p.nevra.name for p in found.added]) == ((), ["z-mail"])
-    assert found.saved == -400
+    answer = forbid(tiny.pool(base), h.request("app"), "a-mail")
+    assert (answer.because, [p.nevra.name for p in answer.added]) == ((), ["z-mail"])
+    assert answer.saved == -400
 
 
 def test_what_is_requested_itself_cannot_be_forbidden(tiny, h):

@@ -58,13 +58,13 @@ def test_a_rich_dependency_points_to_what_makes_it_true(tiny, h, capability, tar
     base.package("one-0:1-1.noarch", provides=["any"]).package("two-0:1-1.noarch", provides=["any"])
     base.package("three-0:1-1.noarch", provides=["libx.so()(64bit)"])
     closure = tiny.pool(base).solve(h.request("top"))
-    found = edges(closure)
-    assert {(source, text) for source, text, _ in found} <= {("top", capability)}
-    there = sorted(p.nevra.name for p in closure.packages if p.nevra.name != "top")
+    edges_ = edges(closure)
+    assert {(source, text) for source, text, _ in edges_} <= {("top", capability)}
+    names = sorted(p.nevra.name for p in closure.packages if p.nevra.name != "top")
     # Nothing is in this closure but for the rich dependency.
-    assert [target for _, _, target in found] == there
+    assert [target for _, _, target in edges_] == names
     if targets is not None:
-        assert there == targets
+        assert names == targets
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def diamond(tiny, h):
 
 
 def test_one_shortest_chain_from_each_requested_package_that_leads_there(diamond):
-    found = closure_graph(diamond).chains(parse_nevra("d-0:1-1.noarch"))
-    assert [[(e.source.name, e.target.name) for e in chain] for chain in found] == [
+    paths = closure_graph(diamond).chains(parse_nevra("d-0:1-1.noarch"))
+    assert [[(e.source.name, e.target.name) for e in chain] for chain in paths] == [
         [("a", "b"), ("b", "d")],
         [("z", "c"), ("c", "d")],
     ]

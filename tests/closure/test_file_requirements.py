@@ -104,11 +104,11 @@ def test_owners_below_a_directory_are_found_in_filelists_and_remembered(tiny, ba
     base.package("near-1-1.noarch", files=["/usr/lib/rpmfoo", "/opt/usr/lib/rpm/x", "/usr/lib/rpm"])
     directories = ("/usr/lib/rpm/", "/etc/rpm/")
     pool = tiny.pool(base)
-    found = pool.owning_below(directories)
-    assert sorted(nevra.name for nevra in found) == ["etc", "mac"]
+    nevras = pool.owning_below(directories)
+    assert sorted(nevra.name for nevra in nevras) == ["etc", "mac"]
     assert read(tiny) != []
     tiny.fetched.clear()
-    assert tiny.pool(base).owning_below(directories) == found
+    assert tiny.pool(base).owning_below(directories) == nevras
     assert read(tiny) == []
     assert {nevra.name for nevra in pool.owning_below(("/etc/rpm/",))} == {"etc"}
 
@@ -141,8 +141,8 @@ def test_of_two_builds_each_has_its_own_paths(tiny):
     base.package("lib-0:1-1.noarch", source="lib-1-1", files=["/usr/lib/old"])
     base.package("lib-0:2-1.noarch", source="lib-2-1", files=["/usr/lib/new & <shiny>"])
     base.package("other-0:1-1.noarch", files=["/usr/lib/other"])
-    found = {p.nevra.version: p.files for p in tiny.pool(base).published("lib")}
-    assert found == {"1": ("/usr/lib/old",), "2": ("/usr/lib/new & <shiny>",)}
+    files = {p.nevra.version: p.files for p in tiny.pool(base).published("lib")}
+    assert files == {"1": ("/usr/lib/old",), "2": ("/usr/lib/new & <shiny>",)}
 
 
 def test_files_of_packages_are_found_with_markup_and_types(tmp_path):

@@ -58,8 +58,8 @@ def test_the_newest_published_package_is_one_that_an_image_could_install(tiny, h
     base = tiny.repository(exclude=("lib-9*", "only-*"))
     base.package("lib-0:1-1.x86_64", source="lib-1-1").package("lib-0:9-1.x86_64", source="lib-9-1")
     base.package("only-0:3-1.x86_64", source="lib-9-1")
-    found = tiny.pool(base).newest_published("lib")
-    assert [str(p.nevra) for p in found] == ["lib-0:1-1.x86_64", "only-0:3-1.x86_64"]
+    packages = tiny.pool(base).newest_published("lib")
+    assert [str(p.nevra) for p in packages] == ["lib-0:1-1.x86_64", "only-0:3-1.x86_64"]
 
 
 def test_an_excluded_name_takes_no_part_in_one_solve_published_or_of_an_overlay(pool, h):

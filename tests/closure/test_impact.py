@@ -29,8 +29,8 @@ def test_what_leads_to_a_dropped_package_breaks_and_what_was_broken_does_not_cou
     pool = tiny.pool(base)
     assert broken(pool, "lib") == [("app", "lib"), ("site", "app")]
     assert broken(pool, "lib.so") == []
-    (one,) = broken_without(pool, dropped(pool, "app"))
-    assert (one.repository, one.arch, one.origin) == ("d", "x86_64", "base")
+    (package,) = broken_without(pool, dropped(pool, "app"))
+    assert (package.repository, package.arch, package.origin) == ("d", "x86_64", "base")
     with pytest.raises(UsageError, match="emacs"):
         dropped(pool, "emacs")
     # Afterwards all is as it was.
@@ -59,10 +59,10 @@ def test_another_provider_helps_unless_it_is_in_conflict(tiny, h):
     base.package("shell-0:1-1.x86_64")
     pool = tiny.pool(base)
     assert [name for name, _ in broken(pool, "mail")] == ["both"]
-    found = list(image_impacts(pool, [h.request("app")], dropped(pool, "mail")))
-    assert [(i.status, [p.nevra.name for p in i.added]) for i in found] == [("ok", ["zmail"])]
-    (gone,) = image_impacts(pool, [h.request("both")], dropped(pool, "mail"))
-    assert (gone.status, [c.capability for c in gone.causes]) == ("unsolvable", ["shell"])
+    impacts = list(image_impacts(pool, [h.request("app")], dropped(pool, "mail")))
+    assert [(i.status, [p.nevra.name for p in i.added]) for i in impacts] == [("ok", ["zmail"])]
+    (impact,) = image_impacts(pool, [h.request("both")], dropped(pool, "mail"))
+    assert (impact.status, [c.capability for c in impact.causes]) == ("unsolvable", ["shell"])
     assert list(image_impacts(pool, [h.request("shell")], dropped(pool, "mail"))) == []
 
 
@@ -75,13 +75,13 @@ def test_what_a_changes_packages_lack_breaks_packages_of_the_repository(tiny, h)
     base.package("user-0:1-1.x86_64", requires=["app"])
     pool = tiny.pool(base)
     head = h.overlay(h.package("app-0:2-1.x86_64", "app", provides=["app(abi) = 2"]))
-    found = broken_by(pool, h.unchanged(pool, "app"), head)
-    assert [(b.nevra.name, b.capability) for b in found] == [
+    broken = broken_by(pool, h.unchanged(pool, "app"), head)
+    assert [(b.nevra.name, b.capability) for b in broken] == [
         ("addon", "app-extra"), ("plugin", "app(abi) = 1")
     ]  # fmt: skip
     worse = h.overlay(h.package("app-0:1-1.x86_64", "app", requires=["nobody-has-this"]))
-    found = {b.nevra.name for b in broken_by(pool, h.unchanged(pool, "app"), worse)}
-    assert found == {"app", "addon", "plugin", "user"}
+    broken = {b.nevra.name for b in broken_by(pool, h.unchanged(pool, "app"), worse)}
+    assert broken == {"app", "addon", "plugin", "user"}
 
 
 NAMES = "abcdef"
@@ -99,25 +99,25 @@ def test_it_breaks_what_installcheck_says(tmp_path_factory, world, gone):
     pool = Tiny(root).pool(repository(root, "base", world))
     before = cannot_be_installed(repository(root, "base", world))
     after = cannot_be_installed(repository(root, "less", world, gone))
-    found = {b.nevra.name for b in broken_without(pool, dropped(pool, gone))}
-    assert found == after - before - {gone}
+    names = {b.nevra.name for b in broken_without(pool, dropped(pool, gone))}
+    assert names == after - before - {gone}
 
 
 def repository(root: Path, name: str, world, gone: str = ""):
-    made = Tiny(root).repository(name)
+    repository_ = Tiny(root).repository(name)
     for each, (needs, provides, conflicts) in zip(NAMES, world, strict=True):
         if each != gone:
             others = [c for c in conflicts if c != each]
-            made.package(
+            repository_.package(
                 f"{each}-0:1-1.x86_64", requires=needs, provides=provides, conflicts=others
             )
-    return made
+    return repository_
 
 
-def cannot_be_installed(made) -> set[str]:
-    made.write()
-    primary = next((made.root / "repodata").glob("*primary*"))
-    for stale in (made.root / "repodata").glob("*primary*"):
+def cannot_be_installed(repository_) -> set[str]:
+    repository_.write()
+    primary = next((repository_.root / "repodata").glob("*primary*"))
+    for stale in (repository_.root / "repodata").glob("*primary*"):
         primary = max(primary, stale, key=lambda path: path.stat().st_mtime_ns)
     done = subprocess.run(
         ["installcheck", "x86_64", str(primary)], check=False, capture_output=True, text=True

@@ -38,17 +38,17 @@ def wanted(workload: dict, arch: str = "x86_64") -> ImageRequest:
 
 
 def answers(pool, workloads) -> list[list[str] | None]:
-    found = []
+    differing = []
     for workload in workloads:
         closure = pool.solve(wanted(workload, pool.arch))
         ok = closure.status == "ok"
-        found.append(sorted(str(p.nevra) for p in closure.packages) if ok else None)
-    return found
+        differing.append(sorted(str(p.nevra) for p in closure.packages) if ok else None)
+    return differing
 
 
-def differences(workloads, ours, dnf) -> list[tuple[dict, object, object]]:
-    assert len(workloads) == len(ours) == len(dnf)
-    return [(w, o, d) for w, o, d in zip(workloads, ours, dnf, strict=True) if o != d]
+def differences(workloads, closures, dnf) -> list[tuple[dict, object, object]]:
+    assert len(workloads) == len(closures) == len(dnf)
+    return [(w, o, d) for w, o, d in zip(workloads, closures, dnf, strict=True) if o != d]
 
 
 # -- tiny repositories --------------------------------------------------------------------------
@@ -305,11 +305,11 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
     changed = with_requirement(tmp_path / "head", published, "tmux")
     for overlay, place in ((base, url("baseos")), (head, changed)):
         dnf = dnf_answers(repositories=[{"id": "baseos", "baseurl": place}], workloads=workloads)
-        ours = []
+        closures = []
         for workload in workloads:
             closure = pool.solve(wanted(workload), overlay)
-            ours.append(sorted(str(p.nevra) for p in closure.packages) or None)
-        assert differences(workloads, ours, dnf) == []
+            closures.append(sorted(str(p.nevra) for p in closure.packages) or None)
+        assert differences(workloads, closures, dnf) == []
         assert sum(answer is not None for answer in dnf) > len(workloads) // 2
     assert all(any(n.startswith("tmux-") for n in a) for a in dnf if a is not None)
 

@@ -95,8 +95,8 @@ def test_streams_are_active_as_with_dnf(tiny, h, base, dnf_answers, modules, pla
     )
     for request, answer in zip(requests, answers, strict=True):
         closure = pool.solve(h.request(request))
-        ours = sorted(str(p.nevra) for p in closure.packages) if closure.status == "ok" else None
-        assert ours == answer, request
+        nevras = sorted(str(p.nevra) for p in closure.packages) if closure.status == "ok" else None
+        assert nevras == answer, request
 
 
 def test_a_hotfix_repository_is_not_filtered(tiny, h, base):

@@ -41,12 +41,12 @@ COMPS = (
 
 @pytest.fixture
 def repository(tiny):
-    made = tiny.repository().package(
+    repository = tiny.repository().package(
         "a-0:1-1.x86_64", requires=["b", "/usr/share/x"], files=["/usr/bin/a"]
     )
-    made.package("b-0:1-1.noarch", files=["/usr/share/x"])
-    made.modules, made.comps = MODULES, COMPS
-    return made
+    repository.package("b-0:1-1.noarch", files=["/usr/share/x"])
+    repository.modules, repository.comps = MODULES, COMPS
+    return repository
 
 
 @pytest.mark.parametrize("kind", ["primary", "modules", "group", "filelists"])

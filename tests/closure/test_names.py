@@ -53,7 +53,7 @@ def test_unknown_requests_are_those_that_select_nothing(pool) -> None:
     environment = EnvironmentDocument(
         id="minimal", repositories=(repository,), labels=("l",), packages=("libwbe",), **common
     )
-    there = WorkloadDocument(
+    document = WorkloadDocument(
         id="there",
         labels=("l",),
         packages=("web", "wbe"),
@@ -64,10 +64,10 @@ def test_unknown_requests_are_those_that_select_nothing(pool) -> None:
     documents = Configuration(
         repositories={},
         environments={"minimal": environment},
-        workloads={"there": there, "elsewhere": elsewhere},
+        workloads={"there": document, "elsewhere": elsewhere},
     )
-    found = [(u.document, u.place, u.request, u.near) for u in unknown_requests(documents, pool)]
-    assert found == [
+    unknown = [(u.document, u.place, u.request, u.near) for u in unknown_requests(documents, pool)]
+    assert unknown == [
         ("minimal", ("data", "packages", 0), "libwbe", ("libweb",)),
         ("there", ("data", "packages", 1), "wbe", ()),
         ("there", ("data", "arch_packages", "x86_64", 0), "emacs", ()),

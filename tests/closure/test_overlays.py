@@ -44,8 +44,8 @@ def app(h, version: str, *more, requires=(), **kinds):
 def test_the_overlay_stands_in_whatever_its_version_is(pool, h, version):
     """Published newer than head, older, the same version and release, an epoch more."""
     closure = pool.solve(h.request("user"), app(h, version, requires=["extra"]))
-    found = {str(p.nevra): p.repository for p in closure.packages}
-    assert found == {
+    repositories = {str(p.nevra): p.repository for p in closure.packages}
+    assert repositories == {
         f"app-{version}.x86_64": "overlay",
         f"app-libs-{version}.x86_64": "overlay",
         "user-0:1-1.x86_64": "base",
@@ -200,8 +200,8 @@ def test_many_overlays_one_after_the_other(pool, h):
 def test_overlays_held_at_once_answer_as_one_by_one(pool, h):
     overlays = [app(h, f"0:{n}-1") for n in (1, 3)]
     pool.hold(overlays)
-    found = [h.names(pool.solve(h.request("app"), o)) for o in reversed(overlays)]
-    assert found == [
+    closures = [h.names(pool.solve(h.request("app"), o)) for o in reversed(overlays)]
+    assert closures == [
         ["app-3-1.x86_64", "app-libs-3-1.x86_64"],
         ["app-1-1.x86_64", "app-libs-1-1.x86_64"],
     ]
@@ -261,9 +261,9 @@ def test_placeholders_hide_what_is_published_and_never_another_overlay(tiny, h):
     for n in range(1, 80):
         overlay = app(h, f"0:{n}-1")
         assert f"app-{n}-1.x86_64" in h.names(pool.solve(h.request("user"), overlay))
-        found = h.names(pool.solve(future, overlay))
-        assert f"app-{n}-1.x86_64" in found
-        assert "future-000-placeholder.noarch" in found
+        names = h.names(pool.solve(future, overlay))
+        assert f"app-{n}-1.x86_64" in names
+        assert "future-000-placeholder.noarch" in names
 
 
 def test_numbers_of_layers_stay_while_somebody_relies_on_them(pool, h):

@@ -29,11 +29,11 @@ def artifact(name: str, stream: str, version: int) -> str:
 
 
 def requirements(chance: random.Random, name: str) -> dict:
-    found: dict = {"platform": chance.choice([["el9"], ["el9"], ["el9", "el8"], ["-el8"], []])}
+    requires: dict = {"platform": chance.choice([["el9"], ["el9"], ["el9", "el8"], ["-el8"], []])}
     for other in NAMES:
         if other != name and chance.random() < 0.3:
-            found[other] = chance.choice([["1"], ["2"], ["1", "2"], ["-1"], []])
-    return found
+            requires[other] = chance.choice([["1"], ["2"], ["1", "2"], ["-1"], []])
+    return requires
 
 
 def streams(chance: random.Random) -> list[str]:
@@ -129,8 +129,8 @@ def test_random_modules_filter_as_with_dnf(tiny, h, dnf_answers):
         for request, answer in zip(requests, answers, strict=True):
             closure = pool.solve(h.request(request))
             ok = closure.status == "ok"
-            ours = sorted(str(p.nevra) for p in closure.packages) if ok else None
-            assert ours == answer, (seed, modules, request, base.modules, more.modules)
+            nevras = sorted(str(p.nevra) for p in closure.packages) if ok else None
+            assert nevras == answer, (seed, modules, request, base.modules, more.modules)
             installable += ok
     assert installable > WORLDS * 5
 
@@ -182,15 +182,15 @@ def libmodulemd():
         pytest.skip("libmodulemd's Python binding is not here (deploy/test installs it on Debian)")
 
     def wanted(worlds: list[list[str]]):
-        found = subprocess.run(
+        finished = subprocess.run(
             [python, "-c", READ],
             input=json.dumps(worlds),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert found.returncode == 0, found.stderr
-        return json.loads(found.stdout)
+        assert finished.returncode == 0, finished.stderr
+        return json.loads(finished.stdout)
 
     return wanted
 
@@ -201,7 +201,7 @@ def ours(tmp_path: Path, texts: list[str]):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text)
         files.append((f"r{number}", path))
-    found, chosen = read_modules(files)
+    read, chosen = read_modules(files)
     streams = {
         json.dumps(
             [
@@ -210,7 +210,7 @@ def ours(tmp_path: Path, texts: list[str]):
                 sorted(s.artifacts), sorted(s.demodularized),
             ]
         )
-        for s in found
+        for s in read
     }  # fmt: skip
     return streams, chosen
 

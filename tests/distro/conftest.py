@@ -199,9 +199,9 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
                 self.end_headers()
                 return
             start, end = 0, len(content)
-            asked = self.headers.get("Range")
-            if asked and served.ranges:
-                first, _, last = asked.removeprefix("bytes=").partition("-")
+            range_ = self.headers.get("Range")
+            if range_ and served.ranges:
+                first, _, last = range_.removeprefix("bytes=").partition("-")
                 start, end = int(first), int(last) + 1 if last else end
                 if start >= len(content):
                     status(416)(self, None)

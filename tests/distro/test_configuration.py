@@ -66,9 +66,9 @@ def errors(directory):
     ],
 )
 def test_what_is_no_document_is_refused_with_its_place(folder, text, line, field, message):
-    (found,) = errors(folder(bad=text))
-    assert found[:3] == ("bad.yaml", line, field)
-    assert message in found[3]
+    (problem,) = errors(folder(bad=text))
+    assert problem[:3] == ("bad.yaml", line, field)
+    assert message in problem[3]
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
@@ -114,9 +114,9 @@ def test_what_is_no_document_of_ours_is_not_read(folder):
     (directory / "web.yml").write_text("]")
     report = check_configuration(directory)
     assert (report.documents, report.errors) == (1, ())
-    told = {Path(one.file).name: one.message for one in report.unused}
-    assert "ends in `.yaml`" in told["web.yml"]
-    assert "it is no file" in told["folder.yaml"]
+    messages = {Path(problem.file).name: problem.message for problem in report.unused}
+    assert "ends in `.yaml`" in messages["web.yml"]
+    assert "it is no file" in messages["folder.yaml"]
     assert list(load_configuration(directory).workloads) == ["web"]
 
 

@@ -124,8 +124,8 @@ def test_a_repository_document_names_its_vendors_vex_documents(load, refused):
         "  source:\n", "  source:\n    vex: {folder: /srv/vex, products: ['cpe:/o:v:l:9']}\n"
     )
     assert load(repo=text).repositories["repo"].vex == VexSource("/srv/vex", ("cpe:/o:v:l:9",))
-    (found,) = refused(text.replace("/srv/vex", "srv/vex"))
-    assert found[2] == "expected an absolute path of a folder, not `srv/vex`"
+    (problem,) = refused(text.replace("/srv/vex", "srv/vex"))
+    assert problem[2] == "expected an absolute path of a folder, not `srv/vex`"
 
 
 @pytest.mark.parametrize("value", ["{srpm_name: x}", "text", "{}", "~"])
@@ -136,9 +136,9 @@ def test_placeholders_that_are_no_list_are_ignored(load, value):
 
 def test_placeholders_that_are_ignored_or_skipped_are_reported(unused):
     text = WORKLOAD + "  package_placeholders: {srpm_name: x}\n"
-    assert (8, "data.package_placeholders") in [found[:2] for found in unused(web=text)]
+    assert (8, "data.package_placeholders") in [problem[:2] for problem in unused(web=text)]
     text = WORKLOAD + "  package_placeholders:\n  - srpm_name: x\n    rpms:\n    - description: y\n"
-    assert "a package without `rpm_name` is skipped" in [found[2] for found in unused(web=text)]
+    assert "a package without `rpm_name` is skipped" in [problem[2] for problem in unused(web=text)]
 
 
 def test_an_unknown_key_is_refused_with_its_place_and_what_is_known(refused):
@@ -176,7 +176,7 @@ def test_an_environment_says_packages_even_if_there_are_none(load, refused):
     text = ENVIRONMENT.replace("[glibc-minimal-langpack]", "[]")
     assert load(minimal=text, distro=REPOSITORY).environments["minimal"].packages == ()
     text = ENVIRONMENT.replace("  packages: [glibc-minimal-langpack]\n", "")
-    assert (3, "data.packages") in [found[:2] for found in refused(text)]
+    assert (3, "data.packages") in [problem[:2] for problem in refused(text)]
 
 
 def test_an_environment_of_an_unknown_repository_is_refused_with_near_names(folder):
@@ -276,7 +276,7 @@ def test_version_1_is_refused(refused):
 def test_an_unknown_architecture_is_dropped_with_a_warning(load, unused):
     text = REPOSITORY.replace("aarch64]", "riscw64]")
     assert load(distro=text).repositories["distro"].architectures == ("x86_64",)
-    assert (12, "data.source.architectures.1") in [found[:2] for found in unused(distro=text)]
+    assert (12, "data.source.architectures.1") in [problem[:2] for problem in unused(distro=text)]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_an_unknown_architecture_is_dropped_with_a_warning(load, unused):
     ],
 )
 def test_a_wrong_repository_is_refused_with_its_place(refused, old, new, place):
-    assert place in [found[:2] for found in refused(REPOSITORY.replace(old, new))]
+    assert place in [problem[:2] for problem in refused(REPOSITORY.replace(old, new))]
 
 
 # --- the other types
@@ -342,7 +342,7 @@ data:
     assert unwanted.unwanted_packages == unwanted.unwanted_source_packages == ("perl",)
     assert unwanted.unwanted_arch_packages == {"x86_64": ("grub2",)}
     assert unwanted.unwanted_arch_source_packages == {"s390x": ("s390utils",)}
-    assert (12, "data.packages") in [found[:2] for found in refused(text + "  packages: []\n")]
+    assert (12, "data.packages") in [problem[:2] for problem in refused(text + "  packages: []\n")]
 
 
 def test_labels_and_legacy_build_roots(folder):

@@ -44,24 +44,24 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr("bot.distro.failover.BRIEF", RetryPolicy(1, 30, 1.0, 30))
     monkeypatch.setattr("bot.distro.failover.FEW", RetryPolicy(3, 30, 1.0, 30))
     monkeypatch.setattr("bot.distro.failover.MANY", RetryPolicy(5, 30, 1.0, 30))
-    taken: list[socket.socket] = []
+    accepted: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        found = Hanging(f"http://127.0.0.1:{server.getsockname()[1]}")
+        hanging = Hanging(f"http://127.0.0.1:{server.getsockname()[1]}")
 
         def take() -> None:
             while True:
                 try:
-                    taken.append(server.accept()[0])
+                    accepted.append(server.accept()[0])
                 except OSError:
                     return
-                found.connections += 1
+                hanging.connections += 1
 
         thread = threading.Thread(target=take)
         thread.start()
-        yield found
+        yield hanging
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
-    for connection in taken:
+    for connection in accepted:
         connection.close()
     forget_avoided()
 
@@ -120,7 +120,7 @@ def test_repositories_are_asked_at_the_mirror_that_answers(web, document, make_r
 
 
 def test_first_of_asks_again_only_what_may_do_better():
-    asked: list[tuple[str, int]] = []
+    requests: list[tuple[str, int]] = []
     errors = {
         "http://a/": FetchError("http://a/", "no answer"),
         "http://b/": AbsentError("http://b/ is not there."),
@@ -130,14 +130,14 @@ def test_first_of_asks_again_only_what_may_do_better():
     }
 
     def request(url: str, retry_policy: RetryPolicy) -> str:
-        asked.append((url[7], retry_policy.tries))
+        requests.append((url[7], retry_policy.tries))
         raise errors[url]
 
     with pytest.raises(RefusedFileError, match="another file"):
         first_of(list(errors), request, rounds(len(errors)))
     # The one that did not answer is last by now.
-    assert "".join(name for name, tries in asked if tries == BRIEF.tries) == "abcde"
-    assert "".join(name for name, tries in asked if tries == FEW.tries) == "da"
+    assert "".join(name for name, tries in requests if tries == BRIEF.tries) == "abcde"
+    assert "".join(name for name, tries in requests if tries == FEW.tries) == "da"
     forget_avoided()
 
 

@@ -67,10 +67,10 @@ def test_each_architecture_is_asked_where_the_repository_has_it(root):
     two = replace(document((root / "r").as_uri()), architectures=("x86_64", "riscv64"))
     limited = RepoSource("only", "Only", ((root / "r").as_uri(),), limit_arches=("riscv64",))
     two = replace(two, repos=(*two.repos, limited))
-    found = [(a.repository, a.arch) for a in asked(two)]
-    assert found == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
-    found = ask_repositories([two], arches=["riscv64"], retry_policy=ONCE)
-    assert [a.arch for a in found] == ["riscv64", "riscv64"]
+    answers = [(a.repository, a.arch) for a in asked(two)]
+    assert answers == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
+    answers = ask_repositories([two], arches=["riscv64"], retry_policy=ONCE)
+    assert [a.arch for a in answers] == ["riscv64", "riscv64"]
 
 
 def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
@@ -78,11 +78,11 @@ def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
     (root / "html/repodata/repomd.xml").write_text("<html>Log in</html>")
     make_repository(root / "odd", {"primary": b"<html>Log in</html>"})
     with serve(Served(root=root)) as served:
-        found = asked(*(document(f"{served.url}/{name}/") for name in ("html", "odd", "none")))
-    assert [a.cause for a in found] == ["surroundings"] * 3
-    assert "html/repodata/repomd.xml is refused: it is not a repomd.xml" in found[0].error
-    assert "it is not a primary.xml" in found[1].error
-    assert "none/repodata/repomd.xml could not be read: HTTP status 404" in found[2].error
+        answers = asked(*(document(f"{served.url}/{name}/") for name in ("html", "odd", "none")))
+    assert [a.cause for a in answers] == ["surroundings"] * 3
+    assert "html/repodata/repomd.xml is refused: it is not a repomd.xml" in answers[0].error
+    assert "it is not a primary.xml" in answers[1].error
+    assert "none/repodata/repomd.xml could not be read: HTTP status 404" in answers[2].error
 
 
 def test_a_server_that_hangs_is_an_answer(root):
@@ -162,16 +162,16 @@ def test_the_command_and_its_exit_codes(tmp_path, root, change, code):
         ran = CliRunner().invoke(cli, [*line, "--format", "json"], standalone_mode=False)
         shown = CliRunner().invoke(cli, line, standalone_mode=False)
     assert ran.return_value == shown.return_value == code
-    found = json.loads(ran.stdout)["repositories"]
+    answers = json.loads(ran.stdout)["repositories"]
     if code == 0:
-        assert found[0] == {
+        assert answers[0] == {
             "document": "distro",
             "repository": "main",
             "arch": "x86_64",
             "reachable": True,
             "url": f"{served.url}/r/",
             "timestamp": "2023-11-14T22:13:20Z",
-            "age": found[0]["age"],
+            "age": answers[0]["age"],
             "signed": None,
             "packages": 1125,
             "error": None,

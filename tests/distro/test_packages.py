@@ -28,9 +28,9 @@ def package(web):
 
     def make(*urls: str, content: bytes = RPM, name: str = "p", **fields) -> Package:
         where = urls or (f"{web.url}/p.rpm",)
-        said = {"size": len(content), "header_start": START, "header_end": END} | fields
+        stated = {"size": len(content), "header_start": START, "header_end": END} | fields
         checksum = hashlib.sha256(content).hexdigest()
-        location = Location(where[0], "sha256", checksum, mirrors=tuple(where[1:]), **said)
+        location = Location(where[0], "sha256", checksum, mirrors=tuple(where[1:]), **stated)
         return Package(Nevra(name, 0, "1", "1", "noarch"), name, "r", location=location)
 
     return make

@@ -42,7 +42,7 @@ def test_an_address_of_a_local_network_is_not_however_it_is_written(text: str) -
 @contextmanager
 def port(*, open_: bool) -> Iterator[tuple[int, list[object]]]:
     """A port of this machine, and the connections that were made to it."""
-    made: list[object] = []
+    connections: list[object] = []
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if open_:
@@ -51,12 +51,12 @@ def port(*, open_: bool) -> Iterator[tuple[int, list[object]]]:
             def accept() -> None:
                 try:
                     while True:
-                        made.append(server.accept())
+                        connections.append(server.accept())
                 except OSError:
                     return
 
             threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1], made
+        yield server.getsockname()[1], connections
         server.shutdown(socket.SHUT_RDWR) if open_ else None
 
 
@@ -66,18 +66,18 @@ def test_open_and_closed_ports_answer_alike_and_see_no_connection(
 ) -> None:
     texts = []
     for open_ in (True, False):
-        with port(open_=open_) as (number, made):
+        with port(open_=open_) as (number, connections):
             url = f"{scheme}://localhost:{number}/x"
             with pytest.raises(PrivateAddressError) as caught:
                 http.download(url, tmp_path / "x", 10, reach=Reach(public_only=True))
             texts.append(str(caught.value))
-            assert made == []
+            assert connections == []
     assert texts[0] == texts[1]
 
 
 def test_a_host_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(0, 0, 0, "", (address, 80)) for address in ("8.8.8.8", "10.0.0.1")]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    infos = [(0, 0, 0, "", (address, 80)) for address in ("8.8.8.8", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
     with pytest.raises(PrivateAddressError, match=r"10\.0\.0\.1"):
         public_addresses("both.example", 80)
 
@@ -123,5 +123,5 @@ def test_a_list_of_mirrors_does_not_send_us_to_our_own_disk(two: tuple[Served, S
     first, _ = two
     assert first.root is not None
     (first.root / "list").write_text("file:///etc/\nhttps://mirror.example/r/\n")
-    found = read_mirrorlist(f"{first.url}/list", NO_ACCESS, FEW)
-    assert found.base_urls == ("https://mirror.example/r/",)
+    mirrors = read_mirrorlist(f"{first.url}/list", NO_ACCESS, FEW)
+    assert mirrors.base_urls == ("https://mirror.example/r/",)

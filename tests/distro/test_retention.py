@@ -14,8 +14,8 @@ def made(path: Path, age: float, size: int = 100) -> Path:
     """A file of an age in seconds; its folder has it too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
-    for one in (path, path.parent):
-        os.utime(one, (NOW - age, NOW - age))
+    for place in (path, path.parent):
+        os.utime(place, (NOW - age, NOW - age))
     return path
 
 
@@ -33,8 +33,8 @@ def test_what_is_too_old_leaves(tmp_path: Path) -> None:
 
 def test_the_longest_unused_leave_until_the_size_is_enough(tmp_path: Path) -> None:
     kept = builds(tmp_path, 2 * DAY, 5 * DAY, 3 * DAY, 60.0)
-    one = sweep_entries(tmp_path, 0.0, 10**9, NOW).bytes // 4
-    swept = sweep_entries(tmp_path, 0.0, 2 * one, NOW)
+    size = sweep_entries(tmp_path, 0.0, 10**9, NOW).bytes // 4
+    swept = sweep_entries(tmp_path, 0.0, 2 * size, NOW)
     assert swept.removed == 2
     assert [path.exists() for path in kept] == [True, False, False, True]
     assert sweep_entries(tmp_path, 0.0, 1, NOW).removed == 1

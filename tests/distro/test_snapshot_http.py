@@ -183,10 +183,10 @@ def test_a_refused_file_leaves_the_last_good_state_with_its_age(
     web.on(primary, *[misbehave["body"](b"x" * 20)] * 20)
     stale = open_snapshot(repo, "x86_64", cache, now=lambda: NOW + 3600)
     assert stale.id == good.id
-    said = stale.repositories[0].stale
-    assert said.startswith("2026-09-21T14:13:20Z: ")
-    assert primary.name in said and "refused" in said
-    assert stale.state.repositories[0].stale == said
+    reason = stale.repositories[0].stale
+    assert reason.startswith("2026-09-21T14:13:20Z: ")
+    assert primary.name in reason and "refused" in reason
+    assert stale.state.repositories[0].stale == reason
     # The mirror is mended: the next one is new again.
     web.answers.clear()
     assert open_snapshot(repo, "x86_64", cache).id != good.id

@@ -58,24 +58,28 @@ def test_everything_is_replaced_as_libdnf_does(texts):
         "values, texts = json.load(sys.stdin)\n"
         "print(json.dumps([libdnf.conf.ConfigParser.substitute(t, values) for t in texts]))"
     )
-    asked = json.dumps([VALUES, texts])
-    found = subprocess.run(
-        ["/usr/bin/python3", "-c", script], input=asked, capture_output=True, text=True, check=False
+    question = json.dumps([VALUES, texts])
+    finished = subprocess.run(
+        ["/usr/bin/python3", "-c", script],
+        input=question,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if found.returncode:
+    if finished.returncode:
         pytest.skip("no libdnf with defaults of variables in the system's Python")
-    theirs = json.loads(found.stdout)
-    ours = [substituted(text, VALUES | DERIVED) for text in texts]
-    assert [t for t in zip(texts, ours, theirs, strict=True) if t[1] != t[2]] == []
+    libdnf_texts = json.loads(finished.stdout)
+    texts_ = [substituted(text, VALUES | DERIVED) for text in texts]
+    assert [t for t in zip(texts, texts_, libdnf_texts, strict=True) if t[1] != t[2]] == []
 
 
 def test_a_document_has_its_own_beside_those_that_dnf_sets():
     url = "https://e.org/$releasever_major/$releasever_minor/$releasever/$stream/$basearch/$arch"
     source = RepoSource("r", "R", (url,))
-    (found,) = expanded(source, document("i686", stream="s"), "i686").baseurl
-    assert found == "https://e.org/9/4/9.4/s/i386/i686/"
-    (found,) = expanded(source, document("i686", releasever="10", basearch="x"), "i686").baseurl
-    assert found == "https://e.org/10//10/$stream/x/i686/"
+    (base_url,) = expanded(source, document("i686", stream="s"), "i686").baseurl
+    assert base_url == "https://e.org/9/4/9.4/s/i386/i686/"
+    (base_url,) = expanded(source, document("i686", releasever="10", basearch="x"), "i686").baseurl
+    assert base_url == "https://e.org/10//10/$stream/x/i686/"
 
 
 def test_the_variables_that_a_text_needs():

@@ -39,18 +39,18 @@ def test_folder_tag_and_own_packages_of_an_architecture(arch, folder, tag, nativ
 
 
 def test_base_architectures_are_dnfs():
-    asked = "import dnf.rpm, json; print(json.dumps(dnf.rpm._BASEARCH_MAP))"
-    found = subprocess.run(
-        ["/usr/bin/python3", "-c", asked], capture_output=True, text=True, check=False
+    program = "import dnf.rpm, json; print(json.dumps(dnf.rpm._BASEARCH_MAP))"
+    finished = subprocess.run(
+        ["/usr/bin/python3", "-c", program], capture_output=True, text=True, check=False
     )
-    if found.returncode:
+    if finished.returncode:
         pytest.skip("no dnf in the system's Python")
     import json
 
-    theirs = json.loads(found.stdout)
-    common = [arch for arch in RPM_ARCHITECTURES if arch in theirs]
+    dnf_names = json.loads(finished.stdout)
+    common = [arch for arch in RPM_ARCHITECTURES if arch in dnf_names]
     assert len(common) >= 50
-    assert {arch: basearch(arch) for arch in common} == {arch: theirs[arch] for arch in common}
+    assert {arch: basearch(arch) for arch in common} == {arch: dnf_names[arch] for arch in common}
 
 
 @pytest.mark.skipif(not RPMRC.is_file(), reason="no rpmrc of rpm here")
@@ -75,8 +75,8 @@ def test_libsolv_takes_what_is_an_architectures_own(arch):
         solvable = repo.add_solvable()
         solvable.name, solvable.evr, solvable.arch = f"p{number}", "1-1", own
     pool.createwhatprovides()
-    found = {s.arch for s in repo.solvables if s.installable()}
-    assert found == set(native_arches(arch))
+    arches = {s.arch for s in repo.solvables if s.installable()}
+    assert arches == set(native_arches(arch))
 
 
 def test_all_is_said_of_many_and_only_where_it_is_all():

@@ -86,12 +86,14 @@ DEVEL = SpecLine("nginx.spec", 14, "BuildRequires:  libxslt-devel")
 
 def xslt(arch: str, line: SpecLine | None = DEVEL) -> tuple[Added, ...]:
     """Two libraries that only the build finds, made possible by a line."""
-    found = GeneratedRequirement("nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), line)
+    requirement = GeneratedRequirement("nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), line)
     first = edge("nginx", "libxslt.so.1()(64bit)", "libxslt", arch)
     second = edge("libxslt", "libxml2.so.2(LIBXML2_2.4.30)(64bit)", "libxml2", arch)
     return (
-        Added(package("libxslt", arch, 570_000), False, ((first,),), generated=found),
-        Added(package("libxml2", arch, 2_010_000), False, ((first, second),), generated=found),
+        Added(package("libxslt", arch, 570_000), False, ((first,),), generated=requirement),
+        Added(
+            package("libxml2", arch, 2_010_000), False, ((first, second),), generated=requirement
+        ),
     )
 
 
@@ -123,7 +125,7 @@ def image(
 
 
 def grown(added: tuple[Added, ...]) -> int:
-    return sum(one.package.installed_size or 0 for one in added)
+    return sum(package.package.installed_size or 0 for package in added)
 
 
 def result(*images: ImageResult, **others: object) -> CheckResult:
@@ -157,22 +159,26 @@ def rebuilt() -> CheckResult:
     """The demo's second comment: the build has found a library, too; an objective breaks."""
     images = []
     for arch in ARCHITECTURES:
-        one = image(arch, perl(arch) + xslt(arch), "rebuilt" if arch == "x86_64" else "transferred")
-        size = one.head.installed_size
+        image_result = image(
+            arch, perl(arch) + xslt(arch), "rebuilt" if arch == "x86_64" else "transferred"
+        )
+        size = image_result.head.installed_size
         assert size is not None
         images.append(
             replace(
-                one,
+                image_result,
                 without=(
                     Without((SPEC,), (), 87, size - grown(perl(arch))),
                     Without((), ("libxslt.so.1()(64bit)",), 90, size - grown(xslt(arch))),
-                    Without((SPEC,), ("libxslt.so.1()(64bit)",), 85, one.base.installed_size),
+                    Without(
+                        (SPEC,), ("libxslt.so.1()(64bit)",), 85, image_result.base.installed_size
+                    ),
                 ),
                 objectives=(
                     broken_objective(
                         "nginx stays small",
                         "installed_size",
-                        one.base.installed_size,
+                        image_result.base.installed_size,
                         size,
                         60_000_000,
                     ),
@@ -265,8 +271,8 @@ def many_packages(count: int = 300) -> CheckResult:
         for n in range(count):
             if n:
                 chain = [*chain[-3:], edge(f"texlive-{n - 1}", f"tex({n})", f"texlive-{n}", arch)]
-            one = package(f"texlive-{n}", arch, 100_000 + n)
-            added.append(Added(one, False, (tuple(chain),), SPEC, (SPEC,)))
+            texlive = package(f"texlive-{n}", arch, 100_000 + n)
+            added.append(Added(texlive, False, (tuple(chain),), SPEC, (SPEC,)))
         images.append(image(arch, tuple(added)))
     return result(*images)
 

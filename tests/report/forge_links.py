@@ -27,7 +27,7 @@ def forge_link(tokens: Sequence[Token]) -> str | None:
     inside = 0
     for token in tokens:
         inside += token.nesting if token.type in ("link_open", "link_close") else 0
-        found = _LINK.search(token.content) if token.type == "text" and not inside else None
-        if found:
-            return found[0]
+        match = _LINK.search(token.content) if token.type == "text" and not inside else None
+        if match:
+            return match[0]
     return None

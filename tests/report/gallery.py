@@ -98,8 +98,8 @@ def _page(forge: str, words: str, status: str, text: str, on_lines: Sequence[str
     body = rendered(text).replace("<details>", '<details class="fold">')
     reviews = "".join(
         f"<article><header><b>minimize</b> <span>commented on a line of the change</span></header>"
-        f'<div class="body">{rendered(one)}</div></article>'
-        for one in on_lines
+        f'<div class="body">{rendered(suggestion)}</div></article>'
+        for suggestion in on_lines
     )
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -71,17 +71,17 @@ def brought(
     first, *_ = packages
     capability = generated.capability if generated else first
     entry = Edge(nevra(by, arch), capability, nevra(first, arch), "requires")
-    found = []
+    named_packages = []
     for name, mb in packages.items():
         chain = (entry,)
         if name != first:
             needs = f"{name}.so.1()(64bit)" if name.startswith("lib") else name
             chain = (entry, Edge(nevra(first, arch), needs, nevra(name, arch), "requires"))
         lines = (spec,) if spec is not None else ()
-        found.append(
+        named_packages.append(
             Added(package(name, arch, mb), False, (chain,), spec, lines, generated=generated)
         )
-    return tuple(found)
+    return tuple(named_packages)
 
 
 def key(arch: str, workload: str = "nginx") -> ImageKey:
@@ -116,20 +116,24 @@ def image(
 
 def without(added: Sequence[Added], head: int) -> tuple[Without, ...]:
     groups: dict[object, list[Added]] = {}
-    for one in added:
-        groups.setdefault((one.leaves_with, one.generated and one.generated.group), []).append(one)
-    found = []
+    for package in added:
+        groups.setdefault(
+            (package.leaves_with, package.generated and package.generated.group), []
+        ).append(package)
+    causes = []
     for members in groups.values():
         first = members[0]
         size = head - sum(a.package.installed_size or 0 for a in members)
         capabilities = (first.generated.capability,) if first.generated else ()
         if first.leaves_with or capabilities:
-            found.append(Without(first.leaves_with, capabilities, 20, size))
-    if len(found) > 1:
+            causes.append(Without(first.leaves_with, capabilities, 20, size))
+    if len(causes) > 1:
         size = head - sum(a.package.installed_size or 0 for a in added)
-        lines = tuple(line for one in found for line in one.lines)
-        found.append(Without(lines, tuple(c for one in found for c in one.generated), 20, size))
-    return tuple(found)
+        lines = tuple(line for cause in causes for line in cause.lines)
+        causes.append(
+            Without(lines, tuple(c for cause in causes for c in cause.generated), 20, size)
+        )
+    return tuple(causes)
 
 
 def objective(image_: ImageResult, limit_mb: float, name: str = "nginx stays small") -> ImageResult:
@@ -161,8 +165,10 @@ def perl(arch: str) -> tuple[Added, ...]:
 
 
 def xslt(arch: str) -> tuple[Added, ...]:
-    found = GeneratedRequirement("nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), DEVEL)
-    return brought(arch, XSLT, "nginx", None, found)
+    requirement = GeneratedRequirement(
+        "nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), DEVEL
+    )
+    return brought(arch, XSLT, "nginx", None, requirement)
 
 
 def weaker(images: Sequence[ImageResult]) -> Suggestion:
@@ -240,15 +246,21 @@ def library() -> CheckResult:
     for number, workload in enumerate(WORKLOADS):
         for arch in ARCHITECTURES:
             names = list(SCRIPTS)
-            there = names[:] if number % 3 else names[:1] if number % 9 else names[:2]
-            added = brought(arch, {n: SCRIPTS[n] for n in there}, "openssl", OPENSSL)
+            added_names = names[:] if number % 3 else names[:1] if number % 9 else names[:2]
+            added = brought(arch, {n: SCRIPTS[n] for n in added_names}, "openssl", OPENSSL)
             base = 60 + 3.5 * number
-            one = replace(image(arch, added, base, evidence="predicted"), key=key(arch, workload))
-            one = replace(
-                one, base=replace(one.base, layer=None), head=replace(one.head, layer=None)
+            image_result = replace(
+                image(arch, added, base, evidence="predicted"), key=key(arch, workload)
+            )
+            image_result = replace(
+                image_result,
+                base=replace(image_result.base, layer=None),
+                head=replace(image_result.head, layer=None),
             )
             images.append(
-                objective(one, base + 25, f"{workload} stays small") if number in (4, 17) else one
+                objective(image_result, base + 25, f"{workload} stays small")
+                if number in (4, 17)
+                else image_result
             )
     return result(
         *images, specs=("openssl.spec",), sources={"openssl": "3.2-4"}, verdict="failure",
@@ -297,11 +309,11 @@ def smaller() -> CheckResult:
     """A line goes, and five packages with it."""
     images = []
     for arch in ARCHITECTURES:
-        gone = tuple(package(name, arch, mb) for name, mb in PERL.items())
+        removed_packages = tuple(package(name, arch, mb) for name, mb in PERL.items())
         base = round(100.3 * SCALE[arch] * MB)
-        head = base - sum(p.installed_size or 0 for p in gone)
+        head = base - sum(p.installed_size or 0 for p in removed_packages)
         sides = {"base": side(25, base, layer=base // 4), "head": side(20, head, layer=head // 4)}
-        images.append(objective(image(arch, removed=gone, **sides), 70))
+        images.append(objective(image(arch, removed=removed_packages, **sides), 70))
     return result(*images)
 
 
@@ -311,9 +323,9 @@ def same_packages_grow() -> CheckResult:
         grown = ChangedPackage(
             "nginx", arch, nevra("nginx", arch), nevra("nginx", arch, "1.1"), 4_200_000
         )
-        one = image(arch, changed_packages=(grown,))
-        size = (one.base.installed_size or 0) + 4_200_000
-        images.append(replace(one, head=side(20, size, layer=size // 4)))
+        image_result = image(arch, changed_packages=(grown,))
+        size = (image_result.base.installed_size or 0) + 4_200_000
+        images.append(replace(image_result, head=side(20, size, layer=size // 4)))
     return result(*images)
 
 
@@ -334,8 +346,8 @@ def unexpanded() -> CheckResult:
 
 def neutral_base() -> CheckResult:
     both = missing("libold.so.1()(64bit)", "nginx", "x86_64", spec=None)
-    one = image("x86_64", base=both, head=both, changed=False, without=())
-    return result(one, verdict="neutral")
+    image_result = image("x86_64", base=both, head=both, changed=False, without=())
+    return result(image_result, verdict="neutral")
 
 
 def surroundings() -> CheckResult:
@@ -361,8 +373,8 @@ def two_specs() -> CheckResult:
 
 
 def stranger() -> CheckResult:
-    found = predicted()
-    return replace(found, verdict="action_required", predicted_verdict="success", stage="final")
+    result = predicted()
+    return replace(result, verdict="action_required", predicted_verdict="success", stage="final")
 
 
 def accepted() -> CheckResult:

@@ -25,22 +25,22 @@ def headline(result):
 
 def tables(text):
     """Every table of the comment as a list of rows of cells, as a Markdown reader sees them."""
-    found, tokens = [], MarkdownIt("gfm-like", {"linkify": False}).parse(text)
+    links, tokens = [], MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     for index, token in enumerate(tokens):
         if token.type == "table_open":
-            found.append([])
+            links.append([])
         elif token.type == "tr_open":
-            found[-1].append([])
+            links[-1].append([])
         elif token.type in ("th_open", "td_open"):
             shown = "".join(c.content for c in tokens[index + 1].children or ())
-            found[-1][-1].append(shown.replace("\N{NO-BREAK SPACE}", " "))
-    return found
+            links[-1][-1].append(shown.replace("\N{NO-BREAK SPACE}", " "))
+    return links
 
 
 def fold(text, title):
     """The first table of a fold."""
-    _, _, found = text.partition(f"<summary>{title}")
-    return tables(found.partition("</summary>")[2])[0]
+    _, _, section = text.partition(f"<summary>{title}")
+    return tables(section.partition("</summary>")[2])[0]
 
 
 def test_the_marker_is_the_first_line(samples):
@@ -226,14 +226,14 @@ def test_an_objective_broken_by_a_growth_below_the_noise_is_still_explained(samp
 
 def test_a_target_says_how_far_it_is_and_what_the_change_does_to_that(samples):
     towards = {"limit": 70_000_000, "target": 50_000_000, "target_by": "2027-03-01"}
-    one = small_growth(samples, **towards, met=True, worse=False, value=61_000_000)
-    text = render_comment(replace(one, verdict="success")).replace("\N{NO-BREAK SPACE}", " ")
+    objective = small_growth(samples, **towards, met=True, worse=False, value=61_000_000)
+    text = render_comment(replace(objective, verdict="success")).replace("\N{NO-BREAK SPACE}", " ")
     assert "70 MB, 50 MB by 2027-03-01" in text
     assert "met; 11 MB to go to the target, 1 MB more than before" in text
-    one = small_growth(
+    objective = small_growth(
         samples, **towards, met=True, worse=False, before=61_000_000, value=49_000_000
     )
-    text = render_comment(one).replace("\N{NO-BREAK SPACE}", " ")
+    text = render_comment(objective).replace("\N{NO-BREAK SPACE}", " ")
     assert "met; the target is reached, 12 MB less than before" in text
 
 
@@ -256,14 +256,14 @@ def test_a_growth_limited_in_percent_alone_says_its_reason(samples):
 
 
 def test_a_package_that_no_workload_holds_is_said_to_be_alone(samples):
-    one = replace(
+    result = replace(
         samples.image("x86_64", samples.perl("x86_64")), key=samples.key("x86_64", "@self")
     )
-    text = render_comment(samples.result(one))
+    text = render_comment(samples.result(result))
     assert "The package alone, on minimal, grows from" in text
     assert "@self" not in text
-    one = replace(one, key=samples.key("x86_64", "@self:nginx-core"))
-    assert "**`nginx-core`** alone, on minimal, grows" in render_comment(samples.result(one))
+    result = replace(result, key=samples.key("x86_64", "@self:nginx-core"))
+    assert "**`nginx-core`** alone, on minimal, grows" in render_comment(samples.result(result))
 
 
 def test_a_broken_image_is_the_headline_with_the_solvers_words(samples):
@@ -322,8 +322,8 @@ def test_many_images_are_counted_and_the_rest_folded(samples):
 
 
 def test_images_with_the_same_arrivals_are_one_row_and_the_largest_come_first(samples):
-    one = samples.image("x86_64", samples.xslt("x86_64")[:1])
-    few = [replace(one, key=samples.key("x86_64", workload)) for workload in ("curl", "git")]
+    result = samples.image("x86_64", samples.xslt("x86_64")[:1])
+    few = [replace(result, key=samples.key("x86_64", workload)) for workload in ("curl", "git")]
     more = replace(
         samples.image("x86_64", samples.perl("x86_64")), key=samples.key("x86_64", "php")
     )
@@ -333,8 +333,8 @@ def test_images_with_the_same_arrivals_are_one_row_and_the_largest_come_first(sa
 
 
 def test_the_image_of_the_changes_own_source_leads(samples):
-    found = samples.many_images(3)
-    result = replace(found, sources={"workload02": None})
+    many = samples.many_images(3)
+    result = replace(many, sources={"workload02": None})
     assert "The same in each: **workload02**, **workload00** and **workload01**." in (
         render_comment(result)
     )

@@ -57,9 +57,9 @@ def commands_in(output: str) -> list[str]:
 
 def strings_of(value: object) -> list[str]:
     if isinstance(value, dict):
-        return [text for one in value.items() for part in one for text in strings_of(part)]
+        return [text for item in value.items() for part in item for text in strings_of(part)]
     if isinstance(value, list):
-        return [text for one in value for text in strings_of(one)]
+        return [text for item in value for text in strings_of(item)]
     return [value] if isinstance(value, str) else []
 
 
@@ -87,11 +87,11 @@ def test_the_files_of_ci_systems_are_whole_and_show_what_they_say(text: str) -> 
         junit = reports.junit(result)
         assert not unseen(quality + sarif + junit)
         (quality + sarif + junit).encode()
-        for one in strings_of([json.loads(quality), json.loads(sarif)]):
-            assert not unseen(one)
-        for found in json.loads(sarif)["runs"][0]["results"]:
+        for shown in strings_of([json.loads(quality), json.loads(sarif)]):
+            assert not unseen(shown)
+        for entry in json.loads(sarif)["runs"][0]["results"]:
             # SARIF 3.11.6: an embedded link, unless a backslash is before its bracket.
-            assert re.search(r"(?<!\\)(?:\\\\)*[\[\]]", found["message"]["text"]) is None
+            assert re.search(r"(?<!\\)(?:\\\\)*[\[\]]", entry["message"]["text"]) is None
         tree = ET.fromstring(junit)
         assert {e.tag for e in tree.iter()} <= {
             "testsuites", "testsuite", "testcase", "failure", "skipped"
@@ -181,7 +181,7 @@ class Tags(HTMLParser):
 
 
 ELEMENTS = Tags(
-    "".join(str(render_check_html(one)) for one in (*both("calm"), *both("a b"), *both("")))
+    "".join(str(render_check_html(result)) for result in (*both("calm"), *both("a b"), *both("")))
 ).found
 
 
@@ -192,7 +192,7 @@ def test_a_page_has_no_element_of_others(text: str) -> None:
         assert not unseen(page)
         tags = Tags(page)
         assert tags.found <= ELEMENTS
-        assert all(one.startswith(("https://bot/", "/")) for one in tags.addresses)
+        assert all(address.startswith(("https://bot/", "/")) for address in tags.addresses)
 
 
 def test_in_a_runner_only_commands_of_ours_are_commands(monkeypatch) -> None:

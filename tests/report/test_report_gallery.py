@@ -52,8 +52,8 @@ def test_a_status_fits_and_has_no_markup(name: str) -> None:
 
 
 def test_a_suggestion_says_its_saving_and_its_evidence_in_one_line_above_the_click() -> None:
-    (one,) = comments_on_lines("suggestion")
-    above, block = rendered(one).split("<pre>")
+    (comment,) = comments_on_lines("suggestion")
+    above, block = rendered(comment).split("<pre>")
     assert (
         "Saves 56 MB (5 packages) in nginx" in above
         and "No file of the built packages uses" in above
@@ -84,5 +84,5 @@ def test_the_gallery_has_a_page_for_each_forge_and_a_list(tmp_path: Path) -> Non
             page = (tmp_path / f"{name}-{forge}.html").read_text()
             assert words in page
             assert rendered(comment(name)).split("<details>")[0] in page
-            assert all(rendered(one) in page for one in comments_on_lines(name))
+            assert all(rendered(comment) in page for comment in comments_on_lines(name))
     assert (tmp_path / "index.html").read_text().count("<tr><td>") == len(SITUATIONS)

@@ -125,20 +125,20 @@ REPORTS = st.lists(EFFECT, min_size=1, max_size=3).flatmap(
 )
 
 
-def grown(one: ImageResult) -> int:
-    if "unsolvable" in (one.base.status, one.head.status):
+def grown(result: ImageResult) -> int:
+    if "unsolvable" in (result.base.status, result.head.status):
         return 0
-    return (one.head.known_size or 0) - (one.base.known_size or 0)
+    return (result.head.known_size or 0) - (result.base.known_size or 0)
 
 
-def place(one: ImageResult) -> tuple[str, str]:
-    return one.key.workload, one.key.environment
+def place(result: ImageResult) -> tuple[str, str]:
+    return result.key.workload, result.key.environment
 
 
 def leads(result: CheckResult) -> dict[tuple[str, str], ImageResult]:
     """The changed image of each place that the report speaks of: its first architecture."""
     ordered = sorted(result.images, key=lambda i: ARCHITECTURES.index(i.key.arch), reverse=True)
-    return {place(one): one for one in ordered if one.changed}
+    return {place(result): result for result in ordered if result.changed}
 
 
 @settings(max_examples=300, deadline=None)
@@ -166,9 +166,9 @@ def test_the_first_sentence_is_true_of_every_image_it_is_about(result: CheckResu
 def assert_sizes(text: str, images: dict[tuple[str, str], ImageResult], checked: set[str]) -> None:
     deltas = sorted(map(grown, images.values()))
     if len(images) == 1:
-        (one,) = images.values()
-        before, after = one.base.known_size or 0, one.head.known_size or 0
-        sure = None not in (one.base.installed_size, one.head.installed_size)
+        (result,) = images.values()
+        before, after = result.base.known_size or 0, result.head.known_size or 0
+        sure = None not in (result.base.installed_size, result.head.installed_size)
         if not sure and after <= before:
             assert "by a size that is not known" in text
         elif after == before:
@@ -184,8 +184,8 @@ def assert_sizes(text: str, images: dict[tuple[str, str], ImageResult], checked:
         assert f"{short_delta(sum(deltas))} in all" in text
         for sign, verb in ((1, "grow"), (-1, "shrink")):
             count = sum(delta * sign > 0 for delta in deltas)
-            said = re.search(rf"(\d+) (?:images )?{verb}", text)
-            assert (said is not None and int(said[1]) == count) == bool(count)
+            match = re.search(rf"(\d+) (?:images )?{verb}", text)
+            assert (match is not None and int(match[1]) == count) == bool(count)
 
 
 @settings(max_examples=200, deadline=None)
@@ -212,9 +212,9 @@ def test_a_glyph_tells_bad_from_good_news() -> None:
 
 
 def test_what_is_built_leads_and_not_the_first_architecture() -> None:
-    one = image(("nginx", "minimal", "x86_64"), moved=30_000_000)
+    image_result = image(("nginx", "minimal", "x86_64"), moved=30_000_000)
     built = image(("nginx", "minimal", "s390x"), moved=9_000_000)
-    result = report(one, replace(built, evidence="rebuilt"))
+    result = report(image_result, replace(built, evidence="rebuilt"))
     assert "from 50 to 59 MB (+9 MB)" in to_plain(headline(result))
 
 
@@ -240,9 +240,9 @@ def test_what_can_be_installed_again_does_not_hide_what_changes_beside_it() -> N
 
 
 def test_figures_that_round_alike_are_written_out() -> None:
-    one = image(("nginx", "minimal", "x86_64"), moved=200_000)
-    one = replace(one, changed=True)
-    assert "from 50 to 50.2 MB (+200 kB)" in to_plain(headline(report(one)))
+    result = image(("nginx", "minimal", "x86_64"), moved=200_000)
+    result = replace(result, changed=True)
+    assert "from 50 to 50.2 MB (+200 kB)" in to_plain(headline(report(result)))
 
 
 def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
@@ -250,8 +250,8 @@ def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
 
 
 def over(workload: str, *objectives: ObjectiveResult) -> ImageResult:
-    one = image((workload, "minimal", "x86_64"), moved=30_000_000)
-    return replace(one, objectives=objectives)
+    result = image((workload, "minimal", "x86_64"), moved=30_000_000)
+    return replace(result, objectives=objectives)
 
 
 def test_the_limit_that_is_exceeded_most_is_named_and_other_images_are_counted() -> None:
@@ -297,8 +297,8 @@ def test_an_image_within_its_limit_says_so() -> None:
 
 
 def broken_by(cause: UnsolvableCause, workload: str, arch: str = "x86_64") -> ImageResult:
-    found = image((workload, "minimal", arch), head="unsolvable")
-    return replace(found, head=replace(found.head, causes=(cause,)))
+    result = image((workload, "minimal", arch), head="unsolvable")
+    return replace(result, head=replace(result.head, causes=(cause,)))
 
 
 def openssl_needs(arch: str, root: str = "") -> UnsolvableCause:

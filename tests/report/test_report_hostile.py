@@ -175,8 +175,8 @@ def assert_harmless(markdown):
             if child.type in ("link_open", "link_close"):
                 inside_link = child.type == "link_open"
             if child.type == "text" and not inside_link:
-                found = REFERENCE.search(child.content)
-                assert found is None, (found, child.content)
+                match = REFERENCE.search(child.content)
+                assert match is None, (match, child.content)
     for number, text in enumerate(markdown.splitlines()):
         # GitLab's quick actions, and a heading of somebody else's.
         assert not text.startswith("/")

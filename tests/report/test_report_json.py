@@ -139,10 +139,10 @@ def test_an_unsolvable_closure_has_its_causes(samples):
 
 
 def test_only_dependencies_and_files_of_packages_are_not_stored(samples):
-    gone = samples.package("perl", "x86_64", 5)
-    full = replace(gone, dependencies=(Dependency("requires", "x"),), files=("/x",))
+    perl = samples.package("perl", "x86_64", 5)
+    full = replace(perl, dependencies=(Dependency("requires", "x"),), files=("/x",))
     with_full = samples.result(samples.image("x86_64", (), removed=(full,)))
-    without = samples.result(samples.image("x86_64", (), removed=(gone,)))
+    without = samples.result(samples.image("x86_64", (), removed=(perl,)))
     assert check_from_json(check_to_json(with_full)) == without
 
 
@@ -285,8 +285,8 @@ def test_why_and_what_if_have_the_fields_of_the_contract(samples):
     assert why["chains"][0][0]["to"] == "perl-0:1.0-2.x86_64"
     assert why["leaves_with"] == [{"nevra": "nginx-0:1.0-2.x86_64", "capability": "perl"}]
     assert why_to_json([Why(key, None)])["images"][0]["nevra"] is None
-    gone = samples.package("perl", "x86_64", 5)
-    (what_if,) = what_if_to_json([WhatIf(key, "ok", removed=(gone,), added=(), saved=5)])["images"]
+    perl = samples.package("perl", "x86_64", 5)
+    (what_if,) = what_if_to_json([WhatIf(key, "ok", removed=(perl,), added=(), saved=5)])["images"]
     assert what_if["saved"] == 5
     assert what_if["removed"][0]["installed_size"] == 5
     assert what_if["added"] == []

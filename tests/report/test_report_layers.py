@@ -43,9 +43,9 @@ def test_the_files_that_move_are_behind_a_fold(samples) -> None:
 
 
 def test_a_file_that_goes_and_one_that_grows_are_distinguished(samples) -> None:
-    gone = FileChange("a", "/a", 2_000_000, None)
+    removed = FileChange("a", "/a", 2_000_000, None)
     grown = FileChange("b", "/b", 2_000_000, 3_000_000)
-    image = replace(samples.image("x86_64", samples.perl("x86_64")), files=(gone, grown))
+    image = replace(samples.image("x86_64", samples.perl("x86_64")), files=(removed, grown))
     comment = comment_of(samples.result(image))
     assert "gone, was 2 MB | \N{MINUS SIGN}2 MB |" in comment
     assert "2 MB → 3 MB | +1 MB |" in comment

@@ -202,7 +202,7 @@ def test_nothing_in_a_slot_is_active(template: Template) -> None:
 
 def uses() -> list[tuple[str, str, set[str] | None]]:
     """Each `say.name` in `bot`: place, name with its folder, keywords where it is called there."""
-    found = []
+    calls = []
     for path in SOURCES:
         source = path.read_text()
         if "say" not in source:
@@ -217,14 +217,14 @@ def uses() -> list[tuple[str, str, set[str] | None]]:
                 call = called.get(node)
                 keywords = {k.arg or "**" for k in call.keywords} if call else None
                 place = f"{path.relative_to(ROOT)}:{node.lineno}"
-                found.append((place, f"{folder}.{node.attr}", keywords))
-    return found
+                calls.append((place, f"{folder}.{node.attr}", keywords))
+    return calls
 
 
 def test_every_call_fills_the_slots_that_its_sentence_has() -> None:
-    found = uses()
-    assert len(found) > 100
-    for place, name, keywords in found:
+    names_used = uses()
+    assert len(names_used) > 100
+    for place, name, keywords in names_used:
         assert name in ALL, f"{place}: there is no sentence {name}"
         if keywords is not None:
             assert keywords == ALL[name].slots.keys(), f"{place}: {name}"

@@ -22,13 +22,13 @@ def with_surfaces(base: Surface | None, head: Surface | None) -> CheckResult:
 
 
 def line(base: Surface | None, head: Surface | None) -> str:
-    found = [
+    lines = [
         text
         for text in render_comment(with_surfaces(base, head)).splitlines()
         if "Attack surface" in text
     ]
-    assert len(found) <= 1
-    return found[0] if found else ""
+    assert len(lines) <= 1
+    return lines[0] if lines else ""
 
 
 def test_nothing_is_said_where_nothing_moves_or_headers_were_not_read() -> None:

@@ -148,10 +148,10 @@ def test_why_of_what_is_not_there(samples):
 
 
 def test_what_if_says_what_leaves_and_what_it_saves(samples):
-    gone, new = samples.package("perl", "x86_64", 31_000_000), samples.package("awk", "x86_64", 5)
+    perl, awk = samples.package("perl", "x86_64", 31_000_000), samples.package("awk", "x86_64", 5)
     text = printed(
         print_what_if,
-        [WhatIf(samples.key("x86_64"), "ok", removed=(gone,), added=(new,), saved=30_999_995)],
+        [WhatIf(samples.key("x86_64"), "ok", removed=(perl,), added=(awk,), saved=30_999_995)],
     )
     assert "1 package would leave, saving 31 MB" in text
     assert "comes instead" in text

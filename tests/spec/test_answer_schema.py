@@ -46,9 +46,11 @@ def tree(tmp_path: Path) -> SpecTree:
 def read(tree: SpecTree, text: bytes, messages: bytes = b"", arches: tuple[str, ...] = ("x86_64",)):
     with result_file(max(len(text), 1)) as descriptor:
         os.pwrite(descriptor, text, 0)
-        found = EVALUATED.validate_json(read_answers("a.spec", arches, tree, messages, descriptor))
-    assert found is not None
-    return [found[arch].result for arch in arches]
+        results = EVALUATED.validate_json(
+            read_answers("a.spec", arches, tree, messages, descriptor)
+        )
+    assert results is not None
+    return [results[arch].result for arch in arches]
 
 
 def with_package(**fields: object) -> dict[str, Any]:
@@ -56,9 +58,9 @@ def with_package(**fields: object) -> dict[str, Any]:
 
 
 def test_an_answer_that_fits_is_an_evaluation(tree):
-    (found,) = read(tree, json.dumps(PARSED).encode())
-    assert isinstance(found, SpecEvaluation)
-    assert found.evr == (1, "2~rc1", "3%{dist}")
+    (result,) = read(tree, json.dumps(PARSED).encode())
+    assert isinstance(result, SpecEvaluation)
+    assert result.evr == (1, "2~rc1", "3%{dist}")
 
 
 @pytest.mark.parametrize(
@@ -91,29 +93,33 @@ def test_an_answer_that_fits_is_an_evaluation(tree):
     ],
 )
 def test_what_rpm_would_not_take_is_refused_with_its_place(tree, answer, place):
-    (found,) = read(tree, json.dumps(answer).encode())
+    (result,) = read(tree, json.dumps(answer).encode())
     if place is None:
-        assert isinstance(found, SpecEvaluation)
+        assert isinstance(result, SpecEvaluation)
         return
-    assert isinstance(found, SpecFailure)
-    assert "cannot be read" in found.message
-    assert place in found.message
+    assert isinstance(result, SpecFailure)
+    assert "cannot be read" in result.message
+    assert place in result.message
 
 
 def test_more_dependencies_than_their_limit_are_refused(tree):
     half = [["requires", "a", 0, ""]] * (limits.SPEC_DEPENDENCIES // 2 + 1)
     packages = [{**PACKAGE, "dependencies": half}, {**PACKAGE, "name": "b", "dependencies": half}]
-    (found,) = read(tree, json.dumps({**PARSED, "packages": packages}).encode())
-    assert isinstance(found, SpecFailure)
-    assert (found.cause, str(limits.SPEC_DEPENDENCIES) in found.message) == ("limit", True)
+    (result,) = read(tree, json.dumps({**PARSED, "packages": packages}).encode())
+    assert isinstance(result, SpecFailure)
+    assert (result.cause, str(limits.SPEC_DEPENDENCIES) in result.message) == ("limit", True)
 
 
 def test_each_architecture_has_its_line(tree):
     lines = [json.dumps(PARSED), "", '{"too_long": true}', '{"error": "error: line 2: x"}']
     text = "\n".join(lines).encode() + b"\n"
-    found = read(tree, text, b"", ("x86_64", "aarch64", "ppc64le", "s390x"))
-    assert isinstance(found[0], SpecEvaluation)
-    causes = [(one.cause, one.message) for one in found[1:] if isinstance(one, SpecFailure)]
+    results = read(tree, text, b"", ("x86_64", "aarch64", "ppc64le", "s390x"))
+    assert isinstance(results[0], SpecEvaluation)
+    causes = [
+        (failure.cause, failure.message)
+        for failure in results[1:]
+        if isinstance(failure, SpecFailure)
+    ]
     assert causes == [
         ("invalid", "Evaluating the spec file ended without a result."),
         ("limit", "Evaluating the spec file gave more than 4 MiB of packages and text."),
@@ -123,6 +129,6 @@ def test_each_architecture_has_its_line(tree):
 
 def test_bytes_that_are_no_text_are_replaced(tree):
     text = json.dumps(with_package(files="/usr/bin/Q")).encode().replace(b"Q", b"\xff")
-    (found,) = read(tree, text)
-    assert isinstance(found, SpecEvaluation)
-    assert found.packages[0].files == ("/usr/bin/\ufffd",)
+    (result,) = read(tree, text)
+    assert isinstance(result, SpecEvaluation)
+    assert result.packages[0].files == ("/usr/bin/\ufffd",)

@@ -54,9 +54,9 @@ X, S = "%ifarch x86_64\n{}\n%endif\n", "%ifarch s390x\n{}\n%endif\n"
 def evaluated(root: Path, text: str) -> dict[str, SpecEvaluation]:
     root.mkdir(parents=True, exist_ok=True)
     (root / "tool.spec").write_text(text)
-    found = evaluate_spec(root, "tool.spec", ARCHES)
-    assert all(isinstance(one, SpecEvaluation) for one in found.values()), found
-    return found  # type: ignore[return-value]
+    results = evaluate_spec(root, "tool.spec", ARCHES)
+    assert all(isinstance(result, SpecEvaluation) for result in results.values()), results
+    return results  # type: ignore[return-value]
 
 
 def differences(tmp_path: Path, head: str, base: str = SPEC) -> tuple[str, ...]:
@@ -145,11 +145,11 @@ def test_a_change_that_is_the_same_on_both_has_none(tmp_path: Path, head: str) -
 def test_a_change_that_is_another_on_one_says_in_what(
     tmp_path: Path, head: str, note: str | None
 ) -> None:
-    found = differences(tmp_path, head)
+    sentences = differences(tmp_path, head)
     if note is None:
-        assert found == ()
+        assert sentences == ()
     else:
-        assert any(note in one for one in found), found
+        assert any(note in sentence for sentence in sentences), sentences
 
 
 def test_what_was_different_before_and_stays_so_does_not_matter(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_a_patch_that_changes_must_be_applied_on_both(
     (tmp_path / "base").mkdir()
     for name in ("it.patch", "other.patch"):
         (tmp_path / "base" / name).write_text("")
-    found = evaluated(tmp_path / "base", text.replace("%build", f"{line}\n%build", 1))
-    note = used_unlike(found["x86_64"], found["s390x"], ["it.patch", "README"])
+    result = evaluated(tmp_path / "base", text.replace("%build", f"{line}\n%build", 1))
+    note = used_unlike(result["x86_64"], result["s390x"], ["it.patch", "README"])
     assert note == (() if same else ("it.patch is not used in the same way on x86_64 and s390x",))
 
 

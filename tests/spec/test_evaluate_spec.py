@@ -41,9 +41,9 @@ def evaluate(directory: Path, text: str, arches=("x86_64",), **kwargs):
 
 
 def one(directory: Path, body: str, arch: str = "x86_64", **kwargs) -> SpecEvaluation:
-    found = evaluate(directory, HEAD + textwrap.dedent(body) + TAIL, [arch], **kwargs)[arch]
-    assert isinstance(found, SpecEvaluation), found
-    return found
+    result = evaluate(directory, HEAD + textwrap.dedent(body) + TAIL, [arch], **kwargs)[arch]
+    assert isinstance(result, SpecEvaluation), result
+    return result
 
 
 def stated(evaluation: SpecEvaluation, index: int = 0) -> list[tuple[str, int | None]]:
@@ -59,7 +59,7 @@ def stated(evaluation: SpecEvaluation, index: int = 0) -> list[tuple[str, int | 
 
 
 def test_every_subpackage_with_its_nevra_and_dependencies(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         """\
         Epoch: 1
@@ -81,25 +81,25 @@ def test_every_subpackage_with_its_nevra_and_dependencies(tmp_path):
         %dir /usr/share/other
         """,
     )
-    assert found.source == "app"
-    assert found.evr == (1, "1.0", "2.fc43")
-    assert [(str(p.nevra), p.built) for p in found.packages] == [
+    assert result.source == "app"
+    assert result.evr == (1, "1.0", "2.fc43")
+    assert [(str(p.nevra), p.built) for p in result.packages] == [
         ("app-1:1.0-2.fc43.x86_64", True),
         ("app-libs-1:1.0-2.fc43.x86_64", True),
         ("other-data-1:7-2.fc43.noarch", True),
         ("app-unbuilt-1:1.0-2.fc43.x86_64", False),
     ]
-    assert stated(found, 0) == [("requires app-libs(x86-64) = 1:1.0-2.fc43", 2)]
-    assert stated(found, 1) == [("provides app-api = 1.0", 5)]
-    assert found.notes == ()
+    assert stated(result, 0) == [("requires app-libs(x86-64) = 1:1.0-2.fc43", 2)]
+    assert stated(result, 1) == [("provides app-api = 1.0", 5)]
+    assert result.notes == ()
 
 
 def test_each_architecture_has_its_own_answer(tmp_path):
     body = (
         "%ifarch aarch64 s390x\nRequires: only-there%{?_isa}\n%else\nRequires: not-there\n%endif\n"
     )
-    found = evaluate(tmp_path, HEAD + body + TAIL, ARCHITECTURES)
-    assert list(found) == list(ARCHITECTURES)
+    results = evaluate(tmp_path, HEAD + body + TAIL, ARCHITECTURES)
+    assert list(results) == list(ARCHITECTURES)
     wanted = {
         "x86_64": "not-there",
         "aarch64": "only-there(aarch-64)",
@@ -107,7 +107,7 @@ def test_each_architecture_has_its_own_answer(tmp_path):
         "s390x": "only-there(s390-64)",
     }
     for arch, capability in wanted.items():
-        main = found[arch].packages[0]
+        main = results[arch].packages[0]
         assert main.nevra.arch == arch
         assert [d.dependency.capability for d in main.dependencies] == [capability]
         assert main.dependencies[0].origin.line == HEAD.count("\n") + (
@@ -116,7 +116,7 @@ def test_each_architecture_has_its_own_answer(tmp_path):
 
 
 def test_all_kinds_and_qualifiers(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         """\
         Requires(pre,postun): a
@@ -138,7 +138,7 @@ def test_all_kinds_and_qualifiers(tmp_path):
     )
     have = {
         (d.dependency.kind, d.dependency.capability): (d.dependency.qualifiers, d.origin.line - 5)
-        for d in found.packages[0].dependencies
+        for d in result.packages[0].dependencies
     }
     assert have == {
         ("requires", "a"): (("postun", "pre"), 1),
@@ -159,7 +159,7 @@ def test_all_kinds_and_qualifiers(tmp_path):
 
 
 def test_build_requires_sources_and_generated_ones(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         """\
         Source0: https://example.org/%{name}-%{version}.tar.gz
@@ -170,16 +170,16 @@ def test_build_requires_sources_and_generated_ones(tmp_path):
         echo more
         """,
     )
-    assert [(d.dependency.capability, d.origin.line - 5) for d in found.build_requires] == [
+    assert [(d.dependency.capability, d.origin.line - 5) for d in result.build_requires] == [
         ("gcc", 4),
         ("pkgconfig(zlib) >= 1.2", 4),
     ]
-    assert [(s.tag, s.location) for s in found.sources] == [
+    assert [(s.tag, s.location) for s in result.sources] == [
         ("Source0", "https://example.org/app-1.0.tar.gz"),
         ("Source1", "app.conf"),
         ("Patch7", "fix.patch"),
     ]
-    assert found.generates_requirements
+    assert result.generates_requirements
     assert not one(tmp_path, "").generates_requirements
 
 
@@ -215,13 +215,13 @@ def test_build_requires_sources_and_generated_ones(tmp_path):
     ],
 )
 def test_a_dependency_is_led_back_to_the_line_that_brings_it(tmp_path, body, lines):
-    found = one(tmp_path, body)
-    assert dict(stated(found)) == {f"requires {name}": line for name, line in lines.items()}
+    result = one(tmp_path, body)
+    assert dict(stated(result)) == {f"requires {name}": line for name, line in lines.items()}
 
 
 def test_the_text_of_a_line_is_the_files_own(tmp_path):
-    found = one(tmp_path, "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}\n")
-    origin = found.packages[0].dependencies[0].origin
+    result = one(tmp_path, "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}\n")
+    origin = result.packages[0].dependencies[0].origin
     assert origin.text == "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}"
     assert origin.path == "app.spec"
 
@@ -246,10 +246,10 @@ def test_scriptlets_require_their_interpreter_from_their_own_line(tmp_path):
     text = HEAD + (
         "%description\n%post -p <lua>\nx = 1\n%postun -p /sbin/ldconfig\n%pre\necho\n%files\n"
     )
-    found = evaluate(tmp_path, text)["x86_64"]
+    result = evaluate(tmp_path, text)["x86_64"]
     have = [
         (d.dependency.capability, d.dependency.qualifiers, d.origin.text)
-        for d in found.packages[0].dependencies
+        for d in result.packages[0].dependencies
     ]
     assert have == [
         ("/bin/sh", ("interp", "pre"), "%pre"),
@@ -309,8 +309,8 @@ def test_without_its_line_a_dependency_is_gone(tmp_path):
     for package in whole.packages:
         for each in package.dependencies:
             assert each.origin is not None, each
-            found = (package.nevra.name, each.dependency.capability)
-            lines.setdefault(each.origin.line, set()).add(found)
+            stated = (package.nevra.name, each.dependency.capability)
+            lines.setdefault(each.origin.line, set()).add(stated)
     assert sum(map(len, lines.values())) == 13
     for number, brought in lines.items():
         rest = text.split("\n")
@@ -333,10 +333,10 @@ def test_without_its_line_a_dependency_is_gone(tmp_path):
 def test_an_included_file_is_named_by_its_own_path(tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/deps.inc").write_text("%if 1\nRequires: a = %{version}\n%endif\n")
-    found = one(tmp_path, "%global part deps\n%include parts/%{part}.inc\nRequires: b\n")
+    result = one(tmp_path, "%global part deps\n%include parts/%{part}.inc\nRequires: b\n")
     origins = {
         d.dependency.capability: (d.origin.path, d.origin.line)
-        for d in found.packages[0].dependencies
+        for d in result.packages[0].dependencies
     }
     assert origins == {"a = 1.0": ("parts/deps.inc", 2), "b": ("app.spec", 8)}
 
@@ -347,9 +347,9 @@ def test_a_spec_in_a_directory_keeps_its_path_and_sees_its_neighbours(tmp_path):
     (tmp_path / "SOURCES").mkdir()
     (tmp_path / "SOURCES/deps.inc").write_text("Requires: a\n")
     (specs / "app.spec").write_text(HEAD + "Source1: deps.inc\n%include %{SOURCE1}\n" + TAIL)
-    found = evaluate_spec(tmp_path, "SPECS/app.spec", ["x86_64"])["x86_64"]
-    assert found.path == "SPECS/app.spec"
-    assert found.packages[0].dependencies[0].origin.path == "SOURCES/deps.inc"
+    result = evaluate_spec(tmp_path, "SPECS/app.spec", ["x86_64"])["x86_64"]
+    assert result.path == "SPECS/app.spec"
+    assert result.packages[0].dependencies[0].origin.path == "SOURCES/deps.inc"
 
 
 def test_exclusive_and_excluded_architectures(tmp_path):
@@ -366,28 +366,31 @@ def test_exclusive_and_excluded_architectures(tmp_path):
 
 
 def test_a_noarch_package_and_its_lines(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         "BuildArch: noarch\nRequires: a\n%package x\nSummary: x\nRequires: b\n"
         "%description x\n%files x\n",
     )
-    assert {p.nevra.arch for p in found.packages} == {"noarch"}
-    assert stated(found, 0) == [("requires a", 2)]
-    assert stated(found, 1) == [("requires b", 5)]
+    assert {p.nevra.arch for p in result.packages} == {"noarch"}
+    assert stated(result, 0) == [("requires a", 2)]
+    assert stated(result, 1) == [("requires b", 5)]
 
 
 def test_definitions_come_from_the_caller(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         "Requires: d%{?dist}-%{?fedora}-%{?mine}\n",
         definitions={"dist": ".x1", "fedora": "43", "mine": "%{fedora}!"},
     )
-    assert stated(found)[0][0] == "requires d.x1-43-43!"
+    assert stated(result)[0][0] == "requires d.x1-43-43!"
 
 
 def test_the_hosts_own_configuration_is_not_seen(tmp_path):
-    found = one(tmp_path, "Provides: home(%{getenv:HOME}) dir(%(pwd))\n")
-    assert [name for name, _ in stated(found)] == ["provides dir(/checkout)", "provides home(/tmp)"]
+    result = one(tmp_path, "Provides: home(%{getenv:HOME}) dir(%(pwd))\n")
+    assert [name for name, _ in stated(result)] == [
+        "provides dir(/checkout)",
+        "provides home(/tmp)",
+    ]
 
 
 def test_the_distributions_macros_take_the_place_of_the_hosts(tmp_path):
@@ -407,7 +410,7 @@ def test_the_distributions_macros_take_the_place_of_the_hosts(tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     setting = SpecSetting(MacroSource(tmp_path / "macros"))
-    found = one(
+    result = one(
         checkout,
         """\
         Requires: %{base} %{both} %{vendored} %{lib_of}
@@ -416,7 +419,7 @@ def test_the_distributions_macros_take_the_place_of_the_hosts(tmp_path):
         """,
         setting=setting,
     )
-    assert sorted(name for name, _ in stated(found)) == [
+    assert sorted(name for name, _ in stated(result)) == [
         "requires builtin(x86-64)",
         "requires from-base",
         "requires from-d",
@@ -442,22 +445,22 @@ def test_the_distributions_macros_take_the_place_of_the_hosts(tmp_path):
     ],
 )
 def test_a_spec_that_rpm_refuses_yields_its_message_and_line(tmp_path, body, line, words):
-    found = evaluate(tmp_path, HEAD + body + TAIL)["x86_64"]
-    assert isinstance(found, SpecFailure)
-    assert found.cause == "invalid"
-    assert words in found.message
-    assert not found.message.startswith("error:")
-    assert "/checkout" not in found.message
+    result = evaluate(tmp_path, HEAD + body + TAIL)["x86_64"]
+    assert isinstance(result, SpecFailure)
+    assert result.cause == "invalid"
+    assert words in result.message
+    assert not result.message.startswith("error:")
+    assert "/checkout" not in result.message
     if line is not None:
-        assert found.line == line
+        assert result.line == line
 
 
 def test_a_file_that_is_no_spec_is_refused_by_name(tmp_path):
     for content in (b"", b"\x00\xff\xfe binary", b"hello\n", b"%" * 10000):
         (tmp_path / "x.spec").write_bytes(content)
-        found = evaluate_spec(tmp_path, "x.spec", ["x86_64"])["x86_64"]
-        assert isinstance(found, SpecFailure)
-        assert found.message
+        result = evaluate_spec(tmp_path, "x.spec", ["x86_64"])["x86_64"]
+        assert isinstance(result, SpecFailure)
+        assert result.message
     with pytest.raises(ChangeError, match=r"nothere\.spec"):
         evaluate_spec(tmp_path, "nothere.spec", ["x86_64"])
     with pytest.raises(ChangeError, match="outside"):
@@ -471,8 +474,8 @@ def test_texts_that_are_not_utf8_survive(tmp_path):
     (tmp_path / "app.spec").write_bytes(
         (HEAD + "# caf\xe9\nRequires: a\n" + TAIL).encode("latin-1")
     )
-    found = evaluate_spec(tmp_path, "app.spec", ["x86_64"])["x86_64"]
-    assert found.packages[0].dependencies[0].origin.line == 7
+    result = evaluate_spec(tmp_path, "app.spec", ["x86_64"])["x86_64"]
+    assert result.packages[0].dependencies[0].origin.line == 7
 
 
 def test_a_checkout_that_only_its_owner_may_enter_can_be_evaluated(tmp_path):
@@ -484,7 +487,7 @@ def test_a_checkout_that_only_its_owner_may_enter_can_be_evaluated(tmp_path):
 
 
 def test_the_shell_is_bash_as_on_distributions_of_rpm_packages(tmp_path):
-    found = one(
+    result = one(
         tmp_path,
         """\
         Provides: api = %(name="TOOL"; echo ${name,,})
@@ -492,7 +495,7 @@ def test_the_shell_is_bash_as_on_distributions_of_rpm_packages(tmp_path):
         Provides: %{first}
         """,
     )
-    assert [capability for capability, _ in stated(found)] == [
+    assert [capability for capability, _ in stated(result)] == [
         "provides api = tool",
         "provides one",
     ]
@@ -517,10 +520,12 @@ def test_a_lua_scriptlet_that_ends_with_end_does_not_cost_the_lines(tmp_path):
     """
     path = tmp_path / "app.spec"
     path.write_text(HEAD + textwrap.dedent(body) + "%files\n")
-    found = evaluate_spec(tmp_path, "app.spec", ["x86_64"], definitions={"dist": ".fc43"})["x86_64"]
-    assert isinstance(found, SpecEvaluation), found
-    assert ("requires first", 1) in stated(found)
-    assert ("requires second", 11) in stated(found, 1)
+    result = evaluate_spec(tmp_path, "app.spec", ["x86_64"], definitions={"dist": ".fc43"})[
+        "x86_64"
+    ]
+    assert isinstance(result, SpecEvaluation), result
+    assert ("requires first", 1) in stated(result)
+    assert ("requires second", 11) in stated(result, 1)
 
 
 def test_marks_of_the_preamble_alone_say_that_other_sections_are_unknown():

@@ -78,8 +78,8 @@ def test_what_no_line_speaks_of_stays() -> None:
 def test_patterns_of_a_stranger_are_matched_part_by_part() -> None:
     """As one regular expression each of these would take until the end of time."""
     long = "/" + "a" * 4000
-    found = new(long, "/" + "*a" * 1000 + "b", "/" + "{a,b}" * 800, "/" + "{" * 4000)
-    assert found == (long,)
+    paths = new(long, "/" + "*a" * 1000 + "b", "/" + "{a,b}" * 800, "/" + "{" * 4000)
+    assert paths == (long,)
 
 
 _PATHS = st.lists(
@@ -98,9 +98,9 @@ def test_only_what_the_lines_change_changes(
     source = own | others
     owned = owned_files(own, source, package(*before), package(*before))
     assert owned == tuple(sorted(own))
-    found = owned_files(own, source, package(*before), package(*after))
+    paths = owned_files(own, source, package(*before), package(*after))
     stated = {line.split()[-1] for line in after}
-    assert set(found) <= source | stated
+    assert set(paths) <= source | stated
     # Lines that only come bring; none of the package's own files leaves but by an exclude.
     more = owned_files(own, source, package(*before), package(*before, *after))
     excluded = any(line.startswith("%exclude") for line in after)

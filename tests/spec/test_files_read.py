@@ -32,18 +32,18 @@ def evaluated(checkout: Path, spec: str) -> SpecEvaluation | SpecFailure:
 def failed(checkout: Path, spec: str, body: str, **files: str) -> SpecFailure:
     """Why a spec of this text cannot be evaluated, beside these files."""
     write(checkout, spec, body, **files)
-    found = evaluated(checkout, spec)
-    assert isinstance(found, SpecFailure)
-    return found
+    result = evaluated(checkout, spec)
+    assert isinstance(result, SpecFailure)
+    return result
 
 
 def requires(checkout: Path, spec: str) -> list[str]:
-    found = evaluated(checkout, spec)
-    assert isinstance(found, SpecEvaluation), found
-    assert found.notes == ()
+    result = evaluated(checkout, spec)
+    assert isinstance(result, SpecEvaluation), result
+    assert result.notes == ()
     return [
         d.dependency.capability
-        for d in found.packages[0].dependencies
+        for d in result.packages[0].dependencies
         if d.dependency.kind == "requires"
     ]
 
@@ -113,27 +113,27 @@ def test_paths_with_two_dots_stay_in_the_repository():
     ],
 )
 def test_a_file_that_is_nowhere_is_named(tmp_path, body):
-    found = failed(tmp_path, "app.spec", body)
-    assert found.cause == "invalid"
-    assert "nothere.inc is neither in the repository nor in its lookaside cache." in found.message
+    failure = failed(tmp_path, "app.spec", body)
+    assert failure.cause == "invalid"
+    assert "nothere.inc is neither in the repository nor in its lookaside cache." in failure.message
 
 
 @needs_sandbox
 def test_a_file_that_evaluation_does_not_fetch_is_no_fault_of_the_spec(tmp_path):
     body = "Source1: far.inc\n%include %{SOURCE1}\n"
-    found = failed(
+    failure = failed(
         tmp_path, "SPECS/app.spec", body, **{"SPECS/sources": f"SHA256 (far.inc) = {'0' * 64}\n"}
     )
-    assert found.cause == "surroundings"
-    assert "SPECS/far.inc is in the lookaside cache" in found.message
-    found = failed(
+    assert failure.cause == "surroundings"
+    assert "SPECS/far.inc is in the lookaside cache" in failure.message
+    failure = failed(
         tmp_path, "app.spec", "Source1: https://example.org/far.inc\n%include %{SOURCE1}\n"
     )
-    assert found.cause == "surroundings"
-    assert "far.inc is at https://example.org/far.inc" in found.message
-    found = failed(tmp_path, "app.spec", "%include big.inc\n", **{"big.inc": "#" * 2**22})
-    assert found.cause == "surroundings"
-    assert "big.inc is too large" in found.message
+    assert failure.cause == "surroundings"
+    assert "far.inc is at https://example.org/far.inc" in failure.message
+    failure = failed(tmp_path, "app.spec", "%include big.inc\n", **{"big.inc": "#" * 2**22})
+    assert failure.cause == "surroundings"
+    assert "big.inc is too large" in failure.message
 
 
 @needs_sandbox
@@ -153,9 +153,9 @@ def test_a_file_that_evaluation_does_not_fetch_is_no_fault_of_the_spec(tmp_path)
     ],
 )
 def test_a_file_that_decides_dependencies_leaves_them_unread(tmp_path, body, line):
-    found = failed(tmp_path, "app.spec", body)
-    assert (found.cause, found.line) == ("unread", line)
-    assert found.message.startswith("nothere is neither in the repository nor in its lookaside")
+    failure = failed(tmp_path, "app.spec", body)
+    assert (failure.cause, failure.line) == ("unread", line)
+    assert failure.message.startswith("nothere is neither in the repository nor in its lookaside")
 
 
 @needs_sandbox
@@ -171,19 +171,19 @@ def test_a_file_that_decides_dependencies_leaves_them_unread(tmp_path, body, lin
 )
 def test_a_file_that_only_a_build_needs_is_noted(tmp_path, body):
     write(tmp_path, "app.spec", body)
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecEvaluation)
-    (note,) = found.notes
+    result = evaluated(tmp_path, "app.spec")
+    assert isinstance(result, SpecEvaluation)
+    (note,) = result.notes
     assert "nothere is neither in the repository" in note
 
 
 @needs_sandbox
 def test_each_architecture_has_the_files_that_it_reads_in_vain(tmp_path):
     arches = ["x86_64", "aarch64", "ppc64le", "s390x"]
-    one = f"%ifarch {arches[0]}\nRequires: x%(cat nothere)\n%endif\n"
-    write(tmp_path, "app.spec", one)
-    found = evaluate_spec(tmp_path, "app.spec", arches)
-    failed = {arch for arch, each in found.items() if isinstance(each, SpecFailure)}
+    condition = f"%ifarch {arches[0]}\nRequires: x%(cat nothere)\n%endif\n"
+    write(tmp_path, "app.spec", condition)
+    results = evaluate_spec(tmp_path, "app.spec", arches)
+    failed = {arch for arch, each in results.items() if isinstance(each, SpecFailure)}
     assert failed == {arches[0]}
     write(tmp_path, "app.spec", "Requires: y%(cat nothere)\n")
     messages = {each.message for each in evaluate_spec(tmp_path, "app.spec", arches).values()}
@@ -193,17 +193,17 @@ def test_each_architecture_has_the_files_that_it_reads_in_vain(tmp_path):
 @needs_sandbox
 def test_a_file_in_the_lookaside_cache_that_decides_dependencies_is_named(tmp_path):
     body = "Source1: far.inc\nRequires: x%(cat %{SOURCE1})\n"
-    found = failed(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
-    assert found.cause == "unread"
-    assert "far.inc is in the lookaside cache" in found.message
+    failure = failed(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
+    assert failure.cause == "unread"
+    assert "far.inc is in the lookaside cache" in failure.message
 
 
 @needs_sandbox
 def test_programs_and_files_outside_the_repository_are_not_missing(tmp_path):
     write(tmp_path, "app.spec", "Requires: x%(cat /etc/nothere; test -f none; nosuchprogram)\n")
-    found = evaluated(tmp_path, "app.spec")
-    assert isinstance(found, SpecEvaluation)
-    assert found.notes == ()
+    result = evaluated(tmp_path, "app.spec")
+    assert isinstance(result, SpecEvaluation)
+    assert result.notes == ()
 
 
 @needs_sandbox

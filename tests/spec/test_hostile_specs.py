@@ -74,10 +74,10 @@ def test_a_limit_ends_it_with_its_name(tmp_path, text, words):
     limits = LIMITS
     if "longer than" in words or "was ended" in words:
         limits = Limits(1.5, *(getattr(LIMITS, name) for name in LIMITS.__slots__[1:]))
-    found = evaluate(tmp_path, text, limits)
-    assert isinstance(found, SpecFailure)
-    assert found.cause in ("limit", "invalid")
-    assert words in found.message
+    result = evaluate(tmp_path, text, limits)
+    assert isinstance(result, SpecFailure)
+    assert result.cause in ("limit", "invalid")
+    assert words in result.message
     assert_still_works(tmp_path)
 
 
@@ -85,9 +85,9 @@ def said(directory: Path, command: str) -> str:
     """What a shell command inside prints, carried out in a dependency's name."""
     (directory / "probe.sh").write_text(command)
     text = "%global said %(sh ./probe.sh 2>/dev/null | tr -cs a-zA-Z0-9 _)"
-    found = evaluate(directory, text)
-    assert isinstance(found, SpecEvaluation), found
-    return found.packages[0].dependencies[0].dependency.capability
+    result = evaluate(directory, text)
+    assert isinstance(result, SpecEvaluation), result
+    return result.packages[0].dependencies[0].dependency.capability
 
 
 def test_it_reads_no_secret(tmp_path, monkeypatch):
@@ -105,8 +105,8 @@ def test_a_link_in_the_checkout_leads_nowhere_outside(tmp_path):
     (tmp_path / "secret").write_text("tellmenot")
     (checkout / "link").symlink_to("../secret")
     (checkout / "etc").symlink_to("/etc")
-    found = said(checkout, "cat link etc/shadow; ls; echo tellmewhat")
-    assert found == "xhostile_spec_probe_sh_tellmewhat_"
+    output = said(checkout, "cat link etc/shadow; ls; echo tellmewhat")
+    assert output == "xhostile_spec_probe_sh_tellmewhat_"
 
 
 def test_it_opens_no_connection(tmp_path):
@@ -120,8 +120,8 @@ def test_it_opens_no_connection(tmp_path):
             "names = [line.split(':')[0] for line in open('/proc/net/dev') if ':' in line]\n"
             "print(code, 'from', *names)\n"
         )
-        found = said(tmp_path, "/usr/bin/python3 ./probe.py")
-    assert found == f"x{errno.ECONNREFUSED}_from_lo_"
+        output = said(tmp_path, "/usr/bin/python3 ./probe.py")
+    assert output == f"x{errno.ECONNREFUSED}_from_lo_"
 
 
 def test_it_writes_nothing_outside(tmp_path):
@@ -140,8 +140,8 @@ def test_it_writes_nothing_outside(tmp_path):
 
 
 def test_noise_on_standard_output_disturbs_nothing(tmp_path):
-    found = evaluate(tmp_path, "%{echo:noise}%{lua: print('') io.stdout:write('{}')}%(echo >&2 x)")
-    assert isinstance(found, SpecEvaluation)
+    result = evaluate(tmp_path, "%{echo:noise}%{lua: print('') io.stdout:write('{}')}%(echo >&2 x)")
+    assert isinstance(result, SpecEvaluation)
 
 
 # Writes a text to whatever it finds open for writing in other processes, then ends them all.
@@ -175,11 +175,11 @@ def test_an_answer_of_64_mib_is_neither_kept_nor_parsed(tmp_path):
     evaluate(tmp_path, "")
     tracemalloc.start()
     try:
-        found = forged(tmp_path, "[[], " + "[]," * 341 + "[]]", 64 * 1024)
+        result = forged(tmp_path, "[[], " + "[]," * 341 + "[]]", 64 * 1024)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(found, SpecFailure)
+    assert isinstance(result, SpecFailure)
     assert peak < 8 * MEBIBYTE
     assert_still_works(tmp_path)
 
@@ -188,9 +188,9 @@ def test_an_answer_of_64_mib_is_neither_kept_nor_parsed(tmp_path):
     "answer", ["[]", "{", "3", '{"x86_64": []}', '{"packages": [{"name": 1}]}', "[" * 100_000]
 )
 def test_a_forged_answer_of_another_form_is_refused(tmp_path, answer):
-    found = forged(tmp_path, answer)
-    assert isinstance(found, SpecFailure)
-    assert found.cause == "invalid"
+    result = forged(tmp_path, answer)
+    assert isinstance(result, SpecFailure)
+    assert result.cause == "invalid"
     assert_still_works(tmp_path)
 
 
@@ -237,17 +237,17 @@ os.kill(parser, signal.SIGKILL)
 def test_a_forged_answer_that_fits_is_no_more_than_another_spec(tmp_path):
     (tmp_path / "forged.json").write_text(json.dumps(PARSED))
     (tmp_path / "forger.py").write_text(CAREFUL_FORGER)
-    found = evaluate(tmp_path, "%(/usr/bin/python3 ./forger.py)")
-    assert isinstance(found, SpecEvaluation), found
-    assert [str(package.nevra) for package in found.packages] == ["forged-0:9-1.x86_64"]
-    assert [one.origin for one in found.packages[0].dependencies] == [None]
+    result = evaluate(tmp_path, "%(/usr/bin/python3 ./forger.py)")
+    assert isinstance(result, SpecEvaluation), result
+    assert [str(package.nevra) for package in result.packages] == ["forged-0:9-1.x86_64"]
+    assert [dependency.origin for dependency in result.packages[0].dependencies] == [None]
     assert_still_works(tmp_path)
 
 
 def test_a_spec_file_beyond_its_limit_is_not_read(tmp_path):
-    found = evaluate(tmp_path, "#" * (2 * MEBIBYTE))
-    assert isinstance(found, SpecFailure)
-    assert (found.cause, "more than 2 MiB" in found.message) == ("limit", True)
+    result = evaluate(tmp_path, "#" * (2 * MEBIBYTE))
+    assert isinstance(result, SpecFailure)
+    assert (result.cause, "more than 2 MiB" in result.message) == ("limit", True)
 
 
 def test_no_process_survives(tmp_path):

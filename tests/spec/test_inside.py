@@ -29,4 +29,8 @@ def test_its_functions_have_annotations_that_python_3_6_can_evaluate(program):
     annotations = [node.annotation for node in nodes if isinstance(node, ast.arg)]
     annotations += [node.returns for node in nodes if isinstance(node, ast.FunctionDef)]
     plain = (ast.Constant, ast.Name, ast.Attribute)
-    assert [ast.unparse(one) for one in annotations if one and not isinstance(one, plain)] == []
+    assert [
+        ast.unparse(annotation)
+        for annotation in annotations
+        if annotation and not isinstance(annotation, plain)
+    ] == []

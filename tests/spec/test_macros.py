@@ -53,9 +53,9 @@ def names(setting: SpecSetting) -> list[str]:
 def evaluated(
     tmp_path: Path, setting: SpecSetting, body: str, arch: str = "x86_64"
 ) -> SpecEvaluation:
-    found = results(tmp_path, setting, body, [arch])[arch]
-    assert isinstance(found, SpecEvaluation), found
-    return found
+    result = results(tmp_path, setting, body, [arch])[arch]
+    assert isinstance(result, SpecEvaluation), result
+    return result
 
 
 def results(tmp_path: Path, setting: SpecSetting, body: str, arches: list[str] | tuple[str, ...]):
@@ -223,8 +223,8 @@ def test_without_macro_packages_the_document_says_which_distribution_it_is(tmp_p
     assert fallback(id="mine", dist=".fc43") == {"dist": ".fc43", "fedora": "43", "fc43": "1"}
     assert fallback(id="mine", name="Fedora", releasever="43")["fedora"] == "43"
     assert fallback(id="mine", name="Fedora", releasever="43")["dist"] == ".fc43"
-    found = fallback(id="mine", releasever="8.10", module_platform="platform:el8")
-    assert found == {"dist": ".el8", "rhel": "8", "el8": "1"}
+    macros = fallback(id="mine", releasever="8.10", module_platform="platform:el8")
+    assert macros == {"dist": ".el8", "rhel": "8", "el8": "1"}
     assert fallback(id="mine", releasever="9.4", name="RHEL")["rhel"] == "9"
     assert fallback(id="azure-linux-3", releasever="3", dist=".azl3") == {"dist": ".azl3"}
 
@@ -271,8 +271,8 @@ def test_the_version_of_haskells_compiler_is_the_distributions(tmp_path, cache):
     body = "BuildRequires: ghc-rpm-macros\nRequires: ghc-compiler = %{ghc_version}\n"
     assert requires(evaluated(tmp_path, setting, body)) == ["ghc-compiler = 9.10.3"]
     for chosen, version in (("ghc_name ghc9.4", "9.4.8"), ("ghc_version_override 9.12", "9.12")):
-        found = evaluated(tmp_path, setting, f"%global {chosen}\n{body}")
-        assert requires(found) == [f"ghc-compiler = {version}"]
+        result = evaluated(tmp_path, setting, f"%global {chosen}\n{body}")
+        assert requires(result) == [f"ghc-compiler = {version}"]
 
 
 @needs_sandbox
@@ -288,11 +288,11 @@ def test_a_language_package_that_a_spec_requires_brings_its_macros(tmp_path, cac
         MacroPackage("deeper", {f"{D}deeper": "%deeper from-third-round\n"}),
     ]
     setting = setting_for(tmp_path, cache, packages)
-    found = evaluated(
+    result = evaluated(
         tmp_path, setting, "BuildRequires: go-tools\n%gometa\nRequires: %{system} %{?deeper}\n"
     )
-    assert requires(found) == ["from-system", "from-third-round", "go"]
-    assert found.notes == ()
+    assert requires(result) == ["from-system", "from-third-round", "go"]
+    assert result.notes == ()
 
 
 @needs_sandbox
@@ -317,8 +317,8 @@ def test_a_package_of_macros_may_be_required_in_a_version_that_its_own_macro_say
     packages = [RPM_BUILD, SYSTEM, MacroPackage("kf-macros", {f"{D}kf": defined})]
     setting = setting_for(tmp_path, cache, packages)
     body = "BuildRequires: kf-macros >= %least\nRequires: kf >= %least\n"
-    found = evaluated(tmp_path, setting, body + ("%header\n" if refused else ""))
-    assert requires(found) == (["header"] if refused else []) + ["kf >= 1"]
+    result = evaluated(tmp_path, setting, body + ("%header\n" if refused else ""))
+    assert requires(result) == (["header"] if refused else []) + ["kf >= 1"]
 
 
 @needs_sandbox
@@ -328,9 +328,9 @@ def test_a_build_requirement_that_cannot_be_had_is_named_where_a_macro_is_left(t
     assert fine.notes == ()
     left = evaluated(tmp_path, setting, "BuildRequires: nowhere\nRequires: x-%{unknown}\n")
     assert any("nowhere (nothing provides it)" in note for note in left.notes)
-    found = results(tmp_path, setting, "BuildRequires: nowhere\n%unknown\n", ["x86_64"])["x86_64"]
-    assert isinstance(found, SpecFailure)
-    assert "nowhere (nothing provides it)" in found.message
+    result = results(tmp_path, setting, "BuildRequires: nowhere\n%unknown\n", ["x86_64"])["x86_64"]
+    assert isinstance(result, SpecFailure)
+    assert "nowhere (nothing provides it)" in result.message
 
 
 @needs_sandbox
@@ -357,12 +357,12 @@ def test_a_build_requirement_that_cannot_be_had_is_named_where_a_macro_is_left(t
 def test_a_vendors_rpmrc_may_include_the_systems(tmp_path, cache, files):
     setting = setting_for(tmp_path, cache, [MacroPackage("rpm-build", {**files, **SYSTEM.files})])
     flags = "%{lua: print((rpm.expand('%{optflags}'):gsub('[^%w]', '_')))}"
-    found = results(
+    by_arch = results(
         tmp_path, setting, f"Requires: %{{system}} x({flags})%{{?_isa}}\n", ("x86_64", "s390x")
     )
-    assert requires(found["x86_64"]) == ["from-system", "x(_Vendor)(x86-64)"]
+    assert requires(by_arch["x86_64"]) == ["from-system", "x(_Vendor)(x86-64)"]
     own = "_Own" if "/usr/lib/rpm/rpmrc" in files else "_O2__g"
-    assert requires(found["s390x"]) == ["from-system", f"x({own})(s390-64)"]
+    assert requires(by_arch["s390x"]) == ["from-system", f"x({own})(s390-64)"]
 
 
 @pytest.mark.parametrize("named", ["/usr/lib/rpm/a\0b", "/usr/lib/rpm/" + "a" * 300])
@@ -395,9 +395,9 @@ def test_architectures_share_a_tree_where_only_definitions_differ(tmp_path, cach
     setting = setting_for(tmp_path, cache, [rpm_build(arch) for arch in arches], arches=arches)
     assert setting.macros.others == {}
     body = "Requires: %{_host_cpu} %{both} %{later} %{libdir_of} p-%{platform_of}\n"
-    found = results(tmp_path, setting, body, arches)
+    by_arch = results(tmp_path, setting, body, arches)
     for arch in arches:
-        assert requires(found[arch]) == sorted([arch, "late", f"lib/{arch}", f"p-{arch}", "same"])
+        assert requires(by_arch[arch]) == sorted([arch, "late", f"lib/{arch}", f"p-{arch}", "same"])
 
 
 @needs_sandbox
@@ -412,11 +412,16 @@ def test_an_architecture_whose_macros_are_others_has_a_tree_of_its_own(tmp_path,
     ]
     setting = setting_for(tmp_path, cache, packages, arches=DEFAULT_ARCHITECTURES)
     assert list(setting.macros.others) == ["s390x"]
-    found = results(
+    by_arch = results(
         tmp_path, setting, "Requires: x%{?everywhere} y%{?only}%{?_isa}\n", DEFAULT_ARCHITECTURES
     )
-    assert list(found) == list(DEFAULT_ARCHITECTURES)
-    assert [requires(one)[1].partition("(")[0] for one in found.values()] == ["y", "y", "y", "y1"]
+    assert list(by_arch) == list(DEFAULT_ARCHITECTURES)
+    assert [requires(result)[1].partition("(")[0] for result in by_arch.values()] == [
+        "y",
+        "y",
+        "y",
+        "y1",
+    ]
 
 
 def test_a_file_that_is_not_what_its_header_says_is_refused(tmp_path):
@@ -485,10 +490,10 @@ def built(tmp_path_factory):
 @needs_rpmbuild
 def test_only_rpms_own_directories_are_unpacked(built, tmp_path):
     unpack_macros(built, tmp_path)
-    found = sorted(
+    names = sorted(
         str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()
     )
-    assert found == [
+    assert names == [
         "etc/rpm/macros.v",
         "usr/lib/rpm/macros.d/macros.link",
         "usr/lib/rpm/macros.d/macros.v",

@@ -40,16 +40,18 @@ def spec(evr: str, packages: dict[str, list[str]], *, arch: str = ARCH, noarch=(
     """An evaluation; a dependency is `kind capability[@line]`."""
     epoch, _, vr = evr.partition(":")
     version, _, release = vr.partition("-")
-    made = []
+    dependencies = []
     for name, deps in packages.items():
-        found = []
+        origins = []
         for text in deps:
             plain, _, line = text.partition("@")
             origin = SpecLine("app.spec", int(line), plain) if line else None
-            found.append(SpecDependency(dep(plain), origin))
+            origins.append(SpecDependency(dep(plain), origin))
         nevra = Nevra(name, int(epoch), version, release, "noarch" if name in noarch else arch)
-        made.append(SpecPackage(nevra, tuple(found), name not in unbuilt))
-    return SpecEvaluation("app.spec", arch, "app", (int(epoch), version, release), tuple(made))
+        dependencies.append(SpecPackage(nevra, tuple(origins), name not in unbuilt))
+    return SpecEvaluation(
+        "app.spec", arch, "app", (int(epoch), version, release), tuple(dependencies)
+    )
 
 
 def no_headers(package):
@@ -61,8 +63,8 @@ def unreadable(package):
 
 
 def flags(*entries: str):
-    made = frozenset(tuple(entry.split(" ", 1)) for entry in entries)
-    return lambda package: GeneratedFlags(made)
+    generated = frozenset(tuple(entry.split(" ", 1)) for entry in entries)
+    return lambda package: GeneratedFlags(generated)
 
 
 def of(overlay, name: str = "app") -> Package:
@@ -219,9 +221,9 @@ def test_every_kind_of_dependency_comes_and_goes(kind):
         ARCH,
         flags(),
     )
-    found = capabilities(of(result.head), kind)
-    assert "old" not in found
-    assert "new < 3" in found
+    capabilities_ = capabilities(of(result.head), kind)
+    assert "old" not in capabilities_
+    assert "new < 3" in capabilities_
 
 
 def test_an_epoch_bump_reaches_provides_and_versioned_requirements():
@@ -416,9 +418,9 @@ def test_noarch_to_arch_and_back():
 
 def test_a_deleted_spec_leaves_no_package_and_a_new_one_brings_its_own():
     evaluation = spec("0:1.0-1", {"app": ["requires perl"]})
-    gone = predict([published("app")], evaluation, None, ARCH, no_headers)
-    assert gone.head.packages == () and len(gone.base.packages) == 1
-    assert gone.head.sources == {"app"}
+    prediction = predict([published("app")], evaluation, None, ARCH, no_headers)
+    assert prediction.head.packages == () and len(prediction.base.packages) == 1
+    assert prediction.head.sources == {"app"}
     new = predict([], None, evaluation, ARCH, no_headers)
     assert new.base.packages == ()
     assert capabilities(of(new.head)) == ["perl"]
@@ -456,11 +458,11 @@ def test_debug_packages_and_other_architectures_are_dropped():
 def test_changed_lines_name_what_was_added_and_removed_where():
     base = spec("0:1.0-1", {"app": ["requires a@1", "requires b@2"]})
     head = spec("0:1.0-2", {"app": ["requires a@1", "requires c@2"], "app-x": ["requires d@9"]})
-    found = [
+    stated = [
         (c.package_name, c.dependency.capability, c.origin.line, c.kind)
         for c in changed_lines(base, head)
     ]
-    assert found == [
+    assert stated == [
         ("app", "c", 2, "added"),
         ("app", "b", 2, "removed"),
         ("app-x", "d", 9, "added"),

@@ -104,10 +104,10 @@ def test_the_distributions_is_the_newest_package_of_that_name():
 
 def test_numbered_patches_are_defined_only_where_the_host_alone_refuses_them():
     text = b"%prep\n%patch1 -p1\n%{patch02}\n%{?with_x:%patch3 -p1}\n%patch -P4\n"
-    found = patch_definitions(text, NEW, OLD)
-    assert found["patch1(-)"] == "%{patch -P1 %**}"
-    assert sorted(found) == ["patch02(-)", "patch1(-)", "patch3(-)"]
-    assert patch_definitions(text, NEW, None) == found
+    definitions = patch_definitions(text, NEW, OLD)
+    assert definitions["patch1(-)"] == "%{patch -P1 %**}"
+    assert sorted(definitions) == ["patch02(-)", "patch1(-)", "patch3(-)"]
+    assert patch_definitions(text, NEW, None) == definitions
     assert patch_definitions(text, OLD, OLD) == {}
     assert patch_definitions(text, NEW, NEW) == {}
 
@@ -126,21 +126,21 @@ def evaluated(tmp_path, version, problem=""):
 def test_a_refusal_by_an_older_host_lies_in_the_surroundings(tmp_path):
     spec_of(tmp_path, "NotYetATag: x")
     newer = RpmVersion(99, 0)
-    found = evaluated(tmp_path, newer, "the mirror does not answer")
-    assert isinstance(found, SpecFailure)
-    assert (found.cause, found.line) == ("surroundings", 6)
+    result = evaluated(tmp_path, newer, "the mirror does not answer")
+    assert isinstance(result, SpecFailure)
+    assert (result.cause, result.line) == ("surroundings", 6)
     for part in (f"host's rpm {host_rpm()}", "rpm 99.0", "NotYetATag", "mirror does not answer"):
-        assert part in found.message
+        assert part in result.message
     for same in (host_rpm(), None):
-        found = evaluated(tmp_path, same)
-        assert isinstance(found, SpecFailure) and found.cause == "invalid"
+        result = evaluated(tmp_path, same)
+        assert isinstance(result, SpecFailure) and result.cause == "invalid"
 
 
 @needs_sandbox
 def test_a_mistake_that_every_rpm_refuses_stays_the_specs_fault(tmp_path):
     spec_of(tmp_path, "%if 1")
-    found = evaluated(tmp_path, RpmVersion(99, 0))
-    assert isinstance(found, SpecFailure) and found.cause == "invalid"
+    result = evaluated(tmp_path, RpmVersion(99, 0))
+    assert isinstance(result, SpecFailure) and result.cause == "invalid"
 
 
 @needs_sandbox
@@ -149,12 +149,12 @@ def test_a_numbered_patch_says_nothing_about_dependencies(tmp_path):
     spec_of(tmp_path, "Patch1: a.patch", "Requires: x")
     with (tmp_path / "a.spec").open("a") as file:
         file.write("%prep\n%setup -q -c -T\n%patch1 -p1\n")
-    found = evaluated(tmp_path, OLD)
-    assert isinstance(found, SpecEvaluation)
-    (dependency,) = found.packages[0].dependencies
+    result = evaluated(tmp_path, OLD)
+    assert isinstance(result, SpecEvaluation)
+    (dependency,) = result.packages[0].dependencies
     assert (dependency.dependency.capability, dependency.origin.line) == ("x", 7)
-    found = evaluated(tmp_path, host_rpm())
-    assert isinstance(found, SpecFailure) and found.cause == "invalid"
+    result = evaluated(tmp_path, host_rpm())
+    assert isinstance(result, SpecFailure) and result.cause == "invalid"
 
 
 def test_only_lines_that_unpack_and_patch_are_left_out():
@@ -169,12 +169,12 @@ def test_an_option_of_autosetup_that_only_the_host_refuses_says_nothing(tmp_path
     with (tmp_path / "a.spec").open("a") as file:
         file.write("%prep\n%autosetup -Q\n%build\n%package b\nSummary: b\n%description b\n")
         file.write("Requires: in-the-description\n%files b\n")
-    found = evaluated(tmp_path, RpmVersion(99, 0))
-    assert isinstance(found, SpecEvaluation)
-    assert [package.nevra.name for package in found.packages] == ["a", "a-b"]
-    (dependency,) = found.packages[0].dependencies
+    result = evaluated(tmp_path, RpmVersion(99, 0))
+    assert isinstance(result, SpecEvaluation)
+    assert [package.nevra.name for package in result.packages] == ["a", "a-b"]
+    (dependency,) = result.packages[0].dependencies
     assert dependency.origin.line == 6
-    (note,) = found.notes
+    (note,) = result.notes
     assert "unpack and patch" in note and "option" in note and "-Q" not in note
-    found = evaluated(tmp_path, host_rpm())
-    assert isinstance(found, SpecFailure) and found.cause == "invalid"
+    result = evaluated(tmp_path, host_rpm())
+    assert isinstance(result, SpecFailure) and result.cause == "invalid"

@@ -98,14 +98,14 @@ def test_the_release_is_expanded_as_rpmautospec_does(history, release, expanded)
     definitions = release_definitions(open_repository(history), "HEAD", "auto.spec")
     text = (history / "auto.spec").read_text().replace("%autorelease", release)
     (history / "auto.spec").write_text(text)
-    given = {"dist": ".fc43", **definitions}
-    found = evaluate_spec(history, "auto.spec", ["x86_64"], definitions=given)["x86_64"]
-    assert found.evr == (0, "1.1", expanded)
-    assert found.notes == ()
+    definitions_ = {"dist": ".fc43", **definitions}
+    result = evaluate_spec(history, "auto.spec", ["x86_64"], definitions=definitions_)["x86_64"]
+    assert result.evr == (0, "1.1", expanded)
+    assert result.notes == ()
 
 
 @pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
 def test_without_a_history_there_is_a_placeholder_and_a_note(history):
-    found = evaluate_spec(history, "auto.spec", ["x86_64"])["x86_64"]
-    assert found.evr == (0, "1.1", "1")
-    assert any("%autorelease" in note for note in found.notes)
+    result = evaluate_spec(history, "auto.spec", ["x86_64"])["x86_64"]
+    assert result.evr == (0, "1.1", "1")
+    assert any("%autorelease" in note for note in result.notes)

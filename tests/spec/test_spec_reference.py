@@ -56,12 +56,12 @@ def test_one_requirement_more_is_predicted_for_every_architecture(reference, tmp
         old, new = before[arch], after[arch]
         assert isinstance(old, SpecEvaluation) and isinstance(new, SpecEvaluation)
         published = newest(pool.published("nginx"), arch)
-        found = predict(published, old, new, arch, generated_flags(cache))
-        main = next(p for p in found.head.packages if p.nevra.name == "nginx")
-        was = next(p for p in found.base.packages if p.nevra.name == "nginx")
+        prediction = predict(published, old, new, arch, generated_flags(cache))
+        main = next(p for p in prediction.head.packages if p.nevra.name == "nginx")
+        was = next(p for p in prediction.base.packages if p.nevra.name == "nginx")
         assert main.nevra == was.nevra
         added = set(main.dependencies) - set(was.dependencies)
         assert {d.capability for d in added} == {f"perl-base({isas[arch]})"}
         assert set(was.dependencies) < set(main.dependencies)
-        ((origin,),) = found.origins.values()
+        ((origin,),) = prediction.origins.values()
         assert (origin.path, origin.line) == ("nginx.spec", line + 1)

@@ -36,12 +36,12 @@ def evaluated(tmp_path: Path, line: str) -> SpecEvaluation | SpecFailure:
 def test_a_macro_that_stays_is_named_with_its_tag_and_line(
     tmp_path: Path, line: str, macro: str, where: str
 ) -> None:
-    found = evaluated(tmp_path, line)
-    assert isinstance(found, SpecEvaluation)
-    (one,) = found.unexpanded
-    assert (one.macro, one.where) == (macro, where)
-    assert one.origin is not None
-    assert 6 <= one.origin.line <= 7
+    result = evaluated(tmp_path, line)
+    assert isinstance(result, SpecEvaluation)
+    (unexpanded,) = result.unexpanded
+    assert (unexpanded.macro, unexpanded.where) == (macro, where)
+    assert unexpanded.origin is not None
+    assert 6 <= unexpanded.origin.line <= 7
 
 
 @pytest.mark.parametrize("tag", ["Name", "Version", "Release"])
@@ -49,17 +49,17 @@ def test_a_macro_in_the_name_or_version_of_a_package_is_found(tmp_path: Path, ta
     (tmp_path / "tool.spec").write_text(
         SPEC.format(line="").replace(f"{tag}: ", f"{tag}: 1%{{no_such}}")
     )
-    found = evaluate_spec(tmp_path, "tool.spec", ["x86_64"])["x86_64"]
-    assert isinstance(found, SpecEvaluation)
-    assert {(u.macro, u.where) for u in found.unexpanded} == {("%{no_such}", tag)}
+    result = evaluate_spec(tmp_path, "tool.spec", ["x86_64"])["x86_64"]
+    assert isinstance(result, SpecEvaluation)
+    assert {(u.macro, u.where) for u in result.unexpanded} == {("%{no_such}", tag)}
 
 
 def test_a_macro_in_the_name_of_a_subpackage_is_found(tmp_path: Path) -> None:
     name = "python%{no_such_pkgversion}-tool"
     line = f"%package -n {name}\nSummary: p\n%description -n {name}\n%files -n {name}"
-    found = evaluated(tmp_path, line)
-    assert isinstance(found, SpecEvaluation)
-    assert {u.macro for u in found.unexpanded} == {"%{no_such_pkgversion}"}
+    result = evaluated(tmp_path, line)
+    assert isinstance(result, SpecEvaluation)
+    assert {u.macro for u in result.unexpanded} == {"%{no_such_pkgversion}"}
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_a_macro_in_the_name_of_a_subpackage_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_meant_or_makes_no_package_is_not_found(tmp_path: Path, line: str) -> None:
-    found = evaluated(tmp_path, line)
-    assert isinstance(found, SpecEvaluation)
-    assert found.unexpanded == ()
+    result = evaluated(tmp_path, line)
+    assert isinstance(result, SpecEvaluation)
+    assert result.unexpanded == ()
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_what_is_meant_or_makes_no_package_is_not_found(tmp_path: Path, line: st
     ],
 )
 def test_what_rpm_refuses_for_a_macro_names_it(tmp_path: Path, line: str, macro: str) -> None:
-    found = evaluated(tmp_path, line)
-    assert isinstance(found, SpecFailure)
-    assert found.cause == "unexpanded"
-    assert found.message.splitlines()[0].endswith(f"nothing that was found defines {macro}")
+    result = evaluated(tmp_path, line)
+    assert isinstance(result, SpecFailure)
+    assert result.cause == "unexpanded"
+    assert result.message.splitlines()[0].endswith(f"nothing that was found defines {macro}")
 
 
 @pytest.mark.parametrize(
     "line", ["Sumary: %{no_such}", "%package", "BuildArch: nowhere", "%description -n other", "%if"]
 )
 def test_what_is_wrong_without_a_macro_is_invalid(tmp_path: Path, line: str) -> None:
-    found = evaluated(tmp_path, line)
-    assert isinstance(found, SpecFailure)
-    assert found.cause == "invalid"
+    result = evaluated(tmp_path, line)
+    assert isinstance(result, SpecFailure)
+    assert result.cause == "invalid"
 
 
 def test_formats_and_sections_in_messages_are_no_macros() -> None:
