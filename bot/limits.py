@@ -106,7 +106,8 @@ REQUEST_FILE = 1_000_000
 RPMS_LOCK = 4_000_000
 REQUEST_VALUE = 64 * 1024  # characters
 
-# Comments: characters of one, of a line and of a word, and the number of commands.
+# Comments: characters of one (GitLab allows a million, for which a parser may need minutes), of a
+# line and of a word, and the number of commands: each is answered, and some take seconds.
 COMMENT = 100_000
 COMMENT_LINE = 2000
 COMMENT_WORD = 256

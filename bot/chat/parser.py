@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 say = Sentences(Path(__file__).with_name("sentences.toml"))
-# GitLab allows comments of a million characters; a parser may need minutes for malicious ones.
-# Commands beyond this are answered with an error. Blocks whose lines are not commands: `>>>` alone
-# on a line starts a quote on GitLab; elsewhere it is an empty quote, and its author means a quote.
+# Blocks whose lines are not commands: `>>>` alone on a line starts a quote on GitLab; elsewhere it
+# is an empty quote, and its author means a quote.
 _HIDING = frozenset({"blockquote", "container_quote", "table", "footnote"})
 
 
@@ -120,9 +119,6 @@ def _parser() -> MarkdownIt:
     return parser.use(
         container_plugin, "quote", marker=">", validate=lambda text, _: not text.strip()
     )
-
-
-# More commands in one comment are not executed: every one is answered, and some take seconds.
 
 
 @dataclass(frozen=True, slots=True)
