@@ -73,8 +73,8 @@ def compare(
     Packages pair by name and architecture. Sizes are repository metadata's installed sizes.
     """
     base, head = pair.base, pair.head
-    before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
-    after = {(p.nevra.name, p.nevra.arch): p for p in head.packages}
+    before = {p.nevra.name_arch: p for p in base.packages}
+    after = {p.nevra.name_arch: p for p in head.packages}
     both_solved = base.status == head.status == "ok"
     added: tuple[Added, ...] = ()
     removed: tuple[Package, ...] = ()

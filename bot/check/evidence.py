@@ -300,7 +300,7 @@ def _joined_overlay(overlays: list[Overlay], before: Mapping[Nevra, Package]) ->
     `before` wins."""
     packages: dict[tuple[str, str], Package] = {}
     for package in (p for overlay in overlays for p in overlay.packages):
-        key = (package.nevra.name, package.nevra.arch)
+        key = package.nevra.name_arch
         if key not in packages or packages[key] == before.get(packages[key].nevra):
             packages[key] = package
     return Overlay(

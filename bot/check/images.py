@@ -191,7 +191,7 @@ def _checked_image(
         overlay = solver.without(lines - own) if lines - own else sides.head
         after = requested.without(lines & own), without(lines)
         by_nevra = solver.chains(before, after, overlay)
-        return {(n.name, n.arch): min(c, key=len) for n, c in by_nevra.items() if c}
+        return {n.name_arch: min(c, key=len) for n, c in by_nevra.items() if c}
 
     chains = solver.chains(before, (request, pair.head), sides.head)
     roots = _roots(solver, requested, pair.head)

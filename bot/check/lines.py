@@ -68,13 +68,13 @@ def explain(
     lines = tuple(sorted({*(c.origin for c in changes), *solving.requested}))
     if not image.added or not lines or head.status != "ok":
         return Explained(image, {})
-    names = {(a.package.nevra.name, a.package.nevra.arch) for a in image.added}
+    names = {a.package.nevra.name_arch for a in image.added}
     search = _Search(lines, names, solving.without)
     leaves = search.smallest_sets()
     stated = Stated(changes, solving.roots)
     added = tuple(
         _with_set(a, stated, together, search, head)
-        if (together := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
+        if (together := leaves.get(a.package.nevra.name_arch))
         else _staying(a, stated, frozenset(lines), solving)
         for a in image.added
     )
@@ -91,8 +91,8 @@ def explain(
 
 def saving_of(key: ImageKey, head: Closure, without: Closure) -> Saving:
     """The saving of an image if `head` becomes `without`."""
-    before = {(p.nevra.name, p.nevra.arch) for p in head.packages}
-    after = {(p.nevra.name, p.nevra.arch) for p in without.packages}
+    before = {p.nevra.name_arch for p in head.packages}
+    after = {p.nevra.name_arch for p in without.packages}
     return Saving(key, len(before - after), difference(head, without).saved, len(after - before))
 
 
@@ -100,7 +100,7 @@ def _with_set(
     added: Added, stated: Stated, together: tuple[SpecLine, ...], search: _Search, head: Closure
 ) -> Added:
     """An added package that leaves without the lines `together`: which of them bring it."""
-    name = added.package.nevra.name, added.package.nevra.arch
+    name = added.package.nevra.name_arch
     lines = stated.lines_of(added.chains, added.package.nevra)
     if len(together) == 1:
         # Of several lines that each take it out, the nearest one explains most.
@@ -124,14 +124,14 @@ def _staying(added: Added, stated: Stated, lines: frozenset[SpecLine], solving: 
     which it stays."""
     nevra = added.package.nevra
     for line in stated.lines_of(added.chains, nevra):
-        if _has(solving.only(line), (nevra.name, nevra.arch)):
-            way = solving.ways(lines).get((nevra.name, nevra.arch), ())
+        if _has(solving.only(line), nevra.name_arch):
+            way = solving.ways(lines).get(nevra.name_arch, ())
             return replace(added, spec=line, stays_by=way)
     return added
 
 
 def _has(closure: Closure, name: tuple[str, str]) -> bool:
-    return any((p.nevra.name, p.nevra.arch) == name for p in closure.packages)
+    return any(p.nevra.name_arch == name for p in closure.packages)
 
 
 class _Search:
@@ -184,9 +184,9 @@ class _Search:
         return self._coming[chosen]
 
     def _coming_without(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
-        head_names = {(p.nevra.name, p.nevra.arch) for p in head.packages}
+        head_names = {p.nevra.name_arch for p in head.packages}
         packages = self._without(lines).packages
-        return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in head_names)
+        return tuple(p.nevra for p in packages if p.nevra.name_arch not in head_names)
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """The smallest set of other lines that, with `line`, bring the package."""
@@ -225,7 +225,7 @@ class _Search:
     def _names_without(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
         if lines not in self._members:
             packages = self._without(lines).packages
-            self._members[lines] = {(p.nevra.name, p.nevra.arch) for p in packages}
+            self._members[lines] = {p.nevra.name_arch for p in packages}
         return self._members[lines]
 
 

@@ -111,12 +111,12 @@ def _compared(locked: LockedImage, pool: Pool | None, thresholds: Thresholds) ->
         if e.kind == "package" and e.counts_on(locked.key.arch)
     }
     added = (replace(a, spec=lines.get(a.package.nevra.name)) for a in image.added)
-    before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
+    before = {p.nevra.name_arch: p for p in base.packages}
     # A new release counts as a change: the packages are exact.
     changed = [
         changed_package(old, p)
         for p in head.packages
-        if (old := before.get((p.nevra.name, p.nevra.arch))) is not None and old.nevra != p.nevra
+        if (old := before.get(p.nevra.name_arch)) is not None and old.nevra != p.nevra
     ]
     moved = bool(image.changed or changed)
     return replace(image, added=tuple(added), changed=moved, changed_packages=tuple(changed))

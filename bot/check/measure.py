@@ -71,8 +71,8 @@ class Inputs:
         """The published package (with a file) for a package of an overlay, by name and
         architecture."""
         base = self.sides[key.repository, key.arch].base
-        files = {(p.nevra.name, p.nevra.arch): p for p in base.packages if p.location is not None}
-        return lambda package: files.get((package.nevra.name, package.nevra.arch))
+        files = {p.nevra.name_arch: p for p in base.packages if p.location is not None}
+        return lambda package: files.get(package.nevra.name_arch)
 
 
 def weighed(

@@ -116,7 +116,7 @@ def _with_alone(image: CheckedImage, alone: Sequence[Closure]) -> CheckedImage:
 
 
 def _installed(closure: Closure) -> Mapping[tuple[str, str], Nevra]:
-    return {(p.nevra.name, p.nevra.arch): p.nevra for p in closure.packages}
+    return {p.nevra.name_arch: p.nevra for p in closure.packages}
 
 
 def _refuse_same_sources(parts: Sequence[Part]) -> None:

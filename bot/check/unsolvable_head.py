@@ -186,9 +186,7 @@ def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
     native = native_arches(pool.arch)
     # If there are several versions, the newest, which comes last.
     foreign = {
-        (package.nevra.name, package.nevra.arch): with_version_of(
-            package, by_name[package.nevra.name]
-        )
+        package.nevra.name_arch: with_version_of(package, by_name[package.nevra.name])
         for source in sorted(head.sources)
         for package in pool.published(source)
         if package.nevra.arch not in native and package.nevra.name in by_name

@@ -47,9 +47,9 @@ class AddedChains:
         used. A package without such a chain has none: the solver chose it, for instance in the
         place of one that left, or it is requested itself. A supplement is always new.
         """
-        old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
+        old = {p.nevra.name_arch for p in before[1].packages}
         packages = after[1].packages
-        common = [p for p in packages if (p.nevra.name, p.nevra.arch) in old]
+        common = [p for p in packages if p.nevra.name_arch in old]
         if len(common) == len(packages) or not before[1].status == after[1].status == "ok":
             return {}
         nevras, links = self._pool.links(*after[::2], after[1])

@@ -151,8 +151,7 @@ def _newly(
 
 
 def _place(overlays: OverlayPool, number: int) -> tuple[str, str]:
-    nevra = nevra_of(overlays.pool.id2solvable(number))
-    return nevra.name, nevra.arch
+    return nevra_of(overlays.pool.id2solvable(number)).name_arch
 
 
 @contextmanager

@@ -244,7 +244,7 @@ class _Ways:
         """Return the packages of which a newer version is in the proof too."""
         versions: dict[tuple[str, str], list[int]] = {}
         for number, package in self._packages.items():
-            versions.setdefault((package.nevra.name, package.nevra.arch), []).append(number)
+            versions.setdefault(package.nevra.name_arch, []).append(number)
         older: set[int] = set()
         for same_name in versions.values():
             newest = max((self._nevra(n).evr for n in same_name), key=cmp_to_key(compare_evr))

@@ -105,7 +105,7 @@ def leaves_with(
 
 def _holds(closure: Closure, nevra: Nevra) -> bool:
     """Return whether a closure has the package, in any version."""
-    return any((p.nevra.name, p.nevra.arch) == (nevra.name, nevra.arch) for p in closure.packages)
+    return any(p.nevra.name_arch == nevra.name_arch for p in closure.packages)
 
 
 def what_if(

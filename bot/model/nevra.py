@@ -51,6 +51,11 @@ class Nevra:
         )
 
     @property
+    def name_arch(self) -> tuple[str, str]:
+        """Name and architecture, by which the packages of two sides are paired."""
+        return self.name, self.arch
+
+    @property
     def evr(self) -> str:
         """`epoch:version-release`, always with the epoch."""
         return f"{self.epoch}:{self.version}-{self.release}"

@@ -173,7 +173,7 @@ def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause
     essential = []
     for cause in own:
         nevra = cause.needed_by
-        if nevra is None or versions.setdefault((nevra.name, nevra.arch), nevra) == nevra:
+        if nevra is None or versions.setdefault(nevra.name_arch, nevra) == nevra:
             library = _SYMBOLS.sub(r"\1()", cause.capability)
             if library == cause.capability or (nevra, library) not in libraries:
                 essential.append(cause)
