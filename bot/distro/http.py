@@ -6,6 +6,7 @@ It uses urllib3 and imports it at once, so this module is imported late.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -325,6 +326,11 @@ _REMEDIES: Mapping[int, str] = {
 }
 
 
+# urllib3 puts its own objects before the sentence: "HTTPConnection(host='h', port=80): ..."; older
+# ones "<...HTTPConnection object at 0x..>: ...".
+_OBJECT = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
+
+
 def _cause(error: Exception) -> BaseException:
     if isinstance(error, MaxRetryError) and error.reason is not None:
         return error.reason
@@ -336,9 +342,7 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ProxyError):
         # Its text is a tuple of a sentence and the cause.
         return f"its proxy does not answer: {_reason(cause.original_error)}"
-    text = str(cause)
-    # urllib3 puts its own objects before the sentence: "<...HTTPConnection object at 0x..>: ...".
-    return text.rpartition(">: ")[2] or text or type(cause).__name__
+    return _OBJECT.sub("", str(cause)) or type(cause).__name__
 
 
 def _remedy(error: Exception) -> str:

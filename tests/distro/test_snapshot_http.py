@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import multiprocessing
+import socket
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,16 @@ def test_a_refused_file_leaves_the_last_good_state_with_its_age(
     # The mirror is mended: the next one is new again.
     web.answers.clear()
     assert open_snapshot(repo, "x86_64", cache).id != good.id
+
+
+def test_why_a_server_is_not_reached_is_told_without_our_objects(document, cache):
+    with socket.socket() as reserved:  # bound, and nobody listens
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}/r/"
+        with pytest.raises(SurroundingsError) as raised:
+            open_snapshot(document(url), "x86_64", cache)
+    why = raised.value.what.partition("repomd.xml could not be read: ")[2]
+    assert why == "Failed to establish a new connection: [Errno 111] Connection refused."
 
 
 def test_a_dead_server_leaves_the_last_good_state(web, repo, cache, misbehave):
