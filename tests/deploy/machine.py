@@ -1,8 +1,9 @@
 """A machine: Debian with systemd, AppArmor and control groups of version 2, emulated by qemu.
 
 Its root is made once, in the folder that MINIMIZE_MACHINE names, with the packages of the README's
-first commands; each start is of a copy that is forgotten at the end. It reaches nothing but this
-machine's loopback, by the ports that are forwarded to it.
+first commands, and the image of deploy/container that MINIMIZE_IMAGE names; each start is of a copy
+that is forgotten at the end. It reaches nothing but this machine's loopback, by the ports that are
+forwarded to it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bot.demo.run.setup import free_port
-from tests.deploy.places import HOME, Here, Root, commands
+from tests.deploy.places import HOME, IMAGE, Here, Root, commands
 
 # Debian's kernel, and what a server's installation has besides: a minimal one has none of it.
 PACKAGES = (
@@ -31,6 +32,8 @@ PACKAGES = (
     "apparmor",
     "apparmor-profiles",
     "openssh-server",
+    # For a worker beside the server.
+    "postgresql",
     # For the Quadlet: with what publishes a port.
     "podman",
     "crun",
@@ -81,6 +84,10 @@ class Disk:
             if not (command.startswith("git clone") and (top / "opt/minimize").exists()):
                 done = root.run(command)
                 assert done.returncode == 0, f"{command}: {(done.stdout + done.stderr)[-5000:]}"
+        if IMAGE:
+            kept = f"overlay@{top}/var/lib/containers/storage+{top}/run/containers"
+            there = f"containers-storage:[{kept}]localhost/minimize:latest"
+            run("skopeo", "copy", "--quiet", f"containers-storage:{IMAGE}", there)
         for place, name in ((self.kernel, "vmlinuz"), (self.initrd, "initrd.img")):
             shutil.copyfile(next((top / "boot").glob(f"{name}-*")), place)
         self.image.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import pytest
 
 from tests.deploy.following import operator, served
 from tests.deploy.machine import Disk, Machine, started
-from tests.deploy.places import AS_SERVICE, commands, upkeep
+from tests.deploy.places import AS_SERVICE, HOME, IMAGE, commands, upkeep
 
 if TYPE_CHECKING:
     from bot.demo.distribution.reference import ReferenceDistribution
@@ -29,6 +30,8 @@ FOLDER = os.environ.get("MINIMIZE_MACHINE", "")
 PROGRAMS = ("qemu-system-x86_64", "debootstrap", "mke2fs", "ssh")
 UNITS = ("minimize.service", "minimize-track.timer", "minimize-worker@x86_64.service")
 pytestmark = pytest.mark.timeout(7200)
+# "Killing process" is what systemd says of those that a stopped server leaves.
+WRONG = re.compile("^.*(?:ERROR|CRITICAL|Traceback|WARNING|Killing process).*$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +67,54 @@ async def test_from_settings_to_a_comment_under_systemd(machine: Machine, tmp_pa
     assert machine.said("systemctl show -P Result minimize").strip() == "success"
     journal = machine.said("journalctl --no-pager -o cat -u minimize -u minimize-track")
     print(journal)
-    # "Killing process" is what systemd says of those that a stopped server leaves.
-    wrong = "ERROR|CRITICAL|Traceback|WARNING|Killing process"
-    assert not re.findall(rf"^.*(?:{wrong}).*$", journal, re.M)
+    assert not WRONG.findall(journal)
+
+
+POSTGRES = (
+    "systemctl start postgresql",
+    "runuser -u postgres -- psql -qc \"CREATE ROLE minimize LOGIN PASSWORD 'secret'\"",
+    "runuser -u postgres -- createdb --owner minimize minimize",
+    "echo postgresql://minimize:secret@127.0.0.1/minimize >/etc/minimize/database-url",
+    "chgrp minimize /etc/minimize/database-url && chmod 0640 /etc/minimize/database-url",
+)
+WORKER = "minimize-worker@x86_64"
+# The server of this one computes nothing; the worker is as on a machine of its own.
+ITS_SETTINGS = f"""
+mkdir -p /etc/systemd/system/{WORKER}.service.d
+sed 's/predictions: 0/predictions: 1/' /etc/minimize/bot.yaml >/etc/minimize/worker.yaml
+chgrp minimize /etc/minimize/worker.yaml
+printf '[Service]\\nNice=15\\nExecStart=\\n%s\\n' \
+    'ExecStart=minimize worker --settings /etc/minimize/worker.yaml --arch %i' \
+    >/etc/systemd/system/{WORKER}.service.d/test.conf
+systemctl daemon-reload
+"""
+DONE_BY = "select distinct executor_id from dbos.workflow_status where name like '%check%'"
+
+
+async def test_a_worker_with_postgres_makes_the_check_under_systemd(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = {"database": {"file": "database-url"}, "predictions": 0}
+    monkeypatch.setattr(machine, "more", {**machine.more, "engine": engine}, raising=False)
+    machine.said("systemctl stop minimize; rm -rf /etc/minimize /var/lib/minimize/*")
+    machine.said(commands()[2])
+    for command in POSTGRES:
+        machine.said(command)
+    async with operator(machine, tmp_path) as made:
+        for command in commands()[3:]:
+            if command.startswith("systemctl "):
+                machine.said(ITS_SETTINGS)
+                await made.succeeds(f"systemctl start {WORKER}")
+            if " doctor " not in command and " config " not in command:
+                await made.follow(command)
+        assert "rpms/tool" in made.output
+        print(machine.said(f"runuser -u postgres -- psql -tAc {shlex.quote(DONE_BY)} minimize"))
+        machine.said(f"systemctl stop {WORKER} minimize")
+    for unit in (WORKER, "minimize"):
+        assert machine.said(f"systemctl show -P Result {unit}").strip() == "success"
+    journal = machine.said(f"journalctl --no-pager -o cat -u {WORKER}")
+    print(journal)
+    assert "minimize works as worker-" in journal and WRONG.search(journal) is None
 
 
 DOCTOR = f"{AS_SERVICE}minimize doctor"
@@ -188,6 +236,35 @@ def started_again(machine: Machine) -> str:
     said = "journalctl -u minimize -o cat | grep -q 'serves on'"
     machine.said(f"for i in $(seq 600); do {said} && exit; sleep 1; done; exit 1")
     return machine.said("journalctl --no-pager -o cat -u minimize")
+
+
+QUADLET = ("minimize.container", "minimize-data.volume", "minimize-cache.volume")
+IN_CONTAINER = "podman exec minimize minimize doctor --settings /etc/minimize/bot.yaml"
+
+
+@pytest.mark.skipif(not IMAGE, reason="MINIMIZE_IMAGE names no image")
+def test_the_quadlet_serves_by_systemd_with_the_whole_sandbox(builder: Machine) -> None:
+    machine = builder
+    settings = SETTINGS + "listen: {host: 0.0.0.0}\n"
+    settings = settings.replace("config: documents", "config: /usr/share/minimize/documents")
+    machine.write("/etc/minimize/bot.yaml", settings)
+    machine.said("systemctl stop minimize; mv /etc/systemd/system/minimize.service* /root")
+    machine.said("mkdir -p /etc/containers/systemd && touch /etc/minimize/environment")
+    for name in QUADLET:
+        text = (HOME / "deploy/container" / name).read_text()
+        machine.write(f"/etc/containers/systemd/{name}", text)
+    begun = time.monotonic()
+    machine.said("systemctl daemon-reload && systemctl start minimize")
+    print(f"{time.monotonic() - begun:7.1f} s  start")
+    assert machine.said("curl -sS --fail http://127.0.0.1:8080/health/live")
+    print(machine.said(IN_CONTAINER))
+    machine.said("systemctl stop minimize")
+    assert machine.said("systemctl show -P Result minimize").strip() == "success"
+    journal = machine.said("journalctl --no-pager -o cat -u minimize --since -30min")
+    print(journal)
+    assert "serves on" in journal and REFUSED.search(journal) is None
+    machine.said("rm -r /etc/containers/systemd && mv /root/minimize.service* /etc/systemd/system")
+    machine.said("systemctl daemon-reload")
 
 
 SMALL = 2048
