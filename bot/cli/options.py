@@ -269,8 +269,8 @@ def placed(function: Command) -> Command:
         click.option(
             "--on",
             metavar="REPOSITORY",
-            help="Use the documents that come with minimize, and of the repositories this one:"
-            " centos-stream-9.",
+            help="Use the documents that come with minimize, and of their repositories this"
+            " one, such as centos-stream-9.",
         ),
         click.option(
             "--data",
@@ -319,8 +319,12 @@ def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[
         return _with(
             command,
             workload,
-            click.option("--environment", "environments", multiple=True, metavar="E"),
-            click.option("--repository", "repositories", multiple=True, metavar="R"),
+            click.option(
+                "--environment", "environments", multiple=True, metavar="E", help="May be repeated."
+            ),
+            click.option(
+                "--repository", "repositories", multiple=True, metavar="R", help="May be repeated."
+            ),
             click.option("--arch", "arches", multiple=True, metavar="A", help="May be repeated."),
         )
 

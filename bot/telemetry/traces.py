@@ -8,6 +8,7 @@ is set.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -71,7 +72,8 @@ def start_traces(
     except ModuleNotFoundError as error:
         raise UsageError(
             f"The settings have traces.endpoint, but {error.name} is not installed.",
-            "Run pip install 'minimize[traces]', or remove traces from the settings.",
+            f"Run {sys.executable} -m pip install 'minimize[traces]', or remove traces from the"
+            " settings.",
         ) from error
     from bot.outbound.sessions import outbound_session
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Messages:
         except ImportError as error:
             raise UsageError(
                 f"The forge {forge} has messages in the settings, and aio-pika is not installed.",
-                "Install it: pip install 'minimize[messages]'",
+                f"Install it: {sys.executable} -m pip install 'minimize[messages]'",
             ) from error
         self._forge = forge
         self._settings = settings
