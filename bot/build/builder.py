@@ -46,7 +46,7 @@ class BuildRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltPackages:
     """The packages of a build, without debug packages, sorted by NEVRA, and their files.
 
     `packages` have `file://` locations in the cache and `overlay` as repository. `seconds` is the
@@ -79,7 +79,7 @@ class BuildFailed:
     seconds: float = 0.0
 
 
-BuildOutcome = Built | BuildFailed
+BuildOutcome = BuiltPackages | BuildFailed
 
 
 class Builder(Protocol):

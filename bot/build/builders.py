@@ -24,7 +24,7 @@ from bot.build.fetch import SourcePolicy
 from bot.errors import UsageError
 from bot.limits import LOG_TAIL
 from bot.sandbox.hierarchy import groups_around
-from bot.sandbox.values import Finished, Limits
+from bot.sandbox.values import Limits, RunResult
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -92,7 +92,7 @@ def build_environment(jobs: int) -> dict[str, str]:
     }
 
 
-def limit_message(finished: Finished, limits: Limits) -> str:
+def limit_message(finished: RunResult, limits: Limits) -> str:
     """Return the message for a build that exceeded one of its limits."""
     reasons = {
         "time": f"it took longer than {limits.seconds:.0f} s",
@@ -208,11 +208,11 @@ def larger(limits: Limits, machine: int | None = None) -> Limits | None:
 
 
 def with_enough_memory(
-    run: Callable[[Limits], Finished],
+    run: Callable[[Limits], RunResult],
     limits: Limits,
     alone: Callable[[], AbstractContextManager[object]],
     machine: int | None = None,
-) -> tuple[Finished, Limits]:
+) -> tuple[RunResult, Limits]:
     """Run within `limits`; after running out of memory once more, `alone`, within larger ones.
 
     Returns the last run's end and its limits.

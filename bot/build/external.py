@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from bot import limits
 from bot.build.build_cache import BuildCache, CachedBuild
-from bot.build.builder import Built
+from bot.build.builder import BuiltPackages
 from bot.build.copr import find_copr_builds
 from bot.build.headers import HeaderError, check_digests, packages_of
 from bot.build.koji import find_koji_packages
-from bot.build.listing import Listed, newest_build, packed_listing
+from bot.build.listing import ListedPackage, newest_build, packed_listing
 from bot.build.service_builds import FoundPackages, ServiceBuild
 from bot.build.tree import scratch_directory
 from bot.distro.failover import AbsentError, FetchError, RefusedFileError, RetryPolicy
@@ -85,7 +85,7 @@ class ExternalBuilds:
         if service.type == "koji":
             return find_koji_packages(service, build, arch, sources)
         builds = find_copr_builds(service, build, sources)
-        packages: list[Listed] = []
+        packages: list[ListedPackage] = []
         for copr in builds:
             # The repository may lag behind the build, and has other builds too.
             folder = copr.url.removeprefix(service.files_url)
@@ -99,10 +99,10 @@ class ExternalBuilds:
         arch: str,
         sources: Sequence[str],
         nevras: frozenset[Nevra] = frozenset(),
-    ) -> tuple[Listed, ...]:
+    ) -> tuple[ListedPackage, ...]:
         with scratch_directory(self._cache) as folder:
             listing = self._listing(url, arch, sources, folder)
-        packages: list[Listed] = []
+        packages: list[ListedPackage] = []
         for source in sources:
             build = newest_build(
                 package
@@ -121,7 +121,7 @@ class ExternalBuilds:
         sources: Sequence[str],
         commit: str,
         build: ServiceBuild | None = None,
-    ) -> Built:
+    ) -> BuiltPackages:
         """Return the packages of all sources that `look` finds, taken into the cache.
 
         `commit` is what they were built from; `cached` finds them by it afterwards. Raises as
@@ -146,14 +146,16 @@ class ExternalBuilds:
             notes = [f"{arch}: the packages are those of {newest.page}."] if newest.page else []
             return _outcome_of(self._cached.put(key, packages, log, notes), start, from_cache=False)
 
-    def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
+    def cached(
+        self, url: str, arch: str, sources: Sequence[str], commit: str
+    ) -> BuiltPackages | None:
         """Return the packages already downloaded for that commit, or None. Sends no request."""
         cached = self._cached.get(_key(url, arch, sources, commit))
         return _outcome_of(cached, 0, from_cache=True) if isinstance(cached, CachedBuild) else None
 
     def _listing(
         self, url: str, arch: str, sources: Sequence[str], folder: Path
-    ) -> tuple[Listed, ...]:
+    ) -> tuple[ListedPackage, ...]:
         repomd = folder / "repomd.xml"
         download_within(url + _REPOMD, repomd, limits.REPOMD, self._places)
         try:
@@ -171,7 +173,7 @@ class ExternalBuilds:
         except UnreadableError as error:
             raise RefusedFileError(place, str(error)) from error
 
-    def _fetch(self, url: str, package: Listed, folder: Path, number: int) -> Path:
+    def _fetch(self, url: str, package: ListedPackage, folder: Path, number: int) -> Path:
         # A name of our own: theirs is untrusted.
         target = folder / f"{number:04}.rpm"
         place = url + package.href
@@ -219,7 +221,7 @@ def _refuse_strange(url: str, record: Record) -> None:
         )
 
 
-def _packages_in(files: Sequence[Path], listing: Sequence[Listed]) -> list[Package]:
+def _packages_in(files: Sequence[Path], listing: Sequence[ListedPackage]) -> list[Package]:
     """Return the packages in the files, which must be those that the repository lists.
 
     A different header would put another package into the pool than was requested. Files without a
@@ -239,7 +241,7 @@ def _packages_in(files: Sequence[Path], listing: Sequence[Listed]) -> list[Packa
     return packages
 
 
-def _comparable(nevra: Nevra, entry: Listed) -> Nevra:
+def _comparable(nevra: Nevra, entry: ListedPackage) -> Nevra:
     """Return a NEVRA with only the fields that its listing has."""
     return nevra if entry.checksum else replace(nevra, epoch=0)
 
@@ -249,9 +251,11 @@ def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _outcome_of(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
+def _outcome_of(cached: CachedBuild, start: float, *, from_cache: bool) -> BuiltPackages:
     seconds = time.monotonic() - start if start else 0.0
-    return Built(cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes)
+    return BuiltPackages(
+        cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes
+    )
 
 
 def _log_of(cached: CachedBuild) -> str:

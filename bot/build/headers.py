@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bot.build.builder import Built
+from bot.build.builder import BuiltPackages
 from bot.errors import ChangeError
 from bot.limited.call import CallLimits, call_limited
 from bot.limited.fields import (
@@ -232,13 +232,15 @@ def _header_size(intro: bytes) -> int:
     return 16 + int(entries) * 16 + int(data)
 
 
-def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:
+def rebuilt_overlay(
+    built: BuiltPackages | Iterable[BuiltPackages], arch: str, sources: Collection[str]
+) -> Overlay:
     """Return the overlay of one build, or of the builds of several specs, for the pool of `arch`.
 
     `sources` are the names of the changed source packages. Packages of other architectures and
     debug packages are left out, as CONTRACT says of overlays.
     """
-    builds = (built,) if isinstance(built, Built) else tuple(built)
+    builds = (built,) if isinstance(built, BuiltPackages) else tuple(built)
     packages = sorted(
         (
             package

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from bot.build.headers import is_debug
 from bot.build.koji_hub import BUILD_STATES, TASK_STATES, KojiBuild, KojiHub, KojiTask
-from bot.build.listing import Listed
+from bot.build.listing import ListedPackage
 from bot.build.service_builds import (
     BuildFailedElsewhereError,
     FoundPackages,
@@ -42,7 +42,7 @@ def find_koji_packages(
     SurroundingsError where the hub does not answer.
     """
     hub = KojiHub(service)
-    packages_by_source: dict[str, tuple[Listed, ...]] = {}
+    packages_by_source: dict[str, tuple[ListedPackage, ...]] = {}
     page = ""
     for link in _linked(service, request.links.checks) or _comments(hub, request):
         page = page or f"{service.web_url}/{link.page}"
@@ -89,7 +89,7 @@ def _comments(hub: KojiHub, request: ServiceBuild) -> list[_Link]:
 
 def _packages(
     hub: KojiHub, link: _Link, commit: str, arch: str
-) -> Mapping[str, tuple[Listed, ...]]:
+) -> Mapping[str, tuple[ListedPackage, ...]]:
     """Return the packages of a task or build, by source."""
     if link.kind == "buildID":
         build = hub.build(link.id)
@@ -121,9 +121,9 @@ def _refuse_another_commit(subject: str, source: str, commit: str) -> None:
         raise AbsentError(f"{subject} builds the commit {built}, not {commit}.")
 
 
-def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed, ...]]:
+def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[ListedPackage, ...]]:
     """Return the packages of a task for an architecture: of its part for it, else of noarch's."""
-    packages: dict[str, tuple[Listed, ...]] = {}
+    packages: dict[str, tuple[ListedPackage, ...]] = {}
     parts = list(hub.parts(task))
     for label in native_arches(arch):
         for part in parts:
@@ -143,7 +143,7 @@ def _of_task(hub: KojiHub, task: KojiTask, arch: str) -> dict[str, tuple[Listed,
 
 def _of_build(
     hub: KojiHub, build: KojiBuild, commit: str, arch: str
-) -> dict[str, tuple[Listed, ...]]:
+) -> dict[str, tuple[ListedPackage, ...]]:
     """Return the packages of a build that is no scratch build."""
     state, subject = BUILD_STATES[build.state], f"Build {build.id} of {hub.service.web_url}"
     if state in _ENDED:
@@ -184,12 +184,12 @@ def _build_files(hub: KojiHub, build: KojiBuild) -> Iterator[_File]:
 
 def _listing(
     hub: KojiHub, files: Iterable[_File], arch: str, source: str, source_rpm: str
-) -> tuple[Listed, ...]:
+) -> tuple[ListedPackage, ...]:
     """Return the packages for an architecture among files, without debug packages.
 
     Epochs are missing: they are not in the files' names but in their headers.
     """
-    packages: list[Listed] = []
+    packages: list[ListedPackage] = []
     for file in files:
         name = file.path.rpartition("/")[2]
         if not name.endswith(".rpm") or name.endswith((".src.rpm", ".nosrc.rpm")):
@@ -206,7 +206,7 @@ def _listing(
             path = file.path if file.volume == "DEFAULT" else f"vol/{file.volume}/{file.path}"
             times = (file.time, file.time)
             packages.append(
-                Listed(nevra, source, source_rpm, quote(path), "", "", file.size, *times)
+                ListedPackage(nevra, source, source_rpm, quote(path), "", "", file.size, *times)
             )
     if len(packages) > BUILT_PACKAGES:
         raise RefusedFileError(hub.service.files_url, f"more than {BUILT_PACKAGES} of {source}")

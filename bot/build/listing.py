@@ -40,7 +40,7 @@ class ListingError(UnreadableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedPackage:
     """A package in the repository's list; times in seconds since 1970, sizes in bytes."""
 
     nevra: Nevra
@@ -54,18 +54,18 @@ class Listed:
     built: int
 
 
-_LISTED: TypeAdapter[tuple[Listed, ...]] = TypeAdapter(tuple[Listed, ...])
+_PACKAGES: TypeAdapter[tuple[ListedPackage, ...]] = TypeAdapter(tuple[ListedPackage, ...])
 
 
 def packed_listing(
     packed: Path, place: str, record: Record, arch: str, sources: Collection[str]
-) -> tuple[Listed, ...]:
+) -> tuple[ListedPackage, ...]:
     """Return the packages of `sources` in a repository's compressed primary.xml, from `place`.
 
     Raises UnreadableError, also with the text of a RefusedFileError.
     """
     text = call_limited(_packed_listing, packed, place, record, arch, sources, limits=_CALL)
-    return _LISTED.validate_json(text)
+    return _PACKAGES.validate_json(text)
 
 
 def _packed_listing(
@@ -73,14 +73,14 @@ def _packed_listing(
 ) -> bytes:
     try:
         with packed.open("rb") as stream:
-            return _LISTED.dump_json(read_listing(unpacked(stream, place, record), arch, sources))
+            return _PACKAGES.dump_json(read_listing(unpacked(stream, place, record), arch, sources))
     except RefusedFileError as error:
         raise ListingError(error.why) from error
 
 
 def read_listing(
     primary: Iterable[bytes], arch: str, sources: Collection[str]
-) -> tuple[Listed, ...]:
+) -> tuple[ListedPackage, ...]:
     """Return the binary packages of `sources` for `arch` and noarch, without debug packages.
 
     `primary` are the pieces of a primary.xml. Raises ListingError.
@@ -101,7 +101,7 @@ def read_listing(
     return tuple(reader.packages)
 
 
-def newest_build(listing: Iterable[Listed]) -> tuple[Listed, ...]:
+def newest_build(listing: Iterable[ListedPackage]) -> tuple[ListedPackage, ...]:
     """Return the packages of one source's newest build, sorted by NEVRA.
 
     A repository keeps older builds. Packages of one source package file are one build; the newest
@@ -110,7 +110,7 @@ def newest_build(listing: Iterable[Listed]) -> tuple[Listed, ...]:
     count (rpmbuild gives all packages of a build one time), or, if all times are equal, those in
     its directory.
     """
-    builds: dict[str, list[Listed]] = {}
+    builds: dict[str, list[ListedPackage]] = {}
     for package in listing:
         builds.setdefault(package.source_rpm, []).append(package)
     if not builds:
@@ -127,7 +127,7 @@ def newest_build(listing: Iterable[Listed]) -> tuple[Listed, ...]:
     return tuple(sorted(unique.values(), key=lambda package: package.nevra))
 
 
-def _compare(first: Listed, second: Listed) -> int:
+def _compare(first: ListedPackage, second: ListedPackage) -> int:
     for first_time, second_time in (
         (first.published, second.published),
         (first.built, second.built),
@@ -144,7 +144,7 @@ class _Reader:
     """Collects one `<package>` after another and keeps the wanted ones."""
 
     def __init__(self, arch: str, sources: frozenset[str]) -> None:
-        self.packages: list[Listed] = []
+        self.packages: list[ListedPackage] = []
         self._arches = native_arches(arch)
         self._sources = sources
         self._path: list[str] = []
@@ -200,7 +200,7 @@ class _Reader:
             ) from error
 
 
-def _entry(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
+def _entry(fields: dict[str, str], name: str, source: str, source_rpm: str) -> ListedPackage:
     href = fields["location@href"]
     # A location must not lead out of the repository.
     steps = href.split("/")
@@ -212,7 +212,7 @@ def _entry(fields: dict[str, str], name: str, source: str, source_rpm: str) -> L
     if not checksum or set(checksum) - set("0123456789abcdef"):
         raise ValueError(f"the checksum `{checksum}` is no number")
     version = (fields["version@ver"], fields["version@rel"], fields["arch"])
-    return Listed(
+    return ListedPackage(
         nevra=Nevra(name, _number(fields.get("version@epoch") or "0"), *version),
         source=source,
         source_rpm=source_rpm,

@@ -20,7 +20,7 @@ from bot.build.buildroot import base_packages
 from bot.build.prepare import (
     CachingBuilder,
     Options,
-    Prepared,
+    PreparedBuild,
     prepare,
 )
 from bot.build.tree import scratch_directory
@@ -79,7 +79,7 @@ class MockBuilder(CachingBuilder):
         assert not isinstance(outcome, MoreRequirements)  # mock resolves them itself
         return outcome
 
-    def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
+    def _run(self, prepared: PreparedBuild, key: str, scratch: Path) -> BuildOutcome:
         program = shutil.which(self._program)
         if program is None:
             raise SurroundingsError(

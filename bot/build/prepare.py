@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from typing_extensions import TypedDict
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
-from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildRequest, BuiltPackages
 from bot.build.builders import build_limits
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourcePolicy, SourceStore, wanted_sources
@@ -37,7 +37,7 @@ _Outcome = TypeVar("_Outcome")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedBuild:
     """A request with its sources fetched.
 
     `definitions` are the request's and rpmautospec's, `records` sentences on the origin of each
@@ -95,8 +95,8 @@ class CachingBuilder(ABC):
     def _outcome(self, request: BuildRequest) -> BuildOutcome: ...
 
     def _cached_or(
-        self, prepared: Prepared, buildroot: str, run: Callable[[str], _Outcome]
-    ) -> Built | BuildFailed | MoreRequirements | _Outcome:
+        self, prepared: PreparedBuild, buildroot: str, run: Callable[[str], _Outcome]
+    ) -> BuiltPackages | BuildFailed | MoreRequirements | _Outcome:
         """Return the cached build for a buildroot's key, or `run` of the build's key."""
         request = prepared.request
         key = build_key(
@@ -134,7 +134,7 @@ class CachingBuilder(ABC):
 
 def prepare(
     request: BuildRequest, sources: SourceStore, emulated: Collection[str] = ()
-) -> Prepared:
+) -> PreparedBuild:
     """Fetch the sources of `request`, read its tree, and determine its buildroot's requirements.
 
     Raises SourcesError for a source, SurroundingsError for an architecture that is neither this
@@ -169,7 +169,7 @@ def prepare(
     )
     # %autorelease as in the evaluation, also where the caller had no history to count by.
     release, _ = placeholder_definitions(request.checkout / request.spec_path, request.definitions)
-    return Prepared(
+    return PreparedBuild(
         request,
         {**release, **request.definitions},
         tree,
@@ -198,12 +198,12 @@ def outcome_of(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcom
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def built_from(cached: CachedBuild, *, from_cache: bool) -> Built:
+def built_from(cached: CachedBuild, *, from_cache: bool) -> BuiltPackages:
     """Return the outcome of a cached build; `answered` adds the seconds."""
-    return Built(cached.packages, cached.rpms, cached.log, from_cache, 0.0, cached.notes)
+    return BuiltPackages(cached.packages, cached.rpms, cached.log, from_cache, 0.0, cached.notes)
 
 
-def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
+def preface(prepared: PreparedBuild, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
     """Return the head of the log, before rpmbuild's own lines."""
     request = prepared.request
     lines = [

@@ -30,7 +30,7 @@ from bot.build.headers import read_headers
 from bot.build.prepare import (
     CachingBuilder,
     Options,
-    Prepared,
+    PreparedBuild,
     collect_rpms,
     preface,
     prepare,
@@ -39,7 +39,7 @@ from bot.build.tree import scratch_directory
 from bot.distro.keys import key_urls
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
-from bot.sandbox.values import Bind, Finished, Limits
+from bot.sandbox.values import Bind, Limits, RunResult
 from bot.spec.macrofiles import VerifiedFiles
 from bot.spec.tree import checkout_paths
 
@@ -90,7 +90,7 @@ class RpmbuildBuilder(CachingBuilder):
         )
 
     def _run(
-        self, prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...], key: str
+        self, prepared: PreparedBuild, packages: Sequence[Package], extra: tuple[str, ...], key: str
     ) -> BuildOutcome | MoreRequirements:
         """Build, or return the packages that %generate_buildrequires needs besides `extra`."""
         roots = self._buildroots(prepared.request)
@@ -105,7 +105,7 @@ class RpmbuildBuilder(CachingBuilder):
             log.write_text(preface(prepared, packages, extra))
             if prepared.request.evaluation.generates_requirements:
                 requirements = self._more_requirements(prepared, root, scratch, log)
-                if isinstance(requirements, Finished):
+                if isinstance(requirements, RunResult):
                     return self._failure(requirements, self._limits, key, log)
                 if set(requirements) != set(extra) and not self._present(
                     prepared, packages, requirements
@@ -121,11 +121,11 @@ class RpmbuildBuilder(CachingBuilder):
             return self._collected(prepared.request, key, top / "RPMS", log, notes)
 
     def _build_within(
-        self, prepared: Prepared, root: Path, top: Path, log: Path
-    ) -> tuple[Finished, Limits]:
+        self, prepared: PreparedBuild, root: Path, top: Path, log: Path
+    ) -> tuple[RunResult, Limits]:
         """Build, again with larger limits if out of memory; return the end and the limits."""
 
-        def run(limits: Limits) -> Finished:
+        def run(limits: Limits) -> RunResult:
             for directory in _folders(top):
                 if directory.exists():
                     remove_tree(directory)
@@ -135,8 +135,8 @@ class RpmbuildBuilder(CachingBuilder):
         return with_enough_memory(run, self._limits, alone)
 
     def _more_requirements(
-        self, prepared: Prepared, root: Path, scratch: Path, log: Path
-    ) -> tuple[str, ...] | Finished:
+        self, prepared: PreparedBuild, root: Path, scratch: Path, log: Path
+    ) -> tuple[str, ...] | RunResult:
         """Return the build requirements that the spec generates; or the failure.
 
         `rpmbuild -br` always ends with status 11 and a source package that lists all of them: with
@@ -163,15 +163,15 @@ class RpmbuildBuilder(CachingBuilder):
 
     @staticmethod
     def _present(
-        prepared: Prepared, packages: Sequence[Package], requirements: tuple[str, ...]
+        prepared: PreparedBuild, packages: Sequence[Package], requirements: tuple[str, ...]
     ) -> bool:
         """Return whether the buildroot already has all generated requirements."""
         whole = solve_buildroot(prepared.request.pool, (*prepared.requirements, *requirements))
         return buildroot_key(whole) == buildroot_key(packages)
 
     def _rpmbuild(
-        self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path, limits: Limits
-    ) -> Finished:
+        self, stage: str, prepared: PreparedBuild, root: Path, top: Path, log: Path, limits: Limits
+    ) -> RunResult:
         _, var, checkout = _folders(top)
         for directory in (top, var, checkout):
             directory.mkdir(parents=True)
@@ -199,7 +199,7 @@ class RpmbuildBuilder(CachingBuilder):
             log=log,
         )
 
-    def _failure(self, finished: Finished, limits: Limits, key: str, log: Path) -> BuildFailed:
+    def _failure(self, finished: RunResult, limits: Limits, key: str, log: Path) -> BuildFailed:
         cached = self._cached.failed_log(key, log)
         if finished.limit is not None:
             # Needing more memory than this machine has is no fault of the change.

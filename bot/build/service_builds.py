@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.build.listing import Listed
+from bot.build.listing import ListedPackage
 from bot.distro.failover import RetryPolicy
 from bot.errors import SurroundingsError
 
@@ -70,7 +70,7 @@ class FoundPackages:
     """The packages of a build, below `url`; `page` is the build's, empty for a repository."""
 
     url: str
-    listed: tuple[Listed, ...]
+    listed: tuple[ListedPackage, ...]
     page: str = ""
 
 

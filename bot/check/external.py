@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.build.builder import Built
+from bot.build.builder import BuiltPackages
 from bot.build.external import ExternalBuilds, ExternalPlace
 from bot.build.headers import rebuilt_overlay
 from bot.build.service_builds import (
@@ -199,7 +199,7 @@ def external_check(
     a note says. With `cached_only` nothing is fetched. Raises the first place's error (a
     MinimizeError) if no place gives packages.
     """
-    fetched: dict[ExternalPlace, Built] = {}
+    fetched: dict[ExternalPlace, BuiltPackages] = {}
     notes: list[str] = []
     failed: list[MinimizeError] = []
     for place in plan.places:
@@ -254,7 +254,7 @@ def _fetch(
     commit: str,
     cached_only: bool,
     build: ServiceBuild | None = None,
-) -> Built:
+) -> BuiltPackages:
     if not cached_only:
         return builds.take(url, place.arch, place.sources, commit, build)
     cached = builds.cached(url, place.arch, place.sources, commit)
@@ -316,7 +316,7 @@ def _versions(overlay: Overlay, source: str) -> str:
 
 
 def _build_notes(
-    place: ExternalPlace, built: Built, specs: Iterable[EvaluatedSpec]
+    place: ExternalPlace, built: BuiltPackages, specs: Iterable[EvaluatedSpec]
 ) -> Iterable[BuildNote]:
     for evaluated in specs:
         head = evaluated.head.get(place.arch)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, BuiltPackages
 from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.check.evidence import EvaluatedSpec, Side, Sides
@@ -69,7 +69,7 @@ def rebuild(
     with a build of their own: a failed transfer to them is no problem.
     """
     notes: list[BuildNote] = []
-    built: dict[Side, list[Built]] = {"base": [], "head": []}
+    built: dict[Side, list[BuiltPackages]] = {"base": [], "head": []}
     failed: list[BuildFailed] = []
     for evaluated in specs:
         for side in ("base", "head"):
@@ -77,7 +77,7 @@ def rebuild(
             if outcome is None:
                 continue
             notes.append(_note(context, evaluated, side, outcome))
-            if isinstance(outcome, Built):
+            if isinstance(outcome, BuiltPackages):
                 built[side].append(outcome)
             else:
                 failed.append(outcome)
@@ -118,7 +118,7 @@ def _build(context: BuildContext, evaluated: EvaluatedSpec, side: Side) -> Build
 
 def _sides(
     context: BuildContext,
-    built: Mapping[Side, list[Built]],
+    built: Mapping[Side, list[BuiltPackages]],
     predicted: Mapping[str, Sides],
     provides: Callable[[str], Callable[[str], bool]],
     elsewhere: Collection[str],
@@ -149,7 +149,7 @@ def _sides(
     return sides, tuple(dict.fromkeys(problems))
 
 
-def _mixed(built: Iterable[Built], predicted: Overlay, sources: frozenset[str]) -> Overlay:
+def _mixed(built: Iterable[BuiltPackages], predicted: Overlay, sources: frozenset[str]) -> Overlay:
     """The built packages, and the predicted packages of sources of which none was built.
 
     A spec that one side does not have, or that excludes the architecture, is not built on that
@@ -167,7 +167,7 @@ def _note(
     context: BuildContext, evaluated: EvaluatedSpec, side: Side, outcome: BuildOutcome
 ) -> BuildNote:
     spec = evaluated.spec.path
-    if isinstance(outcome, Built):
+    if isinstance(outcome, BuiltPackages):
         return BuildNote(
             side,
             spec,

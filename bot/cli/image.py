@@ -16,7 +16,7 @@ from bot.errors import ChangeError, UsageError
 
 if TYPE_CHECKING:
     from bot.distro.documents import Configuration
-    from bot.image.compose import Composed, ComposedImage
+    from bot.image.compose import ComposedImage, ComposedLayout
     from bot.image.lock import ImageDescription
     from bot.model.image import ImageKey
     from bot.model.package import Package
@@ -166,7 +166,7 @@ def _descriptions(
     return tuple(descriptions)
 
 
-def _to_json(composed: Composed) -> dict[str, object]:
+def _to_json(composed: ComposedLayout) -> dict[str, object]:
     images = [_image_json(image, composed) for image in composed.images]
     if len(images) == 1:
         return {**images[0], "images": []}
@@ -179,7 +179,7 @@ def _to_json(composed: Composed) -> dict[str, object]:
     }
 
 
-def _image_json(image: ComposedImage, composed: Composed) -> dict[str, object]:
+def _image_json(image: ComposedImage, composed: ComposedLayout) -> dict[str, object]:
     return {
         **asdict(image.description.key),
         "digest": image.digest,
@@ -191,7 +191,7 @@ def _image_json(image: ComposedImage, composed: Composed) -> dict[str, object]:
     }
 
 
-def _print(composed: Composed) -> None:
+def _print(composed: ComposedLayout) -> None:
     from bot.report.sizes import format_size
 
     for image in composed.images:

@@ -48,7 +48,7 @@ class ComposedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class ComposedLayout:
     """The content of a layout, one image or an index of several, and the lock beside it."""
 
     digest: str
@@ -69,7 +69,7 @@ def compose_images(
     expected: Lock | None = None,
     jobs: int | None = None,
     progress: Callable[[Package], None] | None = None,
-) -> Composed:
+) -> ComposedLayout:
     """Compose `images` (one for each architecture) into the OCI layout in the directory `layout`.
 
     Packages of repositories that have `keys` must be signed by one of them. Where the result
@@ -113,7 +113,7 @@ def compose_images(
         fields = {**top.fields, "annotations": {NAME: images[0].key.workload}}
         target.finish(Descriptor(top.media_type, top.digest, top.size, fields), attachments)
     tidy(cache)
-    return Composed(top.digest, top.media_type, tuple(composed_images), lock, layout)
+    return ComposedLayout(top.digest, top.media_type, tuple(composed_images), lock, layout)
 
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, line_at, unread_image
+from bot.requests.values import Entry, EntryKind, UnreadLine, WrittenImage, line_at, unread_image
 
 # Lists as tables, or in a line before the first table.
 _LISTED = re.compile(
@@ -108,17 +108,17 @@ class _Reader:
             name = str(table.get("name") or "")
             yield f"{name}:{table.get('stream')}", self.line_of("name", name)
 
-    def unread(self, data: Mapping[str, object]) -> Iterator[Unread]:
+    def unread(self, data: Mapping[str, object]) -> Iterator[UnreadLine]:
         """The lists that are none of packages, and a blueprint without any."""
         if not any(data.get(field) for field, _ in _LISTS):
-            yield Unread(self.line(1), "it adds no package")
+            yield UnreadLine(self.line(1), "it adds no package")
         for field, _ in _LISTS:
             entries = data.get(field, [])
             wrong = not isinstance(entries, list)
             if wrong or any(
                 not isinstance(entry, dict) or "name" not in entry for entry in _all(entries)
             ):
-                yield Unread(self.line(1), f"`{field}` is no list of packages")
+                yield UnreadLine(self.line(1), f"`{field}` is no list of packages")
 
 
 def _all(value: object) -> list[object]:

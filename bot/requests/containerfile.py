@@ -12,7 +12,7 @@ from bot import limits
 from bot.model.spec import SpecLine
 from bot.requests.shell import Word
 from bot.requests.stages import SCRATCH, BuildStage, Install, StageReader, chain_of, is_weak
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, unread_image
+from bot.requests.values import Entry, EntryKind, UnreadLine, WrittenImage, unread_image
 
 _NAME = re.compile(r"(?:^|[.-])(?:containerfile|dockerfile)(?:[._-][^/]*)?$", re.I)
 _CODE = re.compile(r"\.(?:py|go|js|ts|rb|rs|sh|md|rst|adoc|txt|json|ya?ml)$", re.I)
@@ -92,7 +92,7 @@ class _Images:
         unread = [u for stage in chain for u in stage.unread]
         if copied is not None:
             why = "packages are copied from another stage, and more are installed beside them"
-            unread.append(Unread(self.stages[number].line, why))
+            unread.append(UnreadLine(self.stages[number].line, why))
         # Packages in a directory belong to the stage that copies it.
         if not installs and (not unread or commands):
             return None
@@ -113,7 +113,9 @@ class _Images:
             return self._image(number, filling, chain, own, unread, onto)
         return None
 
-    def _directory_base(self, chain: list[BuildStage], folder: str, unread: list[Unread]) -> str:
+    def _directory_base(
+        self, chain: list[BuildStage], folder: str, unread: list[UnreadLine]
+    ) -> str:
         """Return the image that a directory is filled with before an installation into it."""
         for stage in chain:
             for from_, source, target in stage.copies:
@@ -122,7 +124,7 @@ class _Images:
                 index = self._stage(from_)
                 filled = chain_of(self.stages, index) if index is not None else []
                 if any(s.installs or s.unread for s in filled):
-                    unread.append(Unread(stage.line, "its folder is filled from another stage"))
+                    unread.append(UnreadLine(stage.line, "its folder is filled from another stage"))
                 return _reference(filled[0].base) if filled else from_
         return ""
 
@@ -139,7 +141,7 @@ class _Images:
         beneath: str,
         chain: list[BuildStage],
         commands: list[Install],
-        unread: list[Unread],
+        unread: list[UnreadLine],
         onto: str = "",
     ) -> ContainerImage:
         last = number == len(self.stages) - 1
@@ -216,10 +218,10 @@ def _reference(base: str) -> str:
     return "" if base.lower() == SCRATCH else base
 
 
-def _mixed_weak(installs: list[Install]) -> Iterator[Unread]:
+def _mixed_weak(installs: list[Install]) -> Iterator[UnreadLine]:
     """Yield the first line that treats weak dependencies differently from the one before it."""
     for first, second in pairwise(installs):
         if is_weak(first) != is_weak(second):
             why = "one line of the image installs weak dependencies and another does not"
-            yield Unread(second.line, why)
+            yield UnreadLine(second.line, why)
             return

@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from bot import limits
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, EntryKind, Unread, WrittenImage, joined_path, line_at
+from bot.requests.values import Entry, EntryKind, UnreadLine, WrittenImage, joined_path, line_at
 
 _IMAGE = re.compile(rb"<image\b[^>]*>.*<packages\b", re.S)
 # The types of sections whose packages leave the image.
@@ -45,7 +45,7 @@ class _Description:
     files: Mapping[str, bytes]
     entries: list[tuple[Entry, tuple[str, ...]]] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadLine] = field(default_factory=list)
     profiles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     imported: list[str] = field(default_factory=list)
     manager: str = ""
@@ -64,10 +64,10 @@ def read_kiwi(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, ...]
     _FileReader(description, path).read()
     origin = description.source or SpecLine(path, 1, "")
     if not description.manager:
-        description.unread.append(Unread(origin, "no `packagemanager` installs its packages"))
+        description.unread.append(UnreadLine(origin, "no `packagemanager` installs its packages"))
     elif description.manager not in _MANAGERS:
         description.unread.append(
-            Unread(origin, f"`{description.manager}` installs no RPM packages")
+            UnreadLine(origin, f"`{description.manager}` installs no RPM packages")
         )
     own = [name for name in description.profiles if not _is_required(name, description.profiles)]
     images = [(f"{path}:{name}", _with_required(name, description.profiles)) for name in own]
@@ -143,7 +143,7 @@ class _FileReader:
         return line_at(self._path, self._content, max(position, 1))
 
     def _unread(self, why: str, number: int | None = None) -> None:
-        self._description.unread.append(Unread(self._line(number), why))
+        self._description.unread.append(UnreadLine(self._line(number), why))
 
     def _entity(self, *_: object) -> None:
         raise ValueError("it declares an entity")

@@ -16,7 +16,7 @@ from bot.model.spec import SpecLine
 from bot.requests.values import (
     Entry,
     EntryKind,
-    Unread,
+    UnreadLine,
     WrittenImage,
     joined_path,
     line_at,
@@ -78,7 +78,7 @@ class _Image:
     lists: dict[EntryKind, list[Entry]] = field(
         default_factory=lambda: {"package": [], "remove": []}
     )
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadLine] = field(default_factory=list)
     weak: list[Entry] = field(default_factory=list)
     documentation: bool = True
     read: set[str] = field(default_factory=set)
@@ -117,7 +117,7 @@ def _image_of(image: _Image, path: str, name: str, origin: SpecLine) -> WrittenI
     _read(image, path, ())
     entries = [*image.lists["package"], *image.lists["remove"], *image.weak]
     if not (image.lists["package"] or image.unread):
-        image.unread.append(Unread(origin, "no `Packages=` that applies names its packages"))
+        image.unread.append(UnreadLine(origin, "no `Packages=` that applies names its packages"))
     return WrittenImage(
         name=name,
         path=path,
@@ -137,7 +137,7 @@ def _read(image: _Image, path: str, arches: tuple[str, ...]) -> None:
     image.read.add(path)
     if len(image.files[path]) > limits.REQUEST_FILE:
         why = f"the file is larger than {limits.REQUEST_FILE} bytes"
-        image.unread.append(Unread(SpecLine(path, 1, ""), why))
+        image.unread.append(UnreadLine(SpecLine(path, 1, ""), why))
         return
     settings = _settings(path, image.files[path])
     if not _matches(image, settings, arches):
@@ -160,20 +160,20 @@ def _take(image: _Image, setting: _Setting, arches: tuple[str, ...]) -> None:
         for text, line in setting.words:
             image.lists[kind].append(Entry(kind, text, line, arches))
             if "%" in text:
-                image.unread.append(Unread(line, f"`{text}` has a specifier"))
+                image.unread.append(UnreadLine(line, f"`{text}` has a specifier"))
     elif setting.name == "WithDocs":
         image.documentation = setting.is_on
     elif setting.name == "WithRecommends":
         image.weak = [Entry("weak", "", setting.line)] if setting.is_on else []
     elif setting.name in _NOT_EVALUATED and setting.words:
-        image.unread.append(Unread(setting.line, f"`{setting.name}=` is not evaluated"))
+        image.unread.append(UnreadLine(setting.line, f"`{setting.name}=` is not evaluated"))
 
 
 def _include(image: _Image, path: str, text: str, line: SpecLine, arches: tuple[str, ...]) -> None:
     place = joined_path(path.rpartition("/")[0], text)
     file = next((p for p in (place, f"{place}/{MAIN}") if p in image.files), None)
     if file is None:
-        image.unread.append(Unread(line, f"it includes `{text}`, which is not there"))
+        image.unread.append(UnreadLine(line, f"it includes `{text}`, which is not there"))
     else:
         _read(image, file, arches)
 
@@ -209,7 +209,7 @@ def _matches(image: _Image, settings: Iterable[_Setting], arches: tuple[str, ...
     if unknown and any(s.name in ("Packages", "RemovePackages", "Include") for s in settings):
         condition = unknown[0]
         why = f"whether it counts depends on `{condition.name}={condition.value}`"
-        image.unread.append(Unread(condition.line, why))
+        image.unread.append(UnreadLine(condition.line, why))
     return not unknown
 
 

@@ -15,7 +15,7 @@ from bot.model.spec import SpecLine
 from bot.requests.containerfile import stage_base
 from bot.requests.values import (
     Entry,
-    Unread,
+    UnreadLine,
     WrittenImage,
     YamlFile,
     joined_path,
@@ -44,7 +44,7 @@ def read_rpms_in(path: str, files: Mapping[str, bytes]) -> tuple[WrittenImage, .
     `files` has the bytes of it and of the Containerfiles that its context may name.
     """
     text = parsed(path, files[path])
-    if isinstance(text, Unread):
+    if isinstance(text, UnreadLine):
         return (unread_image(path, text.line, text.why),)
     reader = _Reader(path, files[path], text, files)
     beneath, source, origin, unread = reader.context()
@@ -71,31 +71,31 @@ class _Reader(YamlFile):
         if str(self.data.get("installWeakDeps", "false")).lower() == "true":
             yield Entry("weak", "", self.at("installWeakDeps"))
 
-    def unread(self) -> Iterator[Unread]:
+    def unread(self) -> Iterator[UnreadLine]:
         """Yield the fields that are not evaluated, and invalid entries."""
         for field in _NOT_EVALUATED:
             value = self.data.get(field)
             if value not in (None, [], "", "false", False):
-                yield Unread(self.at(field), f"`{field}` is not evaluated")
+                yield UnreadLine(self.at(field), f"`{field}` is not evaluated")
         for field in self.data.keys() - set(_KNOWN):
-            yield Unread(self.at(str(field)), f"`{field}` is no field of such a file")
+            yield UnreadLine(self.at(str(field)), f"`{field}` is no field of such a file")
         if self.text.repeated:
             name, number = self.text.repeated[0]
-            yield Unread(self.line(number), f"`{name}` is repeated")
+            yield UnreadLine(self.line(number), f"`{name}` is repeated")
         packages = self.data.get("packages", [])
         if packages is not None and not isinstance(packages, list):
-            yield Unread(self.at("packages"), "`packages` is not a list")
+            yield UnreadLine(self.at("packages"), "`packages` is not a list")
         for number, entry in enumerate(packages if isinstance(packages, list) else ()):
             package, arches = _name_and_arches(entry)
             place = self.at("packages", number)
             if package is None:
-                yield Unread(place, "this is no package")
+                yield UnreadLine(place, "this is no package")
             elif package.startswith("@") and ":" in package:
-                yield Unread(place, "module streams are not evaluated")
+                yield UnreadLine(place, "module streams are not evaluated")
             elif isinstance(entry, dict) and "not" in str(entry.get("arches")) and not arches:
-                yield Unread(place, "no architecture is left")
+                yield UnreadLine(place, "no architecture is left")
 
-    def context(self) -> tuple[str, str, SpecLine, list[Unread]]:
+    def context(self) -> tuple[str, str, SpecLine, list[UnreadLine]]:
         """Return base image, image with the repositories, the context's line, and problems."""
         context = self.data.get("context")
         origin = self.at("context") if context is not None else self.line(1)
@@ -109,22 +109,22 @@ class _Reader(YamlFile):
         if "containerfile" in context:
             return self._of_containerfile(context["containerfile"])
         kind = next(iter(context), "")
-        return "", "", origin, [Unread(origin, f"the context `{kind}` is not evaluated")]
+        return "", "", origin, [UnreadLine(origin, f"the context `{kind}` is not evaluated")]
 
-    def _of_containerfile(self, value: Any) -> tuple[str, str, SpecLine, list[Unread]]:
+    def _of_containerfile(self, value: Any) -> tuple[str, str, SpecLine, list[UnreadLine]]:
         """Return the context of a stage of a Containerfile: the image that it is built on."""
         origin = self.at("context", "containerfile")
         fields = value if isinstance(value, dict) else {"file": value}
         if "imagePattern" in fields:
-            return "", "", origin, [Unread(origin, "`imagePattern` is not evaluated")]
+            return "", "", origin, [UnreadLine(origin, "`imagePattern` is not evaluated")]
         path = joined_path(self.path.rpartition("/")[0], str(fields.get("file") or "Containerfile"))
         number = str(fields.get("stageNum") or "0")
         content = self.files.get(path)
         if content is None or not number.isdecimal():
-            return "", "", origin, [Unread(origin, f"`{path}` does not exist")]
+            return "", "", origin, [UnreadLine(origin, f"`{path}` does not exist")]
         base = stage_base(content, str(fields.get("stageName") or ""), int(number))
         if not base:
-            return "", "", origin, [Unread(origin, f"the base image in `{path}` is not known")]
+            return "", "", origin, [UnreadLine(origin, f"the base image in `{path}` is not known")]
         return base, base, origin, []
 
 

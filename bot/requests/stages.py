@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bot.model.spec import SpecLine
 from bot.requests.package_managers import CHANGING, MANAGERS, ManagerLine, manager_line
 from bot.requests.shell import read_commands
-from bot.requests.values import Unread
+from bot.requests.values import UnreadLine
 
 _CONFIGURED = re.compile(r"/etc/(?:yum\.repos\.d|dnf|yum|zypp)\b")
 _VALUE = re.compile(r"""(?<!\w)(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)""", re.S)
@@ -45,7 +45,7 @@ class BuildStage:
     line: SpecLine
     values: dict[str, str]
     installs: list[Install] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadLine] = field(default_factory=list)
     configured: SpecLine | None = None
     upgraded: SpecLine | None = None
     copies: list[tuple[str, str, str]] = field(default_factory=list)
@@ -89,7 +89,7 @@ class StageReader:
         if earlier is not None:
             stage.values = dict(earlier.values)
         if base is None:
-            stage.unread.append(Unread(stage.line, "the image has a variable without a value"))
+            stage.unread.append(UnreadLine(stage.line, "the image has a variable without a value"))
         return stage
 
     def _instruct(
@@ -149,11 +149,11 @@ class StageReader:
                 stage.installs.append(Install(first_line, manager, removes_caches))
                 if stage.configured is not None:
                     why = "its repositories were changed by an earlier command"
-                    stage.unread.append(Unread(stage.configured, why))
+                    stage.unread.append(UnreadLine(stage.configured, why))
             elif manager.action == "upgrade":
                 stage.upgraded = stage.upgraded or line_of_manager
             elif manager.action == "unread":
-                stage.unread.append(Unread(line_of_manager, manager.why))
+                stage.unread.append(UnreadLine(line_of_manager, manager.why))
 
 
 def _values(text: str, variables: Mapping[str, str]) -> dict[str, str]:

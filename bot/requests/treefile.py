@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.model.spec import SpecLine
-from bot.requests.values import Entry, Unread, WrittenImage, YamlFile, joined_path, line_at, parsed
+from bot.requests.values import (
+    Entry,
+    UnreadLine,
+    WrittenImage,
+    YamlFile,
+    joined_path,
+    line_at,
+    parsed,
+)
 
 # Fields of which every treefile has one, unless it is a mere list.
 _OWN = {
@@ -42,7 +50,7 @@ class _Tree:
 
     files: Mapping[str, bytes]
     entries: list[Entry] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadLine] = field(default_factory=list)
     weak: tuple[bool, SpecLine] | None = None
     read: set[str] = field(default_factory=set)
 
@@ -64,7 +72,7 @@ def _read(tree: _Tree, path: str) -> None:
         return
     tree.read.add(path)
     text = parsed(path, tree.files[path])
-    if isinstance(text, Unread):
+    if isinstance(text, UnreadLine):
         tree.unread.append(text)
         return
     reader = _File(path, tree.files[path], text)
@@ -78,7 +86,7 @@ def _read(tree: _Tree, path: str) -> None:
         if included in tree.files and len(tree.read) < _MOST_INCLUDED:
             _read(tree, included)
         elif included not in tree.read:
-            tree.unread.append(Unread(origin, f"it includes `{included}`, which is not there"))
+            tree.unread.append(UnreadLine(origin, f"it includes `{included}`, which is not there"))
 
 
 class _File(YamlFile):
@@ -101,21 +109,21 @@ class _File(YamlFile):
                 for package in _split(text):
                     yield Entry("package", package, self.at("repo-packages", number))
 
-    def unread(self) -> Iterator[Unread]:
+    def unread(self) -> Iterator[UnreadLine]:
         """Yield the lines that select packages and cannot be read with certainty."""
         for entry in self.entries():
             if "${" in entry.text:
-                yield Unread(entry.line, f"`{entry.text}` has a variable")
+                yield UnreadLine(entry.line, f"`{entry.text}` has a variable")
         if "conditional-include" in self.data:
             origin = self.at("conditional-include")
-            yield Unread(origin, "which files are included depends on a condition")
+            yield UnreadLine(origin, "which files are included depends on a condition")
         for name in ("modules", "extensions"):
             if self.data.get(name):
-                yield Unread(self.at(name), f"`{name}` is not evaluated")
+                yield UnreadLine(self.at(name), f"`{name}` is not evaluated")
         for key, value in self.data.items():
             selects_packages = str(key).startswith("packages")
             if selects_packages and value is not None and not isinstance(value, list):
-                yield Unread(self.at(str(key)), f"`{key}` is not a list")
+                yield UnreadLine(self.at(str(key)), f"`{key}` is not a list")
 
     def includes(self) -> Iterator[tuple[str, SpecLine]]:
         """Yield the paths that it includes, with the line of each."""

@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadLine:
     """A line that cannot be read with certainty, and why: the beginning of a sentence."""
 
     line: SpecLine
@@ -74,7 +74,7 @@ class WrittenImage:
     source: str
     source_line: SpecLine
     entries: tuple[Entry, ...]
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadLine, ...] = ()
     repositories: tuple[tuple[str, SpecLine], ...] = ()
     streams: tuple[tuple[str, SpecLine], ...] = ()
     onto: str = ""
@@ -95,7 +95,7 @@ def line_at(path: str, content: bytes, number: int) -> SpecLine:
 
 def unread_image(path: str, line: SpecLine, why: str) -> WrittenImage:
     """Return the image of a file that cannot be read at all, for the reason at a line."""
-    return WrittenImage(path, path, "", "", line, (), (Unread(line, why),))
+    return WrittenImage(path, path, "", "", line, (), (UnreadLine(line, why),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ class YamlFile:
         return self.line(self.text.line_of(place))
 
 
-def parsed(path: str, content: bytes) -> YamlText | Unread:
+def parsed(path: str, content: bytes) -> YamlText | UnreadLine:
     """Return the text of a file in YAML; the line at fault if it is none, or no mapping."""
     try:
         text = parse_yaml(content, most=limits.REQUEST_FILE)
     except YamlError as error:
-        return Unread(line_at(path, content, error.line), f"it is not YAML: {error}")
+        return UnreadLine(line_at(path, content, error.line), f"it is not YAML: {error}")
     if not isinstance(text.data, dict):
-        return Unread(line_at(path, content, 1), "it is not a mapping")
+        return UnreadLine(line_at(path, content, 1), "it is not a mapping")
     return text
 
 

@@ -31,7 +31,7 @@ from bot.sandbox.slots import own_ids, runtime_directory, uid_slot, unreadable_f
 from bot.sandbox.supervise import Launch, supervise
 from bot.sandbox.system_calls import filters, join_new_session_keyring
 from bot.sandbox.user_ids import IdMap, check_user_ids
-from bot.sandbox.values import Bind, Finished, Limits, SandboxError
+from bot.sandbox.values import Bind, Limits, RunResult, SandboxError
 
 T = TypeVar("T")
 RESULT = "MINIMIZE_RESULT"
@@ -51,7 +51,7 @@ def run_sandboxed(
     log: Path | None = None,
     chroots: Sequence[str] = (),
     result: int | None = None,
-) -> Finished:
+) -> RunResult:
     """Run `argv` with access only to what is named here, and return how it ended.
 
     `root` is a directory that becomes / (a buildroot, read-only unless `root_writable`; it must

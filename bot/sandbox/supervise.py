@@ -20,7 +20,7 @@ from bot.sandbox.cgroup import ControlGroup
 from bot.sandbox.disk import DiskRoom
 from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.user_ids import IdMap
-from bot.sandbox.values import Finished, Limit, Limits, SandboxError
+from bot.sandbox.values import Limit, Limits, RunResult, SandboxError
 from bot.sandbox.watch import exceeded, readable, usage
 
 _CHUNK = 64 * 1024
@@ -51,7 +51,7 @@ class Launch:
     cancellation: Cancellation
 
 
-def supervise(launch: Launch) -> Finished:
+def supervise(launch: Launch) -> RunResult:
     """Run it to its end, or kill it with all its processes at a limit or when it is cancelled.
 
     Raises SandboxError where it did not start, and WorkCancelled.
@@ -90,7 +90,7 @@ def supervise(launch: Launch) -> Finished:
         limit = "disk"
     if limit is None:
         _refuse_setup_failure(launch.status, stderr or stdout)
-    return Finished(returncode, stdout, stderr, limit, time.monotonic() - started)
+    return RunResult(returncode, stdout, stderr, limit, time.monotonic() - started)
 
 
 def _refuse_setup_failure(status: int, output: bytes) -> None:

@@ -49,7 +49,7 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class RunResult:
     """The end of a run; `limit` is the limit that ended it, or None.
 
     With a log, `stdout` is the last 64 KiB of both streams and `stderr` is empty.

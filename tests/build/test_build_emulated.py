@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.build.builder import BuildFailed, BuildRequest, Built
+from bot.build.builder import BuildFailed, BuildRequest, BuiltPackages
 from bot.build.builders import builder_named
 from bot.closure.pool import open_pool
 from bot.demo.distribution.buildroots import with_buildroot
@@ -87,7 +87,7 @@ def test_a_build_finds_what_one_architecture_alone_links(
     requires = {}
     for arch in ("x86_64", FOREIGN):
         built = builder.build(request(both, tmp_path, arch))
-        assert isinstance(built, Built), built
+        assert isinstance(built, BuiltPackages), built
         (package,) = built.packages
         assert package.nevra.arch == arch
         requires[arch] = {d.capability for d in package.of_kind("requires")}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.build.external import ExternalBuilds, download_within
 from bot.build.headers import HeaderError
-from bot.build.listing import Listed, ListingError, newest_build, read_listing
+from bot.build.listing import ListedPackage, ListingError, newest_build, read_listing
 from bot.demo.distribution.reference import write_metadata, write_repository
 from bot.distro.cache import Cache
 from bot.distro.failover import AbsentError, RefusedFileError
@@ -138,10 +138,10 @@ def test_the_same_version_built_again_is_not_mixed_with_the_first(
 
 
 def test_two_builds_of_a_version_are_told_apart_by_the_time_they_were_built() -> None:
-    def one(name: str, built: int, published: int) -> Listed:
+    def one(name: str, built: int, published: int) -> ListedPackage:
         nevra = Nevra(name, 0, "1", "1", "x86_64")
         href = f"Packages/{name[0]}/{name}.{built}.rpm"
-        return Listed(nevra, "a", "a-1-1.src.rpm", href, "sha256", "00", 1, published, built)
+        return ListedPackage(nevra, "a", "a-1-1.src.rpm", href, "sha256", "00", 1, published, built)
 
     first = [one("a", 10, 11), one("a-old", 10, 11), one("liba", 10, 12)]
     second = [one("a", 20, 21), one("liba", 20, 22)]
@@ -279,7 +279,7 @@ PRIMARY = (
 )
 
 
-def listed_in(text: str | bytes) -> tuple[Listed, ...]:
+def listed_in(text: str | bytes) -> tuple[ListedPackage, ...]:
     return read_listing([text if isinstance(text, bytes) else text.encode()], "x86_64", ["tool"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.build import builders
 from bot.build.builders import larger, slot_memory, with_enough_memory
-from bot.sandbox.values import Finished, Limit, Limits
+from bot.sandbox.values import Limit, Limits, RunResult
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024**3
@@ -34,10 +34,10 @@ class Build:
         self.tries: list[tuple[int, bool]] = []
         self.held = False
 
-    def run(self, limits: Limits) -> Finished:
+    def run(self, limits: Limits) -> RunResult:
         self.tries.append((limits.memory, self.held))
         ended = self.limit if limits.memory < self.needs else None
-        return Finished(0, b"", b"", ended, 1.0)
+        return RunResult(0, b"", b"", ended, 1.0)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.build.builder import BuildFailed, BuildRequest, Built
+from bot.build.builder import BuildFailed, BuildRequest, BuiltPackages
 from bot.build.builders import builder_named
 from bot.build.mock import MockBuilder
 from bot.distro.cache import Cache
@@ -129,7 +129,7 @@ def calls(fake):
 
 def test_mock_makes_the_source_package_and_rebuilds_it(fake, request_, tmp_path):
     outcome = MockBuilder(Cache(tmp_path / "cache")).build(request_)
-    assert isinstance(outcome, Built), outcome
+    assert isinstance(outcome, BuiltPackages), outcome
     assert [path.name for path in outcome.rpms] == [f"a-1-1.{ARCH}.rpm"]
     assert "the build said this" in outcome.log.read_text()
     assert any("not the snapshot" in note for note in outcome.notes)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.build.builder import BuildRequest, Built
+from bot.build.builder import BuildRequest, BuiltPackages
 from bot.build.builders import builder_named
 from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
 from bot.build.rpmbuild import RpmbuildBuilder
@@ -111,7 +111,7 @@ def requires(built, name="tiny"):
 
 def test_a_linked_library_is_found_by_the_build(asked, builder, reference):
     built = builder.build(asked(plain()))
-    assert isinstance(built, Built), built
+    assert isinstance(built, BuiltPackages), built
     assert {p.nevra.name: p.nevra.arch for p in built.packages} == {
         "tiny": "x86_64",
         "tiny-data": "noarch",
@@ -180,7 +180,7 @@ def test_generated_build_requirements_are_installed_round_after_round(asked, bui
         )
     )
     built = builder.build(asked(spec))
-    assert isinstance(built, Built), built
+    assert isinstance(built, BuiltPackages), built
     assert "libz.so.1()(64bit)" in requires(built)
     assert "# required by %generate_buildrequires: libxslt1-dev >= 1" in built.log.read_text()
 
@@ -205,7 +205,7 @@ def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, build
         "rpm -q gcc\n",
     )
     built = builder.build(asked(spec))
-    assert isinstance(built, Built), built.message
+    assert isinstance(built, BuiltPackages), built.message
 
 
 def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
@@ -225,13 +225,13 @@ def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
     evaluated = {one.dependency.capability for one in main.dependencies}
     assert {"there", "beside", "_checkout._checkout", "safe"} <= evaluated
     built = builder.build(request)
-    assert isinstance(built, Built), built
+    assert isinstance(built, BuiltPackages), built
     assert {"there", "beside", "_checkout._checkout", "safe"} <= set(requires(built))
 
 
 def test_checks_are_skipped_unless_asked_for(asked, builder):
     spec = plain().replace("%files\n", "%check\nexit 1\n%files\n", 1)
-    assert isinstance(builder.build(asked(spec)), Built)
+    assert isinstance(builder.build(asked(spec)), BuiltPackages)
     failed = builder.build(replace(asked(spec), check=True))
     assert failed.kind == "failed"
     assert "in %check" in failed.message
@@ -251,7 +251,7 @@ def test_a_build_out_of_memory_is_tried_once_in_a_larger_slot(asked, cache, need
     waste = f"%build\nhead -c {needed}M /dev/zero | tail -n 1 >/dev/null\n"
     outcome = builder.build(asked(plain().replace("%build\n", waste)))
     if built:
-        assert isinstance(outcome, Built), outcome.message
+        assert isinstance(outcome, BuiltPackages), outcome.message
     else:
         assert outcome.kind == "surroundings"  # the check is neutral
         assert f"more than {400 << 20} bytes of memory" in outcome.message

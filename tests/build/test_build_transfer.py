@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.build.builder import Built
+from bot.build.builder import BuiltPackages
 from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import map_capability, map_path, transfer
 from bot.model.nevra import Nevra
@@ -224,7 +224,7 @@ def test_nothing_is_transferred_to_thirty_two_bits():
 
 
 def test_the_overlay_of_a_build_has_its_own_architecture_and_no_debug_packages(tmp_path):
-    built = Built(
+    built = BuiltPackages(
         (
             package(),
             package("nginx-debuginfo"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.build.builder import BuildRequest, Built
+from bot.build.builder import BuildRequest, BuiltPackages
 from bot.check.change import ChangedSpec
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import BuildContext, obstacle_notes, obstacles, rebuild
@@ -47,11 +47,11 @@ class FakeBuilder:
     def __init__(self, package_arch: str) -> None:
         self._arch = package_arch
 
-    def build(self, request: BuildRequest) -> Built:
+    def build(self, request: BuildRequest) -> BuiltPackages:
         package = Package(Nevra("tool", 0, "1", "1", self._arch), "tool", "overlay")
         if request.side == "head":
             package = replace(package, dependencies=(XSLT,))
-        return Built((package,), (), Path("log"), False, 1.0)
+        return BuiltPackages((package,), (), Path("log"), False, 1.0)
 
 
 def rebuilt(
@@ -146,7 +146,7 @@ def test_a_source_that_one_side_did_not_build_is_there_as_predicted() -> None:
     published = Package(Nevra("new", 0, "1", "1", "x86_64"), "new", "overlay")
 
     class Both(FakeBuilder):
-        def build(self, request: BuildRequest) -> Built:
+        def build(self, request: BuildRequest) -> BuiltPackages:
             built = super().build(request)
             if request.spec_path != "new.spec":
                 return built

@@ -15,17 +15,17 @@ from bot.demo.distribution.reference import (
     _next_release,
     nginx_repository_files,
 )
-from bot.demo.distribution.unpack import Unpacked, with_generated_files
+from bot.demo.distribution.unpack import UnpackedPackage, with_generated_files
 from bot.errors import SurroundingsError
 
 NOTHING: frozenset[str] = frozenset()
 
 
-def _unpacked(tree: Path, name: str, files: dict[str, bytes]) -> Unpacked:
+def _unpacked(tree: Path, name: str, files: dict[str, bytes]) -> UnpackedPackage:
     for path, content in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_bytes(content)
-    return Unpacked({"Package": name}, tree, (), NOTHING, 1_600_000_000)
+    return UnpackedPackage({"Package": name}, tree, (), NOTHING, 1_600_000_000)
 
 
 def test_a_package_links_with_those_that_provide_what_it_needs() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from bot.distro.cache import Cache
 from bot.errors import UsageError
-from bot.image.compose import Composed, compose_images
+from bot.image.compose import ComposedLayout, compose_images
 from bot.image.lock import ImageDescription
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
@@ -23,7 +23,7 @@ from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Limits
 from tests.image.crafted import File, write_rpm
 
-Make = Callable[..., Composed]
+Make = Callable[..., ComposedLayout]
 
 
 def tool(name: str) -> str:
@@ -45,7 +45,7 @@ def blob(layout: Path, digest: str) -> bytes:
 
 @pytest.fixture
 def image_of(solve: Callable[[str, str], Closure], reference_cache: Cache, tmp_path: Path) -> Make:
-    def make(workload: str, arches: Sequence[str], **more: Any) -> Composed:
+    def make(workload: str, arches: Sequence[str], **more: Any) -> ComposedLayout:
         images = [
             ImageDescription(
                 key=closure.key,

@@ -14,7 +14,7 @@ import pytest
 
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
-from bot.image.compose import Composed, compose_images
+from bot.image.compose import ComposedLayout, compose_images
 from bot.image.lock import ImageDescription
 from bot.image.oci import push_layout
 from bot.model.closure import SnapshotState
@@ -90,7 +90,7 @@ def registry() -> Iterator[tuple[Registry, str]]:
         yield held, url.removeprefix("http://")
 
 
-def composed(tmp_path: Path, cache: Cache, *arches: str) -> Composed:
+def composed(tmp_path: Path, cache: Cache, *arches: str) -> ComposedLayout:
     package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")])
     images = [
         ImageDescription(

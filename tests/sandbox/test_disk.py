@@ -10,7 +10,7 @@ import pytest
 from bot.sandbox import disk
 from bot.sandbox.disk import DiskRoom, used_bytes
 from bot.sandbox.run import run_sandboxed, sandbox_available
-from bot.sandbox.values import Bind, Finished, Limits, SandboxError
+from bot.sandbox.values import Bind, Limits, RunResult, SandboxError
 
 needs_sandbox = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"
@@ -24,7 +24,7 @@ def free(directory: Path) -> int:
     return state.f_bavail * state.f_frsize
 
 
-def writing(tmp_path: Path, script: str, limits: Limits) -> Finished:
+def writing(tmp_path: Path, script: str, limits: Limits) -> RunResult:
     binds = [Bind(tmp_path, "/out", writable=True)]
     return run_sandboxed(["/usr/bin/python3", "-c", script], binds=binds, limits=limits)
 

@@ -16,7 +16,7 @@ from bot.errors import SurroundingsError
 from bot.sandbox import cgroup, emulation, isolation, run
 from bot.sandbox.isolation import inspect_isolation
 from bot.sandbox.run import sandbox_available
-from bot.sandbox.values import Finished, SandboxError
+from bot.sandbox.values import RunResult, SandboxError
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None or cgroup.hierarchy() is None,
@@ -94,7 +94,7 @@ def test_its_json_says_each_part(tmp_path: Path, capsys) -> None:
 
 
 def test_a_sandbox_that_cannot_start_has_its_remedy(monkeypatch, tmp_path: Path) -> None:
-    def fails(*_: object, **__: object) -> Finished:
+    def fails(*_: object, **__: object) -> RunResult:
         raise SandboxError("User namespaces are off.", "Turn them on.")
 
     monkeypatch.setattr(isolation, "run_sandboxed", fails)
@@ -108,8 +108,8 @@ def test_a_sandbox_that_cannot_start_has_its_remedy(monkeypatch, tmp_path: Path)
 def test_ids_that_cannot_be_taken_are_missing(monkeypatch, tmp_path: Path) -> None:
     """As under Ubuntu's profile for bwrap: the namespace is made, and its root may do nothing."""
 
-    def answers(*_: object, **__: object) -> Finished:
-        return Finished(127, b"", b"setpriv: setresuid failed: Operation not permitted", None, 0.1)
+    def answers(*_: object, **__: object) -> RunResult:
+        return RunResult(127, b"", b"setpriv: setresuid failed: Operation not permitted", None, 0.1)
 
     run.require_sandbox.cache_clear()
     monkeypatch.setattr(isolation, "check_user_ids", lambda: "65,536 from 100000 on")
@@ -121,7 +121,7 @@ def test_ids_that_cannot_be_taken_are_missing(monkeypatch, tmp_path: Path) -> No
 
 
 def test_a_sandbox_that_did_not_work_is_tried_again(monkeypatch) -> None:
-    answers = [Finished(code, b"", b"", None, 0.1) for code in (1, 0)]
+    answers = [RunResult(code, b"", b"", None, 0.1) for code in (1, 0)]
     monkeypatch.setattr(run, "run_sandboxed", lambda *_, **__: answers.pop(0))
     run.require_sandbox.cache_clear()
     assert "failed in the sandbox" in (sandbox_available() or "")
@@ -132,8 +132,8 @@ def test_a_sandbox_that_did_not_work_is_tried_again(monkeypatch) -> None:
 def test_what_a_program_reaches_inside_is_missing(monkeypatch, tmp_path: Path) -> None:
     reached = {"namespaces": False, "system calls": True, "/proc": False}
 
-    def answers(*_: object, **__: object) -> Finished:
-        return Finished(0, json.dumps(reached).encode(), b"", None, 0.1)
+    def answers(*_: object, **__: object) -> RunResult:
+        return RunResult(0, json.dumps(reached).encode(), b"", None, 0.1)
 
     monkeypatch.setattr(isolation, "run_sandboxed", answers)
     found = inspect_isolation(tmp_path)

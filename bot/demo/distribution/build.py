@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bot.demo.distribution.convert import (
-    Scanned,
+    ScannedPackage,
     elf_providers,
     linked_packages,
     open_rpm,
@@ -314,7 +314,7 @@ def _own_recipes(debian: Debian, trees: Path) -> Iterable[tuple[Recipe, str]]:
         yield macros_recipe(trees / f"macros-{arch}", debian.suite, arch), arch
 
 
-def _recipes(debian: Debian, scans: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
+def _recipes(debian: Debian, scans: Mapping[Path, ScannedPackage]) -> Iterable[tuple[Recipe, str]]:
     """Every package once, with the architecture for rpmbuild; noarch ones with the first."""
     converted: set[Path] = set()
     for arch, files in debian.packages.items():

@@ -22,7 +22,13 @@ from bot.demo.distribution.debian import (
     weak,
 )
 from bot.demo.distribution.recipes import Recipe, spec_text
-from bot.demo.distribution.unpack import DEPENDENCIES, NONE, Unpacked, unpack, with_generated_files
+from bot.demo.distribution.unpack import (
+    DEPENDENCIES,
+    NONE,
+    UnpackedPackage,
+    unpack,
+    with_generated_files,
+)
 from bot.errors import SurroundingsError
 
 # iconv's modules: no package requires them, and they only require each other.
@@ -108,10 +114,10 @@ def _evaluate(expression: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class ScannedPackage:
     """The result of the first pass: an unpacked package, and its programs' ELF capabilities."""
 
-    unpacked: Unpacked
+    unpacked: UnpackedPackage
     elf: ElfDependencies
 
     @property
@@ -123,14 +129,14 @@ class Scanned:
         return RPM_ARCH[self.unpacked.fields["Architecture"]]
 
 
-def scan(deb: Path, tree: Path, rpm: Rpm) -> Scanned:
+def scan(deb: Path, tree: Path, rpm: Rpm) -> ScannedPackage:
     """Unpack a `.deb` into `tree`, add files that its scripts would make, and scan its programs."""
     unpacked = with_generated_files(unpack(deb, tree))
-    return Scanned(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
+    return ScannedPackage(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
 
 
 def recipe(
-    scanned: Scanned,
+    scanned: ScannedPackage,
     dist: str,
     linked: frozenset[str],
     package_set: PackageSet,
@@ -236,7 +242,7 @@ class ElfDependencies:
     requires: frozenset[str]
 
 
-def elf_dependencies(unpacked: Unpacked, generator: str) -> ElfDependencies:
+def elf_dependencies(unpacked: UnpackedPackage, generator: str) -> ElfDependencies:
     """Run `generator` (rpm's elfdeps) on every scanned ELF file of a package."""
     paths = [
         f"{unpacked.tree}{entry.path}"

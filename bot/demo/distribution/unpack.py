@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
+class UnpackedPackage:
     """An unpacked Debian package: control fields, tree, and entries. `time` is the newest
     modification time of its files, in seconds since 1970."""
 
@@ -78,7 +78,7 @@ def merged_target(link: str, target: str) -> str:
     return posixpath.relpath(new_target, posixpath.dirname(new_place))
 
 
-def unpack(deb: Path, tree: Path) -> Unpacked:
+def unpack(deb: Path, tree: Path) -> UnpackedPackage:
     """Unpack a `.deb` into `tree`, which is created."""
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
@@ -102,7 +102,7 @@ def unpack(deb: Path, tree: Path) -> Unpacked:
         complaint = process.stderr.read().decode(errors="replace").strip()
     if process.returncode != 0:
         raise SurroundingsError(f"{deb.name} cannot be unpacked: {complaint}")
-    return Unpacked(
+    return UnpackedPackage(
         fields=fields,
         tree=tree,
         entries=tuple(entries[path] for path in sorted(entries)),
@@ -218,7 +218,7 @@ COPIES = {
 }
 
 
-def with_generated_files(unpacked: Unpacked) -> Unpacked:
+def with_generated_files(unpacked: UnpackedPackage) -> UnpackedPackage:
     """The package with the files that its scripts would have made."""
     name = unpacked.fields["Package"]
     new_entries: list[Entry] = []
@@ -243,7 +243,7 @@ def with_generated_files(unpacked: Unpacked) -> Unpacked:
     )
 
 
-def _write(unpacked: Unpacked, path: str, content: bytes, kind: EntryKind = "file") -> Entry:
+def _write(unpacked: UnpackedPackage, path: str, content: bytes, kind: EntryKind = "file") -> Entry:
     place = unpacked.tree / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content)
@@ -251,7 +251,7 @@ def _write(unpacked: Unpacked, path: str, content: bytes, kind: EntryKind = "fil
     return Entry(f"/{path}", kind, 0o644)
 
 
-def _certificates(unpacked: Unpacked) -> list[Entry]:
+def _certificates(unpacked: UnpackedPackage) -> list[Entry]:
     """The certificate bundle of update-ca-certificates: all authorities, sorted by name."""
     directory = unpacked.tree / "usr/share/ca-certificates"
     bundle = b"".join(
@@ -261,4 +261,6 @@ def _certificates(unpacked: Unpacked) -> list[Entry]:
     return [_write(unpacked, "etc/ssl/certs/ca-certificates.crt", bundle)]
 
 
-_GENERATORS: dict[str, Callable[[Unpacked], list[Entry]]] = {"ca-certificates": _certificates}
+_GENERATORS: dict[str, Callable[[UnpackedPackage], list[Entry]]] = {
+    "ca-certificates": _certificates
+}
