@@ -60,9 +60,9 @@ def wanted(*links: str, project: str = "", chroot: str = CHROOT) -> ServiceBuild
 
 
 def releases(builds: ExternalBuilds, copr: Copr, wanted: ServiceBuild) -> set[str]:
-    found = builds.look(copr.url, "x86_64", ["tool"], wanted)
-    assert {one.nevra.name for one in found.listed} == {"tool", "tool-data", "tool-libs"}
-    return {one.nevra.release for one in found.listed}
+    packages = builds.look(copr.url, "x86_64", ["tool"], wanted)
+    assert {package.nevra.name for package in packages.listed} == {"tool", "tool-data", "tool-libs"}
+    return {package.nevra.release for package in packages.listed}
 
 
 def test_copr_build_that_a_check_links_to_counts_not_the_newest(
@@ -129,7 +129,7 @@ def test_copr_build_whose_repository_is_behind_is_waited_for(
     publish(copr, 11, made / "1")
     copr.build(12, "tool", "succeeded")
     copr.chroots[12, CHROOT] = "succeeded"
-    newer = [{**one, "release": "2"} for one in copr.packages[11, CHROOT]]
+    newer = [{**package, "release": "2"} for package in copr.packages[11, CHROOT]]
     copr.packages[12, CHROOT] = newer
     with pytest.raises(AbsentError, match="has no packages of tool for x86_64"):
         releases(builds, copr, wanted(copr.link(12)))

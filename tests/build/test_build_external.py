@@ -107,8 +107,8 @@ def builds_in(root: Path, tmp_path: Path) -> tuple[ExternalBuilds, str]:
 
 def test_the_newest_build_of_each_source_and_no_debug_packages(root: Path, tmp_path: Path) -> None:
     builds, url = builds_in(root, tmp_path)
-    found = builds.look(url, "x86_64", ["other", "tool"]).listed
-    assert [str(one.nevra) for one in found] == [
+    packages = builds.look(url, "x86_64", ["other", "tool"]).listed
+    assert [str(package.nevra) for package in packages] == [
         "other-0:1-1.x86_64",
         "other-data-0:1-1.noarch",
         "other-libs-0:1-1.x86_64",
@@ -121,7 +121,9 @@ def test_the_newest_build_of_each_source_and_no_debug_packages(root: Path, tmp_p
 def test_what_was_published_last_counts_not_the_highest_version(root: Path, tmp_path: Path) -> None:
     publish(root, {"tool-1": 300, "tool-2": 200, "other-1": 150})
     builds, url = builds_in(root, tmp_path)
-    assert {one.nevra.release for one in builds.look(url, "x86_64", ["tool"]).listed} == {"1"}
+    assert {package.nevra.release for package in builds.look(url, "x86_64", ["tool"]).listed} == {
+        "1"
+    }
 
 
 def test_the_same_version_built_again_is_not_mixed_with_the_first(
@@ -132,19 +134,19 @@ def test_the_same_version_built_again_is_not_mixed_with_the_first(
         path.unlink()  # a subpackage that the newer build no longer has
     publish(root, {"tool-1": 100, "tool-2": 200, "other-1": 150, "again": 400})
     builds, url = builds_in(root, tmp_path)
-    found = builds.look(url, "x86_64", ["tool"]).listed
-    assert [one.nevra.name for one in found] == ["tool", "tool-data"]
-    assert found[0].href.startswith("again/")
+    packages = builds.look(url, "x86_64", ["tool"]).listed
+    assert [package.nevra.name for package in packages] == ["tool", "tool-data"]
+    assert packages[0].href.startswith("again/")
 
 
 def test_two_builds_of_a_version_are_told_apart_by_the_time_they_were_built() -> None:
-    def one(name: str, built: int, published: int) -> ListedPackage:
+    def package(name: str, built: int, published: int) -> ListedPackage:
         nevra = Nevra(name, 0, "1", "1", "x86_64")
         href = f"Packages/{name[0]}/{name}.{built}.rpm"
         return ListedPackage(nevra, "a", "a-1-1.src.rpm", href, "sha256", "00", 1, published, built)
 
-    first = [one("a", 10, 11), one("a-old", 10, 11), one("liba", 10, 12)]
-    second = [one("a", 20, 21), one("liba", 20, 22)]
+    first = [package("a", 10, 11), package("a-old", 10, 11), package("liba", 10, 12)]
+    second = [package("a", 20, 21), package("liba", 20, 22)]
     assert newest_build([*second, *first]) == tuple(second)
     assert newest_build(first) == tuple(first)
     assert newest_build([]) == ()
@@ -219,7 +221,7 @@ def relabel(root: Path, old: str, new: str) -> None:
     plain = text.replace(old, new).encode()
     packed = zstandard.ZstdCompressor().compress(plain)
     (root / "repodata/primary.xml.zst").write_bytes(packed)
-    sums = [hashlib.sha256(one).hexdigest() for one in (packed, plain)]
+    sums = [hashlib.sha256(content).hexdigest() for content in (packed, plain)]
     (root / "repodata/repomd.xml").write_text(
         '<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary">'
         f'<checksum type="sha256">{sums[0]}</checksum>'
@@ -308,10 +310,10 @@ def test_a_listing_that_means_harm_ends_early(text: str, said: str) -> None:
 def test_whatever_a_listing_says_it_is_read_or_refused(at: int, put: bytes, cut: int) -> None:
     whole = PRIMARY.encode()
     try:
-        found = listed_in(whole[:at] + put + whole[at + cut :])
+        packages = listed_in(whole[:at] + put + whole[at + cut :])
     except ListingError:
         return
-    assert all(one.source == "tool" for one in found)
+    assert all(package.source == "tool" for package in packages)
 
 
 class Server(BaseHTTPRequestHandler):

@@ -57,24 +57,24 @@ def builds(koji: Koji, tmp_path: Path) -> ExternalBuilds:
 def names(
     builds: ExternalBuilds, koji: Koji, build: ServiceBuild, arch: str = "x86_64"
 ) -> list[str]:
-    found = builds.look(koji.service.web_url, arch, ["tool"], build)
-    return [str(one.nevra) for one in found.listed]
+    packages = builds.look(koji.service.web_url, arch, ["tool"], build)
+    return [str(package.nevra) for package in packages.listed]
 
 
 def test_koji_scratch_build_becomes_packages_of_the_architecture(
     koji: Koji, builds: ExternalBuilds, rpms: list[Path]
 ) -> None:
     koji.scratch(100, GIT, SRPM, {"s390x": [], "x86_64": rpms})
-    found = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
-    by_name = {package.nevra.name: package for package in found.packages}
+    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
+    by_name = {package.nevra.name: package for package in built.packages}
     assert sorted(by_name) == ["tool", "tool-data", "tool-libs"]
     assert "needs-1" in {d.capability for d in by_name["tool-libs"].of_kind("requires")}
-    assert found.notes == (f"x86_64: the packages are those of {koji.link(100)}.",)
-    assert koji.link(100) in found.log.read_text()
+    assert built.notes == (f"x86_64: the packages are those of {koji.link(100)}.",)
+    assert koji.link(100) in built.log.read_text()
     calls = len(koji.calls)
     again = builds.cached(koji.service.web_url, "x86_64", ["tool"], HEAD)
     assert again is not None
-    assert again.packages == found.packages
+    assert again.packages == built.packages
     assert len(koji.calls) == calls
     assert builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100)).from_cache
 
@@ -168,12 +168,12 @@ def test_koji_build_that_is_no_scratch_build_has_its_packages_elsewhere(
         target = koji.root / f"vol/big/packages/tool/1/1/{arch}/{file.name}"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes() if file.is_file() else b"")
-    for one in (
+    for request in (
         wanted(koji, 100),
         ServiceBuild("k", HEAD, BuildLinks((f"{koji.url}/koji/buildinfo?buildID=5",))),
     ):
-        found = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, one)
-        assert [p.nevra.name for p in found.packages] == ["tool", "tool-data", "tool-libs"]
+        built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, request)
+        assert [p.nevra.name for p in built.packages] == ["tool", "tool-data", "tool-libs"]
     koji.builds[5]["state"] = 3
     with pytest.raises(BuildFailedElsewhereError, match=r"Build 5 of http\S+/koji failed\."):
         names(builds, koji, wanted(koji, 100))
@@ -202,8 +202,8 @@ def test_koji_files_of_another_volume_are_found(
     koji: Koji, builds: ExternalBuilds, rpms: list[Path]
 ) -> None:
     koji.scratch(100, GIT, SRPM, {"x86_64": rpms}, volume="big")
-    found = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
-    assert len(found.packages) == 3
+    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
+    assert len(built.packages) == 3
 
 
 def test_koji_hub_that_refuses_or_answers_nonsense_is_named(
@@ -225,9 +225,9 @@ def test_koji_hub_that_refuses_or_answers_nonsense_is_named(
 
 
 def test_koji_hub_is_beside_its_pages_unless_the_settings_say_where() -> None:
-    found = BuildService(type="koji", web_url="https://k.org/koji/", files_url="https://f.org")
-    assert found.hub_url == "https://k.org/kojihub"
-    assert found.files_url == "https://f.org/"
+    service = BuildService(type="koji", web_url="https://k.org/koji/", files_url="https://f.org")
+    assert service.hub_url == "https://k.org/kojihub"
+    assert service.files_url == "https://f.org/"
     with pytest.raises(ValidationError, match="hub_url is not for copr"):
         BuildService(type="copr", web_url="https://c", files_url="https://f", hub_url="https://h")
 

@@ -93,7 +93,7 @@ def test_sarif_is_by_its_schema(name: str) -> None:
     # Its pattern of a language has a bracket too many, which jsonschema-rs refuses.
     schema = Draft4Validator(json.loads(SARIF.read_text()))
     log = json.loads(reports.sarif(RESULTS[name]))
-    assert [f"{one.json_path}: {one.message}" for one in schema.iter_errors(log)] == []
+    assert [f"{error.json_path}: {error.message}" for error in schema.iter_errors(log)] == []
     # https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support
     for rule in log["runs"][0]["tool"]["driver"]["rules"]:
         assert {"id", "shortDescription", "fullDescription", "help"} == set(rule)
@@ -106,8 +106,8 @@ def test_sarif_is_by_its_schema(name: str) -> None:
 def test_code_quality_is_by_what_gitlab_documents(name: str) -> None:
     schema = jsonschema_rs.validator_for(CODE_QUALITY)
     report = json.loads(reports.code_quality(RESULTS[name]))
-    assert [f"{one.instance_path}: {one.message}" for one in schema.iter_errors(report)] == []
-    prints = [one["fingerprint"] for one in report]
+    assert [f"{error.instance_path}: {error.message}" for error in schema.iter_errors(report)] == []
+    prints = [issue["fingerprint"] for issue in report]
     assert len(set(prints)) == len(prints)
 
 
@@ -122,7 +122,7 @@ def command_of(line: str) -> tuple[str, dict[str, str], str]:
     assert line.startswith("::")
     information, _, data = line[2:].partition("::")
     name, _, rest = information.partition(" ")
-    pairs = [one.strip().split("=", 1) for one in rest.split(",")]
+    pairs = [pair.strip().split("=", 1) for pair in rest.split(",")]
     properties = {
         key: unescaped(value, ("%3A", ":"), ("%2C", ",")) for key, value in pairs if value
     }
@@ -146,14 +146,14 @@ def problems_of(element: ET.Element) -> list[str]:
     if element.tag not in JUNIT:
         return [f"<{element.tag}>"]
     attributes, children = JUNIT[element.tag]
-    found = [f"{element.tag} {one}" for one in set(element.attrib) - set(attributes)]
-    needed = {one for one, mark in attributes.items() if mark}
-    found += [f"{element.tag} lacks {one}" for one in needed - set(element.attrib)]
-    for one in set(element.attrib) & set(COUNTS):
-        if not re.fullmatch(r"\d+(\.\d+)?", element.attrib[one]):
-            found.append(f"{element.tag} {one}={element.attrib[one]}")
-    found += [f"{element.tag} has {one.tag}" for one in element if one.tag not in children]
-    return found + [problem for one in element for problem in problems_of(one)]
+    problems = [f"{element.tag} {name}" for name in set(element.attrib) - set(attributes)]
+    required = {name for name, mark in attributes.items() if mark}
+    problems += [f"{element.tag} lacks {name}" for name in required - set(element.attrib)]
+    for name in set(element.attrib) & set(COUNTS):
+        if not re.fullmatch(r"\d+(\.\d+)?", element.attrib[name]):
+            problems.append(f"{element.tag} {name}={element.attrib[name]}")
+    problems += [f"{element.tag} has {child.tag}" for child in element if child.tag not in children]
+    return problems + [problem for child in element for problem in problems_of(child)]
 
 
 @every
@@ -167,7 +167,7 @@ def test_junit_has_what_its_readers_know_and_counts_it(name: str) -> None:
             if attribute in element.attrib:
                 cases = list(element.iter("testcase"))
                 if tag != "testcase":
-                    cases = [one for one in cases if one.find(tag) is not None]
+                    cases = [case for case in cases if case.find(tag) is not None]
                 assert int(element.attrib[attribute]) == len(cases), attribute
     for case in root.iter("testcase"):
         assert len(case) <= 1, case.attrib
@@ -223,12 +223,12 @@ def test_ci_keeps_no_roots_of_many_users() -> None:
         for step in yaml.safe_load((ROOT / ".github/action.yml").read_text())["runs"]["steps"]
         if "actions/cache" in step.get("uses", "")
     ]
-    assert {one for one in kept if one.startswith("!")} == {
+    assert {pattern for pattern in kept if pattern.startswith("!")} == {
         f"!~/.cache/minimize/{r}" for r in roots
     }
     # Its parent, named whole, would bring them along.
     assert "~/.cache/minimize/*" in kept
     *_, job = yaml.safe_load_all((ROOT / "deploy/ci/gitlab.yml").read_text())
-    named = {Path(one).name for one in job["minimize"]["cache"]["paths"]}
+    named = {Path(path).name for path in job["minimize"]["cache"]["paths"]}
     assert {"metadata", "solv", "packages", "headers", "fragments"} <= named
     assert not named & roots

@@ -14,8 +14,8 @@ COMMENTS = "/repos/rpms/nginx/issues/1/comments"
 async def test_an_app_finds_its_installation_with_its_jwt(world, session):
     gh = GitHubAPI(session, "tests", base_url=world.forge.api_url)
     jwt = get_jwt(app_id=str(world.app.id), private_key=world.app.private_key)
-    found = await gh.getitem("/repos/rpms/nginx/installation", jwt=jwt)
-    assert (found["id"], found["account"]["login"]) == (world.installation.id, "rpms")
+    installation = await gh.getitem("/repos/rpms/nginx/installation", jwt=jwt)
+    assert (installation["id"], installation["account"]["login"]) == (world.installation.id, "rpms")
     assert (await gh.getitem("/app", jwt=jwt))["slug"] == "minimize"
 
 
@@ -54,7 +54,7 @@ async def test_a_pull_request_says_its_two_commits_and_what_it_changes(world, as
     assert (pull["commits"], pull["additions"], pull["changed_files"]) == (1, 1, 1)
     assert pull["user"]["login"] == "alice"
     assert pull["id"] > 2**31
-    files = [one async for one in gh.getiter(PULL + "/files")]
+    files = [file async for file in gh.getiter(PULL + "/files")]
     assert [(f["filename"], f["status"], f["additions"]) for f in files] == [
         ("nginx.spec", "modified", 1)
     ]
@@ -65,24 +65,24 @@ async def test_comments_come_in_pages_that_link_to_each_other(world, as_user):
     gh = as_user("alice")
     for number in range(5):
         await gh.post(COMMENTS, data={"body": f"comment {number}"})
-    listed = [one["body"] async for one in gh.getiter(COMMENTS + "?per_page=2")]
+    listed = [comment["body"] async for comment in gh.getiter(COMMENTS + "?per_page=2")]
     assert listed == [f"comment {number}" for number in range(5)]
     asked = [path for method, path, _ in world.forge.requests if "per_page=2" in path]
     assert len(asked) == 3
 
 
 async def test_an_edited_comment_keeps_its_id_and_its_earlier_text(world, as_app, as_user):
-    made = await as_app.post(COMMENTS, data={"body": "predicted"})
-    assert (made["user"]["login"], made["user"]["type"]) == ("minimize[bot]", "Bot")
-    assert made["performed_via_github_app"]["slug"] == "minimize"
-    edited = await as_app.patch(made["url"], data={"body": "rebuilt"})
-    assert (edited["id"], edited["body"]) == (made["id"], "rebuilt")
+    created = await as_app.post(COMMENTS, data={"body": "predicted"})
+    assert (created["user"]["login"], created["user"]["type"]) == ("minimize[bot]", "Bot")
+    assert created["performed_via_github_app"]["slug"] == "minimize"
+    edited = await as_app.patch(created["url"], data={"body": "rebuilt"})
+    assert (edited["id"], edited["body"]) == (created["id"], "rebuilt")
     (comment,) = world.forge.state.comments_of(world.pull)
-    assert [one.body for one in comment.versions] == ["predicted", "rebuilt"]
+    assert [version.body for version in comment.versions] == ["predicted", "rebuilt"]
     with pytest.raises(gidgethub.BadRequest) as refused:
-        await as_user("mallory").patch(made["url"], data={"body": "mine"})
+        await as_user("mallory").patch(created["url"], data={"body": "mine"})
     assert refused.value.status_code == HTTPStatus.FORBIDDEN
-    await as_user("maria").delete(made["url"])
+    await as_user("maria").delete(created["url"])
     assert world.forge.state.comments_of(world.pull) == []
 
 
@@ -98,15 +98,15 @@ async def test_a_comment_beyond_the_limit_and_an_empty_one_are_refused(world, as
 
 
 async def test_the_same_reaction_twice_is_one(world, as_user, as_app):
-    made = await as_user("alice").post(COMMENTS, data={"body": "/minimize check"})
+    created = await as_user("alice").post(COMMENTS, data={"body": "/minimize check"})
     for _ in range(2):
-        await as_app.post(made["url"] + "/reactions", data={"content": "eyes"})
+        await as_app.post(created["url"] + "/reactions", data={"content": "eyes"})
     (reaction,) = world.forge.state.comments[0].reactions
     assert (reaction.content, reaction.user.login) == ("eyes", "minimize[bot]")
-    (listed,) = [one async for one in as_app.getiter(COMMENTS)]
+    (listed,) = [comment async for comment in as_app.getiter(COMMENTS)]
     assert listed["reactions"]["eyes"] == 1
     with pytest.raises(gidgethub.InvalidField):
-        await as_app.post(made["url"] + "/reactions", data={"content": "shrug"})
+        await as_app.post(created["url"] + "/reactions", data={"content": "shrug"})
 
 
 async def test_only_apps_write_check_runs(world, as_user, as_app):
@@ -114,16 +114,16 @@ async def test_only_apps_write_check_runs(world, as_user, as_app):
     data = {"name": "minimize", "head_sha": world.pull.head_sha, "status": "in_progress"}
     with pytest.raises(gidgethub.BadRequest, match="via a GitHub App"):
         await as_user("maria").post(runs, data=data)
-    made = await as_app.post(runs, data=data)
-    assert (made["status"], made["conclusion"]) == ("in_progress", None)
+    run = await as_app.post(runs, data=data)
+    assert (run["status"], run["conclusion"]) == ("in_progress", None)
     output = {"title": "One package more", "summary": "perl"}
-    done = await as_app.patch(made["url"], data={"conclusion": "success", "output": output})
+    done = await as_app.patch(run["url"], data={"conclusion": "success", "output": output})
     assert (done["status"], done["conclusion"]) == ("completed", "success")
     assert done["output"]["title"] == "One package more"
     assert done["completed_at"] is not None
     url = f"/repos/rpms/nginx/commits/{world.pull.head_sha}/check-runs?check_name=minimize"
-    listed = [one async for one in as_app.getiter(url, iterable_key="check_runs")]
-    assert [one["id"] for one in listed] == [made["id"]]
+    listed = [entry async for entry in as_app.getiter(url, iterable_key="check_runs")]
+    assert [entry["id"] for entry in listed] == [run["id"]]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ async def test_the_newest_status_of_a_context_counts(world, as_user):
 )
 async def test_a_permission_names_the_role(world, as_app, role, folded):
     world.forge.set_role(world.repository, "tom", role)
-    found = await as_app.getitem("/repos/rpms/nginx/collaborators/tom/permission")
-    assert (found["permission"], found["role_name"]) == (folded, role)
+    answer = await as_app.getitem("/repos/rpms/nginx/collaborators/tom/permission")
+    assert (answer["permission"], answer["role_name"]) == (folded, role)
     stranger = await as_app.getitem("/repos/rpms/nginx/collaborators/alice/permission")
     assert stranger["role_name"] == "read"
 
@@ -191,12 +191,12 @@ async def test_a_token_for_one_repository_is_no_good_for_another(world, session)
     jwt = get_jwt(app_id=str(world.app.id), private_key=world.app.private_key)
     gh = GitHubAPI(session, "tests", base_url=world.forge.api_url)
     url = f"/app/installations/{world.installation.id}/access_tokens"
-    made = await gh.post(url, data={"repositories": ["nginx"]}, jwt=jwt)
-    assert [one["name"] for one in made["repositories"]] == ["nginx"]
+    token = await gh.post(url, data={"repositories": ["nginx"]}, jwt=jwt)
+    assert [repository["name"] for repository in token["repositories"]] == ["nginx"]
     with pytest.raises(gidgethub.BadRequest) as hidden:
-        await gh.getitem("/repos/rpms/secret", oauth_token=made["token"])
+        await gh.getitem("/repos/rpms/secret", oauth_token=token["token"])
     assert hidden.value.status_code == HTTPStatus.NOT_FOUND
-    await gh.post(COMMENTS, data={"body": "x"}, oauth_token=made["token"])
+    await gh.post(COMMENTS, data={"body": "x"}, oauth_token=token["token"])
     with pytest.raises(gidgethub.HTTPException) as unknown:
         await gh.post(url, data={"repositories": ["gone"]}, jwt=jwt)
     assert unknown.value.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

@@ -37,11 +37,11 @@ _NUMBERS = count(1)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     if request.param == "real":
         server = request.getfixturevalue("server")
-        async with pagure_place(server, f"every{next(_NUMBERS)}") as made:
-            yield made
+        async with pagure_place(server, f"every{next(_NUMBERS)}") as place:
+            yield place
     else:
-        async with local_place(request.param, tmp_path) as made:
-            yield made
+        async with local_place(request.param, tmp_path) as place:
+            yield place
 
 
 async def test_a_pull_request_its_files_and_its_commits(place: Place, tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ async def test_a_pull_request_its_files_and_its_commits(place: Place, tmp_path: 
     assert (pull.base_ref, pull.head_sha, pull.default_branch) == ("main", place.head, "main")
     assert pull.head_repository not in (None, place.name)
     files = await place.forge.changed_files(place.key)
-    assert {one.path for one in files} == {"new", "nginx.spec"}
-    assert [one.head_sha for one in await place.forge.open_pulls(place.name)] == [place.head]
+    assert {file.path for file in files} == {"new", "nginx.spec"}
+    assert [pull.head_sha for pull in await place.forge.open_pulls(place.name)] == [place.head]
     source = await place.forge.source(place.key, "main")
     clone = BareRepository.create(tmp_path / "clone.git")
     if source.credential is None:
@@ -67,7 +67,7 @@ async def test_a_status_is_of_its_commit_and_the_same_twice_writes_nothing(place
     for _ in range(2):
         await place.forge.set_status(place.key, place.head, replace(report, state="failure"))
     checks = await place.forge.checks_of(place.key, place.head)
-    states = [one.state for one in checks if one.name == "minimize"]
+    states = [check.state for check in checks if check.name == "minimize"]
     assert states == (["failure"] if place.can.statuses else [])
 
 
@@ -113,18 +113,18 @@ async def test_an_issue_has_one_text_that_counts(place: Place) -> None:
     larger = replace(text, body=f"{MARKER}\nIt is 72 MB.")
     for wanted in (text, larger, larger, replace(larger, state="closed"), text):
         await issues.put(place.name, MARKER, wanted)
-        found = await issues.find(place.name, MARKER)
-        assert found == replace(first, body=wanted.body, state=wanted.state or "open")
+        issue = await issues.find(place.name, MARKER)
+        assert issue == replace(first, body=wanted.body, state=wanted.state or "open")
 
 
 async def test_every_webhook_that_counts(place: Place) -> None:
     pull, forge = place.key, place.forge
-    (opened,) = (one for one in place.events() if isinstance(one, PullRequestEvent))
+    (opened,) = (event for event in place.events() if isinstance(event, PullRequestEvent))
     assert (opened.key, opened.wish, opened.head_sha, opened.base_ref) == (
         pull, "check", place.head, "main",
     )  # fmt: skip
     second = await place.push("topic", {"a": "2"}, user=ANN)
-    (pushed,) = (one for one in place.events() if isinstance(one, PullRequestEvent))
+    (pushed,) = (event for event in place.events() if isinstance(event, PullRequestEvent))
     assert (pushed.key, pushed.wish, pushed.head_sha) == (pull, "check", second)
     await place.comment("/minimize check", user=EVE)
     (comment,) = place.events()
@@ -135,7 +135,7 @@ async def test_every_webhook_that_counts(place: Place) -> None:
     await forge.react(pull, comment.comment, "eyes")
     before = (await forge.pull_request(pull)).base_sha
     after = await place.push("main", {"b": "1"}, user=OWNER)
-    (push,) = (one for one in place.events() if isinstance(one, PushEvent))
+    (push,) = (event for event in place.events() if isinstance(event, PushEvent))
     assert (push.repository, push.branch, push.before, push.after) == (
         place.name, "main", before, after,
     )  # fmt: skip
@@ -145,7 +145,7 @@ async def test_every_webhook_that_counts(place: Place) -> None:
     assert await forge.moved(place.name, "main", after) is None
     for how, wish in (("close", "stop"), ("reopen", "check")):
         await place.end(how)
-        (event,) = (one for one in place.events() if isinstance(one, PullRequestEvent))
+        (event,) = (event for event in place.events() if isinstance(event, PullRequestEvent))
         assert (event.wish, event.head_sha) == (wish, second)
 
 
@@ -153,7 +153,7 @@ async def test_a_merge_is_told_and_its_commit_is_the_pull_requests(place: Place)
     place.events()
     start = (await place.forge.pull_request(place.key)).base_sha
     await place.end("merge")
-    (stopped,) = (one for one in place.events() if isinstance(one, PullRequestEvent))
+    (stopped,) = (event for event in place.events() if isinstance(event, PullRequestEvent))
     now = await place.forge.pull_request(place.key)
     assert (stopped.wish, now.open, bool(now.merged)) == ("stop", False, True)
     assert stopped.merged == now.merged

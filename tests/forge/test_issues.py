@@ -21,17 +21,17 @@ REPOSITORY = "rpms/nginx"
 @pytest.fixture(params=KINDS)
 async def places(request: pytest.FixtureRequest, tmp_path: Path):
     """The local forge, two of our processes on it, and its kind."""
-    made: list[Forge] = []
+    forges: list[Forge] = []
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository(REPOSITORY)
         repository.git.commit("main", {"nginx.spec": "Name: nginx\n"}, "Start")
         permissions = {"issues": "write", "metadata": "read"}
-        made += [
+        forges += [
             forge_on(local, request.param, repository, permissions=permissions, role="triage")
             for _ in range(2)
         ]
-        yield local, made, request.param
-        for forge in made:
+        yield local, forges, request.param
+        for forge in forges:
             await forge.close()
 
 
@@ -39,11 +39,11 @@ async def test_an_issue_is_written_once_and_then_edited_closed_and_reopened(plac
     local, (forge, other), kind = places
     assert await forge.issues.find(REPOSITORY, MARKER) is None
     assert await forge.issues.put(REPOSITORY, MARKER, replace(TEXT, state="closed")) is None
-    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
-    assert await other.issues.find(REPOSITORY, MARKER) == made
-    assert (made.title, made.body, made.state) == (TEXT.title, TEXT.body, "open")
+    issue = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    assert await other.issues.find(REPOSITORY, MARKER) == issue
+    assert (issue.title, issue.body, issue.state) == (TEXT.title, TEXT.body, "open")
     asked = len(local.requests)
-    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == made
+    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == issue
     assert {method for method, _, _ in local.requests[asked:]} == {"GET"}
     texts = [
         replace(TEXT, body=f"{MARKER}\nIt is 72 MB."),
@@ -53,9 +53,9 @@ async def test_an_issue_is_written_once_and_then_edited_closed_and_reopened(plac
     for text in texts:
         put = await other.issues.put(REPOSITORY, MARKER, text)
         title = text.title if ABILITIES[kind].titles else TEXT.title
-        assert (put.id, put.title, put.body, put.state) == (made.id, title, text.body, text.state)
+        assert (put.id, put.title, put.body, put.state) == (issue.id, title, text.body, text.state)
     assert len(local.state.issues) == 1
-    assert made.url.startswith(local.url)
+    assert issue.url.startswith(local.url)
 
 
 async def test_a_state_of_none_is_peoples(places: Any) -> None:
@@ -74,7 +74,7 @@ async def test_it_is_found_behind_many_others_and_other_peoples_are_never_ours(
     places: Any,
 ) -> None:
     local, (forge, _), _ = places
-    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    issue = await forge.issues.put(REPOSITORY, MARKER, TEXT)
     ours = local.state.issues[0]
     for number in range(250):
         mine = replace(ours, number=1000 + number, versions=[(f"{number}", "other", "open")])
@@ -82,33 +82,33 @@ async def test_it_is_found_behind_many_others_and_other_peoples_are_never_ours(
     theirs = replace(ours, number=0, user=local.add_user("mallory"))
     local.state.issues.insert(0, theirs)
     ours.number = 5000
-    found = await forge.issues.find(REPOSITORY, MARKER)
-    assert found == replace(made, id="5000", url=made.url.rsplit("/", 1)[0] + "/5000")
+    moved = await forge.issues.find(REPOSITORY, MARKER)
+    assert moved == replace(issue, id="5000", url=issue.url.rsplit("/", 1)[0] + "/5000")
     pages = [path for _, path, _ in local.requests if "page=3" in path]
     assert pages
 
 
 async def test_two_that_write_at_once_leave_one_open(places: Any) -> None:
     local, forges, _ = places
-    put = await asyncio.gather(*(one.issues.put(REPOSITORY, MARKER, TEXT) for one in forges))
-    assert all(isinstance(one, Issue) for one in put)
+    put = await asyncio.gather(*(forge.issues.put(REPOSITORY, MARKER, TEXT) for forge in forges))
+    assert all(isinstance(issue, Issue) for issue in put)
     # Whoever comes next closes what came twice.
     await forges[0].issues.put(REPOSITORY, MARKER, TEXT)
-    still = [one for one in local.state.issues if one.state == "open"]
-    assert [one.body for one in still] == [TEXT.body]
-    assert all(MARKER not in one.body for one in local.state.issues if one not in still)
+    still = [issue for issue in local.state.issues if issue.state == "open"]
+    assert [issue.body for issue in still] == [TEXT.body]
+    assert all(MARKER not in issue.body for issue in local.state.issues if issue not in still)
 
 
 async def test_one_that_came_twice_is_closed_and_named(places: Any) -> None:
     local, (forge, _), _ = places
-    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    issue = await forge.issues.put(REPOSITORY, MARKER, TEXT)
     first = local.state.issues[0]
     again = replace(first, number=first.number + 1, versions=list(first.versions))
     local.state.issues.append(again)
-    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == made
+    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == issue
     second = local.state.issues[1]
     assert (second.state, MARKER in second.body) == ("closed", False)
-    assert f"#{made.id}" in second.body
+    assert f"#{issue.id}" in second.body
 
 
 async def test_a_text_without_its_marker_is_refused(places: Any) -> None:

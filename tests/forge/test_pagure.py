@@ -60,7 +60,7 @@ class Project:
 
     def comments(self) -> list[str]:
         pull = self.server.api(f"{self.name}/pull-request/{self.number}")
-        return [one["comment"] for one in pull["comments"]]
+        return [comment["comment"] for comment in pull["comments"]]
 
 
 def project(server: PagureServer, name: str) -> Project:
@@ -93,13 +93,13 @@ async def test_a_flag_is_of_its_commit_and_the_same_twice_changes_nothing(world:
     for _ in range(2):
         await world.forge.set_status(world.key, world.head, done)
     shown = world.server.api(f"{world.name}/pull-request/{world.number}/flag")["flags"]
-    assert [(one["status"], one["comment"], one["url"]) for one in shown] == [
+    assert [(flag["status"], flag["comment"], flag["url"]) for flag in shown] == [
         ("success", "not evaluated: +3 MB", "https://m.example.org/c/1")
     ]
     updated = shown[0]["date_updated"]
     await world.forge.set_status(world.key, world.head, done)
     shown = world.server.api(f"{world.name}/pull-request/{world.number}/flag")["flags"]
-    assert [one["date_updated"] for one in shown] == [updated]
+    assert [flag["date_updated"] for flag in shown] == [updated]
 
 
 async def test_a_fork_has_flags_of_its_own(world: Project) -> None:
@@ -118,9 +118,9 @@ async def test_the_flags_of_others(world: Project, word: str, state: CheckState)
     fields = {"username": f"CI {word}", "comment": "x", "url": "https://ci.example.org/"}
     path = f"{world.name}/c/{world.head}/flag"
     world.server.api(path, EVE, status=word, **fields)
-    found = await world.forge.checks_of(world.key, world.head)
+    checks = await world.forge.checks_of(world.key, world.head)
     wanted = CommitCheck(f"CI {word}", state, word, "https://ci.example.org/")
-    assert wanted in found
+    assert wanted in checks
 
 
 async def test_a_comment_is_written_again_only_where_what_matters_changed(world: Project) -> None:
@@ -199,11 +199,11 @@ async def test_every_webhook_that_counts(server: PagureServer, hook: Hook) -> No
 
     def events() -> list[object]:
         """The events that came since, but those that ask nothing."""
-        deliveries = [forge.accept(*one) for one in hook.came]
-        assert len({one.delivery for one in deliveries}) == len(deliveries)
+        deliveries = [forge.accept(*delivery) for delivery in hook.came]
+        assert len({delivery.delivery for delivery in deliveries}) == len(deliveries)
         hook.came.clear()
-        found = [forge.event(one.event, one.body) for one in deliveries]
-        return [one for one in found if not isinstance(one, IgnoredEvent)]
+        events = [forge.event(delivery.event, delivery.body) for delivery in deliveries]
+        return [event for event in events if not isinstance(event, IgnoredEvent)]
 
     opened = PullRequestEvent(pull, "check", first, "opened", base_ref="main")
     assert events() == [opened]

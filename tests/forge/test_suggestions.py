@@ -37,7 +37,11 @@ class World:
         await self.forge.put_suggestions(self.key, self.pull.head_sha, suggestions)
 
     def writes(self) -> list[tuple[str, str, int]]:
-        return [one for one in self.local.requests if one[0] != "GET" and "token" not in one[1]]
+        return [
+            request
+            for request in self.local.requests
+            if request[0] != "GET" and "token" not in request[1]
+        ]
 
 
 @pytest.fixture(params=["github", "gitlab"])
@@ -66,10 +70,10 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_a_suggestion_is_on_its_line_and_can_be_applied(world: World) -> None:
     await world.put(PERL)
-    (made,) = world.comments
-    assert made.line is not None
-    assert (made.line.path, made.line.number) == ("nginx.spec", 6)
-    assert suggestion_text(made) == "Recommends: perl"
+    (comment,) = world.comments
+    assert comment.line is not None
+    assert (comment.line.path, comment.line.number) == ("nginx.spec", 6)
+    assert suggestion_text(comment) == "Recommends: perl"
     assert world.local.state.comments_of(world.pull) == []
 
 
@@ -79,9 +83,9 @@ async def test_the_same_again_writes_nothing_and_another_text_edits(world: World
     await world.put(PERL)
     assert len(world.writes()) == before
     await world.put(replace(PERL, text="Saves 60 MB."))
-    (made,) = world.comments
-    assert len(made.versions) == 2
-    assert "60 MB" in made.body
+    (comment,) = world.comments
+    assert len(comment.versions) == 2
+    assert "60 MB" in comment.body
 
 
 async def test_a_push_elsewhere_moves_the_suggestion_and_repeats_it_not(world: World) -> None:
@@ -89,9 +93,9 @@ async def test_a_push_elsewhere_moves_the_suggestion_and_repeats_it_not(world: W
     files = {"nginx.spec": HEAD.replace("# 1\n", "# 1\n# more\n")}
     await world.local.push(world.repository, "topic", files, "More", user="jonas")
     await world.put(replace(PERL, line=7))
-    (made,) = world.comments
-    assert len(made.versions) == 1
-    now = line_now(made)
+    (comment,) = world.comments
+    assert len(comment.versions) == 1
+    now = line_now(comment)
     assert now is not None
     assert now.number == 7
 
@@ -99,7 +103,9 @@ async def test_a_push_elsewhere_moves_the_suggestion_and_repeats_it_not(world: W
 async def test_a_suggestion_that_is_gone_is_deleted_or_resolved(world: World) -> None:
     await world.put(PERL)
     await world.put()
-    assert all(one.resolved and suggestion_in(one.body) is None for one in world.comments)
+    assert all(
+        comment.resolved and suggestion_in(comment.body) is None for comment in world.comments
+    )
     assert len(world.comments) == (0 if isinstance(world.forge, GitHub) else 1)
     # What was taken back is not looked at again.
     before = len(world.writes())
@@ -109,13 +115,13 @@ async def test_a_suggestion_that_is_gone_is_deleted_or_resolved(world: World) ->
 
 async def test_an_answered_one_stays_and_says_that_it_holds_no_more(world: World) -> None:
     await world.put(PERL)
-    (made,) = world.comments
+    (comment,) = world.comments
     jonas = world.local.add_user("jonas")
-    world.local.state.add_comment(world.pull, jonas, "Why?", line=made.line, thread=made.id)
+    world.local.state.add_comment(world.pull, jonas, "Why?", line=comment.line, thread=comment.id)
     await world.put()
-    assert [one.user.login for one in world.comments][1:] == ["jonas"]
-    assert suggestion_text(made) is None
-    assert "Not suggested any more" in made.body
+    assert [comment.user.login for comment in world.comments][1:] == ["jonas"]
+    assert suggestion_text(comment) is None
+    assert "Not suggested any more" in comment.body
 
 
 async def test_a_changed_line_has_a_new_suggestion_in_the_place_of_the_old(world: World) -> None:
@@ -123,8 +129,12 @@ async def test_a_changed_line_has_a_new_suggestion_in_the_place_of_the_old(world
     files = {"nginx.spec": HEAD.replace("Requires: perl\n", "Requires: perl >= 5\n")}
     await world.local.push(world.repository, "topic", files, "Version", user="jonas")
     await world.put(replace(PERL, replacement="Recommends: perl >= 5"))
-    open_ = [one for one in world.comments if suggestion_in(one.body) and not one.resolved]
-    assert [suggestion_text(one) for one in open_] == ["Recommends: perl >= 5"]
+    open_ = [
+        comment
+        for comment in world.comments
+        if suggestion_in(comment.body) and not comment.resolved
+    ]
+    assert [suggestion_text(comment) for comment in open_] == ["Recommends: perl >= 5"]
     assert line_now(open_[0]) is not None
 
 
@@ -132,7 +142,7 @@ async def test_an_unchanged_line_that_the_diff_shows_takes_one_others_do_not(wor
     shown = replace(PERL, name="e2", line=7, base_line=6, replacement="# four")
     far = replace(PERL, name="e3", line=20, base_line=19, replacement="# far")
     await world.put(shown, far)
-    assert [suggestion_text(one) for one in world.comments] == ["# four"]
+    assert [suggestion_text(comment) for comment in world.comments] == ["# four"]
 
 
 async def test_a_strangers_suggestion_with_our_marker_is_not_ours(world: World) -> None:

@@ -37,9 +37,9 @@ def refused(package: Package, cache: Cache) -> str:
 
 def test_an_honest_crafted_package_becomes_a_layer(tmp_path: Path, cache: Cache) -> None:
     package = write_rpm(tmp_path / "a.rpm", [Directory("/opt"), File("/opt/a", b"hello")])
-    found = seen_in_layer(compose([package], cache))
-    assert found.keys() == {"", "opt", "opt/a"}
-    assert found["opt/a"].size == 5
+    files = seen_in_layer(compose([package], cache))
+    assert files.keys() == {"", "opt", "opt/a"}
+    assert files["opt/a"].size == 5
 
 
 @pytest.mark.parametrize(
@@ -98,15 +98,15 @@ def test_a_link_of_one_package_never_leads_a_file_of_another_outside(
 ) -> None:
     link = write_rpm(tmp_path / "a.rpm", [Link("/opt/out", link="../../../../etc")], name="link")
     file = write_rpm(tmp_path / "b.rpm", [File("/opt/out/passwd", b"x")], name="file")
-    found = seen_in_layer(compose([link, file], cache))
-    assert found.keys() == {"", "etc", "etc/passwd", "opt", "opt/out"}
+    files = seen_in_layer(compose([link, file], cache))
+    assert files.keys() == {"", "etc", "etc/passwd", "opt", "opt/out"}
 
 
 def test_links_that_go_in_circles_are_refused(tmp_path: Path, cache: Cache) -> None:
-    one = write_rpm(tmp_path / "a.rpm", [Link("/a", link="b"), Link("/b", link="a")], name="one")
+    first = write_rpm(tmp_path / "a.rpm", [Link("/a", link="b"), Link("/b", link="a")], name="one")
     two = write_rpm(tmp_path / "b.rpm", [File("/a/x", b"x")], name="two")
     with pytest.raises(FileConflictError, match="form a loop"):
-        compose([one, two], cache)
+        compose([first, two], cache)
 
 
 @pytest.mark.parametrize("mode", [0o020666, 0o060660, 0o140755])
@@ -209,28 +209,28 @@ def test_capabilities_that_are_none_are_refused(tmp_path: Path, cache: Cache) ->
 def test_packages_that_want_different_things_at_one_path_are_named(
     tmp_path: Path, cache: Cache
 ) -> None:
-    one = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")], name="one")
+    first = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")], name="one")
     two = write_rpm(tmp_path / "b.rpm", [File("/opt/a", b"y")], name="two")
     three = write_rpm(tmp_path / "c.rpm", [Directory("/opt/a")], name="three")
     four = write_rpm(tmp_path / "d.rpm", [File("/opt/a/b", b"y")], name="four")
     for other in (two, three, four):
         with pytest.raises(FileConflictError) as caught:
-            compose([one, other], cache)
+            compose([first, other], cache)
         assert "/opt/a " in caught.value.what
-        assert str(one.nevra) in caught.value.what
+        assert str(first.nevra) in caught.value.what
         assert str(other.nevra) in caught.value.what
 
 
 def test_packages_that_disagree_on_a_directory_are_named(tmp_path: Path, cache: Cache) -> None:
-    one = write_rpm(tmp_path / "a.rpm", [Directory("/opt")], name="one")
+    first = write_rpm(tmp_path / "a.rpm", [Directory("/opt")], name="one")
     same = write_rpm(tmp_path / "b.rpm", [Directory("/opt")], name="same")
     two = write_rpm(tmp_path / "c.rpm", [Directory("/opt", mode=0o040700)], name="two")
     three = write_rpm(tmp_path / "d.rpm", [Directory("/opt", user="bin")], name="three")
-    compose([one, same], cache)
+    compose([first, same], cache)
     for other in (two, three):
         with pytest.raises(FileConflictError) as caught:
-            compose([one, other], cache)
-        assert str(one.nevra) in caught.value.what
+            compose([first, other], cache)
+        assert str(first.nevra) in caught.value.what
         assert str(other.nevra) in caught.value.what
 
 
@@ -245,12 +245,12 @@ def test_a_hard_link_of_a_shared_path_comes_with_it(tmp_path: Path, cache: Cache
     for file in links:
         file.said_digest = hashlib.sha256(b"both").hexdigest()
         file.said_size = 4
-    one = write_rpm(tmp_path / "a.rpm", links, name="one")
+    first = write_rpm(tmp_path / "a.rpm", links, name="one")
     two = write_rpm(tmp_path / "b.rpm", [File("/opt/a", b"both")], name="two")
-    for packages in ([one], [one, two]):
-        found = seen_in_layer(compose(packages, cache))
-        assert found["opt/a"].content == found["opt/b"].content
-        assert found["opt/b"].size == 4
+    for packages in ([first], [first, two]):
+        files = seen_in_layer(compose(packages, cache))
+        assert files["opt/a"].content == files["opt/b"].content
+        assert files["opt/b"].size == 4
 
 
 def test_names_that_are_no_utf_8_can_be_reported_and_composed(tmp_path: Path, cache: Cache) -> None:
@@ -282,9 +282,9 @@ def test_users_cannot_write_lines_of_their_own_into_passwd(tmp_path: Path, cache
             provides=[("user(evil)", base64.b64encode(line.encode()).decode())],
         ),
     ]
-    found = seen_in_layer(compose(packages, cache))
-    assert found["etc/passwd"].size == len(passwd.content)
-    assert found["opt/a"].uid == 0
+    files = seen_in_layer(compose(packages, cache))
+    assert files["etc/passwd"].size == len(passwd.content)
+    assert files["opt/a"].uid == 0
 
 
 def test_what_fails_leaves_the_good_packages_parts(
@@ -321,6 +321,6 @@ def test_a_stripped_archive_without_names_is_read(tmp_path: Path, cache: Cache) 
         out += bytes(-len(out) % 4)
     out += cpio([])
     package = write_rpm(tmp_path / "a.rpm", files, payload=out)
-    found = seen_in_layer(compose([package], cache))
-    assert found["opt/a"].size == 5
-    assert found["opt/b"].content == "a"
+    files = seen_in_layer(compose([package], cache))
+    assert files["opt/a"].size == 5
+    assert files["opt/b"].content == "a"

@@ -52,8 +52,8 @@ def group(path: Path, controllers: str = "cpu memory pids") -> Path:
 
 def test_version_two_as_a_container_has_its_own_group(tmp_path: Path) -> None:
     top = group(tmp_path / "with space")
-    found = find_hierarchy(proc(tmp_path, [mount("cgroup2", "/", top, "rw")], "0::/\n"))
-    assert found == Hierarchy(2, {"memory": top, "pids": top})
+    hierarchy = find_hierarchy(proc(tmp_path, [mount("cgroup2", "/", top, "rw")], "0::/\n"))
+    assert hierarchy == Hierarchy(2, {"memory": top, "pids": top})
     assert (top / "cgroup.subtree_control").read_text() == "+memory +pids"
 
 
@@ -62,9 +62,11 @@ def test_version_two_as_root_without_delegation_is_a_group_at_the_top(tmp_path: 
     group(top / "system.slice/minimize.service")
     group(top / "minimize")
     lines = [mount("cgroup2", "/", top, "rw,nsdelegate")]
-    found = find_hierarchy(proc(tmp_path, lines, "0::/system.slice/minimize.service\n"), root=True)
-    assert found is not None
-    assert found.parents["memory"] == top / "minimize"
+    hierarchy = find_hierarchy(
+        proc(tmp_path, lines, "0::/system.slice/minimize.service\n"), root=True
+    )
+    assert hierarchy is not None
+    assert hierarchy.parents["memory"] == top / "minimize"
 
 
 def test_version_two_as_a_user_is_the_own_group_if_it_is_left_to_the_user(tmp_path: Path) -> None:
@@ -73,9 +75,9 @@ def test_version_two_as_a_user_is_the_own_group_if_it_is_left_to_the_user(tmp_pa
     group(own / "minimize-main")
     lines = [mount("cgroup2", "/", top, "rw")]
     groups = "0::/user.slice/run-1.scope/minimize-main\n"
-    found = find_hierarchy(proc(tmp_path, lines, groups), root=False)
-    assert found is not None
-    assert found.parents == {"memory": own, "pids": own}
+    hierarchy = find_hierarchy(proc(tmp_path, lines, groups), root=False)
+    assert hierarchy is not None
+    assert hierarchy.parents == {"memory": own, "pids": own}
 
 
 def test_version_one_has_a_hierarchy_for_each_controller(tmp_path: Path) -> None:
@@ -109,25 +111,25 @@ def test_without_groups_nothing_is_run_unless_that_is_wanted(monkeypatch) -> Non
         pass
     assert "without_memory_limit: run strangers' code anyway" in raised.value.hint
     cgroup.run_without_control_groups()
-    with control_group(LIMITS, None) as found:
-        assert found.entrances == ()
-        assert found.usage() is None
-        assert found.exceeded() is None
+    with control_group(LIMITS, None) as control:
+        assert control.entrances == ()
+        assert control.usage() is None
+        assert control.exceeded() is None
 
 
 def test_limits_of_version_two_are_exact(tmp_path: Path) -> None:
     parent = group(tmp_path / "top")
     where = Hierarchy(2, dict.fromkeys(("memory", "pids"), parent))
-    with control_group(Limits(memory=1000, tmp=24, processes=10), where) as found:
-        (entrance,) = found.entrances
+    with control_group(Limits(memory=1000, tmp=24, processes=10), where) as control:
+        (entrance,) = control.entrances
         own = entrance.parent
         assert (own / "memory.max").read_text() == "1000"
         assert int((own / "pids.max").read_text()) >= 10
-        assert found.exceeded() is None
+        assert control.exceeded() is None
         (own / "pids.events").write_text("max 3\n")
-        assert found.exceeded() == "processes"
+        assert control.exceeded() == "processes"
         (own / "memory.events").write_text("low 0\noom_kill 1\n")
-        assert found.exceeded() == "memory"
+        assert control.exceeded() == "memory"
         for path in own.iterdir():
             path.unlink()
     assert not own.exists()
@@ -176,8 +178,8 @@ while True:
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_of_every_kind_is_counted_together(kind: str) -> None:
     script = f"import os, socket\nheld = []\n{KINDS[kind]}"
-    found = run_sandboxed(["/usr/bin/python3", "-c", script], limits=LIMITS)
-    assert found.limit == "memory", found
+    result = run_sandboxed(["/usr/bin/python3", "-c", script], limits=LIMITS)
+    assert result.limit == "memory", result
 
 
 @needs_groups

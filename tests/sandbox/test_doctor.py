@@ -114,7 +114,7 @@ def test_ids_that_cannot_be_taken_are_missing(monkeypatch, tmp_path: Path) -> No
     run.require_sandbox.cache_clear()
     monkeypatch.setattr(isolation, "check_user_ids", lambda: "65,536 from 100000 on")
     monkeypatch.setattr(run, "run_sandboxed", answers)
-    (part,) = [one for one in inspect_isolation(tmp_path).parts if one.name == "user ids"]
+    (part,) = [part for part in inspect_isolation(tmp_path).parts if part.name == "user ids"]
     assert not part.given
     assert "setresuid failed" in part.detail
     assert part.remedy

@@ -29,17 +29,17 @@ def sh(command: str, **kwargs):
 
 @needs_sandbox
 def test_output_and_status_come_back():
-    found = sh("echo out; echo err >&2; exit 3")
-    assert (found.returncode, found.stdout, found.stderr) == (3, b"out\n", b"err\n")
-    assert found.limit is None
+    result = sh("echo out; echo err >&2; exit 3")
+    assert (result.returncode, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
+    assert result.limit is None
     require_sandbox()
 
 
 @needs_sandbox
 def test_the_view_is_minimal_and_read_only(monkeypatch):
     monkeypatch.setenv("SECRET", "x")
-    found = sh("ls /; ls /etc; env | sort; id -u", env={"MINE": "1"})
-    names = found.stdout.decode().split()
+    result = sh("ls /; ls /etc; env | sort; id -u", env={"MINE": "1"})
+    names = result.stdout.decode().split()
     assert "home" not in names and "root" not in names and "shadow" not in names
     assert "MINE=1" in names and "HOME=/tmp" in names
     assert not [name for name in names if name.startswith("SECRET")]
@@ -55,11 +55,11 @@ def test_nothing_of_this_process_is_inherited(tmp_path):
     secret.write_text("tellmenot")
     with secret.open() as handle:
         os.set_inheritable(handle.fileno(), True)
-        found = sh("ls /proc/self/fd; cat /proc/*/cmdline | tr '\\0' ' '; cat /proc/*/environ")
-    assert found.stdout.split(b"\n")[:4] == [b"0", b"1", b"2", b"3"]
+        result = sh("ls /proc/self/fd; cat /proc/*/cmdline | tr '\\0' ' '; cat /proc/*/environ")
+    assert result.stdout.split(b"\n")[:4] == [b"0", b"1", b"2", b"3"]
     # bubblewrap's own descriptors (options, status) are out of reach: the status names a process.
     assert b"memfd" not in sh("ls -l /proc/*/fd").stdout
-    assert str(tmp_path).encode() not in found.stdout
+    assert str(tmp_path).encode() not in result.stdout
 
 
 @needs_sandbox
@@ -82,10 +82,10 @@ def test_binds_are_seen_where_they_are_put(tmp_path):
         Bind(written, "/written", writable=True),
         Bind(shown / "file", "/a/single"),
     ]
-    found = sh(
+    result = sh(
         "cat /a/shown/file /a/single; echo x > /written/x; echo y > /a/shown/y; ls /a", binds=binds
     )
-    assert found.stdout == b"hellohelloshown\nsingle\n"
+    assert result.stdout == b"hellohelloshown\nsingle\n"
     assert (written / "x").read_text() == "x\n"
     assert written.stat().st_uid == os.getuid()
     assert not (shown / "y").exists()
@@ -110,8 +110,8 @@ def test_bubblewrap_s_own_message_ends_with_one_full_stop(monkeypatch):
 
 @needs_sandbox
 def test_a_command_cannot_pass_itself_off_as_the_sandbox():
-    found = sh("echo 'bwrap: Creating new namespace failed' >&2; exit 1")
-    assert found.returncode == 1
+    result = sh("echo 'bwrap: Creating new namespace failed' >&2; exit 1")
+    assert result.returncode == 1
 
 
 @needs_sandbox
@@ -142,9 +142,9 @@ def test_a_limit_ends_the_run_and_is_named(command, limit):
         file_size=10 * MEBIBYTE,
         tmp=16 * MEBIBYTE,
     )
-    found = sh(command, limits=limits)
-    assert found.limit == limit, found
-    assert len(found.stdout) + len(found.stderr) <= MEBIBYTE
+    result = sh(command, limits=limits)
+    assert result.limit == limit, result
+    assert len(result.stdout) + len(result.stderr) <= MEBIBYTE
     assert sh("echo fine").stdout == b"fine\n"
 
 
@@ -154,8 +154,8 @@ def test_threads_count_as_processes():
         "import threading, time\n"
         "for _ in range(60): threading.Thread(target=time.sleep, args=(30,)).start()"
     )
-    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=32))
-    assert found.limit == "processes"
+    result = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=32))
+    assert result.limit == "processes"
 
 
 @needs_sandbox
@@ -166,8 +166,8 @@ def test_the_kernel_itself_refuses_more_processes_than_the_limit():
         "except OSError: pass\nprint(n)"
     )
     # Zombies count, and live too shortly to be seen by a watcher only.
-    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=40))
-    assert found.limit == "processes" or int(found.stdout) < 80
+    result = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(120, processes=40))
+    assert result.limit == "processes" or int(result.stdout) < 80
 
 
 @needs_sandbox
@@ -185,9 +185,9 @@ def test_no_process_is_left_when_a_run_has_returned(tmp_path):
 @needs_sandbox
 def test_a_log_takes_both_streams_in_order(tmp_path):
     log = tmp_path / "log"
-    found = sh("for i in 1 2 3; do echo out$i; echo err$i >&2; done", log=log)
+    result = sh("for i in 1 2 3; do echo out$i; echo err$i >&2; done", log=log)
     assert log.read_text() == "out1\nerr1\nout2\nerr2\nout3\nerr3\n"
-    assert found.stdout == log.read_bytes() and found.stderr == b""
+    assert result.stdout == log.read_bytes() and result.stderr == b""
     many = sh("seq 1 200000", log=log, limits=Limits(output=8 * MEBIBYTE))
     assert many.stdout.endswith(b"\n199999\n200000\n") and len(many.stdout) <= 65536
     assert log.stat().st_size > 1_000_000
@@ -196,34 +196,34 @@ def test_a_log_takes_both_streams_in_order(tmp_path):
 @needs_sandbox
 def test_sandboxes_run_side_by_side():
     with ThreadPoolExecutor(6) as executor:
-        found = list(executor.map(lambda n: sh(f"sleep 0.2; echo {n}"), range(12)))
-    assert [int(each.stdout) for each in found] == list(range(12))
+        results = list(executor.map(lambda n: sh(f"sleep 0.2; echo {n}"), range(12)))
+    assert [int(each.stdout) for each in results] == list(range(12))
 
 
 @needs_sandbox
 def test_no_process_outlives_a_run_or_its_starter(tmp_path):
     # Seconds that no other process of this machine sleeps.
-    one, other = f"76543.{os.getpid()}", f"76544.{os.getpid()}"
-    sh(f"setsid sleep {one} >/dev/null 2>&1 &")
+    first, second = f"76543.{os.getpid()}", f"76544.{os.getpid()}"
+    sh(f"setsid sleep {first} >/dev/null 2>&1 &")
     script = (
         "from bot.sandbox.run import run_sandboxed\n"
         "from bot.sandbox.values import Limits\n"
-        f"run_sandboxed(['sleep', '{other}'], limits=Limits(seconds=100))\n"
+        f"run_sandboxed(['sleep', '{second}'], limits=Limits(seconds=100))\n"
     )
     environment = dict(os.environ, PYTHONPATH=str(Path(bot.__file__).parents[1]))
     starter = subprocess.Popen([sys.executable, "-c", script], env=environment)
     try:
         deadline = time.monotonic() + 90
-        while not running(other) and time.monotonic() < deadline:
+        while not running(second) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert running(other)
+        assert running(second)
     finally:
         starter.kill()
         starter.wait()
     deadline = time.monotonic() + 90
-    while (running(one) or running(other)) and time.monotonic() < deadline:
+    while (running(first) or running(second)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not running(one) and not running(other)
+    assert not running(first) and not running(second)
 
 
 def running(argument: str) -> bool:
@@ -243,12 +243,12 @@ def running(argument: str) -> bool:
 def test_root_inside_installs_files_of_other_owners(tmp_path):
     target = tmp_path / "root"
     target.mkdir()
-    found = sh(
+    result = sh(
         "id -u; cd /target; touch x; chown 8:12 x; chmod 4755 x; stat -c %u:%g:%a x",
         binds=[Bind(target, "/target", writable=True)],
         user="root",
     )
-    assert found.stdout == b"0\n8:12:4755\n", found.stderr
+    assert result.stdout == b"0\n8:12:4755\n", result.stderr
     assert (target / "x").stat().st_uid not in (0, 8)
     assert sh("mount -t tmpfs none /tmp", user="root").returncode != 0
     with pytest.raises(ValueError, match="host's view"):
@@ -267,11 +267,11 @@ def test_a_directory_can_become_the_root(tmp_path):
         (root / name).symlink_to(f"usr/{name}")
     (root / "etc/mine").write_text("mine")
     binds = [Bind(Path("/usr"), "/usr")]
-    found = sh("cat /etc/mine; ls /etc; echo x > /etc/x", root=root, binds=binds)
-    assert found.stdout == b"minemine\n"
+    result = sh("cat /etc/mine; ls /etc; echo x > /etc/x", root=root, binds=binds)
+    assert result.stdout == b"minemine\n"
     assert not (root / "etc/x").exists()
-    found = sh("echo x > /new", root=root, binds=binds, root_writable=True)
-    assert found.returncode == 0, found.stderr
+    result = sh("echo x > /new", root=root, binds=binds, root_writable=True)
+    assert result.returncode == 0, result.stderr
     assert (root / "new").read_text() == "x\n"
 
 
