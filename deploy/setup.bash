@@ -242,7 +242,7 @@ demo_remedy() {
 dnf_remedy() {
     case "$ENTERPRISE $* " in
         [1-9]*" apt "* | [1-9]*" dpkg "* | [1-9]*" debian-keyring "*)
-            echo "apt, dpkg and debian-keyring are in EPEL: dnf install -y https://dl.fedoraproject.org/pub/epel/epel-release-latest-$ENTERPRISE.noarch.rpm && crb enable, then run this again. $(demo_remedy)" ;;
+            echo "apt and dpkg are in EPEL: dnf install -y https://dl.fedoraproject.org/pub/epel/epel-release-latest-$ENTERPRISE.noarch.rpm && crb enable, then run this again. Where it has no debian-keyring: put debian-archive-keyring.gpg, of Debian's package of that name, into /usr/share/keyrings. $(demo_remedy)" ;;
         *) echo "Its messages above say why." ;;
     esac
 }

@@ -3,8 +3,8 @@
 It knows what the packages bring that `deploy/setup.bash` may name there, and fails on any other
 name, as the real one does. Read in November 2026: Fedora's spec files, of Rawhide before 45's
 branch; RHEL 10's documentation, some of el10's and of EPEL's package names; openSUSE's spec files.
-Names of RHEL and EPEL that were not found there are taken from Fedora's. Those of Debian 12 and 13
-were also run.
+Names of RHEL and EPEL that were not found there are taken from Fedora's: of EPEL 10, apt 3.3.3 and
+dpkg 1.23.7 were found, debian-keyring was not. Those of Debian 12 and 13 were also run.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ systemd command systemd-analyze
 postgresql-server either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb
 postgresql command pg_dump
 """
+KEYS = "file /usr/share/keyrings/debian-archive-keyring.gpg"
 ENTERPRISE = (
     RPM
     + """\
@@ -236,13 +237,17 @@ def test_all_that_the_demo_and_the_tests_need_is_one_or_it_is_said(
         # As it is said: with EPEL.
         with_epel = System(system.release, system.python, ENTERPRISE + DEBIAN_S)
         assert Walk(tmp_path, with_epel, tools).ended == 0
+        # And where EPEL has no debian-keyring.
+        lacking = re.sub("^debian-keyring .*\n", "", DEBIAN_S, flags=re.M)
+        without = System(system.release, system.python, ENTERPRISE + lacking)
+        assert Walk(tmp_path, without, tools).ended == 1
+        assert Walk(tmp_path, without, tools, f"{KEYS}\n").ended == 0
     else:
         assert walk.ended == 1 and walk.packages == {"python3"}
         assert "has no package with apt-get." in walk.said
         assert "minimize check --on opensuse-tumbleweed." in walk.said
         # With an apt-get of somebody's own.
-        keys = "file /usr/share/keyrings/debian-archive-keyring.gpg"
-        assert Walk(tmp_path, system, tools, f"command apt-get\n{keys}\n").ended == 0
+        assert Walk(tmp_path, system, tools, f"command apt-get\n{KEYS}\n").ended == 0
 
 
 @pytest.mark.parametrize("known", [True, False])
