@@ -87,7 +87,10 @@ FREE_OF_VAGUE_WORDS = ("build", "check", "distro", "git", "image", "settings", "
 # Names that say how a value came to be and not which value it is.
 NAMELESS = {"one", "found", "made", "told", "said", "asked", "got", "ours", "came", "seen"}
 NAMELESS |= {"shown", "kept", "taken", "chosen", "tried", "needed"}
-NAMED_ROOMS = ("build", "ci", "cli", "demo", "forge", "image", "requests", "sandbox")
+NAMED_ROOMS = (
+    *("build", "chat", "check", "ci", "cli", "closure", "demo", "distro", "forge", "image"),
+    *("report", "requests", "sandbox", "spec"),
+)
 # `chat` has questions and answers, which people ask and get.
 ALLOWED_MODULES = {"bot/chat/answers.py", "bot/chat/questions.py", "bot/report/answers.py"}
 

@@ -143,15 +143,15 @@ def _why(why: Why) -> Phrase:
     """Return the chains to a package and the minimum cut, without the architecture in names."""
     if not why.chains:
         return say.requested() if why.nevra in why.roots else say.chosen()
-    shown = joined((_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]), "; ")
+    chains = joined((_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]), "; ")
     others = len(why.chains) - _MOST_CHAINS
     if not why.leaves_with:
-        return say.chains(chains=shown, others=others)
+        return say.chains(chains=chains, others=others)
     requirements = listing(
         say.requires(package=short_name(leaving.nevra, why.key.arch), capability=leaving.capability)
         for leaving in why.leaves_with
     )
-    return say.chains_and_cut(chains=shown, others=others, requirements=requirements)
+    return say.chains_and_cut(chains=chains, others=others, requirements=requirements)
 
 
 def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
@@ -210,8 +210,8 @@ def _what_if(answer: WhatIf) -> Phrase:
 def _names(packages: Sequence[Package], arch: str) -> Phrase:
     ordered = sorted(packages, key=lambda p: (-(p.installed_size or 0), p.nevra))
     # By name if grouped: sizes differ between architectures.
-    shown = sorted(short_name(package.nevra, arch) for package in ordered[:_MOST_NAMES])
-    return say.names(names=_listing(shown), others=len(packages) - _MOST_NAMES)
+    names = sorted(short_name(package.nevra, arch) for package in ordered[:_MOST_NAMES])
+    return say.names(names=_listing(names), others=len(packages) - _MOST_NAMES)
 
 
 def _objectives(finding: ChatFinding) -> ChatAnswer:
@@ -247,17 +247,17 @@ def _images(keys: Sequence[ImageKey], finding: ChatFinding) -> Phrase:
 
 def _evidence(finding: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
     """Return the commit, and for which architectures its packages are built or predicted."""
-    shown = set(keys) or {image.key for image in finding.result.images}
+    image_keys = set(keys) or {image.key for image in finding.result.images}
     arches: dict[bool, set[str]] = {}
     for image in finding.result.images:
-        if image.key in shown:
+        if image.key in image_keys:
             arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
     built, predicted = (
         ", ".join(sorted(arches.get(is_predicted, ()), key=architecture_order))
         for is_predicted in (False, True)
     )
     head = finding.result.head
-    if all(i.evidence == "requested" for i in finding.result.images if i.key in shown):
+    if all(i.evidence == "requested" for i in finding.result.images if i.key in image_keys):
         return say.as_requested(head=head)
     if built and predicted:
         return say.as_built_and_predicted(head=head, built=built, predicted=predicted)

@@ -207,6 +207,6 @@ def may(command: Command, role: Role, *, is_author: bool) -> bool:
 def refusal(command: Command, user: str, role: Role) -> str:
     """Return the refusal of a command, with the missing role; for `message`."""
     own_role = "no role" if role == "none" else f"the role {role}"
-    needed = f"{command.name} needs the role {command.who.role} or above"
+    requirement = f"{command.name} needs the role {command.who.role} or above"
     author = ", or to be the author of this pull request" if command.who.author else ""
-    return f"{user} has {own_role} in this repository: {needed}{author}."
+    return f"{user} has {own_role} in this repository: {requirement}{author}."

@@ -86,13 +86,13 @@ def merged_result(
 
 
 def _images(
-    results: Iterable[CheckResult], chosen: Callable[[str], CheckResult]
+    results: Iterable[CheckResult], result_for: Callable[[str], CheckResult]
 ) -> Iterator[ImageResult]:
     """Each image once, from the result chosen for its architecture; if that has no such image, from
     the last result that has it."""
     keys = {image.key: image for result in results for image in result.images}
     for key, image in sorted(keys.items()):
-        own = {image.key: image for image in chosen(key.arch).images}
+        own = {image.key: image for image in result_for(key.arch).images}
         yield own.get(key, image)
 
 
@@ -116,7 +116,7 @@ def _fault_of_the_change(result: CheckResult) -> bool:
 
 def _suggestions(
     images: Iterable[ImageResult],
-    chosen: Callable[[str], CheckResult],
+    result_for: Callable[[str], CheckResult],
     of: Callable[[CheckResult], tuple[Suggestion, ...]],
 ) -> Iterator[Suggestion]:
     """Each suggestion once, with its savings in the merged images. Its evidence is that of the
@@ -124,7 +124,7 @@ def _suggestions(
     keys = {image.key for image in images}
     merged: dict[tuple[SpecLine, str], Suggestion] = {}
     for arch in sorted({key.arch for key in keys}):
-        for suggestion in of(chosen(arch)):
+        for suggestion in of(result_for(arch)):
             own = tuple(s for s in suggestion.saves if s.key.arch == arch and s.key in keys)
             previous = merged.get((suggestion.spec, suggestion.replace_with))
             if own:
@@ -141,11 +141,11 @@ def _suggestions(
 
 
 def _broken(
-    results: Iterable[CheckResult], chosen: Callable[[str], CheckResult]
+    results: Iterable[CheckResult], result_for: Callable[[str], CheckResult]
 ) -> Iterator[Broken]:
     """The packages that become uninstallable, each from the result chosen for its architecture."""
     for package in {broken for result in results for broken in result.broken}:
-        if package in chosen(package.arch).broken:
+        if package in result_for(package.arch).broken:
             yield package
 
 

@@ -53,12 +53,12 @@ def _unsolvable(problems: tuple[str, ...], causes: tuple[UnsolvableCause, ...]) 
 
     Causes of foreign architectures count only if there are no others.
     """
-    shown, others = causes[: limits.SIDE_CAUSES], causes[limits.SIDE_CAUSES :]
-    foreign = all(cause.arch_only for cause in shown)
+    first, others = causes[: limits.SIDE_CAUSES], causes[limits.SIDE_CAUSES :]
+    foreign = all(cause.arch_only for cause in first)
     return Side(
         "unsolvable",
         problems=problems[: limits.SIDE_CAUSES],
-        causes=shown,
+        causes=first,
         more_causes=sum(foreign or not cause.arch_only for cause in others),
     )
 

@@ -157,11 +157,11 @@ class _Search:
             self.alone[line] = self._without(frozenset((line,)))
         open_names = self._left_by(frozenset(self._lines))
         for size in range(1, len(self._lines) + 1):
-            for chosen in combinations(self._lines, size):
+            for line_set in combinations(self._lines, size):
                 if not open_names or len(self.solved) > MOST_SOLVES:
                     break
-                for name in sorted(open_names & self._left_by(frozenset(chosen))):
-                    smallest[name] = chosen
+                for name in sorted(open_names & self._left_by(frozenset(line_set))):
+                    smallest[name] = line_set
                     open_names.discard(name)
         for name in sorted(open_names):
             smallest[name] = self._shrunk(name)
@@ -178,10 +178,10 @@ class _Search:
 
     def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         """The packages that are there without these lines of the change and are not in `head`."""
-        chosen = frozenset(lines)
-        if chosen not in self._coming:
-            self._coming[chosen] = self._coming_without(chosen, head)
-        return self._coming[chosen]
+        line_set = frozenset(lines)
+        if line_set not in self._coming:
+            self._coming[line_set] = self._coming_without(line_set, head)
+        return self._coming[line_set]
 
     def _coming_without(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         head_names = {p.nevra.name_arch for p in head.packages}
@@ -190,12 +190,12 @@ class _Search:
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """The smallest set of other lines that, with `line`, bring the package."""
-        needed = [another for another in self._lines if another != line]
-        for candidate in tuple(needed):
-            fewer = [line_ for line_ in needed if line_ != candidate]
+        others = [another for another in self._lines if another != line]
+        for candidate in tuple(others):
+            fewer = [line_ for line_ in others if line_ != candidate]
             if self._is_there(frozenset(self._lines) - {line, *fewer}, name):
-                needed = fewer
-        return tuple(needed)
+                others = fewer
+        return tuple(others)
 
     def _is_there(self, without: frozenset[SpecLine], name: tuple[str, str]) -> bool:
         # Without no line it is head, where the package is.
@@ -204,12 +204,12 @@ class _Search:
     def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """A set from which no single line can be left out; used when there are too many sets to
         try."""
-        chosen = list(self._lines)
+        remaining = list(self._lines)
         for line in self._lines:
-            fewer = frozenset(chosen) - {line}
+            fewer = frozenset(remaining) - {line}
             if fewer and name in self._left_by(fewer):
-                chosen.remove(line)
-        return tuple(chosen)
+                remaining.remove(line)
+        return tuple(remaining)
 
     def _without(self, lines: frozenset[SpecLine]) -> Closure:
         if lines not in self.solved:

@@ -66,13 +66,13 @@ def make_plan(
     arches = options.arches or file.architectures
     workloads = options.workloads or file.workloads
     keys = image_keys(configuration, workloads=workloads, repositories=ids, arches=arches)
-    chosen = chosen_documents(configuration, ids)
+    documents = chosen_documents(configuration, ids)
     targets = tuple(
         (document, tuple(a for a in document.architectures if not arches or a in arches))
-        for document in chosen
+        for document in documents
     )
     if not any(own for _, own in targets):
-        there = dict.fromkeys(arch for document in chosen for arch in document.architectures)
+        there = dict.fromkeys(arch for document in documents for arch in document.architectures)
         raise UsageError(
             f"No repository document of this check has the architecture {' or '.join(arches)}.",
             f"There is {' or '.join(there)}."

@@ -76,7 +76,7 @@ def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
     try:
         contents = _contents(git, commit, paths)
         kinds = {path: kind_of(path, [contents]) for path in contents}
-        needed = {
+        wanted_paths = {
             beside
             for path, kind in kinds.items()
             if kind is not None and kind.name not in ("document", "rpms.lock")
@@ -84,7 +84,7 @@ def request_texts(git: GitRepository, commit: str) -> dict[str, str]:
         }
     except ChangeError:
         return {}
-    texts = ((path, contents[path]) for path in sorted(needed & contents.keys()))
+    texts = ((path, contents[path]) for path in sorted(wanted_paths & contents.keys()))
     return {path: content.decode("utf-8", "replace") for path, content in texts}
 
 
@@ -103,8 +103,8 @@ def _with_those_beside(
     git: GitRepository, commit: str, changed: Iterable[ChangedRequest]
 ) -> dict[str, bytes]:
     paths = _paths(git, commit)
-    needed = {path for file in changed for path in read_with(file.kind, file.path, paths)}
-    return _contents(git, commit, needed)
+    beside = {path for file in changed for path in read_with(file.kind, file.path, paths)}
+    return _contents(git, commit, beside)
 
 
 def _paths(git: GitRepository, commit: str) -> list[str]:

@@ -240,14 +240,14 @@ def _diff_lines(change: Change, evaluated: EvaluatedSpec) -> Mapping[SpecLine, D
     spec, text = evaluated.spec, evaluated.texts.get("head")
     if spec.head_path is None or text is None or change.head == "working tree":
         return {}
-    shown = lines_of_change(
+    diff_lines = lines_of_change(
         change.git, change.merge_base, change.head, spec.base_path, spec.head_path
     )
     lines = text.split("\n")
     base_path = spec.base_path or spec.head_path
     return {
         SpecLine(spec.head_path, number, lines[number - 1].rstrip("\r")): DiffLine(base_path, base)
-        for number, base in shown.items()
+        for number, base in diff_lines.items()
         if number <= len(lines)
     }
 

@@ -200,8 +200,8 @@ def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
     with_them = pool.solve(request, overlay, settled=lambda _: True)
     if with_them.status != "ok":
         return ""
-    needed = {p.nevra for p in foreign.values()} & {p.nevra for p in with_them.packages}
-    names = " and ".join(f"{n.name}.{n.arch}" for n in sorted(needed))
+    nevras = {p.nevra for p in foreign.values()} & {p.nevra for p in with_them.packages}
+    names = " and ".join(f"{n.name}.{n.arch}" for n in sorted(nevras))
     return (
         f"It is not known whether it can be installed: it needs {names} of this change, which a"
         f" check on {pool.arch} does not make. With the published ones and the change's added"
@@ -265,13 +265,13 @@ def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Over
 def _reason(published: Closure, base: Overlay, arch: str) -> str:
     """Sentences on the published packages that the image needs and the overlay lacks."""
     overlay_nevras = {p.nevra for p in base.packages}
-    needed = [
+    packages = [
         p for p in published.packages if p.source in base.sources and p.nevra not in overlay_nevras
     ]
-    foreign = [p for p in needed if p.nevra.arch not in native_arches(arch)]
+    foreign = [p for p in packages if p.nevra.arch not in native_arches(arch)]
     names = {p.nevra.name for p in base.packages}
-    older = [p for p in needed if p not in foreign and p.nevra.name in names]
-    lost = [p for p in needed if p not in foreign and p.nevra.name not in names]
+    older = [p for p in packages if p not in foreign and p.nevra.name in names]
+    lost = [p for p in packages if p not in foreign and p.nevra.name not in names]
     sentences = [
         *_sentences(older, "It needs an older version of {source} that this change replaces"),
         *_sentences(

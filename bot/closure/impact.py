@@ -138,8 +138,10 @@ def _newly(
     pool: Pool, overlays: OverlayPool, broken: dict[int, str], base_numbers: dict[int, int]
 ) -> tuple[Broken, ...]:
     """Return those that could be installed before, with base's versions."""
-    tried = [base_numbers[number] for number in broken if overlays.enabled(base_numbers[number])]
-    never, known = not_installable(overlays, tried), set(tried)
+    candidates = [
+        base_numbers[number] for number in broken if overlays.enabled(base_numbers[number])
+    ]
+    never, known = not_installable(overlays, candidates), set(candidates)
     document = pool.snapshot.document.id
     newly = []
     for number, capability in broken.items():

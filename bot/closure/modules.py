@@ -72,8 +72,8 @@ def read_modules(
                 if stream is not None:
                     streams.append(stream)
         _merge_defaults(defaults, own)
-    chosen = {module: stream for module, (_, stream) in defaults.items() if stream}
-    return tuple(streams), chosen
+    streams_by_module = {module: stream for module, (_, stream) in defaults.items() if stream}
+    return tuple(streams), streams_by_module
 
 
 def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
@@ -204,8 +204,8 @@ def active_modules(
         platform.name, platform.evr, platform.arch = f"{state.platform}:00000000", "0", "noarch"
         _identify(pool, platform, module, stream_name)
     pool.createwhatprovides()
-    chosen = _solve(pool, streams, state)
-    return frozenset(position for position, name in enumerate(names) if name in chosen)
+    active = _solve(pool, streams, state)
+    return frozenset(position for position, name in enumerate(names) if name in active)
 
 
 def _solver_order(streams: Sequence[ModuleStream]) -> list[int]:

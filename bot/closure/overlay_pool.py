@@ -359,7 +359,7 @@ class OverlayPool:
         self._stale = True
 
     def _add_layer(self, spec: LayerSpec) -> None:
-        needed = {
+        paths = {
             name
             for package in spec.packages
             for dependency in package.dependencies
@@ -367,9 +367,9 @@ class OverlayPool:
             for name in names_in(dependency.capability)
             if name.startswith("/")
         }
-        if needed & set(self.index.unread):
+        if paths & set(self.index.unread):
             self.read_filelists()
-        self.want(needed)
+        self.want(paths)
         repo = self.pool.add_repo("overlay")
         repo.priority = self._best_priority
         layer = Layer(spec, repo, (), {}, {})

@@ -228,13 +228,13 @@ class Pool(LayeredPool):
             )
         else:
             packages = {number: overlays.package(number) for number in answer.installed}
-            chosen = {number for want in wants[len(below) :] for number in want.ids}
+            numbers = {number for want in wants[len(below) :] for number in want.ids}
             closure = Closure(
                 request.key,
                 self.state,
                 "ok",
                 packages=tuple(sorted(packages.values(), key=_IN_ORDER)),
-                requested=frozenset(p.nevra for n, p in packages.items() if n in chosen),
+                requested=frozenset(p.nevra for n, p in packages.items() if n in numbers),
                 beneath=frozenset(p.nevra for p in beneath.packages),
             )
         return SolvedImage(overlays, wants, missing, answer, closure)

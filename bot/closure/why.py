@@ -95,12 +95,12 @@ def leaves_with(
         roots.update(solved.requested)
     else:
         return ()
-    needed = list(drops)
+    cut_set = list(drops)
     for drop in drops if len(drops) > 1 else ():
-        fewer = [d for d in needed if d != drop]
+        fewer = [d for d in cut_set if d != drop]
         if fewer and solves < MOST_SOLVES and stays(fewer) is None:
-            needed = fewer
-    return tuple(needed)
+            cut_set = fewer
+    return tuple(cut_set)
 
 
 def _holds(closure: Closure, nevra: Nevra) -> bool:

@@ -71,13 +71,13 @@ def environment_keys(
     configuration: Configuration, *, repositories: Iterable[str] = (), arches: Iterable[str] = ()
 ) -> tuple[ImageKey, ...]:
     """Each environment with the workload `@self`, in each repository and architecture, sorted."""
-    chosen = chosen_documents(configuration, repositories)
+    documents = chosen_documents(configuration, repositories)
     arch_set = set(arches)
     return tuple(
         sorted(
             ImageKey(SELF, environment.id, repository.id, arch)
             for environment in configuration.environments.values()
-            for repository in chosen
+            for repository in documents
             if repository.id in environment.repositories
             for arch in repository.architectures
             if not arch_set or arch in arch_set

@@ -35,14 +35,14 @@ class _Entry:
 
 
 def sweep_entries(
-    folder: Path, before: float, most: int, now: float, needed: Collection[str] = ()
+    folder: Path, before: float, most: int, now: float, in_use: Collection[str] = ()
 ) -> SweptFiles:
     """Remove what is old in `folder`, then the least recently used until `most` bytes are left.
 
-    Old is not used since `before`, in seconds since 1970. Entries in `needed` (paths of files,
+    Old is not used since `before`, in seconds since 1970. Entries in `in_use` (paths of files,
     there or below) and those used in the last hour stay.
     """
-    needed_paths = {path for text in needed for path in (Path(text), *Path(text).parents)}
+    needed_paths = {path for text in in_use for path in (Path(text), *Path(text).parents)}
 
     def remove(path: Path) -> bool:
         if path not in needed_paths:

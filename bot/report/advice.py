@@ -145,8 +145,8 @@ def _image_lines(image: ImageAdvice) -> Iterator[str]:
     yield from _smallest_lines(image.smallest, image.now.installed_size)
     for plan in image.plans:
         yield from _plan_lines(plan, image.now.installed_size)
-    if kept := programs_phrase([image]):
-        yield f"  {to_plain(kept)}"
+    if programs := programs_phrase([image]):
+        yield f"  {to_plain(programs)}"
     if image.retained:
         yield "  What would leave with a package:"
     for package in image.retained[:10]:

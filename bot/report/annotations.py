@@ -54,10 +54,10 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
     lines = (*_refused(result), *_uninstallable(result), *_arrivals(result))
     # If there are too many, the gravest are kept.
     gravest = sorted(lines, key=lambda annotation: _GRAVITY[annotation.level], reverse=True)
-    shown = sorted(
+    first = sorted(
         gravest[: limits.ANNOTATIONS], key=lambda annotation: (annotation.path, annotation.line)
     )
-    annotations = (*_invalid_fields(result)[: limits.ANNOTATIONS], *shown)
+    annotations = (*_invalid_fields(result)[: limits.ANNOTATIONS], *first)
     return tuple(
         replace(
             annotation,
@@ -164,9 +164,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _listed(names: set[str]) -> str:
-    shown = sorted(names)
-    more = len(shown) - _NAMES
-    return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+    ordered = sorted(names)
+    more = len(ordered) - _NAMES
+    return ", ".join(ordered[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _cut(text: str) -> str:

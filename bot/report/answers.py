@@ -151,11 +151,11 @@ def show(console: Console, renderable: RenderableType) -> None:
     """
     from rich.segment import Segment, Segments
 
-    shown = [
+    segments = [
         segment if segment.control else Segment(printable(segment.text), segment.style)
         for segment in console.render(renderable, console.options.update(highlight=False))
     ]
-    console.print(Segments(shown), highlight=False, emoji=False, markup=False, end="")
+    console.print(Segments(segments), highlight=False, emoji=False, markup=False, end="")
 
 
 def impact_text(impact: Impact) -> str:

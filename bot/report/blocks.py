@@ -68,9 +68,9 @@ class Document:
 class Detail:
     """Limits of a report: the numbers of rows that it shows.
 
-    `graph_nodes` are the nodes of a graph, 0 for no graph. `shown` is for the open tables, `rows`
-    for images and objectives, `arrivals` for packages, `changed` for changed packages, `lines` for
-    lists; with `folded` false there are no folded sections.
+    `graph_nodes` are the nodes of a graph, 0 for no graph. `open_rows` is for the open tables,
+    `rows` for images and objectives, `arrivals` for packages, `changed` for changed packages,
+    `lines` for lists; with `folded` false there are no folded sections.
     """
 
     graph_nodes: int = 40
@@ -79,7 +79,7 @@ class Detail:
     rows: int = 60
     arrivals: int = 300
     lines: int = 20
-    shown: int = 6
+    open_rows: int = 6
 
 
 def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Section | None:

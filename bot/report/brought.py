@@ -127,7 +127,7 @@ def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -
         (_because(cause, in_all), comes_in([cause]), _remedy(cause, result.suggestions))
         for cause in causes
     ]
-    return table(("Because of", "Comes in", "Way out"), rows, (), detail.shown, "cause")
+    return table(("Because of", "Comes in", "Way out"), rows, (), detail.open_rows, "cause")
 
 
 def _because(cause: Cause, in_all: int) -> Phrase:

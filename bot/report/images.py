@@ -49,7 +49,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
     places = list(dict.fromkeys(row.place for row in lost))
     if len(why) == 1 and len(why[0].images) == sum(len(row.images) for row in lost):
         named = [short_image(place, places, emphasis=True) for place in places]
-        hit = say.images_hit(images=truncated_listing(named, detail.shown, "image"))
+        hit = say.images_hit(images=truncated_listing(named, detail.open_rows, "image"))
         alike = len(places) - 1
         through = say.through(chain=why[0].way, others=alike) if why[0].way else ()
         place_words = sentences(hit if len(places) > 2 else (), through)
@@ -61,7 +61,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
         if not (row.first.head.causes or row.first.head.problems)
     ]
     others = more_causes(image for row in lost for image in row.images)
-    return table(("Root cause", "Images", "Chain"), lines, (), detail.shown, "cause", others)
+    return table(("Root cause", "Images", "Chain"), lines, (), detail.open_rows, "cause", others)
 
 
 def _affected_images(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
@@ -83,7 +83,7 @@ def repository(result: CheckResult, detail: Detail) -> Section | None:
         say.broken_package(
             packages=truncated_listing(
                 [code(name) for name in dict.fromkeys(package.nevra.name for package in broken)],
-                detail.shown,
+                detail.open_rows,
                 "package",
             ),
             capability=capability,
@@ -92,7 +92,7 @@ def repository(result: CheckResult, detail: Detail) -> Section | None:
         )
         for (repository, capability), broken in alike.items()
     ]
-    return section("", bullets(items, detail.shown, "capability"))
+    return section("", bullets(items, detail.open_rows, "capability"))
 
 
 def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
@@ -110,7 +110,7 @@ def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
         rows.append((truncated_listing(named, _NAMED, "image"), _moves(leads), change))
     if len(rows) == 1:
         return [Paragraph(say.same_in_all(images=rows[0][0]))]
-    return table(("Images", "Comes in", "Change"), rows, {2}, detail.shown, "group")
+    return table(("Images", "Comes in", "Change"), rows, {2}, detail.open_rows, "group")
 
 
 def _moves(images: Sequence[ImageResult]) -> Phrase:

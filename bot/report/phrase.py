@@ -81,8 +81,8 @@ def visible(text: str, longest: int = _LONGEST) -> str:
     White space becomes single spaces. Control, format (text direction, zero width), surrogate,
     private and unassigned characters become U+FFFD: they can hide or reorder what is shown.
     """
-    shown = printable(" ".join(text.split()))
-    return shown if len(shown) <= longest else shown[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= longest else line[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def printable(text: str) -> str:
@@ -345,11 +345,11 @@ def _escaped(text: str) -> str:
 
 def _escape_match(match: re.Match[str]) -> str:
     text = match[0]
-    shown = _ENTITIES.get(text, text)
+    entity = _ENTITIES.get(text, text)
     if match.lastgroup is not None:
-        return shown + _ZERO_WIDTH
+        return entity + _ZERO_WIDTH
     if text in _ENTITIES:
-        return shown
+        return entity
     return text if text in "%@#:!^$" or len(text) > 1 else f"\\{text}"
 
 

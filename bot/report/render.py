@@ -46,7 +46,7 @@ STEPS = (
     Detail(graph_nodes=0, changed=0, arrivals=100),
     Detail(graph_nodes=0, changed=0, rows=25, arrivals=25, lines=10),
     Detail(graph_nodes=0, folded=False, changed=0, lines=5),
-    Detail(graph_nodes=0, folded=False, changed=0, lines=2, shown=2),
+    Detail(graph_nodes=0, folded=False, changed=0, lines=2, open_rows=2),
 )
 
 

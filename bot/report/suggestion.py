@@ -115,10 +115,10 @@ def _words(advice: LineAdvice) -> Phrase:
 
 def _named(names: Iterable[str]) -> Phrase:
     listed = tuple(names)
-    shown = [code(name) for name in listed[:_NAMES]]
+    codes = [code(name) for name in listed[:_NAMES]]
     if len(listed) > _NAMES:
-        return joined([*shown, plain(f"{len(listed) - _NAMES} more")], ", ")
-    return listing(shown)
+        return joined([*codes, plain(f"{len(listed) - _NAMES} more")], ", ")
+    return listing(codes)
 
 
 def _saves(advice: LineAdvice) -> Phrase:

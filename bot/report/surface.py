@@ -63,7 +63,7 @@ def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
                     say.surface_move(
                         count=f"{sign}{len(items)}",
                         kind=kind,
-                        names=truncated_listing(names, min(_NAMES, detail.shown), noun),
+                        names=truncated_listing(names, min(_NAMES, detail.open_rows), noun),
                     )
                 )
     fixes = max((_new_advisories(base, head) for base, head in known), default=0)

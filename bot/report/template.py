@@ -99,8 +99,8 @@ def short_commit(revision: str) -> Phrase:
 
 def day(moment: str) -> Phrase:
     """Return the day of a time in RFC 3339."""
-    shown = moment[:10]
-    return plain(shown) if re.fullmatch(r"\d{4}-\d\d-\d\d", shown, re.ASCII) else code(shown)
+    date = moment[:10]
+    return plain(date) if re.fullmatch(r"\d{4}-\d\d-\d\d", date, re.ASCII) else code(date)
 
 
 def line_place(line: SpecLine) -> Phrase:

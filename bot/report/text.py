@@ -36,7 +36,7 @@ _TONES: Mapping[Verdict, str] = {
 }
 _STYLES = {"code": "cyan", "strong": "bold", "strong-code": "bold cyan", "strong-figure": "bold"}
 # Graphs are for browsers; everything else fits a terminal.
-_DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
+_DETAIL = Detail(graph_nodes=0, changed=40, open_rows=40)
 
 Json = Mapping[str, Any]
 # Kinds of steps without a change in bytes.

@@ -77,7 +77,7 @@ def _only_together(image: ImageResult, detail: Detail) -> Phrase:
     changes = image.only_together
     if changes is None:
         return ()
-    most = min(_NAMES, detail.shown)
+    most = min(_NAMES, detail.open_rows)
     parts = [
         joined(
             [plain(sign), truncated_listing([code(n.name) for n in nevras], most, "package")], ""

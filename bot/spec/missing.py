@@ -245,5 +245,5 @@ def unexpanded_sentence(macros: Iterable[Unexpanded]) -> str:
         if unexpanded.where not in where:
             where.append(unexpanded.where)
     named = [f"{macro} ({', '.join(where)})" for macro, where in by_macro.items()]
-    shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
-    return f"Nothing that was found defines {shown}"
+    listed = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    return f"Nothing that was found defines {listed}"
