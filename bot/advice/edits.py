@@ -30,6 +30,7 @@ SEVERITY: Mapping[EditKind, int] = {"request": 1, "prefer": 2, "order": 3, "weak
 # %{?_isa} (rpm's macros for each platform): `(x86-64)`, `(aarch-64)`, `(s390-64)`.
 _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)$")
 _SONAME = re.compile(r"\.so(?:\.|$)")
+_SYMBOLS = re.compile(r"(\.so\b[^()]*)\([^()]+\)(?=\(64bit\)$)")
 
 Written = Callable[[Nevra, str], bool | None]
 """Returns whether a requirement is written by hand, by the package's header; None if unreadable."""
@@ -137,8 +138,13 @@ def capability_name(capability: str) -> str | None:
 
 
 def edited_name(capability: str) -> str:
-    """Return the name by which edits know a requirement, of a generated one without its version."""
-    return capability_name(capability) or split_capability(capability).name
+    """Return the name by which edits know a requirement.
+
+    Of a generated one it has no version, neither after a relation nor, of a soname, of its symbols:
+    rpm may state `libc.so.6(GLIBC_2.34)(64bit)` alone for what needs `libc.so.6()(64bit)`.
+    """
+    name = capability_name(capability)
+    return name or _SYMBOLS.sub(r"\1()", split_capability(capability).name)
 
 
 def _plain_name(capability: str) -> str | None:

@@ -193,7 +193,8 @@ def _has_landed(edit: Opportunity, pools: Sequence[Pool], configuration: Configu
 
 
 def _requires(package: Package, capability: str) -> bool:
-    return any(edited_name(d.capability) == capability for d in package.of_kind("requires"))
+    name = edited_name(capability)
+    return any(edited_name(d.capability) == name for d in package.of_kind("requires"))
 
 
 def _suggests(package: Package, name: str) -> bool:

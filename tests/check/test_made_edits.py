@@ -55,6 +55,10 @@ def test_a_requirement_that_is_nowhere_any_more_is_an_edit() -> None:
     assert edits(x86_64=(versions[0], overlay("x86_64", "requires config(app) = 1"))) == [
         MadeEdit("c9", "app", ("ext(x)",))
     ]
+    symbols = "requires libc.so.6(GLIBC_2.34)(64bit)"
+    assert edits(x86_64=(overlay("x86_64", symbols), overlay("x86_64"))) == [
+        MadeEdit("c9", "app", ("libc.so.6()(64bit)",))
+    ]
     # Of a package that is new or gone nothing is known.
     assert edits(x86_64=(base["x86_64"], overlay("x86_64", name="other"))) == []
 

@@ -11,10 +11,11 @@ from bot.advice.advise import Wish
 from bot.advice.maintainers import maintainers_of
 from bot.check.pools import Pools
 from bot.distro.cache import Cache
-from bot.model.opportunity import Opportunity
+from bot.model.advice import Change
+from bot.model.opportunity import Opportunity, OpportunityImage
 from bot.objectives.opportunities import Settlement, settle_opportunities
 from bot.store.history.history import History
-from bot.store.opportunities import Opportunities
+from bot.store.opportunities import Opportunities, Place
 from tests.objectives.worlds import Thing, World
 
 APP = Thing("app", size=100, requires=("perl", "zlib"))
@@ -115,6 +116,21 @@ def test_an_edit_that_is_not_published_stays_open(world: World) -> None:
         assert settle(world, history).landed == ()
         (one,) = [one for one in known(history) if one.edit == "app:perl"]
         assert one.state == "found"
+
+
+@pytest.mark.parametrize("stated", ["libx.so.1(X_2)(64bit)", "libx.so.1()(64bit)"])
+def test_a_split_has_not_landed_while_its_soname_is_required(world: World, stated: str) -> None:
+    split = Change("split", "app", "app", "libx.so.1()(64bit)", False, "%package libs", 5)
+    needing = Thing("app", size=100, requires=("perl", "zlib", stated))
+    world.publish(needing, *OTHERS, Thing("libx", provides=(stated,)))
+    with world.history() as history:
+        settle(world, history)
+        place = Place(known(history)[0].repository, "none", "none")
+        images = [(split, OpportunityImage("none", "none", ("x86_64",), 5))]
+        Opportunities(history.store).record(place, "x", images)
+        assert settle(world, history).landed == ()
+        world.publish(replace(needing, version=2, requires=("perl", "zlib")), *OTHERS)
+        assert "app:libx.so.1()(64bit)" in " ".join(settle(world, history).landed)
 
 
 def test_maintainers_of_the_settings_are_those_of_opportunities(world, history) -> None:
