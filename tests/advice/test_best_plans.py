@@ -157,6 +157,7 @@ def compared(drawn: Sequence[Drawn]) -> Counter[str]:
         if all(told):
             size = sum(one.installed_size for one in told)
             proved = all(one.proved for one in told)
+            counts["proved" if proved else "bounded"] += 1
             assert (size if proved else sum(one.bound for one in told)) <= best, edits
         assert best <= size, edits
         counts["best" if size == best else "not installable"] += 1
@@ -178,5 +179,7 @@ def test_the_best_plans_are_those_of_a_second_model(tmp_path, arches):
         counts += compared(images(Tiny(tmp_path / str(number)), chance, arches))
     assert counts["image"] > 3
     assert counts["edited"] > counts["image"]
-    # dnf cannot be made to install every best image: such are not told.
-    assert counts["not installable"] * 20 < counts["best"]
+    assert counts["proved"] > counts["edited"]
+    # dnf cannot be made to install every best image: such are not told, and what is told instead
+    # has a bound. Of these worlds none is so; clauses that are missing make many.
+    assert counts["bounded"] == counts["not installable"] == 0
