@@ -82,10 +82,10 @@ class Candidates:
     @property
     def named(self) -> Mapping[str, tuple[int, ...]]:
         """The candidates by their names."""
-        found: dict[str, tuple[int, ...]] = {}
+        named: dict[str, tuple[int, ...]] = {}
         for number, candidate in self.packages.items():
-            found[candidate.nevra.name] = (*found.get(candidate.nevra.name, ()), number)
-        return found
+            named[candidate.nevra.name] = (*named.get(candidate.nevra.name, ()), number)
+        return named
 
 
 def candidates_of(
@@ -129,30 +129,30 @@ class _Reach:
 
     def siblings(self, requested: Collection[Nevra]) -> list[int]:
         """Return packages of the same source as a requested one that share a program with it."""
-        found: list[int] = []
+        siblings: list[int] = []
         for number in sorted(self._now):
             package = self._overlays.package(number)
             programs = _programs(self._solvable(number))
             if package.nevra in requested and programs and number not in self._fixed:
                 alike = self._eligible(self._overlays.published(package.source))
-                found += [n for n in alike if programs & _programs(self._solvable(n))]
-        return found
+                siblings += [n for n in alike if programs & _programs(self._solvable(n))]
+        return siblings
 
     def candidates(self, also: Iterable[int] = ()) -> Candidates:
         jobs = tuple(self._job(want) for want in self._wants)
-        found: dict[int, None] = {}
+        reached: dict[int, None] = {}
         needs: list[Need] = []
         # The plain solver may install what nothing needs.
         todo = [*sorted(self._now), *_positive(jobs), *also]
         while todo:
-            if (number := todo.pop()) in found:
+            if (number := todo.pop()) in reached:
                 continue
-            found[number] = None
+            reached[number] = None
             for need in self._needs(number):
                 needs.append(need)
-                todo += [n for n in _positive([need.formula]) if n not in found]
-            todo += [n for n in _positive(self._ways_out(number)) if n not in found]
-        packages = {n: self._candidate(n) for n in sorted(found)}
+                todo += [n for n in _positive([need.formula]) if n not in reached]
+            todo += [n for n in _positive(self._ways_out(number)) if n not in reached]
+        packages = {n: self._candidate(n) for n in sorted(reached)}
         exclusions = frozenset(filter(self._possible, self._exclusions(packages)))
         return Candidates(
             self._arch, packages, jobs, tuple(needs), exclusions, self._now, self._fixed
@@ -173,10 +173,10 @@ class _Reach:
 
     def _tier(self, name: int) -> Mapping[int, bool]:
         """Return the eligible packages of a name (libsolv's id); true marks the second tier."""
-        found = self._tiers.get(name)
-        if found is None:
-            found = self._tiers[name] = self._tiered(name)
-        return found
+        tier = self._tiers.get(name)
+        if tier is None:
+            tier = self._tiers[name] = self._tiered(name)
+        return tier
 
     def _tiered(self, name: int) -> Mapping[int, bool]:
         versions = self._versions(name)
@@ -248,11 +248,11 @@ class _Reach:
         return kernel or source_of(self._solvable(number)) in self._identity_sources
 
     def _providers_of(self, name: str) -> tuple[int, ...]:
-        found = self._texts.get(name)
-        if found is None:
+        providers = self._texts.get(name)
+        if providers is None:
             number = self._pool.str2id(name, False)
-            found = self._texts[name] = self._overlays.providers(number) if number else ()
-        return found
+            providers = self._texts[name] = self._overlays.providers(number) if number else ()
+        return providers
 
     # -- what holds -----------------------------------------------------------------------------
 

@@ -98,15 +98,15 @@ def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[st
         while place and place not in shared:
             shared.add(place)
             place = place.rpartition("/")[0]
-    found: set[str] = set()
+    places: set[str] = set()
     for path in files:
         if path in shared or DOCUMENTATION.match(path) or path.startswith(_BUILD_IDS):
             continue
         place = path
         while (parent := place.rpartition("/")[0]) not in shared and parent.count("/") > 1:
             place = parent
-        found.add(place)
-    return frozenset(found)
+        places.add(place)
+    return frozenset(places)
 
 
 def contents_of(package: Package, headers: HeaderFacts, names: Names) -> PackageContents | None:
@@ -115,10 +115,10 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
     facts = headers.of(package.nevra)
     if facts is None:
         return None
-    found = list(_in_header(package, facts, names))
+    mentions = list(_in_header(package, facts, names))
     path = package_at_hand(package, headers.cache)
     if path is None:
-        return PackageContents("headers", tuple(found))
+        return PackageContents("headers", tuple(mentions))
     runs: list[tuple[str, str]] = []
     data_only = {file.path for file in facts.files if _is_data(file)}
     entries = listing(package, headers.cache)
@@ -131,14 +131,14 @@ def contents_of(package: Package, headers: HeaderFacts, names: Names) -> Package
         wanted = replace(names, words=frozenset()) if entry.path in data_only else names
         mentioned = _mentioned(data, wanted)
         if mentioned:
-            found.append((entry.path, mentioned))
+            mentions.append((entry.path, mentioned))
         runs.extend((entry.path, target) for target in _run_by(entry.path, entry.mode, data))
 
     try:
         read_payload(str(package.nevra), path, entries, take)
     except RefusedPackageError:
         return None
-    return PackageContents("files", tuple(sorted(found, key=lambda f: f[0])), tuple(runs))
+    return PackageContents("files", tuple(sorted(mentions, key=lambda f: f[0])), tuple(runs))
 
 
 def _is_data(file: OwnedFile) -> bool:
@@ -210,26 +210,28 @@ def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
     if data.startswith(b"\x7fELF"):
         strings = {*without_string_tables(data).split(b"\0"), *_QUOTED.findall(data)}
         # A module of one word (`POSIX`) can be any word of the data; a program names it `A::B`.
-        found = strings & (names.words | {name for name in names.modules if _PARTS.search(name)})
-        return frozenset(found | _with_paths((s for s in strings if s[:1] == b"/"), names))
+        mentioned = strings & (
+            names.words | {name for name in names.modules if _PARTS.search(name)}
+        )
+        return frozenset(mentioned | _with_paths((s for s in strings if s[:1] == b"/"), names))
     words = {word.rstrip(b".:,-") for word in _WORDS.findall(data)}
-    found = words & (names.words | names.modules)
+    mentioned = words & (names.words | names.modules)
     if names.modules:
-        found |= {first for word in words if (first := word.split(b".")[0]) in names.modules}
-    return frozenset(found | _with_paths(set(_PATHS.findall(data)), names))
+        mentioned |= {first for word in words if (first := word.split(b".")[0]) in names.modules}
+    return frozenset(mentioned | _with_paths(set(_PATHS.findall(data)), names))
 
 
 def _with_paths(texts: Iterable[bytes], names: Names) -> set[bytes]:
     """Return the paths of `names` that are among the texts or above one of them."""
-    found: set[bytes] = set()
+    paths: set[bytes] = set()
     for text in texts if names.paths else ():
         place = text.rstrip(b"/.:")
         while place:
             if place in names.paths:
-                found.add(place)
+                paths.add(place)
                 break
             place = place.rpartition(b"/")[0]
-    return found
+    return paths
 
 
 def _run_by(path: str, mode: int, data: bytes) -> Iterator[str]:
@@ -276,9 +278,9 @@ def _string_tables(data: bytes) -> list[tuple[int, int]]:
     (offset,) = struct.unpack_from(f"{order}Q" if wide else f"{order}I", data, 0x28 if wide else 32)
     size, count = struct.unpack_from(f"{order}HH", data, 0x3A if wide else 0x2E)
     fields = f"{order}4xI16xQQ" if wide else f"{order}4xI8xII"
-    found = []
+    tables = []
     for number in range(count if offset else 0):
         kind, start, length = struct.unpack_from(fields, data, offset + number * size)
         if kind == _STRING_TABLE and start + length <= len(data):
-            found.append((start, start + length))
-    return found
+            tables.append((start, start + length))
+    return tables

@@ -18,10 +18,10 @@ def size_of(candidate: Candidate, metric: Metric) -> int | None:
 
 def figures(candidates: Candidates, numbers: Iterable[int], metric: Metric) -> Figures:
     """Return the number of packages and the sum of their sizes, None where one is not known."""
-    found = [candidates.packages[n] for n in numbers]
-    sizes = [size_of(candidate, metric) for candidate in found]
+    members = [candidates.packages[n] for n in numbers]
+    sizes = [size_of(candidate, metric) for candidate in members]
     known = [size for size in sizes if size is not None]
-    return Figures(len(found), sum(known) if len(known) == len(sizes) else None)
+    return Figures(len(members), sum(known) if len(known) == len(sizes) else None)
 
 
 class Scale:

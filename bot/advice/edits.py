@@ -92,12 +92,12 @@ def edits_of_requirements(
                 lines.setdefault((image.packages[need.package].nevra.name, name), []).append(
                     (image, need)
                 )
-    found = (
+    edits = (
         _edit(package, name, needs, written)
         for (package, name), needs in sorted(lines.items())
         if (package, name) not in refused
     )
-    return tuple(edit for edit in found if edit is not None)
+    return tuple(edit for edit in edits if edit is not None)
 
 
 def edits_of_requests(
@@ -109,7 +109,7 @@ def edits_of_requests(
     package without such a program is requested for something else (`rsyslog-gnutls`), unless it is
     the main package of its source (`git`).
     """
-    found: dict[str, tuple[str, set[str]]] = {}
+    replacements: dict[str, tuple[str, set[str]]] = {}
     for image, programs in zip(images, able, strict=True):
         for number in image.now - image.fixed:
             own = image.packages[number]
@@ -117,10 +117,10 @@ def edits_of_requests(
             if name in requests and (number in programs or name == own.source):
                 same = (n for n in programs if image.packages[n].source == own.source)
                 names = {image.packages[n].nevra.name for n in same} - {name}
-                found[name] = own.source, found.get(name, ("", names))[1] & names
+                replacements[name] = own.source, replacements.get(name, ("", names))[1] & names
     return tuple(
         Edit("request", name, source, name, replacements=tuple(sorted(others)), written=True)
-        for name, (source, others) in sorted(found.items())
+        for name, (source, others) in sorted(replacements.items())
         if others
     )
 

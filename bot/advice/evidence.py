@@ -65,13 +65,13 @@ def with_evidence(
     It is taken from the machine's own architecture, on which a test can run, or where nothing
     leaves there from another one. The traces of an edit's use are those of what leaves by it alone.
     """
-    found = list(proposals)
+    examined = list(proposals)
     for place in sorted(range(len(opened)), key=lambda n: not native(opened[n].candidates.arch)):
-        one = opened[place]
+        image = opened[place]
         todo = [
-            (number, smaller, _of_edits(one, proposal, place))
-            for number, proposal in enumerate(found)
-            if _lacks(proposal) and _leaves(smaller := _smaller(one, proposal, place))
+            (number, smaller, _of_edits(image, proposal, place))
+            for number, proposal in enumerate(examined)
+            if _lacks(proposal) and _leaves(smaller := _smaller(image, proposal, place))
         ]
         # Several proposals have the same edit; each is examined once.
         wanted = list(dict.fromkeys(s for _, whole, own in todo for s in (whole, *own)))
@@ -79,8 +79,8 @@ def with_evidence(
         for number, whole, own in todo:
             evidence = known[whole]
             if evidence is not None:
-                found[number] = _with(found[number], evidence, [known[each] for each in own])
-    return found
+                examined[number] = _with(examined[number], evidence, [known[each] for each in own])
+    return examined
 
 
 def evidence_of(images: Sequence[Smaller], headers: HeaderFacts) -> list[Evidence | None]:
@@ -138,13 +138,13 @@ def _of_edits(one: Opened, proposal: Proposal, place: int) -> list[Smaller]:
     It is the image with all edits where one saves nothing alone, or nothing on this architecture.
     """
     whole = _smaller(one, proposal, place)
-    found = []
+    images = []
     for edit, sets in zip(proposal.answer.edits, proposal.alone, strict=True):
         alone = whole
         if sets is not None and len(proposal.alone) > 1:
             alone = replace(whole, packages=sets[place], files=frozenset(edit.files), tried=False)
-        found.append(alone if _leaves(alone) else whole)
-    return found
+        images.append(alone if _leaves(alone) else whole)
+    return images
 
 
 def of_kind(found: Evidence, kind: EditKind) -> Evidence:
@@ -162,8 +162,8 @@ def _with(proposal: Proposal, whole: Evidence, of_edits: Sequence[Evidence | Non
     changes = []
     for change, own in zip(proposal.changes, of_edits, strict=True):
         use, looked_into = (own.use, own.looked_into) if own is not None else (None, None)
-        found = replace(whole, use=use, looked_into=looked_into)
-        changes.append(replace(change, evidence=of_kind(found, change.kind)))
+        evidence = replace(whole, use=use, looked_into=looked_into)
+        changes.append(replace(change, evidence=of_kind(evidence, change.kind)))
     return replace(proposal, changes=tuple(changes))
 
 

@@ -87,9 +87,9 @@ class FleetModel:
         bound = 0
         chosen: dict[ImageKey, Choice] = {}
         for _ in range(MOST_ROUNDS):
-            found = self._optimum(end - time.monotonic())
-            bound = max(bound, found.bound)
-            chosen, failing = self._served(found.packages)
+            optimum = self._optimum(end - time.monotonic())
+            bound = max(bound, optimum.bound)
+            chosen, failing = self._served(optimum.packages)
             if not failing:
                 break
             for image in failing:
@@ -165,13 +165,13 @@ class FleetModel:
         chosen: dict[ImageKey, Choice] = {}
         failing = []
         for image in self._images:
-            found = image.smallest if image.smallest <= packages else None
-            if found is None:
-                found = self._installed(image, packages) or self._modelled(image, packages)
-            if found is None:
+            served = image.smallest if image.smallest <= packages else None
+            if served is None:
+                served = self._installed(image, packages) or self._modelled(image, packages)
+            if served is None:
                 failing.append(image)
             else:
-                chosen[image.job.request.key] = found
+                chosen[image.job.request.key] = served
         return chosen, failing
 
     def _installed(self, image: _Image, packages: Choice) -> Choice | None:
@@ -180,8 +180,8 @@ class FleetModel:
         merged = self._merged[id(image.job.pool)].packages.values()
         others = sorted({c.nevra.name for c in merged} - names)
         closure = image.job.closure(Addition(excludes=tuple(others)))
-        found = frozenset(package.nevra for package in closure.packages)
-        return found if closure.status == "ok" and found <= packages else None
+        installed = frozenset(package.nevra for package in closure.packages)
+        return installed if closure.status == "ok" and installed <= packages else None
 
     def _modelled(self, image: _Image, packages: Choice) -> Choice | None:
         candidates = _candidates(image.job)
@@ -191,8 +191,8 @@ class FleetModel:
         )
         if answer is None:
             return None
-        found = frozenset(candidates.packages[n].nevra for n in answer.packages[0])
-        return found if found <= packages else None
+        modelled = frozenset(candidates.packages[n].nevra for n in answer.packages[0])
+        return modelled if modelled <= packages else None
 
     def _answer(self, chosen: Mapping[ImageKey, Choice], bound: int) -> Fleet:
         requests: list[FleetRequest] = []

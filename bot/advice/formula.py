@@ -45,8 +45,8 @@ def unmet(tree: Node, providers: Providers) -> Formula:
 
 def _clauses(tree: Node, holds: bool, providers: Providers) -> Formula:
     if isinstance(tree, str) or tree.operator in ("with", "without"):
-        found = _providing(tree, providers)
-        return one_of(found) if holds else none_of(found)
+        providing = _providing(tree, providers)
+        return one_of(providing) if holds else none_of(providing)
     both, parts = _logic(tree)
     first, second = (_clauses(part, sign == holds, providers) for part, sign in parts)
     return first | second if both == holds else _either(first, second)

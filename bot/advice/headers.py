@@ -118,8 +118,8 @@ class HeaderFacts:
             sizes = dict(
                 zip(packages, threads.map(self._nodocs.of, packages.values()), strict=True)
             )
-        found = {n: replace(c, nodocs_size=sizes[n]) for n, c in candidates.packages.items()}
-        return replace(candidates, packages=found)
+        sized = {n: replace(c, nodocs_size=sizes[n]) for n, c in candidates.packages.items()}
+        return replace(candidates, packages=sized)
 
     def _read(self, package: Package) -> Facts | None:
         content = fetch_header(package, self.cache, FEW) if package.location is not None else None
@@ -153,7 +153,7 @@ def _scripts(header: Header) -> Iterator[tuple[str, str]]:
             yield name, text
     for texts, interpreters in _TRIGGERS:
         columns = zip_longest(header.texts(texts), header.texts(interpreters), fillvalue="")
-        yield from (("trigger", script) for one in columns if (script := _script(*one)))
+        yield from (("trigger", script) for column in columns if (script := _script(*column)))
 
 
 def _script(text: str, interpreter: str) -> str:

@@ -50,9 +50,9 @@ NOBODY = Maintainers({})
 
 def maintainers_of(named: Mapping[str, Sequence[str]]) -> Maintainers:
     """Return the maintainers by names of sources, or globs of them."""
-    found = {name: tuple(owners) for name, owners in named.items()}
-    patterns = [(name, owners) for name, owners in found.items() if set(name) & set("*?[")]
-    return Maintainers(found, patterns)
+    maintainers = {name: tuple(owners) for name, owners in named.items()}
+    patterns = [(name, owners) for name, owners in maintainers.items() if set(name) & set("*?[")]
+    return Maintainers(maintainers, patterns)
 
 
 def read_maintainers(path: Path) -> Maintainers:
@@ -92,7 +92,7 @@ def _of_data(data: Any, path: Path) -> Maintainers:
     if isinstance(data, dict) and isinstance(data.get("rpms"), dict):
         data = data["rpms"]
     try:
-        found = validated(_ByName, data, str(path))
+        named = validated(_ByName, data, str(path))
     except InvalidDataError as error:
         places = "; ".join(
             f"{dotted(p.place) or 'the file'}: {p.message}" for p in error.problems[:5]
@@ -101,7 +101,7 @@ def _of_data(data: Any, path: Path) -> Maintainers:
             f"{path} does not map sources to maintainers: {places}.",
             "Write `nginx: web-sig`, or a list of several.",
         ) from error
-    return maintainers_of(found)
+    return maintainers_of(named)
 
 
 def _of_lines(text: str) -> Maintainers:

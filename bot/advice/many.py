@@ -58,10 +58,10 @@ def advise_many(
         headers = _headers(wish, cache)
         return [_kept(groups[number], wish, headers, cache) for number in share]
 
-    found: dict[int, tuple[ImageAdvice, ...]] = {}
+    advices: dict[int, tuple[ImageAdvice, ...]] = {}
     for share, answers in zip(shares, in_processes(computed, shares), strict=True):
-        found.update(zip(share, answers, strict=True))
-    return [advice for number in range(len(groups)) for advice in found[number]]
+        advices.update(zip(share, answers, strict=True))
+    return [advice for number in range(len(groups)) for advice in advices[number]]
 
 
 def overall_of(
@@ -118,10 +118,10 @@ def _read(place: Path, kind: type[T]) -> T | None:
     from pydantic import ValidationError
 
     try:
-        found: T = _adapter(kind).validate_json(place.read_bytes())
+        value: T = _adapter(kind).validate_json(place.read_bytes())
     except (OSError, ValidationError):
         return None  # not cached yet, or of another format
-    return found
+    return value
 
 
 def _write(cache: Cache, place: Path, value: T, kind: type[T]) -> None:

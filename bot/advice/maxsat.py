@@ -146,13 +146,13 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
         exception.
         """
         oracle: Any = self.oracle
-        found: bool | None = None
+        satisfiable: bool | None = None
         while time.thread_time() < self._end:
             if not self._limited:
                 oracle.prop_budget(_PROPAGATIONS)
-            found = oracle.solve_limited(assumptions=list(assumptions))
-            if found is not None or self._limited:
-                return found
+            satisfiable = oracle.solve_limited(assumptions=list(assumptions))
+            if satisfiable is not None or self._limited:
+                return satisfiable
         raise _TimeIsOverError
 
     def minimize_core(self) -> None:
@@ -193,5 +193,5 @@ class _Stoppable(RC2Stratified):  # type: ignore[misc]  # python-sat has no type
 
     def seen(self, costs: Mapping[int, int]) -> list[Optimum]:
         """Return the answers that were found on the way."""
-        found = (frozenset(v for v in m if v in costs) for m in self._models)
-        return [Optimum(true, cost_of(true, costs), 0) for true in found]
+        answers = (frozenset(v for v in m if v in costs) for m in self._models)
+        return [Optimum(true, cost_of(true, costs), 0) for true in answers]

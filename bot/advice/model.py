@@ -99,14 +99,14 @@ class Model:
             for (edit, place), variable in self._unmoved.items()
             if edit not in known_edits and self._installed(edit, place) & known[place]
         }
-        found = self._problem.minimise(
+        optimum = self._problem.minimise(
             seconds=seconds,
             known=start,
             choices=list(self._edits.values()) if edits else (),
             most=edits,
             more=more,
         )
-        return self._answer(found) if found is not None else None
+        return self._answer(optimum) if optimum is not None else None
 
     def size(self, place: int, numbers: Iterable[int]) -> int:
         """Return the bytes of packages on one architecture by the metric, unknown sizes as 0."""

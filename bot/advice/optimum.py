@@ -88,15 +88,15 @@ class Problem:
         """Return the cheapest answer of a part, solved once; UnfinishedError if out of time."""
         if part.clauses not in self._solved:
             named = Renamed(part.clauses, self._costs, self._ranks)
-            found = SOLVED.get(named.part)
-            if found is None:
+            answered = SOLVED.get(named.part)
+            if answered is None:
                 best = cheapest(part.clauses, self._costs, end=end, known=known, ranks=self._ranks)
                 if best is not None and not best.proved:
                     return best
                 SOLVED.put(named.part, Answered(named.inward(best)))
                 self._solved[part.clauses] = best
             else:
-                self._solved[part.clauses] = named.outward(found.optimum)
+                self._solved[part.clauses] = named.outward(answered.optimum)
         return self._solved[part.clauses]
 
     def cores(self, part: Part, end: float) -> Mapping[int, int]:
@@ -107,12 +107,12 @@ class Problem:
 
     def weights(self, masks: Mapping[int, int]) -> dict[int, int]:
         """Return the costs of true variables, summed by the labels that they depend on."""
-        found: dict[int, int] = {}
+        weights: dict[int, int] = {}
         costs = self._costs
         for literal, mask in masks.items():
             if literal in costs:
-                found[mask] = found.get(mask, 0) + costs[literal]
-        return found
+                weights[mask] = weights.get(mask, 0) + costs[literal]
+        return weights
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -197,16 +197,16 @@ class _Search:
             sure = sum(cores.values())
             if conflict is None:
                 try:
-                    found = problem.solve(part, self._known, self._end)
+                    solved = problem.solve(part, self._known, self._end)
                 except UnfinishedError as unfinished:
-                    whole, found = False, Optimum(frozenset(), 0, unfinished.bound)
-                if found is None:
+                    whole, solved = False, Optimum(frozenset(), 0, unfinished.bound)
+                if solved is None:
                     conflict = part.mask
                 else:
-                    true, cost = true | found.true, cost + found.cost
+                    true, cost = true | solved.true, cost + solved.cost
                     # The cost that is in no core may vanish with any choice that the part depends
                     # on.
-                    more = max(found.bound - sure, 0)
+                    more = max(solved.bound - sure, 0)
                     weights[part.mask] = weights.get(part.mask, 0) + more
                     sure += more
             bound += sure
@@ -243,15 +243,15 @@ class _Search:
             first = [choice for choice in saved if self._labels[choice] & conflict]
         first.sort(key=lambda choice: -saved[choice])
         rest = [choice for choice in saved if choice not in first]
-        found = []
+        nodes = []
         while first:
             choice = first.pop(0)
             beside = (*first, *rest)
             more = nlargest(left - 1, (saved[other] for other in beside if saved[other] > 0))
             least = max(node.bound, bound - saved[choice] - sum(more))
             if self._best is None or least <= self._best.cost:
-                found.append(_Node(least, (*node.made, choice), beside))
-        return found
+                nodes.append(_Node(least, (*node.made, choice), beside))
+        return nodes
 
     def _take(self, answer: Optimum) -> None:
         if self._best is None or self._problem.order(answer) < self._problem.order(self._best):
@@ -263,14 +263,14 @@ class _Search:
 
 def _by_label(weights: Mapping[int, int], labels: int) -> Sequence[int]:
     """Return for each label the sum of the weights that depend on it."""
-    found = [0] * labels
+    sums = [0] * labels
     for mask, weight in weights.items():
         left = mask
         while left:
             low = left & -left
-            found[low.bit_length() - 1] += weight
+            sums[low.bit_length() - 1] += weight
             left ^= low
-    return found
+    return sums
 
 
 # A core is a set of variables of which one must be true, while no choice is taken back that is
@@ -293,7 +293,7 @@ def cores_of(part: Part, costs: Mapping[int, int], end: float) -> Mapping[int, i
             guards.setdefault(mask, variables[-1] + 1 + len(guards))
     labels = {guard: mask for mask, guard in guards.items()}
     left = {v: costs[v] for v in variables if v in costs}
-    found: dict[int, int] = {}
+    cores: dict[int, int] = {}
     with Solver("g4") as solver:
         for clause, mask in zip(part.clauses, part.masks, strict=True):
             solver.add_clause([*clause, guards[mask]] if mask else list(clause))
@@ -308,9 +308,9 @@ def cores_of(part: Part, costs: Mapping[int, int], end: float) -> Mapping[int, i
             mask, cost = 0, min(left[variable] for variable in priced)
             for variable in core:
                 mask |= labels.get(variable, 0)
-            found[mask] = found.get(mask, 0) + cost
+            cores[mask] = cores.get(mask, 0) + cost
             for variable in priced:
                 left[variable] -= cost
                 if not left[variable]:
                     del left[variable]
-    return found
+    return cores

@@ -44,18 +44,18 @@ def overall(
     They are sorted by evidence (supported, possible, contradicted), then by bytes. `jobs` are those
     of the images; `most` is the largest number of edits that are chosen together.
     """
-    found = [advice for advice in advices if advice.smallest is not None]
+    advised = [advice for advice in advices if advice.smallest is not None]
     by_key = {job.request.key: job for job in jobs}
     changes: dict[Line, Change] = {}
-    for advice in found:
+    for advice in advised:
         for change in changes_of(advice):
             known = changes.setdefault(_line(change), change)
             if _STANDINGS[change.standing] > _STANDINGS[known.standing]:
                 changes[_line(change)] = change  # a contradiction in one image is enough
-    alone = len({(a.key.workload, a.key.environment, a.key.repository) for a in found}) < 2
+    alone = len({(a.key.workload, a.key.environment, a.key.repository) for a in advised}) < 2
     images = [
         _Image(advice, by_key.get(advice.key) if metric != "nodocs" and not alone else None, metric)
-        for advice in found
+        for advice in advised
     ]
     # With many images, only the edits that save most by the plans are tried in images without such
     # a plan.
@@ -90,8 +90,8 @@ def _line(change: Change) -> Line:
 
 
 def _edit(change: Change, images: Sequence[_Image], *, wide: bool) -> OverallEdit:
-    found = (image.saved(change) if wide else image.known(change) for image in images)
-    saved = [saves for saves in found if saves > 0]
+    savings = (image.saved(change) if wide else image.known(change) for image in images)
+    saved = [saves for saves in savings if saves > 0]
     return OverallEdit(
         *_line(change), len(saved), sum(saved), change.maintainers, change.standing,
         change.opportunity,
@@ -147,15 +147,15 @@ class _Image:
     @cached_property
     def _requirements(self) -> Mapping[tuple[str, str], Sequence[Requirement]]:
         """The requirements of the image's packages by package and capability name."""
-        found: dict[tuple[str, str], list[Requirement]] = {}
+        requirements: dict[tuple[str, str], list[Requirement]] = {}
         for package in self._before.packages if self._before is not None else ():
             for dependency in package.of_kind("requires"):
                 name = capability_name(dependency.capability)
                 if name is not None:
                     edit = package.nevra.name, name
                     needed = Requirement(package.nevra, dependency.capability)
-                    found.setdefault(edit, []).append(needed)
-        return found
+                    requirements.setdefault(edit, []).append(needed)
+        return requirements
 
     def _closure(self, drop: Sequence[Requirement]) -> Closure:
         assert self._job is not None
@@ -214,12 +214,12 @@ def _most_saved(advice: ImageAdvice, edits: int) -> int:
 
 def _totals(edits: Iterable[OverallEdit], names: NamesOf) -> tuple[OverallTotal, ...]:
     """Return the sums of what the edits of each name save alone, largest first."""
-    found: dict[str, list[OverallEdit]] = {}
+    edits_of: dict[str, list[OverallEdit]] = {}
     for edit in edits:
         for name in names(edit):
-            found.setdefault(name, []).append(edit)
+            edits_of.setdefault(name, []).append(edit)
     totals = [
         OverallTotal(name, len(own), max(e.images for e in own), sum(e.saves for e in own))
-        for name, own in found.items()
+        for name, own in edits_of.items()
     ]
     return tuple(sorted(totals, key=lambda total: (-total.saves, total.name)))

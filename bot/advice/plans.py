@@ -52,10 +52,10 @@ def proposals(
     unedited, alone = best, dict[Edit, Answer | None]()
     refused: list[tuple[frozenset[int], ...]] = []
     for count in range(1, edits + 1):
-        found = _proposal(opened, model, count, best, refused, left)
-        if found is None:
+        proposal = _proposal(opened, model, count, best, refused, left)
+        if proposal is None:
             continue
-        best = found.answer
+        best = proposal.answer
         for edit in best.edits:
             if edit not in alone:
                 single = best if len(best.edits) == 1 else None
@@ -63,14 +63,14 @@ def proposals(
                     seconds=left(), edits=1, only=edit, known=unedited.packages
                 )
         singles = [alone[edit] for edit in best.edits]
-        saves = [unedited.size - one.size if one is not None else 0 for one in singles]
-        changes = zip(found.changes, saves, strict=True)
+        saves = [unedited.size - answer.size if answer is not None else 0 for answer in singles]
+        changes = zip(proposal.changes, saves, strict=True)
         yield replace(
-            found,
+            proposal,
             changes=tuple(replace(change, saves=saved) for change, saved in changes),
             alone=tuple(
-                one.packages if one is not None and saved > 0 else None
-                for one, saved in zip(singles, saves, strict=True)
+                answer.packages if answer is not None and saved > 0 else None
+                for answer, saved in zip(singles, saves, strict=True)
             ),
         )
 
@@ -108,8 +108,8 @@ def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
     """Return an answer with the additions that make the plain solver install it, or None."""
     changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
     additions: list[Addition] = []
-    for place, one in enumerate(opened):
-        addition = _addition(one, place, answer, changes, additions)
+    for place, image in enumerate(opened):
+        addition = _addition(image, place, answer, changes, additions)
         if addition is None:
             return None
         additions.append(addition)
@@ -178,12 +178,12 @@ def _change(opened: Sequence[Opened], answer: Answer, edit: Edit) -> Change:
 
 def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> str:
     if edit.kind == "request":
-        one = opened[0]
-        chosen = [n for n in answer.packages[0] if n in one.candidates.packages]
+        image = opened[0]
+        chosen = [n for n in answer.packages[0] if n in image.candidates.packages]
         able = sorted(
-            (-len(one.purpose.of(n)), one.candidates.packages[n].nevra.name)
+            (-len(image.purpose.of(n)), image.candidates.packages[n].nevra.name)
             for n in chosen
-            if one.candidates.packages[n].nevra.name in edit.replacements
+            if image.candidates.packages[n].nevra.name in edit.replacements
         )
         return able[0][1]
     if edit.kind == "split":
@@ -199,17 +199,19 @@ def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> st
 def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Proposal) -> Plan:
     """Return a proposal as the advice for one of the architectures states it."""
     answer, addition = proposal.answer, proposal.additions[place]
-    found = [
-        _less(figures(one.candidates, numbers, model.metric), model.moved(n, numbers, answer.edits))
-        for n, (one, numbers) in enumerate(zip(opened, answer.packages, strict=True))
+    sizes = [
+        _less(
+            figures(image.candidates, numbers, model.metric), model.moved(n, numbers, answer.edits)
+        )
+        for n, (image, numbers) in enumerate(zip(opened, answer.packages, strict=True))
     ]
     arches = tuple(
-        ArchFigures(one.candidates.arch, own.packages, own.installed_size)
-        for one, own in zip(opened, found, strict=True)
+        ArchFigures(image.candidates.arch, own.packages, own.installed_size)
+        for image, own in zip(opened, sizes, strict=True)
     )
     own = arches[place]
     bound = answer.bound if len(opened) == 1 else 0
-    proved = answer.proved and all(one.installed_size is not None for one in found)
+    proved = answer.proved and all(size.installed_size is not None for size in sizes)
     return Plan(
         len(answer.edits),
         own.packages,

@@ -22,13 +22,13 @@ def with_precedents(
     `pools` is iterated once, so that no two pools need be open.
     """
     advices = tuple(advices)
-    found: dict[_Place, list[Precedent]] = {}
+    precedents: dict[_Place, list[Precedent]] = {}
     for pool in pools:
         for place, change in _questions(advices, pool):
-            found.setdefault(place, []).extend(_precedents(change, pool))
+            precedents.setdefault(place, []).extend(_precedents(change, pool))
 
     def with_precedent(advice: ImageAdvice, change: Change) -> Change:
-        known = found.get(_place(advice, change), ())
+        known = precedents.get(_place(advice, change), ())
         ordered = sorted(known, key=lambda one: (one.repository, one.nevra))
         return replace(change, evidence=replace(change.evidence, precedent=tuple(ordered)))
 
@@ -102,8 +102,8 @@ def _with_state(advice: ImageAdvice, known: Mapping[Key, KnownState]) -> ImageAd
         return known.get((repository, change.package, change.capability))
 
     def declined(change: Change | None) -> bool:
-        found = state(change) if change is not None else None
-        return found is not None and found.state == "declined"
+        known = state(change) if change is not None else None
+        return known is not None and known.state == "declined"
 
     def wanted(plan: Plan) -> bool:
         return not any(map(declined, plan.changes))

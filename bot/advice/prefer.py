@@ -35,8 +35,8 @@ def _preferred(job: Job, swap: Swap, holders: Sequence[tuple[Candidate, str]]) -
     wanted = job.installed(Addition((swap.take,)))
     for holder, capability in holders[:MOST_TRIED]:
         suggests = ((holder.nevra, swap.take),)
-        found = job.pool.solve(job.request, suggests=suggests, settled=lambda _: True)
-        if frozenset(package.nevra for package in found.packages) == wanted:
+        closure = job.pool.solve(job.request, suggests=suggests, settled=lambda _: True)
+        if frozenset(package.nevra for package in closure.packages) == wanted:
             change = Change(
                 "prefer",
                 holder.nevra.name,

@@ -132,18 +132,18 @@ def _followed(
     headers: HeaderFacts,
 ) -> Mapping[str, frozenset[int]]:
     """Return programs with `more` of them and with the targets of links in today's image."""
-    found = dict(programs)
+    followed = dict(programs)
     todo = [
         *more,
-        *(target for p, own in found.items() for target in _targets(p, own, today, headers)),
+        *(target for p, own in followed.items() for target in _targets(p, own, today, headers)),
     ]
     while todo:
         path = merged(todo.pop())
         owners = _owners(overlays, path) & candidates.packages.keys()
-        if path not in found and owners & today.keys():
-            found[path] = owners
+        if path not in followed and owners & today.keys():
+            followed[path] = owners
             todo += _targets(path, owners, today, headers)
-    return dict(sorted(found.items()))
+    return dict(sorted(followed.items()))
 
 
 def _owners(overlays: OverlayPool, path: str) -> frozenset[int]:
@@ -173,12 +173,12 @@ def _meeting(overlays: OverlayPool, need: str) -> frozenset[int]:
 
 def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, frozenset[str]]:
     """Return the programs of packages (bin, sbin, libexec), from primary.xml or the overlay."""
-    found = {}
+    programs = {}
     for number in numbers:
         overlaid = overlays.overlaid(number)
         paths = overlaid.files if overlaid else files_in_primary(overlays.pool.id2solvable(number))
-        found[number] = _programs(paths)
-    return found
+        programs[number] = _programs(paths)
+    return programs
 
 
 def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Package]:
@@ -189,31 +189,31 @@ def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Pack
 def _called(overlays: OverlayPool, candidates: Candidates, own: Collection[int]) -> set[int]:
     """Return the packages of today's image that are required by name for their program of this
     name, by packages of `own` or by one another."""
-    found: set[int] = set()
+    called: set[int] = set()
     callers = set(own)
     while callers:
-        named = _required_by_name(candidates, callers) - found - set(own)
+        named = _required_by_name(candidates, callers) - called - set(own)
         callers = set()
         for number, paths in files_of(overlays, named).items():
             name = candidates.packages[number].nevra.name
             if any(path.rpartition("/")[2] == name for path in _programs(paths)):
                 callers.add(number)
-        found |= callers
-    return found
+        called |= callers
+    return called
 
 
 def _required_by_name(candidates: Candidates, own: Collection[int]) -> set[int]:
-    found: set[int] = set()
+    required: set[int] = set()
     for need in candidates.needs:
         if need.package in own and not need.scriptlets:
             name = capability_name(need.capability)
             met = {n for clause in need.formula for n in clause if n in candidates.now}
-            found |= {n for n in met if candidates.packages[n].nevra.name == name}
-    return found
+            required |= {n for n in met if candidates.packages[n].nevra.name == name}
+    return required
 
 
 def _programs(paths: Iterable[str]) -> frozenset[str]:
     """Return the paths of programs, with /bin and /lib replaced by those below /usr."""
-    found = {merged(path) for path in paths if _PROGRAM.search(path)}
-    directories = {path.rpartition("/")[0] for path in found}
-    return frozenset(found - directories)
+    programs = {merged(path) for path in paths if _PROGRAM.search(path)}
+    directories = {path.rpartition("/")[0] for path in programs}
+    return frozenset(programs - directories)

@@ -141,7 +141,7 @@ class Derivation:
 
     def _open(self, masks: Mapping[int, int]) -> list[tuple[Literals, int]]:
         true = masks.keys()
-        found: dict[Literals, int] = {}
+        still_open: dict[Literals, int] = {}
         for clause in self._set.clauses:
             if true.isdisjoint(clause):
                 left: list[int] = []
@@ -152,9 +152,9 @@ class Derivation:
                     else:
                         left.append(literal)
                 rest = tuple(left)
-                if rest not in found or mask.bit_count() < found[rest].bit_count():
-                    found[rest] = mask
-        return list(found.items())
+                if rest not in still_open or mask.bit_count() < still_open[rest].bit_count():
+                    still_open[rest] = mask
+        return list(still_open.items())
 
 
 def _tautology(clause: Literals) -> bool:
@@ -163,11 +163,11 @@ def _tautology(clause: Literals) -> bool:
 
 def _against(clauses: Iterable[Literals]) -> Mapping[int, Sequence[int]]:
     """Return the indexes of clauses by the negations of their literals."""
-    found: dict[int, list[int]] = defaultdict(list)
+    places: dict[int, list[int]] = defaultdict(list)
     for number, clause in enumerate(clauses):
         for literal in clause:
-            found[-literal].append(number)
-    return found
+            places[-literal].append(number)
+    return places
 
 
 def _fewer(one: int | None, other: int) -> int:
@@ -203,10 +203,10 @@ def _needed(clauses: Sequence[tuple[Literals, int]]) -> list[tuple[Literals, int
         if not negated:
             todo.append(number)
     seen: set[int] = set()
-    found: list[int] = []
+    needed: list[int] = []
     while todo:
         number = todo.pop()
-        found.append(number)
+        needed.append(number)
         for literal in clauses[number][0]:
             if literal > 0 and literal not in seen:
                 seen.add(literal)
@@ -214,7 +214,7 @@ def _needed(clauses: Sequence[tuple[Literals, int]]) -> list[tuple[Literals, int
                     lacking[other] -= 1
                     if not lacking[other]:
                         todo.append(other)
-    return [clauses[number] for number in sorted(found)]
+    return [clauses[number] for number in sorted(needed)]
 
 
 def _parts(clauses: Iterable[tuple[Literals, int]]) -> list[Part]:

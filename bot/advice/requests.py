@@ -67,10 +67,10 @@ class Job:
         request, drop = self.request, frozenset(self.drop)
         key = (request.requests, addition, drop, id(self.overlay))
         if key not in self.known:
-            found = self.closure(addition)
-            installed = frozenset(package.nevra for package in found.packages)
+            closure = self.closure(addition)
+            installed = frozenset(package.nevra for package in closure.packages)
             # The overlay is kept, so that its id stays unique.
-            self.known[key] = self.overlay, installed if found.status == "ok" else None
+            self.known[key] = self.overlay, installed if closure.status == "ok" else None
         return self.known[key][1]
 
 

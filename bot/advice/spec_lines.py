@@ -73,8 +73,8 @@ class SpecLines:
             )
         except ChangeError:
             return None
-        found = results[key.arch]
-        return found if isinstance(found, SpecEvaluation) else None
+        result = results[key.arch]
+        return result if isinstance(result, SpecEvaluation) else None
 
 
 def with_places(
@@ -91,7 +91,7 @@ def with_places(
         return replace(
             change,
             spec=lines.line(advice.key, change) if lines is not None else change.spec,
-            maintainers=next((found for found in named if found), change.maintainers),
+            maintainers=next((owners for owners in named if owners), change.maintainers),
         )
 
     return tuple(advice.with_changes(placed) for advice in advices)
@@ -111,7 +111,7 @@ def _specs(checkout: Path) -> Iterator[str]:
 
 def _name(path: Path) -> str | None:
     try:
-        found = _NAME.search(path.read_text(errors="replace"))
+        match = _NAME.search(path.read_text(errors="replace"))
     except OSError:
         return None
-    return found[1] if found else None
+    return match[1] if match else None

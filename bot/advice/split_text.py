@@ -20,24 +20,24 @@ def with_split_text(
     opened: Sequence[Opened], proposals: Iterable[Proposal], headers: HeaderFacts
 ) -> list[Proposal]:
     """Return the proposals, each split with the spec file lines that make it."""
-    found = []
+    with_texts = []
     for proposal in proposals:
         changes = (
             replace(change, to=_text(opened, edit, headers)) if edit.kind == "split" else change
             for change, edit in zip(proposal.changes, proposal.answer.edits, strict=True)
         )
-        found.append(replace(proposal, changes=tuple(changes)))
-    return found
+        with_texts.append(replace(proposal, changes=tuple(changes)))
+    return with_texts
 
 
 def _text(opened: Sequence[Opened], edit: Edit, headers: HeaderFacts) -> str:
     known: dict[str, Facts] = {}
-    for one in opened:
-        for number in one.candidates.named[edit.package]:
-            nevra = one.candidates.packages[number].nevra
+    for image in opened:
+        for number in image.candidates.named[edit.package]:
+            nevra = image.candidates.packages[number].nevra
             facts = headers.of(nevra)
-            if number in one.candidates.now and facts is not None:
-                known[one.candidates.arch] = facts
+            if number in image.candidates.now and facts is not None:
+                known[image.candidates.arch] = facts
                 first = nevra
     return split_text(edit, first, known) if known else subpackage_name(edit)
 

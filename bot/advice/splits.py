@@ -41,13 +41,13 @@ def edits_of_files(opened: Sequence[Opened], headers: HeaderFacts) -> tuple[Edit
 
     On several architectures, only those that are the best on each of them.
     """
-    if any(one.job.overlay is not None for one in opened):
+    if any(image.job.overlay is not None for image in opened):
         return ()  # the overlay changes its packages already
-    found: list[dict[str, _Split]] = [dict(_splits(one, headers)) for one in opened]
+    splits: list[dict[str, _Split]] = [dict(_splits(image, headers)) for image in opened]
     edits = []
-    for name in sorted(found[0]):
-        if all(name in one for one in found):
-            own = [one[name] for one in found]
+    for name in sorted(splits[0]):
+        if all(name in of_arch for of_arch in splits):
+            own = [of_arch[name] for of_arch in splits]
             if len({split.capability for split in own}) == 1:
                 edits.append(_edit(opened, name, own))
     return tuple(edits)

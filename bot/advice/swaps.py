@@ -33,11 +33,11 @@ class Offer:
 
 def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]:
     """Return the offers of packages, from filelists.xml and their provides."""
-    found = {}
+    offered = {}
     for number, files in files_of(overlays, numbers).items():
         provided = (d.capability for d in overlays.package(number).of_kind("provides"))
-        found[number] = offer_of(files, provided)
-    return found
+        offered[number] = offer_of(files, provided)
+    return offered
 
 
 def offer_of(files: Iterable[str], provides: Iterable[str]) -> Offer:
@@ -69,7 +69,7 @@ def replacements(candidates: Candidates, target: frozenset[int]) -> Mapping[int,
     now = candidates.now
     kept, leaving, entering = now & target, now - target, target - now
     of_jobs = [clause for job in candidates.jobs for clause in job]
-    found: dict[int, frozenset[int]] = {}
+    replaced: dict[int, frozenset[int]] = {}
     holders, known = kept, frozenset[int]()
     while holders != known:
         known = holders
@@ -77,9 +77,9 @@ def replacements(candidates: Candidates, target: frozenset[int]) -> Mapping[int,
         for clause in (*of_jobs, *needed):
             if not clause & kept:
                 for number in clause & entering:
-                    found[number] = found.get(number, frozenset()) | (clause & leaving)
-        holders = kept.union(*found.values())
-    return {number: others for number, others in sorted(found.items()) if others}
+                    replaced[number] = replaced.get(number, frozenset()) | (clause & leaving)
+        holders = kept.union(*replaced.values())
+    return {number: others for number, others in sorted(replaced.items()) if others}
 
 
 def swaps_of(
@@ -94,11 +94,11 @@ def swaps_of(
     target = answer.packages[0]
     entering = target - candidates.now
     packages = candidates.packages
-    found = []
+    swaps = []
     for number, others in replacements(candidates, target).items():
         without = model.smallest(seconds=seconds, known=(candidates.now,), without=[(0, number)])
         sources = {packages[n].source for n in others}
-        found.append(
+        swaps.append(
             Swap(
                 tuple(sorted({packages[n].nevra.name for n in others})),
                 request_name(packages[number].nevra, candidates.arch, packages[number].second_tier),
@@ -107,7 +107,7 @@ def swaps_of(
                 _losses(others, entering, has),
             )
         )
-    return tuple(sorted(found, key=lambda s: (-s.saves, s.take)))
+    return tuple(sorted(swaps, key=lambda s: (-s.saves, s.take)))
 
 
 def _losses(of: Iterable[int], entering: Iterable[int], has: Mapping[int, Offer]) -> Losses:

@@ -35,9 +35,9 @@ def unused_requirements(
     images: Counter[tuple[str, str, str]] = Counter()
     depths: dict[tuple[str, str, str], Depth] = {}
     for job in jobs:
-        found = _of_image(job, headers, known)
-        images.update(found.keys())
-        depths.update(found)
+        unused = _of_image(job, headers, known)
+        images.update(unused.keys())
+        depths.update(unused)
     requirements = [
         UnusedRequirement(
             package,
@@ -55,7 +55,7 @@ def unused_requirements(
 
 
 def _of_image(job: Job, headers: HeaderFacts, known: Known) -> Mapping[tuple[str, str, str], Depth]:
-    found: dict[tuple[str, str, str], Depth] = {}
+    depths: dict[tuple[str, str, str], Depth] = {}
     with job.pool.solved(job.request, job.overlay) as image:
         overlays, now = image.overlays, frozenset(image.solution.installed)
         packages = {number: overlays.package(number) for number in sorted(now)}
@@ -72,8 +72,8 @@ def _of_image(job: Job, headers: HeaderFacts, known: Known) -> Mapping[tuple[str
                     known[key] = _depth(overlays, package, packages, met, headers)
                 depth = known[key]
                 if depth is not None:
-                    found[package.nevra.name, package.source, name] = depth
-    return found
+                    depths[package.nevra.name, package.source, name] = depth
+    return depths
 
 
 def _met_by(overlays: OverlayPool, text: str, packages: Mapping[int, Package]) -> set[int]:

@@ -78,14 +78,14 @@ def uses_of(overlays: OverlayPool, candidates: Candidates, sources: Collection[s
     `sources` are those of the packages that the image is for.
     """
     image = _Image(overlays, candidates, sources)
-    found: dict[tuple[str, str], Depth] = {}
+    uses: dict[tuple[str, str], Depth] = {}
     for need in candidates.needs:
         name = capability_name(need.capability)
         if name is not None and need.package in candidates.now:
             depth = image.depth(need)
             if depth is not None:
-                found[candidates.packages[need.package].nevra.name, name] = depth
-    return found
+                uses[candidates.packages[need.package].nevra.name, name] = depth
+    return uses
 
 
 class _Image:
@@ -157,15 +157,15 @@ class _Image:
     def _standing_for(self, numbers: Iterable[int]) -> set[int]:
         """Return packages with those that packages without files require: `dbus` is a name for
         `dbus-broker`."""
-        found: set[int] = set()
+        stand_ins: set[int] = set()
         todo = list(numbers)
         while todo:
             number = todo.pop()
-            if number not in found:
-                found.add(number)
+            if number not in stand_ins:
+                stand_ins.add(number)
                 if self._is_name(number):
                     todo += self._met.get(number, ())
-        return found
+        return stand_ins
 
     def _meeting(self, need: Need) -> set[int]:
         return {n for clause in need.formula for n in clause if n in self._candidates.now}

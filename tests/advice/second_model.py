@@ -82,8 +82,8 @@ class World:
         the place of others of their names."""
 
         def stream(member: Member) -> str | None:
-            found = re.search(r"\.module(\d)", member.nevra.release)
-            return found[1] if found else None
+            match = re.search(r"\.module(\d)", member.nevra.release)
+            return match[1] if match else None
 
         active = {m.nevra.name for m in self.members if stream(m) and stream(m) == self.stream}
         return [
@@ -304,23 +304,23 @@ class _Part:
         return self._solver.addVariable(lb=float(value), ub=float(value))
 
     def _any(self, variables: Sequence[Any]) -> Any:
-        found = self._solver.addBinary()
-        self._solver.addConstr(found <= sum(variables) if variables else found <= 0)
+        truth = self._solver.addBinary()
+        self._solver.addConstr(truth <= sum(variables) if variables else truth <= 0)
         for variable in variables:
-            self._solver.addConstr(found >= variable)
-        return found
+            self._solver.addConstr(truth >= variable)
+        return truth
 
     def _both(self, first: Any, second: Any) -> Any:
-        found = self._solver.addBinary()
-        self._solver.addConstr(found >= first + second - 1)
-        self._solver.addConstr(found <= first)
-        self._solver.addConstr(found <= second)
-        return found
+        truth = self._solver.addBinary()
+        self._solver.addConstr(truth >= first + second - 1)
+        self._solver.addConstr(truth <= first)
+        self._solver.addConstr(truth <= second)
+        return truth
 
     def _choice(self, condition: Any, then: Any, otherwise: Any) -> Any:
-        found = self._solver.addBinary()
-        self._solver.addConstr(found >= condition + then - 1)
-        self._solver.addConstr(found <= then + 1 - condition)
-        self._solver.addConstr(found >= otherwise - condition)
-        self._solver.addConstr(found <= otherwise + condition)
-        return found
+        truth = self._solver.addBinary()
+        self._solver.addConstr(truth >= condition + then - 1)
+        self._solver.addConstr(truth <= then + 1 - condition)
+        self._solver.addConstr(truth >= otherwise - condition)
+        self._solver.addConstr(truth <= otherwise + condition)
+        return truth

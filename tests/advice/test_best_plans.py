@@ -143,16 +143,16 @@ def images(root: Tiny, chance: random.Random, arches: Sequence[str]) -> list[Dra
 def compared(drawn: Sequence[Drawn]) -> Counter[str]:
     """Compare an image's advice with the second model's; AssertionError where one is better."""
     jobs = [Job(d.pool, request(*d.requests, arch=d.pool.arch)) for d in drawn]
-    found = advise(jobs, Wish(EDITS, 60.0))
-    if any(advice.status != "ok" for advice in found):
+    advised = advise(jobs, Wish(EDITS, 60.0))
+    if any(advice.status != "ok" for advice in advised):
         return Counter(unsolvable=1)
     worlds = [d.world() for d in drawn]
     if not SecondModel(worlds, 0).holds_today():
         return Counter(older=1)  # a package of the second tier is in it
-    counts = Counter(image=1, edited=len(found[0].plans))
+    counts = Counter(image=1, edited=len(advised[0].plans))
     size = 0
     for edits in range(EDITS + 1):
-        told = [_told(advice, edits) for advice in found]
+        told = [_told(advice, edits) for advice in advised]
         best = SecondModel(worlds, edits).bytes()
         if all(told):
             size = sum(one.installed_size for one in told)

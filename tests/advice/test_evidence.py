@@ -42,8 +42,8 @@ def plans(root, content: str):
     specs = {"app": APP.replace("CONTENT", content), "helper": HELPER}
     pool = built_pool(root, specs)
     cache = Cache(root / "cache")
-    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(cache))
-    return found.plans
+    (advised,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(cache))
+    return advised.plans
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_without_the_files_nothing_is_known_of_traces(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["helper"]).package("helper-0:1-1.x86_64")
     headers = HeaderFacts(tiny.cache)
-    (found,) = advise([Job(tiny.pool(base), request("app"))], Wish(1), headers)
-    assert [c.evidence.use for c in found.plans[0].changes] == [None]
+    (advised,) = advise([Job(tiny.pool(base), request("app"))], Wish(1), headers)
+    assert [c.evidence.use for c in advised.plans[0].changes] == [None]
 
 
 def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tiny):
@@ -86,8 +86,8 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
         tiny.pool(same, document="same"),
         tiny.pool(newer, arch="aarch64", document="newer"),
     ]
-    found = advise([Job(own, request("app"))], Wish(2))
-    (image,) = with_precedents(found, pools)
+    advised = advise([Job(own, request("app"))], Wish(2))
+    (image,) = with_precedents(advised, pools)
     precedents = {c.capability: c.evidence.precedent for c in image.plans[1].changes}
     assert [(p.repository, str(p.nevra)) for p in precedents["helper"]] == [
         ("newer", "app-0:2-1.x86_64")
@@ -114,8 +114,8 @@ def test_each_edit_of_a_plan_has_the_traces_of_what_it_takes_out_itself(tmp_path
     specs = {"app": ORDERED, "helper": HELPER, "used": used, "shell": shell()}
     pool = built_pool(tmp_path, specs)
     headers = HeaderFacts(Cache(tmp_path / "cache"))
-    (found,) = advise([Job(pool, request("app"))], Wish(2), headers)
-    traces = {(c.kind, c.capability): c.evidence.use for c in found.plans[1].changes}
+    (advised,) = advise([Job(pool, request("app"))], Wish(2), headers)
+    traces = {(c.kind, c.capability): c.evidence.use for c in advised.plans[1].changes}
     # The scriptlet looks for what it runs: that is no trace against the order.
     assert traces == {("order", "helper"): (), ("weaken", "used"): ("/usr/bin/app",)}
 
@@ -136,8 +136,8 @@ def test_evidence_is_of_an_architecture_on_which_something_leaves(tiny, tmp_path
         base.package(f"app-0:1-1.{arch}", requires=needs).package(f"helper-0:1-1.{arch}")
         jobs.append(Job(tiny.pool(base, arch=arch), request("app", arch=arch)))
     monkeypatch.setattr("bot.advice.evidence.native", lambda arch: arch == "x86_64")
-    found = advise(jobs, Wish(1), HeaderFacts(tiny.cache))
-    assert [len(image.plans) for image in found] == [1, 1, 1]
+    advised = advise(jobs, Wish(1), HeaderFacts(tiny.cache))
+    assert [len(image.plans) for image in advised] == [1, 1, 1]
     assert looked == ["x86_64", "s390x"]
 
 
@@ -194,8 +194,8 @@ def planned(root, content: str, scriptlet: str = ""):
 def advised(root, content: str, scriptlet: str = ""):
     spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
     pool = built_pool(root, {"app": spec, "helper": HELPER, "shell": shell()})
-    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
-    return found
+    (advised,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
+    return advised
 
 
 @pytest.mark.parametrize("content", [UNIT, LINK, RELATIVE])
@@ -278,8 +278,8 @@ def test_data_that_a_program_names_is_a_trace(tmp_path):
     )
     pool = built_pool(tmp_path, {"app": app.replace("SCRIPTLET", ""), "helper": data})
     headers = HeaderFacts(Cache(tmp_path / "cache"))
-    (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
-    assert [c.evidence.use for c in found.plans[0].changes] == [("/usr/bin/app",)]
+    (advised,) = advise([Job(pool, request("app"))], Wish(1), headers)
+    assert [c.evidence.use for c in advised.plans[0].changes] == [("/usr/bin/app",)]
 
 
 @pytest.mark.reference
@@ -301,9 +301,9 @@ def test_each_plan_of_the_reference_distribution_is_composed_and_run(
     cache = Cache(tmp_path)
     snapshot = open_snapshot(configuration.repositories[key.repository], key.arch, cache)
     job = Job(open_pool(snapshot, cache), image_request(configuration, key), test=test)
-    (found,) = advise([job], Wish(2), HeaderFacts(cache))
-    assert found.plans
-    for plan in found.plans:
+    (advised,) = advise([job], Wish(2), HeaderFacts(cache))
+    assert advised.plans
+    for plan in advised.plans:
         for change in plan.changes:
             assert change.evidence.runs is runs
             assert change.evidence.integrity is not None
@@ -322,10 +322,10 @@ def test_a_plan_whose_image_fails_the_test_is_not_there(tmp_path, monkeypatch):
     used = program("used", file="/usr/bin/writer", size=700)
     specs = {"app": ORDERED, "helper": HELPER, "used": used, "shell": shell()}
     job = Job(built_pool(tmp_path, specs), request("app"), test="app")
-    (found,) = advise([job], Wish(2), HeaderFacts(Cache(tmp_path / "cache")))
+    (advised,) = advise([job], Wish(2), HeaderFacts(Cache(tmp_path / "cache")))
     # That of both fails and is made again without what only it has.
     assert "helper,used" in gone
-    ((change,),) = (plan.changes for plan in found.plans)
+    ((change,),) = (plan.changes for plan in advised.plans)
     assert (change.capability, change.evidence.runs) == ("helper", True)
 
 

@@ -56,17 +56,17 @@ def test_it_is_the_best_of_all_choices_together(things):
         today = [pool.solve(request(name)) for name in ("app", "beside")]
         if any(closure.status != "ok" for closure in today):
             return
-        found = fleet(pool, ("app",), ("beside",))
+        joint = fleet(pool, ("app",), ("beside",))
         best = fewest(things)
-        assert found.bound <= best <= found.installed_size <= found.now.installed_size
-        assert found.proved == (found.installed_size == found.bound)
-        if found.proved:
-            assert found.installed_size == best
+        assert joint.bound <= best <= joint.installed_size <= joint.now.installed_size
+        assert joint.proved == (joint.installed_size == joint.bound)
+        if joint.proved:
+            assert joint.installed_size == best
         distinct = set()
-        for name, one in zip(("app", "beside"), found.images, strict=True):
+        for name, one in zip(("app", "beside"), joint.images, strict=True):
             again = pool.solve(request(name, *one.request), exclude=one.excludes)
             distinct |= {p.nevra for p in again.packages}
-        assert len(distinct) == found.packages
+        assert len(distinct) == joint.packages
 
 
 def test_images_settle_on_one_library_that_none_would_choose_alone(tiny):
@@ -75,10 +75,10 @@ def test_images_settle_on_one_library_that_none_would_choose_alone(tiny):
     base.package("b-0:1-1.x86_64", requires=["lib"], conflicts=["lib-one"])
     for name, size in (("lib-one", 100), ("lib-two", 100), ("lib-zero", 120)):
         base.package(f"{name}-0:1-1.x86_64", size=size, provides=["lib"])
-    found = fleet(tiny.pool(base), ("a",), ("b",))
-    assert (found.packages, found.installed_size, found.proved) == (3, 2120, True)
-    assert found.smallest.installed_size == 2200
-    assert found.request == {"w0": ("lib-zero",), "w1": ("lib-zero",)}
+    joint = fleet(tiny.pool(base), ("a",), ("b",))
+    assert (joint.packages, joint.installed_size, joint.proved) == (3, 2120, True)
+    assert joint.smallest.installed_size == 2200
+    assert joint.request == {"w0": ("lib-zero",), "w1": ("lib-zero",)}
 
 
 def test_an_image_that_the_shared_choice_breaks_is_added_whole(tiny):
@@ -88,8 +88,8 @@ def test_an_image_that_the_shared_choice_breaks_is_added_whole(tiny):
     base.package("tool-0:1-1.x86_64", conflicts=["lib-small"])
     base.package("lib-small-0:1-1.x86_64", size=10, provides=["lib"])
     base.package("lib-large-0:1-1.x86_64", size=900, provides=["lib"])
-    found = fleet(tiny.pool(base), ("a",), ("b",))
-    assert (found.packages, found.installed_size, found.proved) == (5, 3910, True)
+    joint = fleet(tiny.pool(base), ("a",), ("b",))
+    assert (joint.packages, joint.installed_size, joint.proved) == (5, 3910, True)
 
 
 def test_architectures_share_what_has_none(tiny, tmp_path):
@@ -100,8 +100,8 @@ def test_architectures_share_what_has_none(tiny, tmp_path):
         base.package("data-0:1-1.noarch", size=500)
         job = Job(tiny.pool(base, arch=arch), request("app", arch=arch))
         advise([job], Wish(edits=0), fleet=model)
-    found = model.fleet(10)
-    assert (found.packages, found.installed_size) == (3, 2500)
+    joint = model.fleet(10)
+    assert (joint.packages, joint.installed_size) == (3, 2500)
 
 
 def test_parts_that_share_nothing_are_solved_alone():

@@ -53,14 +53,14 @@ def tried(stated, priced, most: int) -> tuple[int, list[int]] | None:
 @example(SEEMING, PRICED, 2)
 @example([(8, 7)], PRICED, 1)
 def test_the_optimum_is_the_best_of_all_answers(stated, priced, most):
-    found = Problem(stated, priced, {}).minimise(seconds=60, known=(), choices=CHOICES, most=most)
+    optimum = Problem(stated, priced, {}).minimise(seconds=60, known=(), choices=CHOICES, most=most)
     expected = tried(stated, priced, most)
     if expected is None:
-        assert found is None
+        assert optimum is None
     else:
-        assert found is not None
-        assert found.proved
-        assert (found.cost, sorted(found.true)) == expected
+        assert optimum is not None
+        assert optimum.proved
+        assert (optimum.cost, sorted(optimum.true)) == expected
 
 
 @given(clauses, costs, st.sets(st.sampled_from(PACKAGES), max_size=2))
@@ -69,9 +69,9 @@ def test_further_clauses_hold_for_one_question_alone(stated, priced, without):
     problem = Problem(stated, priced, {})
     more = [(-v,) for v in sorted(without)]
     for extra in (more, [], [*more, (1, -2, 8)]):
-        found = problem.minimise(seconds=60, known=(), choices=CHOICES, most=1, more=extra)
+        optimum = problem.minimise(seconds=60, known=(), choices=CHOICES, most=1, more=extra)
         expected = tried([*stated, *extra], priced, 1)
-        assert (found and (found.cost, sorted(found.true))) == expected
+        assert (optimum and (optimum.cost, sorted(optimum.true))) == expected
 
 
 @given(clauses, costs, st.integers(0, 4), st.integers(2, 9))
@@ -87,14 +87,14 @@ def test_where_the_time_is_over_the_bound_holds_and_the_answer_is_one(stated, pr
         thread_time=lambda: time.thread_time() if next(ticks) < looks else float("inf")
     )
     with patch("bot.advice.optimum.time", clock):
-        found = Problem(stated, priced, {}).minimise(
+        optimum = Problem(stated, priced, {}).minimise(
             seconds=60, known=known.true, choices=CHOICES, most=most
         )
     assert expected is not None
-    assert found is not None
-    assert found.bound <= expected[0] <= found.cost
-    assert found.cost == sum(priced[v] for v in found.true)
-    assert all(holds(clause, set(found.true)) for clause in stated)
+    assert optimum is not None
+    assert optimum.bound <= expected[0] <= optimum.cost
+    assert optimum.cost == sum(priced[v] for v in optimum.true)
+    assert all(holds(clause, set(optimum.true)) for clause in stated)
 
 
 @given(

@@ -20,8 +20,8 @@ from tests.closure.conftest import Tiny, request
 
 
 def plans(pool, *requests: str, edits: int = 1):
-    (found,) = advise([Job(pool, request(*requests))], Wish(edits))
-    return found.plans
+    (advised,) = advise([Job(pool, request(*requests))], Wish(edits))
+    return advised.plans
 
 
 def changes(plan) -> list[tuple[str, str, str]]:

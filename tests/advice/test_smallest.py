@@ -42,8 +42,8 @@ def written(root: Path, things: Sequence[Thing], *, name: str = "base", **option
 
 
 def advice(pool, *requests: str, wish: Wish = NONE):
-    (found,) = advise([Job(pool, request(*requests))], wish)
-    return found
+    (advised,) = advise([Job(pool, request(*requests))], wish)
+    return advised
 
 
 # -- every set of packages ----------------------------------------------------------------------
@@ -101,20 +101,22 @@ def considered(things: Sequence[Thing]) -> list[Thing]:
 def test_it_is_the_smallest_of_all_sets_of_packages(things):
     with TemporaryDirectory() as root:
         pool = Tiny(Path(root)).pool(written(Path(root), things))
-        found = advice(pool, "app")
+        advised = advice(pool, "app")
         best = smallest(considered(things), ["app"])
-        if found.status != "ok":
+        if advised.status != "ok":
             assert best is None
             return
         today = {p.nevra.name for p in pool.solve(request("app")).packages}
         assume(today <= {t.name for t in considered(things)})
-        assert found.smallest.bound == best[0]
+        assert advised.smallest.bound == best[0]
         # What no request brings about is not called the smallest.
-        assert found.smallest.proved == (found.smallest.installed_size == best[0])
-        again = pool.solve(request("app", *found.smallest.request), exclude=found.smallest.excludes)
+        assert advised.smallest.proved == (advised.smallest.installed_size == best[0])
+        again = pool.solve(
+            request("app", *advised.smallest.request), exclude=advised.smallest.excludes
+        )
         installed = sorted(str(p.nevra) for p in again.packages)
-        assert len(installed) == found.smallest.packages
-        if found.smallest.proved:
+        assert len(installed) == advised.smallest.packages
+        if advised.smallest.proved:
             assert installed == best[2]
 
 
@@ -129,9 +131,9 @@ def test_dnf_installs_the_smallest_with_what_is_to_be_requested(tiny):
     base.package("extra-0:1-1.x86_64", size=500)
     base.package("lib-minimal-0:1-1.x86_64", source="lib-1-1", provides=["liba.so.1()(64bit)"])
     pool = tiny.pool(base)
-    found = advice(pool, "app")
-    assert found.now == Figures(3, 10_500)
-    assert found.smallest == Smallest(
+    advised = advice(pool, "app")
+    assert advised.now == Figures(3, 10_500)
+    assert advised.smallest == Smallest(
         2,
         2000,
         True,
@@ -155,9 +157,9 @@ def test_what_comes_with_another_package_is_instead_of_what_the_first_one_needed
     base.package("tool-minimal-0:1-1.x86_64", size=500, requires=["lib.so", "lib-any"], **tool)
     for name, size in (("lib", 9000), ("lib-minimal", 1000)):
         base.package(f"{name}-0:1-1.x86_64", size=size, provides=["lib.so", "lib-any"], **lib)
-    found = advice(tiny.pool(base), "app").smallest
-    assert found.request == ("lib-minimal", "tool-minimal")
-    assert [(s.of, s.take, s.saves) for s in found.instead] == [
+    best = advice(tiny.pool(base), "app").smallest
+    assert best.request == ("lib-minimal", "tool-minimal")
+    assert [(s.of, s.take, s.saves) for s in best.instead] == [
         (("lib",), "lib-minimal", 8000), (("tool",), "tool-minimal", 400),
     ]  # fmt: skip
 
@@ -167,8 +169,8 @@ def test_a_package_that_nothing_needs_is_excluded_where_a_request_does_not_do(ti
     base.package("app-0:1-1.x86_64", requires=["web", "(big or small)"])
     base.package("small-0:1-1.x86_64", size=10, provides=["web"])
     base.package("big-0:1-1.x86_64", size=5000)
-    found = advice(tiny.pool(base), "app")
-    assert (found.smallest.installed_size, found.smallest.proved) == (1010, True)
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.smallest.installed_size, advised.smallest.proved) == (1010, True)
 
 
 def test_what_a_document_names_is_never_swapped(tiny):
@@ -195,8 +197,8 @@ def test_release_packages_crypto_policies_and_kernels_are_never_swapped(tiny):
         base.package(
             f"{name}-0:1-1.x86_64", source="alpha-release-1-1", size=size, provides=["identity"]
         )
-    found = advice(tiny.pool(base), "app")
-    assert found.smallest.installed_size == found.now.installed_size == 21_000
+    advised = advice(tiny.pool(base), "app")
+    assert advised.smallest.installed_size == advised.now.installed_size == 21_000
 
 
 def test_an_older_version_is_no_saving(tiny):
@@ -214,9 +216,9 @@ def test_the_fewest_older_versions_come_before_bytes(tiny):
     base.package("a-0:1-1.x86_64", provides=["service"], requires=["helper"])
     base.package("helper-0:2-1.x86_64", requires=["nowhere"]).package("helper-0:1-1.x86_64", size=1)
     base.package("b-0:1-1.x86_64", provides=["service"], size=7000)
-    found = advice(tiny.pool(base), "app")
-    assert found.now.installed_size == 2001
-    assert (found.smallest.installed_size, found.smallest.request) == (8000, ("b",))
+    advised = advice(tiny.pool(base), "app")
+    assert advised.now.installed_size == 2001
+    assert (advised.smallest.installed_size, advised.smallest.request) == (8000, ("b",))
 
 
 def test_a_repository_of_a_worse_priority_and_excludes_do_not_count(tiny):
@@ -237,8 +239,8 @@ def test_what_only_a_foreign_package_obsoletes_counts(tiny, arch, taken):
     base.package("large-0:1-1.x86_64", size=9000, provides=["lib"])
     base.package("small-0:1-1.x86_64", size=100, provides=["lib"])
     base.package(f"new-0:1-1.{arch}", obsoletes=["small"])
-    found = advice(tiny.pool(base), "app").smallest
-    assert found.installed_size == {"small": 1100, "large": 10_000}[taken]
+    best = advice(tiny.pool(base), "app").smallest
+    assert best.installed_size == {"small": 1100, "large": 10_000}[taken]
 
 
 def test_what_another_candidate_obsoletes_does_not_count(tiny):
@@ -255,20 +257,20 @@ def test_foreign_packages_count_only_where_nothing_else_provides_or_today_has_th
     base.package("lib-0:1-1.x86_64", size=9000).package("lib-0:1-1.i686", size=10)
     base.package("only-a-0:1-1.i686", size=500, provides=["only"])
     base.package("only-b-0:1-1.i686", size=300, provides=["only"])
-    found = advice(tiny.pool(base), "app")
-    assert (found.smallest.installed_size, found.smallest.proved) == (10_300, True)
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.smallest.installed_size, advised.smallest.proved) == (10_300, True)
 
 
 @pytest.mark.parametrize("chosen", range(4))
 def test_odd_requests_have_an_advice_where_they_can_be_installed(tiny, chosen):
     pool = tiny.pool(*odd_repositories(tiny))
     for name in ODD_REQUESTS[chosen::4]:
-        found = advice(pool, name, wish=Wish(edits=2))
+        advised = advice(pool, name, wish=Wish(edits=2))
         closure = pool.solve(request(name))
-        assert found.status == closure.status, name
+        assert advised.status == closure.status, name
         if closure.status == "ok":
-            assert found.now.packages == len(closure.packages), name
-            assert found.smallest.bound <= found.smallest.installed_size, name
+            assert advised.now.packages == len(closure.packages), name
+            assert advised.smallest.bound <= advised.smallest.installed_size, name
 
 
 def test_a_requirement_behind_the_marker_and_on_a_path_counts(tiny):
@@ -278,16 +280,16 @@ def test_a_requirement_behind_the_marker_and_on_a_path_counts(tiny):
     base.package("a-0:1-1.x86_64", size=9000, files=["/usr/share/deep/file"], provides=["setup"])
     base.package("b-0:1-1.x86_64", size=100, files=["/usr/share/deep/file"])
     base.package("c-0:1-1.x86_64", size=200, provides=["setup"])
-    found = advice(tiny.pool(base), "app")
-    assert (found.smallest.installed_size, found.smallest.request) == (1300, ("b", "c"))
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.smallest.installed_size, advised.smallest.request) == (1300, ("b", "c"))
 
 
 def test_several_versions_of_a_kernel_may_stand_side_by_side(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["kernel = 1-1", "kernel = 2-1"])
     base.package("kernel-0:1-1.x86_64").package("kernel-0:2-1.x86_64")
-    found = advice(tiny.pool(base), "app")
-    assert (found.smallest.packages, found.smallest.proved) == (3, True)
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.smallest.packages, advised.smallest.proved) == (3, True)
 
 
 def test_what_the_plain_solver_installs_is_possible_whatever_the_model_says(tiny, monkeypatch):
@@ -295,8 +297,8 @@ def test_what_the_plain_solver_installs_is_possible_whatever_the_model_says(tiny
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["kernel = 1-1", "kernel = 2-1"])
     base.package("kernel-0:1-1.x86_64").package("kernel-0:2-1.x86_64")
-    found = advice(tiny.pool(base), "app")
-    assert found.smallest.packages == found.now.packages == 3
+    advised = advice(tiny.pool(base), "app")
+    assert advised.smallest.packages == advised.now.packages == 3
 
 
 def test_a_module_filter_counts(tiny):
@@ -336,9 +338,9 @@ def test_of_equal_images_the_first_by_packages_then_by_nevra(tiny):
         base.package(f"{name}-0:1-1.x86_64", size=20, provides=["web"])
     base.package("a-0:1-1.x86_64", size=10, requires=["a2"], provides=["web"])
     base.package("a2-0:1-1.x86_64", size=10)
-    found = advice(tiny.pool(base), "app")
-    assert found.smallest.request == () or found.smallest.request == ("b",)
-    assert (found.smallest.packages, found.smallest.installed_size) == (2, 1020)
+    advised = advice(tiny.pool(base), "app")
+    assert advised.smallest.request == () or advised.smallest.request == ("b",)
+    assert (advised.smallest.packages, advised.smallest.installed_size) == (2, 1020)
 
 
 def test_a_rich_conflict_is_a_clause_and_a_self_conflict_is_none(tiny):
@@ -348,8 +350,8 @@ def test_a_rich_conflict_is_a_clause_and_a_self_conflict_is_none(tiny):
     base.package("small-0:1-1.x86_64", size=10, provides=["one"])
     base.package("more-0:1-1.x86_64", size=400, provides=["two"])
     base.package("less-0:1-1.x86_64", size=20, provides=["two"], conflicts=["two"])
-    found = advice(tiny.pool(base), "app")
-    assert (found.smallest.installed_size, found.smallest.proved) == (1410, True)
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.smallest.installed_size, advised.smallest.proved) == (1410, True)
 
 
 def test_an_overlay_counts_as_in_a_closure(tiny):
@@ -359,17 +361,17 @@ def test_an_overlay_counts_as_in_a_closure(tiny):
     base.package("b-0:1-1.x86_64", size=8000, provides=["lib"])
     smaller = overlay(package("b-0:2-1.x86_64", "b", provides=["lib"]))
     pool = tiny.pool(base)
-    (found,) = advise([Job(pool, request("app"), smaller)], NONE)
-    assert (found.smallest.installed_size, found.smallest.request) == (1500, ("b",))
+    (advised,) = advise([Job(pool, request("app"), smaller)], NONE)
+    assert (advised.smallest.installed_size, advised.smallest.request) == (1500, ("b",))
     assert advice(pool, "app").smallest.installed_size == 9000
 
 
 def test_an_image_that_cannot_be_installed_has_its_problems(tiny):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["nowhere"])
-    found = advice(tiny.pool(base), "app")
-    assert (found.status, found.now, found.smallest) == ("unsolvable", None, None)
-    assert "nowhere" in found.problems[0]
+    advised = advice(tiny.pool(base), "app")
+    assert (advised.status, advised.now, advised.smallest) == ("unsolvable", None, None)
+    assert "nowhere" in advised.problems[0]
 
 
 def test_where_the_time_is_over_the_bound_says_so(tiny, monkeypatch):
@@ -382,6 +384,6 @@ def test_where_the_time_is_over_the_bound_says_so(tiny, monkeypatch):
     base.package("app-0:1-1.x86_64", requires=["lib"])
     base.package("a-0:1-1.x86_64", size=9000, provides=["lib"])
     base.package("b-0:1-1.x86_64", size=8000, provides=["lib"])
-    found = advice(tiny.pool(base), "app").smallest
-    assert (found.installed_size, found.proved) == (10_000, False)
-    assert found.bound <= 9000
+    best = advice(tiny.pool(base), "app").smallest
+    assert (best.installed_size, best.proved) == (10_000, False)
+    assert best.bound <= 9000

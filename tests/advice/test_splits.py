@@ -49,8 +49,8 @@ def image(root, more: str = "true", listed: str = "", head: str = "", requires: 
     }
     pool = built_pool(root, specs)
     headers = HeaderFacts(Cache(root / "cache"))
-    (found,) = advise([Job(pool, request("app", "user"))], Wish(1), headers)
-    return pool, found
+    (advised,) = advise([Job(pool, request("app", "user"))], Wish(1), headers)
+    return pool, advised
 
 
 def test_the_files_that_need_a_program_go_with_it(tmp_path):

@@ -31,8 +31,8 @@ REPOSITORIES = ("baseos", "appstream")
 
 
 def advice(pool, *requests: str, edits: int) -> ImageAdvice:
-    (found,) = advise([Job(pool, request(*requests))], Wish(edits))
-    return found
+    (advised,) = advise([Job(pool, request(*requests))], Wish(edits))
+    return advised
 
 
 def edited(requests: Iterable[str], changes: Iterable[Change]) -> list[str]:
@@ -149,12 +149,12 @@ def attacked(root: Path, repositories, dnf_answers, chance: random.Random) -> li
     modules = [f"lang:{chance.choice('12')}"] if chance.random() < 0.5 else []
     known = {"modules": modules, "platform": "platform:el9"}
     requests = ["app", *chance.sample(["b.i686", "h", "c", "d.i686"], chance.randint(0, 1))]
-    found = advice(Tiny(root).pool(*repositories, **known), *requests, edits=2)
-    if found.status != "ok":
+    advised = advice(Tiny(root).pool(*repositories, **known), *requests, edits=2)
+    if advised.status != "ok":
         return []
-    kinds = ["swapped"] if found.smallest.request or found.smallest.excludes else []
-    answers = [("smallest", found.smallest, ())]
-    answers += [(f"plan{p.edits}", p, p.changes) for p in found.plans]
+    kinds = ["swapped"] if advised.smallest.request or advised.smallest.excludes else []
+    answers = [("smallest", advised.smallest, ())]
+    answers += [(f"plan{p.edits}", p, p.changes) for p in advised.plans]
     for kind, wanted, changes in answers:
         copies = [changed(root / kind, repository, changes) for repository in repositories]
         (installed,) = dnf_answers(
@@ -265,9 +265,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_dnf_installs_the_plans_of_centos_stream_9(centos, dnf_answers, tmp_path, name):
     now, changes, size = CASES[name]
-    found = advice(centos, *BASE, name, edits=2)
-    assert found.now.installed_size == found.smallest.installed_size == now
-    first, second = found.plans
+    advised = advice(centos, *BASE, name, edits=2)
+    assert advised.now.installed_size == advised.smallest.installed_size == now
+    first, second = advised.plans
     assert [(c.kind, c.package, c.capability) for c in first.changes] == changes
     assert (first.installed_size, first.proved) == (size, True)
     for plan in (first, second):
@@ -281,11 +281,11 @@ def test_dnf_installs_the_plans_of_centos_stream_9(centos, dnf_answers, tmp_path
 def test_dnf_takes_what_a_package_suggests_with_weak_dependencies_off(
     centos, dnf_answers, tmp_path
 ):
-    found = advice(centos, "bash", "curl", edits=1)
-    (swap,) = (s for s in found.smallest.instead if s.take == "libcurl-minimal")
+    advised = advice(centos, "bash", "curl", edits=1)
+    (swap,) = (s for s in advised.smallest.instead if s.take == "libcurl-minimal")
     assert (swap.class_, swap.prefer.package) == ("same-source", "curl")
     installed = answer(dnf_answers, tmp_path, ["bash", "curl"], [swap.prefer])
-    assert (found.now.installed_size, size_of(centos, installed)) == (65_503_743, 58_529_247)
+    assert (advised.now.installed_size, size_of(centos, installed)) == (65_503_743, 58_529_247)
 
 
 def answer(dnf_answers, directory: Path, requests: list[str], changes) -> list[str]:

@@ -53,8 +53,8 @@ def pool(tmp_path_factory) -> Pool:
 
 
 def edits(pool: Pool, headers: HeaderFacts | None) -> dict[tuple[str, str], bool | None]:
-    (found,) = advise([Job(pool, request("app"))], Wish(7), headers)
-    return {(c.kind, c.capability): c.written for c in found.plans[-1].changes}
+    (advised,) = advise([Job(pool, request("app"))], Wish(7), headers)
+    return {(c.kind, c.capability): c.written for c in advised.plans[-1].changes}
 
 
 def test_a_header_says_what_was_written_and_what_scriptlets_do_without(pool, tmp_path):
@@ -87,8 +87,8 @@ def test_documentation_does_not_count_where_it_is_not_installed(tmp_path):
     sizes = {}
     for metric in ("installed", "nodocs"):
         headers = HeaderFacts(Cache(tmp_path / "cache"))
-        (found,) = advise([Job(pool, request("thing"))], Wish(0, metric=metric), headers)
-        assert found.smallest.proved
-        sizes[metric] = found.smallest.installed_size, found.smallest.request
+        (advised,) = advise([Job(pool, request("thing"))], Wish(0, metric=metric), headers)
+        assert advised.smallest.proved
+        sizes[metric] = advised.smallest.installed_size, advised.smallest.request
     assert sizes["installed"][0] == 700
     assert sizes["nodocs"][0] == 9
