@@ -99,14 +99,13 @@ def _plans(
     images = [one.candidates for one in opened]
     able = [one.purpose.able for one in opened]
     requests = edits_of_requests(images, able, opened[0].job.request.requests)
-    written = headers.wrote if headers is not None else None
     # File sizes are known for this metric only.
     whole = headers is not None and wish.metric == "installed"
     splits = edits_of_files(opened, headers) if headers is not None and whole else ()
     refused: set[tuple[str, str]] = set()
     tried = 0
     while True:
-        edits = [*requests, *edits_of_requirements(images, written, refused), *splits]
+        edits = [*requests, *edits_of_requirements(images, headers, refused), *splits]
         edits = [edit for edit in edits if edit.name not in refused]
         model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
         found = list(proposals(opened, model, wish.edits, lambda: clock.left))

@@ -17,13 +17,13 @@ count as generated, and of others it is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.advice.candidates import Candidates, Need
+from bot.advice.headers import HeaderFacts
 from bot.model.advice import EditKind
 from bot.model.capability import is_rich, leaves, parse_rich, split_capability
-from bot.model.nevra import Nevra
 
 SEVERITY: Mapping[EditKind, int] = {"request": 1, "prefer": 2, "order": 3, "weaken": 4, "split": 5}
 
@@ -31,9 +31,6 @@ SEVERITY: Mapping[EditKind, int] = {"request": 1, "prefer": 2, "order": 3, "weak
 _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)$")
 _SONAME = re.compile(r"\.so(?:\.|$)")
 _SYMBOLS = re.compile(r"(\.so\b[^()]*)\([^()]+\)(?=\(64bit\)$)")
-
-Written = Callable[[Nevra, str], bool | None]
-"""Returns whether a requirement is written by hand, by the package's header; None if unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Edit:
 
 def edits_of_requirements(
     images: Sequence[Candidates],
-    written: Written | None = None,
+    headers: HeaderFacts | None = None,
     refused: Collection[tuple[str, str]] = (),
 ) -> tuple[Edit, ...]:
     """Return the orders and weakenings that the candidates of an image's architectures allow.
@@ -93,7 +90,7 @@ def edits_of_requirements(
                     (image, need)
                 )
     edits = (
-        _edit(package, name, needs, written)
+        _edit(package, name, needs, headers)
         for (package, name), needs in sorted(lines.items())
         if (package, name) not in refused
     )
@@ -157,7 +154,7 @@ def _edit(
     package: str,
     name: str,
     needs: Iterable[tuple[Candidates, Need]],
-    written: Written | None,
+    headers: HeaderFacts | None,
 ) -> Edit | None:
     needs = list(needs)
     if any(_of_sibling(image, need) or _of_identity(image, need) for image, need in needs):
@@ -165,18 +162,29 @@ def _edit(
     answers: set[bool | None] = set()
     for image, need in needs:
         nevra = image.packages[need.package].nevra
-        answers.add(written(nevra, need.capability) if written is not None else None)
+        answers.add(headers.wrote(nevra, need.capability) if headers is not None else None)
     if False in answers:
         return None
     first, need = needs[0]
     return Edit(
-        "order" if all(need.scriptlets for _, need in needs) else "weaken",
+        "order" if all(_of_scriptlets(i, need, headers) for i, need in needs) else "weaken",
         package,
         first.packages[need.package].source,
         name,
         frozenset(need.capability for _, need in needs),
         written=None if None in answers else True,
     )
+
+
+def _of_scriptlets(image: Candidates, need: Need, headers: HeaderFacts | None) -> bool:
+    """Return whether only scriptlets have a requirement.
+
+    rpm-md marks that %pre or %post have it, and neither that it is also needed at run time nor that
+    only %preun or %postun have it: headers say both.
+    """
+    nevra = image.packages[need.package].nevra
+    at_run_time = headers and headers.needs_at_run_time(nevra, need.capability)
+    return need.scriptlets if at_run_time is None else not at_run_time
 
 
 def _of_sibling(image: Candidates, need: Need) -> bool:

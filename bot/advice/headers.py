@@ -23,6 +23,8 @@ from bot.model.package import Package
 from bot.spec.headers import capability_key, capability_text
 
 _FIND_REQUIRES, _INTERPRETER, _RPMLIB, _CONFIG = 1 << 14, 1 << 8, 1 << 24, 1 << 28
+# Of scriptlets (post, pre, preun, postun, verify and those of transactions).
+_SCRIPTLETS = sum(1 << bit for bit in (5, 6, 7, 9, 10, 11, 12, 13, 20, 21))
 _AT_ONCE = 8
 _GENERATED = _FIND_REQUIRES | _INTERPRETER | _RPMLIB | _CONFIG
 _FLAGS, _NAMES, _VERSIONS = 1048, 1049, 1050
@@ -60,13 +62,15 @@ class OwnedFile:
 class Facts:
     """The contents of one header.
 
-    `generated` and `written` are its requirements by origin (one may be both), `scripts` the text
+    `generated` and `written` are its requirements by origin (one may be both), `at_run_time` those
+    that are not only for scriptlets, as keys; `scripts` the text
     of each scriptlet by rpm's name for it, and `files` its files. A scriptlet begins with a line
     of `#!` and its interpreter where that is not /bin/sh alone.
     """
 
     generated: frozenset[str]
     written: tuple[str, ...] = ()
+    at_run_time: frozenset[str] = frozenset()
     scripts: tuple[tuple[str, str], ...] = ()
     files: tuple[OwnedFile, ...] = ()
 
@@ -111,6 +115,11 @@ class HeaderFacts:
         facts = self._known.get(nevra)
         return facts.wrote(capability) if facts is not None else None
 
+    def needs_at_run_time(self, nevra: Nevra, capability: str) -> bool | None:
+        """Return whether not only scriptlets have a requirement; None where no header was read."""
+        facts = self._known.get(nevra)
+        return capability_key(capability) in facts.at_run_time if facts is not None else None
+
     def sized(self, candidates: Candidates, overlays: OverlayPool) -> Candidates:
         """Return the candidates with their sizes without documentation, by their headers."""
         packages = {n: overlays.package(n) for n in candidates.packages}
@@ -142,6 +151,7 @@ def facts_in(name: str, content: bytes) -> Facts:
     return Facts(
         frozenset(generated),
         tuple(dict.fromkeys(written)),
+        frozenset(capability_key(text) for text, flags in required if not flags & _SCRIPTLETS),
         tuple(_scripts(header)),
         tuple(_files(name, content, header, [text for text, _ in required], provided)),
     )

@@ -202,11 +202,12 @@ def _savings(
     job, candidates = opened.job, opened.candidates
     own = {package for line in lines for package, _ in line.needs}
     refused: set[tuple[str, str]] = set()
-    planned = (e for e in edits_of_requirements([candidates]) if e.package in own)
-    news_of([opened], {edit: [frozenset()] for edit in planned}, headers, refused)
+    for known in (None, headers):  # headers are read by what is planned, and change it
+        planned = (e for e in edits_of_requirements([candidates], known) if e.package in own)
+        news_of([opened], {edit: [frozenset()] for edit in planned}, headers, refused)
     edits = {
         (edit.package, edit.capability): edit
-        for edit in edits_of_requirements([candidates], headers.wrote, refused)
+        for edit in edits_of_requirements([candidates], headers, refused)
         if edit.package in own and edit.written
     }
     numbers = {candidate.nevra: n for n, candidate in candidates.packages.items()}

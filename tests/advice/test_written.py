@@ -36,6 +36,12 @@ triggered --now
 /usr/bin/app
 /usr/both
 """
+PLAIN = """\
+%install
+mkdir -p %{buildroot}/usr/bin; echo text > %{buildroot}/usr/bin/app
+%files
+/usr/bin/app
+"""
 NAMES = ("written", "guarded", "needed", "housed", "triggered", "lua", "generated")
 PROGRAMS = {"written": "writer", "generated": "generator"}
 
@@ -92,3 +98,22 @@ def test_documentation_does_not_count_where_it_is_not_installed(tmp_path):
         sizes[metric] = advised.smallest.installed_size, advised.smallest.request
     assert sizes["installed"][0] == 700
     assert sizes["nodocs"][0] == 9
+
+
+@pytest.mark.parametrize(
+    ("tagged", "kind"),
+    [
+        (["Requires(post): helper", "Requires(postun): helper"], "order"),
+        # rpm-md marks neither: a requirement of %postun looks like one at run time, and beside
+        # one of %post one at run time is not seen.
+        (["Requires(postun): helper"], "order"),
+        (["Requires(pretrans): helper"], "order"),
+        (["Requires(post): helper", "Requires: helper"], "weaken"),
+        (["Requires: helper"], "weaken"),
+    ],
+)
+def test_the_header_says_whether_only_scriptlets_have_a_requirement(tmp_path, tagged, kind):
+    app = f"{tags('app', *tagged)}{EMPTY_SECTIONS}{PLAIN}"
+    helper = program("helper", file="/usr/bin/helping-hand", size=9000)
+    pool = built_pool(tmp_path, {"app": app, "helper": helper})
+    assert edits(pool, HeaderFacts(Cache(tmp_path / "cache"))) == {(kind, "helper"): True}
