@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.objectives.status import ObjectiveStatus, objective_statuses, trend, trend_of
@@ -79,6 +79,8 @@ def test_the_sums_of_steps_give_the_same_trend(spans, young) -> None:
     start = datetime(2026, 9, 6, tzinfo=UTC)
     first = start.timestamp() + young * DAY
     pieces = curve(spans, first)
+    # At a day exactly, the rounding of times decides whether there is a trend.
+    assume(abs(pieces[-1][0] - first - DAY) > 1.0)
     steps = [
         (end - start.timestamp(), after - before)
         for (end, before), (_, after) in itertools.pairwise(pieces)
