@@ -155,8 +155,8 @@ class FakeForge(forges.QuietForge):
 
     async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
         self._maybe_fail("open_pulls")
-        one = OpenPull(KEY.number, self.pull.head_sha, self.pull.base_ref, now())
-        return (one,) if self.pull.open else ()
+        pull = OpenPull(KEY.number, self.pull.head_sha, self.pull.base_ref, now())
+        return (pull,) if self.pull.open else ()
 
     async def comments_since(self, key: PullRequestKey, since: str) -> tuple[CommentEvent, ...]:
         return tuple(
@@ -253,9 +253,9 @@ class FakeChecker:
             self.hold[job.head_sha].wait(90)
         if self.predicting:
             raise self.predicting.pop(0)
-        found = result_of(job, "predicted", self.changed, over=self.over)
+        result = result_of(job, "predicted", self.changed, over=self.over)
         return PredictedCheck(
-            found, self.worth_building, self.external, read=self.read, arches=self.arches
+            result, self.worth_building, self.external, read=self.read, arches=self.arches
         )
 
     def locate(self, plan: Any) -> ExternalProgress:
@@ -278,22 +278,22 @@ class FakeChecker:
         key = result.images[0].key
         return tuple(
             ChatFinding(
-                one,
+                question,
                 result,
-                whys=(Why(key, nevra),) if one.name == "why" else (),
-                what_ifs=(WhatIf(key, "ok"),) if one.name == "what-if" else (),
+                whys=(Why(key, nevra),) if question.name == "why" else (),
+                what_ifs=(WhatIf(key, "ok"),) if question.name == "what-if" else (),
                 workloads=("nginx",),
             )
-            for one in asked
+            for question in asked
         )
 
     def finish(self, job: Any, git: Any, others: Any = ()) -> CheckResult:
         self.calls.append(("finish", job.head_sha))
         if self.building:
             raise self.building.pop(0)
-        found = result_of(job, "final", self.changed, over=self.over)
+        result = result_of(job, "final", self.changed, over=self.over)
         note = BuildNote("head", "nginx/nginx.spec", "x86_64", "built")
-        return replace(found, builds=(note,))
+        return replace(result, builds=(note,))
 
     def build(self, job: Any, git: Any, arch: str, arches: Any) -> ArchitectureResult:
         """`hold` and `building_on` are by architecture here."""
@@ -302,17 +302,17 @@ class FakeChecker:
             self.hold[arch].wait(90)
         if arch in self.building_on:
             raise self.building_on[arch]
-        found = result_of(job, "final", self.changed)
+        result = result_of(job, "final", self.changed)
         images = tuple(
             replace(
-                found.images[0],
-                key=replace(found.images[0].key, arch=one),
+                result.images[0],
+                key=replace(result.images[0].key, arch=one),
                 evidence="rebuilt" if one == arch else "transferred",
             )
             for one in arches
         )
         note = BuildNote("head", "nginx/nginx.spec", arch, "built")
-        return ArchitectureResult(arch, replace(found, images=images, builds=(note,)))
+        return ArchitectureResult(arch, replace(result, images=images, builds=(note,)))
 
 
 def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:
@@ -599,9 +599,9 @@ async def bot(stopped_bot: Bot):
 @pytest.fixture
 async def stopped_bot(tmp_path: Path):
     """A bot whose engine is launched by the test."""
-    made = Bot(tmp_path)
-    yield made
-    await made.close()
+    bot = Bot(tmp_path)
+    yield bot
+    await bot.close()
 
 
 @pytest.fixture

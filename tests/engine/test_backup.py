@@ -42,10 +42,10 @@ async def test_a_running_server_is_backed_up_and_its_runs_are_there_again(
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
-    made = make_backup(data_in(bot.settings.data), tmp_path / "backup")
-    assert sorted(made.files) == [ENGINE, STORE]
+    backup = make_backup(data_in(bot.settings.data), tmp_path / "backup")
+    assert sorted(backup.files) == [ENGINE, STORE]
     there = data_in(tmp_path / "again")
-    assert restore_backup(tmp_path / "backup", there) == made
+    assert restore_backup(tmp_path / "backup", there) == backup
     store = open_store(there.directory)
     (check,) = store.checks_of("gh", "o/r", 7)
     store.close()
@@ -169,8 +169,8 @@ def test_the_engine_in_a_postgres_comes_along(postgres_data: ServerData, tmp_pat
     with database.begin() as connection:
         before = connection.execute(count).scalar()
         connection.execute(sa.text("create table minimize_of_test as select 7 as n"))
-    made = make_backup(postgres_data, tmp_path / "backup")
-    assert sorted(made.files) == ["engine.pgdump", STORE]
+    backup = make_backup(postgres_data, tmp_path / "backup")
+    assert sorted(backup.files) == ["engine.pgdump", STORE]
     with database.begin() as connection:
         connection.execute(sa.text("drop table minimize_of_test; drop schema dbos cascade"))
     with pytest.raises(UsageError, match="pgdump"):

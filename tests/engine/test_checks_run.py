@@ -242,9 +242,9 @@ async def test_an_author_without_a_role_is_predicted_and_not_built(bot) -> None:
     assert len(bot.forge.comments) == 1
     last = bot.forge.statuses[-1][1]
     assert last.state == "action_required"
-    found = bot.store.check(bot.checks()[0].id)
-    assert (found.stage, found.result["stage"]) == ("final", "final")
-    assert "`ann` has the role read" in found.result["notes"][0]
+    record = bot.store.check(bot.checks()[0].id)
+    assert (record.stage, record.result["stage"]) == ("final", "final")
+    assert "`ann` has the role read" in record.result["notes"][0]
 
 
 async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> None:
@@ -254,8 +254,8 @@ async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> N
     await bot.settled()
     last = bot.forge.statuses[-1][1]
     assert last.state == "neutral"
-    found = bot.store.check(bot.checks()[0].id)
-    assert found.result["problems"] == [
+    record = bot.store.check(bot.checks()[0].id)
+    assert record.result["problems"] == [
         "The figures are still predictions, the rebuild failed: No buildroot."
     ]
     assert len(bot.forge.comments) == 2

@@ -37,9 +37,9 @@ def logged_work(_checker: Any, file: str) -> None:
 
 @pytest.fixture
 def process():
-    made = ComputeProcess(FakeChecker, "json")
-    yield made
-    made.end(RunStoppedError("over"))
+    process = ComputeProcess(FakeChecker, "json")
+    yield process
+    process.end(RunStoppedError("over"))
 
 
 def test_the_context_of_the_owner_is_that_of_the_work(process: ComputeProcess) -> None:

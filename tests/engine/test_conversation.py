@@ -225,9 +225,9 @@ async def test_accept_makes_a_limit_a_success_with_the_reason(bot) -> None:
     assert last.title.startswith("Accepted by `maria`")
     comment = next(b for _, b in reversed(bot.forge.comments) if "minimize:comment" in b)
     assert "worth it, `@all`" in comment
-    found = bot.store.check(bot.checks()[0].id)
-    assert (found.verdict, found.result["verdict"]) == ("success", "success")
-    assert found.result["accepted"]["reason"] == "worth it, @all"
+    record = bot.store.check(bot.checks()[0].id)
+    assert (record.verdict, record.result["verdict"]) == ("success", "success")
+    assert record.result["accepted"]["reason"] == "worth it, @all"
     decision = Commands(bot.store).decision("accept", "gh", "o/r", 7, head)
     assert (decision.user, decision.role, decision.comment) == ("maria", "write", "41")
     # The same commit again is still accepted, the next one is not.

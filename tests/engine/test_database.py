@@ -53,5 +53,5 @@ def test_one_that_does_not_come_is_an_error_with_its_reason() -> None:
 def test_all_ids_are_there_in_lists_of_few_lengths(count: int) -> None:
     ids = [str(number) for number in range(count)]
     batches = list(even_batches(ids))
-    assert {len(one) for one in batches} <= {3, 30, 300}
-    assert {each for one in batches for each in one} == set(ids)
+    assert {len(batch) for batch in batches} <= {3, 30, 300}
+    assert {each for batch in batches for each in batch} == set(ids)

@@ -52,13 +52,13 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    made = World(tmp_path)
-    monkeypatch.setattr(made.dispatcher, "_decide", made.decide)
-    running = asyncio.create_task(made.dispatcher.run())
-    yield made
+    world = World(tmp_path)
+    monkeypatch.setattr(world.dispatcher, "_decide", world.decide)
+    running = asyncio.create_task(world.dispatcher.run())
+    yield world
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    made.store.close()
+    world.store.close()
 
 
 async def until(true: Any) -> None:

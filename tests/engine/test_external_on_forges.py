@@ -119,10 +119,10 @@ class World:
                     (check,) = (await answer.json())["checks"]
                 url = f"{self.bot.places.url}/api/checks/{check['id']}"
                 async with session.get(url) as answer:
-                    found = await answer.json()
-                if found.get("stage") == "final":
-                    return found
-                assert time.monotonic() < deadline, found
+                    document = await answer.json()
+                if document.get("stage") == "final":
+                    return document
+                assert time.monotonic() < deadline, document
                 await asyncio.sleep(0.1)
 
     async def until(self, true: Callable[[], bool], seconds: float = 120) -> None:
@@ -194,7 +194,7 @@ async def test_a_green_check_gives_one_comment_with_what_was_built(
         w.publish()
         await w.report("success")
         # Woken by the hook, not by the end of the pause between looks.
-        await w.until(lambda: any("looks at the check" in one for one in w.reasons()))
+        await w.until(lambda: any("looks at the check" in reason for reason in w.reasons()))
         # The comment is written beside the status, before it or after it.
         await w.until(lambda: w.status()[0] == "success" and bool(w.comments()))
         (comment,) = w.comments()

@@ -29,10 +29,10 @@ async def test_a_mass_rebuild_keeps_nobody_waiting(tmp_path: Path) -> None:
 def test_arrivals_are_the_same_each_time_and_in_order() -> None:
     from random import Random
 
-    found = arrivals(LOAD, Random(1))
-    assert found == arrivals(LOAD, Random(1)) == sorted(found)
-    assert len(found) == 220
-    assert found[-1].time < 86_400
+    arrived = arrivals(LOAD, Random(1))
+    assert arrived == arrivals(LOAD, Random(1)) == sorted(arrived)
+    assert len(arrived) == 220
+    assert arrived[-1].time < 86_400
 
 
 def test_durations_are_shown_in_their_largest_unit() -> None:

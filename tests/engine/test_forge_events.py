@@ -18,8 +18,8 @@ async def record(bot, event) -> tuple[str, str]:
     plain = bot.forge.event
     bot.forge.event = lambda name, body: event
     bot.deliveries += 1
-    made = NewDelivery("gh", "any", f"other-{bot.deliveries}", b"{}")
-    (receipt,) = bot.store.add_deliveries([made])
+    delivery = NewDelivery("gh", "any", f"other-{bot.deliveries}", b"{}")
+    (receipt,) = bot.store.add_deliveries([delivery])
     await bot.dispatcher.handle_new()
     bot.forge.event = plain
     (row,) = bot.store.rows("select state, reason from deliveries where id = ?", [receipt.id])

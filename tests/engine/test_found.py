@@ -26,8 +26,8 @@ SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
 
 def test_a_delivery_of_our_own_is_read_as_it_was_written() -> None:
-    made = found_delivery(KEY, "a" * 40, "main", "base moved", base_sha="b" * 40, at=0.0)
-    assert found_event("gh", made.event, made.body) == PullRequestEvent(
+    delivery = found_delivery(KEY, "a" * 40, "main", "base moved", base_sha="b" * 40, at=0.0)
+    assert found_event("gh", delivery.event, delivery.body) == PullRequestEvent(
         KEY, "check", "a" * 40, "base moved", base_ref="main", base_sha="b" * 40
     )
 
@@ -193,7 +193,7 @@ async def test_one_of_a_repository_that_was_taken_from_us_is_ignored_at_once(bot
     assert row == {"state": "ignored", "reason": "o/r is no longer there for the bot."}
     # Whoever sends deliveries of it again has given it back.
     await bot.deliver()
-    assert [one.name for one in Repositories(bot.store).known("gh")] == ["o/r"]
+    assert [repository.name for repository in Repositories(bot.store).known("gh")] == ["o/r"]
 
 
 async def test_a_clock_that_is_set_back_holds_nothing_up(bot, monkeypatch) -> None:

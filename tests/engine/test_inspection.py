@@ -59,10 +59,10 @@ async def test_runs_are_read_while_the_server_works_and_when_it_is_down(bot: Bot
         assert (run["id"], run["state"], run["repository"]) == (check, "done", "o/r")
         assert run["delivery"] == "guid-1"
         assert [part["kind"] for part in run["parts"]] == ["check", "finish"]
-        one = CliRunner().invoke(
+        invocation = CliRunner().invoke(
             cli, ["runs", check, *data, "--format", "json"], standalone_mode=False
         )
-        found = json.loads(one.stdout)["run"]
+        found = json.loads(invocation.stdout)["run"]
         assert [step["name"] for step in found["steps"]][:3] == ["status", "fetch", "predict"]
         assert [build["outcome"] for build in found["builds"]] == ["built"]
         text = CliRunner().invoke(cli, ["runs", check, *data], standalone_mode=False).stdout

@@ -108,7 +108,7 @@ async def test_a_check_that_cannot_be_stored_stops_no_other(bot, monkeypatch, ca
         db.execute("update checks set number = 8")
     second = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"})
     await bot.deliver()
-    await bot.until(lambda: any(not one.open for one in bot.checks()))
+    await bot.until(lambda: any(not check.open for check in bot.checks()))
     assert bot.checks()[0].head_sha == second
     assert f"the progress of {older} could not be stored" in caplog.text
     bot.checker.hold[first].set()

@@ -32,9 +32,9 @@ class Clock:
 
 
 def leases(database: sa.Engine, name: str, clock: Clock) -> Leases:
-    made = Leases(database, name, "2", clock=clock, renewal=3600.0)
-    made.start()
-    return made
+    leases = Leases(database, name, "2", clock=clock, renewal=3600.0)
+    leases.start()
+    return leases
 
 
 def shift(database: sa.Engine, seconds: float) -> None:
@@ -101,12 +101,12 @@ def test_one_alone_takes_over_and_another_where_it_does_not_come_to_the_end(
 
 
 def test_who_renewed_meanwhile_is_not_taken_over(database: sa.Engine) -> None:
-    one = leases(database, "one", Clock())
+    lease = leases(database, "one", Clock())
     leases(database, "thawed", Clock())
-    with one.taking_over("thawed") as ours:
+    with lease.taking_over("thawed") as ours:
         assert not ours
-    assert sorted(one.living()) == ["one", "thawed"]
-    one.stop()
+    assert sorted(lease.living()) == ["one", "thawed"]
+    lease.stop()
 
 
 def test_a_lease_says_where_its_process_builds(database: sa.Engine) -> None:
@@ -138,8 +138,8 @@ def test_leases_of_a_release_before_places_are_read(database: sa.Engine) -> None
         )
         values = "('older', '1', 0.0, null, null)"
         connection.execute(sa.text(f"insert into minimize_leases values {values}"))
-    one = Leases(database, "one", "2", builds=(BuildPlace("x86_64"),), renewal=3600.0)
-    one.start()
-    assert one.build_places() == {BuildPlace("x86_64")}
-    assert one.living() == {"older": "1", "one": "2"}
-    one.stop()
+    leases = Leases(database, "one", "2", builds=(BuildPlace("x86_64"),), renewal=3600.0)
+    leases.start()
+    assert leases.build_places() == {BuildPlace("x86_64")}
+    assert leases.living() == {"older": "1", "one": "2"}
+    leases.stop()

@@ -185,12 +185,14 @@ async def test_the_objectives_of_a_branch_that_nothing_is_built_from_are_not_kep
     ],
 )
 def test_an_image_of_a_file_has_its_repository_before_its_name(workload: str, stored: str) -> None:
-    found = predicted()
+    prediction = predicted()
     images = tuple(
         replace(image, key=ImageKey(workload, "minimal", "demo", image.key.arch))
-        for image in found.images
+        for image in prediction.images
     )
-    result = replace(found, specs=(), sources={}, requests=("web/Containerfile",), images=images)
+    result = replace(
+        prediction, specs=(), sources={}, requests=("web/Containerfile",), images=images
+    )
     change = MergedChange("gh", "o/r", 7, "t", "ann", "u", "a" * 40, "now", None)
     check = CheckRecord(
         id="c", forge="gh", repository="o/r", number=7, head_sha="a" * 40,

@@ -18,7 +18,7 @@ def written_by_the_bot(made: World) -> list[object]:
     """All that the bot has written on the forge."""
     state = made.local.state
     comments = [c for c in state.comments_of(made.pull) if c.user.login not in ("jonas", "maria")]
-    statuses = [s for one in state.statuses.values() for s in one]
+    statuses = [s for status in state.statuses.values() for s in status]
     marks = [m for several in state.pull_reactions.values() for m in several]
     return [*comments, *state.check_runs, *statuses, *marks]
 

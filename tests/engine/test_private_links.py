@@ -30,8 +30,8 @@ def job_of(*, private: bool) -> CheckJob:
 def settings(tmp_path: Path, *, signed: bool) -> Settings:
     forge = {"type": "github", "token": {"env": "T"}, "webhook_secrets": [{"env": "S"}]}
     more = {"private_pages": {"keys": [{"env": "LINK_KEY"}]}} if signed else {}
-    made = Settings.model_validate({"forges": {"gh": forge}, **more})
-    return made.model_copy(update={"cache": tmp_path, "data": tmp_path})
+    settings = Settings.model_validate({"forges": {"gh": forge}, **more})
+    return settings.model_copy(update={"cache": tmp_path, "data": tmp_path})
 
 
 async def record(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
@@ -40,9 +40,11 @@ async def record(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, A
     store, outbox = open_store(tmp_path), open_outbox(own, "server")
     results = open_results(own, store)
     build = BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0)
-    found = result(image("x86_64", perl("x86_64"), "rebuilt"), specs=("a.spec",), builds=(build,))
+    document = result(
+        image("x86_64", perl("x86_64"), "rebuilt"), specs=("a.spec",), builds=(build,)
+    )
     publisher = Publisher(outbox, results, own, URL)
-    await publisher.comment(job, Phase.CONCLUDED, results.add(job.id, found).id)
+    await publisher.comment(job, Phase.CONCLUDED, results.add(job.id, document).id)
     await publisher.status(job, Phase.CONCLUDED, "success", "t")
     wanted = [claim.desired.shown for claim in outbox.claim(2)]
     outbox.close()

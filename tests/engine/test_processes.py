@@ -99,9 +99,9 @@ def meet(_own: Any, folder: Path) -> int:
 
 @pytest.fixture
 async def processes() -> AsyncIterator[Processes]:
-    made: Any = Processes(Own, {"predictions": 2, "builds": 1}, memory=MEMORY)
-    yield made
-    made.close()
+    processes: Any = Processes(Own, {"predictions": 2, "builds": 1}, memory=MEMORY)
+    yield processes
+    processes.close()
 
 
 async def family_in(folder: Path) -> list[psutil.Process]:
@@ -113,7 +113,7 @@ async def family_in(folder: Path) -> list[psutil.Process]:
 
 
 def alive(family: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in family if lives(one)]
+    return [process for process in family if lives(process)]
 
 
 def lives(process: psutil.Process) -> bool:
@@ -187,7 +187,7 @@ async def test_a_slot_is_free_only_when_its_process_has_ended(
         processes.run("a", "builds", 60, partial(start_family, folder=tmp_path))
     )
     family = await family_in(tmp_path)
-    look = partial(none_of, pids=[one.pid for one in family])
+    look = partial(none_of, pids=[process.pid for process in family])
     waiting = asyncio.create_task(processes.run("b", "builds", 60, look))
     run.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -196,9 +196,9 @@ async def test_a_slot_is_free_only_when_its_process_has_ended(
 
 
 def none_of(_own: Any, pids: list[int]) -> bool:
-    for one in pids:
+    for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if lives(psutil.Process(one)):
+            if lives(psutil.Process(pid)):
                 return False
     return True
 
@@ -300,16 +300,16 @@ async def test_a_mistake_of_ours_crosses_with_its_traceback(processes: Processes
 
 async def test_who_was_idle_for_long_is_ended() -> None:
     now = [0.0]
-    made: Any = Processes(Own, {"builds": 1}, memory=MEMORY, idle=600, clock=lambda: now[0])
+    processes: Any = Processes(Own, {"builds": 1}, memory=MEMORY, idle=600, clock=lambda: now[0])
     try:
-        process = psutil.Process(await made.run("a", "builds", 60, pid))
+        process = psutil.Process(await processes.run("a", "builds", 60, pid))
         now[0] = 599.0
-        assert made.drop_idle() == 0
+        assert processes.drop_idle() == 0
         now[0] = 601.0
-        assert made.drop_idle() == 1
+        assert processes.drop_idle() == 1
         assert alive([process]) == []
     finally:
-        made.close()
+        processes.close()
 
 
 OWNER = (
@@ -345,16 +345,16 @@ def priority(_own: Any) -> int:
 
 
 async def test_what_an_emulated_build_computes_has_a_low_priority_and_its_own_process() -> None:
-    made: Any = Processes(Own, {"builds": 1, "emulated": 1}, memory=MEMORY)
+    processes: Any = Processes(Own, {"builds": 1, "emulated": 1}, memory=MEMORY)
     try:
-        usual = await made.run("a", "builds", 60, priority)
-        assert await made.run("a", "emulated", 60, priority) == min(usual + 15, 19)
-        assert await made.run("b", "builds", 60, priority) == usual
-        first = await made.run("c", "emulated", 60, pid)
-        assert await made.run("d", "emulated", 60, pid) == first
-        assert await made.run("d", "builds", 60, pid) != first
+        usual = await processes.run("a", "builds", 60, priority)
+        assert await processes.run("a", "emulated", 60, priority) == min(usual + 15, 19)
+        assert await processes.run("b", "builds", 60, priority) == usual
+        first = await processes.run("c", "emulated", 60, pid)
+        assert await processes.run("d", "emulated", 60, pid) == first
+        assert await processes.run("d", "builds", 60, pid) != first
     finally:
-        made.close()
+        processes.close()
 
 
 def test_a_start_that_the_forking_server_refuses_is_tried_again(monkeypatch):

@@ -55,8 +55,8 @@ def found(bot: Any) -> Opportunities:
 
 
 def only(opportunities: Opportunities) -> Opportunity:
-    (one,) = opportunities.all()
-    return one
+    (opportunity,) = opportunities.all()
+    return opportunity
 
 
 async def check(bot: Any, files: dict[str, str] | None = None) -> None:
@@ -101,10 +101,10 @@ async def test_merged_it_has_landed_with_what_its_check_measured(bot: Any, small
     await check(bot)
     await merge(bot)
     await merge(bot)
-    one = only(opportunities)
-    assert (one.state, one.saved, one.published) == ("landed", 899_000, False)
-    assert (one.url, one.changed) == ("https://forge/7", MERGED["merged"])
-    assert [(i.before, i.after) for i in one.images] == [(900_000, 1_000)]
+    edit = only(opportunities)
+    assert (edit.state, edit.saved, edit.published) == ("landed", 899_000, False)
+    assert (edit.url, edit.changed) == ("https://forge/7", MERGED["merged"])
+    assert [(i.before, i.after) for i in edit.images] == [(900_000, 1_000)]
     # The published packages have the requirement until the merged change is built.
     opportunities.record(WEB, "two", [(PERL, ON_IT)])
     assert only(opportunities).state == "landed"
@@ -118,11 +118,11 @@ async def test_a_text_proposes_only_edits_of_the_source_that_it_changes(
     other = replace(PERL, package="curl", source="curl")
     place = Place("demo", "curl", "minimal")
     opportunities.record(place, "x", [(other, replace(ON_IT, workload="curl"))])
-    ids = {one.change.source: one.id for one in opportunities.all()}
+    ids = {opportunity.change.source: opportunity.id for opportunity in opportunities.all()}
     text = f"Opportunity: {ids['nginx']}\nOpportunity: {ids['curl']}"
     bot.forge.pull = replace(bot.forge.pull, text=text)
     await check(bot)
-    states = {one.change.source: one.state for one in opportunities.all()}
+    states = {opportunity.change.source: opportunity.state for opportunity in opportunities.all()}
     assert states == {"nginx": "proposed", "curl": "found"}
 
 
@@ -200,8 +200,8 @@ def plan(*capabilities: str) -> Plan:
 
 
 def test_a_declined_suggestion_is_left_out_of_a_result() -> None:
-    found = without_declined(RESULT, ("tool:perl",))
-    assert [one.spec.text for one in found.suggestions] == ["Requires: lua"]
+    result = without_declined(RESULT, ("tool:perl",))
+    assert [suggestion.spec.text for suggestion in result.suggestions] == ["Requires: lua"]
     assert without_declined(RESULT, ()) == RESULT
     beside = replace(RESULT, suggestions=(), spec_edits=RESULT.suggestions)
     left = without_declined(beside, ("tool:perl",)).spec_edits

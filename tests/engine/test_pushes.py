@@ -57,10 +57,10 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path):
         repository = local.add_repository("rpms/web")
         permissions = {"contents": "read", "metadata": "read", "pull_requests": "read"}
         forge = forge_on(local, request.param, repository, permissions=permissions, role="read")
-        made = Place(local, repository, forge, tmp_path)
-        yield made
-        made.history.close()
-        made.store.close()
+        place = Place(local, repository, forge, tmp_path)
+        yield place
+        place.history.close()
+        place.store.close()
         await forge.close()
 
 

@@ -24,9 +24,9 @@ def ago(minutes: float) -> str:
 
 @pytest.fixture
 def store(tmp_path):
-    made = open_store(tmp_path)
-    yield made
-    made.close()
+    store = open_store(tmp_path)
+    yield store
+    store.close()
 
 
 def check(name: str, minutes: float, **fields: Any) -> CheckRecord:
@@ -41,10 +41,12 @@ def test_the_checks_of_an_author_are_counted_over_all_repositories(store) -> Non
     store.add_check(check("c3", 20, author="zoe"))
     assert quotas.of_check(PULL) is None
     store.add_check(check("c4", 10))
-    found = quotas.of_check(PULL)
-    assert found is not None
-    assert found.sentence.startswith("`ann` has had 2 checks within an hour (limits.author_checks)")
-    assert 29 * 60 < found.seconds <= 30 * 60
+    excess = quotas.of_check(PULL)
+    assert excess is not None
+    assert excess.sentence.startswith(
+        "`ann` has had 2 checks within an hour (limits.author_checks)"
+    )
+    assert 29 * 60 < excess.seconds <= 30 * 60
 
 
 def test_the_checks_of_a_repository_are_counted_over_all_authors(store) -> None:
@@ -58,10 +60,10 @@ def test_the_checks_of_a_repository_are_counted_over_all_authors(store) -> None:
 
 def test_the_commands_of_a_user_are_counted_where_they_were_taken(store) -> None:
     quotas = Quotas(store, Limits(user_questions=1))
-    told = HandledCommand("gh", "o/r", 7, "41", "k", "/minimize why a", "bob", "refused", ago(1))
-    Commands(store).add([told, replace(told, command="k2", heard=ago(70), outcome="taken")])
+    command = HandledCommand("gh", "o/r", 7, "41", "k", "/minimize why a", "bob", "refused", ago(1))
+    Commands(store).add([command, replace(command, command="k2", heard=ago(70), outcome="taken")])
     assert quotas.of_question("gh", "bob") is None
-    Commands(store).add([replace(told, command="k3", outcome="taken")])
+    Commands(store).add([replace(command, command="k3", outcome="taken")])
     assert "`bob` has asked 1 times" in quotas.of_question("gh", "bob").sentence
 
 

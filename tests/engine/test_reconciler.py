@@ -79,11 +79,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         repository.git.commit("topic", {"nginx.spec": "Name: nginx\n# 1\n"}, "1", start="main")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         forge = forge_on(local, "github", repository, "gh")
-        made = World(local, pull, forge, tmp_path)
-        yield made
-        for outbox in made.outboxes:
+        world = World(local, pull, forge, tmp_path)
+        yield world
+        for outbox in world.outboxes:
             outbox.close()
-        made.store.close()
+        world.store.close()
         await forge.close()
 
 
@@ -199,7 +199,7 @@ async def suggest(world: World, verdict: str = "success", *, safe: bool = True) 
     """Conclude the check of the head with a suggestion for its second line."""
     result = result_of(world.job, "final", True)
     evidence = Evidence(() if safe else ("/usr/bin/x",), True, looked_into="files")
-    one = Suggestion(
+    suggestion = Suggestion(
         SpecLine("nginx.spec", 2, "# 1"),
         "Recommends: perl",
         (Saving(result.images[0].key, 3, 57_000_000),),
@@ -207,7 +207,7 @@ async def suggest(world: World, verdict: str = "success", *, safe: bool = True) 
         evidence=evidence,
         diff_line=DiffLine("nginx.spec", None),
     )
-    made = replace(result, suggestions=(one,), verdict=verdict)
+    made = replace(result, suggestions=(suggestion,), verdict=verdict)
     stored = world.results.add(world.job.id, made)
     await world.publisher.comment(world.job, Phase.CONCLUDED, stored.id)
 
@@ -238,7 +238,7 @@ async def test_no_suggestion_where_none_may_be(world: World, why: str) -> None:
     await world.settle(reconciler)
     assert world.local.state.line_comments_of(world.pull) == []
     # The forge is not even asked.
-    assert not [one for one in world.local.requests if "/pulls/1/comments" in one[1]]
+    assert not [request for request in world.local.requests if "/pulls/1/comments" in request[1]]
 
 
 async def test_a_suggestion_for_an_older_head_is_not_written(world: World) -> None:

@@ -84,10 +84,10 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         local.install(app, "rpms")
         pull = await local.open_pull(repository, "topic", user="jonas", title="t")
         forge = forge_on(local, request.param, repository, "gh", role="maintain")
-        made = World(request.param, local, pull, forge, tmp_path)
-        yield made
-        made.history.close()
-        made.store.close()
+        world = World(request.param, local, pull, forge, tmp_path)
+        yield world
+        world.history.close()
+        world.store.close()
         await forge.close()
 
 
@@ -255,7 +255,7 @@ async def test_a_delivery_that_cannot_be_sent_again_holds_up_no_comparison(world
 
 async def test_repositories_of_the_app_are_learnt_and_tokens_tell_none(world: World) -> None:
     await world.resync.list_repositories(world.forge)
-    known = [one.name for one in Repositories(world.store).known("gh")]
+    known = [repository.name for repository in Repositories(world.store).known("gh")]
     assert known == ([NAME] if world.forge._settings.type == "github" else [])
 
 

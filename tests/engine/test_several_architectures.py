@@ -80,10 +80,10 @@ async def test_the_first_result_is_published_while_the_second_is_built(bot_with)
     assert len(bot.forge.comments) == 3
     assert "being built" not in bot.forge.comments[2][1]
     assert bot.forge.states()[-1] == "success"
-    found = result(bot)
-    evidence = {image["arch"]: image["evidence"] for image in found["images"]}
+    document = result(bot)
+    evidence = {image["arch"]: image["evidence"] for image in document["images"]}
     assert evidence == {"x86_64": "rebuilt", "aarch64": "rebuilt"}
-    assert (found["stage"], found["awaited"]) == ("final", [])
+    assert (document["stage"], document["awaited"]) == ("final", [])
     assert sorted(built(bot)) == ["build aarch64", "build x86_64"]
 
 
@@ -121,10 +121,10 @@ async def test_a_build_that_nobody_can_do_any_more_is_transferred_in_words(bot_w
     bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
     await lose(bot, NATIVE)
     assert built(bot) == ["build x86_64"]
-    found = result(bot)
+    document = result(bot)
     why = "aarch64: not built, so it is transferred from x86_64: There is no worker for aarch64"
-    assert any(note.startswith(why) for note in found["notes"]), found["notes"]
-    assert {i["arch"]: i["evidence"] for i in found["images"]}["aarch64"] == "transferred"
+    assert any(note.startswith(why) for note in document["notes"]), document["notes"]
+    assert {i["arch"]: i["evidence"] for i in document["images"]}["aarch64"] == "transferred"
     assert bot.forge.states()[-1] == "success"
 
 
@@ -132,12 +132,12 @@ async def test_the_first_that_is_lost_leaves_the_others(bot_with) -> None:
     bot = await bot_with(EMULATED)
     bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
     await lose(bot, X86)
-    found = result(bot)
-    assert {i["arch"]: i["evidence"] for i in found["images"]} == {
+    document = result(bot)
+    assert {i["arch"]: i["evidence"] for i in document["images"]} == {
         "aarch64": "rebuilt",
         "x86_64": "transferred",
     }
-    assert "x86_64: not built, so it is transferred from aarch64" in " ".join(found["notes"])
+    assert "x86_64: not built, so it is transferred from aarch64" in " ".join(document["notes"])
 
 
 async def test_what_fails_around_one_build_is_told_and_the_others_count(bot_with) -> None:
@@ -162,9 +162,9 @@ async def test_cancelling_ends_the_builds_on_every_architecture(bot_with) -> Non
     (check,) = bot.checks()
     await bot.deliver("stop")
     statuses = {
-        one.workflow_id: one.status
-        for one in await engine_module.DBOS.list_workflows_async(workflow_id_prefix=check.id)
+        workflow.workflow_id: workflow.status
+        for workflow in await engine_module.DBOS.list_workflows_async(workflow_id_prefix=check.id)
     }
     ended = [f"{check.id}-build-aarch64", f"{check.id}-build-x86_64", f"{check.id}-final"]
-    assert {statuses[one] for one in ended} == {"CANCELLED"}, json.dumps(statuses)
+    assert {statuses[workflow] for workflow in ended} == {"CANCELLED"}, json.dumps(statuses)
     assert check.id in bot.computing.ended

@@ -68,7 +68,7 @@ class World:
 
     def ever_green(self, sha: str) -> bool:
         runs = [r.conclusion for r in self.local.state.check_runs if r.head_sha == sha]
-        made = [s for one in self.local.state.statuses.values() for s in one if s.sha == sha]
+        made = [s for status in self.local.state.statuses.values() for s in status if s.sha == sha]
         marks = [m.content for m in self.local.state.pull_reactions.get(self.pull.id, [])]
         return bool({"success", "neutral"} & {*runs, *(s.state for s in made)} or "hooray" in marks)
 

@@ -92,10 +92,10 @@ def back(value: Any) -> Any:
     ids=lambda value: type(value).__name__,
 )
 def test_values_come_back_as_they_were(value: Any) -> None:
-    found = back(value)
+    value_back = back(value)
     expected = {**value, "args": list(value["args"])} if isinstance(value, dict) else value
-    assert found == expected
-    assert type(found) is type(value)
+    assert value_back == expected
+    assert type(value_back) is type(value)
 
 
 @given(st.builds(Progress, done=st.booleans()), st.builds(Outcome, value=st.none() | st.text()))
@@ -104,9 +104,9 @@ def test_generated_values_come_back_as_they_were(progress: Progress, outcome: An
 
 
 def test_an_error_comes_back_with_its_name_and_message() -> None:
-    found = back(ValueError("broken"))
-    assert isinstance(found, PortableWorkflowError)
-    assert (found.name, found.message) == ("ValueError", "broken")
+    value_back = back(ValueError("broken"))
+    assert isinstance(value_back, PortableWorkflowError)
+    assert (value_back.name, value_back.message) == ("ValueError", "broken")
 
 
 def test_a_value_of_another_type_is_refused() -> None:

@@ -119,12 +119,12 @@ async def test_a_failed_build_leaves_the_prediction_and_says_so_with_a_link(wait
     await waiting.deliver()
     await waiting.settled()
     assert ("finish", head) not in waiting.checker.calls
-    found = result(waiting)
-    assert found.stage == "final"
-    assert found.images[0].evidence == "predicted"
-    (problem,) = found.problems
+    document = result(waiting)
+    assert document.stage == "final"
+    assert document.images[0].evidence == "predicted"
+    (problem,) = document.problems
     assert "The external build failed, so the figures are still predictions" in problem
-    assert [(b.outcome, b.log) for b in found.builds] == [("head-failed", "https://b/log")]
+    assert [(b.outcome, b.log) for b in document.builds] == [("head-failed", "https://b/log")]
     assert "https://b/log" in waiting.forge.comments[-1][1]
     assert waiting.forge.states(head)[-1] == "success"  # the prediction's own verdict
 

@@ -69,9 +69,9 @@ def test_a_socket_that_a_killed_process_left_is_taken(tmp_path: Path) -> None:
 def test_a_connection_that_is_lost_is_made_again(tmp_path: Path) -> None:
     with database_urls("postgresql", tmp_path) as url:
         engine = sa.create_engine(url)
-        one = PostgresWakeups(engine)
+        wakeups = PostgresWakeups(engine)
         heard: queue.Queue[str] = queue.Queue()
-        one.start(heard.put)
+        wakeups.start(heard.put)
         assert heard.get(timeout=SECONDS) == QUEUED
         with engine.begin() as connection:
             connection.execute(
@@ -81,5 +81,5 @@ def test_a_connection_that_is_lost_is_made_again(tmp_path: Path) -> None:
                 )
             )
         assert heard.get(timeout=SECONDS) == QUEUED
-        one.stop()
+        wakeups.stop()
         engine.dispose()

@@ -142,9 +142,9 @@ async def test_it_is_built_only_if_every_head_is_trusted_or_allowed() -> None:
     trusted: Any = Roles(ann="write", zoe="triage")
     stranger: Any = Roles(ann="write", zoe="none")
     assert await trust_in_all(JOB, trusted, build) == Trust(True)
-    found = await trust_in_all(JOB, stranger, build)
-    assert not found.trusted
-    assert found.why.startswith("rpms/perl#3: `zoe` has no role")
+    trust = await trust_in_all(JOB, stranger, build)
+    assert not trust.trusted
+    assert trust.why.startswith("rpms/perl#3: `zoe` has no role")
     allowed = replace(JOB, others=(replace(OTHER, allowed="ann"),))
     assert (await trust_in_all(allowed, stranger, build)).trusted
 

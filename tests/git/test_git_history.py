@@ -123,6 +123,6 @@ def test_the_users_configuration_in_the_environment_counts(
 def test_a_servers_git_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_SSH_COMMAND", "GIT_ASKPASS"):
         monkeypatch.setenv(name, "7")
-    made = git_environment({"a.b": "c"}, isolated=True, protocols="https")
-    assert "7" not in {value for name, value in made.items() if name.startswith("GIT_")}
-    assert made["GIT_ASKPASS"] == "true"
+    environment = git_environment({"a.b": "c"}, isolated=True, protocols="https")
+    assert "7" not in {value for name, value in environment.items() if name.startswith("GIT_")}
+    assert environment["GIT_ASKPASS"] == "true"

@@ -196,14 +196,14 @@ def test_an_old_commit_whose_author_is_written_wrong_is_fetched(
     base, tree = git(upstream, "rev-parse", "main", "main^{tree}").split()
     who = IDENTITIES[identity]
     text = f"tree {tree}\nparent {base}\n".encode() + b"author " + who + b"\ncommitter " + who
-    made = subprocess.run(
+    process = subprocess.run(
         ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
         cwd=upstream,
         input=text + b"\n\nold\n",
         capture_output=True,
         check=True,
     )
-    head = made.stdout.decode().strip()
+    head = process.stdout.decode().strip()
     git(upstream, "update-ref", "refs/heads/old", head)
     assert open_mirror(tmp_path / "cache", f"file://{upstream}").fetch(head, base) == base
 
@@ -213,8 +213,8 @@ def raw_commit(where: Path, entries: list[tuple[str, str]]) -> str:
 
     def keep(kind: str, content: bytes) -> str:
         command = ["git", "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
-        made = subprocess.run(command, cwd=where, input=content, capture_output=True, check=True)
-        return made.stdout.decode().strip()
+        process = subprocess.run(command, cwd=where, input=content, capture_output=True, check=True)
+        return process.stdout.decode().strip()
 
     blob = bytes.fromhex(keep("blob", b"nginx.spec"))
     tree = keep("tree", b"".join(f"{m} {name}\0".encode() + blob for m, name in entries))

@@ -104,8 +104,8 @@ def test_what_does_not_end_is_ended_in_its_time():
 
 
 def test_it_writes_no_file(tmp_path):
-    found = call_limited(effects, tmp_path / "new")
-    assert found.split(b",")[0] == b"refused"
+    answer = call_limited(effects, tmp_path / "new")
+    assert answer.split(b",")[0] == b"refused"
 
 
 def test_a_dead_forker_is_started_again():

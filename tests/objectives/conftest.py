@@ -33,6 +33,6 @@ def history(tmp_path: Path) -> Iterator[History]:
 @pytest.fixture
 def daily(tmp_path: Path) -> Iterator[DailyHistory]:
     """A history of one image, a run each day."""
-    made = DailyHistory(tmp_path / "data")
-    yield made
-    made.close()
+    daily = DailyHistory(tmp_path / "data")
+    yield daily
+    daily.close()

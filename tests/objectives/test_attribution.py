@@ -106,7 +106,7 @@ def test_whatever_was_merged_the_causes_add_up_and_blame_only_what_arrived(
     step = attribute(before, after(*new), changes, same_metadata=same)
     size = sum(m.installed_size or 0 for m in new[0]) - sum(m.installed_size or 0 for m in old[0])
     assert sum(cause.known_delta for cause in step.causes) == size
-    by_id = {one.id: one for one in changes}
+    by_id = {change.id: change for change in changes}
     for cause in step.causes:
         if cause.merged_change is None:
             assert cause.kind in ("distribution", "configuration", "unknown")
@@ -210,9 +210,9 @@ def laid_to(step) -> dict[str, int | None]:
 
 
 def test_of_two_changes_that_arrive_together_each_gets_what_its_check_foresaw() -> None:
-    one = change({"app": "1.5-1"}, 1, effects=[foreseen(perl="came")])
+    merged = change({"app": "1.5-1"}, 1, effects=[foreseen(perl="came")])
     two = change({"app": "2-1"}, 2, effects=[foreseen(app="changed")])
-    step = attribute(ASKED, after(NEW, NEW_LINKS), [one, two])
+    step = attribute(ASKED, after(NEW, NEW_LINKS), [merged, two])
     assert step.landed == {1, 2}
     assert laid_to(step) == {"perl": 1, "app": 2}
 

@@ -33,10 +33,10 @@ def broken(daily: DailyHistory) -> Any:
 def test_what_a_run_newly_breaks_is_drift_and_its_steps_are_known(daily: DailyHistory) -> None:
     daily.day("lib")
     run = daily.day("lib", "perl", app="2")
-    found = broken(daily)
-    (one,) = found.broken
+    drift = broken(daily)
+    (one,) = drift.broken
     assert (one.before, one.state.value, one.why, one.worse) == (2, 3, "drift", False)
-    assert found.drifted
+    assert drift.drifted
     (step,) = one.steps
     assert step.run == run
     assert [c.package for c in step.causes if c.change == "came"] == ["perl"]

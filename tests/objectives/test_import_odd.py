@@ -130,13 +130,13 @@ WRONG = {
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    made = write_tree(tmp_path / "tree", packages=60, arches=())
+    tree = write_tree(tmp_path / "tree", packages=60, arches=())
     for id_, text in ODD.items():
-        (made.config_dir / f"{id_}.yaml").write_text(text)
-    (made.config_dir / "relations.json").write_text(
+        (tree.config_dir / f"{id_}.yaml").write_text(text)
+    (tree.config_dir / "relations.json").write_text(
         json.dumps({"document_type": "buildroot-binary-relations", "version": 1, "data": {}})
     )
-    return made
+    return tree
 
 
 def bring(tree: Tree, config: Path, *options: str) -> Result:
@@ -153,9 +153,9 @@ def test_all_that_the_format_allows_is_taken_over_and_what_is_not_used_is_named(
     assert reported["errors"] == []
     assert len(reported["copied"]) == 519 + len(ODD)
     assert reported["images"] > 441 * 4
-    unused = {Path(one["file"]).stem for one in reported["unused"]}
+    unused = {Path(entry["file"]).stem for entry in reported["unused"]}
     assert {"strict", "odd-arch", "no-list", "nameless-rpm", "odd-repo", "legacy"} <= unused
-    assert all(one["line"] for one in reported["unused"])
+    assert all(entry["line"] for entry in reported["unused"])
     configuration = load_configuration(tmp_path / "config")
     anchored = configuration.workloads["anchors"]
     assert anchored.packages == anchored.arch_packages["x86_64"] == (name(3), name(4))

@@ -25,11 +25,11 @@ OTHERS = (Thing("perl", size=9_000, requires=("perl-libs",)), Thing("perl-libs",
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
-    made.workload("web", "app")
-    made.workload("tools", "app", "zlib")
-    made.publish(APP, *OTHERS)
-    return made
+    world = World(tmp_path)
+    world.workload("web", "app")
+    world.workload("tools", "app", "zlib")
+    world.publish(APP, *OTHERS)
+    return world
 
 
 def settle(world: World, history: History, edits: int = 1) -> Settlement:
@@ -45,14 +45,21 @@ def known(history: History) -> list[Opportunity]:
 def test_an_edit_is_found_with_its_images_and_not_looked_for_twice(world: World) -> None:
     with world.history() as history:
         assert settle(world, history).advised == 2
-        (one,) = known(history)
-        assert (one.edit, one.state, one.saves) == ("app:perl", "found", 28_000)
-        assert [(i.workload, i.saves) for i in one.images] == [("tools", 14_000), ("web", 14_000)]
+        (opportunity,) = known(history)
+        assert (opportunity.edit, opportunity.state, opportunity.saves) == (
+            "app:perl",
+            "found",
+            28_000,
+        )
+        assert [(i.workload, i.saves) for i in opportunity.images] == [
+            ("tools", 14_000),
+            ("web", 14_000),
+        ]
         assert settle(world, history) == Settlement()
         world.workload("more", "app")
         assert settle(world, history).advised == 1
         assert settle(world, history, edits=2).advised == 3
-        assert {one.edit for one in known(history)} == {"app:perl", "app:zlib"}
+        assert {opportunity.edit for opportunity in known(history)} == {"app:perl", "app:zlib"}
 
 
 def test_an_edit_that_is_published_landed_with_what_it_saves_now(world: World) -> None:
@@ -62,12 +69,16 @@ def test_an_edit_that_is_published_landed_with_what_it_saves_now(world: World) -
         perl = Thing("perl", version=2, size=10_000, requires=("perl-libs",))
         world.publish(Thing("app", version=2, size=100, requires=("zlib",)), perl, *OTHERS[1:])
         assert settle(world, history).landed == ("repo: app:perl",)
-        landed = next(one for one in known(history) if one.edit == "app:perl")
+        landed = next(
+            opportunity for opportunity in known(history) if opportunity.edit == "app:perl"
+        )
         assert (landed.state, landed.saved) == ("landed", 30_000)
         # Undone, it is found again.
         world.publish(Thing("app", version=3, size=100, requires=("perl", "zlib")), *OTHERS)
         settle(world, history)
-        again = next(one for one in known(history) if one.edit == "app:perl")
+        again = next(
+            opportunity for opportunity in known(history) if opportunity.edit == "app:perl"
+        )
         assert (again.state, again.saved) == ("found", None)
 
 
@@ -77,10 +88,10 @@ def test_what_was_merged_is_measured_once_it_is_published(world: World) -> None:
         opportunities = Opportunities(history.store)
 
         def merge() -> Opportunity:
-            (one,) = known(history)
-            merged = replace(one, changed="2026-11-01", url="https://f/1", published=False)
-            opportunities.land(merged, one.images)
-            return one
+            (opportunity,) = known(history)
+            merged = replace(opportunity, changed="2026-11-01", url="https://f/1", published=False)
+            opportunities.land(merged, opportunity.images)
+            return opportunity
 
         perl = merge().edit
         # Not built yet: the requirement is in what is published, and in another image now.
@@ -91,7 +102,7 @@ def test_what_was_merged_is_measured_once_it_is_published(world: World) -> None:
         without = Thing("app", version=2, size=100, requires=("zlib",))
         world.publish(without, *OTHERS)
         assert settle(world, history).landed == ("repo: app:perl",)
-        one = next(one for one in known(history) if one.edit == perl)
+        one = next(opportunity for opportunity in known(history) if opportunity.edit == perl)
         assert (one.saved, one.published, one.changed) == (28_000, True, "2026-11-01")
         assert {(i.before, i.after) for i in one.images} == {(14_800, 800)}
 
@@ -99,8 +110,8 @@ def test_what_was_merged_is_measured_once_it_is_published(world: World) -> None:
 def test_what_was_merged_and_undone_before_it_was_published_is_open_again(world: World) -> None:
     with world.history() as history:
         settle(world, history)
-        (one,) = known(history)
-        Opportunities(history.store).land(replace(one, published=False), one.images)
+        (opportunity,) = known(history)
+        Opportunities(history.store).land(replace(opportunity, published=False), opportunity.images)
         settle(world, history)
         assert known(history)[0].state == "landed"
         # A later version is published, and requires it still.
@@ -114,7 +125,7 @@ def test_an_edit_that_is_not_published_stays_open(world: World) -> None:
         settle(world, history)
         world.publish(Thing("app", version=2, size=200, requires=("perl", "zlib")), *OTHERS)
         assert settle(world, history).landed == ()
-        (one,) = [one for one in known(history) if one.edit == "app:perl"]
+        (one,) = [opportunity for opportunity in known(history) if opportunity.edit == "app:perl"]
         assert one.state == "found"
 
 
@@ -135,10 +146,10 @@ def test_a_split_has_not_landed_while_its_soname_is_required(world: World, state
 
 def test_maintainers_of_the_settings_are_those_of_opportunities(world, history) -> None:
     settle(world, history)
-    assert {one.change.maintainers for one in known(history)} == {()}
+    assert {opportunity.change.maintainers for opportunity in known(history)} == {()}
     opportunities = Opportunities(history.store)
     pools = Pools(Cache(world.root / "cache"))
     owners = [maintainers_of({"a*": ["ann"]})]
     settled = settle_opportunities(world.configuration, opportunities, pools, Wish(1), owners)
     assert settled.advised == 2
-    assert {one.change.maintainers for one in known(history)} == {("ann",)}
+    assert {opportunity.change.maintainers for opportunity in known(history)} == {("ann",)}

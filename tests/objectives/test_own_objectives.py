@@ -54,14 +54,16 @@ def test_an_id_is_the_repositorys_the_branchs_and_the_names() -> None:
         for branch in ("main", "c9s")
     }
     assert len(ids) == 4
-    assert all("/" not in one for one in ids)
+    assert all("/" not in id_ for id_ in ids)
     assert objective_id("nginx-small", "gh", "a/b", "main", "x") == "nginx-small"
 
 
 def test_a_choice_of_its_own_goes_before_the_settings(bench: Bench) -> None:
     content = f"repository: {{main: other}}\n{FILE}"
-    found = own_objectives([replace(KEPT, content=content)], load_configuration(bench.config))
-    assert [one.document.repository for one in found.found] == ["other"]
+    objectives_found = own_objectives(
+        [replace(KEPT, content=content)], load_configuration(bench.config)
+    )
+    assert [one.document.repository for one in objectives_found.found] == ["other"]
 
 
 async def test_an_issue_about_it_goes_to_that_repository_unless_switched_off(
@@ -74,8 +76,8 @@ async def test_an_issue_about_it_goes_to_that_repository_unless_switched_off(
     bench.document("web", (bench.config / "web.yaml").read_text().replace("[tool]", "[tool, perl]"))
     history.recorder.record_file(replace(KEPT, content=FILE.replace("packages: 1", "packages: 4")))
     run = track(load_configuration(bench.config), history, cache, processes=1).run
-    (found,) = drift_states(history)
-    assert found.drifted
+    (drift,) = drift_states(history)
+    assert drift.drifted
     wanted: list[tuple[str, Any]] = []
 
     class Issues:

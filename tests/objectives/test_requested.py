@@ -32,9 +32,9 @@ KEY = ImageKey(f"{NAME}/Containerfile", "minimal", "repo", "x86_64")
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("tiny")
-    make_repositories(made)
-    return made
+    folder = tmp_path_factory.mktemp("tiny")
+    make_repositories(folder)
+    return folder
 
 
 @dataclass
@@ -85,7 +85,7 @@ async def test_a_containerfile_of_a_branch_has_history_and_objectives(world: Wor
     assert len(images) == 2
     # The layer's own: tool and its library; what the base image holds is not in it.
     assert images[KEY].after.facts.packages == 2
-    assert [one.state.met for one in first.statuses if one.state.key == KEY] == [True]
+    assert [status.state.met for status in first.statuses if status.state.key == KEY] == [True]
     assert world.track().solved == 0
 
     await world.push(Containerfile=LAYERED.replace("tool", "tool perl"))
@@ -95,7 +95,7 @@ async def test_a_containerfile_of_a_branch_has_history_and_objectives(world: Wor
     causes = {cause.package: cause.kind for cause in grown.causes}
     assert causes == {"perl": "configuration", "perl-libs": "configuration"}
     statuses = world.track().statuses
-    assert [one.state.met for one in statuses if one.state.key == KEY] == [False]
+    assert [status.state.met for status in statuses if status.state.key == KEY] == [False]
 
 
 async def test_a_merged_change_of_a_file_is_the_cause_of_its_step(world: World) -> None:
@@ -139,10 +139,10 @@ async def test_a_line_that_cannot_be_read_is_a_note_and_private_files_are_left_o
 
 
 def test_a_check_that_did_not_read_files_leaves_those_of_the_push(world: World) -> None:
-    one = BranchFile("it", NAME, "main", "1" * 40, False, ("repo",), None, "now", {"a": "b"})
-    world.history.recorder.record_file(one)
+    file = BranchFile("it", NAME, "main", "1" * 40, False, ("repo",), None, "now", {"a": "b"})
+    world.history.recorder.record_file(file)
     world.history.recorder.record_file(
         BranchFile("it", NAME, "main", "2" * 40, False, ("repo",), OWN, "later")
     )
-    (found,) = world.history.repository_files()
-    assert (found.commit_sha, found.content, found.requests) == ("2" * 40, OWN, {"a": "b"})
+    (file,) = world.history.repository_files()
+    assert (file.commit_sha, file.content, file.requests) == ("2" * 40, OWN, {"a": "b"})

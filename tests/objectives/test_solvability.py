@@ -190,10 +190,10 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     number = merge(history, 7, lib="2-1")
     world.publish(Thing("lib", 2, requires=("extra",)))
     world.track(history)
-    (found,) = drift_states(history)
+    (drift,) = drift_states(history)
     change = history.merged_change(number)
-    assert change is not None and found.drifted
-    body = drift_issue(found, {number: change}, found.subject, None).body.replace("\u200b", "")
+    assert change is not None and drift.drifted
+    body = drift_issue(drift, {number: change}, drift.subject, None).body.replace("\u200b", "")
     link = "[pull request o/r#7](<https://x/7>)"
     assert f"What did it: `lib` (now `lib-0:2-1.noarch`), by {link}." in body
     assert f"Take back what {link} did, or part of it." in body
@@ -201,5 +201,5 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     # Mended, nothing is left to report.
     world.publish(Thing("lib", 2, requires=("extra",)), Thing("extra"))
     world.track(history)
-    (found,) = drift_states(history)
-    assert (found.lost, found.broken, found.drifted) == ((), (), False)
+    (drift,) = drift_states(history)
+    assert (drift.lost, drift.broken, drift.drifted) == ((), (), False)

@@ -92,18 +92,18 @@ def test_the_sums_of_steps_give_the_same_trend(spans, young) -> None:
         sum(delta * at * at for at, delta in steps),
     )
     expected = trend(first, pieces)
-    found = trend_of(moves, start, datetime.fromtimestamp(pieces[-1][0], UTC))
+    slope = trend_of(moves, start, datetime.fromtimestamp(pieces[-1][0], UTC))
     if expected is None:
-        assert found is None
+        assert slope is None
     else:
-        assert found == pytest.approx(expected, rel=1e-6, abs=1.0)
+        assert slope == pytest.approx(expected, rel=1e-6, abs=1.0)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
-    made.workload("app", "lib")
-    return made
+    world = World(tmp_path)
+    world.workload("app", "lib")
+    return world
 
 
 def grown(world: World, history: History, sizes: list[int]) -> None:
@@ -118,8 +118,8 @@ def grown(world: World, history: History, sizes: list[int]) -> None:
 
 
 def status(history: History) -> ObjectiveStatus:
-    (found,) = objective_statuses(history, NOW)
-    return found
+    (status,) = objective_statuses(history, NOW)
+    return status
 
 
 @pytest.mark.parametrize(
@@ -140,25 +140,25 @@ def test_the_trend_says_what_is_at_risk(world: World, sizes, text, outlook) -> N
     world.objective("small", "app", text)
     with world.history() as history:
         grown(world, history, sizes)
-        found = status(history)
-        assert found.outlook == outlook
-        assert found.state.value == sizes[-1]
+        state = status(history)
+        assert state.outlook == outlook
+        assert state.state.value == sizes[-1]
         step = sizes[1] - sizes[0]
         if len({b - a for a, b in itertools.pairwise(sizes)}) == 1:
             # Steps, not a ramp: the line through them is less steep at their ends.
-            assert found.trend_per_week == pytest.approx(step, rel=0.1)
+            assert state.trend_per_week == pytest.approx(step, rel=0.1)
 
 
 def test_the_day_on_which_the_trend_passes_the_limit_is_named(world: World) -> None:
     world.objective("small", "app", "limits: {installed_size: 150}")
     with world.history() as history:
         grown(world, history, [100, 110, 120, 130])
-        found = status(history)
-        assert found.trend_per_week is not None
-        weeks = 20 / found.trend_per_week
+        state = status(history)
+        assert state.trend_per_week is not None
+        weeks = 20 / state.trend_per_week
         expected = (NOW + timedelta(weeks=weeks)).date()
-        assert found.crosses is not None
-        assert abs((datetime.fromisoformat(found.crosses).date() - expected).days) <= 1
+        assert state.crosses is not None
+        assert abs((datetime.fromisoformat(state.crosses).date() - expected).days) <= 1
 
 
 def test_a_figure_that_was_not_known_for_a_while_keeps_what_is_known_of_its_trend(
@@ -189,6 +189,6 @@ def test_an_image_that_cannot_be_solved_has_no_value_and_no_verdict(world: World
         grown(world, history, [100, 110])
         world.publish(Thing("other"))
         world.track(history)
-        found = objective_statuses(history, NOW)
-        assert {s.outlook for s in found} == {"unknown"}
-        assert all(s.state.value is None and s.state.met is None for s in found)
+        statuses = objective_statuses(history, NOW)
+        assert {s.outlook for s in statuses} == {"unknown"}
+        assert all(s.state.value is None and s.state.met is None for s in statuses)

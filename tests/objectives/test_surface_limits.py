@@ -34,9 +34,11 @@ def bench(tmp_path: Path) -> Bench:
     published(root, 1)
     limits = {"interpreters": ["bash"], "setuid": 0}
     texts = {"web": workload("bash"), "o": objective("web", limits=limits)}
-    found = documented(tmp_path, root, **texts)
-    found.document("repo", (found.config / "repo.yaml").read_text().replace(", aarch64", ""))
-    return found
+    configuration = documented(tmp_path, root, **texts)
+    configuration.document(
+        "repo", (configuration.config / "repo.yaml").read_text().replace(", aarch64", "")
+    )
+    return configuration
 
 
 def published(root: Path, revision: int) -> None:

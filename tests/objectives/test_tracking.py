@@ -28,11 +28,11 @@ OBJECTIVE = objective(
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    made = write_tree(tmp_path / "tree", packages=80, workloads=62, arches=("x86_64",))
-    for path in made.config_dir.glob("repo-*.yaml"):
+    tree = write_tree(tmp_path / "tree", packages=80, workloads=62, arches=("x86_64",))
+    for path in tree.config_dir.glob("repo-*.yaml"):
         path.write_text(path.read_text().replace("[aarch64, ppc64le, s390x, x86_64]", "[x86_64]"))
-    (made.config_dir / "small.yaml").write_text(OBJECTIVE)
-    return made
+    (tree.config_dir / "small.yaml").write_text(OBJECTIVE)
+    return tree
 
 
 def test_a_second_run_solves_nothing_and_a_new_package_is_the_cause(

@@ -137,9 +137,9 @@ async def test_what_landed_in_the_week_is_in_it_with_what_it_saved(daily: DailyH
     place = OpportunityPlace("r", "web", "minimal")
     opportunities.record(place, "x", [(edit, image) for edit in edits])
     days = {"app:n1": "2026-11-01T00:00:00Z", "app:n2": "2025-01-01T00:00:00Z"}
-    for one in opportunities.all():
-        if one.edit in days:
-            landed = replace(one, changed=days[one.edit], url="https://f/9")
+    for opportunity in opportunities.all():
+        if opportunity.edit in days:
+            landed = replace(opportunity, changed=days[opportunity.edit], url="https://f/9")
             opportunities.land(landed, [replace(image, before=3_000_000, after=1_000_000)])
     await publish(daily, forge := Forge(), 1)
     body = forge.texts[0].body.replace("\N{NO-BREAK SPACE}", " ")
@@ -167,7 +167,10 @@ async def test_the_three_best_edits_are_proposed_in_it(daily: DailyHistory) -> N
     assert "**What would save most**" in body
     assert [f"`app:n{n}`" in body for n in range(1, 6)] == [False, False, True, True, True]
     assert "far:n" not in body
-    states = {one.edit: (one.state, one.url) for one in opportunities.all()}
+    states = {
+        opportunity.edit: (opportunity.state, opportunity.url)
+        for opportunity in opportunities.all()
+    }
     assert states["app:n5"] == ("proposed", "https://f/1")
     assert states["app:n1"] == states["far:n"] == ("found", "")
 

@@ -73,12 +73,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def world(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World()
+    world = World()
 
     class Server(QuietHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            made.answered.append(self.path)
+            world.answered.append(self.path)
             self.send_response(404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", "2")
@@ -89,14 +89,14 @@ def world(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
 
     class Proxy(QuietHandler):
         def do_CONNECT(self) -> None:
-            if self.headers.get("Proxy-Authorization") != made.required:
+            if self.headers.get("Proxy-Authorization") != world.required:
                 self.send_response(407)
                 self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            made.tunnels.append(self.path)
-            with socket.create_connection(("127.0.0.1", made.port)) as server:
+            world.tunnels.append(self.path)
+            with socket.create_connection(("127.0.0.1", world.port)) as server:
                 self.send_response(200)
                 self.end_headers()
                 back = threading.Thread(target=_copy, args=(server, self.connection))
@@ -119,9 +119,9 @@ def world(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
     monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
     monkeypatch.delenv(CA_VARIABLE, raising=False)
     with running(server), running(proxy):
-        made.port = server.server_port
-        made.proxy = f"127.0.0.1:{proxy.server_port}"
-        yield made
+        world.port = server.server_port
+        world.proxy = f"127.0.0.1:{proxy.server_port}"
+        yield world
     connections.close_connections()
 
 

@@ -38,14 +38,14 @@ def test_what_is_githubs_alone_is_refused(more: dict) -> None:
 
 
 def test_the_page_that_creates_the_app_has_a_manifest_for_that_host() -> None:
-    made = subprocess.run(
+    process = subprocess.run(
         [TOP / "deploy/github-app", "https://m.example.net", "acme"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert 'action="https://github.com/organizations/acme/settings/apps/new"' in made.stdout
-    manifest = json.loads(made.stdout.split("value='")[1].split("'>")[0])
+    assert 'action="https://github.com/organizations/acme/settings/apps/new"' in process.stdout
+    manifest = json.loads(process.stdout.split("value='")[1].split("'>")[0])
     assert manifest["hook_attributes"]["url"] == "https://m.example.net/webhook/github"
     wanted = manifest["default_permissions"]
     assert {name for name, level in wanted.items() if level == "write"} == {

@@ -14,9 +14,9 @@ from datasette.app import Datasette
 async def main() -> None:
     """`{"tables": [...], "views": [...], "pages": {name: status}, "rows": {name: [row]}}`."""
     client = Datasette([sys.argv[1]]).client
-    told = (await client.get("/minimize.json")).json()
-    tables = [table["name"] for table in told["tables"]]
-    views = [view["name"] for view in told["views"]]
+    document = (await client.get("/minimize.json")).json()
+    tables = [table["name"] for table in document["tables"]]
+    views = [view["name"] for view in document["views"]]
     answers = {"tables": tables, "views": views, "pages": {}, "rows": {}}
     for name in tables + views:
         place = f"/minimize/{quote(name)}"

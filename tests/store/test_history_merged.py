@@ -30,9 +30,9 @@ def effect(key: ImageKey, evidence: str, after: int) -> MergedEffect:
 
 
 def sizes(history: History, number: int) -> dict[ImageKey, tuple[str, int | None, bool]]:
-    found = history.merged_change(number)
-    assert found is not None
-    return {e.key: (e.evidence, e.size_after, e.landed_run is not None) for e in found.effects}
+    change = history.merged_change(number)
+    assert change is not None
+    return {e.key: (e.evidence, e.size_after, e.landed_run is not None) for e in change.effects}
 
 
 def test_a_check_that_ends_before_the_change_arrives_replaces_the_figures(history: History) -> None:

@@ -22,11 +22,11 @@ DAYS = 12
 @pytest.fixture(scope="module")
 def history(tmp_path_factory) -> History:
     folder: Path = tmp_path_factory.mktemp("then")
-    found = open_history(folder)
-    seed(found, days=DAYS)
-    yield found
-    found.close()
-    found.store.close()
+    history = open_history(folder)
+    seed(history, days=DAYS)
+    yield history
+    history.close()
+    history.store.close()
 
 
 @pytest.mark.parametrize("run", range(1, DAYS + 2))
@@ -126,8 +126,8 @@ def test_the_index_finds_what_holds_and_nothing_else(rows, run) -> None:
         " where until_run is not null"
     )
     db.conn.executemany("insert into stays values (?, ?)", rows)
-    found = Counter(db.execute(holding("stays", "from_run, until_run", run)).fetchall())
+    counts = Counter(db.execute(holding("stays", "from_run, until_run", run)).fetchall())
     db.close()
-    assert found == Counter(
+    assert counts == Counter(
         row for row in rows if row[0] <= run and (row[1] is None or row[1] > run)
     )

@@ -32,10 +32,10 @@ def test_merged_changes_of_before_keep_their_numbers_and_effects(tmp_path: Path)
             " values (41, 1, 'rebuilt', '{}')"
         )
     history = open_history(store)
-    found = history.merged_change(41)
-    assert found is not None
-    assert (found.number, dict(found.sources), found.documents) == (7, {"nginx": "1-2"}, ())
-    assert [effect.evidence for effect in found.effects] == ["rebuilt"]
+    change = history.merged_change(41)
+    assert change is not None
+    assert (change.number, dict(change.sources), change.documents) == (7, {"nginx": "1-2"}, ())
+    assert [effect.evidence for effect in change.effects] == ["rebuilt"]
     assert history.rows("select * from step_causes") == []
 
     # A repeat of the same pull request is the same row, of the same commit as well.

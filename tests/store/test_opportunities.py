@@ -33,10 +33,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def opportunities(store: Store) -> Opportunities:
-    made = Opportunities(store)
-    made.record(WEB, "one", [(SYSTEMD, image(WEB, 1_500))])
-    made.record(TOOLS, "one", [(SYSTEMD, image(TOOLS, 500)), (PERL, image(TOOLS, 500))])
-    return made
+    opportunities = Opportunities(store)
+    opportunities.record(WEB, "one", [(SYSTEMD, image(WEB, 1_500))])
+    opportunities.record(TOOLS, "one", [(SYSTEMD, image(TOOLS, 500)), (PERL, image(TOOLS, 500))])
+    return opportunities
 
 
 def image(place: Place, saves: int) -> OpportunityImage:
@@ -61,7 +61,7 @@ def decline(opportunities: Opportunities, edit: str, repository: str = "rpms/ngi
 
 
 def states(opportunities: Opportunities) -> dict[str, str]:
-    return {one.edit: one.state for one in opportunities.all()}
+    return {opportunity.edit: opportunity.state for opportunity in opportunities.all()}
 
 
 def test_an_edit_of_several_images_is_one_with_the_sum_of_its_savings(
@@ -69,7 +69,7 @@ def test_an_edit_of_several_images_is_one_with_the_sum_of_its_savings(
 ) -> None:
     systemd, perl = opportunities.all()
     assert (systemd.edit, systemd.saves, systemd.state) == ("nginx:systemd", 2_000, "found")
-    assert [one.workload for one in systemd.images] == ["web", "tools"]
+    assert [image.workload for image in systemd.images] == ["web", "tools"]
     assert systemd.change == SYSTEMD
     assert (perl.edit, perl.saves) == ("git:perl", 500)
     assert opportunities.inputs() == {WEB: "one", TOOLS: "one"}
@@ -77,7 +77,7 @@ def test_an_edit_of_several_images_is_one_with_the_sum_of_its_savings(
 
 def test_another_advice_takes_the_place_of_the_last(opportunities: Opportunities) -> None:
     opportunities.record(TOOLS, "two", [])
-    found = {one.edit: one.saves for one in opportunities.all()}
+    found = {opportunity.edit: opportunity.saves for opportunity in opportunities.all()}
     assert found == {"nginx:systemd": 1_500, "git:perl": 0}
     assert opportunities.inputs()[TOOLS] == "two"
 

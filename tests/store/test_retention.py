@@ -22,11 +22,11 @@ MUCH = 10**9
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = open_store(tmp_path)
-    history = open_history(made)
-    yield made
+    store = open_store(tmp_path)
+    history = open_history(store)
+    yield store
     history.close()
-    made.close()
+    store.close()
 
 
 def delivered(store: Store, day: int, state: str = "done", size: int = 1000) -> int:
@@ -52,7 +52,7 @@ def test_handled_deliveries_leave_with_their_age_and_others_stay(store: Store) -
     assert ids(store, "deliveries") == [waits, young]
     # What left is new again, what stayed is a repeat.
     again = [NewDelivery("gh", "push", f"guid-{day}", b"x") for day in (1, 20)]
-    assert [one.repeat for one in store.add_deliveries(again)] == [False, True]
+    assert [add_delivery.repeat for add_delivery in store.add_deliveries(again)] == [False, True]
 
 
 def test_the_oldest_deliveries_leave_until_the_size_is_enough(store: Store) -> None:

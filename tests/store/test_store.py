@@ -139,9 +139,9 @@ def test_checks_are_kept_with_their_result(store: Store) -> None:
     assert [c.id for c in store.open_checks()] == ["c1", "c2"]
     store.update_check("c1", stage="final", verdict="success", result={"images": []}, open=False)
     assert [c.id for c in store.open_checks()] == ["c2"]
-    found = store.check("c1")
-    assert found is not None
-    assert (found.title, found.result, found.open) == ("Add perl", {"images": []}, False)
+    record = store.check("c1")
+    assert record is not None
+    assert (record.title, record.result, record.open) == ("Add perl", {"images": []}, False)
     assert store.check("gone") is None
     assert [c.id for c in store.checks_of("github", "o/r", 7)] == ["c1"]
     assert [c.id for c in store.recent_checks()] == ["c1"]
@@ -152,9 +152,9 @@ def test_checks_are_kept_with_their_result(store: Store) -> None:
 def test_one_comment_record_for_each_pull_request(store: Store) -> None:
     for number in ("1", "2"):
         store.record_comment(CommentRecord("github", "o/r", 7, number, "u", "c1", "t"))
-    found = store.comment("github", "o/r", 7)
-    assert found is not None
-    assert found.comment == "2"
+    record = store.comment("github", "o/r", 7)
+    assert record is not None
+    assert record.comment == "2"
     assert store.comment("github", "o/r", 8) is None
 
 
@@ -196,7 +196,9 @@ def test_deliveries_in_hand_are_not_listed_again(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.add_deliveries([NewDelivery("gh", "x", f"guid-{n}", b"{}") for n in range(5)])
     first, second, *_ = store.new_deliveries()
-    assert [one.id for one in store.new_deliveries(2, without=[first.id, second.id])] == [3, 4]
+    assert [
+        new_delivery.id for new_delivery in store.new_deliveries(2, without=[first.id, second.id])
+    ] == [3, 4]
     store.close()
 
 

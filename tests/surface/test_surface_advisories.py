@@ -55,7 +55,7 @@ def counted(folder: Path, *updates: str, source: str = "openssl") -> Advisories:
 
 
 def test_each_severity_is_counted_also_none(tmp_path: Path) -> None:
-    found = counted(
+    counts = counted(
         tmp_path,
         update("A-1", "Critical"),
         update("A-2", "Important"),
@@ -64,13 +64,13 @@ def test_each_severity_is_counted_also_none(tmp_path: Path) -> None:
         update("A-5", None),
         update("A-6", "None"),
     )
-    assert found == Advisories(days=365, critical=1, important=1, moderate=1, low=1, unrated=2)
-    assert found.total == 6
+    assert counts == Advisories(days=365, critical=1, important=1, moderate=1, low=1, unrated=2)
+    assert counts.total == 6
 
 
 def test_an_id_counts_once_with_its_gravest_severity(tmp_path: Path) -> None:
-    found = counted(tmp_path, update("A-1", "Low"), update("A-1", "Critical"))
-    assert (found.total, found.critical) == (1, 1)
+    counts = counted(tmp_path, update("A-1", "Low"), update("A-1", "Critical"))
+    assert (counts.total, counts.critical) == (1, 1)
 
 
 @pytest.mark.parametrize("date", ["2025-10-31 23:59:59", "2026-11-01 00:00:01"])
@@ -160,11 +160,11 @@ def test_advisories_of_a_repository_are_those_of_its_updateinfo(updated: Bench) 
     key = ImageKey("web", "minimal", "repo", "x86_64")
     closure = open_pool(snapshot, cache).solve(image_request(configuration, key))
     assert "tool" in {package.nevra.name for package in closure.packages}
-    found = surface_of_headers(closure, snapshot, cache)
-    assert found is not None and found.advisories is not None
-    assert found.unapplied == ("A-1",) and found.unfixed is None
+    surface = surface_of_headers(closure, snapshot, cache)
+    assert surface is not None and surface.advisories is not None
+    assert surface.unapplied == ("A-1",) and surface.unfixed is None
     # Issued more than a year before the repository's newest metadata.
-    assert found.advisories.total == 0
+    assert surface.advisories.total == 0
 
 
 def test_the_fixes_that_a_lock_file_lacks_are_listed(updated: Bench, tmp_path: Path) -> None:

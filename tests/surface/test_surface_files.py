@@ -75,8 +75,8 @@ def surface(files: list[Path], cache: Cache) -> Surface:
 def test_each_kind_is_found_and_its_look_alikes_are_not(
     build_rpms: Callable[[str], list[Path]], cache: Cache
 ) -> None:
-    found = surface(build_rpms(SPEC), cache)
-    assert found == Surface(
+    image_surface = surface(build_rpms(SPEC), cache)
+    assert image_surface == Surface(
         setuid=("/usr/bin/su",),
         setgid=("/usr/bin/wall",),
         capabilities=(FileCapabilities("/usr/bin/ping", "cap_net_raw=ep"),),
@@ -110,34 +110,34 @@ def test_it_is_that_of_the_composed_image_of_the_reference_distribution(
     solve: Callable[[str, str], Closure], reference_cache: Cache, workload: str
 ) -> None:
     closure = solve(workload, "x86_64")
-    found = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
-    seen = seen_in_layer(compose(closure.packages, reference_cache))
-    files = {path: entry for path, entry in seen.items() if entry.kind == "f"}
-    assert found.setuid == tuple(
+    surface = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
+    layer_files = seen_in_layer(compose(closure.packages, reference_cache))
+    files = {path: entry for path, entry in layer_files.items() if entry.kind == "f"}
+    assert surface.setuid == tuple(
         sorted(f"/{p}" for p, entry in files.items() if entry.mode & stat.S_ISUID)
     )
-    assert found.setgid == tuple(
+    assert surface.setgid == tuple(
         sorted(f"/{p}" for p, entry in files.items() if entry.mode & stat.S_ISGID)
     )
-    assert found.world_writable == tuple(
+    assert surface.world_writable == tuple(
         sorted(
             f"/{path}"
-            for path, entry in seen.items()
+            for path, entry in layer_files.items()
             if entry.kind in "fd" and entry.mode & stat.S_IWOTH and not entry.mode & stat.S_ISVTX
         )
     )
     programs = ("usr/bin/", "usr/sbin/", "bin/", "sbin/")
-    assert found.programs == len(
+    assert surface.programs == len(
         [p for p, entry in files.items() if p.startswith(programs) and entry.mode & 0o111]
     )
-    assert found.interpreters
+    assert surface.interpreters
 
 
 def test_rpm_and_find_see_the_same_in_the_image_on_a_disk(
     solve: Callable[[str, str], Closure], reference_cache: Cache, tmp_path: Path
 ) -> None:
     closure = solve("nginx", "x86_64")
-    found = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
+    surface = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
     layer = tmp_path / "layer.tar"
     layer.write_bytes(archive_bytes(compose(closure.packages, reference_cache, database=True)))
     root = tmp_path / "root"
@@ -148,7 +148,7 @@ def test_rpm_and_find_see_the_same_in_the_image_on_a_disk(
     # The image's place of its database; Debian 12's rpm has another one for itself.
     query = ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "-qa", "--qf", "%{NAME}\\n"]
     assert sorted(_output(*query)) == names
-    for bit, paths in (("4000", found.setuid), ("2000", found.setgid)):
+    for bit, paths in (("4000", surface.setuid), ("2000", surface.setgid)):
         there = _output("find", str(root), "-type", "f", "-perm", f"-{bit}", "-printf", "/%P\\n")
         assert sorted(there) == list(paths)
     # As the packages' own headers have them, in the image's database.
@@ -156,8 +156,8 @@ def test_rpm_and_find_see_the_same_in_the_image_on_a_disk(
         "rpm", "--root", str(root), "-qa", "--qf", "[%{FILEMODES:perms} %{FILENAMES}\\n]"
     )
     files = [line.split(" ", 1) for line in modes if line.startswith("-")]
-    assert sorted(path for mode, path in files if mode[3] in "sS") == list(found.setuid)
-    assert sorted(path for mode, path in files if mode[6] in "sS") == list(found.setgid)
+    assert sorted(path for mode, path in files if mode[3] in "sS") == list(surface.setuid)
+    assert sorted(path for mode, path in files if mode[6] in "sS") == list(surface.setgid)
 
 
 def _output(*command: str) -> list[str]:

@@ -35,8 +35,8 @@ def test_files_and_the_cache_are_at_hand_and_nothing_else_is(
     solved: tuple[Closure, Snapshot, Cache],
 ) -> None:
     closure, snapshot, cache = solved
-    found = surface_of_headers(closure, snapshot, cache)
-    assert found == surface_of_files(plan_layer(closure.packages, cache, database=False))
+    surface = surface_of_headers(closure, snapshot, cache)
+    assert surface == surface_of_files(plan_layer(closure.packages, cache, database=False))
     elsewhere = replace(
         closure,
         packages=tuple(
@@ -45,7 +45,7 @@ def test_files_and_the_cache_are_at_hand_and_nothing_else_is(
         ),
     )
     # Their listings were read, by the packages' checksums.
-    assert surface_of_headers(elsewhere, snapshot, cache) == found
+    assert surface_of_headers(elsewhere, snapshot, cache) == surface
     assert surface_of_headers(elsewhere, snapshot, Cache(cache.root / "other")) is None
 
 
@@ -61,11 +61,11 @@ def test_a_package_without_a_file_counts_with_the_published_one_which_is_said(
         ),
     )
     assert surface_of_headers(predicted, snapshot, cache) is None
-    found = surface_of_headers(
+    surface = surface_of_headers(
         predicted, snapshot, cache, stand_in=lambda p: published.get(p.nevra.name)
     )
-    assert found is not None
-    assert found.partial == ("tool: as published, since this change's own files are not built.",)
+    assert surface is not None
+    assert surface.partial == ("tool: as published, since this change's own files are not built.",)
 
 
 def test_of_an_image_that_cannot_be_installed_nothing_is_known(

@@ -68,8 +68,8 @@ class Folder:
         (self.root / name).write_text(json.dumps(content))
 
     def cves(self, source: str = "openssl", name: str = "openssl-libs") -> tuple[str, ...]:
-        found = unfixed_cves(VexSource(str(self.root.parent), (CPE,)), self.cache)
-        return found.of([Package(Nevra(name, 0, "3", "1", "x86_64"), source, "baseos")])
+        cves = unfixed_cves(VexSource(str(self.root.parent), (CPE,)), self.cache)
+        return cves.of([Package(Nevra(name, 0, "3", "1", "x86_64"), source, "baseos")])
 
 
 @pytest.fixture

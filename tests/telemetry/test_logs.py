@@ -47,12 +47,12 @@ def test_a_line_of_json_has_its_fields_and_the_traceback(lines: io.StringIO) -> 
         except ValueError:
             LOG.exception("failed: %s", "x")
     (line,) = lines.getvalue().splitlines()
-    found = json.loads(line)
-    assert found["level"] == "ERROR"
-    assert (found["delivery"], found["run"], "step" in found) == ("guid-1", "r", False)
-    assert found["message"] == "failed: x"
-    assert "ValueError: invalid literal" in found["exception"]
-    assert found["time"].endswith("+00:00")
+    document = json.loads(line)
+    assert document["level"] == "ERROR"
+    assert (document["delivery"], document["run"], "step" in document) == ("guid-1", "r", False)
+    assert document["message"] == "failed: x"
+    assert "ValueError: invalid literal" in document["exception"]
+    assert document["time"].endswith("+00:00")
 
 
 async def test_a_context_follows_tasks_and_threads_and_ends(lines: io.StringIO) -> None:

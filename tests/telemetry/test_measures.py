@@ -28,10 +28,10 @@ def test_what_is_measured_is_taken_once() -> None:
 
     with pytest.raises(ValueError):
         fails()
-    taken = take_measures()
-    assert taken.lookups == {("pools", True): 2, ("pools", False): 1}
-    assert taken.times == {"solve": 1}
-    assert taken.seconds["solve"] > 0
+    measures = take_measures()
+    assert measures.lookups == {("pools", True): 2, ("pools", False): 1}
+    assert measures.times == {"solve": 1}
+    assert measures.seconds["solve"] > 0
     assert take_measures().lookups == {}
 
 

@@ -15,9 +15,9 @@ from tests.distro.servers import running
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    start_traces("http://127.0.0.1:9/v1/traces", "tester", exporter=made)
-    yield made
+    exporter = InMemorySpanExporter()
+    start_traces("http://127.0.0.1:9/v1/traces", "tester", exporter=exporter)
+    yield exporter
     stop_traces()
 
 

@@ -83,8 +83,8 @@ async def look_at(
     for name, path in pages.items():
         await page.goto(base + path)
         await page.screenshot(path=folder / f"{name}-{theme}-{width}.png", full_page=True)
-        found = await Axe().run(page, options={"iframes": False})
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        process = await Axe().run(page, options={"iframes": False})
+        assert process.violations_count == 0, f"{name}: {process.generate_report()}"
         assert await page.evaluate(WIDER) <= 0, name
         assert await page.evaluate(CHARTS) == [], name
     assert {url for url in requested if not url.startswith(f"{base}/")} == set()

@@ -78,10 +78,10 @@ def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def bot(settings_file: Path):
-    made = Bot(load_settings(settings_file), InThread(None))
-    await made.start()
-    yield made
-    await made.stop()
+    bot = Bot(load_settings(settings_file), InThread(None))
+    await bot.start()
+    yield bot
+    await bot.stop()
 
 
 @pytest.fixture

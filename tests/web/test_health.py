@@ -24,9 +24,9 @@ RULES = [{"match": "*", "documents": ["centos-stream-9"]}]
 @pytest.fixture
 def health(tmp_path: Path):
     store = open_store(tmp_path)
-    made = Health(store, tmp_path, launched=True)
-    yield made
-    made.stop()
+    health = Health(store, tmp_path, launched=True)
+    yield health
+    health.stop()
     store.close()
 
 
@@ -73,9 +73,9 @@ async def test_a_forge_that_is_away_is_a_problem_after_a_minute(health: Health) 
     part.answer = "The forge gh cannot be reached."
     health.probes = [Probe("The forge gh", part.ask, 15.0, 60.0)]
     for moment, problems in ((0.0, 0), (10.0, 0), (59.0, 0), (60.0, 1), (61.0, 1)):
-        found = await health.readiness(partial(float, moment))
-        assert len(found.problems) == problems, moment
-        assert found.parts["The forge gh"] == part.answer
+        readiness = await health.readiness(partial(float, moment))
+        assert len(readiness.problems) == problems, moment
+        assert readiness.parts["The forge gh"] == part.answer
     assert part.asked == 2  # at 0 and at 59: its answer was fresh in between
     part.answer = ""
     assert (await health.readiness(lambda: 80.0)).parts == {"The forge gh": ""}
@@ -88,8 +88,8 @@ async def test_repositories_that_are_away_are_said_and_no_problem(health: Health
     part.answer = "Repositories that cannot be read: a/b x86_64."
     health.probes = [Probe("The repositories", part.ask, 600.0, math.inf)]
     for moment in (0.0, 90_000.0):
-        found = await health.readiness(partial(float, moment))
-        assert (found.problems, list(found.parts.values())) == ((), [part.answer])
+        readiness = await health.readiness(partial(float, moment))
+        assert (readiness.problems, list(readiness.parts.values())) == ((), [part.answer])
 
 
 async def test_the_address_of_a_forge_is_asked_without_a_credential() -> None:

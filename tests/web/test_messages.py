@@ -92,8 +92,8 @@ async def until_empty(channel: Any, queue: Any) -> None:
     """Wait until all messages were taken and acknowledged or refused."""
     async with asyncio.timeout(60):
         while True:
-            found = await channel.declare_queue(queue.name, passive=True)
-            if found.declaration_result.message_count == 0:
+            declared = await channel.declare_queue(queue.name, passive=True)
+            if declared.declaration_result.message_count == 0:
                 return
             await asyncio.sleep(0.05)
 
@@ -195,9 +195,9 @@ async def test_a_webhook_of_forgejo_that_was_passed_on(tmp_path: Path) -> None:
     passed_on = {"body": json.loads(sent.body), "headers": sent.headers, "agent": "ann"}
     topic = "org.fedoraproject.prod.forgejo.pull_request"
     content = json.dumps(passed_on).encode()
-    found = read_forgejo("it", message_of(topic, "of the broker", content))
-    assert (found.event, found.delivery) == ("pull_request", sent.id)
-    assert found.object is not None
+    delivery = read_forgejo("it", message_of(topic, "of the broker", content))
+    assert (delivery.event, delivery.delivery) == ("pull_request", sent.id)
+    assert delivery.object is not None
     for wrong, body in ((f"{_PREFIX}.git.receive", content), (topic, PAGURE)):
         with pytest.raises(WebhookRefusedError):
             read_forgejo("it", message_of(wrong, "1", body))
@@ -214,8 +214,8 @@ def test_settings_name_a_source_of_events(fields: dict[str, Any], problem: str) 
     messages = {"url": {"env": "U"}, "queue": "q", "topics": ["#"]}
     whole = {"token": {"env": "T"}, "api_url": "https://f.example", **fields}
     if fields["type"] == "pagure":
-        made = Settings.model_validate({"forges": {"it": {**whole, "messages": messages}}})
-        assert made.forges["it"].webhook_secrets == ()
+        settings = Settings.model_validate({"forges": {"it": {**whole, "messages": messages}}})
+        assert settings.forges["it"].webhook_secrets == ()
     else:
         whole["messages"] = messages
     with pytest.raises(ValueError, match=problem):

@@ -17,9 +17,9 @@ from bot.web.metrics import Metrics, start_metrics_listener
 
 @pytest.fixture
 def store(tmp_path):
-    made = open_store(tmp_path)
-    yield made
-    made.close()
+    store = open_store(tmp_path)
+    yield store
+    store.close()
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -34,9 +34,9 @@ def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
 def checked(store: Store, **fields: object) -> CheckRecord:
     known = {"created": "2026-11-28T10:00:00.000000Z", "finished": "2026-11-28T10:00:40.000000Z"}
     store.add_check(CheckRecord("c", "gh", "o/r", 7, "a" * 40, **{**known, **fields}))
-    found = store.check("c")
-    assert found is not None
-    return found
+    record = store.check("c")
+    assert record is not None
+    return record
 
 
 def test_the_first_status_and_comment_of_a_check_count_once(store: Store) -> None:
@@ -47,9 +47,9 @@ def test_the_first_status_and_comment_of_a_check_count_once(store: Store) -> Non
         metrics.settled(store, DesiredStatuses((status,)))
         metrics.settled(store, DesiredComment("m", "body", check="c", head_sha="a"))
         metrics.settled(store, DesiredComment("m", "an answer"))
-    found = values(metrics)
-    assert found["minimize_first_status_seconds_count",] == 1
-    assert found["minimize_first_comment_seconds_count",] == 1
+    figures = values(metrics)
+    assert figures["minimize_first_status_seconds_count",] == 1
+    assert figures["minimize_first_comment_seconds_count",] == 1
     after = store.check("c")
     assert after is not None
     assert None not in (after.first_status, after.first_comment)
@@ -65,10 +65,10 @@ def test_builds_of_a_check_that_ended(store: Store) -> None:
     )
     metrics = Metrics()
     metrics.observe("finished", checked(store, result=check_to_store(result), stage="final"))
-    found = values(metrics)
-    assert found["minimize_builds_total", "x86_64", "cached"] == 1
-    assert found["minimize_build_seconds_sum", "x86_64"] == 25.0
-    assert found["minimize_check_seconds_sum",] == 40.0
+    figures = values(metrics)
+    assert figures["minimize_builds_total", "x86_64", "cached"] == 1
+    assert figures["minimize_build_seconds_sum", "x86_64"] == 25.0
+    assert figures["minimize_check_seconds_sum",] == 40.0
 
 
 def test_the_age_of_a_delivery_that_waits(store: Store) -> None:

@@ -74,8 +74,8 @@ def test_many_images_are_computed_beside_the_pages_and_not_by_them(history, monk
     archive = Archive(history.store, history)
     assert archive.retained() is None
     archive.warm()
-    found = archive.retained()
-    assert found is not None and found["glibc"].images == 16
+    bytes_retained = archive.retained()
+    assert bytes_retained is not None and bytes_retained["glibc"].images == 16
 
 
 def test_only_images_whose_closure_changed_are_computed_again(history, monkeypatch) -> None:

@@ -44,7 +44,7 @@ async def chromium(started):
 
 @pytest.mark.parametrize(
     ("width", "theme"),
-    [*SEEN, *(pytest.param(*one, marks=pytest.mark.benchmark) for one in UNSEEN)],
+    [*SEEN, *(pytest.param(*case, marks=pytest.mark.benchmark) for case in UNSEEN)],
 )
 async def test_pages_are_accessible_and_fit_and_ask_no_other_host(
     base, chromium, width, theme

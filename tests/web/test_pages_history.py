@@ -116,15 +116,15 @@ async def site(data, tmp_path):
         BuildNote("base", "nginx.spec", "x86_64", "built", "", str(log), 3.0),
         BuildNote("head", "nginx.spec", "x86_64", "head-failed", "no", "/etc/passwd", 3.0),
     )
-    found = check_to_json(result(builds=builds))
+    document = check_to_json(result(builds=builds))
     for name, private in (("built", False), ("secret", True)):
         record = CheckRecord(
             id=name, forge="github", repository=f"o/{name}", number=7, head_sha="a" * 40,
             stage="final", verdict="success", open=False, private=private,
-            result=found,
+            result=document,
         )  # fmt: skip
         if not store.add_check(record):
-            store.update_check(name, result=found)
+            store.update_check(name, result=document)
     application = make_application(
         forges={}, writer=GroupWriter(store), store=store, history=history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, data), engine=None, webhook_bytes=1000,
@@ -158,7 +158,7 @@ async def test_what_a_page_leads_to_is_there(site, path) -> None:
     kinds: dict[str, list[str]] = {}
     for address in sorted(own - {""}):
         kinds.setdefault(re.sub(r"[^/?=]+(?=$|[/?&])", "x", address)[:40], []).append(address)
-    for address in (a for found in kinds.values() for a in found[:3]):
+    for address in (a for kind in kinds.values() for a in kind[:3]):
         if address.endswith("/logs/1"):
             continue  # lies outside of the cache
         answer = await site.get(address)

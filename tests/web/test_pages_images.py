@@ -39,7 +39,7 @@ async def test_alike_architectures_are_one_row_and_those_that_differ_are_not(sit
     for workload, found, status in rows:
         assert {by_key[workload, arch]["status"] for arch in found} == {status}
         totals = [by_key[workload, arch]["totals"] for arch in found]
-        sizes = [one["known_size"] for one in totals if one]
+        sizes = [total["known_size"] for total in totals if total]
         assert not sizes or max(sizes) - sizes[0] <= 0.25 * sizes[0]
     assert sum(len(found) for _, found, _ in rows) == len(data["images"]) == data["count"]
 
@@ -79,11 +79,11 @@ async def test_a_source_selects_the_images_that_hold_a_package_of_it(site) -> No
 async def test_a_state_selects_by_installing_or_by_objectives(site) -> None:
     data = await listed(site, status="unsolvable")
     assert data["images"] and {i["status"] for i in data["images"]} == {"unsolvable"}
-    found = (await (await site.get("/api/objectives")).json())["objectives"]
+    objectives = (await (await site.get("/api/objectives")).json())["objectives"]
     for state in ("broken", "at risk", "met"):
         worst = {row["objectives"] for row in (await listed(site, status=state))["rows"]}
         assert worst <= {state}
-    stated = {image["outlook"] for one in found for image in one["images"]}
+    stated = {image["outlook"] for one in objectives for image in one["images"]}
     for state in stated & set(STATES):
         assert (await listed(site, status=state))["rows"] or state == "met"
 
@@ -125,8 +125,8 @@ def test_rows_without_a_value_come_last_in_both_directions() -> None:
     columns = (Column("A", "size", name="a"),)
     rows = [{"a": None}, {"a": 2}, {"a": 10}]
     for descending, values in ((False, [2, 10, None]), (True, [10, 2, None])):
-        found = ordered(rows, columns, Order("", "a", descending))
-        assert [row["a"] for row in found] == values
+        order = ordered(rows, columns, Order("", "a", descending))
+        assert [row["a"] for row in order] == values
     table = Table("t", columns, rows).first(1).sorted_by(Order("", "a", descending=True))
     assert (table.listed, table.count) == ([{"a": 10}], 3)
 

@@ -59,7 +59,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Any]:
 async def edits(site: Any, query: str = "") -> list[str]:
     answer = await site.get(f"/api/opportunities{query}")
     assert answer.status == 200
-    return [one["edit"] for one in (await answer.json())["opportunities"]]
+    return [opportunity["edit"] for opportunity in (await answer.json())["opportunities"]]
 
 
 async def test_those_that_save_most_come_first_and_links_filter_them(site: Any) -> None:
@@ -135,7 +135,9 @@ async def test_what_landed_has_the_sizes_of_its_images_and_where_it_was_merged(
     tmp_path: Path, site: Any
 ) -> None:
     store = open_store(tmp_path / "data")
-    git = next(one for one in Opportunities(store).all() if one.edit == "git:perl")
+    git = next(
+        opportunity for opportunity in Opportunities(store).all() if opportunity.edit == "git:perl"
+    )
     sizes = [replace(i, before=i.saves + 5_000_000, after=5_000_000) for i in git.images]
     landed = replace(git, url="https://forge.example/8", published=False)
     Opportunities(store).land(landed, sizes)
@@ -154,8 +156,8 @@ async def test_what_landed_has_the_sizes_of_its_images_and_where_it_was_merged(
 
 async def test_an_image_has_what_would_make_it_smaller(site: Any) -> None:
     image = "images/reference/minimal/nginx/x86_64"
-    found = await (await site.get(f"/api/{image}")).json()
-    assert [one["edit"] for one in found["smaller"]] == [
+    document = await (await site.get(f"/api/{image}")).json()
+    assert [edit["edit"] for edit in document["smaller"]] == [
         "nginx:systemd",
         "git:perl",
         "curl:libcurl",

@@ -36,8 +36,8 @@ async def site(tmp_path: Path) -> AsyncIterator[TestClient]:
 async def test_both_lead_to_the_objective_with_all_of_its_past(site: TestClient, name: str) -> None:
     answer = await site.get(f"/api/objectives/{name}")
     assert answer.status == 200
-    found = await answer.json()
-    assert (found["id"], [s["value"] for s in found["history"]]) == ("web-tiny", [2, 3])
+    document = await answer.json()
+    assert (document["id"], [s["value"] for s in document["history"]]) == ("web-tiny", [2, 3])
     then = await (await site.get(f"/api/objectives/{name}?date=2026-11-02")).json()
     assert [s["value"] for s in then["history"]] == [2]
     for path in (f"/objectives/{name}", f"/objectives/{name}/badge.svg"):

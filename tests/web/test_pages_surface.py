@@ -81,8 +81,8 @@ async def test_a_colour_of_the_treemap_is_one_part_of_the_image(site) -> None:
     drawing = tiles([
         Tile("a", 5, "requested"), Tile("b", 3, "comes along"), Tile("c", 2, "comes along")
     ])  # fmt: skip
-    found = re.findall(r'class="tile (\w+)"', drawing)
-    assert found == [SERIES[0], SERIES[5], SERIES[5]] or sorted(found) == sorted(
+    matches = re.findall(r'class="tile (\w+)"', drawing)
+    assert matches == [SERIES[0], SERIES[5], SERIES[5]] or sorted(matches) == sorted(
         [SERIES[0], SERIES[5], SERIES[5]]
     )
     assert "requested by the workload" in drawing and "of the environment" not in drawing

@@ -64,11 +64,11 @@ def data(tmp_path_factory) -> Path:
 
 def add(store, name: str, repository: str, log: Path, **fields) -> None:
     build = BuildNote("head", "hidden-spec.spec", "x86_64", "built", "", str(log), 1.0)
-    found = result(specs=("hidden-spec.spec",), builds=(build,))
+    document = result(specs=("hidden-spec.spec",), builds=(build,))
     record = CheckRecord(
         id=name, forge="github", repository=repository, number=7, head_sha="a" * 40,
         stage="final", verdict="success", summary="Hush: +1 package", open=False,
-        result=check_to_json(found), **fields,
+        result=check_to_json(document), **fields,
     )  # fmt: skip
     if not store.add_check(record):
         store.update_check(name, result=record.result)
@@ -131,8 +131,11 @@ async def test_no_route_tells_of_a_private_repository(site) -> None:
 
 
 async def test_an_objective_of_a_private_repository_is_not_there(site) -> None:
-    found = await (await site.get("/api/objectives")).json()
-    assert {one["id"] for one in found["objectives"]} == {"nginx-stays-small", "curl"}
+    document = await (await site.get("/api/objectives")).json()
+    assert {objective["id"] for objective in document["objectives"]} == {
+        "nginx-stays-small",
+        "curl",
+    }
     for id_ in ("hush", "late"):
         for path in (
             f"/objectives/{id_}",

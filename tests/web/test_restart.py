@@ -153,9 +153,9 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
 
         # Asked to stop, it ends by itself, soon, leaves no process, and answers nothing more.
         started = psutil.Process(served.process.pid).children(recursive=True)
-        assert any("forkserver" in word for one in started for word in one.cmdline())
+        assert any("forkserver" in word for process in started for word in process.cmdline())
         served.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(served.process.wait, 90) == 0
-        assert [one for one in started if runs(one)] == []
+        assert [process for process in started if runs(process)] == []
         with pytest.raises(ClientError):
             await session.get(f"{served.url}/health/live")

@@ -27,10 +27,10 @@ LARGE = 3_000_000
 @pytest.fixture
 async def bot(settings_file: Path):
     settings_file.write_text(SETTINGS.replace("webhook_bytes: 20000", "webhook_bytes: 4000000"))
-    made = Bot(load_settings(settings_file), InThread(None))
-    await made.start()
-    yield made
-    await made.stop()
+    bot = Bot(load_settings(settings_file), InThread(None))
+    await bot.start()
+    yield bot
+    await bot.stop()
 
 
 def push(size: int = LARGE, **more: Any) -> bytes:
