@@ -29,7 +29,8 @@ from bot.closure.packages import files_in_primary
 from bot.model.capability import split_capability
 
 Uses = Mapping[tuple[str, str], Depth]
-"""What of a package shows that it does without a requirement, by package and capability name."""
+"""The part of a package that would show that it does without a requirement, for each package name
+and capability name."""
 
 
 @dataclass(frozen=True, slots=True)
