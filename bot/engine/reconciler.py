@@ -49,6 +49,7 @@ _HOUR = 3600.0
 _REFUSALS = 3
 Written = Callable[[PullRequestKey, DesiredComment, Comment], None]
 Settled = Callable[[Desired], None]
+IsGone = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,18 @@ class Reconciler:
         *,
         on_comment: Written = lambda _key, _wanted, _comment: None,
         on_settled: Settled = lambda _desired: None,
+        is_gone: IsGone = lambda _forge, _repository: False,
         pauses: Pauses | None = None,
     ) -> None:
         """`on_comment` is called for each written comment, `on_settled` for each desired state that
-        the forge has; both in a thread."""
+        the forge has; `is_gone` returns whether a forge's repository is no longer served. All in a
+        thread."""
         self._outbox = outbox
         self._forges = forges
         self._settings = settings
         self._on_comment = on_comment
         self._on_settled = on_settled
+        self._is_gone = is_gone
         self._pauses = pauses or Pauses()
         self._wakeup = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -228,6 +232,9 @@ class Reconciler:
         forge = self._forges.get(subject.forge)
         if forge is None:
             return f"the settings no longer have a forge {subject.forge}"
+        # A run that was stopped may record after the repository's rows were dropped.
+        if await asyncio.to_thread(self._is_gone, subject.forge, subject.repository):
+            return "the repository is no longer there for the bot"
         if isinstance(desired, DesiredReaction):
             await forge.react(subject.key, desired.comment, desired.reaction)
             return ""

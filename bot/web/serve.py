@@ -41,6 +41,7 @@ from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
+from bot.store.repositories import Repositories
 from bot.store.store import open_store
 from bot.telemetry.logs import log_to_stderr
 from bot.telemetry.traces import start_traces, stop_traces
@@ -90,6 +91,7 @@ class Bot:
             settings,
             on_comment=partial(record_comment, self._store),
             on_settled=partial(self._metrics.settled, self._store),
+            is_gone=Repositories(self._store).is_gone,
         )
         self._resync = Resync(self._store, self._forges, settings, self._dispatcher.wake)
         self._messages = [

@@ -56,6 +56,7 @@ from bot.model.result import BuildNote, CheckResult, ImageResult, Side
 from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery
+from bot.store.repositories import Repositories
 from bot.store.store import Store, now, open_store
 from tests import forges
 from tests.databases import every_database_is_closed  # noqa: F401 - of all tests here
@@ -480,6 +481,7 @@ class Bot:
             forges,
             self.settings,
             on_comment=partial(record_comment, self.store),
+            is_gone=Repositories(self.store).is_gone,
             pauses=Pauses(first=0.01, away=0.02, refused=0.02),
         )
         self.engine = Engine(steps, self.settings, "server", pause=0.01, away=3)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from dbos import DBOS
 
 from bot.engine.missed_events import FoundAction, comment_delivery, found_delivery, found_event
 from bot.forge.events import CommentEvent, PushEvent, RepositoriesEvent
@@ -185,7 +186,12 @@ async def test_one_of_a_repository_that_was_taken_from_us_is_ignored_at_once(bot
     bot.store.add_deliveries([NewDelivery("gh", "installation", "i", b"{}")])
     await bot.dispatcher.handle_new()
     assert [check.stage for check in bot.checks()] == ["stopped"]
-    assert bot.outbox.settled()
+    before = list(bot.forge.statuses)
+    (run,) = [check.id for check in bot.checks()]
+    (withdrawal,) = await DBOS.list_workflows_async(workflow_ids=[f"{run}-withdraw"])
+    await (await DBOS.retrieve_workflow_async(withdrawal.workflow_id)).get_result()
+    await bot.settled()
+    assert bot.forge.statuses == before
     assert Repositories(bot.store).known("gh") == []
     bot.forge.fail["pull_request"] = [ForgeGoneError("404")]
     await bot.deliver()

@@ -100,6 +100,24 @@ async def test_a_forge_that_fails_for_long_says_it_all_when_it_is_back(world: Wo
     assert world.found() == (["success"], 1)
 
 
+async def test_what_a_stopped_run_records_of_a_removed_repository_is_not_written(
+    world: World,
+) -> None:
+    gone = [("gh", "rpms/nginx")]
+    forges: Any = {"gh": world.forge}
+    reconciler = Reconciler(
+        world.outbox("server"), forges, world.settings, is_gone=lambda *name: name in gone
+    )
+    await world.conclude()
+    await reconciler.reconcile()
+    assert world.found() == ([], 0)
+    assert world.publisher.outbox.backlog() == {}
+    gone.clear()
+    await world.publisher.status(world.job, Phase.ACCEPTED, "success", "fine again")
+    await reconciler.reconcile()
+    assert world.found() == (["success"], 0)
+
+
 async def test_the_forges_own_wait_is_kept(world: World) -> None:
     reconciler = world.reconciler()
     headers = {"Retry-After": "3000"}
