@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 STANDARD_ERROR = pytest.StashKey[int]()
 AGAIN_SECONDS = 60.0
 
-# How long an example takes is the machine's load, and no property of what is tested.
-# The suite draws the same examples every time; `./deploy/test --explore` draws new ones.
-hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("explore", deadline=None, database=None, print_blob=True)
+# How long an example takes, or its drawing, is the machine's load, and no property of what is
+# tested. The suite draws the same examples every time; `./deploy/test --explore` draws new ones.
+_UNTIMED = hypothesis.settings(
+    deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("suite", _UNTIMED, derandomize=True)
+hypothesis.settings.register_profile("explore", _UNTIMED, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("MINIMIZE_EXAMPLES", "suite"))
 
 

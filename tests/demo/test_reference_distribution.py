@@ -6,8 +6,9 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 import solv
@@ -29,16 +30,14 @@ pytestmark = pytest.mark.reference
 ARCHES = tuple(DEBIAN_ARCH)
 
 
-@lru_cache
-def _metadata(repository: Path, kind: str) -> Path:
-    """A metadata file of a repository, decompressed beside the test's other files."""
-    import tempfile
-
+@contextmanager
+def _metadata(repository: Path, kind: str) -> Iterator[Path]:
+    """A metadata file of a repository, decompressed for a while."""
     [compressed] = (repository / "repodata").glob(f"*-{kind}.xml.zst")
-    out = Path(tempfile.mkdtemp(prefix="minimize-reference-")) / f"{kind}.xml"
-    with compressed.open("rb") as source, out.open("wb") as target:
+    with compressed.open("rb") as source, NamedTemporaryFile(suffix=f"-{kind}.xml") as target:
         zstandard.ZstdDecompressor().copy_stream(source, target)
-    return out
+        target.flush()
+        yield Path(target.name)
 
 
 def _pool(reference: ReferenceDistribution, arch: str) -> solv.Pool:
@@ -46,8 +45,8 @@ def _pool(reference: ReferenceDistribution, arch: str) -> solv.Pool:
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     pool.setarch(arch)
     repository = pool.add_repo("reference")
-    primary = _metadata(reference.repository_directory(arch), "primary")
-    assert repository.add_rpmmd(solv.xfopen(str(primary)), None)
+    with _metadata(reference.repository_directory(arch), "primary") as primary:
+        assert repository.add_rpmmd(solv.xfopen(str(primary)), None)
     pool.addfileprovides()
     pool.createwhatprovides()
     return pool
@@ -239,7 +238,8 @@ def test_the_filesystem_package_carries_the_merged_links_and_the_users(
 def test_no_package_but_filesystem_has_files_in_merged_places(
     reference: ReferenceDistribution,
 ) -> None:
-    text = _metadata(reference.repository_directory("x86_64"), "filelists").read_text()
+    with _metadata(reference.repository_directory("x86_64"), "filelists") as filelists:
+        text = filelists.read_text()
     wrong = [
         line
         for line in text.splitlines()

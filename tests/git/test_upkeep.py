@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from bot.git.mirror import GitMirror, last_use, locked_mirror, open_mirror, size_of, sweep_mirrors
 from tests.git.running import git
 
@@ -106,7 +104,6 @@ def test_a_commit_that_is_used_again_is_young_again(tmp_path: Path) -> None:
     assert ref.stat().st_mtime > 1000
 
 
-@pytest.mark.timeout(60)
 def test_a_cache_that_is_in_use_is_left(tmp_path: Path) -> None:
     url, ids = upstream(tmp_path, 2)
     mirror = fetched(tmp_path / "cache", url, ids)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -112,7 +112,7 @@ def one_of_each() -> CheckResult:
     )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None)
 @given(RESULTS)
 def test_a_result_comes_back_from_its_json(result):
     assert check_from_json(json.loads(json.dumps(check_to_store(result)))) == result

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.objectives.worlds import Thing, World
@@ -33,7 +33,7 @@ def repositories():
 
 
 @given(st.lists(repositories(), min_size=2, max_size=4))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None)
 def test_history_after_many_runs_is_what_a_first_run_would_find(
     tmp_path_factory: pytest.TempPathFactory, days
 ) -> None:

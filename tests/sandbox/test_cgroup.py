@@ -208,10 +208,11 @@ def test_what_a_killed_process_left_is_ended_by_the_next_run(tmp_path: Path) -> 
     )
     assert starter.stdout is not None
     left = Path(starter.stdout.readline().strip())
+    assert left.is_dir()
+    # From here on a sandbox of another process may remove it, too.
     starter.kill()
     starter.wait()
     starter.stdout.close()
-    assert left.is_dir()
     with control_group(LIMITS, where) as mine:
         deadline = time.monotonic() + 60
         while left.exists() and time.monotonic() < deadline:

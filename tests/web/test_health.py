@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientTimeout, web
 
 from bot.demo.run.setup import free_port
 from bot.distro.online import RepositoryAnswer
@@ -92,7 +92,10 @@ async def test_repositories_that_are_away_are_said_and_no_problem(health: Health
         assert (readiness.problems, list(readiness.parts.values())) == ((), [part.answer])
 
 
-async def test_the_address_of_a_forge_is_asked_without_a_credential() -> None:
+async def test_the_address_of_a_forge_is_asked_without_a_credential(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FORGE_TIMEOUT", ClientTimeout(total=90))  # of a busy machine
     seen: list[str | None] = []
     status = 401
 

@@ -95,6 +95,8 @@ async def test_no_request_breaks_the_api_or_its_description(tmp_path, names) -> 
         asking = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("schemathesis"), "run", place, "--max-examples=8",
             "--seed=5", "--phases=examples,coverage,fuzzing", *checks, "--no-color",
+            # A busy machine draws and answers slowly: by default 10 s for a request.
+            "--request-timeout=300", "--wait-for-schema=300", "--suppress-health-check=too_slow",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         output, _ = await asking.communicate()

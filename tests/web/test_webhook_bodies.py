@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -157,14 +158,23 @@ async def test_a_body_that_stands_still_is_408(bot: Bot, monkeypatch) -> None:
 
 
 @pytest.fixture
-def one_at_a_time(monkeypatch) -> None:
-    """One large body comes at a time, and may stand still for five seconds."""
+def waiting(monkeypatch) -> asyncio.Event:
+    """One large body comes at a time; set when a second waits for the first."""
+    seen = asyncio.Event()
+
+    class Slots(webhooks._Slots):
+        def slot(self) -> Any:
+            if self._free.locked():
+                seen.set()
+            return super().slot()
+
     monkeypatch.setattr(webhooks, "_FILES", 1)
-    monkeypatch.setattr(webhooks, "_BODY_SECONDS", 5.0)
+    monkeypatch.setattr(webhooks, "_Slots", Slots)
+    return seen
 
 
 async def test_large_bodies_wait_for_each_other_without_losing_their_time(
-    one_at_a_time: None, client: Client, monkeypatch
+    waiting: asyncio.Event, client: Client, monkeypatch
 ) -> None:
     """The first is being read when the second comes, for longer than a body may stand still."""
     begun, over, read = threading.Event(), threading.Event(), webhooks.call_limited
@@ -181,9 +191,15 @@ async def test_large_bodies_wait_for_each_other_without_losing_their_time(
         return asyncio.create_task(client.post(push(after=name * 40), **named))
 
     posts = [post("1")]
-    await asyncio.to_thread(begun.wait, 60)
+    assert await asyncio.to_thread(begun.wait, 60)
     posts.append(post("2"))
-    await asyncio.sleep(5.5)
+    await asyncio.wait_for(waiting.wait(), 60)
+    # A minute passes: what has a shorter time limit now is over it in the loop's next turns.
+    loop, clock = asyncio.get_running_loop(), time.monotonic
+    monkeypatch.setattr(loop, "time", lambda: clock() + 60.0)
+    monkeypatch.setattr(webhooks, "time", SimpleNamespace(monotonic=loop.time))
+    for _ in range(9):
+        await asyncio.sleep(0)
     over.set()
     assert [status for status, _ in await asyncio.gather(*posts)] == [202, 202]
 
