@@ -15,10 +15,10 @@ from bot.advice.evidence import with_evidence, with_uses
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
-from bot.advice.plans import Proposal, plan_of, proposals
+from bot.advice.plans import Proposal, addition_to, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
-from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
+from bot.advice.requests import UNSWAPPED, Addition, Job
 from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
@@ -242,12 +242,4 @@ def _addition(
     """Return the addition that makes the plain solver install a target; None if none was found."""
     if target == candidates.now and not job.drop:
         return UNSWAPPED
-    packages = candidates.packages
-    entering = sorted(target - candidates.now, key=lambda n: packages[n].nevra)
-    return addition_for(
-        job,
-        [packages[n].nevra for n in target],
-        [packages[n].nevra for n in entering],
-        [packages[n].nevra for n in target if packages[n].second_tier],
-        [addition for addition in dict.fromkeys(likely) if addition != UNSWAPPED],
-    )
+    return addition_to(job, candidates, target, likely)

@@ -15,7 +15,7 @@ from bot.advice.costs import figures
 from bot.advice.edits import Edit
 from bot.advice.model import Answer, Model, Sets
 from bot.advice.programs import Opened
-from bot.advice.requests import UNSWAPPED, Addition, addition_for
+from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.splits import split_overlay, subpackage_name
 from bot.model.advice import ArchFigures, Change, Evidence, Figures, Plan
 from bot.model.closure import Requirement
@@ -123,7 +123,6 @@ def _addition(
     changes: Sequence[Change],
     likely: Sequence[Addition],
 ) -> Addition | None:
-    packages, now = one.candidates.packages, one.candidates.now
     target, edits = answer.packages[place], answer.edits
     edited = replace(
         one.job,
@@ -134,9 +133,20 @@ def _addition(
         overlay=split_overlay(one, place, edits) or one.job.overlay,
         drop=dropped(one.candidates, edits),
     )
-    entering = sorted(target - now, key=lambda n: packages[n].nevra)
+    return addition_to(edited, one.candidates, target, likely)
+
+
+def addition_to(
+    job: Job, candidates: Candidates, target: frozenset[int], likely: Sequence[Addition]
+) -> Addition | None:
+    """Return the smallest addition that makes the plain solver install `target`, or None.
+
+    `likely` are additions to try first, as in `addition_for`.
+    """
+    packages = candidates.packages
+    entering = sorted(target - candidates.now, key=lambda n: packages[n].nevra)
     return addition_for(
-        edited,
+        job,
         [packages[n].nevra for n in target],
         [packages[n].nevra for n in entering],
         [packages[n].nevra for n in target if packages[n].second_tier],

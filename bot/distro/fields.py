@@ -16,12 +16,12 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 from bot.model.package import Reference
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import ConfigDict, GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
 # The policy on unknown keys of a document's class (pydantic's `extra`): ignored, or refused.
-TOLERANT: dict[str, Any] = {"extra": "ignore"}
-EXACT: dict[str, Any] = {"extra": "forbid"}
+TOLERANT: ConfigDict = {"extra": "ignore"}
+EXACT: ConfigDict = {"extra": "forbid"}
 _BYTES = {
     "": 1,
     "b": 1,

@@ -8,16 +8,14 @@ of a cause; `run`, `failed` and `notes`; of an objective `id`, `target_by`, `out
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
+from bot.model.result_json import Json
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import TrackResult
 from bot.report.jsonform import chain_json, json_of
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange
-
-Json = dict[str, Any]
 
 
 def track_to_json(tracked: TrackResult) -> Json:

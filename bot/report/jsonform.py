@@ -23,14 +23,13 @@ from bot.model.closure import (
     Why,
 )
 from bot.model.nevra import Nevra
+from bot.model.result_json import Json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from bot.distro.load import ConfigurationReport
     from bot.distro.online import RepositoryAnswer
-
-Json = dict[str, Any]
 
 
 def json_text(value: Mapping[str, object]) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from bot.model.result_json import Json
 from bot.web.pages import PAGES, Page
 from bot.web.pictures import PICTURES, Picture
 
-Json = dict[str, Any]
 _REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
 _DATE = {
     "anyOf": [

@@ -27,7 +27,7 @@ from bot.web.charts.bars import (
     treemap,
     versions_chart,
 )
-from bot.web.charts.curves import objective_chart, packages_chart, size_chart
+from bot.web.charts.curves import PACKAGES, SIZE, Figure, image_chart, objective_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.svg import FONT, Look, Part, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
@@ -94,6 +94,11 @@ class Pictures:
             return web.Response(body=await asyncio.to_thread(render), content_type="image/png")
 
         return show
+
+
+def _image_curve(figure: Figure, archive: Archive, parameters: Parameters, look: Look) -> str:
+    lines = limits(archive, parameters, figure.name)
+    return image_chart(figure, *curve(archive, parameters), lines, look=look)
 
 
 def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
@@ -174,13 +179,13 @@ _CURVE = ("date", "since", "window", *_CHART)
 PICTURES = (
     Picture(
         f"{IMAGE}/size",
-        lambda a, p, look: size_chart(*curve(a, p), limits(a, p, "installed_size"), look=look),
+        lambda a, p, look: _image_curve(SIZE, a, p, look),
         "Installed size over time.",
         _CURVE,
     ),
     Picture(
         f"{IMAGE}/packages",
-        lambda a, p, look: packages_chart(*curve(a, p), limits(a, p, "packages"), look=look),
+        lambda a, p, look: _image_curve(PACKAGES, a, p, look),
         "Packages over time.",
         _CURVE,
     ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.store.history.values import Point as HistoryPoint
 from bot.web.charts.bars import Tile, tiled, tiles, treemap
-from bot.web.charts.curves import objective_chart, size_chart
+from bot.web.charts.curves import SIZE, image_chart, objective_chart
 from bot.web.charts.graph import closure_graph
 from bot.web.charts.plot import Box, Place, Point, place, ticks
 from bot.web.charts.svg import Look, fitting, has_all, part_class, width
@@ -99,7 +99,7 @@ def crowded(count: int = 300) -> tuple[list[HistoryPoint], list[Step]]:
 @pytest.mark.parametrize("count", [3, 300])
 def test_the_largest_steps_are_labelled_with_their_cause_and_linked(look, count) -> None:
     points, steps = crowded(count)
-    tree = ElementTree.fromstring(size_chart(points, steps, look=look))
+    tree = ElementTree.fromstring(image_chart(SIZE, points, steps, look=look))
     labels = [
         (link, text)
         for group in tree.iter(f"{SVG}g")

@@ -14,7 +14,18 @@ import jwt
 from aiohttp import web
 
 from bot.demo.forge.state import State, StateShapes
-from bot.demo.forge.values import ROLES, App, Installation, Json, Pull, Repository, Token, User, now
+from bot.demo.forge.values import (
+    ROLES,
+    App,
+    Comment,
+    Installation,
+    Json,
+    Pull,
+    Repository,
+    Token,
+    User,
+    now,
+)
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 
@@ -133,6 +144,22 @@ class RepositoryCall:
         if pull is None:
             raise absent
         return pull
+
+    def comment_at(self, name: str, absent: ApiError, *, on_line: bool = False) -> Comment:
+        """The comment by the number in the path's part `name`; raises `absent` if missing."""
+        number = int(self.request.match_info[name])
+        comment = self.state.comment(self.repository, number, on_line=on_line)
+        if comment is None:
+            raise absent
+        return comment
+
+    def commit_at(self, name: str, absent: ApiError) -> str:
+        """The commit of the branch, tag or id in the path's part `name`; raises `absent`."""
+        git, text = self.repository.git, self.request.match_info[name]
+        sha = git.branch(text) or git.resolve(text)
+        if sha is None:
+            raise absent
+        return sha
 
 
 _S = TypeVar("_S", bound=StateShapes)

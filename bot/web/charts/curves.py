@@ -41,7 +41,7 @@ _LEGEND = 22  # pixels of a row of the legend
 
 
 @dataclass(frozen=True, slots=True)
-class _Figure:
+class Figure:
     """A figure that a curve shows: its name at a point and at a step, and its format."""
 
     name: str
@@ -50,42 +50,21 @@ class _Figure:
     delta_words: Callable[[int], str]
 
 
-def size_chart(
+SIZE = Figure("installed_size", "known_delta", size_words, format_delta)
+PACKAGES = Figure("packages", "packages_delta", count_words, format_count_delta)
+
+
+def image_chart(
+    figure: Figure,
     points: Sequence[HistoryPoint],
     steps: Iterable[Step],
     limits: Sequence[tuple[str, int]] = (),
     *,
     look: Look = AUTO,
 ) -> str:
-    """Installed size over time, as stairs; each step names its cause and links to it.
+    """A figure of an image over time, as stairs; each step names its cause and links to it.
 
-    `limits` are horizontal lines, each with its name.
-    """
-    figure = _Figure("installed_size", "known_delta", size_words, format_delta)
-    return _curve(points, steps, limits, figure, look)
-
-
-def packages_chart(
-    points: Sequence[HistoryPoint],
-    steps: Iterable[Step],
-    limits: Sequence[tuple[str, int]] = (),
-    *,
-    look: Look = AUTO,
-) -> str:
-    """The number of packages over time, as `size_chart`."""
-    figure = _Figure("packages", "packages_delta", count_words, format_count_delta)
-    return _curve(points, steps, limits, figure, look)
-
-
-def _curve(
-    points: Sequence[HistoryPoint],
-    steps: Iterable[Step],
-    limits: Sequence[tuple[str, int]],
-    figure: _Figure,
-    look: Look,
-) -> str:
-    """Points at each change, held until the next; a gap where the figure is not known.
-
+    `limits` are horizontal lines, each with its name. There is a gap where the figure is not known.
     Of many steps the largest are emphasized; the others keep their tooltips and links.
     """
     causes = {step.run: step for step in steps}
@@ -136,7 +115,7 @@ def _write_labels(
     plot: Plot,
     corners: Sequence[Point],
     labelled: Sequence[tuple[Point, Step, int]],
-    figure: _Figure,
+    figure: Figure,
 ) -> None:
     """Write the causes of steps beside their points, where there is room."""
     widest = _WIDEST_NARROW if plot.look.narrow else _WIDEST

@@ -66,20 +66,12 @@ class Call(UserCall[ForgejoShapes]):
     @property
     def comment(self) -> Comment:
         """The comment in the path; ApiError 404."""
-        number = int(self.request.match_info["id"])
-        comment = self.state.comment(self.repository, number, on_line=False)
-        if comment is None:
-            raise gone()
-        return comment
+        return self.comment_at("id", gone())
 
     @property
     def sha(self) -> str:
         """The commit in the path; ApiError 404."""
-        name = self.request.match_info["sha"]
-        sha = self.repository.git.branch(name) or self.repository.git.resolve(name)
-        if sha is None:
-            raise gone()
-        return sha
+        return self.commit_at("sha", gone())
 
     def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
         """One page of a list."""

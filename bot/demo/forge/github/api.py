@@ -99,28 +99,17 @@ class Call(RepositoryCall):
     @property
     def comment(self) -> Comment:
         """The comment in the path, if it is not on a line; ApiError 404."""
-        return self._comment(on_line=False)
+        return self.comment_at("id", not_found())
 
     @property
     def line_comment(self) -> Comment:
         """The comment on a line in the path; ApiError 404."""
-        return self._comment(on_line=True)
-
-    def _comment(self, *, on_line: bool) -> Comment:
-        number = int(self.request.match_info["id"])
-        comment = self.state.comment(self.repository, number, on_line=on_line)
-        if comment is None:
-            raise not_found()
-        return comment
+        return self.comment_at("id", not_found(), on_line=True)
 
     @property
     def commit(self) -> str:
         """The commit id of the branch, tag or id in the path; ApiError 404."""
-        git, name = self.repository.git, self.request.match_info["ref"]
-        sha = git.branch(name) or git.resolve(name)
-        if sha is None:
-            raise not_found()
-        return sha
+        return self.commit_at("ref", not_found())
 
     def may(self, role: str, permission: str) -> bool:
         """Return whether the caller has this role, or its App the permission."""
