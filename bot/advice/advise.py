@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import filterfalse
 
 from bot.advice.candidates import Candidates, candidates_of
-from bot.advice.costs import figures
 from bot.advice.edits import Edit, edits_of_requests, edits_of_requirements
 from bot.advice.evidence import with_evidence, with_uses
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
-from bot.advice.model import Answer, Model
+from bot.advice.model import Answer, Model, figures
 from bot.advice.plans import Proposal, addition_to, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import Opened, packages_of, programs_of, purpose_of

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.advice.candidates import Candidate, Candidates, candidates_of
-from bot.advice.costs import Scale, size_of
 from bot.advice.formula import Clause, Formula
-from bot.advice.model import Model
+from bot.advice.model import Model, Scale, size_of
 from bot.advice.optimum import Problem
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.model.advice import Figures, Fleet, FleetRequest, Metric

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
-from bot.advice.costs import figures
 from bot.advice.edits import Edit
-from bot.advice.model import Answer, Model, Sets
+from bot.advice.model import Answer, Model, Sets, figures
 from bot.advice.programs import Opened
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.splits import split_overlay, subpackage_name

@@ -23,7 +23,7 @@ from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
 from bot.errors import UsageError
 from bot.limits import LOG_TAIL
-from bot.sandbox.hierarchy import groups_around
+from bot.sandbox.cgroup import groups_around
 from bot.sandbox.values import Limits, RunResult
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from bot import limits
-from bot.distro.cache import limit_wanted, size_on_disk
-from bot.distro.retention import SweptFiles, sweep_paths
+from bot.distro.cache import SweptFiles, limit_wanted, size_on_disk, sweep_paths
 from bot.errors import ChangeError, SurroundingsError
 from bot.locks import BUILD_LIMIT, free_lock, locked
 from bot.model.package import Package

@@ -19,9 +19,9 @@ from bot.model.architecture import architecture_order
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
+from bot.report.advice import edit_phrase, evidence_phrases, programs_phrase
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
-from bot.report.edits import edit_phrase, evidence_phrases, programs_phrase
 from bot.report.grouping import architectures, image_on, place_of
 from bot.report.objectives import limits_table
 from bot.report.phrase import Phrase, code, joined, listing, message, plain, to_text

@@ -219,7 +219,7 @@ def common(function: Command) -> Command:
         click.get_current_context().meta[OUTPUT_OPTIONS] = output
         if quiet or not (verbose or sys.stderr.isatty()):
             return function(**arguments)
-        from bot.cli.progress import show_steps
+        from bot.cli.output import show_steps
 
         with show_steps(verbose=verbose) as output.steps:
             return function(**arguments)

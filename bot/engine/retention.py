@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from bot.build.buildroot import sweep_roots
-from bot.distro.cache import Cache
-from bot.distro.retention import SweptFiles, sweep_entries, sweep_metadata, sweep_remains
+from bot.distro.cache import Cache, SweptFiles, sweep_entries, sweep_metadata, sweep_remains
 from bot.engine.database import dbos_schema
 from bot.engine.engine import OVER, Engine
 from bot.engine.inspection import run_of

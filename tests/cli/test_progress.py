@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from bot.cli import main, progress
-from bot.cli.progress import Steps, show_steps
+from bot.cli import main, output
+from bot.cli.output import Steps, show_steps
 from bot.report.render import _html_template
 from bot.web.pages import make_templates
 
@@ -62,7 +62,7 @@ def test_the_line_shows_the_last_step_once_the_first_second_is_over(
         real(steps)
         shown.set()
 
-    monkeypatch.setattr(progress, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(output, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(Steps, "_show", show)
     with show_steps(verbose=False) as steps:
         assert shown.wait(30)
@@ -78,7 +78,7 @@ def test_the_line_shows_the_last_step_once_the_first_second_is_over(
 def test_a_short_command_shows_nothing(
     terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_SILENT_SECONDS", 600.0)
+    monkeypatch.setattr(output, "_SILENT_SECONDS", 600.0)
     screen = terminal()
     with show_steps(verbose=False):
         LOG.debug("Fetching x")
@@ -95,10 +95,10 @@ def test_a_forked_process_shows_nothing(terminal: Callable[[], Terminal]) -> Non
 
 def test_a_line_longer_than_the_terminal_keeps_its_beginning_and_its_end() -> None:
     address = "http://mirror.example/" + "folder/" * 20 + "primary.xml.gz"
-    line = progress._line(f"Fetching {address}", 80)
+    line = output._line(f"Fetching {address}", 80)
     assert len(line) <= 78
     assert line.startswith("Fetching http://mirror.example/") and line.endswith("primary.xml.gz …")
-    assert progress._line("Reading [x]", 80) == "Reading \\[x] …"
+    assert output._line("Reading [x]", 80) == "Reading \\[x] …"
 
 
 HOSTILE = "\x1b[2J\x1b]8;;https://evil.example\x07approved\u202e\x9b31m\u2066"

@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from bot.distro.cache import Cache
-from bot.distro.retention import sweep_entries, sweep_metadata, sweep_remains
+from bot.distro.cache import Cache, sweep_entries, sweep_metadata, sweep_remains
 
 NOW = 1_000_000.0
 DAY = 86_400.0

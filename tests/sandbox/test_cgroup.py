@@ -14,8 +14,7 @@ import pytest
 
 import bot
 from bot.sandbox import cgroup
-from bot.sandbox.cgroup import control_group, hierarchy
-from bot.sandbox.hierarchy import Hierarchy, find_hierarchy
+from bot.sandbox.cgroup import Hierarchy, control_group, find_hierarchy, hierarchy
 from bot.sandbox.run import run_sandboxed, sandbox_available
 from bot.sandbox.values import Limits, SandboxError
 from bot.sandbox.watch import readable

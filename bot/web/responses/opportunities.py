@@ -10,8 +10,7 @@ from typing import Annotated
 from bot.model.advice import Change, Evidence
 from bot.model.image import ImageKey
 from bot.model.opportunity import Opportunity, OpportunityState
-from bot.report.advice import opportunity_texts
-from bot.report.edits import evidence_phrases
+from bot.report.advice import evidence_phrases, opportunity_texts
 from bot.report.phrase import to_plain
 from bot.report.sizes import format_size
 from bot.store.opportunities import Opportunities as Stored
