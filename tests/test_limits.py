@@ -104,3 +104,11 @@ def test_an_evaluation_sees_no_file_above_the_limit_of_one(tmp_path: Path) -> No
     os.truncate(os.open(tmp_path / "c/large", os.O_CREAT | os.O_RDWR), limits.SPEC + 1)
     tree = copy_spec_tree(tmp_path / "c", Path("a.spec"), tmp_path / "copy")
     assert tree.left_out == {"large"}
+
+
+def test_comps_and_modules_beyond_the_limit_are_refused_by_their_size(tmp_path: Path) -> None:
+    path = file(tmp_path, limits.GROUPS + 1)
+    with pytest.raises(SurroundingsError, match="is not read"):
+        read_comps([path], "x86_64")
+    with pytest.raises(SurroundingsError, match="is not read"):
+        read_modules([("r", path)])

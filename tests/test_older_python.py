@@ -1,4 +1,4 @@
-"""The oldest Python that pyproject.toml allows runs the bot: nothing in it is newer."""
+"""The oldest Python that pyproject.toml allows runs the bot; 3.6 runs what is inside sandboxes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from bot.spec import inside
 
 HOME = Path(__file__).parents[1]
 OLDEST = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["requires-python"]
@@ -47,3 +49,28 @@ def test_archives_are_unpacked_without_what_python_3_11_2_lacks() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 named = {keyword.arg for keyword in node.keywords}
                 assert not (node.func.attr in ("extract", "extractall") and "filter" in named), path
+
+
+PROGRAMS = sorted(Path(inside.__file__).parent.glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
+def test_it_runs_with_python_3_6(program):
+    pytest.importorskip("vermin", reason="vermin is not installed: ./deploy/test installs it")
+    vermin = Path(sys.executable).with_name("vermin")
+    command = [str(vermin), "--no-tips", "-t=3.6-", str(program)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
+def test_its_functions_have_annotations_that_python_3_6_can_evaluate(program):
+    nodes = list(ast.walk(ast.parse(program.read_text())))
+    annotations = [node.annotation for node in nodes if isinstance(node, ast.arg)]
+    annotations += [node.returns for node in nodes if isinstance(node, ast.FunctionDef)]
+    plain = (ast.Constant, ast.Name, ast.Attribute)
+    assert [
+        ast.unparse(annotation)
+        for annotation in annotations
+        if annotation and not isinstance(annotation, plain)
+    ] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -224,3 +225,20 @@ def test_opening_a_local_snapshot_imports_nothing_heavy(repo, local, cache, make
         "print(sorted(heavy & {m.partition('.')[0] for m in sys.modules}))"
     )
     assert run_python(program).stdout.strip() == "[]"
+
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")
+
+
+@real
+def test_a_snapshot_of_real_metadata_is_what_repomd_says(document, cache):
+    urls = [f"file://{DATA}/centos-stream-9-{name}" for name in ("baseos", "appstream")]
+    snapshot = open_snapshot(document(*urls), "x86_64", cache)
+    for repository in snapshot.repositories:
+        for type_ in ("primary", "filelists", "group", "modules"):
+            path = repository_file(repository, type_)
+            assert (path is None) == (repository.record(type_) is None)
+    baseos, appstream = snapshot.state.repositories
+    assert (baseos.revision, baseos.timestamp) == ("1644263915", "2022-02-07T19:58:35Z")
+    assert (appstream.revision, appstream.timestamp) == ("9-stream", "2025-01-13T09:46:00Z")

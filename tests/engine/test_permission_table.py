@@ -19,7 +19,7 @@ from bot.forge.values import ROLES, PullRequest, PullRequestKey
 from bot.store.commands import Commands
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import open_store
-from tests.chat.test_chat_permissions import LOWEST
+from tests.chat.test_chat_commands import LOWEST
 from tests.engine.conftest import settings_in
 from tests.forges import QuietForge, pull_request
 

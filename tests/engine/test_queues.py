@@ -1,4 +1,5 @@
-"""Turns: repositories one after the other, chat before pushes before scheduled work."""
+"""Turns: repositories one after the other, chat before pushes before scheduled work; the same for
+a simulated distribution, where people come before a mass rebuild."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ import sqlalchemy as sa
 from dbos import DBOS, _dbos, _sys_db_postgres, _workflow_commands
 
 from bot.engine.build_places import BuildPlace
-from bot.engine.job import CheckJob, run_prefix
+from bot.engine.job import CheckJob, Urgency, run_prefix
 from bot.engine.queues import Queues
 from bot.forge.values import PullRequestKey
+from tests.benchmarks.fleet_simulation import Costs, Fleet, Load, Waits, arrivals, shown, simulate
 from tests.databases import database_urls
 
 BUILDS = BuildPlace("x86_64").queue
@@ -111,3 +113,42 @@ def test_dbos_looks_for_delays_seldom_and_within_what_its_lock_may_be_held(
         Queues(engine, nobody).listen(url, {}, [])
         engine.dispose()
     assert 3 < each() < _sys_db_postgres.BACKGROUND_JOB_LOCK_IDLE_TIMEOUT_MS / 1000
+
+
+LOAD = Load("small", 1.0, pushes=60, comments=10, rebuild=150, rebuild_days=0.5, repositories=50)
+COSTS = Costs(prediction=600.0, answer=30.0, build=60.0)
+
+
+async def waited(folder: Path, urgency: Urgency) -> Waits:
+    checks, _ = await simulate(LOAD, COSTS, Fleet(1, 4), folder, urgency)
+    return checks
+
+
+async def test_a_mass_rebuild_keeps_nobody_waiting(tmp_path: Path) -> None:
+    first = await waited(tmp_path, "scheduled")
+    same = await waited(tmp_path, "push")
+    assert len(first.by_kind["rebuild"]) == len(same.by_kind["rebuild"]) == 150
+    assert len(first.by_kind["push"]) == 60
+    # What a person pushed waits for what runs, and for other people's; not for the backlog.
+    assert first.at("push", 0.5) < same.at("push", 0.5) / 4
+    assert first.at("rebuild", 0.5) > 10 * COSTS.prediction
+    # Comments come before all.
+    assert first.at("chat", 1.0) <= 2 * COSTS.prediction
+
+
+def test_arrivals_are_the_same_each_time_and_in_order() -> None:
+    from random import Random
+
+    arrived = arrivals(LOAD, Random(1))
+    assert arrived == arrivals(LOAD, Random(1)) == sorted(arrived)
+    assert len(arrived) == 220
+    assert arrived[-1].time < 86_400
+
+
+def test_durations_are_shown_in_their_largest_unit() -> None:
+    assert [shown(s) for s in (0.25, 90.0, 5400.0, 172_800.0)] == [
+        "0.2 s",
+        "1.5 min",
+        "1.5 h",
+        "2.0 d",
+    ]

@@ -23,8 +23,6 @@ from rich.console import Console
 
 # importlib mode finds no neighbours.
 sys.path.insert(0, str(Path(__file__).parent))
-from hostile_texts import HOSTILE
-
 from bot.chat.parser import parse_comment
 from bot.ci import reports
 from bot.cli.output import InertStream, inert_streams, print_json, write_command
@@ -35,6 +33,7 @@ from bot.report.reasons import chains_graph
 from bot.report.render import render_check_html, render_comment, status_line
 from bot.report.text import print_check
 from tests.check.tiny import documented
+from tests.report.hostile_texts import HOSTILE
 from tests.report.test_report_hostile import assert_harmless, hostile_file
 from tests.report.test_report_hostile_many import PAGE, full
 from tests.report.test_report_hostile_many import inert as inert_markdown

@@ -41,7 +41,7 @@ from bot.report.phrase import (
 )
 from bot.report.reasons import chains_graph
 from bot.report.render import render_check_html, render_comment, status_line
-from tests.report.forge_links import forge_link
+from tests.report.hostile_texts import forge_link
 
 ATTACKS = [
     "@octocat and @org/team",

@@ -20,8 +20,6 @@ from mdit_py_plugins.tasklists import tasklists_plugin
 
 # importlib mode finds no neighbours.
 sys.path.insert(0, str(Path(__file__).parent))
-from hostile_texts import HOSTILE
-
 from bot.chat.answers import compose, sentence
 from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import parse_comment
@@ -40,6 +38,7 @@ from bot.report.render import (
 )
 from tests.chat.test_chat_answers import MARKER, answers
 from tests.chat.test_chat_answers import inert as answer_is_inert
+from tests.report.hostile_texts import HOSTILE
 from tests.report.test_report_hostile import assert_harmless, cells, hostile
 
 READER = (

@@ -1,11 +1,47 @@
-"""The README and `help` show the table that drives the commands."""
+"""The table of commands: who may say what, and the README and `help`, which show it."""
 
 from pathlib import Path
 
+import pytest
 from markdown_it import MarkdownIt
 
 from bot.chat.answers import compose, help_answer
-from bot.chat.commands import COMMANDS, WORD, commands_table
+from bot.chat.commands import COMMANDS, WORD, commands_table, may, refusal
+from bot.forge.values import ROLES
+
+# CONTRACT's table, written out: the lowest role on another's pull request, and on one's own.
+LOWEST = {
+    "check": ("triage", "none"),
+    "why": ("none", "none"),
+    "what-if": ("none", "none"),
+    "advise": ("none", "none"),
+    "decline": ("triage", "triage"),
+    "accept": ("write", "write"),
+    "allow": ("write", "write"),
+    "objectives": ("none", "none"),
+    "cancel": ("triage", "none"),
+    "help": ("none", "none"),
+}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["anothers", "own"])
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_who_may_say_it(name: str, role: str, own: bool) -> None:
+    lowest = LOWEST[name][own]
+    expected = ROLES.index(role) >= ROLES.index(lowest)
+    assert may(COMMANDS[name], role, is_author=own) is expected
+
+
+def test_a_refusal_names_the_role_that_is_missing() -> None:
+    assert refusal(COMMANDS["accept"], "ann", "triage") == (
+        "ann has the role triage in this repository: accept needs the role write or above."
+    )
+    assert refusal(COMMANDS["check"], "bob", "none") == (
+        "bob has no role in this repository: check needs the role triage or above,"
+        " or to be the author of this pull request."
+    )
+
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
