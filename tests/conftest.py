@@ -17,8 +17,8 @@ import pytest
 from bot.errors import MinimizeError
 from bot.stacks import task_stacks, write_stacks_on_sigusr1
 
-# A shell without a terminal has what it starts in the background ignore SIGINT: the programs that
-# tests interrupt would inherit that.
+# A shell without a terminal starts background jobs with SIGINT ignored: programs that tests
+# interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -40,9 +40,9 @@ hypothesis.settings.load_profile(os.environ.get("MINIMIZE_EXAMPLES", "suite"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps standard error as it is while nothing is captured: for stacks (see bot/stacks.py).
+    """Save standard error before pytest captures it, for stacks (see bot/stacks.py).
 
-    The tests' specs are their own: they run where no control group can be made, too.
+    Sandboxes run without control groups here: the spec files are the tests' own.
     """
     from bot.sandbox.cgroup import run_without_control_groups
 
@@ -52,15 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests begin first: of two workers, one would wait in the end for a long one's end."""
+    """Move long tests to the front: at the end one worker would wait for another's long test."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_timeout_set_timer(item: pytest.Item) -> Iterator[None]:
-    """A test's time limit shows where its asyncio tasks stand too, and comes again.
+    """Make a test's time limit print the stacks of asyncio tasks, too, and repeat.
 
-    It raises in whatever runs just then, which may be a task that the test does not wait for.
+    The limit raises in the code that runs then, which may be a task that the test does not await.
     """
     done = yield
     fails = signal.getsignal(signal.SIGALRM)
@@ -79,7 +79,7 @@ def pytest_timeout_set_timer(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def _github_traffic() -> Iterator[list[Heard]]:
-    """What GitHub clients and local forges of this process say to each other, all the time."""
+    """The requests of this process's GitHub clients with their answers, recorded all the time."""
     from tests.forge.github_traffic import listening
 
     heard: list[Heard] = []
@@ -89,9 +89,9 @@ def _github_traffic() -> Iterator[list[Heard]]:
 
 @pytest.fixture(autouse=True)
 def github_traffic(_github_traffic: list[Heard]) -> Iterator[Callable[[], list[Exchange]]]:
-    """Gives what the GitHub clients of this test asked and got so far.
+    """A function that returns the requests of this test's GitHub clients, with the answers.
 
-    Every request and every answer is checked against GitHub's own description, where that is there.
+    Each request and answer is checked against GitHub's own description, if it is installed.
     """
     from tests.forge.github_description import github_description
 
@@ -106,10 +106,10 @@ def github_traffic(_github_traffic: list[Heard]) -> Iterator[Callable[[], list[E
 
 @pytest.fixture(scope="session")
 def reference() -> ReferenceDistribution:
-    """The reference distribution, made into the shared cache if it is not there yet.
+    """The reference distribution, built into the shared cache unless it is there.
 
-    The making locks out other processes, so workers of pytest-xdist wait for the first. Where it
-    can neither be found nor made the test fails, with the reason: a skipped test shows nothing.
+    The build takes a lock: other workers of pytest-xdist wait for it. If it can neither be found
+    nor built, the test fails with the reason: a skipped test shows nothing.
     """
     from bot.demo.distribution.build import build_reference_distribution, progress
     from bot.demo.distribution.reference import default_cache
@@ -122,7 +122,7 @@ def reference() -> ReferenceDistribution:
 
 
 def run_python(code: str, *, text: bool = True) -> subprocess.CompletedProcess[Any]:
-    """Run code in a Python of its own, which has imported nothing yet."""
+    """Run code in a new Python process, which has imported nothing yet."""
     home = Path(__file__).parents[1]
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=text, check=True, cwd=home

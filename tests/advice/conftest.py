@@ -1,4 +1,4 @@
-"""Tiny repositories and dnf's answers, as the closures' tests have them."""
+"""The fixtures of the closures' tests: tiny repositories, and dnf's answers."""
 
 from tests.closure.conftest import dnf_answers, tiny
 

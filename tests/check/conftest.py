@@ -1,4 +1,4 @@
-"""Fixtures of the checks' tests; what they are made of is in tiny.py."""
+"""Fixtures of the tests of checks; `tests.check.tiny` has their contents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
 
 @pytest.fixture
 def image_of() -> Callable[[CheckResult, str], ImageResult]:
-    """One image of a result, by architecture."""
+    """Return the image of a result on an architecture."""
 
     def find(result: CheckResult, arch: str = "x86_64") -> ImageResult:
         (image,) = [i for i in result.images if i.key.arch == arch]

@@ -42,7 +42,7 @@ def _entry(capability: str, pre: bool) -> str:
 
 @dataclass
 class TinyPackage:
-    """What a test says of a package."""
+    """A package as a test describes it; the rest has default values."""
 
     nevra: str
     source: str | None = None
@@ -157,7 +157,7 @@ class TinyRepository:
 
 
 class Tiny:
-    """Repositories, and what a test does with them."""
+    """A factory of repositories and of pools of them, below one directory."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -202,7 +202,7 @@ def request(
 
 
 def package(nevra: str, source: str, files: Sequence[str] = (), **kinds: Sequence[str]) -> Package:
-    """A package of an overlay."""
+    """Return a package of an overlay."""
     n = parse_nevra(nevra)
     dependencies = [Dependency("provides", f"{n.name} = {n.evr}")]
     dependencies += [Dependency(k, c) for k, caps in kinds.items() for c in caps]  # type: ignore[arg-type]
@@ -215,12 +215,12 @@ def overlay(*packages: Package, sources: Sequence[str] = (), arch: str = "x86_64
 
 
 def unchanged(pool: Pool, source: str, arch: str = "x86_64") -> Overlay:
-    """The base side of a prediction: the newest published version, as it is."""
+    """Return the base side of a prediction: the newest published packages of a source."""
     return Overlay(arch, frozenset((source,)), newest(pool.published(source), arch), "predicted")
 
 
 def names(closure: Closure) -> list[str]:
-    """Short NEVRAs of a closure, for reading: without the epoch 0."""
+    """Return the NEVRAs of a closure, without an epoch of 0."""
     assert closure.status == "ok", closure.problems
     return [re.sub(r"-0:", "-", str(p.nevra)) for p in closure.packages]
 
@@ -228,8 +228,8 @@ def names(closure: Closure) -> list[str]:
 def random_pool(
     root: Path, needs: Sequence[Sequence[str]], provides: Sequence[Sequence[str]], requested: str
 ) -> Pool:
-    """Packages `a`, `b`, ... with these requirements and provides, `app` that requires `requested`,
-    and for each of x, y and z a package that provides nothing else."""
+    """Return a pool with packages `a`, `b`, ... with these requirements and provides, `app` that
+    requires `requested`, and for each of x, y and z a package that provides nothing else."""
     base = Tiny(root).repository()
     for name, required, provided in zip("abcdefgh", needs, provides, strict=False):
         base.package(f"{name}-0:1-1.x86_64", requires=required, provides=provided)
@@ -265,7 +265,7 @@ def h() -> Helpers:
 
 @pytest.fixture(scope="session")
 def dnf_answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[list[str] | None]]:
-    """Asks the system's dnf, through its Python API in one process; skips where there is none."""
+    """A function that solves by the system's dnf, through its Python API; skips without dnf."""
     script = Path(__file__).with_name("dnf_answers.py")
     python = "/usr/bin/python3"
     probe = [python, "-c", "import dnf"]

@@ -20,7 +20,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @dataclass
 class Hook:
-    """A receiver of webhooks that keeps what it got."""
+    """A receiver of webhooks that records the deliveries."""
 
     url: str = ""
     status: int = 202
@@ -78,7 +78,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def as_user(world: World, session: aiohttp.ClientSession):
-    """Makes an API client that is signed in as a user (None: as nobody)."""
+    """A function that makes an API client of a user; anonymous for None."""
 
     def make(login: str | None) -> GitHubAPI:
         token = world.forge.token(login) if login else None
@@ -89,7 +89,7 @@ def as_user(world: World, session: aiohttp.ClientSession):
 
 @pytest.fixture
 async def as_app(world: World, session: aiohttp.ClientSession) -> GitHubAPI:
-    """An API client with an installation's token, had the way an App gets it."""
+    """An API client with a token of the App's installation, requested as an App does."""
     from gidgethub.apps import get_installation_access_token
 
     anonymous = GitHubAPI(session, "tests", base_url=world.forge.api_url)

@@ -1,4 +1,4 @@
-"""Tiny repositories, and a web server on this machine that can be told to misbehave."""
+"""Tiny repositories, and a local web server with faults set by the test."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_repository(
     timestamp: int = 1_700_000_000,
     change: Callable[[str], str] = lambda text: text,
 ) -> bytes:
-    """A repository of metadata files below `root`; the content of its repomd.xml.
+    """Write a repository of metadata files below `root`; return the content of its repomd.xml.
 
     `files` are contents by type; `change` may make repomd.xml say something else.
     """
@@ -89,7 +89,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def document() -> Callable[..., RepositoryDocument]:
-    """A repository document of the sources that are given: base URLs, or fields by keyword."""
+    """Return a repository document of the given sources: base URLs, or fields by keyword."""
 
     def make(*baseurls: str, **fields: Any) -> RepositoryDocument:
         if fields:
@@ -108,7 +108,10 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes | None], None]
 
 @dataclass
 class Web:
-    """A server of the files below `root`. `answers[path]` are used up first, one a request."""
+    """A server of the files below `root`.
+
+    `answers[path]` are responses set by the test: each is used for one request.
+    """
 
     root: Path
     url: str = ""
@@ -117,7 +120,7 @@ class Web:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def asked(self, part: str) -> list[dict[str, str]]:
-        """The headers of each request whose path has `part` in it."""
+        """Return the headers of each request whose path contains `part`."""
         return [headers for path, headers in self.requests if part in path]
 
     def on(self, path: Path | str, *answers: Answer) -> None:
@@ -137,13 +140,13 @@ def status(code: int, **headers: str) -> Answer:
 
 
 def hang_up(handler: BaseHTTPRequestHandler, _content: bytes | None) -> None:
-    """No answer at all."""
+    """Close the connection without an answer."""
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def cut(at: int) -> Answer:
-    """Says how long the file is, and breaks off."""
+    """Return an answer that states the whole length and ends after `at` bytes."""
 
     def answer(handler: BaseHTTPRequestHandler, content: bytes | None) -> None:
         assert content is not None
@@ -222,7 +225,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No waits between tries, no proxies of this machine, no connection left for the next test."""
+    """Retry without waiting and without proxies; close the connections after the test."""
     monkeypatch.setattr(distro_http, "BACKOFF", 0.0)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -232,7 +235,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes documents, by id, into one directory."""
+    """A function that writes documents, by id, into one directory."""
 
     def write(**documents: str) -> Path:
         for name, text in documents.items():
@@ -244,5 +247,5 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def load(folder: Callable[..., Path]) -> Callable[..., Configuration]:
-    """The configuration of documents that are given by id."""
+    """A function that loads the configuration of documents, given by id."""
     return lambda **documents: load_configuration(folder(**documents))

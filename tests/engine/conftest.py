@@ -1,4 +1,4 @@
-"""A forge and a checker that do as a test says, on a real git repository and a real engine."""
+"""A fake forge and a fake checker, set up by the test, on a real git repository and engine."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ KEY = PullRequestKey("gh", "o/r", 7)
 
 
 class Repository:
-    """A real git repository; `commit` makes a commit on a branch."""
+    """A git repository; `commit` adds a commit to a branch."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -106,7 +106,7 @@ def pull_request(base: str, head: str = "") -> PullRequest:
 
 @dataclass
 class FakeForge(forges.QuietForge):
-    """Keeps comments and statuses; `fail` maps a method's name to the errors it raises first."""
+    """A forge that records what is written; `fail` has errors to raise first, by method."""
 
     repository: Repository
     pull: PullRequest
@@ -127,7 +127,7 @@ class FakeForge(forges.QuietForge):
     events: dict[str, Any] = field(default_factory=dict)
 
     def answers(self) -> list[str]:
-        """The texts of the answers, the newest of each."""
+        """Return the newest text of each answer, without the comment of the check itself."""
         newest = {body.split("\n")[0]: body for _, body in self.comments}
         return [body for first, body in newest.items() if first.startswith("<!-- minimize:answer")]
 
@@ -229,7 +229,11 @@ class FakeForge(forges.QuietForge):
 
 @dataclass
 class FakeChecker:
-    """Answers what it is told to; `hold` makes a head's prediction wait until it is set."""
+    """A checker with results set by the test.
+
+    `hold` blocks the prediction of a head until its event is set; `predicting`, `building` and
+    `asking` are errors that the next calls raise.
+    """
 
     changed: bool = True
     worth_building: bool = True
@@ -260,7 +264,7 @@ class FakeChecker:
         )
 
     def locate(self, plan: Any) -> ExternalProgress:
-        """What `there` says in turn, the last for ever, of each place."""
+        """Report by `there` whether packages are there: one value a call, then the last."""
         self.calls.append(("locate", plan.check))
         there = self.there.pop(0) if len(self.there) > 1 else self.there[0]
         places = plan.places
@@ -297,7 +301,7 @@ class FakeChecker:
         return replace(result, builds=(note,))
 
     def build(self, job: Any, git: Any, arch: str, arches: Any) -> ArchitectureResult:
-        """`hold` and `building_on` are by architecture here."""
+        """Build for `arch`; for builds the keys of `hold` and `building_on` are architectures."""
         self.calls.append((f"build {arch}", job.head_sha))
         if arch in self.hold:
             self.hold[arch].wait(90)
@@ -343,7 +347,7 @@ def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> Che
 
 
 class KilledProgram:
-    """A program that writes what it does to a journal in `folder`, and is killed."""
+    """A program in a process of its own that records its steps in a journal in `folder`."""
 
     def __init__(self, script: str, folder: Path, *arguments: str) -> None:
         self.folder = folder
@@ -354,14 +358,14 @@ class KilledProgram:
     def wait_for(self, line: str, times: int = 1) -> None:
         deadline = time.monotonic() + 90
         while (found := journal(self.folder)).count(line) < times:
-            # It may have ended just after the line was written.
+            # The program may have ended just after it wrote the line.
             if self.process.poll() is not None and journal(self.folder) == found:
                 raise AssertionError((self.folder / "stderr").read_text())
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
 
     def wait_until_settled(self) -> None:
-        """Wait until the forge has all that the program has recorded, and the outbox knows."""
+        """Wait until the outbox has recorded that the forge has everything."""
         outbox = Outbox(prepared_url(settings_in(self.folder)), "reader")
         deadline = time.monotonic() + 90
         while not outbox.settled():
@@ -392,7 +396,7 @@ def stored_delivery(folder: Path, event: str, body: dict[str, Any]) -> None:
 
 
 class Writes:
-    """Wakes who waits for the next change that the engine's database has.
+    """A signal for the next committed change of the engine's database.
 
     A step writes its outcome after its effect on the forge: this is also when to look there.
     """
@@ -408,7 +412,7 @@ class Writes:
         sa.event.remove(sa.Engine, "commit", self._committed)
 
     async def next(self, seconds: float) -> None:
-        """Until a change has come since the last call, `seconds` at most."""
+        """Wait for a change since the last call, at most `seconds`."""
         self._loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -425,9 +429,9 @@ class Writes:
 
 
 class EagerPublisher(Publisher):
-    """Has each desired state written before the next one is recorded: tests see them all.
+    """A publisher that writes each desired state to the forge before the next one is recorded.
 
-    Not `eager`: as on a server, where a later state may replace one that was not written yet.
+    If not `eager`, it works as on a server: a later state may replace one that is not written yet.
     """
 
     eager = True
@@ -450,7 +454,7 @@ class EagerPublisher(Publisher):
 
 
 class Bot:
-    """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
+    """Store, dispatcher, engine and collector on a fake forge; the test calls each of them."""
 
     def __init__(
         self, where: Path, computing: Any = None, forge: Any = FakeForge, **engine: Any
@@ -469,7 +473,7 @@ class Bot:
         self.make()
 
     def make(self) -> None:
-        """Makes the parts anew, with the settings of now."""
+        """Create outbox, engine, dispatcher and collector again, with the current settings."""
         if self.outbox is not None:
             self.outbox.close()
         forges: Any = {"gh": self.forge}
@@ -515,15 +519,17 @@ class Bot:
         return await self.dispatcher.handle_new()
 
     def all_due(self) -> None:
-        """Has the deliveries that wait for their next try wait no longer."""
+        """Make the stored deliveries due that are postponed to a later try."""
         with self.store.writing() as db:
             db.execute("update deliveries set due = 0 where state = 'new'")
 
     async def comment(
         self, text: str, user: str = "maria", *, comment: str = "41", **more: Any
     ) -> tuple[str, str]:
-        """Delivers a comment; its state and reason. SHA in it is the head; `updated` is now if not
-        said."""
+        """Deliver a comment and return the state and reason of its delivery.
+
+        `SHA` in its text is replaced by the head; `updated` is now unless given.
+        """
         self.deliveries += 1
         text = text.replace("SHA", self.forge.pull.head_sha)
         body = {
@@ -546,7 +552,7 @@ class Bot:
         return row["state"], row["reason"]
 
     def postpone_nothing(self) -> None:
-        """As if the pauses of all that was tried were over."""
+        """End the pauses before the next tries of all rows of the outbox."""
         with closing(sqlite3.connect(self.settings.data / "engine.sqlite")) as database, database:
             database.execute("update minimize_outbox set due = 0, held_until = 0")
 
@@ -560,7 +566,7 @@ class Bot:
                 await self.writes.next(0.1)
 
     async def settled(self) -> None:
-        """Until no check is open, and the forge says all that it should."""
+        """Wait until no check is open and everything in the outbox is on the forge."""
         await self.until(lambda: not self.store.open_checks() and self.outbox.settled())
 
     async def close(self) -> None:
@@ -600,7 +606,7 @@ async def bot(stopped_bot: Bot):
 
 @pytest.fixture
 async def stopped_bot(tmp_path: Path):
-    """A bot whose engine is launched by the test."""
+    """A bot whose engine the test launches."""
     bot = Bot(tmp_path)
     yield bot
     await bot.close()
@@ -608,7 +614,7 @@ async def stopped_bot(tmp_path: Path):
 
 @pytest.fixture
 async def bot_of(tmp_path: Path):
-    """Makes a bot with settings of its engine, which the test launches."""
+    """A function that makes a bot with settings of its engine; the test launches the engine."""
     made: list[Bot] = []
 
     def make(**engine: Any) -> Bot:

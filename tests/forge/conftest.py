@@ -1,4 +1,4 @@
-"""A tiny GitHub: only what the tests ask, with every request on record."""
+"""A server that answers as GitHub where tests set it up, and records every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.settings.forges import ForgeSettings
 from tests.forge.pagure_server import PagureServer, running_pagure
 
-# What a status of either forge means: nothing is there any more, or it refuses.
+# The errors that statuses of either forge stand for.
 REFUSALS: tuple[tuple[int, type[ForgeError]], ...] = (
     (404, ForgeGoneError),
     (410, ForgeGoneError),
@@ -26,7 +26,7 @@ REFUSALS: tuple[tuple[int, type[ForgeError]], ...] = (
 
 
 class TinyGitHub:
-    """Answers by (method, path); pages by `?page=`; records what came."""
+    """A server with answers by (method, path), in pages by `?page=`; `requests` are recorded."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Any, str]] = []
@@ -37,7 +37,10 @@ class TinyGitHub:
         self.raw_paths: list[str] = []
 
     def answer(self, method: str, path: str, *answers: Any) -> None:
-        """Each in turn, the last for ever: a value, or a (status, headers, value)."""
+        """Set the answers of a path, one a request, then the last.
+
+        Each is a value, or a (status, headers, value).
+        """
         self.answers[method, path] = list(answers)
 
     def seen(self, method: str, path: str) -> list[Any]:
@@ -76,7 +79,7 @@ class TinyGitHub:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagureServer]:
-    """A real Pagure, one for all that want it: their files are of one group of xdist's."""
+    """A Pagure, started once for the tests of the xdist group `pagure`."""
     with running_pagure(tmp_path_factory.mktemp("pagure")) as made:
         yield made
 

@@ -28,7 +28,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def build_rpms(tmp_path: Path) -> Callable[[str], list[Path]]:
-    """Builds a spec text with rpmbuild; the RPM files, by name."""
+    """A function that builds a spec text with rpmbuild and returns the RPM files by name."""
 
     def build(spec: str) -> list[Path]:
         top = tmp_path / "rpmbuild"
@@ -57,7 +57,7 @@ def reference_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 def solve(
     reference: ReferenceDistribution, reference_cache: Cache
 ) -> Callable[[str, str], Closure]:
-    """The closure of a workload of the reference distribution on one architecture."""
+    """A function that solves a workload of the reference distribution on one architecture."""
     configuration = load_configuration(reference.config_dir)
 
     def solved(workload: str, arch: str) -> Closure:

@@ -23,7 +23,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
-    """An empty history below `tmp_path`, where a world has its own."""
+    """The empty history of the world below `tmp_path`."""
     opened = open_history(tmp_path / "data")
     yield opened
     opened.close()
@@ -32,7 +32,7 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 @pytest.fixture
 def daily(tmp_path: Path) -> Iterator[DailyHistory]:
-    """A history of one image, a run each day."""
+    """A history of one image with one run a day, recorded by the test."""
     daily = DailyHistory(tmp_path / "data")
     yield daily
     daily.close()

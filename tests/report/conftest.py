@@ -1,4 +1,4 @@
-"""Results such as the demo's and real changes' give, small enough to read."""
+"""Results as of the demo and of real changes, small enough to read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def edge(source: str, capability: str, target: str, arch: str) -> Edge:
 
 
 def perl(arch: str) -> tuple[Added, ...]:
-    """Five packages that `Requires: perl` brings."""
+    """Return the five packages that `Requires: perl` adds."""
     first = edge("nginx", "perl", "perl-interpreter", arch)
     sizes = {"x86_64": 0, "aarch64": -310_000, "ppc64le": 420_000, "s390x": -120_000}
     chains = {
@@ -85,7 +85,7 @@ DEVEL = SpecLine("nginx.spec", 14, "BuildRequires:  libxslt-devel")
 
 
 def xslt(arch: str, line: SpecLine | None = DEVEL) -> tuple[Added, ...]:
-    """Two libraries that only the build finds, made possible by a line."""
+    """Return two libraries that only the build finds, caused by a line of `BuildRequires`."""
     requirement = GeneratedRequirement("nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), line)
     first = edge("nginx", "libxslt.so.1()(64bit)", "libxslt", arch)
     second = edge("libxslt", "libxml2.so.2(LIBXML2_2.4.30)(64bit)", "libxml2", arch)
@@ -143,7 +143,7 @@ def result(*images: ImageResult, **others: object) -> CheckResult:
 def broken_objective(
     name: str, metric: str, before: int, value: int, limit: int, **others: str
 ) -> ObjectiveResult:
-    """An objective that a change breaks or makes worse."""
+    """Return an objective that a change breaks or makes worse."""
     sides = {"before": before, "value": value}
     return ObjectiveResult(
         name=name, metric=metric, limit=limit, met=False, worse=True, **sides, **others
@@ -151,12 +151,13 @@ def broken_objective(
 
 
 def predicted() -> CheckResult:
-    """The demo's first comment: a line that requires perl."""
+    """Return the result of the demo's first comment: a line that requires perl."""
     return result(*(image(arch, perl(arch)) for arch in ARCHITECTURES), stage="predicted")
 
 
 def rebuilt() -> CheckResult:
-    """The demo's second comment: the build has found a library, too; an objective breaks."""
+    """Return the result of the demo's second comment: the build found a library; an objective
+    breaks."""
     images = []
     for arch in ARCHITECTURES:
         image_result = image(
@@ -219,13 +220,13 @@ def rebuilt() -> CheckResult:
 
 
 def one_differs() -> CheckResult:
-    """s390x gets two packages less."""
+    """Return a result in which two packages fewer are added on s390x."""
     images = [image(arch, perl(arch)) for arch in ARCHITECTURES[:3]]
     return result(*images, image("s390x", perl("s390x")[:3]))
 
 
 def unsolvable() -> CheckResult:
-    """The head cannot be installed on s390x any more."""
+    """Return a result whose head cannot be installed on s390x."""
     problem = "nothing provides libfoo.so.2()(64bit) needed by nginx-1:1.26-2.s390x"
     return result(
         *(image(arch, (), changed=False, changed_packages=()) for arch in ARCHITECTURES[:3]),
@@ -235,7 +236,7 @@ def unsolvable() -> CheckResult:
 
 
 def shrinks() -> CheckResult:
-    """Only packages that leave."""
+    """Return a result in which packages are only removed."""
     images = [
         image(
             arch,
@@ -250,7 +251,7 @@ def shrinks() -> CheckResult:
 
 
 def many_images(count: int = 25) -> CheckResult:
-    """A library's change that reaches many images."""
+    """Return the result of a change of a library that is in many images."""
     images = [
         replace(image(arch, xslt(arch)[:1]), key=key(arch, f"workload{n:02}"))
         for n in range(count)
@@ -263,7 +264,7 @@ def many_images(count: int = 25) -> CheckResult:
 
 
 def many_packages(count: int = 300) -> CheckResult:
-    """One line that brings three hundred packages, in a long chain of requirements."""
+    """Return a result in which one line adds three hundred packages by a long chain."""
     images = []
     for arch in ARCHITECTURES:
         chain = [edge("nginx", "texlive", "texlive-0", arch)]
@@ -303,7 +304,7 @@ SAMPLES = {
 
 @pytest.fixture(scope="session")
 def samples() -> SimpleNamespace:
-    """The functions above, by name; each gives a CheckResult."""
+    """The functions above by name; most return a CheckResult."""
     return SimpleNamespace(
         **SAMPLES, all=SAMPLES, result=result, image=image, package=package, edge=edge,
         key=key, nevra=nevra, side=side, perl=perl, xslt=xslt, SPEC=SPEC,

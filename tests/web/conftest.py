@@ -112,6 +112,6 @@ def payload():
 
 @pytest.fixture
 async def site(folder: Path):
-    """A client of the pages of a prepared `folder`, which the module has."""
+    """A client of the pages of the prepared `folder`, a fixture of the module."""
     async with serving(folder) as server, TestClient(server) as client:
         yield client
