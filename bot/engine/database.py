@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from dbos._migration import get_dbos_migrations, sqlite_migrations
 
@@ -18,12 +17,14 @@ from bot.locks import free_lock, holder
 from bot.settings.values import Settings
 from bot.store.store import own_file
 
-LOG = logging.getLogger(__name__)
 # DBOS's on Postgres.
 SCHEMA = "dbos"
 # Bytes of SQLite's heap, of all connections of the process, above which it frees cached pages; the
 # system caches the file as well.
 _SQLITE_BYTES = 12_000_000
+# Seconds for a connection to Postgres. On a busy machine DBOS's own ten are not enough: to prove a
+# password takes thousands of hashes on each side.
+_CONNECT_SECONDS = 60
 _METADATA = sa.MetaData()
 # Results that workers without a store leave here; the server copies them to its store.
 RESULTS = sa.Table(
@@ -92,7 +93,8 @@ def _lock(path: Path, taken: str, hint: str) -> ExitStack:
 
 
 def prepared_url(settings: Settings) -> str:
-    """The database's URL; an SQLite file is created if missing, and set to WAL mode.
+    """The database's URL; an SQLite file is created if missing, and set to WAL mode. Postgres has
+    a minute to take a connection, unless the settings say otherwise.
 
     UsageError for a URL of another database, SurroundingsError if the file cannot be opened or does
     not wait for the disk.
@@ -104,7 +106,10 @@ def prepared_url(settings: Settings) -> str:
                 "The engine's database URL does not begin with postgresql://.",
                 "Leave engine.database out for SQLite.",
             )
-        return database
+        address = sa.make_url(database)
+        if "connect_timeout" not in address.query:
+            address = address.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
+        return address.render_as_string(hide_password=False)
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         own_file(database)
@@ -130,25 +135,27 @@ def prepared_url(settings: Settings) -> str:
     return f"sqlite:///{database}"
 
 
-def wait_for_database(url: str, seconds: float = 60.0, pause: float = 0.5) -> None:
-    """Wait until the database takes connections, `seconds` at most: it may be starting or
-    recovering. SurroundingsError if it does not."""
-    engine, deadline = database_engine(url), time.monotonic() + seconds
+async def connection_problem(url: str) -> str:
+    """Why the database takes no connection just now, in one line; empty if it takes one."""
+    if url.startswith("sqlite"):
+        return ""
+    address = sa.make_url(url).set(drivername="postgresql")
     try:
-        while True:
-            try:
-                with engine.connect():
-                    return
-            except sa.exc.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise SurroundingsError(
-                        f"The engine's database does not answer: {error}.",
-                        "Start it, and see that engine.database of the settings is right.",
-                    ) from error
-                LOG.warning("the engine's database does not answer yet: %s", error.orig)
-            time.sleep(pause)
-    finally:
-        engine.dispose()
+        async with await psycopg.AsyncConnection.connect(
+            address.render_as_string(hide_password=False)
+        ):
+            return ""
+    except psycopg.Error as error:
+        return " ".join(str(error).split())
+
+
+def create_tables(engine: sa.Engine, tables: sa.MetaData) -> None:
+    """Create those of `tables` that are missing. Processes that start at once do it by turns, or
+    the second would fail. SurroundingsError if the database does not answer."""
+    with transaction(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
+        tables.create_all(connection, checkfirst=True)
 
 
 def database_engine(url: str) -> sa.Engine:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from bot.engine.build_places import BuildPlace
+from bot.engine.database import create_tables
 from bot.locks import LEASE, RENEWAL
 
 LOG = logging.getLogger(__name__)
@@ -61,8 +62,7 @@ class Leases:
 
     def start(self) -> None:
         """Create the table where it is missing, take the lease, and renew it until `stop`."""
-        with contextlib.suppress(sa.exc.IntegrityError):  # another process created it meanwhile
-            _LEASES.create(self.engine, checkfirst=True)
+        create_tables(self.engine, _METADATA)
         self._add_column()
         self.renew()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
-from bot.engine.database import database_engine, prepared_url, transaction, wait_for_database
+from bot.engine.database import create_tables, database_engine, prepared_url, transaction
 from bot.engine.desired import (
     METADATA,
     OUTBOX,
@@ -67,11 +67,7 @@ class Outbox:
             else "((julianday('now') - 2440587.5) * 86400.0)",
             sa.Double,
         )
-        with transaction(self._engine) as connection:
-            if postgres:
-                # Two processes that start at once may both try to create the table.
-                connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
-            METADATA.create_all(connection, checkfirst=True)
+        create_tables(self._engine, METADATA)
 
     def close(self) -> None:
         """Close the connections."""
@@ -335,6 +331,4 @@ def holder_name(executor: str) -> str:
 
 def open_outbox(settings: Settings, role: Literal["server", "worker"]) -> Outbox:
     """The outbox in the engine's database, opened for a process of this role."""
-    url = prepared_url(settings)
-    wait_for_database(url)
-    return Outbox(url, holder_name(settings.executor_id(role)))
+    return Outbox(prepared_url(settings), holder_name(settings.executor_id(role)))

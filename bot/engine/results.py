@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from bot.engine.database import RESULTS, database_engine, transaction
+from bot.engine.database import RESULTS, create_tables, database_engine, transaction
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.values import Progress, StoredResult
 from bot.errors import UsageError
@@ -36,8 +36,7 @@ class SharedResults:
 
     def __init__(self, url: str) -> None:
         self._engine = database_engine(url)
-        with transaction(self._engine) as connection:
-            RESULTS.create(connection, checkfirst=True)
+        create_tables(self._engine, RESULTS.metadata)
 
     def add_result(self, check: str, body: str) -> str:
         """Store a result of a check, once; return its id, which is the same for the same result."""

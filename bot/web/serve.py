@@ -7,7 +7,6 @@ import ctypes
 import gc
 import logging
 import os
-import re
 import signal
 import socket
 import sys
@@ -16,10 +15,12 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from aiohttp import web
 
 from bot.engine.collector import Collector
 from bot.engine.compute_process import end_children
+from bot.engine.database import prepared_url
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
 from bot.engine.links import LinkKeys
@@ -50,6 +51,7 @@ from bot.web.application import make_application
 from bot.web.health import Health, probes_of
 from bot.web.messages import Messages
 from bot.web.metrics import Metrics, start_metrics_listener
+from bot.web.waiting import Supervisor, database_answers
 
 LOG = logging.getLogger(__name__)
 _UPKEEP = 60.0
@@ -262,6 +264,11 @@ def _run(
     sweep_temporary_directories()
     try:
         asyncio.run(process)
+    except sa.exc.OperationalError as error:
+        raise SurroundingsError(
+            f"The engine's database answers no more: {error.orig}.",
+            "Start again: its start waits until the database is there.",
+        ) from error
     finally:
         end_children()
     stop_traces()
@@ -269,11 +276,14 @@ def _run(
 
 
 async def _serve(settings: Settings) -> None:
-    stop = _stop_event()
+    stop, supervisor = _stop_event(), Supervisor()
+    url, listen = prepared_url(settings), partial(_listen, settings)
+    if not await database_answers(url, stop, supervisor, listen):
+        return
     bot = Bot(settings)
     try:
         await bot.start()
-        _tell_supervisor("READY=1")
+        supervisor.tell("READY=1")
         print(f"minimize serves on {bot.url}", file=sys.stderr, flush=True)
         await stop.wait()
     finally:
@@ -281,7 +291,9 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    stop = _stop_event()
+    stop, supervisor = _stop_event(), Supervisor()
+    if not await database_answers(prepared_url(settings), stop, supervisor):
+        return
     computing = _processes(settings)
     forges = open_forges(settings)
     outbox = open_outbox(settings, "worker")
@@ -292,7 +304,7 @@ async def _work(settings: Settings) -> None:
     if settings.metrics is not None:
         listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
-    _tell_supervisor("READY=1")
+    supervisor.tell("READY=1")
     print(f"minimize works as {engine.executor_id}{engine.builds}", file=sys.stderr, flush=True)
     upkeep = asyncio.create_task(_keep_up(computing, settings, Retention(settings)))
     try:
@@ -306,14 +318,6 @@ async def _work(settings: Settings) -> None:
         if listener is not None:
             await listener.cleanup()
         outbox.close()
-
-
-def _tell_supervisor(state: str) -> None:
-    """Send a state to whoever started this process and waits for it, as sd_notify(3) has it."""
-    if address := os.environ.pop("NOTIFY_SOCKET", ""):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
-            supervisor.connect(re.sub("^@", "\0", address))
-            supervisor.send(state.encode())
 
 
 def _processes(settings: Settings) -> Processes:
