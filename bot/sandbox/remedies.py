@@ -11,10 +11,11 @@ _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 # The options of podman and docker with which the whole sandbox works in a container.
 _CONTAINER = (
     "Run the container with --user 0 --cap-add SYS_ADMIN --security-opt seccomp=unconfined"
-    " --security-opt apparmor=unconfined --security-opt systempaths=unconfined; where docker starts"
-    " it, or control groups are of version 1, also with --volume /sys/fs/cgroup:/sys/fs/cgroup:rw"
-    " --cgroupns=host; or with --user 0 --privileged. This root is none on the host where podman"
-    " is started by an ordinary user, or with --userns=auto:size=65536."
+    " --security-opt apparmor=unconfined --security-opt systempaths=unconfined --security-opt"
+    " label=disable; where docker starts it, or control groups are of version 1, also with"
+    " --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host; or with --user 0 --privileged."
+    " This root is none on the host where podman is started by an ordinary user, or with"
+    " --userns=auto:size=65536."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_packages_are_installed_anew_only_where_some_may_be_missing(
     )
     done = bash(tmp_path, "ID=debian", command)
     assert (done.stdout, done.stderr, done.returncode) == ("made\n" if made_anew else "", "", 0)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_service_s_files_are_labelled_where_selinux_is_on(tmp_path: Path, on: bool) -> None:
+    text = (SETUP.parent / "install").read_text()
+    (function,) = re.findall(r"^label_files\(\) \{\n.*?^\}\n", text, re.M | re.S)
+    assert re.search("^    label_files\n", text, re.M)
+    stubs = f'selinuxenabled() {{ {str(on).lower()}; }}; restorecon() {{ echo "$@"; }}'
+    done = bash(
+        tmp_path, "ID=fedora", f"{stubs}; MINIMIZE_HOME=/opt/minimize; {function}label_files"
+    )
+    assert done.stdout.startswith("-R /opt/minimize/.venv/bin /etc/minimize ") is on
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("same", [True, False])
