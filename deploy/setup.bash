@@ -131,7 +131,7 @@ command skopeo skopeo skopeo skopeo
 command curl curl curl curl
 command systemd-analyze systemd systemd systemd
 file /usr/sbin/setcap libcap2-bin libcap libcap-progs
-command npm npm nodejs-npm npm-default
+command npm npm /usr/bin/npm npm-default
 either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb postgresql postgresql-server postgresql-server
 command pg_dump postgresql-client postgresql postgresql
 END
@@ -176,38 +176,45 @@ known_to_apt() {
     done
 }
 
+declare -A INSTALL=(
+    [apt]="apt-get install -y --no-install-recommends"
+    [dnf]="dnf install -y"
+    [zypper]="zypper --non-interactive install --no-recommends"
+)
+
+may_install() { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1; }
+
 # install_packages NEEDED... [-- OPTIONAL...]: of the second those that this release has.
 install_packages() {
     local needed=() as_root=()
     while [ "$#" -gt 0 ] && [ "$1" != -- ]; do needed+=("$1"); shift; done
-    say "installing operating-system packages: ${needed[*]}"
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            fail "these packages are missing and this is not root: ${needed[*]}" \
-                "Install them as root, then run this again."
-        as_root=(sudo)
+    if ! may_install; then
+        fail "these packages are missing, and this is neither root nor is there sudo: ${needed[*]}" \
+            "Run this again after, as root: ${INSTALL[$FAMILY]} ${needed[*]}"
     fi
+    say "installing operating-system packages: ${needed[*]}"
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     case "$FAMILY" in
         apt)
             "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists there are"
             mapfile -t needed < <(printf '%s\n' "${needed[@]}" $(known_to_apt "${@:2}") | sort -u)
             "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y -q --no-install-recommends "${needed[@]}" >&2 ||
+                ${INSTALL[apt]} -q "${needed[@]}" >&2 ||
                 fail "apt-get could not install: ${needed[*]}" "Its messages above say why." ;;
         dnf)
-            "${as_root[@]}" dnf install -y "${needed[@]}" >&2 ||
+            "${as_root[@]}" ${INSTALL[dnf]} "${needed[@]}" >&2 ||
                 fail "dnf could not install: ${needed[*]}" "$(dnf_remedy "${needed[@]}")" ;;
         zypper)
-            "${as_root[@]}" zypper --non-interactive install --no-recommends "${needed[@]}" >&2 ||
+            "${as_root[@]}" ${INSTALL[zypper]} "${needed[@]}" >&2 ||
                 fail "zypper could not install: ${needed[*]}" "Its messages above say why." ;;
     esac
 }
 
 install_system_packages() {
     local missing=() optional=() kind name apt dnf zypper package
-    # It depends on the system's Python what else is needed.
-    if [ ! -x "$SYSTEM_PYTHON" ]; then install_packages python3; fi
-    check_python
+    # It depends on the system's Python what else is needed; whoever may not install it is told all.
+    if [ ! -x "$SYSTEM_PYTHON" ] && may_install; then install_packages python3; fi
+    if [ -x "$SYSTEM_PYTHON" ]; then check_python; else missing=(python3); fi
     while read -r kind name apt dnf zypper; do
         case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
         if [ "$package" = - ] || is_there "$kind" "$name"; then continue; fi
@@ -278,7 +285,8 @@ make_virtual_environment() {
         rm -rf "$venv"
         "$SYSTEM_PYTHON" -m venv "$venv"
     fi
-    local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
+    # Twice quiet: errors only. The pip of Debian 12 warns of how a library is packed.
+    local pip=("$venv/bin/python" -m pip --quiet --quiet --disable-pip-version-check)
     "${pip[@]}" install --no-compile --require-hashes "${locks[@]}" >&2 ||
         fail "pip could not install what $(lock_files | paste -sd ' ') of deploy/ name." \
             "Its messages above say why; with a network, run this again."

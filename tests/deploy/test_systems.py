@@ -58,7 +58,7 @@ python3 module ensurepip
 python3-libs module venv
 python3-pip command pip3
 libcap file /usr/sbin/setcap
-nodejs-npm command npm
+/usr/bin/npm command npm
 """
 )
 DEBIAN_S = """\
@@ -173,7 +173,9 @@ TOOLS = {
 class Walk:
     """The set-up's packages on an empty system; `there` is what was installed before."""
 
-    def __init__(self, home: Path, system: System, tools: str = "install", there: str = "") -> None:
+    def __init__(
+        self, home: Path, system: System, tools: str = "install", there: str = "", root: bool = True
+    ) -> None:
         for name, text in (
             ("os-release", system.release),
             ("packages", system.packages + "python3 python 3\n"),
@@ -190,6 +192,7 @@ class Walk:
             (home / name).chmod(0o755)
         command = (
             f'. "$1"; {TOOLS[tools]} SYSTEM_PYTHON={home}/python3; id() {{ echo 0; }};'
+            f" may_install() {{ {str(root).lower()}; }};"
             f' is_there() {{ grep -qxF -- "$1 $2" {home}/there; }};'
             " recognize_system; install_system_packages"
         )
@@ -248,6 +251,20 @@ def test_all_that_the_demo_and_the_tests_need_is_one_or_it_is_said(
         assert "minimize check --on opensuse-tumbleweed." in walk.said
         # With an apt-get of somebody's own.
         assert Walk(tmp_path, system, tools, f"command apt-get\n{KEYS}\n").ended == 0
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_who_may_not_install_is_told_the_whole_command(name: str, tmp_path: Path) -> None:
+    """Not Python first, and the rest at the next try."""
+    walk = Walk(tmp_path, SYSTEMS[name], root=False)
+    assert (walk.ended, walk.packages) == (1, set())
+    (command,) = re.findall(r"Run this again after, as root: (.*)", walk.said)
+    *_, words = command.partition(" install ")
+    named = {word for word in words.split() if not word.startswith("-")}
+    # What Python itself brings, and what only a newer one needs, is known once it is there.
+    later = {"swig", "libxml2-devel", "zlib-devel", "python3-devel"}
+    assert Walk(tmp_path, SYSTEMS[name]).packages - later <= named
+    assert named <= {line.split()[0] for line in SYSTEMS[name].packages.splitlines()} | {"python3"}
 
 
 @pytest.mark.parametrize("known", [True, False])
