@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from bot.advice.candidates import Candidates, Need
 from bot.advice.headers import HeaderFacts
 from bot.model.advice import EditKind
+from bot.model.architecture import native_arches
 from bot.model.capability import is_rich, leaves, parse_rich, split_capability
 
 SEVERITY: Mapping[EditKind, int] = {"request": 1, "prefer": 2, "order": 3, "weaken": 4, "split": 5}
@@ -104,16 +105,20 @@ def edits_of_requests(
 
     `able` are, for each architecture, the candidates that have a program that the image is for. A
     package without such a program is requested for something else (`rsyslog-gnutls`), unless it is
-    the main package of its source (`git`).
+    the main package of its source (`git`). One line of a document holds on all architectures: what
+    replaces a package must do so on each that has it.
     """
     replacements: dict[str, tuple[str, set[str]]] = {}
     for image, programs in zip(images, able, strict=True):
+        native = native_arches(image.arch)
         for number in image.now - image.fixed:
             own = image.packages[number]
             name = own.nevra.name
-            if name in requests and (number in programs or name == own.source):
+            if name in requests and own.nevra.arch in native:
                 same = (n for n in programs if image.packages[n].source == own.source)
                 names = {image.packages[n].nevra.name for n in same} - {name}
+                if number not in programs and name != own.source:
+                    names = set()
                 replacements[name] = own.source, replacements.get(name, ("", names))[1] & names
     return tuple(
         Edit("request", name, source, name, replacements=tuple(sorted(others)), written=True)

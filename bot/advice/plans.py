@@ -7,7 +7,7 @@ exactly its packages on every architecture.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
@@ -106,6 +106,8 @@ def _proposal(
 def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
     """Return an answer with the additions that make the plain solver install it, or None."""
     changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
+    if not all(change.to for change in changes):
+        return None
     additions: list[Addition] = []
     for place, image in enumerate(opened):
         addition = _addition(image, place, answer, changes, additions)
@@ -187,14 +189,7 @@ def _change(opened: Sequence[Opened], answer: Answer, edit: Edit) -> Change:
 
 def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> str:
     if edit.kind == "request":
-        image = opened[0]
-        chosen = [n for n in answer.packages[0] if n in image.candidates.packages]
-        able = sorted(
-            (-len(image.purpose.of(n)), image.candidates.packages[n].nevra.name)
-            for n in chosen
-            if image.candidates.packages[n].nevra.name in edit.replacements
-        )
-        return able[0][1]
+        return _requested_instead(opened, answer, edit.replacements)
     if edit.kind == "split":
         return subpackage_name(edit)
     if edit.kind == "order":
@@ -203,6 +198,20 @@ def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> st
         return f"OrderWithRequires: {edit.capability}"
     stated = {_ISA.sub("%{?_isa}", capability) for capability in edit.capabilities}
     return f"Recommends: {stated.pop() if len(stated) == 1 else edit.capability}"
+
+
+def _requested_instead(
+    opened: Sequence[Opened], answer: Answer, replacements: Collection[str]
+) -> str:
+    """Return the name with the most programs that an answer has on all architectures, or ""."""
+    programs: dict[str, dict[int, int]] = {}
+    for place, (image, numbers) in enumerate(zip(opened, answer.packages, strict=True)):
+        for number in numbers:
+            name = image.candidates.packages[number].nevra.name
+            if name in replacements:
+                programs.setdefault(name, {})[place] = len(image.purpose.of(number))
+    everywhere = {name: n for name, n in programs.items() if len(n) == len(opened)}
+    return min(everywhere, key=lambda name: (-everywhere[name][0], name), default="")
 
 
 def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Proposal) -> Plan:

@@ -21,7 +21,8 @@ from tests.closure.conftest import TinyPackage
 
 ISA = re.compile(r"\((?:x86|aarch)-(?:32|64)\)$")
 Edit = tuple[str, str]
-"""A package's name and the capability that it requires, without an architecture's tag."""
+"""A package's name and the capability that it requires, without an architecture's tag; of a request
+its name and the one in its place."""
 
 
 def exact_optimiser() -> highspy.Highs:
@@ -47,6 +48,13 @@ class Member:
     def of_kind(self, kind: str) -> Sequence[str]:
         return self.package.dependencies.get(kind, ())
 
+    def replaces(self, other: Member) -> bool:
+        """Return whether this package obsoletes another: by its name, never by what it provides."""
+        return any(
+            name == other.nevra.name and (not version or other.nevra.version < version)
+            for name, _, version in (c.partition(" < ") for c in self.of_kind("obsoletes"))
+        )
+
     @property
     def order(self) -> tuple[int, str]:
         return -self.priority, self.nevra.version
@@ -64,7 +72,6 @@ class World:
     stream: str | None
     today: frozenset[str]
     members: list[Member] = field(default_factory=list)
-    modular: bool = False
 
     def add(self, packages: Iterable[TinyPackage], priority: int, exclude: Iterable[str]) -> None:
         """Add the packages of a repository, without those that it excludes."""
@@ -103,22 +110,22 @@ class World:
                 best[place] = [member]
             elif member.order == known[0].order:
                 known.append(member)
-        found = [member for members in best.values() for member in members]
-        here = {(m.nevra.name, m.nevra.arch) for m in found if str(m.nevra) in self.today}
+        first = [member for members in best.values() for member in members]
+        here = {(m.nevra.name, m.nevra.arch) for m in first if str(m.nevra) in self.today}
 
         def obsoletes(other: Member, member: Member) -> bool:
             near = other.native or (other.nevra.name, other.nevra.arch) in here
             return (
-                member.nevra.name in other.of_kind("obsoletes")
+                other.replaces(member)
                 and other.nevra.name != member.nevra.name
                 and (near or other.nevra.arch == member.nevra.arch)
             )
 
         return [
             member
-            for member in found
+            for member in first
             if str(member.nevra) in self.today
-            or not any(obsoletes(other, member) for other in found)
+            or not any(obsoletes(other, member) for other in first)
         ]
 
 
@@ -129,14 +136,26 @@ def edit_name(capability: str) -> str | None:
 
 
 class SecondModel:
-    """A linear programme over the packages of one or several architectures and the edits of all."""
+    """A linear programme over the packages of one or several architectures and the edits of all.
 
-    def __init__(self, worlds: Sequence[World], most: int) -> None:
+    `most` is the number of edits; `kept` says whether the programs that the images are for stay.
+    """
+
+    def __init__(self, worlds: Sequence[World], most: int, *, kept: bool = True) -> None:
         self._solver = exact_optimiser()
         self._edits: dict[Edit, Any] = {}
         self._parts = [_Part(world, self._solver, self._edit) for world in worlds]
+        first, *others = self._parts
+        instead = {
+            request: first.replacements(request).intersection(
+                *(part.replacements(request) for part in others)
+            )
+            for request in first.world.requests
+        }
         for part in self._parts:
-            part.state()
+            part.state(instead)
+            if kept:
+                part.keep()
         if self._edits:
             self._solver.addConstr(sum(self._edits.values()) <= most)
 
@@ -188,10 +207,9 @@ class _Part:
             for member in world.first_tier()
         }
 
-    def state(self) -> None:
-        """Add all that holds."""
-        kept = self._kept()
-        self._state_requests(kept)
+    def state(self, instead: Mapping[str, Collection[str]]) -> None:
+        """Add all that holds; `instead` are the names that may take the place of a request."""
+        self._state_requests(instead)
         for member, variable in self.inside.items():
             for capability in member.of_kind("requires"):
                 name = edit_name(capability)
@@ -205,36 +223,52 @@ class _Part:
             for other, beside in self.inside.items():
                 if other is not member and self._excluded(member, other):
                     self._solver.addConstr(variable + beside <= 1)
-        for path in kept:
+
+    def keep(self) -> None:
+        """Add that the programs stay that the image is for."""
+        for path in self._kept():
             owners = [v for m, v in self.inside.items() if path in m.package.files]
             self._solver.addConstr(sum(owners) >= 1)
 
-    def _state_requests(self, kept: Collection[str]) -> None:
+    def _state_requests(self, instead: Mapping[str, Collection[str]]) -> None:
         for request in self.world.requests:
-            name, _, arch = request.partition(".")
-            named = [m for m in self.inside if m.nevra.name == name]
-            wanted = [m for m in named if (m.nevra.arch == arch if arch else m.native)]
-            wanted = wanted or named
-            files = {path for m in wanted for path in m.package.files}
-            sources = {m.package.source for m in wanted}
-            others = [
-                m
-                for m in self.inside
-                if m.package.source in sources
-                and m.nevra.name != name
-                and not files.isdisjoint(kept)
-                and not kept.isdisjoint(m.package.files)
-            ]
-            left: list[Any] = []
-            if others and not arch:
-                edit = self._edit((name, name))
-                self._solver.addConstr(sum(self.inside[m] for m in others) >= edit)
-                left = [edit]
-            self._solver.addConstr(self._any([self.inside[m] for m in wanted]) + sum(left) >= 1)
+            wanted = self._wanted(request)
+            met = self._any([self.inside[member] for member in wanted])
+            edits = {name: self._edit((request, f"-> {name}")) for name in instead[request]}
+            self._solver.addConstr(met + sum(edits.values()) >= 1)
+            for name, edit in edits.items():
+                named = [v for m, v in self.inside.items() if m.nevra.name == name and m.native]
+                self._solver.addConstr(sum(named) >= edit)
+
+    def _wanted(self, request: str) -> list[Member]:
+        """The packages that a request means."""
+        name, _, arch = request.partition(".")
+        named = [m for m in self.inside if m.nevra.name == name]
+        return [m for m in named if (m.nevra.arch == arch if arch else m.native)] or named
+
+    def replacements(self, request: str) -> set[str]:
+        """The names that may be requested in the place of a request: of its source, with a program
+        that is to stay.
+
+        A package without a program is requested for another thing, unless it is the main one.
+        """
+        wanted, kept = self._wanted(request), self._kept()
+        sources = {m.package.source for m in wanted}
+        files = {path for m in wanted for path in m.package.files}
+        able = not files.isdisjoint(kept) or f"{request}-1-1" in sources
+        if not able or "." in request:
+            return set()
+        return {
+            m.nevra.name
+            for m in self.inside
+            if m.package.source in sources and not kept.isdisjoint(m.package.files)
+        } - {request}
 
     def _excluded(self, member: Member, other: Member) -> bool:
+        if member.replaces(other):
+            return True
         if other.nevra.name != member.nevra.name:
-            return other.nevra.name in member.of_kind("obsoletes")
+            return False
         return member.native == other.native or member.nevra.evr != other.nevra.evr
 
     def _kept(self) -> set[str]:

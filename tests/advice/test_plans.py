@@ -231,3 +231,23 @@ def test_no_plan_takes_the_directories_or_the_accounts_out(tiny):
     assert [changes(plan) for plan in plans(tiny.pool(base), "app", edits=2)] == [
         [("weaken", "app", "doc")]
     ]
+
+
+def test_a_request_is_replaced_only_by_what_replaces_it_on_all_architectures(tiny):
+    """A line of a document holds on all: where `tool` is a library, nothing stands in for it."""
+    jobs = []
+    for arch, source, files in (
+        ("x86_64", "other-1-1", []),
+        ("aarch64", "s-1-1", ["/usr/bin/tool"]),
+    ):
+        base = Tiny(tiny.root / arch).repository()
+        base.package(f"app-0:1-1.{arch}", requires=["mini"], files=["/usr/bin/app"])
+        base.package(f"tool-0:1-1.{arch}", source=source, size=9000, files=files)
+        base.package(f"mini-0:1-1.{arch}", source="s-1-1", files=["/usr/bin/tool"])
+        jobs.append(
+            Job(Tiny(tiny.root / arch).pool(base, arch=arch), request("app", "tool", arch=arch))
+        )
+    replaced = ("request", "tool", "tool")
+    together, alone = advise(jobs, Wish(1)), advise(jobs[1:], Wish(1))
+    assert [changes(plan) for plan in alone[0].plans] == [[replaced]]
+    assert all(replaced not in changes(plan) for one in together for plan in one.plans)
