@@ -20,7 +20,7 @@ from bot.advice.programs import Opened, packages_of, programs_of, purpose_of
 from bot.advice.requests import UNSWAPPED, Addition, Job
 from bot.advice.split_text import with_split_text
 from bot.advice.splits import edits_of_files
-from bot.advice.swaps import Offer, offers, swaps_of
+from bot.advice.swaps import Offer, files_of, offers, swaps_of
 from bot.advice.uses import uses_of
 from bot.advice.written import Leaving, news_of
 from bot.closure.why import retained
@@ -183,7 +183,7 @@ def _smallest_advice(
         answer = model.smallest(seconds=clock.left, known=(candidates.now,))
         assert answer is not None  # today's image is one
         moved = candidates.now ^ answer.packages[0]
-        has = offers(image.overlays, moved) if moved else {}
+        has = offers(image.overlays, files_of(image.overlays, moved)) if moved else {}
         opened = None
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs, headers)

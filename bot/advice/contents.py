@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.advice.headers import Facts, HeaderFacts, OwnedFile
 from bot.advice.scriptlets import bare_commands
-from bot.advice.swaps import Offer
+from bot.advice.swaps import Offer, files_of
+from bot.closure.overlay_pool import OverlayPool
 from bot.distro.packages import package_at_hand
 from bot.image.listing import listing
 from bot.image.payload import Content, read_payload
@@ -107,6 +108,33 @@ def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[st
             place = parent
         places.add(place)
     return frozenset(places)
+
+
+def paths_of(
+    overlays: OverlayPool, numbers: Iterable[int], headers: HeaderFacts
+) -> Mapping[int, frozenset[str]] | None:
+    """Return all paths of packages; None where the header of one cannot be read.
+
+    filelists.xml may lack a package, and primary.xml has only some of its paths: what else the
+    package could be used for would not be known.
+    """
+    paths = known_paths(overlays, numbers, headers)
+    known = (headers.of(overlays.package(number).nevra) for number in paths)
+    return None if None in known else paths
+
+
+def known_paths(
+    overlays: OverlayPool, numbers: Iterable[int], headers: HeaderFacts
+) -> Mapping[int, frozenset[str]]:
+    """Return the paths of packages that metadata and the headers that can be read have."""
+    paths: dict[int, frozenset[str]] = {}
+    for number, listed in files_of(overlays, sorted(numbers)).items():
+        package = overlays.package(number)
+        headers.read([package])
+        facts = headers.of(package.nevra)
+        files = facts.files if facts is not None else ()
+        paths[number] = frozenset((*listed, *(f.path for f in files if not f.is_directory)))
+    return paths
 
 
 def contents_of(package: Package, headers: HeaderFacts, names: Names) -> PackageContents | None:

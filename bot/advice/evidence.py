@@ -21,12 +21,13 @@ from bot.advice.contents import (
     is_unit,
     merged,
     names_of,
+    paths_of,
 )
 from bot.advice.headers import HeaderFacts
 from bot.advice.plans import Proposal
 from bot.advice.programs import Opened
 from bot.advice.requests import Job
-from bot.advice.swaps import files_of, offer_of, offers
+from bot.advice.swaps import offer_of, offers
 from bot.advice.trial import native, test_passes
 from bot.model.advice import Change, EditKind, Evidence
 from bot.model.capability import is_rich, split_capability
@@ -54,13 +55,17 @@ class Smaller:
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """The packages of today's image and of a smaller one, and the names of what leaves."""
+    """The packages of today's image and of a smaller one, and the names of what leaves.
+
+    `known` is false where the files of a package that leaves are not known.
+    """
 
     now: tuple[Package, ...]
     staying: tuple[Package, ...]
     names: Names
     files: frozenset[str]
     tried: bool
+    known: bool
 
 
 def with_evidence(
@@ -178,15 +183,16 @@ def _moved(smaller: Smaller, headers: HeaderFacts) -> _Moved:
     with job.pool.solved(job.request, job.overlay) as image:
         staying = tuple(image.overlays.package(number) for number in sorted(target))
         today = tuple(image.overlays.package(number) for number in sorted(now))
-        leaving = offers(image.overlays, now - target)
-        files = [path for own in files_of(image.overlays, now - target).values() for path in own]
+        leaving = paths_of(image.overlays, now - target, headers)
+        offered = list(offers(image.overlays, leaving or {}).values())
     headers.read(staying)
     facts = (headers.of(package.nevra) for package in staying)
     stays = [file for own in facts if own is not None for file in own.files]
     kept = {file.path for file in stays} - moved
     provided = [text for file in stays if file.path in moved for text in file.provides]
-    offered = [*leaving.values(), offer_of(moved, provided)]
-    return _Moved(today, staying, names_of(offered, [*files, *moved], kept), moved, smaller.tried)
+    files = moved.union(*(leaving or {}).values())
+    names = names_of([*offered, offer_of(moved, provided)], files, kept)
+    return _Moved(today, staying, names, moved, smaller.tried, leaving is not None)
 
 
 def _evidence(
@@ -197,6 +203,8 @@ def _evidence(
 ) -> Evidence | None:
     """Return the evidence for one smaller image; None where a package cannot be read."""
     known: dict[Nevra, PackageContents] = {}
+    if not moved.known:
+        return None
     for package in moved.staying:
         own = contents.get(package.nevra)
         if own is None:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bot.advice.candidates import Candidates
-from bot.advice.contents import merged, started_by_units
+from bot.advice.contents import known_paths, merged, started_by_units
 from bot.advice.edits import capability_name
 from bot.advice.formula import Formula, one_of
 from bot.advice.headers import HeaderFacts
@@ -94,10 +94,11 @@ def purpose_of(
     packages, now = candidates.packages, candidates.now
     sources = {packages[n].source for n in now if packages[n].nevra in requested}
     own = {n for n in packages if packages[n].source in sources}
-    named = _called(overlays, candidates, own & now) if called else set()
+    named = _called(overlays, candidates, own & now, headers) if called else set()
     sources |= {packages[n].source for n in named}
     alike = {n for n in packages if packages[n].source in sources}
-    files = {n: _programs(paths) for n, paths in files_of(overlays, alike).items()}
+    paths = {**files_of(overlays, alike), **_paths(overlays, alike & now, headers)}
+    files = {n: _programs(own_paths) for n, own_paths in paths.items()}
     wanted = {path for n in own & now for path in files[n]}
     for number in named:
         name = packages[number].nevra.name
@@ -186,7 +187,21 @@ def packages_of(image: SolvedImage, candidates: Candidates) -> Mapping[int, Pack
     return {number: image.overlays.package(number) for number in sorted(candidates.now)}
 
 
-def _called(overlays: OverlayPool, candidates: Candidates, own: Collection[int]) -> set[int]:
+def _paths(
+    overlays: OverlayPool, numbers: Collection[int], headers: HeaderFacts | None
+) -> Mapping[int, Iterable[str]]:
+    """Return the paths of packages, from filelists.xml and from headers where those are read."""
+    if headers is None:
+        return files_of(overlays, numbers)
+    return known_paths(overlays, numbers, headers)
+
+
+def _called(
+    overlays: OverlayPool,
+    candidates: Candidates,
+    own: Collection[int],
+    headers: HeaderFacts | None,
+) -> set[int]:
     """Return the packages of today's image that are required by name for their program of this
     name, by packages of `own` or by one another."""
     called: set[int] = set()
@@ -194,7 +209,7 @@ def _called(overlays: OverlayPool, candidates: Candidates, own: Collection[int])
     while callers:
         named = _required_by_name(candidates, callers) - called - set(own)
         callers = set()
-        for number, paths in files_of(overlays, named).items():
+        for number, paths in _paths(overlays, named, headers).items():
             name = candidates.packages[number].nevra.name
             if any(path.rpartition("/")[2] == name for path in _programs(paths)):
                 callers.add(number)

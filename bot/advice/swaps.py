@@ -31,10 +31,10 @@ class Offer:
     modules: frozenset[str] = frozenset()
 
 
-def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]:
-    """Return the offers of packages, from filelists.xml and their provides."""
+def offers(overlays: OverlayPool, paths: Mapping[int, Iterable[str]]) -> Mapping[int, Offer]:
+    """Return the offers of packages with these paths, and by what they provide."""
     offered = {}
-    for number, files in files_of(overlays, numbers).items():
+    for number, files in paths.items():
         provided = (d.capability for d in overlays.package(number).of_kind("provides"))
         offered[number] = offer_of(files, provided)
     return offered

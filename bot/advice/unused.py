@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.advice.contents import Depth, contents_of, names_of
+from bot.advice.contents import Depth, contents_of, names_of, paths_of
 from bot.advice.edits import capability_name
 from bot.advice.headers import HeaderFacts
 from bot.advice.maintainers import Maintainers
 from bot.advice.requests import Job
-from bot.advice.swaps import files_of, offers
+from bot.advice.swaps import offers
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.requests import dependency_id
 from bot.model.advice import UnusedRequirement
@@ -91,8 +91,11 @@ def _depth(
     """Return the depth of a search without a trace; None if there is one or nothing to find."""
     if not met or any(packages[n].source == package.source for n in met):
         return None
-    files = [path for own in files_of(overlays, met).values() for path in own]
-    names = names_of(offers(overlays, met).values(), files, _others(packages, met, headers))
+    paths = paths_of(overlays, met, headers)
+    if paths is None:
+        return None
+    files = {path for own in paths.values() for path in own}
+    names = names_of(offers(overlays, paths).values(), files, _others(packages, met, headers))
     if not names.all:
         return None
     contents = contents_of(package, headers, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from bot.advice.trial import native
 from bot.advice.trial import test_passes as run_test
 from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.images import image_keys, image_request
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.model.advice import Advice
 from bot.report.advice import advice_text
 from tests.closure.conftest import request
-from tests.specs import EMPTY_SECTIONS, built_pool, program, shell, tags
+from tests.specs import EMPTY_SECTIONS, build_repository, built_pool, program, shell, tags
 
 HELPER = program("helper", file="/usr/bin/helping-hand", size=9000)
 APP = f"""\
@@ -70,6 +72,51 @@ def test_without_the_files_nothing_is_known_of_traces(tiny):
     headers = HeaderFacts(tiny.cache)
     (advised,) = advise([Job(tiny.pool(base), request("app"))], Wish(1), headers)
     assert [c.evidence.use for c in advised.plans[0].changes] == [None]
+
+
+def with_empty_filelists(root, specs):
+    """A pool of built packages whose filelists.xml has none of them, as after a broken compose."""
+    folder = build_repository(root / "repository", "x86_64", specs)
+    (listed,) = (folder / "repodata").glob("*filelists.xml*")
+    repomd = folder / "repodata" / "repomd.xml"
+    text = re.sub(r'<data type="filelists">.*?</data>', "", repomd.read_text(), flags=re.DOTALL)
+    repomd.write_text(text)
+    listed.unlink()
+    source = RepoSource("base", "base", (folder.as_uri() + "/",))
+    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
+    cache = Cache(root / "cache")
+    return open_pool(open_snapshot(document, "x86_64", cache), cache), folder
+
+
+LIBEXEC = program("helper", file="/usr/libexec/hand/helping", size=9000)
+
+
+def test_files_that_filelists_lack_are_looked_for_all_the_same(tmp_path):
+    specs = {"app": APP.replace("CONTENT", "exec /usr/libexec/hand/helping"), "helper": LIBEXEC}
+    pool, _ = with_empty_filelists(tmp_path, specs)
+    (advised,) = advise(
+        [Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(tmp_path / "cache"))
+    )
+    (change,) = advised.plans[0].changes
+    assert (change.evidence.use, change.standing) == (("/usr/bin/app",), "contradicted")
+
+
+def test_an_edit_is_not_supported_where_the_files_of_what_leaves_are_unknown(tmp_path):
+    pool, folder = with_empty_filelists(tmp_path, {"app": APP, "helper": LIBEXEC})
+    next(folder.rglob("helper-*.rpm")).unlink()
+    headers = HeaderFacts(Cache(tmp_path / "cache"))
+    (advised,) = advise([Job(pool, request("app"))], Wish(1), headers)
+    (change,) = advised.plans[0].changes
+    assert (change.evidence.use, change.standing) == (None, "possible")
+
+
+def test_a_program_that_filelists_lack_is_kept_where_it_is_required_by_name(tmp_path):
+    named = program("helper", file="/usr/libexec/hand/helper", size=9000)
+    pool, _ = with_empty_filelists(tmp_path, {"app": APP, "helper": named})
+    (advised,) = advise(
+        [Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(tmp_path / "cache"))
+    )
+    assert advised.plans == ()
 
 
 def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tiny):
