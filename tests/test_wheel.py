@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from hatchling.builders.wheel import WheelBuilder
 
 from bot.cli import cli
-from bot.cli.options import built_in_documents
 from bot.cli.server import _demo_error
+from bot.distro.sharing import built_in_documents
 
 HOME = Path(__file__).parents[1]
 

@@ -81,6 +81,7 @@ def merged_result(
         refused=tuple(sorted({line for result in results for line in result.refused})),
         interrupted=interrupted,
         incomplete=incomplete,
+        reproduction=predicted.reproduction,
     )
     return _with_verdict(whole, results)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, pools_and_requests
+from bot.cli.options import Choice, Places, formats, image_choice, on_documents, pools_and_requests
 from bot.cli.output import print_json, print_text
 from bot.errors import SurroundingsError
 
@@ -85,7 +85,7 @@ _SECONDS_OF_FLEET = 60.0
 )
 @image_choice(workload_argument=True)
 @formats("text", "json")
-@common
+@on_documents
 def advise(
     edits: int,
     seconds: float,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.ci import ci_change, ci_options, show_result, write_files
-from bot.cli.options import Places, common, formats
+from bot.cli.options import Places, formats, on_documents
 from bot.cli.output import console, print_json, print_text
 from bot.errors import UsageError
 from bot.model.architecture import RPM_ARCHITECTURES
-from bot.model.result import CheckResult
+from bot.model.result import CheckResult, Reproduction
 
 if TYPE_CHECKING:
     from bot.check.change import Change
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 )
 @ci_options
 @formats("text", "json", "markdown")
-@common
+@on_documents
 def check(
     repository: Path,
     base: str | None,
@@ -86,6 +86,7 @@ def check(
     from bot.check.requested import has_repositories
     from bot.check.run import predict_check
     from bot.git.folder import open_folder
+    from bot.requests.file_images import BaseImage
     from bot.sandbox.cgroup import run_without_control_groups
     from bot.temporary import sweep_temporary_directories
 
@@ -103,7 +104,11 @@ def check(
     if places.on is not None:
         repositories = repositories or (places.on,)
     options = CheckOptions(
-        workloads=workloads, arches=arches, repositories=repositories, own_repositories=True
+        workloads=workloads,
+        arches=arches,
+        repositories=repositories,
+        own_repositories=not places.server,  # a server opens none, and this is its check
+        base_images=tuple(BaseImage(**row) for row in places.base_images),
     )
     with open_folder(repository) as opened:
         clone = opened.repository
@@ -115,12 +120,24 @@ def check(
             change = stack.enter_context(open_change(clone, base, head, branch=branch))
             joint_changes = [(name, stack.enter_context(_open_other(name))) for name in others]
             configuration = places.configuration(
-                named=bool(repositories) or _names_documents(change), own=has_repositories(change)
+                named=bool(repositories) or _names_documents(change),
+                own=not places.server and has_repositories(change),
             )
             prediction = predict_check(change, options, configuration, pools, joint_changes)
             result = _final_result(change, prediction, external, no_build=no_build)
             if opened.assumption is not None:
                 result = replace(result, notes=(*result.notes, opened.assumption))
+    words = (
+        ("--repository", () if places.on is not None else repositories),
+        ("--workload", workloads),
+        ("--arch", arches),
+        ("--external-repository", elsewhere),
+        ("--with", others),
+    )
+    narrowing = (word for option, values in words for value in values for word in (option, value))
+    fetch = ci_run.fetch if ci_run is not None else ()
+    way = Reproduction(fetch, (*places.arguments, *narrowing))
+    result = replace(result, reproduction=way)
     write_files(result, ci_run, sarif=sarif, junit=junit, code_quality=code_quality)
     if ci_run is not None:
         show_result(result, ci_run.run)
@@ -203,7 +220,8 @@ def _print(result: CheckResult, form: str) -> None:
     else:
         from bot.report.text import print_check
 
-        print_check(result, console())
+        # Whoever reads it has just run the command.
+        print_check(replace(result, reproduction=None), console())
 
 
 def exit_code(result: CheckResult) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -19,6 +20,7 @@ from bot.model.result import CheckResult
 
 if TYPE_CHECKING:
     from bot.ci.systems import CiRun
+    from bot.git.history import Commit
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 # GitHub accepts 1 MiB of a step's summary; this limit is in UTF-16 units, with room for other
@@ -56,13 +58,18 @@ def ci_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @dataclass(frozen=True, slots=True)
 class CiChange:
-    """The change of a CI run: the clone to read it in, its commits, and its target branch."""
+    """The change of a CI run: the clone to read it in, its commits, and its target branch.
+
+    `fetch` is where others get the commits: the URL, and their ids; empty where only the run has
+    them.
+    """
 
     run: CiRun
     repository: GitRepository
     base: str
     head: str
     branch: str | None
+    fetch: tuple[str, ...] = ()
 
 
 def ci_change(
@@ -87,9 +94,23 @@ def ci_change(
         assert run.fallback is not None
         note(f"{error.what}. {run.fallback.revision} is taken as the base instead.")
         base_id, head_id = commits_with_history(repository, run.fallback, second)
-    return CiChange(
-        run, fetching(repository), base_id, head_id, None if base is not None else run.branch
-    )
+    branch = None if base is not None else run.branch
+    fetch = fetched_from(clone.origin, (first, second), (base_id, head_id))
+    return CiChange(run, fetching(repository), base_id, head_id, branch, fetch)
+
+
+def fetched_from(
+    origin: str | None, commits: tuple[Commit, Commit], ids: tuple[str, str]
+) -> tuple[str, ...]:
+    """Return the URL of a clone's origin without its user name and password, and the commits' ids.
+
+    Empty unless both commits are there, and the URL is one of HTTP.
+    """
+    url = urlsplit(origin or "")
+    there = all(commit.remote == "origin" for commit in commits)
+    if not there or url.scheme not in ("https", "http"):
+        return ()
+    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])), *ids
 
 
 def write_files(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice
+from bot.cli.options import Choice, Places, formats, image_choice, on_documents
 from bot.cli.output import console, echo, note, print_json, print_text
 from bot.errors import UsageError
 from bot.model.closure import Closure
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @image_choice(workload_argument=True)
 @formats("text", "json")
-@common
+@on_documents
 def closure(choice: Choice, form: str, places: Places) -> int:
     """The packages of each image, their sizes, and who requires which capability of whom."""
     closures = [pool.solve(request) for pool, request in choice.images(places)]
@@ -66,7 +66,7 @@ def _may_be_there(url: str) -> bool:
 @click.argument("package")
 @image_choice(workload_argument=False, required=False)
 @formats("text", "json")
-@common
+@on_documents
 def why(package: str, choice: Choice, form: str, places: Places) -> int:
     """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out.
 
@@ -105,7 +105,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
 @click.option("--from", "from_package", metavar="PACKAGE", help="Only this package's requirement.")
 @image_choice(workload_argument=False)
 @formats("text", "json")
-@common
+@on_documents
 def what_if(
     action: str,
     capability: str,
@@ -194,7 +194,7 @@ def _or(names: Sequence[str]) -> str:
 @click.argument("name", metavar="PACKAGE-OR-CAPABILITY")
 @image_choice(workload_argument=False, required=False)
 @formats("text", "json")
-@common
+@on_documents
 def impact(action: str, name: str, choice: Choice, form: str, places: Places) -> int:
     """List the images and packages that break if a package or capability is dropped.
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, built_in_documents, common, formats
+from bot.cli.options import Places, common, formats, on_documents
 from bot.cli.output import console, echo, print_json
 from bot.errors import SurroundingsError, UsageError
 
 if TYPE_CHECKING:
+    from bot.distro.documents import Configuration
     from bot.distro.load import DocumentProblem
     from bot.distro.online import RepositoryAnswer
 
@@ -32,7 +33,7 @@ def config() -> None:
 @click.option("--repository", "repositories", multiple=True, metavar="R", help="With --online.")
 @click.option("--arch", "arches", multiple=True, metavar="A", help="With --online.")
 @formats("text", "json")
-@common
+@on_documents
 def config_check(
     online: bool,
     repositories: tuple[str, ...],
@@ -43,10 +44,18 @@ def config_check(
     """Loads every document and says what is wrong, where."""
     from bot.distro.load import check_configuration
 
+    if not online and (repositories or arches):
+        raise UsageError(
+            "--repository and --arch choose what --online asks, and do nothing without it.",
+            "Without --online all documents are checked.",
+        )
     folder = places.documents_folder()
     report = check_configuration(folder)
     asks_online = online and not report.errors
-    answers = _ask(folder, repositories, arches) if asks_online else ()
+    answers: tuple[RepositoryAnswer, ...] = ()
+    if not report.errors:
+        configuration = places.configuration(named=True)  # refuses an unknown --on
+        answers = _ask(configuration, repositories, arches) if online else ()
     if asks_online:
         report = replace(report, errors=tuple(_unknown_requests(folder, answers, places)))
     if form == "json":
@@ -103,8 +112,11 @@ def config_init(directory: Path | None, places: Places) -> int:
     The server's settings, bot.yaml, are among them as an example. A file that is there stays, and
     nothing is written then.
     """
+    from bot.distro.sharing import built_in_documents
     from bot.report.sizes import plural
 
+    if directory is not None and "config" in places.explicit:
+        raise UsageError("DIRECTORY and --config both name the folder to write.", "Leave one out.")
     target = places.config if directory is None else directory
     documents = sorted(built_in_documents().glob("*.yaml"))
     existing = [path.name for path in documents if (target / path.name).exists()]
@@ -134,14 +146,12 @@ def config_init(directory: Path | None, places: Places) -> int:
 
 
 def _ask(
-    folder: Path, repositories: tuple[str, ...], arches: tuple[str, ...]
+    configuration: Configuration, repositories: tuple[str, ...], arches: tuple[str, ...]
 ) -> tuple[RepositoryAnswer, ...]:
     """Return the answers of all or some repositories; UsageError for unknown names."""
     from bot.distro.images import image_keys
-    from bot.distro.load import load_configuration
     from bot.distro.online import ask_repositories
 
-    configuration = load_configuration(folder)
     image_keys(configuration, repositories=repositories, arches=arches)  # for unknown names
     documents = [configuration.repositories[id_] for id_ in repositories]
     return ask_repositories(documents or configuration.repositories.values(), arches=arches)

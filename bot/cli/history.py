@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, formats
+from bot.cli.options import Places, formats, on_own_documents
 from bot.cli.output import console, echo, note, print_json, progress_bar
-from bot.errors import MinimizeError
+from bot.errors import MinimizeError, UsageError
 from bot.store.history.history import History
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _history(places: Places) -> Iterator[History]:
     help="Find opportunities: the best so many edits of each image; 0: none.",
 )
 @formats("text", "json")
-@common
+@on_own_documents
 def track(
     layers: bool, headers: bool, settings: Path | None, edits: int, form: str, places: Places
 ) -> int:
@@ -81,6 +81,8 @@ def track(
     if settings is not None:
         from bot.outbound.authorities import trust_also
 
+        if places.on is not None:
+            raise UsageError("--settings names the documents, and --on others.", "Leave one out.")
         served = places.settings(settings)
         trust_also(served.ca_file)
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
@@ -193,7 +195,7 @@ def _issues(history: History, settings: Settings | None, run: int) -> IssueRepor
 
 @click.command()
 @formats("text", "json")
-@common
+@on_own_documents
 def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
     from bot.distro.cache import Cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, pools_and_requests
+from bot.cli.options import Choice, Places, formats, image_choice, on_documents, pools_and_requests
 from bot.cli.output import echo, print_json, print_text, progress_bar
 from bot.errors import ChangeError, UsageError
 
@@ -41,7 +41,7 @@ _SCHEME = "oci:"
 @click.option("--push", metavar="REGISTRY/NAME:TAG", help="Send the result to a registry, too.")
 @click.option("--jobs", type=click.IntRange(1), help="Packages at once; default: processors.")
 @formats("text", "json")
-@common
+@on_documents
 def image(
     choice: Choice,
     output: str,
@@ -68,7 +68,7 @@ def image(
     cache = Cache(places.cache)
     lock, signers = None, {}
     if lock_file is not None:
-        _refuse_beside_lock(choice, compression, revision)
+        _refuse_beside_lock(choice, compression, revision, places.on)
         lock = read_lock(lock_file)
         images = lock.images
     else:
@@ -112,12 +112,15 @@ def _layout(output: str) -> Path:
     return Path(output.removeprefix(_SCHEME)).absolute()
 
 
-def _refuse_beside_lock(choice: Choice, compression: str | None, revision: str | None) -> None:
+def _refuse_beside_lock(
+    choice: Choice, compression: str | None, revision: str | None, on: str | None
+) -> None:
     choices = (choice.workloads, choice.environments, choice.repositories, choice.arches)
-    if any(choices) or compression or revision:
+    if any(choices) or compression or revision or on:
         raise UsageError(
             "A lock file already determines the image.",
-            "Leave out workload, --environment, --repository, --arch, --compression, --revision.",
+            "Leave out workload, --environment, --repository, --on, --arch, --compression and"
+            " --revision.",
         )
 
 
@@ -211,7 +214,7 @@ def _print(composed: ComposedLayout) -> None:
     "lock_file", metavar="LOCK", type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @formats("text", "json")
-@common
+@on_documents
 def advisories(lock_file: Path, form: str, places: Places) -> int:
     """List the security fixes that today's repositories have and the images of LOCK have not.
 

@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import wraps
-from importlib import resources
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from bot.check.pools import Pools
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
+    from bot.distro.sharing import Row
     from bot.model.image import ImageKey, ImageRequest
     from bot.settings.values import Settings
 
@@ -32,7 +32,8 @@ class Places:
     """The three directories of every command; `explicit` names those that a person chose.
 
     `on` is the one repository document, of those that come with minimize, that the command is
-    about, or None.
+    about, or None. `server` is the URL of a server's documents, which `config` has then, and
+    `base_images` its table.
     """
 
     config: Path
@@ -40,6 +41,8 @@ class Places:
     cache: Path
     explicit: frozenset[str] = frozenset()
     on: str | None = None
+    server: str = ""
+    base_images: tuple[Row, ...] = ()
 
     def configuration(
         self, *, named: bool = False, recorded: bool = False, own: bool = False
@@ -72,12 +75,21 @@ class Places:
         (document,) = chosen_documents(loaded, [self.on])
         return replace(loaded, repositories={self.on: replace(document, default=True)})
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options that choose the documents, as they were given."""
+        if self.on is not None:
+            return ("--on", self.on)
+        return ("--config", self.server or str(self.config)) if "config" in self.explicit else ()
+
     def documents_folder(self, *, recorded: bool = False) -> Path:
         """Return the configuration folder; the built-in one if none was chosen or exists.
 
         UsageError without a folder, also if the result is `recorded`: a history is always of one's
         own documents.
         """
+        from bot.distro.sharing import built_in_documents
+
         if self.on is not None:
             if "config" in self.explicit:
                 raise UsageError(
@@ -173,13 +185,6 @@ def pools_and_requests(
         yield pool, image_request(configuration, key)
 
 
-def built_in_documents() -> Path:
-    """Return the directory of minimize's own documents: in the wheel or the checkout."""
-    package = Path(str(resources.files("bot")))
-    in_wheel = package / "config"
-    return in_wheel if in_wheel.is_dir() else package.parent / "config"
-
-
 def _default_cache() -> Path:
     return _default_folder("XDG_CACHE_HOME", ".cache", "CACHE_DIRECTORY", "/var/cache")
 
@@ -206,7 +211,15 @@ def _default_folder(variable: str, below_home: str, of_service: str, of_system: 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-def common(function: Command) -> Command:
+def _folder_or_url(value: str | Path) -> Path | str:
+    """Return the path of a folder; the URL of a server's documents stays a text."""
+    if isinstance(value, str) and value.startswith(("https://", "http://")):
+        return value
+    folder: Path = _FOLDER.convert(value, None, None)
+    return folder
+
+
+def common(function: Command, *, on: bool = False, shared: bool = False) -> Command:
     """Add the options of commands that compute an answer: `places`, and those of the output."""
 
     @wraps(function)
@@ -225,7 +238,7 @@ def common(function: Command) -> Command:
             return function(**arguments)
 
     return _with(
-        placed(command),
+        placed(command, on=on, shared=shared),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
@@ -237,15 +250,20 @@ def common(function: Command) -> Command:
     )
 
 
-def placed(function: Command) -> Command:
-    """Add the options for the directories, passed as `places`."""
+def placed(function: Command, *, on: bool = False, shared: bool = False) -> Command:
+    """Add the options for the directories, passed as `places`.
+
+    With `on` also --on, for a command that reads documents; with `shared` --config may be the URL
+    of a server's, for one that records nothing.
+    """
+    with_on, takes_url = on, shared
 
     @wraps(function)
     def command(
-        config: Path,
+        config: Path | str,
         data: Path,
         cache: Path,
-        on: str | None,
+        on: str | None = None,
         **arguments: Any,  # click's own kinds
     ) -> int:
         context = click.get_current_context()
@@ -254,24 +272,35 @@ def placed(function: Command) -> Command:
             for name in ("config", "data", "cache")
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT
         )
-        return function(places=Places(config, data, cache, explicit, on), **arguments)
+        places = Places(Path(config), data, cache, explicit, on)
+        if isinstance(config, str):
+            if not takes_url:
+                raise UsageError(
+                    f"--config {config}: {context.command_path} takes a folder, not a URL."
+                )
+            places = _with_documents_of(config, places)
+        return function(places=places, **arguments)
 
+    on_option = click.option(
+        "--on",
+        metavar="REPOSITORY",
+        help="Use the documents that come with minimize, and of their repositories this"
+        " one, such as centos-stream-9.",
+    )
     return _with(
         command,
         click.option(
             "--config",
-            type=_FOLDER,
+            type=_folder_or_url,
             default=Path("config"),
             show_default=True,
-            help="The folder of configuration documents. Where it is not there, commands that"
-            " record nothing take the documents that come with minimize.",
+            metavar="DIRECTORY|URL" if takes_url else "DIRECTORY",
+            help="The folder of configuration documents"
+            + (", or the address of a server's (URL/api/documents)" if takes_url else "")
+            + ". Where it is not there, commands that record nothing take the documents that come"
+            " with minimize.",
         ),
-        click.option(
-            "--on",
-            metavar="REPOSITORY",
-            help="Use the documents that come with minimize, and of their repositories this"
-            " one, such as centos-stream-9.",
-        ),
+        *([on_option] if with_on else []),
         click.option(
             "--data",
             type=_FOLDER,
@@ -289,6 +318,22 @@ def placed(function: Command) -> Command:
             help="What can be made again: metadata, packages, builds. Safe to delete.",
         ),
     )
+
+
+# The options of commands that read configuration documents, and of those that record nothing.
+on_own_documents = partial(common, on=True)
+on_documents = partial(common, on=True, shared=True)
+
+
+def _with_documents_of(url: str, places: Places) -> Places:
+    """Return the places with the documents of a server, fetched into the cache."""
+    if places.on is not None:
+        return places  # refused where the documents are read
+    from bot.distro.cache import Cache
+    from bot.distro.sharing import fetch_documents
+
+    shared = fetch_documents(url, Cache(places.cache))
+    return replace(places, config=shared.folder, server=url, base_images=shared.base_images)
 
 
 def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[[Command], Command]:

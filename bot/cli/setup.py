@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ class _Trial:
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]"
 )
-@placed
+@partial(placed, on=True)
 def setup(file: Path | None, places: Places) -> int:
     """Ask for an operator's first settings, write them to FILE, and try them.
 

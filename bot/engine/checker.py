@@ -13,7 +13,7 @@ from bot.chat.questions import ChatFinding
 from bot.engine.job import CheckJob, OtherHead, PredictedCheck
 from bot.errors import UsageError
 from bot.git.repository import GitRepository
-from bot.model.result import CheckResult
+from bot.model.result import CheckResult, Reproduction
 from bot.sandbox.priority import time_factor
 from bot.settings.values import Settings
 
@@ -48,15 +48,17 @@ class LocalChecker:
         """The result from the spec files alone."""
         with self._prediction(job, git, others) as (_, prediction):
             name = self._builder_name(prediction)
+            result = self._reproducible(prediction.result, job, prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
                 arches = tuple(dict.fromkeys(a for t in prediction.targets for a in t.sides))
-                return PredictedCheck(prediction.result, worth, read=prediction.read, arches=arches)
+                return PredictedCheck(result, worth, read=prediction.read, arches=arches)
             try:
                 plan = self._plan(job, prediction)
             except UsageError as error:
-                return PredictedCheck(prediction.result, False, why_not=str(error))
-            return PredictedCheck(prediction.result, True, plan)
+                return PredictedCheck(result, False, why_not=str(error))
+            result = self._reproducible(prediction.result, job, prediction, plan)
+            return PredictedCheck(result, True, plan)
 
     def finish(
         self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
@@ -68,13 +70,16 @@ class LocalChecker:
 
         with self._prediction(job, git, others) as (change, prediction):
             name = self._builder_name(prediction)
-            if name == "none":
-                return replace(prediction.result, stage="final")
             if name == "external":
                 plan = self._plan(job, prediction)
-                return external_check(change, prediction, plan, self._elsewhere()).result
-            seconds = self._settings.limits.build_seconds
-            return build_check(change, prediction, self._make_builder(name, seconds), native_arch())
+                result = external_check(change, prediction, plan, self._elsewhere()).result
+                return self._reproducible(result, job, prediction, plan)
+            if name == "none":
+                result = replace(prediction.result, stage="final")
+            else:
+                builder = self._make_builder(name, self._settings.limits.build_seconds)
+                result = build_check(change, prediction, builder, native_arch())
+            return self._reproducible(result, job, prediction)
 
     def build(
         self, job: CheckJob, git: GitRepository, arch: str, arches: Sequence[str]
@@ -167,6 +172,34 @@ class LocalChecker:
             named = [(o.name, open_head(g, o)) for g, o in zip(others, job.others, strict=True)]
             yield change, predict_check(change, options, configuration, self._pools, named)
 
+    def _reproducible(
+        self,
+        result: CheckResult,
+        job: CheckJob,
+        prediction: Prediction,
+        plan: ExternalPlan | None = None,
+    ) -> CheckResult:
+        """The result with how it is made elsewhere: on documents that come with minimize, or on
+        this server's, if it shares them. Unchanged if that is not possible."""
+        from bot.distro.sharing import SHARED, is_built_in
+
+        settings, ids = self._settings, [document.id for document, _ in prediction.plan.targets]
+        external = _external_arguments(plan)
+        if job.others or external is None:
+            return result
+        # Of requests, --on would open the change's own repository documents, and knows no table.
+        if len(ids) == 1 and not result.requests and is_built_in(settings.config):
+            documents = ["--on", *ids]
+        elif settings.public_url is not None and settings.share_documents:
+            documents = ["--config", f"{settings.public_url}{SHARED}"]
+            documents += [word for id_ in ids for word in ("--repository", id_)]
+        else:
+            return result
+        narrowing = [word for name in job.workloads for word in ("--workload", name)]
+        narrowing += [word for arch in job.arches for word in ("--arch", arch)]
+        arguments = (*documents, *narrowing, *external)
+        return replace(result, reproduction=Reproduction(arguments=arguments))
+
     def _elsewhere(self) -> ExternalBuilds:
         from bot.build.external import ExternalBuilds
 
@@ -219,3 +252,18 @@ class LocalChecker:
             if self._configuration is None or self._configuration[0] != state:
                 self._configuration = (state, load_configuration(folder, cache=self._pools.cache))
             return self._configuration[1]
+
+
+def _external_arguments(plan: ExternalPlan | None) -> tuple[str, ...] | None:
+    """The options that take packages from where an external build left them; null if there are
+    none that give the same: packages of a build service, a base of its own, several documents."""
+    if plan is None:
+        return ()
+    several = len({place.document for place in plan.places}) > 1
+    if several or any(place.service or place.base for place in plan.places):
+        return None
+    return tuple(
+        word
+        for place in plan.places
+        for word in ("--external-repository", f"{place.arch}={place.url}")
+    )

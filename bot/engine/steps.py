@@ -133,7 +133,7 @@ class CheckSteps:
             )
             file = BaseFile(content)
         return Predicted(
-            await asyncio.to_thread(self._store, job, prediction.result),
+            await asyncio.to_thread(self._store, job, _fetchable(prediction.result, commits)),
             time.time(),
             any(image.changed for image in prediction.result.images),
             prediction.worth_building,
@@ -146,17 +146,14 @@ class CheckSteps:
 
     async def finish(self, job: CheckJob) -> StoredResult:
         """Rebuild both sides and store the result."""
-        work = partial(
-            finish_change,
-            job=job,
-            commits=await self._commits(job),
-            others=await self._others(job),
-        )
+        commits = await self._commits(job)
+        others = await self._others(job)
+        work = partial(finish_change, job=job, commits=commits, others=others)
         seconds = self._settings.limits.build_seconds
         # The change may be untrusted: external builds do not require trust.
         accepts = partial(self._is_trusted, job)
         result = await self.computing.run(job.id, "builds", seconds, work, _about(job), accepts)
-        return await asyncio.to_thread(self._store, job, result)
+        return await asyncio.to_thread(self._store, job, _fetchable(result, commits))
 
     async def build(self, job: CheckJob, arch: str, arches: tuple[str, ...]) -> BuildEnd:
         """Build for `arch`, one of `arches`, and store the result."""
@@ -280,6 +277,15 @@ class CheckSteps:
 def _about(job: CheckJob) -> str:
     """A name for the repositories that a process has loaded after working for a job."""
     return " ".join(job.documents) or f"{job.forge}:{job.repository}"
+
+
+def _fetchable(result: CheckResult, commits: Commits) -> CheckResult:
+    """A result whose reproduction names where its commits are."""
+    if result.reproduction is None:
+        return result
+    refs = (ref.removeprefix("refs/") for ref in commits.refs)
+    way = replace(result.reproduction, fetch=(commits.mirror.url, *refs))
+    return replace(result, reproduction=way)
 
 
 def without_declined(result: CheckResult, declined: Collection[str]) -> CheckResult:

@@ -330,6 +330,19 @@ class ConfigurationChange:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """How the same check is made elsewhere, in a clone of the repository.
+
+    `fetch` is the URL that has the commits, and the refs or commits to fetch from there; empty if
+    the commits are not to be fetched. `arguments` are those of `minimize check` besides the
+    commits: which documents it stands on, and what narrows it.
+    """
+
+    fetch: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """The whole result of a check.
@@ -353,7 +366,8 @@ class CheckResult:
     trusted author where it is `action_required`, else null. `others` were checked together with
     this one; paths of theirs begin with their names. `refused` are lines for which the change's
     files cannot be evaluated, by the change's fault. `configuration` is the effect of a change to
-    `.minimize.yaml`, which begins with the merge.
+    `.minimize.yaml`, which begins with the merge. `reproduction` is null where no command line
+    elsewhere gives the same.
     """
 
     __pydantic_config__ = JSON
@@ -385,6 +399,7 @@ class CheckResult:
     refused: tuple[RefusedLine, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None
+    reproduction: Reproduction | None = None
 
     def __post_init__(self) -> None:
         _sort(self, "images", lambda image: image.key)

@@ -7,8 +7,10 @@ pages and terminals.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
+from bot.git.repository import WORKING_TREE
 from bot.model.result import CheckResult
 from bot.report import evidence, images, packages
 from bot.report.blocks import Block, Detail, Document, Paragraph, Section, section
@@ -124,4 +126,20 @@ def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
     if chat and workload:
         yield say.may_advise(line=f"/minimize advise {workload}")
     if (result.specs or result.requests) and (result.judged == "failure" or grown):
-        yield say.may_check(line=f"minimize check --base {result.merge_base[:_SHORT]}")
+        line = local_command(result)
+        if line:
+            yield say.may_check(line=line)
+
+
+def local_command(result: CheckResult) -> str:
+    """Return the shell's line that gives this result in a clone; empty if there is none."""
+    way = result.reproduction
+    if way is None:
+        return ""
+    commits = ["--base", result.base[:_SHORT]]
+    if result.head != WORKING_TREE:
+        commits += ["--head", result.head[:_SHORT]]
+    no_build = result.specs and not result.builds and result.stage == "final"
+    check = ["minimize", "check", *commits, *way.arguments, *(["--no-build"] if no_build else [])]
+    lines = [["git", "fetch", *way.fetch]] if way.fetch else []
+    return " && ".join(shlex.join(words) for words in [*lines, check])

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.distro.sharing import SHARED, SharedDocuments, documents_to_json
 from bot.engine.engine import Engine
 from bot.engine.links import LinkKeys
 from bot.forge.protocol import Forge
@@ -50,12 +51,14 @@ def make_application(
     link_keys: LinkKeys | None = None,
     secure: bool = True,
     public_url: str = "",
+    shared_documents: SharedDocuments | None = None,
 ) -> web.Application:
     """Make the application.
 
     `forges` are by type; `logs` is the cache with the builds' logs. Without an engine no queue is
     counted. `link_keys` open checks of private repositories; `secure` if clients use TLS.
     `public_url` is the origin of embedded pictures; by default the origin of the request.
+    `shared_documents` is the folder of documents that anybody may read, null if nobody may.
     """
     templates, archive = make_templates(), Archive(store, history)
     description = describe()
@@ -86,6 +89,14 @@ def make_application(
     async def openapi(_request: web.Request) -> web.Response:
         return web.json_response(description)
 
+    async def documents(_request: web.Request) -> web.Response:
+        if shared_documents is None:
+            raise web.HTTPNotFound(text="This server does not share its documents.")
+        shared = await asyncio.to_thread(
+            documents_to_json, shared_documents.folder, shared_documents.base_images
+        )
+        return web.json_response(shared)
+
     async def numbers(_request: web.Request) -> web.Response:
         await asyncio.to_thread(metrics.show_store, store)
         if engine is not None:
@@ -103,6 +114,7 @@ def make_application(
             web.get("/health/ready", ready),
             web.get("/metrics", numbers),
             web.get("/api/openapi.json", openapi),
+            web.get(SHARED, documents),
             *Pages(archive, templates, public_url).routes(),
             *Pictures(archive).routes(),
             web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),

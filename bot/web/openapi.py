@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from bot.distro.sharing import SHARED
 from bot.model.result_json import Json
 from bot.web.pages import PAGES, Page
 from bot.web.pictures import PICTURES, Picture
@@ -28,6 +29,7 @@ _DATE = {
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _SCHEMAS = {"date": _DATE, "since": _DATE, "from": _DATE, "to": _DATE}
+_SHARED = "The configuration documents by file name, for --config, and the table of base images."
 _NUMBERS = ("offset", "limit", "drawn")
 _MEANING = {
     "date": "As of this day's end, or this moment; without it: now.",
@@ -84,6 +86,13 @@ def describe() -> Json:
     check = definitions["$defs"]["Check"]["properties"]
     for name in ("merge_base", "verdict", "stage"):
         check[name] = {"anyOf": [check[name], {"type": "null"}]}
+    documents = {"type": "object", "additionalProperties": {"type": "string"}}
+    rows = {"type": "array", "items": {"type": "object"}}
+    shared = {
+        "type": "object",
+        "properties": {"documents": documents, "base_images": rows},
+        "required": ["documents", "base_images"],
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -94,6 +103,7 @@ def describe() -> Json:
         },
         "paths": {
             **{f"/api{page.path}": {"get": _get(page, schemas)} for page in PAGES},
+            SHARED: {"get": _described(_SHARED, shared, schemas[Problem])},
             **{
                 f"{picture.path}.{kind}": {"get": _picture(picture, media)}
                 for picture in PICTURES
@@ -145,6 +155,16 @@ def _refusals(path: str, parameters: list[Json], content: Json) -> Json:
     if "{" in path or named:
         responses["404"] = {"description": "There is no such thing.", "content": content}
     return responses
+
+
+def _described(summary: str, schema: Json, problem: Json) -> Json:
+    """A route without parameters, which may be switched off."""
+    content, wrong = ({"application/json": {"schema": s}} for s in (schema, problem))
+    responses = {
+        "200": {"description": "The answer.", "content": content},
+        "404": {"description": "The server does not share it.", "content": wrong},
+    }
+    return {"summary": summary, "parameters": [], "responses": responses}
 
 
 def _get(page: Page, schemas: Mapping[Any, Json]) -> Json:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from aiohttp import web
 
+from bot.distro.sharing import SharedDocuments
 from bot.engine.collector import Collector
 from bot.engine.compute_process import end_children
 from bot.engine.database import prepared_url
@@ -138,6 +139,7 @@ class Bot:
             # Browsers drop a secure cookie that is set without TLS.
             secure=not (self._settings.public_url or self.url).startswith("http://"),
             public_url=self._settings.public_url or "",
+            shared_documents=_shared_documents(self._settings),
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()
@@ -174,6 +176,13 @@ class Bot:
         """Remove old data and end idle processes, periodically."""
         server = ServerRetention(self._store, self._engine, self._outbox)
         await _keep_up(self._computing, self._settings, Retention(self._settings, server))
+
+
+def _shared_documents(settings: Settings) -> SharedDocuments | None:
+    """The documents and the table of base images that anybody may read; null if nobody may."""
+    if not settings.share_documents:
+        return None
+    return SharedDocuments(settings.config, tuple(dict(row) for row in settings.base_images))
 
 
 async def _keep_up(computing: Computing, settings: Settings, retention: Retention) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.ci import fetched_from
+from bot.git.history import Commit
 from bot.report.render import CI_MARKER
 from tests.check.tiny import TOOL, Bench, documented, workload
 from tests.ci.change_request_server import ChangeRequestServer, serving
@@ -148,6 +150,24 @@ def test_gitlab_code_quality_and_a_note(bench: Bench) -> None:
     (item,) = json.loads((clone / "gl-code-quality-report.json").read_text())
     assert item["location"]["path"] == "tool.spec"
     assert len(server.comments) == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "fetch"),
+    [
+        ("https://u:secret@forge.example/g/p.git", ("https://forge.example/g/p.git", "b", "h")),
+        ("https://forge.example:8443/p", ("https://forge.example:8443/p", "b", "h")),
+        ("git@forge.example:g/p.git", ()),
+        ("file:///clone", ()),
+        (None, ()),
+    ],
+)
+def test_commits_are_fetched_from_origin_without_its_password(
+    origin: str | None, fetch: tuple[str, ...]
+) -> None:
+    commits = Commit("base", "origin"), Commit("head", "origin")
+    assert fetched_from(origin, commits, ("b", "h")) == fetch
+    assert fetched_from(origin, (commits[0], Commit("HEAD")), ("b", "h")) == ()
 
 
 def test_jenkins_junit_and_sarif(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.cli import options as cli_options
+from bot.distro import sharing
 from tests.closure.conftest import Tiny
 
 Run = Callable[..., tuple[int, str, str]]
@@ -33,7 +33,7 @@ def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(folder, "minimal", "environment", {**common, **packages, "repositories": both})
     for workload in ("web", "shell"):
         write(folder, workload, "workload", {**common, "packages": [workload], "labels": ["l"]})
-    monkeypatch.setattr(cli_options, "built_in_documents", lambda: folder)
+    monkeypatch.setattr(sharing, "built_in_documents", lambda: folder)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("MINIMIZE_CACHE", str(tmp_path / "cache"))

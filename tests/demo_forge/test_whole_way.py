@@ -4,7 +4,15 @@ The real bot as a process, the reference distribution, real builds (from the cac
 there: then it takes seconds, otherwise two minutes).
 """
 
+import asyncio
 import io
+import json
+import os
+import re
+import shlex
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +22,32 @@ from bot.demo.run import demo
 from bot.demo.run.demo import DemoOptions, run_demo
 from bot.demo.run.watch import added_names, only_built
 from tests.forges import ABILITIES, KINDS, edits_comments
+
+
+def compared(result: dict) -> dict:
+    """A check's result without the bot's own fields, without how to repeat it, and without what a
+    build differs in that is in the cache already."""
+    builds = [(b["side"], b["spec"], b["arch"], b["message"]) for b in result["builds"]]
+    own = ("reproduction", "run", "steps", "builds")
+    return {**{name: result[name] for name in result.keys() - {*own}}, "builds": builds}
+
+
+async def repeated(stage, places, comment: str) -> dict:
+    """The result of the comment's line for one's own machine, in a clone of the main branch."""
+    line = re.search(r"on your machine.*?`(git fetch .*?)`", comment)[1]
+    folder = places.home / "clone"
+    # Of the main branch alone: the line fetches the rest.
+    clone = ["git", "clone", "-q", "--single-branch", f"{stage.forge.url}/rpms/nginx.git", folder]
+    shell = f"cd {shlex.quote(str(folder))} && {line} --format json"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "MINIMIZE_CACHE": str(places.cache)}
+    for words in (clone, ["sh", "-c", shell]):
+        process = await asyncio.create_subprocess_exec(
+            *words, env=environment, stdout=PIPE, stderr=PIPE
+        )
+        out, err = await process.communicate()
+    assert process.returncode == 3, err.decode()
+    return json.loads(out)
 
 
 @pytest.mark.reference
@@ -29,6 +63,15 @@ def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monke
 
     judged = demo.problems_of
     monkeypatch.setattr(demo, "problems_of", judge)
+
+    async def play_on(stage, pull, places, updates, seen, result, console):
+        own = await repeated(stage, places, seen.texts[-1][1])
+        assert compared(own) == compared(result)
+        return await played_on(stage, pull, places, updates, seen, result, console)
+
+    played_on = demo.play_on
+    if forge in ("github", "gitlab"):  # the others' line is the same
+        monkeypatch.setattr(demo, "play_on", play_on)
     out = io.StringIO()
     code = run_demo(
         DemoOptions(forge=forge, cache=default_cache()),

@@ -7,8 +7,9 @@ from markdown_it import MarkdownIt
 
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
-from bot.model.result import BuildNote, Side
+from bot.model.result import BuildNote, Reproduction, Side
 from bot.model.spec import SpecLine
+from bot.report.comment import local_command
 from bot.report.render import (
     COMMENT_MARKER,
     comment_needed,
@@ -424,11 +425,25 @@ def test_the_hint_to_chat_and_the_page_are_there_only_when_they_are(samples):
     text = render_comment(samples.predicted())
     assert "/minimize help" not in text
     assert "full report" not in text
-    assert "`minimize check --base 1f1f1f1f1f1f`" in text
+    assert "minimize check" not in text  # nobody said how it was made
     text = render_comment(samples.predicted(), page_url="https://bot/checks/1", chat=True)
     assert "`/minimize help`" in text
     assert "`/minimize advise nginx`" in text
     assert "[full report](<https://bot/checks/1>)" in text
+
+
+def test_the_line_for_ones_own_machine_names_commits_documents_and_what_narrows(samples):
+    way = Reproduction(
+        ("https://forge/rpms/nginx.git", "pull/1/head", "heads/a$(b)"), ("--on", "fedora-45")
+    )
+    result = replace(samples.predicted(), reproduction=way)
+    fetch = "git fetch https://forge/rpms/nginx.git pull/1/head 'heads/a$(b)'"
+    check = "minimize check --base 1f1f1f1f1f1f --head e2e2e2e2e2e2 --on fedora-45"
+    assert f"`{fetch} && {check}`" in render_comment(result)
+    assert local_command(replace(result, stage="final")).endswith("--on fedora-45 --no-build")
+    assert local_command(replace(samples.rebuilt(), reproduction=way)) == f"{fetch} && {check}"
+    here = replace(result, head="working tree", reproduction=Reproduction())
+    assert local_command(here) == "minimize check --base 1f1f1f1f1f1f"
 
 
 @pytest.mark.parametrize("limit", [65_536, 20_000, 8_000, 4_000])

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.distro.sharing import SharedDocuments, built_in_documents
 from bot.engine.links import LinkKeys
 from bot.model.advice import Change
 from bot.model.opportunity import Opportunity, OpportunityImage
@@ -63,7 +64,7 @@ def application(
     return make_application(
         forges={}, writer=GroupWriter(store), store=store, history=history, logs=logs,
         metrics=Metrics(), health=Health(store, logs), engine=None, webhook_bytes=1000,
-        link_keys=link_keys,
+        link_keys=link_keys, shared_documents=SharedDocuments(built_in_documents()),
     )  # fmt: skip
 
 
