@@ -104,6 +104,12 @@ def _run(arguments: Sequence[str] | None) -> int:
             click.echo("\nerror: The input ended before this question was answered.", err=True)
             click.echo("       Answer in a terminal, or give a line for each question.", err=True)
             code = 2
+    except click.NoSuchOption as error:
+        if error.option_name == "--on":
+            click.UsageError("--on: this command reads no documents.", error.ctx).show()
+        else:
+            error.show()
+        code = 2
     except click.ClickException as error:
         error.show()
         code = 2

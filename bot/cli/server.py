@@ -206,18 +206,22 @@ _MOST = 50
 
 @click.command()
 @click.argument("run_id", metavar="[ID]", required=False)
-@click.option("--limit", type=click.IntRange(1, 10_000), default=_MOST, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), show_default=str(_MOST))
 @OWN_SETTINGS
 @formats("text", "json")
 @placed
-def runs(run_id: str | None, limit: int, settings: Path | None, form: str, places: Places) -> int:
+def runs(
+    run_id: str | None, limit: int | None, settings: Path | None, form: str, places: Places
+) -> int:
     """A server's newest runs; with ID the steps of one, their durations, tries and logs."""
     from bot.engine.inspection import newest_runs, open_runs, run_with_steps
 
+    if run_id is not None and limit is not None:
+        raise UsageError("--limit is of the list of runs, and ID names one.", "Leave one out.")
     data = server_data(settings, places)
     with open_runs(data.engine) as client:
         if run_id is None:
-            _print_runs(newest_runs(client, limit), form)
+            _print_runs(newest_runs(client, limit or _MOST), form)
             return 0
         run = run_with_steps(client, run_id)
     if run is None:
