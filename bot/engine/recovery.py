@@ -74,11 +74,20 @@ class Recovery:
         """Look for lost runs until cancelled."""
         while True:
             await asyncio.sleep(_WATCH)
+            search = asyncio.create_task(self._search())
             try:
-                await self.take_over()
-            except Exception:
-                # The loop must go on: the database may be back next time.
-                LOG.exception("lost processes could not be looked for")
+                await asyncio.shield(search)
+            except asyncio.CancelledError:
+                # A thread of it would go on, and open the database after that was closed.
+                await asyncio.wait([search])
+                raise
+
+    async def _search(self) -> None:
+        try:
+            await self.take_over()
+        except Exception:
+            # The loop must go on: the database may be back next time.
+            LOG.exception("lost processes could not be looked for")
 
     async def take_over(self) -> list[str]:
         """Queue the runs of lost processes again; return the processes' names.

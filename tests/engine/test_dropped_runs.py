@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from bot.engine import recovery
+from bot.engine.leases import Leases
 from bot.engine.outcome import RetryPolicy
 from bot.engine.takeover import LongKnown
 from bot.forge.values import ForgeError
@@ -47,17 +50,39 @@ async def test_a_run_that_takes_long_is_not_queued_again(bot, monkeypatch, caplo
         return await plain(job)
 
     monkeypatch.setattr(bot.engine._workflows.steps, "fetch", fetch)
-    monkeypatch.setattr(bot.engine.recovery, "dropped", LongKnown(0.0))
     head = bot.push(SPEC)
     await bot.deliver()
     await asyncio.wait_for(started.wait(), 60)
-    for _ in range(3):
-        await bot.engine.recovery.take_over()
+    with monkeypatch.context() as impatient:
+        # Not before or after: a run that is claimed and has not begun yet would be dropped, too.
+        impatient.setattr(bot.engine.recovery, "dropped", LongKnown(0.0))
+        for _ in range(3):
+            await bot.engine.recovery.take_over()
     go_on.set()
     await bot.settled()
     assert "queued again" not in caplog.text
     assert len(calls) == 1
     assert bot.forge.states(head)[-1] == "success"
+
+
+async def test_a_search_that_is_under_way_is_over_before_the_engine_stops(bot, monkeypatch) -> None:
+    """Its thread would go on, and open the database again after that was closed."""
+    begun, go_on, order = threading.Event(), threading.Event(), []
+    plain, stop = recovery.unfinished_claims, Leases.stop
+
+    def slow(database: Any) -> Any:
+        begun.set()
+        go_on.wait(60)
+        claims = plain(database)
+        order.append("searched")
+        return claims
+
+    monkeypatch.setattr(recovery, "unfinished_claims", slow)
+    monkeypatch.setattr(Leases, "stop", lambda own: (order.append("stopped"), stop(own)))
+    await bot.until(begun.is_set)
+    asyncio.get_running_loop().call_later(0.5, go_on.set)
+    await bot.engine.stop()
+    assert order == ["searched", "stopped"]
 
 
 async def test_a_forge_that_is_away_does_not_end_a_run(bot) -> None:
