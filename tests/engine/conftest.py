@@ -374,8 +374,11 @@ class KilledProgram:
         outbox.close()
 
     def kill(self) -> None:
+        """Kill it, and let the time pass after which its claims are free."""
         self.process.kill()
         self.process.wait()
+        with closing(sqlite3.connect(self.folder / "engine.sqlite")) as database, database:
+            database.execute("update minimize_outbox set held_until = 0")
 
     def ended(self) -> None:
         try:
@@ -446,7 +449,7 @@ class EagerPublisher(Publisher):
         await super()._change(subject, empty, change)
         if not self.eager:
             return
-        writing = self._bot.reconciler.reconcile()
+        writing = self._bot.write()
         if asyncio.get_running_loop() is self._loop:
             await writing
         else:
@@ -469,6 +472,7 @@ class Bot:
         self.history = open_history(self.store)
         self.deliveries = 0
         self.writes = Writes()
+        self._writing = asyncio.Lock()
         self.outbox: Any = None
         self.make()
 
@@ -561,13 +565,28 @@ class Bot:
         while not true():
             assert time.monotonic() < deadline, (self.forge.statuses, self.checker.calls)
             await self.collector.collect()
-            await self.reconciler.reconcile()
+            await self.write()
             if not true():
                 await self.writes.next(0.1)
 
+    async def write(self) -> None:
+        """Write what is due to the forge. One at a time: a row that another has claimed and does
+        not write yet would be passed over."""
+        async with self._writing:
+            await self.reconciler.reconcile()
+
     async def settled(self) -> None:
-        """Wait until no check is open and everything in the outbox is on the forge."""
-        await self.until(lambda: not self.store.open_checks() and self.outbox.settled())
+        """Wait until no check is open, no run has anything left to do (a check's last one reports
+        that it is over before it is), and everything in the outbox is on the forge."""
+        await self.until(
+            lambda: not self.store.open_checks() and self.idle() and self.outbox.settled()
+        )
+
+    def idle(self) -> bool:
+        """Return whether no run is queued or under way."""
+        query = "select 1 from workflow_status where status in ('ENQUEUED', 'DELAYED', 'PENDING')"
+        with self.engine.database.connect() as connection:
+            return connection.exec_driver_sql(f"{query} limit 1").first() is None
 
     async def close(self) -> None:
         self.writes.close()
