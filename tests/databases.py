@@ -15,8 +15,9 @@ import pytest
 from bot.demo.run.postgres import postgres as started_postgres
 from bot.demo.run.postgres import postgres_installed
 
-# Seconds for the engine's threads, which end after it, to close what they had.
-_CLOSING = 10.0
+# Seconds for the engine's threads, which end after it, to close what they had: many, for a busy
+# machine.
+_CLOSING = 120.0
 
 
 @contextmanager

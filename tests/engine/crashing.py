@@ -45,7 +45,7 @@ class CrashingBot:
 async def started(folder: Path, forges: Mapping[str, Any], checker: Any) -> CrashingBot:
     settings = support.settings_in(folder)
     store = support.open_store(folder)
-    outbox = support.Outbox(support.prepared_url(settings), "tester", lease=2.0)
+    outbox = support.Outbox(support.prepared_url(settings), "tester")
     publisher = support.Publisher(outbox, support.open_results(settings, store), settings)
     steps = support.CheckSteps(forges, InThread(checker), settings, publisher)
     engine = support.Engine(steps, settings, "server", pause=0.01)

@@ -187,11 +187,12 @@ async def test_a_green_check_gives_one_comment_with_what_was_built(
     tmp_path: Path, kind: str
 ) -> None:
     async with world(tmp_path, kind) as w:
+        # Before it is waited for: building takes as long as the pause to the next look, or longer.
+        w.publish()
         await w.until(lambda: "waits for rpm-build:" in w.status()[1])
         # No image changes by what the spec says: nothing to comment on yet.
         assert w.comments() == []
         await w.report("pending")
-        w.publish()
         await w.report("success")
         # Woken by the hook, not by the end of the pause between looks.
         await w.until(lambda: any("looks at the check" in reason for reason in w.reasons()))

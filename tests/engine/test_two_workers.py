@@ -19,7 +19,7 @@ from tests.forges import KINDS, edits_comments
 
 PUSHES = 20
 EVERY = 4  # pushes from comment to comment
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 @asynccontextmanager

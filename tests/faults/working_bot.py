@@ -1,7 +1,8 @@
 """A server or a worker in a process of its own: `working_bot.py ROLE SETTINGS SECONDS`.
 
-A prediction takes so many seconds, and notes its process's name and its head in `predictions`,
-beside the settings, when it begins. What it answers is made up.
+A prediction takes so many seconds, or as long as there is a file `held` beside the settings, and
+notes its process's name and its head in `predictions`, there too, when it begins. What it answers
+is made up.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class SlowChecker(FakeChecker):
         with self.notes.open("a") as file:
             file.write(f"{self.name} {job.head_sha} {time.time()}\n")
         time.sleep(self.seconds)
+        while self.notes.with_name("held").exists():
+            time.sleep(0.02)
         return super().predict(job, git)
 
 
