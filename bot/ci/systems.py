@@ -151,7 +151,11 @@ def _actions(system: Literal["github", "forgejo"], variables: Variables) -> CiRu
     try:
         payload = _Event.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise UsageError(f"The event at {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"The event at {path} cannot be read: {reason}.",
+            "It is a file of the runner's: let this process read it, or use --base and --head.",
+        ) from error
     base, head, branch = _commits_of_event(payload, variables)
     fallback = None if payload.pull_request or payload.merge_group else _DEFAULT
     summary = variables.get("GITHUB_STEP_SUMMARY")

@@ -13,6 +13,8 @@ from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 SELF = "@self"
 WEAK = "include-weak-deps"
 _D = TypeVar("_D")
+# Names at most in a message.
+_LISTED = 10
 
 
 class _Installed(Protocol):
@@ -170,9 +172,12 @@ def _existing_ids(kind: str, documents: Mapping[str, object], ids: Iterable[str]
             import difflib
 
             near = difflib.get_close_matches(id_, list(documents), n=3)
-            known = near or sorted(documents)[:10]
-            hint = f"Did you mean {_either(near)}?" if near else f"There is {_either(known)}."
-            raise UsageError(f"No {kind} is called `{id_}`.", hint if known else "")
+            known = sorted(documents)[:_LISTED]
+            more = f", and {len(documents) - _LISTED} more" if len(documents) > _LISTED else ""
+            hint = f"There is {_either(known)}{more}." if known else ""
+            raise UsageError(
+                f"No {kind} is called `{id_}`.", f"Did you mean {_either(near)}?" if near else hint
+            )
     return named
 
 

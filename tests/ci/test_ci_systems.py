@@ -108,6 +108,15 @@ def test_github_an_event_that_cannot_be_read_is_named(tmp_path: Path, content: s
         find_run("auto", variables, NOWHERE)
 
 
+def test_github_an_event_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    variables = actions(tmp_path, "pull_request", PULL)
+    (tmp_path / "event.json").unlink()
+    with pytest.raises(
+        UsageError, match=r"event\.json cannot be read: No such file or directory\."
+    ):
+        find_run("auto", variables, NOWHERE)
+
+
 @pytest.mark.parametrize("flag", ["FORGEJO_ACTIONS", "GITEA_ACTIONS"])
 def test_forgejo_is_not_taken_for_github(tmp_path: Path, flag: str) -> None:
     more = {flag: "true", "FORGEJO_TOKEN": "f", "GITHUB_TOKEN": "g"}

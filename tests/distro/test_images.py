@@ -96,6 +96,14 @@ def test_unknown_names_are_refused_with_near_ones(filters, message):
     assert str(error.value).startswith(message)
 
 
+def test_a_long_list_of_names_says_how_many_more_there_are():
+    documents = {f"{number:02}": repository(f"{number:02}") for number in range(12)}
+    configuration = replace(CONFIGURATION, repositories=documents)
+    with pytest.raises(UsageError) as error:
+        image_keys(configuration, repositories=["zzz"])
+    assert error.value.hint.endswith(" or `08` or `09`, and 2 more.")
+
+
 def test_environment_and_workload_are_one_job():
     request = image_request(CONFIGURATION, ImageKey("nginx", "small", "one", "s390x"))
     assert request.requests == ("glibc", "nginx", "s390utils")
