@@ -7,10 +7,11 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.web.sites import SCREENSHOTS
 
@@ -39,15 +40,41 @@ HERE = """(() => { const e = document.activeElement;
       what: e.outerHTML.slice(0, 120) }; })()"""
 
 
+# Milliseconds for what a page does, on a machine that may be busy with others.
+_PATIENCE = 180_000
+
+
+class Chromium:
+    """A running Chromium: its pages wait longer than the library has them wait, 30 s."""
+
+    def __init__(self, started: Browser) -> None:
+        self._started = started
+
+    async def new_context(self, **options: Any) -> BrowserContext:
+        """A context without what others have."""
+        context = await self._started.new_context(**options)
+        context.set_default_timeout(_PATIENCE)
+        return context
+
+    async def new_page(self, **options: Any) -> Page:
+        """A page in a context of its own, which stays until `close_contexts`."""
+        return await (await self.new_context(**options)).new_page()
+
+    async def close_contexts(self) -> None:
+        """Close all pages."""
+        for context in self._started.contexts:
+            await context.close()
+
+
 @asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
+async def browser() -> AsyncIterator[Chromium]:
     """A Chromium, for as long as it is needed."""
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=arguments, timeout=180_000
+            executable_path=CHROMIUM, args=arguments, timeout=_PATIENCE
         )
-        yield started
+        yield Chromium(started)
         await started.close()
 
 
@@ -59,7 +86,7 @@ def watched(page: Page) -> set[str]:
 
 
 async def look_at(
-    chromium: Browser,
+    chromium: Chromium,
     base: str,
     pages: Mapping[str, str],
     theme: str,
@@ -91,7 +118,7 @@ async def look_at(
     await context.close()
 
 
-async def walk(chromium: Browser, base: str, pages: Mapping[str, str]) -> None:
+async def walk(chromium: Chromium, base: str, pages: Mapping[str, str]) -> None:
     """Check each page: Tab alone reaches every control, in order, with a visible focus."""
     page = await chromium.new_page()
     for name, path in pages.items():

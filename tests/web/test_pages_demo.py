@@ -14,16 +14,18 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from playwright.async_api import Browser
 
-from tests.web.browsing import SEEN, UNSEEN, browser, look_at, needs_chromium, walk
+from tests.web.browsing import SEEN, UNSEEN, Chromium, browser, look_at, needs_chromium, walk
 
 MINIMIZE = Path(sys.executable).with_name("minimize")
 IMAGE = "/images/reference/minimal/nginx/x86_64"
 # With nothing in the cache it makes its buildroot, and builds twice.
 READY_SECONDS = 600
-STOP_SECONDS = 60
-pytestmark = [needs_chromium, pytest.mark.reference, pytest.mark.long]
+STOP_SECONDS = 120
+pytestmark = [
+    needs_chromium, pytest.mark.reference, pytest.mark.long,
+    pytest.mark.timeout(1200),  # real builds, on a machine that may be busy with others
+]  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -92,7 +94,7 @@ async def test_the_demos_pages_are_accessible_and_fit_in_both_themes_and_three_w
         await merged_pull_request(chromium, base)
 
 
-async def merged_pull_request(chromium: Browser, base: str) -> None:
+async def merged_pull_request(chromium: Chromium, base: str) -> None:
     """Holds the image's page to saying what moved it, and to leading to the pull request."""
     page = await chromium.new_page()
     await page.goto(base + IMAGE)
