@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import socket
 import tracemalloc
 from pathlib import Path
@@ -251,10 +252,13 @@ def test_a_spec_file_beyond_its_limit_is_not_read(tmp_path):
 
 
 def test_no_process_survives(tmp_path):
-    evaluate(tmp_path, "%(setsid sleep 98765 >/dev/null 2>&1 & echo)")
+    # Seconds that no other process of this machine sleeps.
+    seconds = f"98765.{os.getpid()}"
+    evaluate(tmp_path, f"%(setsid sleep {seconds} >/dev/null 2>&1 & echo)")
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                assert b"98765" not in (entry / "cmdline").read_bytes()
+                words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
+            assert seconds.encode() not in words
