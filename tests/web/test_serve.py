@@ -101,6 +101,30 @@ def test_what_is_free_between_what_is_used_goes_back() -> None:
     assert int(done.stdout) > 30_000_000
 
 
+_LOST = """
+import sqlalchemy as sa
+from bot.errors import SurroundingsError
+from bot.settings.values import Settings
+from bot.web import serve
+
+async def start():
+    raise sa.exc.OperationalError("select 1", {}, Exception("server closed the connection"))
+
+serve._warn_of_sandbox = lambda _settings: None
+try:
+    secret = {"env": "SECRET"}
+    forge = {"type": "github", "token": secret, "webhook_secrets": [secret]}
+    serve._run(Settings.model_validate({"forges": {"github": forge}}), "worker", start())
+except SurroundingsError as error:
+    print(error)
+"""
+
+
+def test_a_database_that_goes_while_a_process_starts_is_a_sentence() -> None:
+    said = run_python(_LOST).stdout
+    assert said.startswith("The engine's database answers no more: server closed the connection. ")
+
+
 def test_the_pages_of_all_connections_have_one_limit(tmp_path: Path) -> None:
     with closing(sqlite3.connect(":memory:")) as other:
         other.execute("pragma soft_heap_limit=0")
