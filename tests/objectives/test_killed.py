@@ -19,12 +19,12 @@ from bot.objectives.tracking import TrackResult
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History
 from bot.store.history.values import MergedChange
-from tests.objectives.worlds import Thing, World
+from tests.objectives.worlds import MERGED_AT, Thing, World
 
 # The run itself, two images, the objectives, the run's end.
 WRITES = 5
 MERGED = MergedChange(
-    "gh", "o/r", 7, "t", "ann", "https://f/7", "a" * 40, "2026-11-02T00:00:00Z", None,
+    "gh", "o/r", 7, "t", "ann", "https://f/7", "a" * 40, MERGED_AT, None,
     {"lib": "2-1"},
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from bot.objectives.issue_text import drift_issue
 from bot.objectives.jsonform import track_to_json
 from bot.store.history.history import History
 from bot.store.history.values import Cause, MergedChange
-from tests.objectives.worlds import Thing, World
+from tests.objectives.worlds import MERGED_AT, Thing, World
 
 LIB = Thing("lib")
 
@@ -14,7 +14,7 @@ LIB = Thing("lib")
 def merge(history: History, number: int, **sources: str | None) -> int:
     return history.recorder.record_merged(
         MergedChange("gh", "o/r", number, "t", "ann", f"https://x/{number}", "a" * 40,
-                     "2026-11-02T00:00:00Z", None, sources)
+                     MERGED_AT, None, sources)
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from bot.objectives.tracking import TrackedImage
 from bot.store.history.history import History
 from bot.store.history.recording import MovedImage
 from bot.store.history.values import EvaluatedImage, MergedChange
-from tests.objectives.worlds import Thing, World
+from tests.objectives.worlds import MERGED_AT, Thing, World
 
 LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))
 EXTRA = Thing("extra", 1, 100)
@@ -220,7 +220,7 @@ def test_one_pull_request_is_attributed_to_each_image_when_it_arrives_there(
     world.publish(LIB, Thing("other"))
     world.track(history)
     number = history.recorder.record_merged(
-        MergedChange("gh", "o/r", 7, "t", "ann", "https://f/7", "a" * 40, "2026-11-02T00:00:00Z",
+        MergedChange("gh", "o/r", 7, "t", "ann", "https://f/7", "a" * 40, MERGED_AT,
                      None, {"lib": "2-1", "other": "2-1"})
     )  # fmt: skip
     world.publish(Thing("lib", 2, 12), Thing("other"))

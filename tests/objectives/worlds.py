@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from bot.distro.repomd import createrepo
 from bot.model.image import ImageKey
 from bot.objectives.tracking import TrackResult, track
 from bot.store.history.history import History, open_history
+from bot.store.store import utc_text
 
+# When a change was merged that explains a step of now; 120 days later it explains none.
+MERGED_AT = utc_text(datetime.now(UTC) - timedelta(days=27))
 DOCUMENTS = {
     "repo": """
 document: feedback-pipeline-repository
