@@ -54,6 +54,10 @@ class DocumentTree:
         """Return the path of a document in the repository."""
         return f"{self.folder}/{id_}.yaml" if self.folder else f"{id_}.yaml"
 
+    def has(self, key: ImageKey) -> bool:
+        """Return whether one of the image's documents is in the directory."""
+        return not self.contents.keys().isdisjoint((key.workload, key.environment, key.repository))
+
     def line(self, id_: str, number: int) -> SpecLine:
         """Return a line of a document, by its number from 1."""
         return line_at(self.path(id_), self.contents[id_], number)
@@ -122,11 +126,16 @@ class Choice:
 def changed_images(
     base: DocumentTree, head: DocumentTree, choice: Choice
 ) -> tuple[RequestedImage, ...]:
-    """Return the images whose request differs between two trees of documents, sorted by key."""
+    """Return the images whose request differs between two trees of documents, sorted by key.
+
+    An image that a tree has no document of is the bot's, and not that side's.
+    """
     before, after = base.configuration, head.configuration
     keys = {
-        tree: frozenset(filter(choice.has, _keys(configuration)))
-        for tree, configuration in _sides(before, after)
+        side: frozenset(
+            key for key in _keys(tree.configuration) if choice.has(key) and tree.has(key)
+        )
+        for side, tree in (("base", base), ("head", head))
     }
     images = []
     for key in sorted(keys["base"] | keys["head"]):

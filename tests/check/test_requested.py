@@ -69,6 +69,22 @@ def test_a_workload_that_asks_for_more_has_its_line_in_the_place_of_a_spec_line(
     assert "(predicted)" not in status_line(result)[0]
 
 
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_the_first_document_and_the_last_are_the_repositorys_own_images_alone(
+    bench: Bench, folder: str
+) -> None:
+    """The bot's own workload `web` is neither requested nor given up by a folder without any."""
+    (bench.root / "git" / "images").mkdir()
+    result = bench.check({f"{folder}own.yaml": workload("perl")})
+    assert {(i.key.workload, i.base.status) for i in result.images} == {("own", "absent")}
+    assert result.verdict == "success"
+    assert not [note for note in result.notes if "requested" in note]
+    result = bench.check({f"{folder}own.yaml": None})
+    assert result.images == ()
+    requested = [note for note in result.notes if "requested" in note]
+    assert requested == ["No longer requested: own in minimal."]
+
+
 def test_an_environment_changes_the_images_of_all_its_workloads(
     tree: Bench, image_of: ImageOf
 ) -> None:
