@@ -26,6 +26,7 @@ from bot.sandbox.run import result_file, run_sandboxed
 from bot.sandbox.values import Bind, Limit, Limits, SandboxError
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
+from bot.spec.missing import may_lack_macro
 from bot.spec.release import placeholder_definitions
 from bot.spec.results import EVALUATED, Evaluated, read_answers
 from bot.spec.rpm_version import (
@@ -129,7 +130,8 @@ def evaluate_spec(
             macros = further
             evaluated = _round(subject, macros, arches)
         evaluated |= _without_unpacking(subject, macros, evaluated)
-        return {arch: _with_gaps(judged, gaps) for arch, judged in evaluated.items()}
+        text = tree.read(str(relative)) or ""
+        return {arch: _with_gaps(judged, gaps, text) for arch, judged in evaluated.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,11 @@ def _more_macros(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> Macr
     )
 
 
-def _with_gaps(judged: _Judged, gaps: Mapping[str, str]) -> SpecResult:
-    """The result; if a macro seems to be missing, with the BuildRequires that may define it."""
+def _with_gaps(judged: _Judged, gaps: Mapping[str, str], spec: str) -> SpecResult:
+    """The result; if a macro seems to be missing, with the BuildRequires that may define it.
+
+    `spec` is the spec file's text: a refusal is a missing macro's only where the line has one.
+    """
     result = judged.result
     named = [gap for gap in gaps if gap in judged.requirements][:_MOST_GAPS]
     text = (
@@ -174,7 +179,9 @@ def _with_gaps(judged: _Judged, gaps: Mapping[str, str]) -> SpecResult:
     )
     if not named:
         return result
-    if isinstance(result, SpecFailure) and result.cause in ("invalid", "unexpanded"):
+    if isinstance(result, SpecFailure) and (
+        result.cause == "unexpanded" or (result.cause == "invalid" and may_lack_macro(result, spec))
+    ):
         return dataclasses.replace(result, message=f"{result.message.rstrip('.')}.\n{text}")
     if isinstance(result, SpecEvaluation) and result.unexpanded:
         return dataclasses.replace(result, notes=(*result.notes, text))

@@ -151,6 +151,7 @@ def _in_checkout(name: str, spec: Path) -> str | None:
 # rpm has no macro names of one or two letters (macro.c); `%d` in a message is C's or Lua's.
 _MACRO = re.compile(r"%\{[?!]*[^{}]*\}?|%[?!]*[A-Za-z_]\w{2,}")
 _PERCENT = re.compile(r"%\S*")
+_TAG = re.compile(r"\s*[A-Za-z][\w.-]*\s*(?:\([^()]*\))?\s*:")
 _UNKNOWN_TAG = re.compile(r"Unknown tag:\s*(\S+)")
 # Valid parts of a spec file that messages cite: sections, conditionals, rpm's macros.
 _KNOWN = re.compile(
@@ -231,6 +232,20 @@ def in_message(message: str, build_architectures: Iterable[str] = ()) -> tuple[s
     elif first.startswith("Macro %"):
         return ()  # about a definition, which it cites
     return tuple(dict.fromkeys(m for m in _MACRO.findall(first) if not _KNOWN.match(m)))
+
+
+def may_lack_macro(refusal: SpecFailure, spec: str) -> bool:
+    """Return whether rpm may refuse a spec file for lack of a macro that expands to nothing.
+
+    That is so if the line of the text `spec` that it names has a macro, unless what it does not
+    know is a tag that is written there; or if it names no line.
+    """
+    if refusal.line is None:
+        return True
+    text = "".join(spec.splitlines()[refusal.line - 1 : refusal.line])
+    if _UNKNOWN_TAG.search(refusal.message) and _TAG.match(text):
+        return False
+    return any(not _KNOWN.match(macro) for macro in _MACRO.findall(text))
 
 
 def unexpanded_sentence(macros: Iterable[Unexpanded]) -> str:

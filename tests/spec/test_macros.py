@@ -328,9 +328,17 @@ def test_a_build_requirement_that_cannot_be_had_is_named_where_a_macro_is_left(t
     assert fine.notes == ()
     left = evaluated(tmp_path, setting, "BuildRequires: nowhere\nRequires: x-%{unknown}\n")
     assert any("nowhere (nothing provides it)" in note for note in left.notes)
-    result = results(tmp_path, setting, "BuildRequires: nowhere\n%unknown\n", ["x86_64"])["x86_64"]
-    assert isinstance(result, SpecFailure)
-    assert "nowhere (nothing provides it)" in result.message
+    for line, named in (
+        ("%unknown", True),
+        ("Epoch: %{?unknown}x", True),
+        ("Sumary: x", False),
+        ("Sumary: %{name}-x", False),
+        ("Epoch: x", False),
+    ):
+        body = f"BuildRequires: nowhere\n{line}\n"
+        result = results(tmp_path, setting, body, ["x86_64"])["x86_64"]
+        assert isinstance(result, SpecFailure)
+        assert ("nowhere (nothing provides it)" in result.message) == named, result.message
 
 
 @needs_sandbox
