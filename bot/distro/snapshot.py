@@ -74,7 +74,8 @@ class Snapshot:
         return SnapshotState(
             self.id,
             tuple(
-                RepositoryState(r.id, r.revision, r.timestamp, r.stale) for r in self.repositories
+                RepositoryState(r.id, r.revision, r.timestamp or None, r.stale)
+                for r in self.repositories
             ),
         )
 

@@ -70,14 +70,15 @@ class GeneratedRequirement:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryState:
-    """One repository of a snapshot: its `revision`, and the newest timestamp in its repomd.xml.
+    """One repository of a snapshot: its `revision`, and the newest timestamp in its repomd.xml,
+    null if that has none.
 
     `stale` says since when (RFC 3339) and why an older state than today's is used, or is null.
     """
 
     id: str
     revision: str
-    timestamp: str
+    timestamp: str | None
     stale: str | None = None
 
 

@@ -206,7 +206,7 @@ def _stale(result: CheckResult) -> list[Phrase]:
 
 def _date(repository: RepositoryState) -> str:
     """Return the day of a timestamp: repomd.xml has seconds since 1970, results RFC 3339."""
-    text = repository.timestamp
+    text = repository.timestamp or ""
     if text.isdecimal() and len(text) < 12:
         return datetime.fromtimestamp(int(text), UTC).strftime("%Y-%m-%d")
     return text[:10] if re.match(r"\d{4}-\d\d-\d\d", text) else "an unknown day"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import multiprocessing
+import re
 import socket
 from pathlib import Path
 
@@ -40,7 +41,17 @@ def test_is_read_checked_and_kept(web, repo, cache):
     (repository,) = snapshot.repositories
     assert repository.stale is None
     assert repository.timestamp == "2023-11-14T22:13:20Z"
+    assert snapshot.state.repositories[0].timestamp == "2023-11-14T22:13:20Z"
     assert b"<metadata" in repository_file(repository, "primary").read_bytes()
+
+
+def test_a_time_that_repomd_does_not_say_is_null(web, make_repository, document, cache):
+    def without(text):
+        return re.sub("<timestamp>.*?</timestamp>", "", text)
+
+    make_repository(web.root / "r", change=without)
+    snapshot = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache)
+    assert snapshot.state.repositories[0].timestamp is None
 
 
 def test_file_lists_are_fetched_only_when_asked_for(web, repo, cache):
