@@ -78,7 +78,11 @@ def merged_result(
         suggestions=tuple(_suggestions(images, chosen, lambda result: result.suggestions)),
         spec_edits=tuple(_suggestions(images, chosen, lambda result: result.spec_edits)),
         broken=tuple(sorted(_broken(results, chosen))),
-        refused=tuple(sorted({line for result in results for line in result.refused})),
+        refused=tuple(
+            sorted(
+                {line for result in results for line in result.refused}, key=lambda line: line.order
+            )
+        ),
         interrupted=interrupted,
         incomplete=incomplete,
         reproduction=predicted.reproduction,

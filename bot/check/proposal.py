@@ -96,7 +96,7 @@ def proposal(
     except RepositoryFileError as error:
         return replace(effect, problems=error.problems)
     except UsageError as error:
-        return replace(effect, problems=(FileProblem(1, "", error.what),))
+        return replace(effect, problems=(FileProblem(None, "", error.what),))
     fields = tuple(_fields(written_file(before).values, file.values))
     effect = replace(
         effect,

@@ -266,14 +266,14 @@ def written_file(content: bytes | None) -> WrittenFile:
     from bot.yamltext import YamlError, parse_yaml
 
     if len(content) > limits.REPOSITORY_FILE:
-        problem = FileProblem(1, "", f"larger than {limits.REPOSITORY_FILE} bytes")
+        problem = FileProblem(None, "", f"larger than {limits.REPOSITORY_FILE} bytes")
         raise RepositoryFileError((problem,))
     try:
         text = parse_yaml(content)
     except YamlError as error:
         raise RepositoryFileError((FileProblem(error.line, "", f"not YAML: {error}"),)) from error
     except (ValueError, RecursionError) as error:
-        problem = FileProblem(1, "", f"not YAML: {type(error).__name__}")
+        problem = FileProblem(None, "", f"not YAML: {type(error).__name__}")
         raise RepositoryFileError((problem,)) from error
     data = {} if text.data is None else text.data
     return WrittenFile(_validated(text, data), dict(_written(data, "")), text)
@@ -283,8 +283,8 @@ def _validated(text: YamlText, data: Any) -> RepositoryFile:
     problems = [FileProblem(line, key, "is repeated") for key, line in text.repeated]
     try:
         file = validated(RepositoryFile, data, REPOSITORY_FILE, _in_yaml)
-        for message in _contradictions(file):
-            problems.append(FileProblem(1, "", message))
+        for field_name, message in _contradictions(file):
+            problems.append(FileProblem(text.line_of((field_name,)), "", message))
     except InvalidDataError as error:
         problems += [
             FileProblem(text.line_of(p.place), dotted(p.place), p.message) for p in error.problems
@@ -299,11 +299,15 @@ def _in_yaml(place: Place) -> Place:
     return tuple(step for step in place if step != "")
 
 
-def _contradictions(file: RepositoryFile) -> Iterator[str]:
+def _contradictions(file: RepositoryFile) -> Iterator[tuple[str, str]]:
+    """Yield fields that contradict another one, with what is wrong."""
     if file.builder == "external" and file.external is None:
-        yield "`builder: external` needs `external` with `check` and `repository` or `service`"
+        yield (
+            "builder",
+            "`builder: external` needs `external` with `check` and `repository` or `service`",
+        )
     if file.external is not None and file.builder != "external":
-        yield "`external` is set, but `builder` is not `external`"
+        yield "external", "`external` is set, but `builder` is not `external`"
 
 
 def _written(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -167,10 +167,11 @@ def refused_lines(failed: Iterable[Unevaluated], paths: Collection[str]) -> tupl
     return tuple(
         sorted(
             {
-                RefusedLine(spec.failure.path, spec.failure.line or 1, spec.failure.message)
+                RefusedLine(spec.failure.path, spec.failure.line, spec.failure.message)
                 for spec in failed
                 if spec.fault == "change" and spec.failure.path in paths
-            }
+            },
+            key=lambda line: line.order,
         )
     )
 

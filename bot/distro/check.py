@@ -39,10 +39,10 @@ _OURS = "minimize-objective"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A message about one place of a document."""
+    """A message about one place of a document; `line` is null for the file as a whole."""
 
     place: Place
-    line: int
+    line: int | None
     message: str
 
     @property

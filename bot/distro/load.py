@@ -33,18 +33,29 @@ _MISNAMED = (
 )
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DocumentProblem:
-    """A message about one place of a file; `line` counts from 1, `field` is dotted or empty."""
+    """A message about one place of a file; `line` counts from 1, null for the file as a whole;
+    `field` is dotted or empty."""
 
     file: str
-    line: int
+    line: int | None
     field: str
     message: str
 
     def __str__(self) -> str:
         field = f" {self.field}:" if self.field else ""
-        return _printable(f"{self.file}:{self.line}:{field} {self.message}")
+        return _printable(f"{self.place}:{field} {self.message}")
+
+    @property
+    def place(self) -> str:
+        """The file, and the line if there is one."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    @property
+    def order(self) -> tuple[str, int, str, str]:
+        """The key by which they are sorted: what is about a whole file comes first."""
+        return self.file, self.line or 0, self.field, self.message
 
 
 def _is_text(name: str) -> bool:
@@ -239,24 +250,23 @@ def _check(
     }
     more_errors, more_unused = cross_check(checked, configuration_of(checked))
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
-    errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
+    errors += [(id_, Finding((), None, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]
 
     def placed(findings: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:
-        return tuple(
-            sorted(
-                DocumentProblem(
-                    str(places.get(f"{id_}.yaml", directory) / f"{id_}.yaml"),
-                    f.line,
-                    f.field,
-                    f.message,
-                )
-                for id_, f in findings
+        problems = (
+            DocumentProblem(
+                str(places.get(f"{id_}.yaml", directory) / f"{id_}.yaml"),
+                f.line,
+                f.field,
+                f.message,
             )
+            for id_, f in findings
         )
+        return tuple(sorted(problems, key=lambda problem: problem.order))
 
     misnamed = [
-        DocumentProblem(str(path), 1, "", message)
+        DocumentProblem(str(path), None, "", message)
         for pattern, message in _MISNAMED
         for path in sorted(directory.glob(pattern))
         if pattern == "*.yml" or not path.is_file()

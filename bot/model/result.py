@@ -277,16 +277,18 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """An error in a configuration file: the line (from 1), the field, what is expected."""
+    """An error in a configuration file: the line (from 1, null for the file as a whole), the field,
+    what is expected."""
 
-    line: int
+    line: int | None
     field: str
     message: str
 
     def __str__(self) -> str:
         """The file, the line, the field, and the error."""
         field = f"{self.field}: " if self.field else ""
-        return f"{REPOSITORY_FILE}:{self.line}: {field}{self.message}"
+        place = REPOSITORY_FILE if self.line is None else f"{REPOSITORY_FILE}:{self.line}"
+        return f"{place}: {field}{self.message}"
 
 
 @dataclass(frozen=True, slots=True)

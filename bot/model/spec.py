@@ -120,13 +120,18 @@ class SpecFailure:
     line: int | None = None
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RefusedLine:
-    """A line for which a file of the change cannot be evaluated, and why.
+    """A line, from 1, for which a file of the change cannot be evaluated, and why.
 
-    Lines count from 1, which also stands for an unknown line.
+    `line` is null where none is named: a limit of the sandbox, a field that is not there.
     """
 
     path: str
-    line: int
+    line: int | None
     message: str
+
+    @property
+    def order(self) -> tuple[str, int, str]:
+        """The key by which lines are sorted; a file without a line comes first."""
+        return self.path, self.line or 0, self.message

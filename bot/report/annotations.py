@@ -121,7 +121,7 @@ def _refused(result: CheckResult) -> Iterator[Annotation]:
     for line in result.refused:
         yield Annotation(
             path=line.path,
-            line=line.line,
+            line=line.line or 1,  # an annotation needs one
             title="minimize: cannot be evaluated",
             message=line.message,
             level="failure",
@@ -145,7 +145,7 @@ def _invalid_fields(result: CheckResult) -> tuple[Annotation, ...]:
     return tuple(
         Annotation(
             path=proposed.path,
-            line=problem.line,
+            line=problem.line or 1,  # an annotation needs one
             title="minimize: not valid",
             message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
             level="warning",

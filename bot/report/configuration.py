@@ -54,8 +54,9 @@ def configuration_sentence(change: ConfigurationChange | None) -> Phrase:
 
 
 def _problem(path: str, problem: FileProblem) -> Phrase:
+    line = "" if problem.line is None else str(problem.line)
     return say.configuration_problem(
-        path=path, line=problem.line, field=problem.field or "", problem=problem.message
+        path=path, line=line, field=problem.field or "", problem=problem.message
     )
 
 

@@ -69,7 +69,7 @@ def print_configuration(report: ConfigurationReport, console: Console) -> None:
     """Print the number of documents, and each problem with its place."""
     console = fitted(console)
     for problem in (*report.errors, *report.unused):
-        place = Text(visible(f"{problem.file}:{problem.line}", 5000), style="bold")
+        place = Text(visible(problem.place, 5000), style="bold")
         field = Text(f" {visible(problem.field)}: " if problem.field else " ", style="cyan")
         note = Text("" if problem in report.errors else "not used: ", style="yellow")
         show(console, place + field + note + Text(visible(problem.message, 1000)))

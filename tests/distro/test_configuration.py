@@ -116,6 +116,7 @@ def test_what_is_no_document_of_ours_is_not_read(folder):
     assert (report.documents, report.errors) == (1, ())
     messages = {Path(problem.file).name: problem.message for problem in report.unused}
     assert "ends in `.yaml`" in messages["web.yml"]
+    assert {p.line for p in report.unused if p.file.endswith(".yml")} == {None}
     assert "it is no file" in messages["folder.yaml"]
     assert list(load_configuration(directory).workloads) == ["web"]
 
