@@ -41,7 +41,7 @@ class PagureServer:
         if caller:
             request.add_header("Authorization", f"token {self.tokens[caller]}")
         try:
-            with urlopen(request, timeout=60) as answer:
+            with urlopen(request, timeout=300) as answer:
                 body = answer.read().decode()
         except HTTPError as error:
             raise AssertionError(f"{path}: {error.code} {error.read()[:500]!r}") from error

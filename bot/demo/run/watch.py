@@ -23,13 +23,14 @@ from bot.model.nevra import parse_nevra
 from bot.report.objectives import limits_phrase, metric_text
 from bot.report.phrase import to_plain
 
-FIRST_SECONDS = 180.0
+FIRST_SECONDS = 300.0
 WHOLE_SECONDS = 20 * 60.0
-# Seconds to wait for the comment's last edit after the status.
-AFTERWARDS_SECONDS = 5.0
+# Seconds to wait for the comment's last edit after the status: the reconciler writes both at the
+# same time, and a busy machine takes long for one of them.
+AFTERWARDS_SECONDS = 60.0
 STATUS = "minimize"
 # Seconds to wait for suggestions, which the reconciler writes beside the comment.
-SECONDS = 15.0
+SECONDS = 60.0
 
 _CONCLUSIONS = {"success": "success", "failed": "failure", "failure": "failure"}
 # An answer of the bot's own API, as its OpenAPI description has it.
