@@ -2,7 +2,8 @@
 
 A server shares its documents as one JSON object, so that the checks it makes can be made again on
 any machine: `{"documents": {"nginx.yaml": "text"}, "base_images": [row]}`. Documents hold no
-secrets, only references to them, which the reader resolves for himself.
+secrets, only references to them. User names and passwords of a document from elsewhere are
+never read: it could name any file of this machine, and the server that gets its content.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from typing import Any
 
 from bot import limits
 from bot.distro.cache import Cache
-from bot.distro.load import SETTINGS_FILE, documents_in
-from bot.errors import SurroundingsError
+from bot.distro.documents import Configuration
+from bot.distro.load import SETTINGS_FILE, documents_in, load_configuration
+from bot.errors import SurroundingsError, UsageError
 
 # The path of a server's documents.
 SHARED = "/api/documents"
 _NAME = re.compile(r"(?![.])[^/\0]{1,250}\.yaml")
 # Larger than any configuration: Fedora's has 519 documents, 1 MB.
 _LIMIT = 32 * limits.MEBIBYTE
+
+# Fields of `RepositoryAccess` whose files or variables would be sent to the document's servers. The
+# key of a client certificate is only proved to be there.
+_CREDENTIALS = ("username", "password", "proxy_username", "proxy_password")
 
 Row = Mapping[str, Any]
 
@@ -63,7 +69,8 @@ def documents_to_json(folder: Path, base_images: Iterable[Row]) -> dict[str, obj
 def fetch_documents(url: str, cache: Cache) -> SharedDocuments:
     """Fetch a server's documents into the cache.
 
-    Raises SurroundingsError if the server does not answer, or with something else.
+    Raises SurroundingsError if the server does not answer, or with something else, and UsageError
+    if a document is wrong or refers to credentials.
     """
     from bot.distro.http import get
 
@@ -84,4 +91,19 @@ def fetch_documents(url: str, cache: Cache) -> SharedDocuments:
     for name, text in texts.items():
         if not (folder / name).is_file():
             cache.write(folder / name, text)
-    return SharedDocuments(cache.directory(f"documents/{folder.name}"), rows)
+    shared = SharedDocuments(cache.directory(f"documents/{folder.name}"), rows)
+    _refuse_credentials(url, load_configuration(shared.folder, cache=cache))
+    return shared
+
+
+def _refuse_credentials(url: str, configuration: Configuration) -> None:
+    for name, document in configuration.repositories.items():
+        for source in document.repos:
+            access = source.access
+            fields = [field for field in _CREDENTIALS if getattr(access, field) is not None]
+            if fields:
+                raise UsageError(
+                    f"The repository {source.id} of {name}, from {url}, names credentials of this"
+                    f" machine ({', '.join(fields)}), which no document from elsewhere may.",
+                    "Save the documents in a folder, see what they name, and give --config FOLDER.",
+                )

@@ -175,7 +175,7 @@ class Settings(Strict):
     by names or globs, or a file of the kinds that `minimize advise --maintainers` reads. `accept`:
     who may accept that a change exceeds a limit: `others` than its author and the pusher of its
     head, or `anyone` with the role. `share_documents`: anybody may read the configuration
-    documents, so that checks can be made again elsewhere.
+    documents, so that checks can be made again elsewhere; they hold addresses and paths.
     """
 
     listen: Listen = Listen()
@@ -191,7 +191,7 @@ class Settings(Strict):
     build: BuildSettings = BuildSettings()
     sandbox: SandboxSettings = SandboxSettings()
     accept: Literal["others", "anyone"] = "others"
-    share_documents: bool = True
+    share_documents: bool = False
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     base_images: Annotated[tuple[BaseImageRow, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()

@@ -112,7 +112,7 @@ def test_on_the_servers_own_documents(
     page.parent.mkdir(parents=True)
     page.write_text(json.dumps(documents_to_json(bench.config, ())))
     with serve(Served(root=tmp_path / "served")) as server:
-        public = settings.model_copy(update={"public_url": server.url})
+        public = settings.model_copy(update={"public_url": server.url, "share_documents": True})
         result = checked(bench, public, **fields)
         answer = repeated(bench, local_command(result), capsys, monkeypatch)
     assert result.images
@@ -151,7 +151,7 @@ def test_on_documents_of_the_repository_itself(
     page.parent.mkdir(parents=True)
     page.write_text(json.dumps(documents_to_json(bench.config, ())))
     with serve(Served(root=tmp_path / "served")) as server:
-        public = settings.model_copy(update={"public_url": server.url})
+        public = settings.model_copy(update={"public_url": server.url, "share_documents": True})
         result = checked(bench, public, documents=("repo",))
         answer = repeated(bench, local_command(result), capsys, monkeypatch)
     assert result.requests == ("web.yaml",) and result.images
@@ -160,7 +160,7 @@ def test_on_documents_of_the_repository_itself(
 
 def test_no_line_where_none_gives_the_same(bench: Bench, settings: Settings) -> None:
     assert checked(bench, settings).reproduction is None  # nobody else has the documents
-    public = settings.model_copy(update={"public_url": "http://bot.example"})
-    hidden = public.model_copy(update={"share_documents": False})
+    hidden = settings.model_copy(update={"public_url": "http://bot.example"})
+    public = hidden.model_copy(update={"share_documents": True})
     assert checked(bench, hidden).reproduction is None
     assert checked(bench, public).reproduction is not None

@@ -16,8 +16,22 @@ from bot.distro.sharing import (
     fetch_documents,
     is_built_in,
 )
-from bot.errors import SurroundingsError
+from bot.errors import SurroundingsError, UsageError
 from tests.distro.conftest import Web
+
+REPOSITORY = """
+document: feedback-pipeline-repository
+version: 2
+data:
+  name: Elsewhere
+  description: Of a server.
+  maintainer: ann
+  source:
+    repos:
+      base: {baseurl: https://elsewhere.example/, FIELDS}
+    releasever: 9
+    architectures: [x86_64]
+"""
 
 
 def test_a_servers_documents_are_taken_whole_and_again_from_the_cache(
@@ -51,6 +65,24 @@ def test_another_answer_is_refused_and_nothing_written(
     with pytest.raises(SurroundingsError, match=f"^{web.url}/x has "):
         fetch_documents(f"{web.url}/x", Cache(tmp_path / "cache"))
     assert not list(tmp_path.rglob("*.yaml"))
+
+
+def test_a_document_from_elsewhere_names_no_credentials_of_this_machine(
+    web: Web, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of this machine")
+    for fields in (
+        f"username: {{file: {secret}}}, password: {{file: {secret}}}",
+        "proxy: 'http://p.example', proxy_username: {env: HOME}",
+    ):
+        text = REPOSITORY.replace("FIELDS", fields)
+        (web.root / "x").write_text(json.dumps({"documents": {"elsewhere.yaml": text}}))
+        with pytest.raises(
+            UsageError, match=r"^The repository base of elsewhere, from http.*names"
+        ):
+            fetch_documents(f"{web.url}/x", Cache(tmp_path / "cache"))
+    assert web.asked("repodata") == []
 
 
 def test_a_folder_with_one_document_changed_is_not_the_built_in_one(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def write_settings(
         "cache": str(places.cache),
         "forges": {forge["type"]: forge},
         "repositories": [{"match": repository, "documents": ["reference"]}],
+        "share_documents": True,
         # The demo's specs are trusted, and it must work in any container.
         "sandbox": {"without_memory_limit": "run strangers' code anyway"},
     }
