@@ -329,6 +329,8 @@ _REMEDIES: Mapping[int, str] = {
 # urllib3 puts its own objects before the sentence: "HTTPConnection(host='h', port=80): ..."; older
 # ones "<...HTTPConnection object at 0x..>: ...".
 _OBJECT = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
+# Python puts the number of a system's error before its words.
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 def _cause(error: Exception) -> BaseException:
@@ -342,7 +344,7 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ProxyError):
         # Its text is a tuple of a sentence and the cause.
         return f"its proxy does not answer: {_reason(cause.original_error)}"
-    return _OBJECT.sub("", str(cause)) or type(cause).__name__
+    return _NUMBER.sub("", _OBJECT.sub("", str(cause))) or type(cause).__name__
 
 
 def _remedy(error: Exception) -> str:
