@@ -24,6 +24,7 @@ from bot.engine.results import older_job
 from bot.engine.takeover import CHECKS, STRANGERS, WAITS, engine_client
 from bot.engine.values import Outcome
 from bot.errors import SurroundingsError, UsageError
+from bot.model.result_json import Json
 from bot.store import FILE
 from bot.store.records import StepRecord
 from bot.store.store import utc_text
@@ -276,7 +277,7 @@ def build_logs(data: Path, run: str) -> tuple[BuildLog, ...]:
         ) from error
 
 
-def run_to_json(run: Run, logs: tuple[BuildLog, ...] = ()) -> dict[str, Any]:
+def run_to_json(run: Run, logs: tuple[BuildLog, ...] = ()) -> Json:
     """A run in the form that `minimize runs --format json` prints."""
     return {**asdict(run), "builds": [asdict(log) for log in logs]}
 

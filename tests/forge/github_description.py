@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jsonschema_rs
+
+Json = dict[str, Any]
 
 FOLDER = Path(sys.prefix) / "forge-descriptions" / "@octokit"
 # What any request may come to is not described of each: moved, not known, refused, too many.
@@ -185,50 +188,60 @@ def _json_schema(described: dict[str, Any]) -> Any:
     return described.get("content", {}).get("application/json", {}).get("schema")
 
 
+def _changed(value: Any, change: Callable[[Json], Json], but: Collection[str] = ()) -> Any:
+    """JSON with `change` applied to a copy of each object, inner ones first.
+
+    The values of the keys `but` stay as they are.
+    """
+    if isinstance(value, list):
+        return [_changed(item, change, but) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return change(
+        {k: item if k in but else _changed(item, change, but) for k, item in value.items()}
+    )
+
+
 def _closed(schema: Any) -> Any:
     """A body's schema that takes no fields but the named ones, GitHub overlooks them silently."""
-    if isinstance(schema, list):
-        return [_closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {
-        # What is one of several is no whole object by itself.
-        name: one if name in ("oneOf", "anyOf", "allOf") else _closed(one)
-        for name, one in schema.items()
-    }
-    if isinstance(made.get("properties"), dict) and made.get("type") == "object":
-        made.setdefault("additionalProperties", False)
-    return made
+
+    def close(part: Json) -> Json:
+        if isinstance(part.get("properties"), dict) and part.get("type") == "object":
+            part.setdefault("additionalProperties", False)
+        return part
+
+    # What is one of several is no whole object by itself.
+    return _changed(schema, close, ("oneOf", "anyOf", "allOf"))
 
 
-def _in_part(value: Any) -> Any:
+def _in_part(schema: Any) -> Any:
     """A schema that also takes what lacks fields (so that of several more than one may fit)."""
-    if isinstance(value, list):
-        return [_in_part(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    made = {name: _in_part(one) for name, one in value.items()}
-    if isinstance(made.get("required"), list):
-        del made["required"]
-    if isinstance(made.get("oneOf"), list):
-        made["anyOf"] = made.pop("oneOf")
-    return made
+
+    def loosen(part: Json) -> Json:
+        if isinstance(part.get("required"), list):
+            del part["required"]
+        if isinstance(part.get("oneOf"), list):
+            part["anyOf"] = part.pop("oneOf")
+        return part
+
+    return _changed(schema, loosen)
 
 
-def _plain(value: Any) -> Any:
+def _plain(schema: Any) -> Any:
     """OpenAPI 3.0 as JSON Schema: `nullable` becomes a type, references get a home."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    made = {name: _plain(one) for name, one in value.items() if name not in ("example", "examples")}
-    reference = made.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#"):
-        made["$ref"] = f"urn:github{reference}"
-    if made.get("nullable") is True:
-        made.pop("nullable")
-        return {"anyOf": [{"type": "null"}, made]}
-    return made
+
+    def convert(part: Json) -> Json:
+        part.pop("example", None)
+        part.pop("examples", None)
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            part["$ref"] = f"urn:github{reference}"
+        if part.get("nullable") is True:
+            part.pop("nullable")
+            return {"anyOf": [{"type": "null"}, part]}
+        return part
+
+    return _changed(schema, convert, ("example", "examples"))
 
 
 @cache

@@ -43,6 +43,11 @@ class ApiError(Exception):
         self.errors = errors
         self.headers = headers or {}
 
+    @classmethod
+    def of(cls, error: ApiError | web.HTTPException) -> ApiError:
+        """Return the refusal for an error, of aiohttp's router too (no such path or method)."""
+        return error if isinstance(error, ApiError) else cls(error.status, error.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -24,6 +24,8 @@ from bot.outbound.authorities import tls_context
 MOST_PER_PAGE = 100
 LARGEST_REQUEST = 512 * 1024 * 1024  # bytes, for pushes of source archives
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusal = Callable[[ApiError | web.HTTPException], web.StreamResponse]
+"""The response of an API to an error."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,21 @@ class Traffic:
                     continue
                 fault.times -= 1
                 raise ApiError(fault.status, fault.message, headers=fault.headers)
+
+    async def answer(
+        self, request: web.Request, handler: Handler, refusal: Refusal
+    ) -> web.StreamResponse:
+        """Return the response of `handler`, or the refusal of its error or of a planned fault.
+
+        The request is recorded with the status.
+        """
+        try:
+            self.meet_fault(request)
+            response = await handler(request)
+        except (ApiError, web.HTTPException) as error:
+            response = refusal(error)
+        self.requests.append((request.method, request.path_qs, response.status))
+        return response
 
 
 TRAFFIC: web.AppKey[Traffic] = web.AppKey("traffic", Traffic)

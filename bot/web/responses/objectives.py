@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated
 
 from bot.model.amount import Amount
 from bot.model.image import ImageKey, inline
+from bot.model.result_json import Json
 from bot.objectives.status import ObjectiveStatus, Outlook
 from bot.store.history.values import Acceptance, Heading, ObjectiveState
 from bot.web.addresses import WINDOWS, Parameters, image_url, missing, objective_url, window
@@ -134,7 +135,7 @@ class Objective:
     description: str
     maintainer: str
     workload: str
-    document: dict[str, Any]
+    document: Json
     images: list[StatusRow]
     history: list[State]
     accepted: list[Accepted]

@@ -28,22 +28,13 @@ PER_PAGE, MOST = 30, 50
 @web.middleware
 async def forgejo_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The middleware that formats errors, answers with planned faults, and records requests."""
-    traffic = request.app[TRAFFIC]
-    response: web.StreamResponse
-    try:
-        traffic.meet_fault(request)
-        response = await handler(request)
-    except ApiError as error:
-        response = _refusal(error.status, error.message, error.headers)
-    except web.HTTPException as error:
-        response = _refusal(error.status, error.reason, {})
-    traffic.requests.append((request.method, request.path_qs, response.status))
-    return response
+    return await request.app[TRAFFIC].answer(request, handler, _refusal)
 
 
-def _refusal(status: int, message: str, headers: dict[str, str]) -> web.Response:
-    body = {"message": message, "url": "https://forge.example.org/api/swagger"}
-    return web.json_response(body, status=status, headers=headers)
+def _refusal(error: ApiError | web.HTTPException) -> web.Response:
+    refused = ApiError.of(error)
+    body = {"message": refused.message, "url": "https://forge.example.org/api/swagger"}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
 def gone() -> ApiError:

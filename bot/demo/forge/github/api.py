@@ -31,30 +31,26 @@ async def api_middleware(request: web.Request, handler: Handler) -> web.StreamRe
     """The middleware that finds the caller, formats errors, and adds rate limit headers."""
     if not request.path.startswith(f"{API_PREFIX}/"):
         return await handler(request)
-    traffic = request.app[TRAFFIC]
-    response: web.StreamResponse
-    try:
-        traffic.meet_fault(request)
+
+    async def known_caller(request: web.Request) -> web.StreamResponse:
         caller_of(request)  # refuses invalid credentials for all requests
-        response = await handler(request)
-    except ApiError as error:
-        response = _error(error)
-    except web.HTTPException as error:
-        response = _error(ApiError(error.status, error.reason))
+        return await handler(request)
+
+    response = await request.app[TRAFFIC].answer(request, known_caller, _refusal)
     response.headers.setdefault("X-GitHub-Media-Type", "github.v3; format=json")
     reset = {"Reset": str(int(time.time()) + 3600)}
     for name, value in {**_LIMITS, **reset}.items():
         response.headers.setdefault(f"X-RateLimit-{name}", value)
-    traffic.requests.append((request.method, request.path_qs, response.status))
     return response
 
 
-def _error(error: ApiError) -> web.Response:
-    body: Json = {"message": error.message}
-    if error.errors is not None:
-        body["errors"] = error.errors
-    body |= {"documentation_url": "https://docs.github.com/rest", "status": str(error.status)}
-    return web.json_response(body, status=error.status, headers=error.headers)
+def _refusal(error: ApiError | web.HTTPException) -> web.Response:
+    refused = ApiError.of(error)
+    body: Json = {"message": refused.message}
+    if refused.errors is not None:
+        body["errors"] = refused.errors
+    body |= {"documentation_url": "https://docs.github.com/rest", "status": str(refused.status)}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
 def not_found() -> ApiError:

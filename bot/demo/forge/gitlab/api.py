@@ -29,23 +29,19 @@ PER_PAGE = 20
 async def gitlab_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The middleware that formats errors, answers with planned faults, adds rate limit headers, and
     records requests."""
-    traffic = request.app[TRAFFIC]
-    response: web.StreamResponse
-    try:
-        traffic.meet_fault(request)
-        response = await handler(request)
-    except ApiError as error:
-        body = {"message": error.message}
-        response = web.json_response(body, status=error.status, headers=error.headers)
-    except web.HTTPMovedPermanently as error:
-        response = web.Response(status=error.status, headers={"Location": str(error.location)})
-    except web.HTTPException as error:
-        text = f"{error.status} {error.reason}"
-        response = web.json_response({"error": text}, status=error.status)
+    response = await request.app[TRAFFIC].answer(request, handler, _refusal)
     response.headers.setdefault("RateLimit-Limit", "2000")
     response.headers.setdefault("RateLimit-Remaining", "1999")
-    traffic.requests.append((request.method, request.path_qs, response.status))
     return response
+
+
+def _refusal(error: ApiError | web.HTTPException) -> web.Response:
+    if isinstance(error, ApiError):
+        body = {"message": error.message}
+        return web.json_response(body, status=error.status, headers=error.headers)
+    if isinstance(error, web.HTTPMovedPermanently):
+        return web.Response(status=error.status, headers={"Location": str(error.location)})
+    return web.json_response({"error": f"{error.status} {error.reason}"}, status=error.status)
 
 
 def bad_request(message: object) -> ApiError:

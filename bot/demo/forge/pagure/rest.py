@@ -26,15 +26,14 @@ routes = web.RouteTableDef()
 @web.middleware
 async def pagure_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The middleware that formats errors, answers with planned faults, and records requests."""
-    traffic = request.app[TRAFFIC]
-    try:
-        traffic.meet_fault(request)
-        response = await handler(request)
-    except ApiError as error:
-        body = {"error": error.message, "error_code": "ENOCODE"}
-        response = web.json_response(body, status=error.status, headers=error.headers)
-    traffic.requests.append((request.method, request.path_qs, response.status))
-    return response
+    return await request.app[TRAFFIC].answer(request, handler, _refusal)
+
+
+def _refusal(error: ApiError | web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPException):
+        raise error
+    body = {"error": error.message, "error_code": "ENOCODE"}
+    return web.json_response(body, status=error.status, headers=error.headers)
 
 
 def gone(what: str) -> ApiError:
