@@ -25,7 +25,7 @@ def locked(name: str = "requirements.txt") -> dict[str, list[Requirement]]:
     return found
 
 
-def asked(*names: str) -> list[Requirement]:
+def requirements_of(*names: str) -> list[Requirement]:
     """What the project asks for, with the extras that are named; by default with all."""
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
@@ -62,7 +62,7 @@ def test_pip_installs_by_hashes_or_nothing_but_the_project(path: Path) -> None:
 
 def test_what_the_project_asks_for_is_there_at_a_version_that_fits() -> None:
     there = locked()
-    for wanted in asked():
+    for wanted in requirements_of():
         found = there.get(canonicalize_name(wanted.name), [])
         assert found, f"{wanted.name} is not in the lock file: {AGAIN}"
         for one in found:
@@ -79,7 +79,7 @@ def test_nothing_is_fetched_from_an_address_of_somebody_s_machine() -> None:
 
 def test_what_a_checkout_installs_is_what_it_runs_at_the_same_versions_and_no_more() -> None:
     everything, installed = locked(), locked("requirements-install.txt")
-    wanted = {canonicalize_name(one.name) for one in asked("demo", "messages", "traces")}
+    wanted = {canonicalize_name(one.name) for one in requirements_of("demo", "messages", "traces")}
     assert wanted <= installed.keys(), AGAIN
     for name, found in installed.items():
         assert {str(one) for one in found} == {str(one) for one in everything[name]}, AGAIN

@@ -55,7 +55,7 @@ def test_what_is_unchanged_is_read_again(jobs, tiny, monkeypatch):
     assert len(computed) == 20
 
 
-def found(tiny, edits: int, *names: str):
+def overall_of_two(tiny, edits: int, *names: str):
     base = tiny.repository()
     base.package("a-0:1-1.x86_64", requires=["base", "extra"])
     base.package("b-0:1-1.x86_64", requires=["base"])
@@ -73,14 +73,17 @@ def found(tiny, edits: int, *names: str):
 
 
 def test_an_edit_counts_in_images_whose_plans_do_not_have_it(tiny):
-    edits = {(e.package, e.capability): (e.images, e.saves) for e in found(tiny, 1, "a", "b").edits}
+    edits = {
+        (e.package, e.capability): (e.images, e.saves)
+        for e in overall_of_two(tiny, 1, "a", "b").edits
+    }
     assert edits["a", "extra"] == (1, 9000)
     # The plan of `a` has another edit: it saves what `heavy` has there too.
     assert edits["b", "base"] == (1, 6000)
 
 
 def test_the_best_few_together_say_what_no_few_can_pass(tiny):
-    one, two = found(tiny, 2, "a", "b").together
+    one, two = overall_of_two(tiny, 2, "a", "b").together
     assert [(e.package, e.capability) for e in one.changes] == [("a", "extra")]
     assert (one.saves, one.bound, one.proved) == (9000, 15_000, False)
     assert (two.edits, two.saves <= two.bound) == (2, True)
@@ -88,5 +91,5 @@ def test_the_best_few_together_say_what_no_few_can_pass(tiny):
 
 
 def test_edits_are_added_up_by_source(tiny):
-    sums = {t.name: (t.edits, t.saves) for t in found(tiny, 1, "a", "b").by_source}
+    sums = {t.name: (t.edits, t.saves) for t in overall_of_two(tiny, 1, "a", "b").by_source}
     assert sums["a"] == (1, 9000)

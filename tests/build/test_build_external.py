@@ -68,7 +68,7 @@ def build(where: Path, name: str = "tool", release: str = "1") -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("made")
     for name, release in (("tool", "1"), ("tool", "2"), ("other", "1")):
         build(where / f"{name}-{release}", name, release)
@@ -76,10 +76,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path, made: Path) -> Path:
+def root(tmp_path: Path, built_packages: Path) -> Path:
     """A repository as Copr has it: a folder for each build."""
     where = tmp_path / "repository"
-    shutil.copytree(made, where)
+    shutil.copytree(built_packages, where)
     publish(where, {"tool-1": 100, "tool-2": 200, "other-1": 150})
     return where
 
@@ -127,9 +127,9 @@ def test_what_was_published_last_counts_not_the_highest_version(root: Path, tmp_
 
 
 def test_the_same_version_built_again_is_not_mixed_with_the_first(
-    root: Path, made: Path, tmp_path: Path
+    root: Path, built_packages: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(made / "tool-2", root / "again")
+    shutil.copytree(built_packages / "tool-2", root / "again")
     for path in (root / "again").rglob("tool-libs-*"):
         path.unlink()  # a subpackage that the newer build no longer has
     publish(root, {"tool-1": 100, "tool-2": 200, "other-1": 150, "again": 400})
@@ -377,9 +377,9 @@ def test_a_local_file_is_read_below_its_place_alone(tmp_path: Path) -> None:
             download_within(url, tmp_path / "it", 9, [f"file://{tmp_path}/in/"])
 
 
-def test_a_repository_as_write_repository_makes_it(made: Path, tmp_path: Path) -> None:
+def test_a_repository_as_write_repository_makes_it(built_packages: Path, tmp_path: Path) -> None:
     root = tmp_path / "plain"
-    shutil.copytree(made / "tool-2", root)
+    shutil.copytree(built_packages / "tool-2", root)
     write_repository(root, sorted(root.rglob("*.rpm")), revision=5)
     builds, url = builds_in(root, tmp_path)
     assert len(builds.take(url, "x86_64", ["tool"], "c1").packages) == 3

@@ -45,7 +45,7 @@ def koji(tmp_path: Path) -> Iterator[Koji]:
         yield found
 
 
-def wanted(koji: Koji, *tasks: int, comments: tuple[str, ...] = ()) -> ServiceBuild:
+def build_of(koji: Koji, *tasks: int, comments: tuple[str, ...] = ()) -> ServiceBuild:
     return ServiceBuild("k", HEAD, BuildLinks(tuple(map(koji.link, tasks)), comments))
 
 
@@ -65,7 +65,7 @@ def test_koji_scratch_build_becomes_packages_of_the_architecture(
     koji: Koji, builds: ExternalBuilds, rpms: list[Path]
 ) -> None:
     koji.scratch(100, GIT, SRPM, {"s390x": [], "x86_64": rpms})
-    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
+    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, build_of(koji, 100))
     by_name = {package.nevra.name: package for package in built.packages}
     assert sorted(by_name) == ["tool", "tool-data", "tool-libs"]
     assert "needs-1" in {d.capability for d in by_name["tool-libs"].of_kind("requires")}
@@ -76,7 +76,9 @@ def test_koji_scratch_build_becomes_packages_of_the_architecture(
     assert again is not None
     assert again.packages == built.packages
     assert len(koji.calls) == calls
-    assert builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100)).from_cache
+    assert builds.take(
+        koji.service.web_url, "x86_64", ["tool"], HEAD, build_of(koji, 100)
+    ).from_cache
 
 
 def test_koji_packages_of_another_architecture_are_not_there(
@@ -84,9 +86,9 @@ def test_koji_packages_of_another_architecture_are_not_there(
 ) -> None:
     koji.scratch(100, GIT, SRPM, {"x86_64": rpms})
     with pytest.raises(AbsentError, match="no packages of tool for aarch64"):
-        names(builds, koji, wanted(koji, 100), "aarch64")
+        names(builds, koji, build_of(koji, 100), "aarch64")
     koji.scratch(200, GIT, SRPM, {"noarch": [p for p in rpms if ".noarch." in p.name]})
-    assert names(builds, koji, wanted(koji, 200), "aarch64") == ["tool-data-0:1-1.noarch"]
+    assert names(builds, koji, build_of(koji, 200), "aarch64") == ["tool-data-0:1-1.noarch"]
 
 
 @pytest.mark.parametrize("state", ["free", "open", "assigned"])
@@ -95,7 +97,7 @@ def test_koji_task_that_is_on_its_way_is_waited_for(
 ) -> None:
     koji.scratch(100, GIT, SRPM, {}, state=state)
     with pytest.raises(AbsentError, match=rf"Task 100 of http\S+/koji is {state}\."):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
 
 
 def test_koji_task_that_failed_says_why(koji: Koji, builds: ExternalBuilds) -> None:
@@ -103,10 +105,10 @@ def test_koji_task_that_failed_says_why(koji: Koji, builds: ExternalBuilds) -> N
     koji.results[100] = "BuildError: error building package (arch x86_64),\n mock exited with 1"
     said = r"failed: BuildError: error building package \(arch x86_64\), mock exited with 1$"
     with pytest.raises(BuildFailedElsewhereError, match=said):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
     koji.scratch(200, GIT, SRPM, {}, state="canceled")
     with pytest.raises(BuildFailedElsewhereError, match=r"was canceled\.$"):
-        names(builds, koji, wanted(koji, 200))
+        names(builds, koji, build_of(koji, 200))
 
 
 def test_koji_task_of_another_commit_is_not_the_heads(
@@ -114,10 +116,10 @@ def test_koji_task_of_another_commit_is_not_the_heads(
 ) -> None:
     koji.scratch(100, GIT.replace(HEAD, "d" * 40), SRPM, {"x86_64": rpms})
     with pytest.raises(AbsentError, match=f"builds the commit {'d' * 40}, not {HEAD}"):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
     # A .src.rpm that was uploaded says no commit: the check is the head's.
     koji.scratch(200, "cli-build/1.2.x/" + SRPM, SRPM, {"x86_64": rpms})
-    assert len(names(builds, koji, wanted(koji, 200))) == 3
+    assert len(names(builds, koji, build_of(koji, 200))) == 3
 
 
 def test_koji_task_in_a_comment_counts_only_for_the_head_commit(
@@ -127,9 +129,9 @@ def test_koji_task_in_a_comment_counts_only_for_the_head_commit(
     koji.scratch(200, "cli-build/1.2.x/" + SRPM, SRPM, {"x86_64": []})
     koji.scratch(300, GIT.replace(HEAD, "d" * 40), SRPM, {"x86_64": []})
     texts = tuple(map(koji.link, (300, 200, 100)))
-    assert len(names(builds, koji, wanted(koji, comments=texts))) == 3
+    assert len(names(builds, koji, build_of(koji, comments=texts))) == 3
     with pytest.raises(AbsentError, match=r"No check links to a build of http\S+/koji\."):
-        names(builds, koji, wanted(koji, comments=texts[:2]))
+        names(builds, koji, build_of(koji, comments=texts[:2]))
 
 
 def test_koji_link_elsewhere_is_not_followed(koji: Koji, builds: ExternalBuilds) -> None:
@@ -139,15 +141,15 @@ def test_koji_link_elsewhere_is_not_followed(koji: Koji, builds: ExternalBuilds)
     assert koji.calls == []
     koji.add(7, "newRepo", "noarch", None, [], "closed")
     with pytest.raises(AbsentError, match=r"Task 7 .* builds no package"):
-        names(builds, koji, wanted(koji, 7))
+        names(builds, koji, build_of(koji, 7))
     with pytest.raises(AbsentError, match="has no task 8"):
-        names(builds, koji, wanted(koji, 8))
+        names(builds, koji, build_of(koji, 8))
 
 
 def test_koji_scratch_build_that_was_removed_says_so(koji: Koji, builds: ExternalBuilds) -> None:
     koji.scratch(100, GIT, SRPM, {"x86_64": []})
     with pytest.raises(AbsentError, match="removed after some days"):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
 
 
 def test_koji_build_that_is_no_scratch_build_has_its_packages_elsewhere(
@@ -169,14 +171,14 @@ def test_koji_build_that_is_no_scratch_build_has_its_packages_elsewhere(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes() if file.is_file() else b"")
     for request in (
-        wanted(koji, 100),
+        build_of(koji, 100),
         ServiceBuild("k", HEAD, BuildLinks((f"{koji.url}/koji/buildinfo?buildID=5",))),
     ):
         built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, request)
         assert [p.nevra.name for p in built.packages] == ["tool", "tool-data", "tool-libs"]
     koji.builds[5]["state"] = 3
     with pytest.raises(BuildFailedElsewhereError, match=r"Build 5 of http\S+/koji failed\."):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
 
 
 def test_koji_file_that_is_damaged_or_another_is_refused(
@@ -186,7 +188,7 @@ def test_koji_file_that_is_damaged_or_another_is_refused(
     (file,) = koji.folder(102).glob("tool-libs-*")
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    take = (koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
+    take = (koji.service.web_url, "x86_64", ["tool"], HEAD, build_of(koji, 100))
     with pytest.raises(HeaderError, match="digests do not fit"):
         builds.take(*take)
     file.write_bytes(whole)
@@ -202,7 +204,7 @@ def test_koji_files_of_another_volume_are_found(
     koji: Koji, builds: ExternalBuilds, rpms: list[Path]
 ) -> None:
     koji.scratch(100, GIT, SRPM, {"x86_64": rpms}, volume="big")
-    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, wanted(koji, 100))
+    built = builds.take(koji.service.web_url, "x86_64", ["tool"], HEAD, build_of(koji, 100))
     assert len(built.packages) == 3
 
 
@@ -212,13 +214,13 @@ def test_koji_hub_that_refuses_or_answers_nonsense_is_named(
     koji.scratch(100, GIT, SRPM, {})
     koji.tasks[100]["state"] = "closed"
     with pytest.raises(RefusedFileError, match="its answer to getTaskInfo is not one: state"):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
     koji.tasks[100] = {"faultCode": 1000, "faultString": "offline for an upgrade"}
     with pytest.raises(RefusedFileError, match="refuses getTaskInfo: offline for an upgrade"):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
     monkeypatch.setattr(koji_hub, "HUB_ANSWER", 10)
     with pytest.raises(RefusedFileError, match="more than the 10 allowed"):
-        names(builds, koji, wanted(koji, 100))
+        names(builds, koji, build_of(koji, 100))
     gone = BuildService(type="koji", web_url="http://127.0.0.1:1/koji", files_url="http://h/")
     with pytest.raises(SurroundingsError, match="could not be read"):
         koji_hub.KojiHub(gone).task(1)

@@ -76,7 +76,7 @@ def setting(reference, cache):
 
 
 @pytest.fixture
-def asked(setting, cache, tmp_path):
+def request_of(setting, cache, tmp_path):
     """A function from a spec's text to the request that builds it, and nothing else there."""
     document, pool, how = setting
 
@@ -109,8 +109,8 @@ def requires(built, name="tiny"):
     return {d.capability for d in package.of_kind("requires")}
 
 
-def test_a_linked_library_is_found_by_the_build(asked, builder, reference):
-    built = builder.build(asked(plain()))
+def test_a_linked_library_is_found_by_the_build(request_of, builder, reference):
+    built = builder.build(request_of(plain()))
     assert isinstance(built, BuiltPackages), built
     assert {p.nevra.name: p.nevra.arch for p in built.packages} == {
         "tiny": "x86_64",
@@ -122,8 +122,8 @@ def test_a_linked_library_is_found_by_the_build(asked, builder, reference):
     assert "zlib1g-dev" not in requires(built)
 
 
-def test_the_same_tree_gives_the_same_bytes_and_the_second_answer_is_kept(asked, cache):
-    request = asked(plain() + f"# {id(asked)}\n")
+def test_the_same_tree_gives_the_same_bytes_and_the_second_answer_is_kept(request_of, cache):
+    request = request_of(plain() + f"# {id(request_of)}\n")
     first = builder_named("rpmbuild", cache).build(request)
     kept = builder_named("rpmbuild", cache).build(replace(request, side="base"))
     assert (first.from_cache, kept.from_cache) == (False, True)
@@ -135,10 +135,10 @@ def test_the_same_tree_gives_the_same_bytes_and_the_second_answer_is_kept(asked,
 
 
 def test_packages_that_nobody_signed_are_not_run_where_their_repository_has_keys(
-    asked, builder, tmp_path
+    request_of, builder, tmp_path
 ):
     (tmp_path / "key").write_text("")
-    request = asked(plain())
+    request = request_of(plain())
     repos = tuple(
         replace(repo, gpgkey=((tmp_path / "key").as_uri(),)) for repo in request.document.repos
     )
@@ -146,16 +146,16 @@ def test_packages_that_nobody_signed_are_not_run_where_their_repository_has_keys
     assert (failed.kind, "is not signed" in failed.message) == ("surroundings", True)
 
 
-def test_a_missing_build_requirement_is_named_with_its_line(asked, builder):
+def test_a_missing_build_requirement_is_named_with_its_line(request_of, builder):
     spec = plain().replace("BuildRequires: gcc", "BuildRequires: gcc\nBuildRequires: nothere-devel")
-    failed = builder.build(asked(spec))
+    failed = builder.build(request_of(spec))
     assert failed.kind == "missing-requirement"
     assert failed.missing == ("nothere-devel",)
     assert "tiny.spec:9: BuildRequires: nothere-devel" in failed.message
 
 
-def test_a_failing_build_says_the_compilers_own_word(asked, builder):
-    failed = builder.build(asked(plain(), program="int main(void) { return nothing; }\n"))
+def test_a_failing_build_says_the_compilers_own_word(request_of, builder):
+    failed = builder.build(request_of(plain(), program="int main(void) { return nothing; }\n"))
     assert failed.kind == "failed"
     first = failed.message.splitlines()[0]
     assert "in %build" in first
@@ -165,7 +165,7 @@ def test_a_failing_build_says_the_compilers_own_word(asked, builder):
     assert "Bad exit status" in failed.log.read_text()
 
 
-def test_generated_build_requirements_are_installed_round_after_round(asked, builder):
+def test_generated_build_requirements_are_installed_round_after_round(request_of, builder):
     """The second requirement is asked for only once the first is there."""
     spec = (
         plain()
@@ -179,19 +179,21 @@ def test_generated_build_requirements_are_installed_round_after_round(asked, bui
             "test -e /usr/include/libxslt/xslt.h\n",
         )
     )
-    built = builder.build(asked(spec))
+    built = builder.build(request_of(spec))
     assert isinstance(built, BuiltPackages), built
     assert "libz.so.1()(64bit)" in requires(built)
     assert "# required by %generate_buildrequires: libxslt1-dev >= 1" in built.log.read_text()
 
 
-def test_a_generated_requirement_that_nobody_has_is_missing(asked, builder):
+def test_a_generated_requirement_that_nobody_has_is_missing(request_of, builder):
     spec = plain().replace("%build\n", "%generate_buildrequires\necho nothere-devel\n%build\n")
-    failed = builder.build(asked(spec))
+    failed = builder.build(request_of(spec))
     assert (failed.kind, failed.missing) == ("missing-requirement", ("nothere-devel",))
 
 
-def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, builder, monkeypatch):
+def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(
+    request_of, builder, monkeypatch
+):
     monkeypatch.setenv("FORGE_TOKEN", "hunter2")
     spec = plain().replace(
         "%build\n",
@@ -204,11 +206,11 @@ def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, build
         "test $(id -u) = 1000\n"
         "rpm -q gcc\n",
     )
-    built = builder.build(asked(spec))
+    built = builder.build(request_of(spec))
     assert isinstance(built, BuiltPackages), built.message
 
 
-def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
+def test_a_spec_finds_its_checkout_where_it_was_evaluated(request_of, builder):
     """`/checkout`, its own place and its sources': no spec is of two minds by them."""
     looks = "".join(
         f"Requires: %({look})\n"
@@ -220,7 +222,7 @@ def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
         )
     )
     spec = plain(SPEC.replace("BuildRequires: gcc", f"{looks}BuildRequires: gcc"))
-    request = asked(spec)
+    request = request_of(spec)
     (main,) = (p for p in request.evaluation.packages if p.nevra.name == "tiny")
     evaluated = {one.dependency.capability for one in main.dependencies}
     assert {"there", "beside", "_checkout._checkout", "safe"} <= evaluated
@@ -229,27 +231,27 @@ def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
     assert {"there", "beside", "_checkout._checkout", "safe"} <= set(requires(built))
 
 
-def test_checks_are_skipped_unless_asked_for(asked, builder):
+def test_checks_are_skipped_unless_asked_for(request_of, builder):
     spec = plain().replace("%files\n", "%check\nexit 1\n%files\n", 1)
-    assert isinstance(builder.build(asked(spec)), BuiltPackages)
-    failed = builder.build(replace(asked(spec), check=True))
+    assert isinstance(builder.build(request_of(spec)), BuiltPackages)
+    failed = builder.build(replace(request_of(spec), check=True))
     assert failed.kind == "failed"
     assert "in %check" in failed.message
 
 
-def test_a_build_that_does_not_end_is_ended(asked, cache):
+def test_a_build_that_does_not_end_is_ended(request_of, cache):
     builder = RpmbuildBuilder(cache, limits=Limits(seconds=3, memory=1 << 30, processes=256))
-    failed = builder.build(asked(plain().replace("%build\n", "%build\nsleep 100\n")))
+    failed = builder.build(request_of(plain().replace("%build\n", "%build\nsleep 100\n")))
     assert failed.kind == "limit"
     assert "longer than 3 s" in failed.message
 
 
 @pytest.mark.parametrize(("needed", "built"), [(300, True), (700, False)])
-def test_a_build_out_of_memory_is_tried_once_in_a_larger_slot(asked, cache, needed, built):
+def test_a_build_out_of_memory_is_tried_once_in_a_larger_slot(request_of, cache, needed, built):
     """`tail` of what has no line holds it all; the first slot has 200 MiB, the larger one 400."""
     builder = RpmbuildBuilder(cache, limits=Limits(seconds=60, memory=200 << 20, processes=256))
     waste = f"%build\nhead -c {needed}M /dev/zero | tail -n 1 >/dev/null\n"
-    outcome = builder.build(asked(plain().replace("%build\n", waste)))
+    outcome = builder.build(request_of(plain().replace("%build\n", waste)))
     if built:
         assert isinstance(outcome, BuiltPackages), outcome.message
     else:
@@ -257,13 +259,13 @@ def test_a_build_out_of_memory_is_tried_once_in_a_larger_slot(asked, cache, need
         assert f"more than {400 << 20} bytes of memory" in outcome.message
 
 
-def test_what_the_change_links_is_the_difference_of_two_builds(asked, cache):
+def test_what_the_change_links_is_the_difference_of_two_builds(request_of, cache):
     builder = builder_named("rpmbuild", cache)
-    base = builder.build(asked(plain(), side="base"))
+    base = builder.build(request_of(plain(), side="base"))
     spec = SPEC.replace("LINK", "-Wl,--no-as-needed -lxslt").replace(
         "BuildRequires: gcc", "BuildRequires: gcc\nBuildRequires: libxslt1-dev"
     )
-    head = builder.build(asked(spec))
+    head = builder.build(request_of(spec))
     assert requires(head) - requires(base) == {"libxslt.so.1()(64bit)"}
 
 

@@ -168,7 +168,7 @@ def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() ->
     assert "``" not in body
 
 
-def found(line: str, **more: object) -> str:
+def answer_text(line: str, **more: object) -> str:
     question = parse_line(line)
     assert isinstance(question, Question)
     values: dict[str, object] = {"workloads": ("nginx",), **more}
@@ -200,23 +200,23 @@ def test_no_answer_is_left_out_in_silence_where_each_image_has_its_own() -> None
         )
         for n, i in enumerate(result.images)
     )
-    text = found("/minimize why perl", result=result, whys=whys)
+    text = answer_text("/minimize why perl", result=result, whys=whys)
     assert all(f"`c{n}`" in text for n in range(30))
 
 
 def test_how_it_is_known_names_the_images_of_the_question() -> None:
     result = some_images(2)
     why = [Why(image.key, None) for image in result.images]
-    assert "by the spec file alone (predicted)." in found(
+    assert "by the spec file alone (predicted)." in answer_text(
         "/minimize why perl", result=result, whys=(why[0],)
     )
-    assert "by its packages as they were built." in found(
+    assert "by its packages as they were built." in answer_text(
         "/minimize why perl", result=result, whys=(why[1],)
     )
     assert (
         "by its packages as they were built for aarch64, by the spec file alone (predicted) for"
         " x86_64."
-    ) in found("/minimize why perl", result=result, whys=tuple(why))
+    ) in answer_text("/minimize why perl", result=result, whys=tuple(why))
 
 
 def test_what_would_be_larger_is_not_called_saved() -> None:
@@ -225,6 +225,6 @@ def test_what_would_be_larger_is_not_called_saved() -> None:
     answer = WhatIf(
         result.images[0].key, "ok", removed=(package,), added=(package,), saved=-3_000_000
     )
-    text = found("/minimize what-if drop perl", result=result, what_ifs=(answer,))
+    text = answer_text("/minimize what-if drop perl", result=result, what_ifs=(answer,))
     assert "Larger by: **3 MB**." in text
     assert "Saved" not in text

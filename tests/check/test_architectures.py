@@ -64,13 +64,13 @@ def not_built(arch: str) -> ArchitectureResult:
     return ArchitectureResult(arch, result)
 
 
-def taken(result: CheckResult) -> dict[str, tuple[str, int | None]]:
+def images_by_arch(result: CheckResult) -> dict[str, tuple[str, int | None]]:
     return {i.key.arch: (i.evidence, i.head.packages) for i in result.images}
 
 
 def test_an_architecture_that_was_built_for_has_its_own_the_others_the_firsts() -> None:
     merged = merged_result(PREDICTED, [built_on("x86_64", 2), built_on("aarch64", 3)])
-    assert taken(merged) == {
+    assert images_by_arch(merged) == {
         "x86_64": ("rebuilt", 2),
         "aarch64": ("rebuilt", 3),
         "ppc64le": ("transferred", 2),
@@ -94,7 +94,7 @@ def test_one_alone_is_as_it_is() -> None:
 def test_while_a_build_goes_on_the_result_is_not_the_final_one() -> None:
     merged = merged_result(PREDICTED, [built_on("x86_64", 2)], awaited=["aarch64"])
     assert (merged.stage, merged.awaited) == ("predicted", ("aarch64",))
-    assert taken(merged)["aarch64"] == ("transferred", 2)
+    assert images_by_arch(merged)["aarch64"] == ("transferred", 2)
 
 
 def test_only_the_first_says_how_it_was_transferred() -> None:
@@ -104,12 +104,12 @@ def test_only_the_first_says_how_it_was_transferred() -> None:
 
 def test_what_could_not_be_built_for_reasons_around_it_is_transferred_in_words() -> None:
     merged = merged_result(PREDICTED, [built_on("x86_64", 2), not_built("aarch64")])
-    assert taken(merged)["aarch64"] == ("transferred", 2)
+    assert images_by_arch(merged)["aarch64"] == ("transferred", 2)
     why = "aarch64: not built, so it is transferred from x86_64: The mirror hangs."
     assert why in merged.notes
     assert (merged.verdict, merged.interrupted) == ("success", False)
     other = merged_result(PREDICTED, [not_built("x86_64"), built_on("aarch64", 3)])
-    assert taken(other)["x86_64"] == ("transferred", 3)
+    assert images_by_arch(other)["x86_64"] == ("transferred", 3)
     assert [note.outcome for note in other.builds] == ["not-built", "built", "built"]
 
 
@@ -133,7 +133,7 @@ def test_a_head_that_does_not_build_on_one_architecture_is_not_transferred_there
     images = tuple(image(arch, "predicted") for arch in ARCHES)
     part = ArchitectureResult("aarch64", check(*images, builds=(failed,), problems=("It fails.",)))
     merged = merged_result(PREDICTED, [built_on("x86_64"), part])
-    assert taken(merged)["aarch64"] == ("predicted", 1)
+    assert images_by_arch(merged)["aarch64"] == ("predicted", 1)
     assert merged.problems == ("It fails.",)
 
 
@@ -204,7 +204,7 @@ def test_the_others_order_moves_no_figure_and_every_image_stays(
     merged = merged_result(PREDICTED, parts)
     assert {i.key for i in merged.images} == {i.key for i in PREDICTED.images}
     first = built[0] if built else None
-    for arch, (evidence, size) in taken(merged).items():
+    for arch, (evidence, size) in images_by_arch(merged).items():
         if arch in built:
             assert (evidence, size) == ("rebuilt", sizes[arch])
         elif first is not None:

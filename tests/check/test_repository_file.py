@@ -12,7 +12,7 @@ from bot.errors import UsageError
 URL = "https://copr.example.org/{owner}-{repo}-{number}/{chroot}/"
 
 
-def said(text: str) -> str:
+def refusal(text: str) -> str:
     with pytest.raises(UsageError) as caught:
         read_repository_file(text.encode())
     return caught.value.what
@@ -81,13 +81,13 @@ def test_a_build_service_stands_in_the_place_of_a_repository() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_place(fields: dict, place: str) -> None:
-    assert place in said(external(**{"chroots": "{x86_64: f-x86_64}", **fields}))
+    assert place in refusal(external(**{"chroots": "{x86_64: f-x86_64}", **fields}))
 
 
 def test_the_builder_and_what_it_needs_go_together() -> None:
     whole = external(chroots="{x86_64: f-x86_64}")
-    assert "needs `external`" in said("builder: external\n")
-    assert "is not `external`" in said(whole.replace("builder: external", "builder: mock"))
+    assert "needs `external`" in refusal("builder: external\n")
+    assert "is not `external`" in refusal(whole.replace("builder: external", "builder: mock"))
 
 
 def test_objectives_need_neither_description_nor_maintainer() -> None:
@@ -97,10 +97,10 @@ def test_objectives_need_neither_description_nor_maintainer() -> None:
     assert (first.id, second.id) == (".minimize.yaml#1", ".minimize.yaml#2")
     assert first.target == Target(Sizes(packages=3), date(2027, 3, 1))
     assert (first.limits.packages, first.maintainer) == (4, "")
-    assert ":4: objectives.0.limits.size: unknown key" in said(
+    assert ":4: objectives.0.limits.size: unknown key" in refusal(
         text.replace("packages: 4", "size: 1")
     )
-    assert ":2: objectives.0: expected a mapping, not `x`" in said("objectives:\n- x\n")
+    assert ":2: objectives.0: expected a mapping, not `x`" in refusal("objectives:\n- x\n")
 
 
 def test_repositories_by_branch_or_for_every_one() -> None:
@@ -110,14 +110,14 @@ def test_repositories_by_branch_or_for_every_one() -> None:
     assert by_branch.repositories_of("c9s") == ("a",)
     assert by_branch.repositories_of("c10s") == ("b", "c")
     assert by_branch.repositories_of("main") == ()
-    assert ":1: repository.c9s.0: expected text, not a list" in said("repository: {c9s: [[a]]}")
-    assert ":1: repository.0: expected text, not a list" in said("repository: [[a]]")
+    assert ":1: repository.c9s.0: expected text, not a list" in refusal("repository: {c9s: [[a]]}")
+    assert ":1: repository.0: expected text, not a list" in refusal("repository: [[a]]")
 
 
 def test_other_mistakes_have_their_lines_too() -> None:
-    assert ".minimize.yaml:2: workloads:" in said("dist: .el9\nworkloads: nginx\n")
-    assert ".minimize.yaml:2: dist: is repeated" in said("dist: .el9\ndist: .el10\n")
-    assert ".minimize.yaml:1: not YAML" in said("a: ]")
+    assert ".minimize.yaml:2: workloads:" in refusal("dist: .el9\nworkloads: nginx\n")
+    assert ".minimize.yaml:2: dist: is repeated" in refusal("dist: .el9\ndist: .el10\n")
+    assert ".minimize.yaml:1: not YAML" in refusal("a: ]")
 
 
 @pytest.mark.parametrize(

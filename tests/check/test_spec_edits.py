@@ -112,13 +112,13 @@ def with_perl(content: str = "exit 0") -> str:
     )
 
 
-def one(result: CheckResult) -> Suggestion:
+def only_suggestion(result: CheckResult) -> Suggestion:
     (suggestion,) = result.suggestions
     return suggestion
 
 
 def test_no_trace_in_the_built_files_and_a_line_that_the_diff_shows(built: Built) -> None:
-    suggestion = one(built.check(with_perl()))
+    suggestion = only_suggestion(built.check(with_perl()))
     assert (suggestion.spec.line, suggestion.replace_with) == (8, "Recommends: perl")
     assert suggestion.evidence is not None
     assert suggestion.evidence.use == ()
@@ -130,7 +130,7 @@ def test_no_trace_in_the_built_files_and_a_line_that_the_diff_shows(built: Built
 
 
 def test_a_trace_in_the_built_files_is_named_and_not_safe(built: Built) -> None:
-    suggestion = one(built.check(with_perl("exec perl -e 1")))
+    suggestion = only_suggestion(built.check(with_perl("exec perl -e 1")))
     assert suggestion.evidence is not None
     assert suggestion.evidence.use == ("/usr/bin/tool",)
     assert not suggestion.safe
@@ -158,14 +158,14 @@ def test_what_a_file_uses_is_no_edit_of_the_spec(built: Built) -> None:
 def test_an_edit_that_the_change_undoes_is_suggested(built: Built) -> None:
     weak = TOOL.replace("Requires: sed9", "Recommends: sed9")
     built.bench.commit({"tool.spec": weak})
-    suggestion = one(built.check(TOOL))
+    suggestion = only_suggestion(built.check(TOOL))
     assert (suggestion.spec.text, suggestion.replace_with) == ("Requires: sed9", "Recommends: sed9")
     assert suggestion.safe
 
 
 def test_a_repository_that_wants_no_suggestions_has_none_looked_into(built: Built) -> None:
     result = built.check(with_perl(), "suggestions: false\n")
-    assert one(result).evidence is None
+    assert only_suggestion(result).evidence is None
     assert result.spec_edits == ()
 
 

@@ -28,7 +28,7 @@ real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}
 NEVER = "/usr/bin/never"
 
 
-def wanted(workload: dict, arch: str = "x86_64") -> ImageRequest:
+def image_request(workload: dict, arch: str = "x86_64") -> ImageRequest:
     return ImageRequest(
         ImageKey("w", "e", "d", arch),
         tuple(workload.get("requests", ())),
@@ -40,7 +40,7 @@ def wanted(workload: dict, arch: str = "x86_64") -> ImageRequest:
 def answers(pool, workloads) -> list[list[str] | None]:
     differing = []
     for workload in workloads:
-        closure = pool.solve(wanted(workload, pool.arch))
+        closure = pool.solve(image_request(workload, pool.arch))
         ok = closure.status == "ok"
         differing.append(sorted(str(p.nevra) for p in closure.packages) if ok else None)
     return differing
@@ -282,7 +282,7 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
     paths are asked for: unchanged, and with one requirement more in all their packages."""
     pool = centos("baseos")
     stage = pool._overlay_pool
-    pool.solve(wanted({"requests": ["krb5-server"]}))  # reads filelists.xml
+    pool.solve(image_request({"requests": ["krb5-server"]}))  # reads filelists.xml
     paths = [p for p in stage.index.files if not in_primary(p)]
     sources = ["ca-certificates", "crypto-policies", "tzdata", "words"]
     packages = [p for s in sources for p in pool.newest_published(s)]
@@ -307,7 +307,7 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
         dnf = dnf_answers(repositories=[{"id": "baseos", "baseurl": place}], workloads=workloads)
         closures = []
         for workload in workloads:
-            closure = pool.solve(wanted(workload), overlay)
+            closure = pool.solve(image_request(workload), overlay)
             closures.append(sorted(str(p.nevra) for p in closure.packages) or None)
         assert differences(workloads, closures, dnf) == []
         assert sum(answer is not None for answer in dnf) > len(workloads) // 2
@@ -326,7 +326,7 @@ def test_closures_that_osbuild_recorded(centos, tiny):
     pool = open_pool(open_snapshot(document, "x86_64", tiny.cache), tiny.cache)
     assert len(expected["cases"]) >= 3
     for case in expected["cases"]:
-        closure = pool.solve(wanted({"requests": case["request"]}))
+        closure = pool.solve(image_request({"requests": case["request"]}))
         assert sorted(p.nevra.name for p in closure.packages) == sorted(case["names"])
 
 
@@ -336,7 +336,7 @@ def test_the_closure_with_weak_dependencies_that_osbuild_recorded(centos):
         (DATA / "centos-stream-9-baseos/expected/osbuild-images-dnf-weak.json").read_text()
     )
     for case in expected["cases"]:
-        closure = centos("baseos").solve(wanted({"requests": case["request"], "weak": True}))
+        closure = centos("baseos").solve(image_request({"requests": case["request"], "weak": True}))
         assert [str(p.nevra) for p in closure.packages] == sorted(case["nevra"])
 
 
@@ -350,9 +350,9 @@ def test_a_container_image_of_mariner_is_installable_as_it_was(tmp_path):
     cache = Cache(tmp_path)
     pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
     installed = sorted(p["nevra"] for p in expected if p["name"] != "gpg-pubkey")
-    closure = pool.solve(wanted({"requests": [p["name"] for p in expected]}))
+    closure = pool.solve(image_request({"requests": [p["name"] for p in expected]}))
     assert sorted(str(p.nevra) for p in closure.packages) == installed
-    some = pool.solve(wanted({"requests": ["curl"]}))
+    some = pool.solve(image_request({"requests": ["curl"]}))
     assert {str(p.nevra) for p in some.packages} < set(installed)
 
 

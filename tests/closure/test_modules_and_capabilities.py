@@ -47,7 +47,7 @@ def base(tiny):
     return base
 
 
-def found(tiny, h, base, name, **options):
+def packages_of(tiny, h, base, name, **options):
     closure = tiny.pool(base, **options).solve(h.request(name))
     return h.names(closure) if closure.status == "ok" else None
 
@@ -68,7 +68,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "modules", "expected"), CASES)
 def test_streams_that_are_active(tiny, h, base, name, modules, expected):
-    assert found(tiny, h, base, name, modules=modules) == expected
+    assert packages_of(tiny, h, base, name, modules=modules) == expected
 
 
 STATES = [
@@ -106,8 +106,8 @@ def test_a_hotfix_repository_is_not_filtered(tiny, h, base):
 
 
 def test_the_platform_may_be_said(tiny, h, base):
-    assert found(tiny, h, base, "web", platform="platform:el8") == ["web-9.0-1.x86_64"]
-    assert found(tiny, h, base, "web", platform="platform:el9") == ["web-1.0-1.module.x86_64"]
+    assert packages_of(tiny, h, base, "web", platform="platform:el8") == ["web-9.0-1.x86_64"]
+    assert packages_of(tiny, h, base, "web", platform="platform:el9") == ["web-1.0-1.module.x86_64"]
 
 
 def test_a_demodularized_package_is_free_again(tiny, h):
@@ -115,7 +115,7 @@ def test_a_demodularized_package_is_free_again(tiny, h):
     base.modules = stream(
         "m", "s", "web-0:1-1.module.x86_64", extra="  demodularized:\n    rpms: [web]\n"
     ) + default("m", "s")
-    assert found(tiny, h, base, "web", platform="platform:el9") == ["web-9-1.x86_64"]
+    assert packages_of(tiny, h, base, "web", platform="platform:el9") == ["web-9-1.x86_64"]
 
 
 def test_modules_that_are_not_yaml_are_refused_by_name(tiny, base):

@@ -103,36 +103,36 @@ def ask_what_if(tiny, h, base, *arguments, requests=("web", "tool"), **options):
     return what_if(tiny.pool(base), h.request(*requests, **options), *arguments)
 
 
-def left(answer):
+def removed(answer):
     return [p.nevra.name for p in answer.removed]
 
 
 def test_what_leaves_is_found_by_solving_again(tiny, h, base):
     answer = ask_what_if(tiny, h, base, "perl-libs")
-    assert (answer.status, left(answer), answer.added, answer.saved) == (
+    assert (answer.status, removed(answer), answer.added, answer.saved) == (
         "ok",
         ["perl-libs"],
         (),
         3000,
     )
     answer = ask_what_if(tiny, h, base, "libcrypt", requests=("web",))
-    assert (left(answer), answer.saved) == (["crypt"], 7)
+    assert (removed(answer), answer.saved) == (["crypt"], 7)
 
 
 def test_a_name_means_every_requirement_of_that_name(tiny, h, base):
     # web's `perl >= 5` goes, web-core's `perl(strict)` stays.
-    assert left(ask_what_if(tiny, h, base, "perl")) == []
-    assert left(ask_what_if(tiny, h, base, "perl(strict)")) == []
+    assert removed(ask_what_if(tiny, h, base, "perl")) == []
+    assert removed(ask_what_if(tiny, h, base, "perl(strict)")) == []
 
 
 def test_a_package_that_no_capability_names_is_dropped_altogether(tiny, h, base):
     answer = ask_what_if(tiny, h, base, "crypt")
-    assert left(answer) == ["crypt"]
+    assert removed(answer) == ["crypt"]
 
 
 def test_only_the_requirements_of_one_package(tiny, h, base):
-    assert left(ask_what_if(tiny, h, base, "crypt", "tool")) == []
-    assert left(ask_what_if(tiny, h, base, "crypt", "perl-libs", requests=("web",))) == ["crypt"]
+    assert removed(ask_what_if(tiny, h, base, "crypt", "tool")) == []
+    assert removed(ask_what_if(tiny, h, base, "crypt", "perl-libs", requests=("web",))) == ["crypt"]
 
 
 def test_what_comes_instead_is_counted(tiny, h):
@@ -152,7 +152,7 @@ def test_what_comes_instead_is_counted(tiny, h):
 
 def test_nothing_requires_it_is_said(tiny, h, base):
     answer = ask_what_if(tiny, h, base, "emacs")
-    assert (left(answer), answer.saved) == ([], 0)
+    assert (removed(answer), answer.saved) == ([], 0)
     assert answer.problems == ("nothing in this image requires emacs",)
 
 
@@ -182,4 +182,4 @@ def test_a_question_is_about_its_own_overlay_whatever_the_others_were(tiny, h, b
             Requirement(next(iter(closure.requested)), "crypt-tool"),
         )
         answer = what_if(pool, wanted, "crypt-tool", None, overlay)
-        assert "crypt" in left(answer)
+        assert "crypt" in removed(answer)

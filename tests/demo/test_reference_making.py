@@ -30,7 +30,7 @@ class Said(Silent):
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
+def filled_cache(tmp_path: Path) -> Path:
     """A cache with a distribution that has no packages."""
     root = reference.place(tmp_path)
     root.mkdir(parents=True)
@@ -50,8 +50,8 @@ def test_a_missing_tool_is_named_with_its_package(
     assert caught.value.exit_code == 1
 
 
-def test_what_was_made_before_is_found(made: Path) -> None:
-    distribution = build.build_reference_distribution(made)
+def test_what_was_made_before_is_found(filled_cache: Path) -> None:
+    distribution = build.build_reference_distribution(filled_cache)
     assert distribution.dist == ".deb12"
     evr = package_evr(distribution.versions["nginx"], distribution.dist)
     assert evr == Evr(0, "1.22.1", "9.deb12")
@@ -63,9 +63,9 @@ def test_an_unfinished_making_is_not_found(tmp_path: Path) -> None:
     assert reference.find_reference_distribution(tmp_path) is None
 
 
-def test_the_documents_follow_a_cache_that_was_moved(made: Path, tmp_path: Path) -> None:
-    moved = made.with_name(made.name + "-moved")
-    made.rename(moved)
+def test_the_documents_follow_a_cache_that_was_moved(filled_cache: Path, tmp_path: Path) -> None:
+    moved = filled_cache.with_name(filled_cache.name + "-moved")
+    filled_cache.rename(moved)
     distribution = reference.find_reference_distribution(moved)
     assert distribution is not None
     text = (distribution.config_dir / "reference.yaml").read_text()
@@ -75,12 +75,12 @@ def test_the_documents_follow_a_cache_that_was_moved(made: Path, tmp_path: Path)
     )
 
 
-def test_documents_of_another_version_are_written_anew(made: Path) -> None:
-    root = reference.place(made)
+def test_documents_of_another_version_are_written_anew(filled_cache: Path) -> None:
+    root = reference.place(filled_cache)
     record = json.loads((root / "distribution.json").read_text())
     (root / "distribution.json").write_text(json.dumps(record | {"documents": -1}))
     (root / "config/nginx.yaml").write_text("old\n")
-    assert reference.find_reference_distribution(made) is not None
+    assert reference.find_reference_distribution(filled_cache) is not None
     assert "packages:" in (root / "config/nginx.yaml").read_text()
     record = json.loads((root / "distribution.json").read_text())
     assert record["documents"] != -1
@@ -191,8 +191,8 @@ def test_a_file_downloaded_before_is_used_only_while_it_is_whole(tmp_path: Path)
     assert not build._is_whole(deb, empty)
 
 
-def test_a_second_process_waits_for_the_first_and_uses_what_it_made(made: Path) -> None:
-    record = reference.place(made) / "distribution.json"
+def test_a_second_process_waits_for_the_first_and_uses_what_it_made(filled_cache: Path) -> None:
+    record = reference.place(filled_cache) / "distribution.json"
     content = record.read_bytes()
     record.unlink()
     waiting = threading.Event()
@@ -202,10 +202,10 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_made(made: Path) 
             waiting.set()
 
     found: list[object] = []
-    with reference.place(made).with_suffix(".lock").open("w") as lock:
+    with reference.place(filled_cache).with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = threading.Thread(
-            target=lambda: found.append(build.build_reference_distribution(made, Waiting()))
+            target=lambda: found.append(build.build_reference_distribution(filled_cache, Waiting()))
         )
         second.start()
         assert waiting.wait(90)
@@ -213,7 +213,7 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_made(made: Path) 
         record.write_bytes(content)
         fcntl.flock(lock, fcntl.LOCK_UN)
         second.join(90)
-    assert found == [reference.find_reference_distribution(made)]
+    assert found == [reference.find_reference_distribution(filled_cache)]
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def asked(package: Path, question: str) -> set[str]:
+def rpm_query(package: Path, question: str) -> set[str]:
     done = subprocess.run(
         ["rpm", "-qp", f"--{question}", str(package)], capture_output=True, text=True, check=True
     )
@@ -81,12 +81,12 @@ def asked(package: Path, question: str) -> set[str]:
 
 
 def test_it_requires_what_the_bot_runs_and_this_python(package: Path) -> None:
-    required = asked(package, "requires")
+    required = rpm_query(package, "requires")
     major, minor = sys.version_info[:2]
     assert {f"python3 >= {major}.{minor}", f"python3 < {major}.{minor + 1}"} <= required
     assert {"/usr/bin/bwrap", "/usr/bin/git", "/usr/bin/newuidmap", "python3-rpm"} <= required
     # Its libraries are inside: nobody else's are required, nor are they provided to anybody.
-    assert not [one for one in required | asked(package, "provides") if "dist(" in one]
+    assert not [one for one in required | rpm_query(package, "provides") if "dist(" in one]
 
 
 def test_a_locked_library_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def bench(package: Path, tmp_path: Path) -> Bench:
     major, minor = sys.version_info[:2]
     needed = sorted(
         one.partition(" ")[0]
-        for one in asked(package, "requires")
+        for one in rpm_query(package, "requires")
         if not one.startswith(("python3 ", "rpmlib(", "config(", "user(", "group("))
     )
     packages = PACKAGE.format(name="python3", version=f"{major}.{minor}.2", provides="")

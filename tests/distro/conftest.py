@@ -119,7 +119,7 @@ class Web:
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
-    def asked(self, part: str) -> list[dict[str, str]]:
+    def requests_of(self, part: str) -> list[dict[str, str]]:
         """Return the headers of each request whose path contains `part`."""
         return [headers for path, headers in self.requests if part in path]
 

@@ -120,7 +120,7 @@ def test_a_mirror_that_hangs_leaves_the_last_good_state(
     released.set()
     assert stale.id == good.id
     assert "repomd.xml could not be read: Read timed out." in (stale.repositories[0].stale or "")
-    assert len(web.asked("repomd.xml")) == 2  # asked once more, and not again and again
+    assert len(web.requests_of("repomd.xml")) == 2  # asked once more, and not again and again
 
 
 def test_file_lists_of_a_mirror_that_hangs_are_not_waited_for_long(
@@ -138,7 +138,7 @@ def test_file_lists_of_a_mirror_that_hangs_are_not_waited_for_long(
     with pytest.raises(SurroundingsError, match="filelists"):
         repository_file(repository, "filelists")
     released.set()
-    assert len(web.asked("filelists")) == 1
+    assert len(web.requests_of("filelists")) == 1
 
 
 def test_a_mirror_that_trickles_leaves_the_last_good_state(

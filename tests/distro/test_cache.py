@@ -42,7 +42,7 @@ NOW = 1_000_000.0
 DAY = 86_400.0
 
 
-def made(path: Path, age: float, size: int = 100) -> Path:
+def aged(path: Path, age: float, size: int = 100) -> Path:
     """A file of an age in seconds; its folder has it too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
@@ -53,7 +53,7 @@ def made(path: Path, age: float, size: int = 100) -> Path:
 
 def builds(folder: Path, *ages: float) -> list[Path]:
     return [
-        made(folder / f"k{number}" / "build.log", age).parent for number, age in enumerate(ages)
+        aged(folder / f"k{number}" / "build.log", age).parent for number, age in enumerate(ages)
     ]
 
 
@@ -75,7 +75,7 @@ def test_the_longest_unused_leave_until_the_size_is_enough(tmp_path: Path) -> No
 
 def test_what_an_open_pull_requests_page_links_stays(tmp_path: Path) -> None:
     shown, other = builds(tmp_path, 50 * DAY, 40 * DAY)
-    log = made(tmp_path / "logs" / "a.log", 30 * DAY)
+    log = aged(tmp_path / "logs" / "a.log", 30 * DAY)
     needed = {str(shown / "build.log"), str(log)}
     assert sweep_entries(tmp_path, NOW - 35 * DAY, 1, NOW, needed).removed == 1
     assert (shown.exists(), other.exists()) == (True, False)
@@ -89,11 +89,11 @@ def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
 def test_metadata_leaves_by_its_last_use_with_what_was_made_of_it(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     old = [
-        made(tmp_path / "metadata" / "ab" / "abc-primary.open", 31 * DAY),
-        made(tmp_path / "solv" / "abc.solv", 31 * DAY),
+        aged(tmp_path / "metadata" / "ab" / "abc-primary.open", 31 * DAY),
+        aged(tmp_path / "solv" / "abc.solv", 31 * DAY),
     ]
-    read = made(tmp_path / "metadata" / "cd" / "cde-primary.open", 31 * DAY)
-    package = made(tmp_path / "packages" / "ef" / "ef01-a.rpm", 90 * DAY)
+    read = aged(tmp_path / "metadata" / "cd" / "cde-primary.open", 31 * DAY)
+    package = aged(tmp_path / "packages" / "ef" / "ef01-a.rpm", 90 * DAY)
     cache.mark_used(read)
     swept = sweep_metadata(cache, NOW - 30 * DAY, 10**9, NOW)
     assert (swept.removed, [path.exists() for path in old]) == (2, [False, False])
@@ -102,15 +102,15 @@ def test_metadata_leaves_by_its_last_use_with_what_was_made_of_it(tmp_path: Path
 
 
 def test_remains_of_killed_runs_leave_and_content_stays(tmp_path: Path) -> None:
-    half = made(tmp_path / "packages" / "ab" / ".abcdef.rpm.x1", 2 * DAY)
-    being_written = made(tmp_path / "packages" / "cd" / ".cdef.rpm.x2", 60.0)
-    content = made(tmp_path / "packages" / "ef" / "ef01-a.rpm", 90 * DAY)
-    download = made(tmp_path / "partial" / "sha256-1", 2 * DAY)
-    tree = made(tmp_path / "scratch" / "tree" / "file", 2 * DAY)
-    git = made(tmp_path / "git" / "a.git" / ".hidden", 90 * DAY)
-    build = made(tmp_path / "builds" / "k" / ".hidden", 90 * DAY)
+    half = aged(tmp_path / "packages" / "ab" / ".abcdef.rpm.x1", 2 * DAY)
+    being_written = aged(tmp_path / "packages" / "cd" / ".cdef.rpm.x2", 60.0)
+    content = aged(tmp_path / "packages" / "ef" / "ef01-a.rpm", 90 * DAY)
+    download = aged(tmp_path / "partial" / "sha256-1", 2 * DAY)
+    tree = aged(tmp_path / "scratch" / "tree" / "file", 2 * DAY)
+    git = aged(tmp_path / "git" / "a.git" / ".hidden", 90 * DAY)
+    build = aged(tmp_path / "builds" / "k" / ".hidden", 90 * DAY)
     packaged = [
-        made(tmp_path / kind / "ab" / ".hidden", 90 * DAY)
+        aged(tmp_path / kind / "ab" / ".hidden", 90 * DAY)
         for kind in ("buildroots", "rpm-roots", "macros")
     ]
     swept = sweep_remains(tmp_path, NOW - DAY, 10**9, NOW)

@@ -23,12 +23,12 @@ def refused(folder):
 
 @pytest.fixture
 def unused(folder):
-    def found(**documents: str):
+    def unused_in(**documents: str):
         return [
             (p.line, p.field, p.message) for p in check_configuration(folder(**documents)).unused
         ]
 
-    return found
+    return unused_in
 
 
 # --- workloads

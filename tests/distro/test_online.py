@@ -38,13 +38,13 @@ def document(url: str, **fields) -> RepositoryDocument:
     return RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,), **fields)
 
 
-def asked(*documents: RepositoryDocument, retry_policy: RetryPolicy = ONCE):
+def answers_to(*documents: RepositoryDocument, retry_policy: RetryPolicy = ONCE):
     return ask_repositories(documents, retry_policy=retry_policy, now=lambda: NOW)
 
 
 def test_a_repository_that_answers(root):
     with serve(Served(root=root)) as served:
-        (answer,) = asked(document(f"{served.url}/r/"))
+        (answer,) = answers_to(document(f"{served.url}/r/"))
     assert answer.reachable
     assert (answer.document, answer.repository, answer.arch) == ("d", "main", "x86_64")
     assert (answer.age, answer.timestamp) == (7_200, "2023-11-14T22:13:20Z")
@@ -59,7 +59,7 @@ def test_packages_are_counted_in_whatever_wrapping(tmp_path, make_repository, su
         {"primary": PRIMARY.replace(b"</metadata>", filler + b"</metadata>")},
         suffix=suffix,
     )
-    (answer,) = asked(document((tmp_path / "r").as_uri()))
+    (answer,) = answers_to(document((tmp_path / "r").as_uri()))
     assert answer.packages == 1125
 
 
@@ -67,7 +67,7 @@ def test_each_architecture_is_asked_where_the_repository_has_it(root):
     two = replace(document((root / "r").as_uri()), architectures=("x86_64", "riscv64"))
     limited = RepoSource("only", "Only", ((root / "r").as_uri(),), limit_arches=("riscv64",))
     two = replace(two, repos=(*two.repos, limited))
-    answers = [(a.repository, a.arch) for a in asked(two)]
+    answers = [(a.repository, a.arch) for a in answers_to(two)]
     assert answers == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
     answers = ask_repositories([two], arches=["riscv64"], retry_policy=ONCE)
     assert [a.arch for a in answers] == ["riscv64", "riscv64"]
@@ -78,7 +78,9 @@ def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
     (root / "html/repodata/repomd.xml").write_text("<html>Log in</html>")
     make_repository(root / "odd", {"primary": b"<html>Log in</html>"})
     with serve(Served(root=root)) as served:
-        answers = asked(*(document(f"{served.url}/{name}/") for name in ("html", "odd", "none")))
+        answers = answers_to(
+            *(document(f"{served.url}/{name}/") for name in ("html", "odd", "none"))
+        )
     assert [a.cause for a in answers] == ["surroundings"] * 3
     assert "html/repodata/repomd.xml is refused: it is not a repomd.xml" in answers[0].error
     assert "it is not a primary.xml" in answers[1].error
@@ -88,7 +90,7 @@ def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
 def test_a_server_that_hangs_is_an_answer(root):
     released = threading.Event()
     with serve(Served(root=root, answer=lambda _handler: bool(released.wait(30)))) as served:
-        (answer,) = asked(document(f"{served.url}/r/"), retry_policy=QUICK)
+        (answer,) = answers_to(document(f"{served.url}/r/"), retry_policy=QUICK)
         released.set()
     assert "could not be read" in answer.error
     assert answer.cause == "surroundings"
@@ -108,7 +110,7 @@ def test_certificates_passwords_and_proxies_are_used(root, tmp_path, monkeypatch
         serve(Served(root=root, password="Basic bWU6")) as named,
         serve(Served()) as proxy,
     ):
-        answers = asked(
+        answers = answers_to(
             document(f"{guarded.url}/r/", access=tls),
             document(f"{guarded.url}/r/", access=RepositoryAccess(sslcacert=tls.sslcacert)),
             document(f"{named.url}/r/", access=basic),
@@ -124,7 +126,7 @@ def test_certificates_passwords_and_proxies_are_used(root, tmp_path, monkeypatch
 def test_missing_credentials_are_the_configurations_unless_nobody_uses_them(root):
     access = RepositoryAccess(username=Reference("env", "ONLINE_NOT_SET"))
     mine = document("http://127.0.0.1:9/", access=access)
-    answers = asked(mine, replace(mine, default=False))
+    answers = answers_to(mine, replace(mine, default=False))
     assert [a.cause for a in answers] == ["configuration", "not asked"]
     assert "ONLINE_NOT_SET" in answers[0].error
 

@@ -67,7 +67,7 @@ def test_what_one_mirror_sent_is_not_asked_of_the_next(web, package, cache, misb
     web.on("/p.rpm", *[misbehave["cut"](100_000)] * 4)
     (web.root / "q.rpm").write_bytes(RPM)
     fetch_package(package(f"{web.url}/p.rpm", f"{web.url}/q.rpm"), cache)
-    assert web.asked("q.rpm")[0]["Range"].startswith("bytes=100000")
+    assert web.requests_of("q.rpm")[0]["Range"].startswith("bytes=100000")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_one_failure_among_many_is_raised(web, package, cache):
 def test_a_header_is_fetched_alone(web, package, cache, ranges):
     web.ranges = ranges
     assert read_header(package(), cache) == RPM[:END]
-    assert web.asked("p.rpm")[0]["Range"] == f"bytes=0-{END - 1}"
+    assert web.requests_of("p.rpm")[0]["Range"] == f"bytes=0-{END - 1}"
     assert fetch_header(package(), cache) == RPM[:END]
     assert len(web.requests) == 1
 

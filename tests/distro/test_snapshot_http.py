@@ -56,10 +56,10 @@ def test_a_time_that_repomd_does_not_say_is_null(web, make_repository, document,
 
 def test_file_lists_are_fetched_only_when_asked_for(web, repo, cache):
     (repository,) = open_snapshot(repo, "x86_64", cache).repositories
-    assert not web.asked("filelists")
+    assert not web.requests_of("filelists")
     assert b"<filelists" in repository_file(repository, "filelists").read_bytes()
     repository_file(repository, "filelists")
-    assert len(web.asked("filelists")) == 1
+    assert len(web.requests_of("filelists")) == 1
 
 
 def test_an_unchanged_repository_costs_one_conditional_request(web, repo, cache):
@@ -104,14 +104,14 @@ def test_offline_asks_nobody_and_says_so(web, repo, cache):
 def test_a_busy_server_is_asked_again(web, repo, cache, misbehave):
     web.on(repomd_of(web), misbehave["status"](503, Retry_After="0"), misbehave["status"](500))
     open_snapshot(repo, "x86_64", cache)
-    assert len(web.asked("repomd.xml")) == 3
+    assert len(web.requests_of("repomd.xml")) == 3
 
 
 def test_a_broken_transfer_goes_on_where_it_broke(web, repo, cache, misbehave):
     primary = file_of(web, "primary")
     web.on(primary, misbehave["cut"](20))
     open_snapshot(repo, "x86_64", cache)
-    first, second = web.asked("primary")
+    first, second = web.requests_of("primary")
     assert "Range" not in first
     assert second["Range"] == "bytes=20-"
 
@@ -299,5 +299,5 @@ def test_processes_that_share_a_cache_download_once(web, cache, make_repository)
     for process in processes:
         process.join()
     assert len(set(results)) == 1
-    assert len(web.asked("primary")) == 1
+    assert len(web.requests_of("primary")) == 1
     assert not list(cache.root.rglob(".*"))

@@ -48,7 +48,7 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return given
 
 
-def found(bot: Any) -> Opportunities:
+def recorded_opportunities(bot: Any) -> Opportunities:
     opportunities = Opportunities(bot.store)
     opportunities.record(WEB, "one", [(PERL, ON_IT)])
     return opportunities
@@ -73,7 +73,7 @@ async def merge(bot: Any) -> None:
 async def test_a_change_that_makes_the_edit_proposes_it_and_closed_it_is_found_again(
     bot: Any, smaller: Any
 ) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     await check(bot)
     assert (only(opportunities).state, only(opportunities).url) == ("proposed", "https://forge/7")
     bot.forge.pull = replace(bot.forge.pull, open=False)
@@ -82,14 +82,14 @@ async def test_a_change_that_makes_the_edit_proposes_it_and_closed_it_is_found_a
 
 
 async def test_another_change_of_the_package_proposes_nothing(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     smaller["edits"] = (MadeEdit("demo", "nginx", ("lua",)), MadeEdit("other", "nginx", ("perl",)))
     await check(bot)
     assert only(opportunities).state == "found"
 
 
 async def test_a_head_without_the_edit_takes_the_proposal_back(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     await check(bot)
     smaller["edits"] = ()
     await check(bot, {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
@@ -97,7 +97,7 @@ async def test_a_head_without_the_edit_takes_the_proposal_back(bot: Any, smaller
 
 
 async def test_merged_it_has_landed_with_what_its_check_measured(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     await check(bot)
     await merge(bot)
     await merge(bot)
@@ -113,7 +113,7 @@ async def test_merged_it_has_landed_with_what_its_check_measured(bot: Any, small
 async def test_a_text_proposes_only_edits_of_the_source_that_it_changes(
     bot: Any, smaller: Any
 ) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     smaller["edits"] = ()
     other = replace(PERL, package="curl", source="curl")
     place = Place("demo", "curl", "minimal")
@@ -127,14 +127,14 @@ async def test_a_text_proposes_only_edits_of_the_source_that_it_changes(
 
 
 async def test_a_private_pull_request_is_not_shown(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     bot.forge.pull = replace(bot.forge.pull, private=True)
     await check(bot)
     assert (only(opportunities).state, only(opportunities).url) == ("proposed", "")
 
 
 async def test_a_declined_edit_is_never_proposed(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     await check(bot)
     opportunities.decline(
         DeclinedEdit("gh", "o/r", "nginx:perl", "wanted", "ann", "triage", "2026-01-01", "1", "u")
@@ -146,7 +146,7 @@ async def test_a_declined_edit_is_never_proposed(bot: Any, smaller: Any) -> None
 async def test_an_issue_stays_where_it_is_proposed_when_the_pull_request_is_closed(
     bot: Any, smaller: Any
 ) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     opportunities.propose([only(opportunities).id], "https://forge/issues/1")
     await check(bot)
     assert only(opportunities).url == "https://forge/7"
@@ -158,7 +158,7 @@ async def test_an_issue_stays_where_it_is_proposed_when_the_pull_request_is_clos
 
 
 async def test_a_repository_that_is_gone_proposes_nothing(bot: Any, smaller: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     await check(bot)
     event = RepositoriesEvent("gh", (), (KEY.repository,))
     publisher = bot.engine.publisher
@@ -168,7 +168,7 @@ async def test_a_repository_that_is_gone_proposes_nothing(bot: Any, smaller: Any
 
 
 def test_a_commit_whose_text_names_it_has_landed_unmeasured(bot: Any) -> None:
-    opportunities = found(bot)
+    opportunities = recorded_opportunities(bot)
     commit = MergedChange(
         "gh", "o/r", None, "Bump", "ann", "https://forge/c", "d" * 40, "2026-11-01T10:00:00Z",
         None, {"nginx": None}, documents=("demo",),
@@ -211,5 +211,5 @@ def test_a_declined_suggestion_is_left_out_of_a_result() -> None:
 def test_a_plan_with_a_declined_edit_is_left_out_of_an_answer() -> None:
     advice = ImageAdvice(DECLINED_KEY, "ok", plans=(plan("perl"), plan("lua", "perl"), plan("lua")))
     finding = ChatFinding(Question("advise", "/minimize advise"), RESULT, advices=(advice,))
-    (found,) = proposing(finding, ("tool:perl",)).advices
-    assert found.plans == (plan("lua"),)
+    (advice,) = proposing(finding, ("tool:perl",)).advices
+    assert advice.plans == (plan("lua"),)

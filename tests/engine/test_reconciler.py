@@ -65,7 +65,7 @@ class World:
                 await reconciler.reconcile()
                 await asyncio.sleep(0.01)
 
-    def found(self) -> tuple[list[str | None], int]:
+    def conclusions_and_comments(self) -> tuple[list[str | None], int]:
         """The conclusions of the commit's check runs, and the number of comments."""
         runs = [run.conclusion for run in self.local.state.check_runs]
         return runs, len(self.local.state.comments_of(self.pull))
@@ -93,11 +93,11 @@ async def test_a_forge_that_fails_for_long_says_it_all_when_it_is_back(world: Wo
     await world.conclude()
     for _ in range(3):
         await reconciler.reconcile()
-    assert world.found() == ([], 0)
+    assert world.conclusions_and_comments() == ([], 0)
     assert world.publisher.outbox.backlog()["gh"].waiting == 2
     world.local.traffic.faults.clear()
     await world.settle(reconciler)
-    assert world.found() == (["success"], 1)
+    assert world.conclusions_and_comments() == (["success"], 1)
 
 
 async def test_what_a_stopped_run_records_of_a_removed_repository_is_not_written(
@@ -110,12 +110,12 @@ async def test_what_a_stopped_run_records_of_a_removed_repository_is_not_written
     )
     await world.conclude()
     await reconciler.reconcile()
-    assert world.found() == ([], 0)
+    assert world.conclusions_and_comments() == ([], 0)
     assert world.publisher.outbox.backlog() == {}
     gone.clear()
     await world.publisher.status(world.job, Phase.ACCEPTED, "success", "fine again")
     await reconciler.reconcile()
-    assert world.found() == (["success"], 0)
+    assert world.conclusions_and_comments() == (["success"], 0)
 
 
 async def test_the_forges_own_wait_is_kept(world: World) -> None:
@@ -141,14 +141,14 @@ async def test_a_write_whose_answer_was_lost_is_found_again(world: World, monkey
     monkeypatch.setattr(lost, "_attempt", killed)
     await world.conclude()
     await lost.reconcile()
-    assert world.found() == (["success"], 1)
+    assert world.conclusions_and_comments() == (["success"], 1)
     assert not world.publisher.outbox.settled()
     shift(world.url, 21)
     following = world.reconciler("next")
     await following.reconcile()
     shift(world.url, 61)
     await world.settle(following)
-    assert world.found() == (["success"], 1)
+    assert world.conclusions_and_comments() == (["success"], 1)
 
 
 async def test_many_reconcilers_make_one_check_run_and_one_comment(world: World) -> None:
@@ -166,7 +166,7 @@ async def test_many_reconcilers_make_one_check_run_and_one_comment(world: World)
 
     await asyncio.gather(record(), *map(drive, reconcilers))
     await world.settle(reconcilers[0])
-    assert world.found() == (["success"], 1)
+    assert world.conclusions_and_comments() == (["success"], 1)
 
 
 async def test_an_older_heads_comment_is_never_written(world: World) -> None:
@@ -175,7 +175,7 @@ async def test_an_older_heads_comment_is_never_written(world: World) -> None:
     text = {"nginx.spec": "Name: nginx\n# 2\n"}
     await world.local.push(world.pull.repository, "topic", text, "2", user="jonas")
     await world.settle(reconciler)
-    assert world.found() == (["success"], 0)
+    assert world.conclusions_and_comments() == (["success"], 0)
 
 
 async def test_a_write_that_is_refused_is_given_up_after_days_while_others_succeed(
@@ -191,7 +191,7 @@ async def test_a_write_that_is_refused_is_given_up_after_days_while_others_succe
     await reconciler.reconcile()
     assert "is given up" in caplog.text
     assert world.publisher.outbox.settled()
-    assert world.found() == (["success"], 0)
+    assert world.conclusions_and_comments() == (["success"], 0)
 
 
 async def test_a_stopped_reconciler_leaves_its_rows_to_the_next(world: World) -> None:
@@ -210,7 +210,7 @@ async def test_a_stopped_reconciler_leaves_its_rows_to_the_next(world: World) ->
     await asyncio.gather(running, return_exceptions=True)
     world.forge.set_status = plain  # type: ignore[method-assign]
     await world.settle(world.reconciler("next"))  # at once: no lease to wait for
-    assert world.found()[0] == ["success"]
+    assert world.conclusions_and_comments()[0] == ["success"]
 
 
 async def suggest(world: World, verdict: str = "success", *, safe: bool = True) -> None:
@@ -288,4 +288,4 @@ async def test_where_no_comment_is_edited_a_check_comments_at_its_end_alone(worl
     assert await world.reconciler().reconcile() == 0
     await world.conclude()
     await world.settle(world.reconciler("again"))
-    assert world.found() == (["success"], 1)
+    assert world.conclusions_and_comments() == (["success"], 1)

@@ -65,7 +65,7 @@ class World:
         )  # fmt: skip
         self.store.add_check(replace(plain, **changes))
 
-    async def found(self) -> list[str]:
+    async def compare_once(self) -> list[str]:
         """Compare once; the names of our own new deliveries."""
         known = {row["id"] for row in self.store.rows("select id from deliveries")}
         await self.resync.compare(self.forge, self.repository)
@@ -92,21 +92,21 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_a_head_without_a_check_is_found_once_an_hour(world: World) -> None:
-    (found,) = await world.found()
+    (found,) = await world.compare_once()
     assert found.startswith(f"found {NAME}#{world.pull.number} {world.pull.head_sha} main")
     assert world.woken == 1
-    assert await world.found() == []
+    assert await world.compare_once() == []
     world.ahead += 3600
-    assert len(await world.found()) == 1
+    assert len(await world.compare_once()) == 1
 
 
 async def test_a_head_with_a_check_is_not_found_and_one_that_was_pushed_unseen_is(
     world: World,
 ) -> None:
     world.check()
-    assert await world.found() == []
+    assert await world.compare_once() == []
     await world.local.push(world.pull.repository, "topic", {"a": "b"}, "Push", user="jonas")
-    (found,) = await world.found()
+    (found,) = await world.compare_once()
     assert world.pull.head_sha in found
 
 
@@ -125,24 +125,24 @@ async def test_one_that_was_closed_unseen_is_found_until_that_is_known(
         await world.local.merge_pull(world.pull, user="jonas")
     else:
         await world.local.close_pull(world.pull, user="jonas")
-    assert len(await world.found()) == 1
+    assert len(await world.compare_once()) == 1
     Repositories(world.store).record_over("gh", NAME, world.pull.number)
     world.ahead += 3600
-    assert await world.found() == []
+    assert await world.compare_once() == []
 
 
 async def test_a_command_that_no_webhook_brought_is_found_once(world: World) -> None:
     world.check()
     await world.local.comment(world.pull, "I like it", user="jonas")
     await world.local.comment(world.pull, "/minimize check", user="jonas")
-    (name,) = await world.found()
+    (name,) = await world.compare_once()
     assert name.startswith(f"comment {NAME}#{world.pull.number} ")
     (delivery,) = world.store.new_deliveries()
     event = found_event("gh", delivery.event, delivery.body)
     assert isinstance(event, CommentEvent)
     assert (event.author, event.sender, event.body) == ("jonas", "jonas", "/minimize check")
     world.ahead += 7200
-    assert await world.found() == []
+    assert await world.compare_once() == []
 
 
 async def test_a_comment_that_somebody_edited_is_not_taken_for_its_author_s(world: World) -> None:
@@ -151,23 +151,23 @@ async def test_a_comment_that_somebody_edited_is_not_taken_for_its_author_s(worl
     await asyncio.sleep(1.1)  # the forges' times have whole seconds
     state = world.local.state
     state.edit_comment(comment, state.user("maria"), "/minimize accept fine")
-    assert await world.found() == []
+    assert await world.compare_once() == []
 
 
 async def test_a_base_branch_that_moved_unseen_is_found_once(world: World) -> None:
     git = world.pull.repository.git
     before = git.branch("main")
     world.check(base_sha=before)
-    assert await world.found() == []
+    assert await world.compare_once() == []
     await world.local.push(world.pull.repository, "main", {"a": "b"}, "Push", user="maria")
     after = git.branch("main")
-    assert await world.found() == [f"push {NAME} main {before} {after}"]
+    assert await world.compare_once() == [f"push {NAME} main {before} {after}"]
     (delivery,) = world.store.new_deliveries()
     event = found_event("gh", delivery.event, delivery.body)
     assert isinstance(event, PushEvent)
     assert (event.branch, event.before, event.after) == ("main", before, after)
     assert (event.default_branch, event.private) == ("main", False)
-    assert await world.found() == []
+    assert await world.compare_once() == []
 
 
 def pull(head: str = "a", base: str = "main", updated: str = "2026-01-02T00:00:00Z") -> OpenPull:

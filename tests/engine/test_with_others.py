@@ -39,7 +39,7 @@ async def other_pull(world: World, name: str, *, private: bool = False) -> tuple
     return repository, await local.open_pull(repository, "fix", user="zoe", title="fix")
 
 
-async def said(world: World, pull: Pull, name: str) -> str:
+async def refusal_of(world: World, pull: Pull, name: str) -> str:
     """The answer to `check with` of ann's; empty where it was taken."""
     mark = "!" if world.forge.name == "gl" else "#"
     before = len(world.local.deliveries)
@@ -71,7 +71,7 @@ async def test_another_public_one_is_checked_with_it_beside_the_status(two: Worl
     pull = await two.pull("own", "branch")
     repository, other = await other_pull(two, "rpms/perl")
     serve(two, repository)
-    assert await said(two, pull, f"rpms/perl#{other.number}") == ""
+    assert await refusal_of(two, pull, f"rpms/perl#{other.number}") == ""
     (record,) = two.store.rows("select narrowed, number from checks where head_sha <> 'x'")
     # A narrowed run has no status, and its answer is a comment of its own.
     assert record == {"narrowed": 1, "number": pull.number}
@@ -80,10 +80,10 @@ async def test_another_public_one_is_checked_with_it_beside_the_status(two: Worl
 async def test_one_of_a_repository_that_the_server_does_not_serve_is_refused(two: World) -> None:
     pull = await two.pull("own", "branch")
     _, other = await other_pull(two, "rpms/perl")
-    answer = await said(two, pull, f"rpms/perl#{other.number}")
+    answer = await refusal_of(two, pull, f"rpms/perl#{other.number}")
     assert NOT_HERE in answer
     # The sentence is the one of a repository that there is not.
-    nowhere = await said(two, pull, "rpms/nowhere#7")
+    nowhere = await refusal_of(two, pull, "rpms/nowhere#7")
     assert nowhere.partition(" ")[2] == answer.partition(" ")[2]
 
 
@@ -104,7 +104,7 @@ async def test_a_private_one_is_told_only_to_its_readers_and_in_a_private_place(
         if one.private and role != "none":
             two.local.set_role(one, "ann", role)
     serve(two, repository)
-    answer = await said(two, pull, f"{owner}/perl#{other.number}")
+    answer = await refusal_of(two, pull, f"{owner}/perl#{other.number}")
     told = place == "private" and role == "write"
     assert (answer == "") is told, answer
     assert told or NOT_HERE in answer
@@ -112,10 +112,10 @@ async def test_a_private_one_is_told_only_to_its_readers_and_in_a_private_place(
 
 async def test_what_is_no_other_pull_request_is_refused_in_words(two: World) -> None:
     pull = await two.pull("own", "branch")
-    assert "is this pull request itself" in await said(two, pull, f"#{pull.number}")
-    assert "names no pull request" in await said(two, pull, "perl")
+    assert "is this pull request itself" in await refusal_of(two, pull, f"#{pull.number}")
+    assert "names no pull request" in await refusal_of(two, pull, "perl")
     many = " ".join(f"rpms/p{n}#1" for n in range(6))
-    assert "At most 5 others" in await said(two, pull, many)
+    assert "At most 5 others" in await refusal_of(two, pull, many)
 
 
 class Roles:

@@ -109,7 +109,7 @@ class Killing:
                 again = await forge.redeliver(self.fleet.app, delivery)
                 done |= {again.id} if again.status == 202 else set()
 
-    def found(self) -> dict[str, int]:
+    def problems(self) -> dict[str, int]:
         """The heads and pull requests that are not as they should be, by what is wrong."""
         state, wrong = self.fleet.forge.state, Counter[str]()
         wrong.update(dict.fromkeys(("missing", "doubled", "unfinished", "wrong"), 0))
@@ -153,7 +153,7 @@ class Killing:
         print(f"{kind}: {len(self.pulls)} pull requests, {len(heads)} heads")
         print("  kills: " + ", ".join(f"{what} {n}" for what, n in sorted(self.kills.items())))
         print(f"  right {settled:.0f} s after the last kill; ended in words {words}")
-        print("  " + ", ".join(f"{what} {n}" for what, n in self.found().items()), flush=True)
+        print("  " + ", ".join(f"{what} {n}" for what, n in self.problems().items()), flush=True)
         for line in self.unfinished():
             print(f"  {line}", flush=True)
 
@@ -163,7 +163,7 @@ class Killing:
         since = right = time.monotonic()
         while time.monotonic() < min(right + STAYING, since + SETTLING):
             await asyncio.sleep(0.2)
-            if any(self.found().values()):
+            if any(self.problems().values()):
                 right = time.monotonic()
         return right - since
 
@@ -199,7 +199,7 @@ async def run(
         settled = await made.settle()
         redelivering.cancel()
         made.report("shared" if shared else "embedded", settled)
-        if any(made.found().values()):
+        if any(made.problems().values()):
             logs = [f"== {p.name}\n{p.read_text()[-20000:]}" for p in home.glob("*.log")]
             print("\n".join(logs), file=sys.stderr)
         return made
@@ -217,7 +217,7 @@ def main() -> None:
         home = Path(folder)
         more = {"shared": given.shared, "seed": given.seed, "seconds": 60 * given.minutes}
         made = asyncio.run(run(home, given.kills, **more))
-    sys.exit(any(made.found().values()))
+    sys.exit(any(made.problems().values()))
 
 
 if __name__ == "__main__":

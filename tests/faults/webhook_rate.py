@@ -86,7 +86,7 @@ async def send(url: str, secret: str, rate: int, seconds: float) -> None:
     times: list[float] = []
     statuses: Counter[str] = Counter()
 
-    async def one(session: aiohttp.ClientSession, number: int) -> None:
+    async def send(session: aiohttp.ClientSession, number: int) -> None:
         pull = {**BODY["pull_request"], "updated_at": str(number)}  # type: ignore[dict-item]
         body = json.dumps({**BODY, "pull_request": pull}).encode()
         headers = signed_headers("pull_request", body, secret, delivery=f"rate-{number}")
@@ -103,7 +103,7 @@ async def send(url: str, secret: str, rate: int, seconds: float) -> None:
         begun, tasks = time.monotonic(), []
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(begun + number / rate - time.monotonic(), 0))
-            tasks.append(asyncio.create_task(one(session, number)))
+            tasks.append(asyncio.create_task(send(session, number)))
         await asyncio.gather(*tasks)
     print(json.dumps({"times": times, "statuses": statuses}))
 

@@ -25,7 +25,7 @@ class World:
     key: PullRequestKey
     waits: list[float]
 
-    def asked(self, method: str, part: str) -> list[str]:
+    def requests_of(self, method: str, part: str) -> list[str]:
         return [path for m, path, _ in self.local.requests if m == method and part in path]
 
     def statuses(self, repository: Repository | None = None) -> list[tuple[str, str | None]]:

@@ -70,7 +70,7 @@ async def test_changed_files_are_read_over_all_pages(world: World) -> None:
     many = {f"f{n:03}": "x" for n in range(250)}
     await world.local.push(world.repository, "topic", many, "More", user="jonas")
     assert len(await world.gitlab.changed_files(world.key)) == 252
-    assert len(world.asked("GET", "/diffs")) == 3
+    assert len(world.requests_of("GET", "/diffs")) == 3
 
 
 async def test_our_note_is_found_over_all_pages_and_a_strangers_never(world: World) -> None:
@@ -84,13 +84,13 @@ async def test_our_note_is_found_over_all_pages_and_a_strangers_never(world: Wor
     assert found is not None
     assert found.body == f"{MARKER} second"
     assert found.url.endswith(f"/{PATH}/-/merge_requests/1#note_{made.id}")
-    assert len(world.asked("POST", "/notes")) == 1
+    assert len(world.requests_of("POST", "/notes")) == 1
 
 
 async def test_the_same_text_is_not_written_again(world: World) -> None:
     for _ in range(2):
         await world.gitlab.put_comment(world.key, MARKER, MARKER)
-    assert world.asked("PUT", "/notes") == []
+    assert world.requests_of("PUT", "/notes") == []
 
 
 async def test_of_many_runs_at_once_one_note_stays(world: World) -> None:
@@ -123,7 +123,7 @@ async def test_a_status_is_set_once_and_moves_on(world: World) -> None:
         ("success", "3 images change"),
     ]
     assert len(world.statuses()) == 1
-    assert len(world.asked("POST", "/statuses/")) == 4
+    assert len(world.requests_of("POST", "/statuses/")) == 4
     await world.gitlab.set_status(world.key, sha, StatusReport("c2", "neutral", "mirror " * 60))
     state, text = world.statuses()[-1]
     assert state == "success"
@@ -248,7 +248,7 @@ async def test_a_status_refused_in_our_own_project_is_told(world: World) -> None
 async def test_roles_by_access_level(world: World, given: str, role: str) -> None:
     world.local.set_role(world.repository, "maria", given)
     assert await world.gitlab.role_of(world.key, "Maria") == role
-    assert world.asked("GET", "/members/all/")  # inherited members included
+    assert world.requests_of("GET", "/members/all/")  # inherited members included
 
 
 async def test_a_stranger_reads_what_is_public_and_nobody_is_nobody(world: World) -> None:
@@ -317,7 +317,7 @@ async def test_a_broken_forge_is_asked_again_for_reading_but_not_for_writing(wor
     world.local.fail_next("/notes", 502, method="POST")
     with pytest.raises(ForgeError, match="GitLab failed"):
         await world.gitlab.put_comment(world.key, MARKER, MARKER)
-    assert len(world.asked("POST", "/notes")) == 1
+    assert len(world.requests_of("POST", "/notes")) == 1
 
 
 async def test_an_edit_that_failed_is_left_to_who_looks_at_the_head_again(world: World) -> None:

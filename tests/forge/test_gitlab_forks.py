@@ -54,7 +54,7 @@ class World:
         )
         self.local.state.pipelines.append(made)
 
-    def asked(self, method: str, part: str) -> list[str]:
+    def requests_of(self, method: str, part: str) -> list[str]:
         return [path for m, path, _ in self.local.requests if m == method and part in path]
 
 
@@ -89,7 +89,7 @@ async def test_a_merge_request_where_nothing_changes_is_marked_and_gets_no_comme
     assert world.marks() == [("minimize-bot", "eyes")]
     await world.say(FINE, FINE)
     assert world.marks() == [("minimize-bot", "hooray")]  # white_check_mark, on this forge
-    assert len(world.asked("POST", "/award_emoji")) == 2
+    assert len(world.requests_of("POST", "/award_emoji")) == 2
     assert world.bodies() == []
     assert world.statuses(world.target) == world.statuses(world.fork) == []
     # The next push begins again.
@@ -192,4 +192,4 @@ async def test_a_fork_that_lets_us_has_no_mark(world) -> None:
     await world.say(PENDING, FINE)
     assert world.statuses(world.fork) == [("success", "No image changes")]
     assert world.marks() == []
-    assert world.asked("GET", "/award_emoji") == []
+    assert world.requests_of("GET", "/award_emoji") == []

@@ -71,15 +71,15 @@ def project(server: PagureServer, name: str) -> Project:
 
 
 @pytest.fixture(scope="module")
-def made(server: PagureServer) -> Project:
+def shared_project(server: PagureServer) -> Project:
     return project(server, "nginx")
 
 
 @pytest.fixture
-async def world(made: Project) -> AsyncIterator[Project]:
-    made.forge = made.server.forge()
-    yield made
-    await made.forge.close()
+async def world(shared_project: Project) -> AsyncIterator[Project]:
+    shared_project.forge = shared_project.server.forge()
+    yield shared_project
+    await shared_project.forge.close()
 
 
 async def test_a_flag_is_of_its_commit_and_the_same_twice_changes_nothing(world: Project) -> None:
@@ -185,9 +185,9 @@ async def test_what_is_not_there_and_what_a_token_may_not(world: Project) -> Non
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    made = Hook()
-    yield made
-    made.close()
+    hook = Hook()
+    yield hook
+    hook.close()
 
 
 async def test_every_webhook_that_counts(server: PagureServer, hook: Hook) -> None:

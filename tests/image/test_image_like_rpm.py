@@ -95,15 +95,15 @@ def test_the_database_answers_like_the_one_that_an_installation_leaves(
     ours.mkdir()
     unpack(layer, ours)
     question = ["-qa", "--qf", "[%{=NEVRA} %{FILENAMES} %{FILEDIGESTS} %{=SIZE}\\n]"]
-    answers = [wanted(root, question) for root in (ours, tmp_path / "theirs")]
+    answers = [rpm_query(root, question) for root in (ours, tmp_path / "theirs")]
     assert answers[0]
     assert sorted(answers[0].splitlines()) == sorted(answers[1].splitlines())
     # It is sound, and finds owners of files.
     owner = ["-qf", "/usr/sbin/nginx", "--qf", "%{NAME}\\n"]
-    assert wanted(ours, owner) == "nginx\n"
+    assert rpm_query(ours, owner) == "nginx\n"
 
 
-def wanted(root: Path, question: Sequence[str]) -> str:
+def rpm_query(root: Path, question: Sequence[str]) -> str:
     done = subprocess.run(
         ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", *question],
         capture_output=True,

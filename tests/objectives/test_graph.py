@@ -76,15 +76,15 @@ def test_without_the_requirements_it_leaves_with_nothing_leads_to_a_package(made
         drops = {(drop.nevra, drop.capability) for drop in leaves_with(graph, members, target)}
         assert bool(drops) == (target not in roots)
 
-        def left(without: Iterable) -> list[Link]:
+        def links_without(without: Iterable) -> list[Link]:
             return [x for x in links if of(x) not in without]
 
         def of(x: Link) -> tuple:
             return members[x.target if x.kind == "supplements" else x.source].nevra, x.capability
 
         if drops:
-            assert target not in reached(roots, left(drops))
-            assert all(target in reached(roots, left(drops - {drop})) for drop in drops)
+            assert target not in reached(roots, links_without(drops))
+            assert all(target in reached(roots, links_without(drops - {drop})) for drop in drops)
 
 
 @given(graphs())

@@ -270,13 +270,13 @@ def test_a_size_matters_more_than_a_number_of_packages_and_that_more_than_a_name
     packages = replace(violated("few", "c", 25, 28), metric="packages")
     size = violated("small", "a", 60_000_000, 80_000_000)
 
-    def said(*objectives: ObjectiveResult) -> str:
+    def headline_text(*objectives: ObjectiveResult) -> str:
         return to_plain(headline(report(over("nginx", *objectives), verdict="failure")))
 
-    assert "allows 60 MB; it was" not in said(unwanted, packages, size)
-    assert said(unwanted, packages, size).endswith("allows 60 MB.")
-    assert said(unwanted, packages).endswith("allows 25 packages.")
-    assert said(unwanted).endswith("does not want perl.")
+    assert "allows 60 MB; it was" not in headline_text(unwanted, packages, size)
+    assert headline_text(unwanted, packages, size).endswith("allows 60 MB.")
+    assert headline_text(unwanted, packages).endswith("allows 25 packages.")
+    assert headline_text(unwanted).endswith("does not want perl.")
 
 
 def test_a_limit_that_was_broken_before_is_not_called_newly_broken() -> None:

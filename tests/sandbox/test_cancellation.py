@@ -53,7 +53,7 @@ def wait_for(path: Path) -> None:
     assert path.exists()
 
 
-def left(argument: str) -> list[int]:
+def processes_with(argument: str) -> list[int]:
     """The processes of this machine that have this argument."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -73,10 +73,10 @@ def test_cancelled_work_leaves_no_process(tmp_path: Path) -> None:
 
     with working(work) as (cancellation, future):
         wait_for(tmp_path / "started")
-        assert left(OURS)
+        assert processes_with(OURS)
         cancellation.cancel()
     assert isinstance(future.exception(), WorkCancelled)
-    assert left(OURS) == []
+    assert processes_with(OURS) == []
 
 
 @needs_sandbox
@@ -169,4 +169,4 @@ def test_an_interrupted_caller_does_not_wait_for_the_sandbox(tmp_path: Path) -> 
         check=False,
     )
     assert done.stdout == "interrupted\n", done.stderr
-    assert left(OURS) == []
+    assert processes_with(OURS) == []

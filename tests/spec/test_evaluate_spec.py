@@ -40,7 +40,7 @@ def evaluate(directory: Path, text: str, arches=("x86_64",), **kwargs):
     return evaluate_spec(directory, "app.spec", arches, **kwargs)
 
 
-def one(directory: Path, body: str, arch: str = "x86_64", **kwargs) -> SpecEvaluation:
+def evaluation_of(directory: Path, body: str, arch: str = "x86_64", **kwargs) -> SpecEvaluation:
     result = evaluate(directory, HEAD + textwrap.dedent(body) + TAIL, [arch], **kwargs)[arch]
     assert isinstance(result, SpecEvaluation), result
     return result
@@ -59,7 +59,7 @@ def stated(evaluation: SpecEvaluation, index: int = 0) -> list[tuple[str, int | 
 
 
 def test_every_subpackage_with_its_nevra_and_dependencies(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         """\
         Epoch: 1
@@ -116,7 +116,7 @@ def test_each_architecture_has_its_own_answer(tmp_path):
 
 
 def test_all_kinds_and_qualifiers(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         """\
         Requires(pre,postun): a
@@ -159,7 +159,7 @@ def test_all_kinds_and_qualifiers(tmp_path):
 
 
 def test_build_requires_sources_and_generated_ones(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         """\
         Source0: https://example.org/%{name}-%{version}.tar.gz
@@ -180,7 +180,7 @@ def test_build_requires_sources_and_generated_ones(tmp_path):
         ("Patch7", "fix.patch"),
     ]
     assert result.generates_requirements
-    assert not one(tmp_path, "").generates_requirements
+    assert not evaluation_of(tmp_path, "").generates_requirements
 
 
 @pytest.mark.parametrize(
@@ -215,19 +215,19 @@ def test_build_requires_sources_and_generated_ones(tmp_path):
     ],
 )
 def test_a_dependency_is_led_back_to_the_line_that_brings_it(tmp_path, body, lines):
-    result = one(tmp_path, body)
+    result = evaluation_of(tmp_path, body)
     assert dict(stated(result)) == {f"requires {name}": line for name, line in lines.items()}
 
 
 def test_the_text_of_a_line_is_the_files_own(tmp_path):
-    result = one(tmp_path, "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}\n")
+    result = evaluation_of(tmp_path, "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}\n")
     origin = result.packages[0].dependencies[0].origin
     assert origin.text == "Requires:   %{name}-libs%{?_isa} = %{version}-%{release}"
     assert origin.path == "app.spec"
 
 
 def test_two_lines_that_state_the_same_are_both_named(tmp_path):
-    assert stated(one(tmp_path, "Requires: a\nRequires: b\nRequires: a\n")) == [
+    assert stated(evaluation_of(tmp_path, "Requires: a\nRequires: b\nRequires: a\n")) == [
         ("requires a", 1),
         ("requires a", 3),
         ("requires b", 2),
@@ -333,7 +333,7 @@ def test_without_its_line_a_dependency_is_gone(tmp_path):
 def test_an_included_file_is_named_by_its_own_path(tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/deps.inc").write_text("%if 1\nRequires: a = %{version}\n%endif\n")
-    result = one(tmp_path, "%global part deps\n%include parts/%{part}.inc\nRequires: b\n")
+    result = evaluation_of(tmp_path, "%global part deps\n%include parts/%{part}.inc\nRequires: b\n")
     origins = {
         d.dependency.capability: (d.origin.path, d.origin.line)
         for d in result.packages[0].dependencies
@@ -354,11 +354,11 @@ def test_a_spec_in_a_directory_keeps_its_path_and_sees_its_neighbours(tmp_path):
 
 def test_exclusive_and_excluded_architectures(tmp_path):
     def excluded(body, arch):
-        return one(tmp_path, body, arch).excluded
+        return evaluation_of(tmp_path, body, arch).excluded
 
     assert not excluded("ExclusiveArch: x86_64 aarch64\n", "aarch64")
     assert excluded("ExclusiveArch: x86_64 aarch64\n", "s390x")
-    assert one(tmp_path, "ExclusiveArch: x86_64\n", "s390x").packages == ()
+    assert evaluation_of(tmp_path, "ExclusiveArch: x86_64\n", "s390x").packages == ()
     assert excluded("ExcludeArch: s390x\n", "s390x")
     assert not excluded("ExcludeArch: s390x\n", "x86_64")
     assert not excluded("BuildArch: noarch\nExclusiveArch: x86_64 noarch\n", "s390x")
@@ -366,7 +366,7 @@ def test_exclusive_and_excluded_architectures(tmp_path):
 
 
 def test_a_noarch_package_and_its_lines(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         "BuildArch: noarch\nRequires: a\n%package x\nSummary: x\nRequires: b\n"
         "%description x\n%files x\n",
@@ -377,7 +377,7 @@ def test_a_noarch_package_and_its_lines(tmp_path):
 
 
 def test_definitions_come_from_the_caller(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         "Requires: d%{?dist}-%{?fedora}-%{?mine}\n",
         definitions={"dist": ".x1", "fedora": "43", "mine": "%{fedora}!"},
@@ -386,7 +386,7 @@ def test_definitions_come_from_the_caller(tmp_path):
 
 
 def test_the_hosts_own_configuration_is_not_seen(tmp_path):
-    result = one(tmp_path, "Provides: home(%{getenv:HOME}) dir(%(pwd))\n")
+    result = evaluation_of(tmp_path, "Provides: home(%{getenv:HOME}) dir(%(pwd))\n")
     assert [name for name, _ in stated(result)] == [
         "provides dir(/checkout)",
         "provides home(/tmp)",
@@ -410,7 +410,7 @@ def test_the_distributions_macros_take_the_place_of_the_hosts(tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     setting = SpecSetting(MacroSource(tmp_path / "macros"))
-    result = one(
+    result = evaluation_of(
         checkout,
         """\
         Requires: %{base} %{both} %{vendored} %{lib_of}
@@ -487,7 +487,7 @@ def test_a_checkout_that_only_its_owner_may_enter_can_be_evaluated(tmp_path):
 
 
 def test_the_shell_is_bash_as_on_distributions_of_rpm_packages(tmp_path):
-    result = one(
+    result = evaluation_of(
         tmp_path,
         """\
         Provides: api = %(name="TOOL"; echo ${name,,})

@@ -82,7 +82,7 @@ def test_a_limit_ends_it_with_its_name(tmp_path, text, words):
     assert_still_works(tmp_path)
 
 
-def said(directory: Path, command: str) -> str:
+def output_of(directory: Path, command: str) -> str:
     """What a shell command inside prints, carried out in a dependency's name."""
     (directory / "probe.sh").write_text(command)
     text = "%global said %(sh ./probe.sh 2>/dev/null | tr -cs a-zA-Z0-9 _)"
@@ -93,11 +93,11 @@ def said(directory: Path, command: str) -> str:
 
 def test_it_reads_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIMIZE_SECRET", "tellmenot")
-    assert "tellmenot" not in said(tmp_path, "env; cat /proc/*/environ 2>/dev/null")
+    assert "tellmenot" not in output_of(tmp_path, "env; cat /proc/*/environ 2>/dev/null")
     secret = tmp_path.parent / f"{tmp_path.name}-secret"
     secret.write_text("tellmenot")
     for path in ("/etc/shadow", "/root", str(Path.home()), str(secret), "/etc/hostname"):
-        assert said(tmp_path, f"ls {path} >/dev/null 2>&1 && echo yes || echo no") == "xno_"
+        assert output_of(tmp_path, f"ls {path} >/dev/null 2>&1 && echo yes || echo no") == "xno_"
 
 
 def test_a_link_in_the_checkout_leads_nowhere_outside(tmp_path):
@@ -106,7 +106,7 @@ def test_a_link_in_the_checkout_leads_nowhere_outside(tmp_path):
     (tmp_path / "secret").write_text("tellmenot")
     (checkout / "link").symlink_to("../secret")
     (checkout / "etc").symlink_to("/etc")
-    output = said(checkout, "cat link etc/shadow; ls; echo tellmewhat")
+    output = output_of(checkout, "cat link etc/shadow; ls; echo tellmewhat")
     assert output == "xhostile_spec_probe_sh_tellmewhat_"
 
 
@@ -121,7 +121,7 @@ def test_it_opens_no_connection(tmp_path):
             "names = [line.split(':')[0] for line in open('/proc/net/dev') if ':' in line]\n"
             "print(code, 'from', *names)\n"
         )
-        output = said(tmp_path, "/usr/bin/python3 ./probe.py")
+        output = output_of(tmp_path, "/usr/bin/python3 ./probe.py")
     assert output == f"x{errno.ECONNREFUSED}_from_lo_"
 
 
@@ -136,7 +136,7 @@ def test_it_writes_nothing_outside(tmp_path):
         "/var/x",
     )
     for target in targets:
-        assert said(tmp_path, f"(echo x > {target}) && echo yes || echo no") == "xno_"
+        assert output_of(tmp_path, f"(echo x > {target}) && echo yes || echo no") == "xno_"
     assert (tmp_path / "hostile.spec").read_text().endswith(REST)
 
 
@@ -169,7 +169,7 @@ def forged(directory: Path, answer: str, times: int = 1):
 
 def test_the_descriptor_of_the_answer_is_out_of_reach(tmp_path):
     look = "echo ${MINIMIZE_RESULT-unset}; ls -l /proc/*/fd /proc/*/map_files | grep -c memfd"
-    assert said(tmp_path, look) == "xunset_0_"
+    assert output_of(tmp_path, look) == "xunset_0_"
 
 
 def test_an_answer_of_64_mib_is_neither_kept_nor_parsed(tmp_path):

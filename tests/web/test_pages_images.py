@@ -26,13 +26,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(tmp_path_factory.mktemp("site"))
 
 
-async def listed(site: Any, **query: str) -> Mapping[str, Any]:
+async def images_page(site: Any, **query: str) -> Mapping[str, Any]:
     answer: Mapping[str, Any] = await (await site.get("/api/images", params=query)).json()
     return answer
 
 
 async def test_alike_architectures_are_one_row_and_those_that_differ_are_not(site) -> None:
-    data = await listed(site)
+    data = await images_page(site)
     rows = [(row["workload"], row["arches"], row["status"]) for row in data["rows"]]
     assert len(rows) < len(data["images"])
     by_key = {(i["workload"], i["arch"]): i for i in data["images"]}
@@ -45,7 +45,7 @@ async def test_alike_architectures_are_one_row_and_those_that_differ_are_not(sit
 
 
 async def test_growth_is_the_sum_of_the_steps_of_each_time(site) -> None:
-    data = await listed(site)
+    data = await images_page(site)
     nginx = next(i for i in data["images"] if (i["workload"], i["arch"]) == ("nginx", "x86_64"))
     for window in ("week", "month", "quarter", "year"):
         path = f"/api/images/reference/minimal/nginx/x86_64?window={window}"
@@ -62,34 +62,34 @@ async def test_growth_is_the_sum_of_the_steps_of_each_time(site) -> None:
     ],
 )
 async def test_a_maintainer_a_source_and_words_select(site, query, workloads) -> None:
-    data = await listed(site, **query)
+    data = await images_page(site, **query)
     assert {row["workload"] for row in data["rows"]} == workloads
     assert {image["workload"] for image in data["images"]} == workloads
 
 
 async def test_a_source_selects_the_images_that_hold_a_package_of_it(site) -> None:
     (libssh,) = (await (await site.get("/api/packages?q=libssh")).json())["packages"]
-    data = await listed(site, source=libssh["source"])
+    data = await images_page(site, source=libssh["source"])
     held = (await (await site.get("/api/packages/libssh")).json())["images"]
     keys = {(image["workload"], image["arch"]) for image in held}
     assert keys <= {(image["workload"], image["arch"]) for image in data["images"]}
-    assert (await listed(site, source="nothing"))["images"] == []
+    assert (await images_page(site, source="nothing"))["images"] == []
 
 
 async def test_a_state_selects_by_installing_or_by_objectives(site) -> None:
-    data = await listed(site, status="unsolvable")
+    data = await images_page(site, status="unsolvable")
     assert data["images"] and {i["status"] for i in data["images"]} == {"unsolvable"}
     objectives = (await (await site.get("/api/objectives")).json())["objectives"]
     for state in ("broken", "at risk", "met"):
-        worst = {row["objectives"] for row in (await listed(site, status=state))["rows"]}
+        worst = {row["objectives"] for row in (await images_page(site, status=state))["rows"]}
         assert worst <= {state}
     stated = {image["outlook"] for one in objectives for image in one["images"]}
     for state in stated & set(STATES):
-        assert (await listed(site, status=state))["rows"] or state == "met"
+        assert (await images_page(site, status=state))["rows"] or state == "met"
 
 
 async def test_what_grew_most_comes_first_with_the_cause_of_that_time(site) -> None:
-    data = await listed(site, sort="-year")
+    data = await images_page(site, sort="-year")
     growth = [row["growth"]["year"] for row in data["rows"]]
     assert growth == sorted(growth, reverse=True) and data["window"] == "year"
     row = next(row for row in data["rows"] if row["growth"]["year"])
@@ -163,7 +163,7 @@ async def test_the_front_page_says_who_moved_what_in_the_chosen_time(site) -> No
 async def test_the_grid_has_each_workload_on_each_architecture_with_its_curve(site) -> None:
     data = await (await site.get("/api/grid")).json()
     assert data["arches"] == ["x86_64", "aarch64", "ppc64le", "s390x"]
-    images = {(i["workload"], i["arch"]): i for i in (await listed(site))["images"]}
+    images = {(i["workload"], i["arch"]): i for i in (await images_page(site))["images"]}
     for row in data["rows"]:
         for arch, cell in row["on"].items():
             image = images[row["workload"], arch]

@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("site"), days=12)
 
 
-def given(value) -> str:
+def imported(value) -> str:
     """The value of a cell after a spreadsheet's parser."""
     text = to_csv(Table("t", (Column("X", name="x"),), [{"x": value}]))
     assert text.startswith("x\r\n")
@@ -34,16 +34,21 @@ def given(value) -> str:
     ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", " =1", "\N{FULLWIDTH EQUALS SIGN}1"],
 )
 def test_what_would_be_a_formula_is_a_text(value) -> None:
-    assert given(value) == f"'{value}"
+    assert imported(value) == f"'{value}"
 
 
 @pytest.mark.parametrize("value", ['a "b", c', "two\nlines", "a=b", ""])
 def test_texts_are_quoted_and_else_as_they_are(value) -> None:
-    assert given(value) == value
+    assert imported(value) == value
 
 
 def test_numbers_stay_numbers_and_what_is_not_known_is_empty() -> None:
-    assert [given(value) for value in (-5, 1.5, True, None)] == ["-5", "1.5", "true", ""]
+    assert [imported(value) for value in (-5, 1.5, True, None)] == [
+        "-5",
+        "1.5",
+        "true",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name not in HOLDS_REPORT])
