@@ -41,9 +41,9 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def every_database_is_closed() -> Iterator[None]:
-    """Fails a test that leaves a connection of SQLite open, and shows where it was opened.
+    """Fail a test that leaves a connection of SQLite open, with the stack that opened it.
 
-    Python warns of one when it is collected, which may be in another test.
+    Python's own warning comes when the connection is collected, maybe during another test.
     """
     opened: list[tuple[sqlite3.Connection, str]] = []
     plain = sqlite3.connect

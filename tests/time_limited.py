@@ -1,4 +1,4 @@
-"""Runs a command with a time limit: `time_limited.py SECONDS COMMAND...`; then 124 is the code.
+"""A command with a time limit: `time_limited.py SECONDS COMMAND...`; 124 is the exit code past it.
 
 Past the limit each process below that can writes its stacks, and all that the command started are
 named and ended, no others. Those whose parent has ended are found as well: they come to us.

@@ -61,7 +61,7 @@ def holds(text: str, things: Things) -> bool:
 
 
 def installable(things: Things, drop: frozenset[tuple[str, str]] = frozenset()) -> bool:
-    """Whether packages can be installed together and need nothing else."""
+    """Return whether packages can be installed together and need nothing else."""
     for one in things:
         others = [t for t in things if t is not one]
         if not all(holds(r, things) for r in one.requires if (one.name, r) not in drop):

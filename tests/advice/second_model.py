@@ -100,8 +100,8 @@ class World:
         ]
 
     def first_tier(self) -> list[Member]:
-        """Of each name the best version in the repository of the best priority, that no other such
-        package obsoletes."""
+        """Return of each name the best version in the repository of the best priority, without
+        packages that another such package obsoletes."""
         best: dict[tuple[str, str], list[Member]] = {}
         for member in self.filtered():
             place = member.nevra.name, "" if member.native else member.nevra.arch

@@ -180,7 +180,7 @@ def _write_documents(reference: ReferenceDistribution, directory: Path, root: Pa
 
 
 def main() -> None:
-    """Makes it in the shared cache and says where it is."""
+    """Write the repository into the shared cache and print its path."""
     with progress() as shown:
         cache = default_cache()
         made = big_repository(build_reference_distribution(cache, shown), cache, shown)

@@ -107,7 +107,7 @@ def _edit(change: Change) -> str:
 def _precedents(
     name: str, one: ImageAdvice, pool: Pool, changes: Sequence[Mapping[str, object]]
 ) -> list[str]:
-    """What distributions have: the smaller package, a package without it, a change that did it."""
+    """Return the precedents: a smaller package, a package without it, a change that removed it."""
     found: dict[str, None] = {}
     own = {p.nevra.name for p in pool.candidates(name)}
     for package in pool.candidates(name):

@@ -74,7 +74,7 @@ def serving(forge: ChangeRequestServer) -> Iterator[ChangeRequestServer]:
         do_GET = do_POST = do_PATCH = do_PUT = _any
 
         def log_message(self, *_: object) -> None:
-            """Nothing on standard error."""
+            """Log nothing to standard error."""
 
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as forge.url:
         yield forge

@@ -52,7 +52,7 @@ def opened(job, work):
 
 
 def enable_modules(directory, modules):
-    """Writes what `dnf module enable` leaves behind; the command refuses what cannot be met."""
+    """Write the files of `dnf module enable`, which refuses streams that cannot be installed."""
     directory.mkdir(parents=True, exist_ok=True)
     for module in modules:
         name, _, stream = module.partition(":")

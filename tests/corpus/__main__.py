@@ -1,4 +1,4 @@
-"""Runs the corpus of real specs and writes its figures.
+"""The corpus of real specs: a run, and its figures.
 
     MINIMIZE_CORPUS_SPECS=/specs MINIMIZE_CORPUS_MACROS=/macros \\
     MINIMIZE_CORPUS_REPOSITORIES=/baseos:/appstream \\
@@ -42,7 +42,7 @@ VARIABLES = ("MINIMIZE_CORPUS_SPECS", "MINIMIZE_CORPUS_MACROS", "MINIMIZE_CORPUS
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the corpus is."""
+    """The folders of the corpus."""
 
     specs: Path
     corpus: Corpus
@@ -58,7 +58,7 @@ def folders_of(environment: Mapping[str, str]) -> Folders | None:
 
 
 def question_of(run: SpecRun) -> Question | None:
-    """What dnf is asked about a run; None where nothing can be compared."""
+    """Return the question to dnf about a run; None where nothing can be compared."""
     main = [text for text in run.overlay if parse_nevra(text).name == run.name]
     if not run.published or evaluation_class(run) != "whole" or run.excluded or len(main) != 1:
         return None
@@ -89,7 +89,7 @@ def checked(checker: Checker, drawn: Sequence[Drawn], place: Path) -> Iterator[S
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the corpus as the module says."""
+    """Run the corpus with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.corpus")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)

@@ -142,7 +142,7 @@ def run_of(line: str) -> SpecRun:
 
 
 class Checker:
-    """Runs checks of drawn specs, each in a process of its own with pools that `make_pools` gives.
+    """A runner of checks of drawn specs, each in a process of its own with pools of `make_pools`.
 
     The process comes from the fork server: this one may have threads, which a fork would leave in
     the midst of something. `predict` is what it does with the change.

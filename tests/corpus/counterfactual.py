@@ -1,4 +1,4 @@
-"""Asks dnf what a change does: the changed package in the place of the published one."""
+"""The effect of a change by dnf: with the changed package in the place of the published one."""
 
 from __future__ import annotations
 

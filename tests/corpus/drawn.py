@@ -27,7 +27,7 @@ class Drawn:
 
     @property
     def spec_path(self) -> str:
-        """Where the spec stands in the change's repository."""
+        """The path of the spec in the change's repository."""
         return f"{self.name}.spec"
 
 

@@ -20,7 +20,7 @@ _QUOTED = re.compile(r"(?<=: )[^:]*$")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one run came to.
+    """The outcome of one run.
 
     `evaluation` is `whole` or the class of what was in the way; `comparison` with dnf's `image`
     where the source is published; `wrong` says which promise is broken, empty where none is.
@@ -55,7 +55,7 @@ def judge(run: SpecRun, image: Image | None = None) -> Verdict:
 
 
 def _wrong_verdict(verdict: str, image: Image) -> str:
-    """What is wrong with a verdict on an image that dnf sees alike: neutral is never wrong."""
+    """Return the error of a verdict on an image that dnf solves alike; neutral is never wrong."""
     expected = "neutral" if image.base is None else "failure" if image.head is None else "success"
     return "" if verdict in (expected, "neutral") else f"{verdict} where dnf says {expected}"
 

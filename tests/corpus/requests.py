@@ -23,7 +23,7 @@ from bot.requests.values import WrittenImage
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading one file gave; `state` is `read`, `neutral`, `nothing` or `failed`."""
+    """The outcome of reading one file; `state` is `read`, `neutral`, `nothing` or `failed`."""
 
     repository: str
     path: str

@@ -46,7 +46,7 @@ async def nothing_after(*_: Any) -> list[str]:
 
 
 def stand_ins(directory: Path) -> Mapping[str, Callable[..., Any]]:
-    """What takes the place of the names in `bot.demo.run.demo`."""
+    """Return the replacements of names in `bot.demo.run.demo`."""
     start = [sys.executable, str(FAKE), "serve", "--settings"]
     return {
         "begin_updates": lambda *_: NoUpdates(directory),

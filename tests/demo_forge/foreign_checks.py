@@ -14,7 +14,7 @@ _GITLAB = {"pending": "running", "success": "success", "failure": "failed"}
 async def report_check_run(
     forge: LocalForge, pull: Pull, app: App, name: str, word: Word, url: str = ""
 ) -> CheckRun:
-    """Makes an App's check run on the head; what is over is delivered to all Apps."""
+    """Create an App's check run on the head; a completed one is delivered to all Apps."""
     state = forge.state
     runs = state.runs_of(pull.repository, pull.head_sha)
     run = next((r for r in runs if r.app is app and r.name == name), None)
@@ -40,7 +40,7 @@ def _added(
 async def report_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
-    """Puts a commit status on the head, as GitHub has it, and delivers it to the Apps."""
+    """Set a commit status of GitHub on the head and deliver it to the Apps."""
     repository, status = pull.repository, _added(forge, pull, name, word, url, user)
     payload = {
         **forge.github.shapes.status(status, repository),
@@ -55,7 +55,7 @@ async def report_status(
 async def report_forgejo_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
-    """Puts a commit status on the head, and delivers it to the hooks as Gitea does."""
+    """Set a commit status on the head and deliver it to the hooks as Gitea does."""
     status = _added(forge, pull, name, word, url, user)
     shape = forge.forgejo.shapes.status(status, pull.repository)
     payload = {**shape, "sha": status.sha, "state": word, "commit": None}
@@ -66,7 +66,7 @@ async def report_forgejo_status(
 async def report_flag(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> CommitStatus:
-    """Puts a flag on the head, and announces it as Pagure does."""
+    """Set a flag on the head and announce it as Pagure does."""
     flag = _added(forge, pull, name, word, url, user)
     await forge.pagure.flagged(flag)
     return flag
@@ -75,7 +75,7 @@ async def report_flag(
 async def report_gitlab_status(
     forge: LocalForge, pull: Pull, name: str, word: Word, url: str = "", *, user: str = "packit"
 ) -> Pipeline:
-    """Puts a commit status on the head as GitLab has it; its pipeline is delivered to the hooks."""
+    """Set a commit status of GitLab on the head; its pipeline is delivered to the hooks."""
     status = _added(forge, pull, name, _GITLAB[word], url, user)
     place = (status.repository, status.sha, pull.head_branch)
     pipeline = Pipeline(next(forge.state.ids), *place, status.state, url)

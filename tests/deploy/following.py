@@ -161,7 +161,7 @@ class Operator:
         pytest.fail(f"no comment: {self.log()}")
 
     def log(self) -> str:
-        """What the server has said."""
+        """Return the server's log."""
         return self.place.log(self.home / "log")
 
 

@@ -172,7 +172,7 @@ class Machine(Here):
         run(*self.ssh("-O", "forward", direction, ports, "root@127.0.0.1"))
 
     def said(self, command: str) -> str:
-        """What a command that must succeed prints there."""
+        """Run a command on the machine, which must succeed, and return what it prints."""
         done = self.run(command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -1,4 +1,4 @@
-"""Where the commands of deploy/README.md are followed: on this machine, in a root of its own."""
+"""The places where the commands of deploy/README.md are run: this machine, a root of its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def upkeep() -> list[str]:
 
 
 def start_command() -> str:
-    """What the unit of the server runs."""
+    """Return the command of the server's unit."""
     (line,) = [line for line in UNIT.read_text().splitlines() if line.startswith("ExecStart=")]
     return line.partition("=")[2]
 
@@ -103,7 +103,7 @@ class Here:
             )  # fmt: skip
 
     def log(self, file: Path) -> str:
-        """What the server has said; `file` is where its process writes to."""
+        """Return the server's log; `file` is the one that its process writes to."""
         return file.read_text() if file.exists() else ""
 
     def folders(self) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass
 class Served:
-    """A server of the files below `root`, and the requests that it had: paths and headers."""
+    """A server of the files below `root`, with its recorded requests: paths and headers."""
 
     url: str = ""
     root: Path | None = None
@@ -34,7 +34,7 @@ class Served:
     answer: Callable[[BaseHTTPRequestHandler], bool] = lambda _handler: False
 
     def headers(self, name: str) -> set[str | None]:
-        """What all requests had as this header."""
+        """Return the values of this header in all requests."""
         return {headers.get(name) for _, headers in self.requests}
 
 
@@ -94,7 +94,7 @@ def serve(served: Served, context: ssl.SSLContext | None = None) -> Iterator[Ser
 
 @contextmanager
 def running(server: HTTPServer) -> Iterator[str]:
-    """Runs a server in a thread; its URL."""
+    """Run a server in a thread for a block; yield its URL."""
     if isinstance(server, ThreadingHTTPServer):
         server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

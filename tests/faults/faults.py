@@ -37,8 +37,8 @@ Inject = Callable[[Fleet], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a fault did: the webhooks' answers, pull requests that were not right at its end, and
-    seconds from there until all were; what was still wrong after a long time."""
+    """The effect of a fault: the webhooks' answers, the pull requests that were wrong at its end,
+    the seconds until all were right, and those that were still wrong after a long time."""
 
     answers: Counter[str]
     behind: int
@@ -70,7 +70,7 @@ async def disk(fleet: Fleet) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def forge(fleet: Fleet) -> AsyncIterator[None]:
-    """Each request of the API answers 500."""
+    """Answer each request of the API with 500."""
     fleet.forge.fail_next("", 500, times=10**9)
     yield
     fleet.forge.traffic.faults.clear()

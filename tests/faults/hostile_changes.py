@@ -166,7 +166,7 @@ class World:
 
 
 class Watch:
-    """Asks ten times a second whether the server lives, in a thread: the forge here is busy too."""
+    """A thread that checks ten times a second that the server responds: the event loop is busy."""
 
     def __init__(self, url: str) -> None:
         self.slowest = 0.0

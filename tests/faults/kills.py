@@ -135,7 +135,7 @@ class Killing:
         return any(GIVEN_UP in str(run.fields.get("output")) for run in runs)
 
     def unfinished(self) -> list[str]:
-        """Each head whose status is not concluded, with what the status says."""
+        """Return each head whose status is not concluded, with the status."""
         runs_of = self.fleet.forge.state.runs_of
         return [
             f"#{pull.number} {head[:12]}{'' if head == pull.head_sha else ' (not the newest)'}:"

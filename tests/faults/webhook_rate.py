@@ -135,7 +135,7 @@ async def sent(url: str, secret: str, rate: int, seconds: float, server: int) ->
 
 
 def _processor(server: int) -> float:
-    """Seconds of processor that a process has had, without what it started."""
+    """Return the processor seconds of a process, without those of its children."""
     used = psutil.Process(server).cpu_times()
     return float(used.user + used.system)
 

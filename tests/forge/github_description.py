@@ -27,7 +27,7 @@ _WITH_SLASHES = ("ref", "path", "basehead")
 
 
 def npm_file(name: str) -> Path | None:
-    """The file of a package that deploy/setup.bash has got, whichever version."""
+    """The file of a package that deploy/setup.bash downloaded, of any version."""
     return next(iter(sorted(FOLDER.glob(f"{name}@*.json"))), None)
 
 
@@ -57,7 +57,7 @@ class Description:
         self._registries: dict[bool, Any] = {}
 
     def request_problems(self, method: str, url: str, body: Any) -> list[str]:
-        """What a request has that the description has not: path, parameters, body."""
+        """Return the parts of a request that the description lacks: path, parameters, body."""
         parts = urlsplit(url)
         said = f"{method} {parts.path}"
         found = self._operation(method, parts.path)
@@ -82,9 +82,9 @@ class Description:
     def answer_problems(
         self, method: str, url: str, status: int, answer: Any, *, whole: bool = True
     ) -> list[str]:
-        """What an answer has that the description has not: a status, a field of another type.
+        """Return the parts of an answer that the description lacks: its status, types of fields.
 
-        `whole`: fields that are missing count too.
+        With `whole`, missing fields are reported too.
         """
         path = urlsplit(url).path
         found = self._operation(method, path)
@@ -102,7 +102,7 @@ class Description:
     def problems(
         self, method: str, url: str, body: Any, status: int | None = None, answer: Any = None
     ) -> list[str]:
-        """Of a request and, with a status, of its answer."""
+        """Return the problems of a request and, with a status, of its answer."""
         problems = self.request_problems(method, url, body)
         if status is not None:
             problems += self.answer_problems(method, url, status, answer)

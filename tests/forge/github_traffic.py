@@ -1,9 +1,9 @@
-"""What the tests' GitHub clients send and the local forges answer, checked against GitHub's words.
+"""Requests of the tests' GitHub clients and answers of local forges, by GitHub's description.
 
-Two places hear of it: the bot's GitHub client, whomever it asks, and the local forge, whoever asks
-it (other processes too). What the client sends is right always, for it is ours. Of what the forge
-is sent only that counts which it takes: tests send it wrong things on purpose, to be refused.
-What a test's own tiny stand-in answers may be less than GitHub does, but nothing else.
+Exchanges are recorded at two places: by the bot's GitHub client, with any server, and by the local
+forge, with any client (of other processes too). All requests of the client must be valid. Of the
+requests to the forge only those that it accepts are checked: tests send invalid ones on purpose.
+The answers of a test's own server may lack fields, but have no others than GitHub's.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True)
 class Heard:
-    """One exchange, and who told of it."""
+    """One exchange, and which side recorded it."""
 
     by: Literal["client", "forge"]
     exchange: Exchange
 
     def problems(self, description: Description) -> list[str]:
-        """What GitHub's description has not."""
+        """Return the parts that GitHub's description lacks."""
         method, path, sent, status, said = self.exchange
         if path.endswith("/graphql"):
             return []  # the description is REST's
@@ -57,7 +57,7 @@ class Heard:
 
 @contextmanager
 def listening(heard: list[Heard]) -> Iterator[None]:
-    """Puts every exchange of this process's GitHub clients and local forges into `heard`."""
+    """Record every exchange of this process's GitHub clients and local forges in `heard`."""
     plain = GitHubClient._request
 
     async def request(

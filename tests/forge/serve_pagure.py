@@ -1,4 +1,4 @@
-"""Serves Debian's Pagure: run by the system's Python, in a folder of its own, for the tests.
+"""A server of Debian's Pagure: run by the system's Python, in a folder of its own, for the tests.
 
     python3 serve_pagure.py FOLDER USER...
 

@@ -1,4 +1,4 @@
-"""Gives every parser of ours mutated inputs, and says what it neither reads nor refuses.
+"""Fuzzing of every parser of the bot: prints the inputs that it neither reads nor refuses.
 
     python -m tests.fuzz --list
     python -m tests.fuzz --corpus DIR [--inputs 100000] [--seconds 3600] [PARSER...]
@@ -39,7 +39,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run until every parser had its inputs or the time is over; return the exit code."""
+    """Fuzz until every parser has read its inputs or the time is over; return the exit code."""
     given = _arguments(words)
     chosen = [one for one in parsers() if not given.parsers or one.name in given.parsers]
     if given.list or given.corpus is None:

@@ -114,7 +114,7 @@ def _macro_package() -> bytes:
 
 
 def _layout(content: bytes) -> object:
-    """What a layout says is to be sent: its index, and what each digest in it leads to."""
+    """Read a layout as it is pushed: its index, and the document of each digest in it."""
     layout = folder() / "layout"
     blobs = layout / "blobs" / "sha256"
     shutil.rmtree(layout, ignore_errors=True)

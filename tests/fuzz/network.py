@@ -102,7 +102,7 @@ def _site() -> _Site:
 
 
 def _parameters(content: bytes) -> object:
-    """What every page reads of a query."""
+    """Read a query by all types of parameters of pages."""
     query = URL.build(query_string=content.decode("latin-1").replace("#", ""), encoded=True).query
     given = Parameters({}, dict(query))
     reading = (
@@ -165,7 +165,7 @@ def _opened(kind: str) -> Forge:
 
 
 def _delivery(forge: Forge) -> Callable[[bytes], object]:
-    """Reads headers, an empty line and a body, as a receiver does, as if it were signed."""
+    """Read headers, an empty line and a body as a receiver does, without a signature."""
 
     def read(content: bytes) -> object:
         head, _, body = content.partition(b"\n\n")
@@ -200,7 +200,7 @@ def _reduced(form: bool, body: bytes) -> bytes:
 
 
 def _message(kind: str) -> Callable[[bytes], object]:
-    """Reads a message of the broker, under each topic of the forge's."""
+    """Read a message of the broker, with each topic of the forge."""
     read, topics = forge_module(kind, "events").read_message, PAGURE_TOPICS
 
     def all_of(content: bytes) -> object:

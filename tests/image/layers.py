@@ -17,7 +17,7 @@ from bot.model.package import Package
 
 
 class Seen(NamedTuple):
-    """What a file is, in a layer or on a disk; hard links have the same content and no more."""
+    """A file of a layer or of a disk; of hard links only the content is compared."""
 
     kind: str
     mode: int
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 def compose(packages: Iterable[Package], cache: Cache, **options: object) -> Layer:
-    """A layer without rpm's database, unless asked for."""
+    """Return a layer, by default without rpm's database."""
     options.setdefault("database", False)
     return compose_layer(packages, cache, **options)  # type: ignore[arg-type]
 

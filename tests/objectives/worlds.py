@@ -94,7 +94,7 @@ class World:
         )
 
     def publish(self, *things: Thing) -> None:
-        """Makes the repository hold these."""
+        """Replace the packages of the repository."""
         self._revision += 1
         packages = [_package(thing) for thing in sorted(things, key=lambda t: t.name)]
         write_metadata(self.root / "repository", lambda: packages, len(packages), self._revision)

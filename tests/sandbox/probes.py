@@ -333,7 +333,7 @@ PROBES: tuple[Probe, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a probe ended: `refused` where the sandbox would not run at all."""
+    """The outcome of a probe: `refused` where the sandbox does not run at all."""
 
     outcome: Literal["held", "succeeded", "refused"]
     detail: str = ""

@@ -1,6 +1,6 @@
-"""Opens the file named in the first argument in Datasette and prints what it answers, as JSON.
+"""A program that opens its argument's file in Datasette and prints the answers as JSON.
 
-In a process of its own: Datasette leaves its connections to the end of the process to close.
+It is a process of its own because Datasette closes its connections only when the process ends.
 """
 
 import asyncio

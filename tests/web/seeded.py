@@ -44,7 +44,7 @@ PERL = "perl perl-libs perl-interpreter perl-Carp perl-Exporter gdbm-libs"
 
 
 def seed(history: History, *, days: int = 60, now: datetime | None = None) -> list[ImageKey]:
-    """Evaluates four workloads on four architectures on each of `days` days until now."""
+    """Record four workloads on four architectures on each of `days` days until now."""
     return _Seeding(history, days, now or datetime.now(UTC)).run()
 
 

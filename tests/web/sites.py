@@ -69,7 +69,7 @@ def application(
 
 
 def prepare(folder: Path, *, days: int = 30) -> Path:
-    """Makes `seed`'s history with its checks in an empty folder; gives the folder."""
+    """Write `seed`'s history with its checks into an empty folder; return the folder."""
     history = open_history(folder / "data")
     seed(history, days=days)
     add_checks(history.store, folder)
