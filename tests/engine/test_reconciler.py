@@ -204,7 +204,7 @@ async def test_a_stopped_reconciler_leaves_its_rows_to_the_next(world: World) ->
     plain, world.forge.set_status = world.forge.set_status, slow  # type: ignore[method-assign]
     running = asyncio.create_task(reconciler.run())
     await world.publisher.status(world.job, Phase.CONCLUDED, "success", "fine")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await entered.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -225,7 +225,7 @@ def readiness(url: str, folder: Path) -> None:
 
 
 def webhook_send(url: str, folder: Path) -> None:
-    post_delivery(f"{url}/webhook/github", "secret", "ping", b"{}", timeout=10)
+    post_delivery(f"{url}/webhook/github", "secret", "ping", b"{}", timeout=90)
 
 
 def registry(url: str, folder: Path) -> None:
