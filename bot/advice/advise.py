@@ -107,22 +107,22 @@ def _plans(
         edits = [*requests, *edits_of_requirements(images, headers, refused), *splits]
         edits = [edit for edit in edits if edit.name not in refused]
         model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
-        found = list(proposals(opened, model, wish.edits, lambda: clock.left))
+        plans = list(proposals(opened, model, wish.edits, lambda: clock.left))
         if headers is None:
             break
-        if news_of(opened, _planned(opened, found), headers, refused):
+        if news_of(opened, _planned(opened, plans), headers, refused):
             continue
-        found = with_evidence(opened, found, headers)
-        broken = _breaking(found)
+        plans = with_evidence(opened, plans, headers)
+        broken = _breaking(plans)
         tried += 1
         if not broken or tried == _MOST_TRIED:
             break
         refused |= broken
     if headers is not None:
-        found = with_split_text(opened, list(filterfalse(_fails, found)), headers)
-    found = with_uses(opened, found)
+        plans = with_split_text(opened, list(filterfalse(_fails, plans)), headers)
+    plans = with_uses(opened, plans)
     return [
-        tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
+        tuple(plan_of(opened, place, model, one) for one in plans) for place in range(len(opened))
     ]
 
 
@@ -131,16 +131,16 @@ def _fails(proposal: Proposal) -> bool:
     return any(change.evidence.runs is False for change in proposal.changes)
 
 
-def _breaking(found: Sequence[Proposal]) -> set[tuple[str, str]]:
+def _breaking(plans: Sequence[Proposal]) -> set[tuple[str, str]]:
     """Return the names of edits that are only in proposals whose image fails the test."""
-    failing = {edit.name for one in found if _fails(one) for edit in one.answer.edits}
-    return failing - {e.name for one in filterfalse(_fails, found) for e in one.answer.edits}
+    failing = {edit.name for one in plans if _fails(one) for edit in one.answer.edits}
+    return failing - {e.name for one in filterfalse(_fails, plans) for e in one.answer.edits}
 
 
-def _planned(opened: Sequence[Opened], found: Iterable[Proposal]) -> Mapping[Edit, Leaving]:
+def _planned(opened: Sequence[Opened], plans: Iterable[Proposal]) -> Mapping[Edit, Leaving]:
     """Return the orders and weakenings of proposals, each with what leaves by it alone."""
     leaving: dict[Edit, list[frozenset[int]]] = {}
-    for one in found:
+    for one in plans:
         for edit, sets in zip(one.answer.edits, one.alone, strict=True):
             if edit.kind in ("order", "weaken"):
                 leaving[edit] = [
@@ -200,8 +200,8 @@ def _smallest_advice(
         smallest = replace(smallest, instead=swaps)
     now = figures(candidates, candidates.now, wish.metric)
     known_by = opened.purpose.known_by if opened is not None else None
-    found = ImageAdvice(key, "ok", (), now, smallest, retained=held, programs_by=known_by)
-    return found, opened
+    advice = ImageAdvice(key, "ok", (), now, smallest, retained=held, programs_by=known_by)
+    return advice, opened
 
 
 def _smallest(
@@ -222,11 +222,11 @@ def _smallest(
         target, addition = candidates.now, UNSWAPPED
     elif target != candidates.now:
         swaps = swaps_of(candidates, model, answer, has, seconds=clock.left)
-    found = figures(candidates, target, model.metric)
+    sizes = figures(candidates, target, model.metric)
     smallest = Smallest(
-        found.packages,
-        found.installed_size,
-        found.installed_size is not None and found.installed_size <= answer.bound,
+        sizes.packages,
+        sizes.installed_size,
+        sizes.installed_size is not None and sizes.installed_size <= answer.bound,
         answer.bound,
         addition.requests,
         addition.excludes,

@@ -199,19 +199,19 @@ def started_by_units(package: Package, headers: HeaderFacts) -> frozenset[str] |
     if facts is None or path is None:
         return None
     entries = listing(package, headers.cache)
-    found: set[str] = set()
+    programs: set[str] = set()
 
     def take(index: int, size: int, content: Content) -> None:
         entry = entries.files[index]
         if is_unit(entry.path) and size <= _MOST_READ:
             started = _EXEC.findall(b"".join(content))
-            found.update(path.decode(errors="replace") for path in started)
+            programs.update(path.decode(errors="replace") for path in started)
 
     try:
         read_payload(str(package.nevra), path, entries, take)
     except RefusedPackageError:
         return None
-    return frozenset(found)
+    return frozenset(programs)
 
 
 def _in_header(

@@ -158,15 +158,15 @@ def _of_edits(one: Opened, proposal: Proposal, place: int) -> list[Smaller]:
     return images
 
 
-def of_kind(found: Evidence, kind: EditKind) -> Evidence:
+def of_kind(evidence: Evidence, kind: EditKind) -> Evidence:
     """Return the evidence as it applies to a kind of edit."""
     if kind == "request":
         # A replacement is requested for the programs that it has in common.
-        return replace(found, use=None, looked_into=None)
-    if kind == "order" and found.use is not None:
-        needed = (where for where in found.use if not where.endswith(WHICH_DO_WITHOUT))
-        return replace(found, use=tuple(needed))
-    return found
+        return replace(evidence, use=None, looked_into=None)
+    if kind == "order" and evidence.use is not None:
+        needed = (where for where in evidence.use if not where.endswith(WHICH_DO_WITHOUT))
+        return replace(evidence, use=tuple(needed))
+    return evidence
 
 
 def _with(proposal: Proposal, whole: Evidence, of_edits: Sequence[Evidence | None]) -> Proposal:

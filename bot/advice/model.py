@@ -51,13 +51,13 @@ class Scale:
             for candidate, size in packages
         )
 
-    def bytes_of(self, found: Optimum) -> int:
+    def bytes_of(self, optimum: Optimum) -> int:
         """Return the lower bound in bytes that follows from an optimum's bound.
 
         It is 0 where the bound allows for fewer packages of the second tier than were found.
         """
-        sure = found.bound // self.tier >= found.cost // self.tier
-        return found.bound % self.tier // self.byte if sure else 0
+        sure = optimum.bound // self.tier >= optimum.cost // self.tier
+        return optimum.bound % self.tier // self.byte if sure else 0
 
 
 def _unit(most: int, least_bits: int) -> int:
@@ -252,19 +252,19 @@ class Model:
     def _true(self, sets: Sets) -> list[int]:
         return [self._variables[place, n] for place, numbers in enumerate(sets) for n in numbers]
 
-    def _answer(self, found: Optimum) -> Answer:
+    def _answer(self, optimum: Optimum) -> Answer:
         chosen: list[set[int]] = [set() for _ in self._images]
-        for variable in found.true:
+        for variable in optimum.true:
             if variable <= len(self._packages):
                 place, number = self._packages[variable - 1]
                 chosen[place].add(number)
         sets = tuple(map(frozenset, chosen))
-        edits = tuple(e for e, v in self._edits.items() if v in found.true)
+        edits = tuple(e for e, v in self._edits.items() if v in optimum.true)
         size = sum(
             self.size(place, numbers) - self.moved(place, numbers, edits)
             for place, numbers in enumerate(sets)
         )
         edits = tuple(sorted(edits, key=lambda e: self._ranks[self._edits[e]]))
-        if found.proved:
+        if optimum.proved:
             return Answer(sets, edits, size, size)
-        return Answer(sets, edits, size, min(self._scale.bytes_of(found), size))
+        return Answer(sets, edits, size, min(self._scale.bytes_of(optimum), size))

@@ -72,9 +72,9 @@ class Problem:
         cost = self.cost(true)
         return Optimum(true, cost, min(bound, cost))
 
-    def order(self, found: Optimum) -> tuple[int, list[int]]:
+    def order(self, answer: Optimum) -> tuple[int, list[int]]:
         """Return the sort key of an answer."""
-        return found.cost, sorted(self._ranks.get(v, v) for v in found.true)
+        return answer.cost, sorted(self._ranks.get(v, v) for v in answer.true)
 
     def cost(self, true: Iterable[int]) -> int:
         """Return the cost of true variables."""

@@ -243,8 +243,8 @@ def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Propos
     )
 
 
-def _less(found: Figures, size: int) -> Figures:
+def _less(whole: Figures, size: int) -> Figures:
     """Return figures less the bytes that splits move to packages that are not installed."""
-    if found.installed_size is None:
-        return found
-    return replace(found, installed_size=found.installed_size - size)
+    if whole.installed_size is None:
+        return whole
+    return replace(whole, installed_size=whole.installed_size - size)

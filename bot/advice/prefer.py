@@ -62,7 +62,7 @@ def _holders(
     named = candidates.named
     others = {swap.take: set(swap.of) for swap in swaps if swap.take in named}
     takes = {n for take in others for n in named[take]}
-    found: dict[str, dict[str, tuple[Candidate, str]]] = {}
+    holders_of: dict[str, dict[str, tuple[Candidate, str]]] = {}
     for need in candidates.needs:
         if need.package not in target or need.package not in candidates.now:
             continue
@@ -73,10 +73,10 @@ def _holders(
                     holder = packages[need.package]
                     name = capability_name(need.capability)
                     name = name or split_capability(need.capability).name
-                    found.setdefault(take, {}).setdefault(holder.nevra.name, (holder, name))
+                    holders_of.setdefault(take, {}).setdefault(holder.nevra.name, (holder, name))
     # Packages of the same source as the swap come first: its maintainer is the one to ask.
-    sources = {take: {packages[n].source for n in named[take]} for take in found}
+    sources = {take: {packages[n].source for n in named[take]} for take in holders_of}
     return {
         take: sorted(holders.values(), key=lambda f: (f[0].source not in sources[take], f[0].nevra))
-        for take, holders in found.items()
+        for take, holders in holders_of.items()
     }

@@ -233,7 +233,7 @@ def _parts(clauses: Iterable[tuple[Literals, int]]) -> list[Part]:
         first = root(abs(clause[0]))
         for literal in clause[1:]:
             parent[root(abs(literal))] = first
-    found: dict[int, list[tuple[Literals, int]]] = defaultdict(list)
+    by_root: dict[int, list[tuple[Literals, int]]] = defaultdict(list)
     for clause, mask in stated:
-        found[root(abs(clause[0]))].append((clause, mask))
-    return [Part(*zip(*part, strict=True)) for part in found.values()]
+        by_root[root(abs(clause[0]))].append((clause, mask))
+    return [Part(*zip(*part, strict=True)) for part in by_root.values()]

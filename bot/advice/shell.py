@@ -118,12 +118,12 @@ def _below(node: Node | Body) -> Sequence[Node | Body]:
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        token = _TOKEN.match(text, at)
+        if token is None:
             raise UnreadableError(text[at : at + 20])
-        if found.lastgroup != "blank":
-            yield found.lastgroup or "", found[0]
-        at = found.end()
+        if token.lastgroup != "blank":
+            yield token.lastgroup or "", token[0]
+        at = token.end()
 
 
 class _Parser:
@@ -203,21 +203,21 @@ class _Parser:
         return parts[0] if len(parts) == 1 and not negated else Pipeline(tuple(parts), negated)
 
     def _command(self) -> Node:
-        found: Node
+        node: Node
         match self.text:
             case "if":
                 self._at += 1
-                found = self._if()
+                node = self._if()
             case "{" | "(":
                 closing = {"{": "}", "(": ")"}[self._next()]
                 if self.text in (closing, "("):
                     raise UnreadableError("arithmetic")
-                found = Group(self._some(closing), closing == ")")
+                node = Group(self._some(closing), closing == ")")
                 self._expect(closing)
             case _:
                 return self._simple()
         self._redirections()
-        return found
+        return node
 
     def _redirections(self) -> None:
         """Skip redirections of a compound command; those that could fail are unsupported."""

@@ -46,17 +46,17 @@ class Renamed:
             tuple(places[v] for v in sorted(self._variables, key=lambda v: ranks.get(v, v))),
         )
 
-    def inward(self, found: Optimum | None) -> Optimum | None:
+    def inward(self, optimum: Optimum | None) -> Optimum | None:
         """Return an answer with the part's own numbers as one with the canonical numbers."""
-        if found is None:
+        if optimum is None:
             return None
-        return replace(found, true=frozenset(self._places[v] for v in found.true))
+        return replace(optimum, true=frozenset(self._places[v] for v in optimum.true))
 
-    def outward(self, found: Optimum | None) -> Optimum | None:
+    def outward(self, optimum: Optimum | None) -> Optimum | None:
         """Return an answer with the canonical numbers as one with the part's own numbers."""
-        if found is None:
+        if optimum is None:
             return None
-        return replace(found, true=frozenset(self._variables[n - 1] for n in found.true))
+        return replace(optimum, true=frozenset(self._variables[n - 1] for n in optimum.true))
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,12 +290,12 @@ def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict
 
 
 def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_promise: dict[str, list[str]] = {}
     for id_, heading in headings.items():
         rest = {name: value for name, value in heading.document.items() if name not in names}
         promise = json.dumps([rest, heading.place or ""], sort_keys=True)
-        found.setdefault(promise, []).append(id_)
-    return found
+        by_promise.setdefault(promise, []).append(id_)
+    return by_promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +312,7 @@ class OwnObjective:
 class OwnObjectives:
     """The objectives of all repositories, and sentences about invalid files."""
 
-    found: tuple[OwnObjective, ...]
+    objectives: tuple[OwnObjective, ...]
     problems: tuple[str, ...] = ()
 
 
@@ -352,7 +352,7 @@ def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
     """Return the configuration with the repositories' objectives beside the documents'."""
     documents = {
         f"{objective.document.id} {objective.document.repository}": objective.document
-        for objective in own.found
+        for objective in own.objectives
     }
     return replace(configuration, objectives={**configuration.objectives, **documents})
 
@@ -364,7 +364,7 @@ def own_places(own: OwnObjectives) -> dict[str, tuple[str, bool]]:
             f"{objective.place.forge}:{objective.place.repository}",
             objective.private,
         )
-        for objective in own.found
+        for objective in own.objectives
     }
 
 

@@ -63,7 +63,7 @@ def test_a_choice_of_its_own_goes_before_the_settings(bench: Bench) -> None:
     objectives_found = own_objectives(
         [replace(KEPT, content=content)], load_configuration(bench.config)
     )
-    assert [one.document.repository for one in objectives_found.found] == ["other"]
+    assert [one.document.repository for one in objectives_found.objectives] == ["other"]
 
 
 async def test_an_issue_about_it_goes_to_that_repository_unless_switched_off(

@@ -164,23 +164,23 @@ class ObjectiveQueries(Reading):
 
     def merged_change(self, number: int) -> MergedChange | None:
         """One merged change, with what its check measured in each image; null if there is none."""
-        rows = self.rows("select * from merged_changes where id = ?", [number])
-        if not rows:
+        changes = self.rows("select * from merged_changes where id = ?", [number])
+        if not changes:
             return None
-        effects = self.rows(
+        rows = self.rows(
             f"select {KEY}, merged_effects.* from merged_effects"
             " join images on images.id = merged_effects.image where change = ?",
             [number],
         )
         figures = [name for name in MergedEffect.__slots__ if name not in ("key", "names")]
-        found = [
+        effects = [
             MergedEffect(
                 key_of(row), **{n: row[n] for n in figures}, names=json.loads(row["names"])
             )
-            for row in effects
+            for row in rows
         ]
-        merged = self._without_private(merged_of(rows[0]))
-        return replace(merged, effects=tuple(sorted(found, key=lambda effect: effect.key)))
+        merged = self._without_private(merged_of(changes[0]))
+        return replace(merged, effects=tuple(sorted(effects, key=lambda effect: effect.key)))
 
     def merged_pull(self, forge: str, repository: str, number: int) -> MergedChange | None:
         """A merged pull request, without its effects, or null; private ones too."""
