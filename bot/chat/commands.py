@@ -145,7 +145,8 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             "advise",
             _ANYONE,
-            "the smallest image for the same request, and the best edits",
+            "the smallest image for the same request, and the best edits up to K: 1, at most 3 (10"
+            " on the command line)",
             ("/minimize advise", "/minimize advise nginx --edits 2"),
             (Argument("WORKLOAD", optional=True),),
             (Option("--edits", "K", ("0", "1", "2", "3")),),

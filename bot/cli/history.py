@@ -57,7 +57,7 @@ def _history(places: Places) -> Iterator[History]:
     type=click.IntRange(0, 3),
     default=1,
     show_default=True,
-    help="Find opportunities: the best so many edits of each image; 0: none.",
+    help="Find opportunities: the best so many edits of each image; 0: none. At most 3.",
 )
 @formats("text", "json")
 @on_own_documents
