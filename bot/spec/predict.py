@@ -78,11 +78,15 @@ def predict(
     sources = {package.source for package in listed}
     sources.update(side.source for side in (base, head) if side is not None)
     published = _still_made(listed, base, head)
+    left_out: dict[str, set[str]] = {}
+    for package in listed:
+        if package not in published and package.nevra.name not in elsewhere:
+            left_out.setdefault(package.source, set()).add(package.nevra.name)
+    # By name: the note is then the same on all architectures, and stands once.
     notes = tuple(
-        f"{package.nevra} is published, but the spec file of {package.source} makes no such"
-        " package any more: it is left out on both sides."
-        for package in listed
-        if package not in published and package.nevra.name not in elsewhere
+        f"Published packages that the spec file of {source} no longer makes are left out on both"
+        f" sides: {', '.join(sorted(names))}."
+        for source, names in left_out.items()
     )
     if base is not None:
         own = _Predictor(published, base, base, arch, headers)
