@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from importlib.util import find_spec
 from itertools import groupby
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import click
 
 from bot.cli.options import Choice, Places, formats, image_choice, on_documents, pools_and_requests
 from bot.cli.output import print_json, print_text
-from bot.errors import SurroundingsError
+from bot.errors import SurroundingsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +101,7 @@ def advise(
     places: Places,
 ) -> int:
     """The smallest image for the same request, and the best edits of the distribution."""
+    _refuse_idle(edits, seconds, fetch_others=fetch_others)
     _need_optimiser()
     from bot.advice.advise import Wish
     from bot.advice.advise import advise as advise_image
@@ -238,6 +240,14 @@ def _settings(
         return settings[place]
 
     return setting
+
+
+def _refuse_idle(edits: int, seconds: float, *, fetch_others: bool) -> None:
+    """Raise UsageError for options that would do nothing."""
+    if isnan(seconds):
+        raise UsageError("--seconds is a number of seconds.")
+    if fetch_others and not edits:
+        raise UsageError("--precedent is of edits, and --edits 0 plans none.", "Leave one out.")
 
 
 def _need_optimiser() -> None:

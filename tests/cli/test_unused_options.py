@@ -58,6 +58,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("track --on fedora-45 --settings {settings}", "--settings names the documents"),
         ("setup --config http://127.0.0.1:1/x", "takes a folder, not a URL"),
         ("closure --on eln --config http://127.0.0.1:1/x", "--config names others"),
+        ("advise --seconds nan --on eln", "--seconds is a number of seconds"),
+        ("advise --edits 0 --precedent --on eln", "--precedent is of edits"),
         ("runs r-1 --limit 3 --data .", "--limit is of the list"),
         ("image --lock {settings} --output oci:x --on eln", "A lock file already determines"),
     ],
