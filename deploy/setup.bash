@@ -285,9 +285,10 @@ make_virtual_environment() {
         rm -rf "$venv"
         "$SYSTEM_PYTHON" -m venv "$venv"
     fi
-    # Twice quiet: errors only. The pip of Debian 12 warns of how a library is packed.
-    local pip=("$venv/bin/python" -m pip --quiet --quiet --disable-pip-version-check)
-    "${pip[@]}" install --no-compile --require-hashes "${locks[@]}" >&2 ||
+    local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
+    # What has no wheel is made one: the pip of Debian 12 would install it without a list of its files,
+    # which deploy/rpm needs, and warn.
+    "${pip[@]}" install --no-compile --use-pep517 --require-hashes "${locks[@]}" >&2 ||
         fail "pip could not install what $(lock_files | paste -sd ' ') of deploy/ name." \
             "Its messages above say why; with a network, run this again."
     # Nothing more is fetched for the checkout itself.

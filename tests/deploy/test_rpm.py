@@ -56,6 +56,14 @@ def sources_module() -> ModuleType:
     return module
 
 
+def test_what_is_installed_has_a_list_of_its_files() -> None:
+    """The pip of Debian 12 writes none for a library without a wheel, unless it is made one."""
+    lock = (HOME / "deploy/requirements-server.txt").read_text()
+    names = [library.name for library in sources_module().libraries(lock)
+             if library.read_text("RECORD") is None]  # fmt: skip
+    assert names == []
+
+
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, with the library that its first command needs."""
