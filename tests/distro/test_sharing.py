@@ -82,7 +82,7 @@ def test_a_document_from_elsewhere_names_no_credentials_of_this_machine(
             UsageError, match=r"^The repository base of elsewhere, from http.*names"
         ):
             fetch_documents(f"{web.url}/x", Cache(tmp_path / "cache"))
-    assert web.asked("repodata") == []
+    assert web.requests_of("repodata") == []
 
 
 def test_a_folder_with_one_document_changed_is_not_the_built_in_one(tmp_path: Path) -> None:
