@@ -212,7 +212,7 @@ def test_a_file_name_that_no_terminal_should_see_is_named_without_what_it_does(
 def test_a_document_whose_id_nobody_can_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / os.fsdecode(b"d\xff.yaml")).write_text(document("workload", LABELS))
-    with pytest.raises(ConfigurationError, match=r"d\\udcff\.yaml:1: its file name is not UTF-8"):
+    with pytest.raises(ConfigurationError, match=r"d\\udcff\.yaml: its file name is not UTF-8"):
         load_configuration(tmp_path / "tree")
 
 
@@ -233,7 +233,7 @@ def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Pat
     # Beside what is there already it is reported as well.
     for reported in (ran.stdout, bring(Tree(tree, tree, tree), config).stdout):
         for stem in ("folder", "nowhere"):
-            assert f"{stem}.yaml:1 not used: not read: it is no file" in reported
+            assert f"{stem}.yaml not used: not read: it is no file" in reported
 
 
 def test_documents_that_are_there_stay_as_they_are_whatever_comes_beside_them(
