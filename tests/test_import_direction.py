@@ -1,4 +1,4 @@
-"""Imports run one way, from `cli` and `web` inwards."""
+"""Imports run one way, from `cli` and `web` inwards, and no module is long."""
 
 import ast
 from pathlib import Path
@@ -70,5 +70,5 @@ def test_a_module_imports_only_its_own_room_and_rooms_further_in(path: Path) -> 
 
 
 def test_no_module_outgrows_one_reading() -> None:
-    long = {str(p.relative_to(BOT)): n for p in MODULES if (n := p.read_text().count("\n")) > 450}
+    long = {str(p.relative_to(BOT)): n for p in MODULES if (n := p.read_text().count("\n")) > 400}
     assert long == {}

@@ -17,7 +17,8 @@ from bot.check.run import Prediction, check_result, checked_images, with_proposa
 from bot.check.spec_edits import with_edits
 from bot.check.target import Remarks, Target
 from bot.check.together import Part, joined_targets
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import CheckResult
+from bot.model.spec import BuildNote
 
 
 def native_arch() -> str:

@@ -33,8 +33,7 @@ from bot.check.target import Target
 from bot.check.verdict import unevaluated
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.model.package import Overlay, Package
-from bot.model.result import BuildNote
-from bot.model.spec import SpecEvaluation
+from bot.model.spec import BuildNote, SpecEvaluation
 from bot.settings.operation import BuildService
 from bot.spec.headers import Headers, generated_flags
 

@@ -20,8 +20,7 @@ from bot.distro.documents import RepositoryDocument
 from bot.errors import in_backticks
 from bot.model.architecture import architecture_order
 from bot.model.package import Overlay
-from bot.model.result import BuildNote
-from bot.model.spec import SpecEvaluation
+from bot.model.spec import BuildNote, SpecEvaluation
 from bot.spec.architecture_difference import unlike, used_unlike
 
 

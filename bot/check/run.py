@@ -31,7 +31,8 @@ from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
 from bot.model.closure import Broken
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import CheckResult
+from bot.model.spec import BuildNote
 
 LOG = logging.getLogger(__name__)
 

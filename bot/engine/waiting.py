@@ -16,7 +16,8 @@ from bot.engine.steps import CheckSteps
 from bot.engine.values import Look, WaitState
 from bot.forge.events import CommentEvent
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import CheckResult
+from bot.model.spec import BuildNote
 from bot.report.phrase import visible
 from bot.report.render import sentence_markdown
 from bot.store.store import utc_text

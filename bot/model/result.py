@@ -17,7 +17,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
 from bot.model.opportunity import MadeEdit
 from bot.model.package import Evidence, Package
-from bot.model.spec import RefusedLine, SpecLine
+from bot.model.spec import BuildNote, RefusedLine, SpecLine
 from bot.model.suggestion import LineAdvice, Suggestion
 from bot.model.surface import Surface
 
@@ -243,27 +243,6 @@ class ImageResult:
         if self.base.status != "ok" or self.head.status != "ok":
             return 0
         return (self.head.known_size or 0) - (self.base.known_size or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class BuildNote:
-    """The outcome of one side's build, for the report, with the place of its log.
-
-    `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
-    `missing-requirement`, `not-built` (reason in `message`). `emulated`: not built on a machine of
-    `arch`.
-    """
-
-    side: Literal["base", "head"]
-    spec: str
-    arch: str
-    outcome: Literal[
-        "built", "cached", "base-failed", "head-failed", "missing-requirement", "not-built"
-    ]
-    message: str = ""
-    log: str | None = None
-    seconds: float | None = None
-    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The result of evaluating a spec file: packages, dependencies, and the line of each."""
+"""The result of evaluating a spec file: packages, dependencies, and the line of each; and that of
+building it."""
 
 from __future__ import annotations
 
@@ -135,3 +136,24 @@ class RefusedLine:
     def order(self) -> tuple[str, int, str]:
         """The key by which lines are sorted; a file without a line comes first."""
         return self.path, self.line or 0, self.message
+
+
+@dataclass(frozen=True, slots=True)
+class BuildNote:
+    """The outcome of one side's build, for the report, with the place of its log.
+
+    `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
+    `missing-requirement`, `not-built` (reason in `message`). `emulated`: not built on a machine of
+    `arch`.
+    """
+
+    side: Literal["base", "head"]
+    spec: str
+    arch: str
+    outcome: Literal[
+        "built", "cached", "base-failed", "head-failed", "missing-requirement", "not-built"
+    ]
+    message: str = ""
+    log: str | None = None
+    seconds: float | None = None
+    emulated: bool = False

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from bot.model.architecture import RPM_ARCHITECTURES, architecture_order
 from bot.model.closure import RepositoryState
-from bot.model.result import BuildNote, CheckResult, ImageResult
+from bot.model.result import CheckResult, ImageResult
+from bot.model.spec import BuildNote
 from bot.report.blocks import Detail, Section, bullets, section, table, truncated_listing
 from bot.report.causes import why_unsolvable
 from bot.report.grouping import Row, architecture_rows, lead_rows, row_phrase

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from statistics import median_low
 
 from bot.model.architecture import architecture_order
-from bot.model.result import BuildNote, CheckResult, ImageResult
+from bot.model.result import CheckResult, ImageResult
+from bot.model.spec import BuildNote
 from bot.report.causes import more_causes, why_broken
 from bot.report.evidence import arch_phrase, not_before
 from bot.report.grouping import (

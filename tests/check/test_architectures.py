@@ -13,8 +13,8 @@ from bot.model.closure import Broken, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Evidence
-from bot.model.result import BuildNote, CheckResult, ImageResult, ObjectiveResult, Side
-from bot.model.spec import SpecLine
+from bot.model.result import CheckResult, ImageResult, ObjectiveResult, Side
+from bot.model.spec import BuildNote, SpecLine
 from bot.model.suggestion import Saving, Suggestion
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")

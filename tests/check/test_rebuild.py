@@ -13,7 +13,7 @@ from bot.check.plan import CheckOptions
 from bot.check.rebuild import build_problems
 from bot.check.run import predict_check
 from bot.git.repository import open_repository
-from bot.model.result import BuildNote
+from bot.model.spec import BuildNote
 from tests.check.tiny import DOCUMENTS, TOOL, Bench
 
 HEAD = BuildNote("head", "a.spec", "x86_64", "head-failed", "no sources")

@@ -52,7 +52,8 @@ from bot.forge.values import (
 from bot.model.closure import SnapshotState, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.result import BuildNote, CheckResult, ImageResult, Side
+from bot.model.result import CheckResult, ImageResult, Side
+from bot.model.spec import BuildNote
 from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery

@@ -14,7 +14,7 @@ from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outbox import open_outbox
 from bot.engine.publishing import Publisher
 from bot.engine.results import open_results
-from bot.model.result import BuildNote
+from bot.model.spec import BuildNote
 from bot.settings.values import Settings
 from bot.store.store import open_store
 from tests.report.conftest import image, perl, result

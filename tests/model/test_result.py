@@ -17,7 +17,6 @@ from bot.model.package import Package
 from bot.model.result import (
     Acceptance,
     Added,
-    BuildNote,
     ChangedPackage,
     CheckResult,
     ConfigurationChange,
@@ -30,7 +29,7 @@ from bot.model.result import (
     Side,
 )
 from bot.model.result_json import VERSION, check_from_json, check_to_json, check_to_store
-from bot.model.spec import SpecLine
+from bot.model.spec import BuildNote, SpecLine
 from bot.model.suggestion import Saving, Suggestion
 from tests.conftest import run_python
 

@@ -14,7 +14,6 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import (
     Added,
-    BuildNote,
     ChangedPackage,
     CheckResult,
     ImageResult,
@@ -22,7 +21,7 @@ from bot.model.result import (
     Side,
     Without,
 )
-from bot.model.spec import RefusedLine, SpecLine
+from bot.model.spec import BuildNote, RefusedLine, SpecLine
 from bot.model.suggestion import Saving, Suggestion
 
 SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")

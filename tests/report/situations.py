@@ -23,7 +23,6 @@ from bot.model.package import Package
 from bot.model.result import (
     Acceptance,
     Added,
-    BuildNote,
     ChangedPackage,
     CheckResult,
     ConfigurationChange,
@@ -35,7 +34,7 @@ from bot.model.result import (
     Side,
     Without,
 )
-from bot.model.spec import SpecLine
+from bot.model.spec import BuildNote, SpecLine
 from bot.model.suggestion import DiffLine, Saving, Suggestion
 from bot.model.surface import Surface
 

@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
-from bot.model.result import BuildNote, Reproduction, Side
-from bot.model.spec import SpecLine
+from bot.model.result import Reproduction, Side
+from bot.model.spec import BuildNote, SpecLine
 from bot.report.comment import local_command
 from bot.report.render import (
     COMMENT_MARKER,

@@ -14,7 +14,6 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import (
     Added,
-    BuildNote,
     ChangedPackage,
     CheckResult,
     ConfigurationChange,
@@ -25,7 +24,7 @@ from bot.model.result import (
     ObjectiveResult,
     Side,
 )
-from bot.model.spec import SpecLine
+from bot.model.spec import BuildNote, SpecLine
 from bot.model.suggestion import Saving, Suggestion
 from bot.report.phrase import (
     code,

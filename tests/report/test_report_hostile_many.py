@@ -26,8 +26,8 @@ from bot.chat.parser import parse_comment
 from bot.engine.rendering import with_log_addresses
 from bot.forge.gitlab.comments import with_status
 from bot.forge.values import StatusReport
-from bot.model.result import Acceptance, BuildNote, CheckResult
-from bot.model.spec import SpecLine
+from bot.model.result import Acceptance, CheckResult
+from bot.model.spec import BuildNote, SpecLine
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,

@@ -8,8 +8,9 @@ from bot.demo.run.setup import free_port
 from bot.engine.desired import DesiredComment, DesiredStatus, DesiredStatuses, Phase
 from bot.errors import SurroundingsError
 from bot.forge.values import StatusReport
-from bot.model.result import BuildNote, CheckResult
+from bot.model.result import CheckResult
 from bot.model.result_json import check_to_store
+from bot.model.spec import BuildNote
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import Store, open_store
 from bot.web.metrics import Metrics, start_metrics_listener

@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.model.result import BuildNote
 from bot.model.result_json import check_to_json
+from bot.model.spec import BuildNote
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from bot.engine.links import LinkKeys
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.model.result import BuildNote
 from bot.model.result_json import check_to_json
+from bot.model.spec import BuildNote
 from bot.settings.values import load_settings
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
