@@ -62,8 +62,21 @@ def documents_to_json(folder: Path, base_images: Iterable[Row]) -> dict[str, obj
     Raises UsageError if the folder cannot be read.
     """
     texts = {name: text.decode("utf-8", "replace") for name, text in documents_in(folder).items()}
-    rows = [{k: v for k, v in row.items() if k != "files"} for row in base_images]
-    return {"documents": texts, "base_images": rows}
+    return {"documents": texts, "base_images": [_without_files(row) for row in base_images]}
+
+
+def _without_files(row: Row) -> dict[str, object]:
+    """A row of the table of base images without its folder, which is of one machine only."""
+    return {key: value for key, value in row.items() if key != "files"}
+
+
+def _shared_row(value: Row) -> Row:
+    """A row that a server shares; ValueError if it is none."""
+    from bot.settings.values import BaseImageRow
+
+    row = _without_files(value)
+    BaseImageRow.model_validate(row)
+    return row
 
 
 def fetch_documents(url: str, cache: Cache) -> SharedDocuments:
@@ -78,7 +91,7 @@ def fetch_documents(url: str, cache: Cache) -> SharedDocuments:
     try:
         value = json.loads(content)
         texts = {name: text.encode() for name, text in value["documents"].items()}
-        rows = tuple(dict(row) for row in value.get("base_images", ()))
+        rows = tuple(map(_shared_row, value.get("base_images", ())))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SurroundingsError(
             f"{url} has no configuration documents.",

@@ -48,14 +48,15 @@ class LocalChecker:
         """The result from the spec files alone."""
         with self._prediction(job, git, others) as (_, prediction):
             name = self._builder_name(prediction)
-            result = self._reproducible(prediction.result, job, prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
                 arches = tuple(dict.fromkeys(a for t in prediction.targets for a in t.sides))
+                result = self._reproducible(prediction.result, job, prediction)
                 return PredictedCheck(result, worth, read=prediction.read, arches=arches)
             try:
                 plan = self._plan(job, prediction)
             except UsageError as error:
+                result = self._reproducible(prediction.result, job, prediction)
                 return PredictedCheck(result, False, why_not=str(error))
             result = self._reproducible(prediction.result, job, prediction, plan)
             return PredictedCheck(result, True, plan)

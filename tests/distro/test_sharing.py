@@ -56,7 +56,10 @@ def test_a_servers_documents_are_taken_whole_and_again_from_the_cache(
     ["<html>", "[]", "{}", '{"documents": []}', '{"documents": {"a.yaml": 1}}',
      '{"documents": {"../a.yaml": ""}}', '{"documents": {"/etc/a.yaml": ""}}',
      '{"documents": {".a.yaml": ""}}', '{"documents": {"bot.yaml": ""}}',
-     '{"documents": {"a.sh": ""}}', '{"documents": {}, "base_images": [1]}'],
+     '{"documents": {"a.sh": ""}}', '{"documents": {}, "base_images": [1]}',
+     '{"documents": {}, "base_images": [{"image": "ubi9*"}]}',
+     '{"documents": {}, "base_images": [{"image": "i", "repository": "r", "environment": "e",'
+     ' "of_a_newer_server": 1}]}'],
 )  # fmt: skip
 def test_another_answer_is_refused_and_nothing_written(
     web: Web, tmp_path: Path, answer: str
